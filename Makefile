@@ -8,6 +8,7 @@ PINS := requirements/$(if $(filter 3.10,$(VERSION)),dev-3.10.txt,dev.txt)
 STORE := sqlite
 READY := $(VENV)/.ready-$(VERSION)
 NODE := $(VENV)/.node-$(VERSION)
+BROWSER := $(VENV)/.browser-$(VERSION)
 SPLIT := -n 2 --dist loadfile
 # The quick tests wait as much as they work, so that two cores carry four of them.
 QUICK := -n 4 --dist loadscope
@@ -33,6 +34,11 @@ $(NODE): $(READY) requirements/node.txt
 	command -v npm >/dev/null || $(PIP) --require-hashes -r requirements/node.txt
 	touch $@
 
+# What drives a browser. The browser itself is the machine's, Debian's chromium for example.
+$(BROWSER): $(READY) requirements/browser.txt
+	$(PIP) --require-hashes --no-deps -r requirements/browser.txt
+	touch $@
+
 demo: $(READY)
 	$(BIN)/live-record demo --store $(STORE)
 
@@ -54,7 +60,7 @@ test: $(READY) $(NODE)
 	$(BIN)/pytest --quiet $(SPLIT) -m "slow and not prove and not cloud"
 
 # Exhaustive tests, and those that need Debian's programs (.ci/run installs them).
-prove: $(READY)
+prove: $(READY) $(NODE) $(BROWSER)
 	$(BIN)/pytest --quiet $(SPLIT) -m "prove and not cloud"
 
 # Each edge for so many minutes: callbacks, the API, files, answers of Live and of Redis. What breaks

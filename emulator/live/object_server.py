@@ -24,6 +24,12 @@ CONTENT_TYPES = {
 }
 
 
+def _cross_origin(request: web.Request) -> dict[str, str]:
+    """Return what lets a page read the object, as OSS does where a CORS rule allows its origin."""
+    origin = request.headers.get("Origin")
+    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
+
+
 class ObjectServer:
     """Serves every bucket as public. A signed URL must have a valid signature."""
 
@@ -51,7 +57,8 @@ class ObjectServer:
         except Denied as denied:
             return error_reply(denied, request)
         content_type = CONTENT_TYPES.get(path.suffix, "application/octet-stream")
-        return web.FileResponse(path, headers={"Content-Type": content_type})
+        headers = {"Content-Type": content_type, **_cross_origin(request)}
+        return web.FileResponse(path, headers=headers)
 
     def _find(self, bucket: str, key: str) -> Path:
         """Return the file of an object that is served; raise Denied."""

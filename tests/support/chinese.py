@@ -53,7 +53,7 @@ TERMS = {
     ),
     *("tokens", "tomli", "true", "try", "until", "uri", "url", "wait", "watch", "why", "extend"),
     *("account", "aliyun", "config", "ffplay", "functions", "info", "maxclients", "maxmemory"),
-    *("release", "ros"),
+    *("read", "release", "ros"),
     *("Authorization", "Bash", "Bearer", "Bucket", "Ctrl", "Devs", "Endpoint", "Object", "Python"),
     *("Redis", "Serverless", "Tair", "Valkey", "Windows"),
 }

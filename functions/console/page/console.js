@@ -197,7 +197,7 @@ class Console extends Component {
       : warning ? say("someWarn", { count: warning }) : recording + waiting ? say("allGood") : say("nothing");
     return html`<section class="verdict ${this.state.isStale ? "unknown" : kind}" aria-label=${say("light")}>
       <span class="sign" aria-hidden="true">${this.state.isStale ? "?" : sign}</span>
-      <div><h2 role="status">${text}</h2>
+      <div><div role="status"><h2>${text}</h2></div>
         <p><${Ticking} of=${() => html`<span>${say("asOf", { time: this.asOf() })}</span>`} /></p></div>
       ${critical > 0 && rows[0]?.lost_since && html`<p class="worst"><span>${say("lostFor")}</span> <${Ticking} since=${rows[0].lost_since} /></p>`}
     </section>`;

@@ -2,7 +2,7 @@
 
 import { Actions } from "./actions.js";
 import { Failure } from "./api.js";
-import { lasted, namesOf, pathOf, sized, timeOfDay, visible } from "./format.js";
+import { lasted, pathOf, sized, timeOfDay, visible } from "./format.js";
 import { Component, html } from "./html.js";
 import { Panel } from "./panel.js";
 import { Player } from "./player.js";
@@ -70,8 +70,7 @@ export class Drawer extends Component {
     const isKnown = known.length === files.length && files.every((/** @type {import("./api.js").File} */ file, /** @type {number} */ at) => file.uri === known[at].uri && file.verified?.outcome === known[at].verified?.outcome);
     if (isKnown || !files.length) return { files: isKnown ? known : files, isSigned: this.state.isSigned };
     try {
-      const { domain, app, stream: name } = namesOf(stream);
-      const signed = await api.get(`/v1/files/${[domain, app, name].map(encodeURIComponent).join("/")}?limit=${ROWS}`);
+      const signed = await api.get(`${pathOf(stream, "/v1/files")}?limit=${ROWS}`);
       return { files: signed.files, isSigned: true };
     } catch (error) {
       if (!(error instanceof Failure)) throw error;

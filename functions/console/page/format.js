@@ -12,7 +12,8 @@ export function visible(text) {
 }
 
 /**
- * Return where the stream is, and its own name: a name may hold no slash, since the API parts at two.
+ * Return where the stream is, and its own name, as the API writes them: percent-encoded where they
+ * could not be told apart or printed.
  * @param {string} key
  */
 export function namesOf(key) {
@@ -21,12 +22,24 @@ export function namesOf(key) {
 }
 
 /**
- * Return the path of a stream in the API.
+ * Return the path of a stream in the API, below `root`.
  * @param {string} key
  */
-export function pathOf(key) {
+export function pathOf(key, root = "/v1/recordings") {
   const { domain, app, stream } = namesOf(key);
-  return `/v1/recordings/${[domain, app, stream].map(encodeURIComponent).join("/")}`;
+  return [root, ...[domain, app, stream].map(encoded)].join("/");
+}
+
+/**
+ * Return a name of a key for a URL. One with half a character in it is encoded as it has to be.
+ * @param {string} name
+ */
+function encoded(name) {
+  try {
+    return encodeURIComponent(decodeURIComponent(name));
+  } catch {
+    return name;
+  }
 }
 
 /**

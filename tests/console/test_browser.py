@@ -1,0 +1,265 @@
+"""The console in a real browser: an evening that goes wrong, attacks, and a stage that is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import pytest
+
+from cli.local.encoder import Encoder
+from cli.local.stack import TOKEN, running
+from emulator.live import Remote
+from shared.config.tokens import digest_of
+from tests.support.browser import Browser, Opened, browsing
+from tests.support.journey import CLASSES_ARE_RECORDED, Stage
+from tests.support.receiver import receiving
+
+pytestmark = pytest.mark.prove
+READER = "reader-token-0000"
+TOKENS = f"dev:read+control+policy+tokens:{TOKEN},eye:read:{READER}"
+REPORTED_AFTER_S = 21
+"""A stream that is lost for 20 s is critical."""
+STALE_AFTER_S = 10.0
+NOTE = "<b>'; $(id)</b>"
+PLAIN = "<>='"
+NASTY = "<img src=x onerror=document.title='hit'>\u202egpj.\u2066exe"
+
+
+@dataclass
+class Evening:
+    stage: Stage
+    browser: Browser
+
+    @property
+    def rtmp(self) -> str:
+        return self.stage.stack.rtmp
+
+    def push(self, stream: str) -> Encoder:
+        return Encoder(f"{self.rtmp}/app/{stream}?vhost=push.example.com")
+
+
+@pytest.fixture(scope="module")
+def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
+    folder = tmp_path_factory.mktemp("stage")
+    policy = folder / "policy.toml"
+    policy.write_text(CLASSES_ARE_RECORDED)
+    settings = {"LIVE_RECORD_API_TOKENS": TOKENS}
+    with ExitStack() as block:
+        stack = block.enter_context(
+            running(folder / "stack", rtmp_port=0, policy=policy, settings=settings)
+        )
+        browser = block.enter_context(browsing(stack.fc))
+        yield Evening(Stage(stack, Remote(stack.live)), browser)
+
+
+def row_of(stream: str) -> str:
+    return f'.wall .row:has-text("{stream}")'
+
+
+def heal(stage: Stage) -> None:
+    stage.live.ask("DELETE", "fail", b"")
+
+
+def seconds_lost(opened: Opened, stream: str) -> int:
+    minutes, seconds = opened.page.inner_text(f"{row_of(stream)} .lost time").split(":")
+    return int(minutes) * 60 + int(seconds)
+
+
+@pytest.mark.parametrize(
+    ("language", "width_px", "scheme"), [("en", 1_440, "light"), ("zh", 380, "dark")]
+)
+def test_an_evening(evening: Evening, language: str, width_px: int, scheme: str) -> None:
+    """Pushed and refused, started by hand, cut and not taken up again, healed, played, stopped."""
+    stage, stream = evening.stage, f"class-{language}"
+    stage.live.fail(code="CodeConfigNotFound", status=400, command="start", times=99)
+    with evening.browser.window(language=language, width_px=width_px, scheme=scheme) as opened:
+        opened.sign_in(TOKEN)
+        assert opened.violations() == []
+        with evening.push(stream) as encoder:
+            assert encoder.refusal == ""
+            becomes_red(evening, opened, stream)
+            heal(stage)
+            starts_by_hand(opened, stream)
+            encoder.cut()
+        stage.until_phase(stream, "waiting")
+        stage.live.fail(code="InternalError", status=500, command="start", times=999)
+        with evening.push(stream):
+            becomes_red(evening, opened, stream)
+            counts_up(opened, stream)
+            heal(stage)
+            stage.live.advance(60)
+            stage.fire("reconcile")
+            opened.wait_for(".verdict.good")
+            plays_its_file(evening, opened, stream)
+            stops_after_ten_seconds(evening, opened, stream)
+        assert opened.errors == []
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= width_px
+
+
+def becomes_red(evening: Evening, opened: Opened, stream: str) -> None:
+    opened.wait_for(row_of(stream))
+    evening.stage.live.advance(REPORTED_AFTER_S)
+    opened.wait_for(f".wall .critical:has-text('{stream}')")
+    opened.wait_for(".verdict.critical")
+    assert opened.violations() == []
+
+
+def starts_by_hand(opened: Opened, stream: str) -> None:
+    opened.page.click(row_of(stream))
+    opened.page.click("dialog .buttons button.start")
+    opened.page.fill("dialog .ask input", "started by hand")
+    assert "/start'" in opened.page.text_content("dialog pre")
+    assert opened.violations() == []
+    opened.page.click("dialog button.main")
+    opened.wait_for("dialog .standing.good")
+    opened.close_panel()
+    opened.wait_for(".verdict.good p")  # never green without a time
+
+
+def counts_up(opened: Opened, stream: str) -> None:
+    first = seconds_lost(opened, stream)
+    opened.until(lambda: seconds_lost(opened, stream) > first)
+    assert first >= REPORTED_AFTER_S
+
+
+def plays_its_file(evening: Evening, opened: Opened, stream: str) -> None:
+    opened.open_stream(f"live.example.com/app/{stream}")
+    opened.wait_for("dialog .gapList li")
+    opened.page.click("dialog .buttons button.restart")
+    opened.page.click("dialog button.main")
+    opened.wait_for("dialog .files li")
+    evening.stage.fire("files")
+    opened.wait_for("dialog .verdict-verified")
+    assert opened.violations() == []
+    opened.page.click("dialog .files button")
+    opened.until(lambda: opened.page.evaluate("document.querySelector('video').currentTime") > 0)
+
+
+def stops_after_ten_seconds(evening: Evening, opened: Opened, stream: str) -> None:
+    stage, note = evening.stage, "下播 </script>"
+    opened.page.click("dialog .buttons button.stop")
+    opened.page.fill("dialog .ask input", note)
+    opened.page.click("dialog button.main.stop")
+    opened.wait_for("dialog .going")
+    assert stage.status(stream)["wanted"] is True
+    stage.until(lambda: stage.status(stream)["wanted"] is False)
+    assert stage.status(stream)["intent"]["note"] == note
+
+
+def test_leaving_before_the_ten_seconds_sends_nothing_and_says_so(evening: Evening) -> None:
+    stage = evening.stage
+    stage.publish("leaver")
+    stage.record("leaver")
+    with evening.browser.window() as opened:
+        opened.sign_in(TOKEN)
+        opened.open_stream("live.example.com/app/leaver")
+        for way in ("take back", "leave"):
+            opened.page.click("dialog .buttons button.stop")
+            opened.page.click("dialog button.main.stop")
+            opened.wait_for("dialog .going")
+            if way == "take back":
+                opened.page.click("dialog .going button")
+                opened.wait_for("dialog .news")
+        opened.page.on("dialog", lambda dialog: dialog.accept())
+        opened.page.reload()
+        opened.wait_for(".news:has-text('leaver')")
+        assert stage.status("leaver")["wanted"] is True
+        assert "asked_stop" not in stage.history("leaver")
+        assert opened.errors == []
+
+
+def test_names_and_notes_are_text_whatever_is_in_them(evening: Evening) -> None:
+    name = f"live.example.com/app/{quote(NASTY, safe=PLAIN)}"
+    with evening.browser.window() as opened:
+        opened.sign_in(TOKEN)
+        opened.open_stream(name)
+        opened.page.click("dialog .buttons button.start")
+        opened.page.fill("dialog .ask input", NOTE)
+        command = opened.page.text_content("dialog pre")
+        opened.page.click("dialog button.main")
+        opened.wait_for("dialog .answer")
+        shown = opened.page.inner_text("dialog")
+        opened.page.reload()
+        opened.page.click(".rest .waiting")
+        opened.wait_for("dialog .listed li")
+        listed = opened.page.inner_text("dialog")
+
+        assert "\u202e" not in command + shown + listed
+        assert "'\\''; $(id)" in command
+        for text in (shown, listed):
+            assert "<img%20src=x%20onerror=document.title='hit'>%E2%80%AEgpj.%E2%81%A6exe" in text
+        assert NOTE in shown
+        assert opened.page.query_selector("img") is None
+        assert opened.page.title() != "hit"
+        assert opened.errors == []
+
+
+def test_a_token_that_may_only_read_presses_every_button(evening: Evening) -> None:
+    stage = evening.stage
+    stage.publish("watched")
+    stage.record("watched")
+    with evening.browser.window() as opened:
+        opened.sign_in(READER)
+        opened.open_stream("live.example.com/app/watched")
+        buttons = opened.page.query_selector_all("dialog .actions button")
+        assert [button.is_disabled() for button in buttons] == [True] * 4
+        opened.page.evaluate(
+            "document.querySelectorAll('button').forEach(each => each.disabled = false)"
+        )
+        for action in ("start", "stop", "extend", "restart"):
+            opened.page.evaluate(
+                f"document.querySelector('dialog .buttons > button.{action}').disabled = false"
+            )
+            opened.page.click(f"dialog .buttons > button.{action}")
+            opened.page.click("dialog button.main")
+            if action == "stop":
+                opened.page.wait_for_selector("dialog .going", state="detached")
+            opened.wait_for("dialog .actions .fault")
+        assert stage.status("watched")["intent"]["generation"] == 1
+
+
+def test_a_session_is_over_when_its_token_is_revoked(evening: Evening) -> None:
+    stage = evening.stage
+    tokens = f"{stage.stack.fc}/v1/tokens"
+    token = {"name": "tv", "digest": digest_of("tv-token-0000").hex(), "scopes": ["read"]}
+    assert stage.call("POST", tokens, json=token).status_code == 200
+    with evening.browser.window() as opened:
+        opened.sign_in("tv-token-0000")
+        assert stage.call("DELETE", f"{tokens}/tv").status_code == 200
+        stage.live.advance(11)
+        opened.wait_for(".signin .fault")
+        assert opened.page.query_selector(".verdict") is None
+
+
+def test_no_other_page_frames_it(evening: Evening) -> None:
+    with receiving() as elsewhere, evening.browser.window() as opened:
+        elsewhere.body = f'<html><iframe src="{evening.browser.url}"></iframe></html>'.encode()
+        opened.page.goto(elsewhere.address)
+        opened.until(lambda: any("frame-ancestors" in each for each in opened.errors))
+        assert all(each.query_selector("#app") is None for each in opened.page.frames)
+
+
+def test_a_stage_that_does_not_answer_turns_it_grey_within_ten_seconds(evening: Evening) -> None:
+    emulator = evening.stage.stack.pids[-1]
+    with evening.browser.window() as opened:
+        opened.sign_in(TOKEN)
+        answered = opened.page.evaluate("performance.now()")
+        os.kill(emulator, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            opened.wait_for("html.stale .old")
+            greyed = opened.page.evaluate("performance.now()")
+            assert opened.page.query_selector(".verdict.good, .verdict.critical") is None
+            age = opened.page.inner_text(".old")
+        finally:
+            os.kill(emulator, signal.SIGCONT)
+        assert (greyed - answered) / 1000 < STALE_AFTER_S + 2
+        assert time.monotonic() - began < STALE_AFTER_S + 5
+        assert "0:1" in age
+        opened.wait_for("html:not(.stale)")
