@@ -11,7 +11,13 @@ from shared.protocol import (
     StopAsked,
     StreamSettings,
 )
-from shared.protocol.command_errors import InDoubt, NoRecordConfig, StreamNotLive
+from shared.protocol.command_errors import (
+    AlreadyStarted,
+    InDoubt,
+    NoRecordConfig,
+    StreamNotLive,
+    UnknownRejection,
+)
 from shared.protocol.derived.due_times import next_poll
 from shared.protocol.state.session import Session, SessionState
 from tests.conftest import NOON
@@ -22,6 +28,8 @@ UNTIL_INTERRUPTED = StartAsked("ann", on_interruption=STOPS)
 RUNS = Reported("record_started", recording=True)
 NOT_FOUND = StreamNotLive("StreamNotFound")
 NO_CONFIG = NoRecordConfig("CodeConfigNotFound")
+UNHEARD_OF = UnknownRejection("NobodyKnows.WhatThisMeans")
+ALREADY = AlreadyStarted("TaskAlreadyStarted")
 
 
 def test_a_start_asked_when_the_stream_is_gone_is_about_the_session_that_comes() -> None:
@@ -330,3 +338,40 @@ def test_a_session_that_began_as_a_person_asked_again_or_later_ends_the_intent()
     story = asked_again_in_a_session_not_told_of().seen(NOON + 56 * SECOND)
 
     assert not story.record.intent.wanted
+
+
+def test_a_pause_is_believed_that_live_dates_to_the_second_in_which_it_took_the_start() -> None:
+    story = Story().publish()
+    story.now += 300
+    story.start().answer().confirm()
+    story.now += 400  # Live gives whole seconds
+    story.happens(Reported("record_paused", recording=False, time=NOON))
+
+    assert story.record.denied_at is not None
+    assert not story.record.is_recorded
+
+
+def test_a_pause_of_before_the_second_in_which_live_took_the_start_is_not_believed() -> None:
+    story = Story().publish().passes(2 * SECOND).start().answer().confirm()
+    story.happens(Reported("record_paused", recording=False, time=NOON + SECOND - 1))
+
+    assert story.record.is_recorded
+
+
+def test_a_start_whose_answer_was_lost_is_asked_about_where_a_later_one_was_refused() -> None:
+    story = Story().publish().start().answer(InDoubt("timeout")).passes(2 * SECOND)
+    story.answer(UNHEARD_OF)
+    assert story.record.has_failed
+
+    story.passes(MINUTE).answer(ALREADY)
+
+    assert story.sent == ["start", "start", "start"]
+    assert story.phase is Phase.RECORDING
+
+
+def test_what_live_reports_to_be_recorded_has_not_failed_for_a_start_that_it_refuses() -> None:
+    story = Story().publish().start().passes(SECOND).confirm()
+    story.answer(InDoubt("timeout")).passes(2 * SECOND).answer(UNHEARD_OF)
+
+    assert story.phase is Phase.STARTING
+    assert story.answer_when_due(ALREADY).phase is Phase.RECORDING

@@ -33,6 +33,15 @@ def end_doubts(transition: Transition) -> None:
     if any(doubt.command in against and not transition.is_unmanaged(doubt) for doubt in over):
         wanted = transition.record.intent.wanted
         transition.enqueue(Command.START if wanted else Command.STOP, Reason.REASSERT)
+    elif any(doubt.command in STARTS for doubt in over):
+        _ask_after_failure(transition)
+
+
+def _ask_after_failure(transition: Transition) -> None:
+    """Ask Live, by one start, whether it records a session that a refused start has failed: an
+    earlier start, whose answer was lost, may have landed all the same."""
+    if transition.record.intent.wanted and transition.record.has_failed:
+        transition.enqueue_if_idle(Command.START, Reason.REASSERT)
 
 
 def _reopened(doubt: Doubt, steady_since: int) -> Doubt:

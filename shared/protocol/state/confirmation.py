@@ -120,6 +120,12 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
     def when(self) -> int:
         return self.at if self.time is None else self.time
 
+    def may_be_after(self, at: int) -> bool:
+        """Return True if it may be true of later than `at`, by our clock: it was received later,
+        and the second that Live names was not over."""
+        # time ── it became true ── time + 1 s, for Live gives whole seconds
+        return self.at > at and (self.time is None or self.time + 1000 > at)
+
     def is_newer(self, time: int | None) -> bool:
         """Return True if it is surely newer than a report of `time`."""
         if time is None:

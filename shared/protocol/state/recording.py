@@ -47,6 +47,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     def is_blank(self) -> bool:
         """Return True if nothing is known: a store keeps no such record, and deletes one that
         becomes so."""
+        if self.session is not None or self.intent.generation:
+            return False  # of nearly every record, without making one to compare it with
         return self == StreamRecord(self.key)
 
     @property
@@ -110,7 +112,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         if confirmation is None or not self.is_started:
             return None
         shown_at, denials = confirmation.at, list[int]()
-        if report is not None and report.when > confirmation.at:
+        if report is not None and report.may_be_after(confirmation.at):
             if report.recording:
                 shown_at = report.at
             else:
@@ -124,6 +126,16 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         """Return True if Live has shown in this session that it records, and nothing has denied it
         since."""
         return self._is_shown and self._goes_on
+
+    @property
+    def is_reported(self) -> bool:
+        """Return True if Live has reported that it records this session, which is wanted, and no
+        answer shows that it took a start in it: the answer was lost."""
+        report, session = self.last_report, self.session
+        if self.confirmation is not None or report is None or session is None:
+            return False
+        is_of_now = report.when > max(session.began, self.paused_since)
+        return self.intent.wanted and self.is_live and report.recording and is_of_now
 
     @property
     def awaits_proof(self) -> bool:
