@@ -190,14 +190,32 @@ def _reason(gap: Span, piece: Span, edges: Sequence[Edge], noted: Sequence[Span]
         and edge.reason is not None
         and piece.start - START_GRACE_MS <= edge.at <= gap.stop
     ]
-    obstacles = [edge for edge in noted_in if edge.reason is not Reason.QUEUED]
-    if obstacles and obstacles[-1].reason is not None:
-        code, command = obstacles[-1].code, Command.START.value
+    last = _last_obstacle(edge for edge in noted_in if edge.reason is not Reason.QUEUED)
+    if last is not None and last.reason is not None:
+        code, command = last.code, Command.START.value
         about = {"command": command, "code": code, "what": code}
-        return HistoryEntry(obstacles[-1].reason, about if code else {"command": command})
+        return HistoryEntry(last.reason, about if code else {"command": command})
     if any(piece.start < span.stop <= gap.start for span in noted) and not noted_in:
         return HistoryEntry(Reason.MAY_HAVE_ENDED)
     return HistoryEntry(_reason_of_start(piece, edges, noted_in))
+
+
+_DENIALS = (
+    *(Reason.PAUSED, Reason.INTERRUPTED, Reason.RECORD_ERROR, Reason.MAY_HAVE_ENDED),
+    *(Reason.NOT_FOUND, Reason.NOT_LIVE_YET, Reason.NOT_LIVE),
+)
+"""What shows that a stream was not recorded, whatever Live had accepted before."""
+
+
+def _last_obstacle(obstacles: Iterable[Edge]) -> Edge | None:
+    """Return the last obstacle. Where nothing shows what became of an accepted start, no later
+    start that fails shows it either."""
+    last: Edge | None = None
+    for edge in obstacles:
+        is_open = last is not None and last.reason is Reason.UNCONFIRMED
+        if not is_open or edge.reason in _DENIALS:
+            last = edge
+    return last
 
 
 def _reason_of_start(piece: Span, edges: Sequence[Edge], noted_in: Sequence[Edge]) -> Reason:

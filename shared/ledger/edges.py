@@ -16,6 +16,7 @@ from shared.protocol.derived.phase import is_unmanaged
 from shared.protocol.derived.wrong import wrong_since
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import HistoryEntry, Reason
+from shared.protocol.state.confirmation import StartSource
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import Session, SessionState
@@ -61,24 +62,32 @@ def edges_between(
         *_recorded(before, after, now),
         *_cause(before, after, now, settings),
     )
-    return tuple(replace(edge, at=min(edge.at, now)) for edge in found)
+    return tuple(edge if edge.at <= now else replace(edge, at=now) for edge in found)
 
 
 def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]:
     """Yield the edges of sessions. One that is ending may go on: its end counts once it has ended,
-    from when it was marked."""
+    from when it was marked. One that is doubted counts once a poll has shown it."""
     old, new = before.session, after.session
     if new is None or new == old:
         return
-    if old is not None and new.number != old.number:
-        if old.state is not SessionState.ENDED:
-            yield Edge(EdgeKind.OFF, min(_ended_at(old, now), new.began))
+    is_same = old is not None and new.number == old.number
+    is_counted = old is not None and not _is_doubted(old)
+    if old is not None and is_counted and not is_same and not before.is_off:
+        ended_at = _ended_at(old, now) if before.may_have_ended else now
+        yield Edge(EdgeKind.OFF, min(ended_at, new.began))
+    if is_same and not is_counted and after.is_off:
+        return  # nothing but a publish that may be a replay has ever shown it
+    if not (is_same and is_counted) and not _is_doubted(new):
         yield Edge(EdgeKind.LIVE, new.began)
-    elif old is None:
-        yield Edge(EdgeKind.LIVE, new.began)
-    if after.is_off and not (before.is_off and old is not None and old.number == new.number):
-        shown = old if old is not None and old.number == new.number else new
-        yield Edge(EdgeKind.OFF, _ended_at(shown, now))
+    if after.is_off and not (before.is_off and is_same):
+        yield Edge(EdgeKind.OFF, _ended_at(old if old is not None and is_same else new, now))
+
+
+def _is_doubted(session: Session) -> bool:
+    """Return True if a publish that may be a replay has opened it, and no poll has shown it yet."""
+    is_ending = session.state is SessionState.ENDING and session.off_since == session.opened_at
+    return is_ending and session.is_undated
 
 
 def _ended_at(session: Session, now: int) -> int:
@@ -87,19 +96,23 @@ def _ended_at(session: Session, now: int) -> int:
 
 def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
     """Yield what a person or a rule has changed. A rule wants a session from its beginning on, also
-    one that was reported late."""
+    one that was reported late; of one that is doubted, nobody knows when it began."""
     intent, session = after.intent, after.session
-    if before.intent.wanted is intent.wanted:
+    is_changed = before.intent.wanted is not intent.wanted
+    if not (intent.wanted and intent.requester is Requester.POLICY and session is not None):
+        if is_changed:
+            yield Edge(EdgeKind.WANTED if intent.wanted else EdgeKind.UNWANTED, intent.made_at)
         return
-    if intent.wanted and intent.requester is Requester.POLICY and session is not None:
+    was_doubted = before.session is not None and _is_doubted(before.session)
+    if (is_changed or was_doubted) and not _is_doubted(session):
         yield Edge(EdgeKind.WANTED, min(intent.made_at, session.began))
-    else:
-        yield Edge(EdgeKind.WANTED if intent.wanted else EdgeKind.UNWANTED, intent.made_at)
 
 
 def is_taken_as_recorded(record: StreamRecord, now: int) -> bool:
     """Return True if Live records it, whoever asked for that, or has accepted a start lately enough
     for its report to be still on its way."""
+    if record.confirmation is None:
+        return is_unmanaged(record) or record.is_reported
     if record.is_recorded:
         return True
     if not record.awaits_proof:
@@ -118,7 +131,20 @@ def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[E
         if after.awaits_proof:  # it is noted late, and explains all that is missing since
             yield Edge(EdgeKind.CAUSE, at, Reason.UNCONFIRMED)
     if (is_ and not was) or reopened:
-        yield Edge(EdgeKind.RECORDED, _recorded_at(after, now))
+        at = _recorded_at(after, now)
+        if _may_have_gone_on(before, after):  # the last cause that is noted counts
+            yield Edge(EdgeKind.CAUSE, at, Reason.UNPROVED)
+        yield Edge(EdgeKind.RECORDED, at)
+
+
+def _may_have_gone_on(before: StreamRecord, after: StreamRecord) -> bool:
+    """Return True if Live answered that it records already, and in this session nothing but an
+    interruption had spoken against that: the recording may never have paused."""
+    old, new, report = before.confirmation, after.confirmation, before.last_report
+    if old is None or new is None or old.session != new.session or not before.is_started:
+        return False
+    is_paused = report is not None and not report.recording and report.may_be_after(old.at)
+    return new.source is StartSource.ALREADY and not is_paused
 
 
 def _recorded_at(record: StreamRecord, now: int) -> int:

@@ -13,7 +13,7 @@ from shared.protocol import (
     TimePassed,
     Unpublished,
 )
-from shared.protocol.command_errors import NoRecordConfig, Throttled
+from shared.protocol.command_errors import AlreadyStarted, InDoubt, NoRecordConfig, Throttled
 from shared.protocol.derived.wrong import UNDECIDED_MS, UNPROVED_MS
 from shared.protocol.file import File
 from tests.conftest import NOON
@@ -251,3 +251,60 @@ def test_an_unmanaged_recording_is_kept_account_of_too() -> None:
     covered = account.covers()
     assert total_ms(covered.recorded) == MINUTE
     assert covered.due_ms == 0
+
+
+def test_a_session_that_came_back_ended_no_earlier_than_the_next_one_began() -> None:
+    account = live()
+    account.answer().confirm().passes(MINUTE)
+    account.unpublish(NOON + MINUTE).seen(NOON)
+    account.answer().passes(MINUTE)
+    account.publish().answer().confirm().passes(MINUTE)
+    assert [span.ms // SECOND for span in account.covers().live] == [120, 60]
+
+
+def test_a_publish_that_may_be_a_replay_counts_from_its_beginning_once_a_poll_shows_it() -> None:
+    account = Account(BY_RULE)
+    account.now += 40 * SECOND
+    account.happens(Published(NOON, needs_poll=True))
+    assert account.covers().live == account.covers().wanted == ()
+    account.seen(NOON).answer().confirm().passes(MINUTE)
+    covered = account.covers()
+    assert [span.start for span in (*covered.live, *covered.wanted)] == [NOON, NOON]
+    assert gaps(account) == [(5, 35, Reason.DETECTED_LATE)]
+
+
+def test_a_publish_that_no_poll_has_shown_is_not_in_the_account() -> None:
+    account = Account(BY_RULE)
+    account.happens(Published(NOON, needs_poll=True)).passes(6 * SECOND).missed()
+    account.passes(6 * SECOND).missed()
+    assert account.record.is_off
+    assert account.covers().live == ()
+
+
+def test_what_live_reports_is_there_also_where_the_answer_to_its_start_was_lost() -> None:
+    account = live()
+    account.passes(SECOND).happens(Reported(recording=True, what="record_started"))
+    account.answer(InDoubt("timeout")).passes(MINUTE)
+    assert account.record.confirmation is None
+    assert gaps(account) == []
+
+
+def test_a_refused_start_does_not_show_what_became_of_the_one_that_was_accepted() -> None:
+    account = live()
+    account.answer().passes(UNPROVED_MS + MINUTE)
+    account.edges += (Edge(EdgeKind.CAUSE, account.now, Reason.UNKNOWN_REJECTION, "Unheard.Of"),)
+    account.passes(MINUTE)
+    assert [reason for _, _, reason in gaps(account)] == [Reason.UNCONFIRMED]
+    account.edges += (Edge(EdgeKind.CAUSE, account.now, Reason.PAUSED),)
+    account.passes(MINUTE)
+    assert [reason for _, _, reason in gaps(account)] == [Reason.PAUSED]
+
+
+def test_of_what_live_says_is_recorded_already_nobody_knows_since_when() -> None:
+    account, already = live(), AlreadyStarted("TaskAlreadyStarted")
+    account.answer(already).passes(MINUTE)
+    account.missed().passes(3 * SECOND).seen(NOON)
+    account.answer(InDoubt("timeout")).passes(6 * MINUTE)
+    account.answer(already).passes(MINUTE)
+    ((start, _, reason),) = gaps(account)
+    assert (start, reason) == (60, Reason.UNPROVED)
