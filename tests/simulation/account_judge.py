@@ -31,6 +31,8 @@ PROMPT_MS = START_GRACE_MS - 1_000
 FILES_ROWS = 1_000
 _BEGINNING = NOON - 60_000
 _NO_CAUSES = (Reason.UNKNOWN, Reason.NEVER_ASKED, Reason.SENT, Reason.ACCEPTED, Reason.ALREADY)
+_OPEN = (Reason.UNCONFIRMED, Reason.UNPROVED)
+"""Causes that say of a gap that it may be none: nothing shows whether Live recorded."""
 _BLIND = (Do.OUTAGE, Do.CROWDED, Do.NO_TIMER, Do.NO_CREDENTIALS, Do.REFUSING, Do.FULL)
 """While these last, nobody can learn of anything, or note it."""
 
@@ -56,6 +58,8 @@ class AccountJudge:
         self._note_intent(before, after, now)
         if after.intent.wanted and after.is_live:
             self._due_at[key].append(now)
+        if after.may_have_ended and after.session_number != before.session_number:
+            self._unknown[key].append(Span(now, now + LEARNT_MS))  # believed once a poll shows it
         flight = before.flight
         if flight is not None and (after.flight is None or after.flight.id != flight.id):
             is_in_doubt = bool(set(after.doubts) - set(before.doubts))
@@ -88,7 +92,10 @@ class AccountJudge:
         if is_overtaken:
             self._unknown[key].append(Span(first.at, now + LEARNT_MS))
         elif callback.kind == "publish_done":
-            self._unknown[key].append(Span(first.at, min(now, first.at + LEARNT_MS)))
+            # Where the stream goes on, another encoder has taken over, and a poll has to show it.
+            goes_on = self.sim.live.live_since(callback.stream) is not None
+            learnt_at = now + LEARNT_MS if goes_on else min(now, first.at + LEARNT_MS)
+            self._unknown[key].append(Span(first.at, learnt_at))
         elif callback.kind != "publish" and not self.sim.live.switches.status_time:
             self._unknown[key].append(Span(first.at, now))
 
@@ -136,7 +143,7 @@ class AccountJudge:
         missing = without(common(connected, wanted), recorded)
         unknown = merged([*self._unknown_of(key), *self._misled(recorded)])
         self._judge_causes(key, account, unknown)
-        gaps = [g.span for g in account.gaps if g.reason.code is not Reason.UNCONFIRMED]
+        gaps = [gap.span for gap in account.gaps if gap.reason.code not in _OPEN]
         filed = [Span(file.start, file.stop) for file in live.files if file.stream == stream]
         seen = [
             *(gap.span for gap in account.gaps),
