@@ -50,8 +50,10 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 
 def respond(invocation: Invocation, request: Request) -> Response:
     """Return an answer of 200 whatever happens, once the path token is valid."""
-    with invocation.counting_failures(Kind.ON_DEMAND):
-        live_callbacks.path_token(request.path, invocation.app.settings.path_tokens, "on-demand")
+    tokens = invocation.app.settings.path_tokens
+    invocation.counting_failures(
+        Kind.ON_DEMAND, lambda: live_callbacks.path_token(request.path, tokens, "on-demand")
+    )
     try:
         answer = _say(invocation, request)
         invocation.count_callback(Kind.ON_DEMAND, CallbackResult.ANSWERED)

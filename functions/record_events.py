@@ -23,8 +23,9 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 
 
 def respond(invocation: Invocation, request: Request) -> Response:
-    with invocation.counting_failures(Kind.RECORD):
-        response = _take(invocation, prove(invocation, request))
+    response = invocation.counting_failures(
+        Kind.RECORD, lambda: _take(invocation, prove(invocation, request))
+    )
     invocation.pass_on(Kind.RECORD, request)
     return response
 

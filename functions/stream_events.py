@@ -43,8 +43,7 @@ def respond(invocation: Invocation, request: Request) -> Response:
     if request.path.rstrip("/").endswith("/refused"):
         return _refused(invocation, request)
     try:
-        with invocation.counting_failures(Kind.STREAM):
-            return _answer(invocation, request)
+        return invocation.counting_failures(Kind.STREAM, lambda: _answer(invocation, request))
     except UnverifiedCallback as error:
         REFUSED.keep(_claimed(invocation, request), error.why, invocation.app.clock())
         raise

@@ -226,14 +226,7 @@ class Recorder:
             if not (if_slot or needs_save):
                 return step
             save = self._save(loaded, decision.record, if_slot, settings, options)
-            must_fit = ends_recording(loaded.record, decision.record, event)
-            save = replace(save, entries=decision.entries, files=_left(event), must_fit=must_fit)
-            if settings.verifies_files and isinstance(event, FileLeft):
-                save = replace(save, tasks=verify_file(key, event.uri))
-            save = _with_edges(save, loaded, settings)
-            counts = counters.of_decision(event, loaded.record, decision, loaded.now)
-            if counts or options.counts:
-                save = replace(save, counts={**options.counts, **counts})
+            save = _completed(save, loaded, decision, event, settings)
             saved = yield from do(SaveOrClaim(save))
             if isinstance(saved, NotForgotten):
                 step = replace(step, record=put_off(loaded.record, loaded.now), entries=())
@@ -289,6 +282,7 @@ class Recorder:
             sets_aside=loaded.sets_aside,
             keep_ms=max(settings.keep, LEAST_KEEP_MS),
             keep_ledger_ms=settings.keep_ledger,
+            counts=options.counts,
         )
 
     def put_in_order(self, key: StreamKey) -> Steps[None]:
@@ -334,13 +328,22 @@ class Recorder:
         return (yield from self.handle_alone(keys[0], TimePassed(), options, is_due=True))
 
 
-def _with_edges(save: Save, loaded: Loaded, settings: StreamSettings) -> Save:
-    """Return the save with what it adds to the account, in either case."""
+def _completed(
+    save: Save, loaded: Loaded, decision: Decision, event: Event, settings: StreamSettings
+) -> Save:
+    """Return the save with all that it stores beside the record. One copy: every callback makes
+    one."""
     before, now, over_quota = loaded.record, loaded.now, save.if_no_quota
+    verified = event.uri if settings.verifies_files and isinstance(event, FileLeft) else None
     return replace(
         save,
+        entries=decision.entries,
+        files=_left(event),
+        must_fit=ends_recording(before, decision.record, event),
+        tasks=verify_file(save.key, verified) if verified is not None else (),
         edges=edges_between(before, save.if_no_slot, now, settings),
         edges_over_quota=edges_between(before, over_quota, now, settings) if over_quota else (),
+        counts={**save.counts, **counters.of_decision(event, before, decision, now)},
     )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -192,7 +192,7 @@ class Invocation:
 
     def handle_callback(self, kind: Kind, key: StreamKey, event: Event) -> None:
         """Handle the event of a genuine callback, and count it with the save of the event."""
-        counts = {counters.callbacks(kind.value, CallbackResult.STORED): 1}
+        counts = {counters.callbacks(kind, CallbackResult.STORED): 1}
         options = HandlingOptions(may_send=self.has_time, counts=counts)
         if self.handle(key, event, options).is_saved:
             self.app.tally.store_if_due()
@@ -201,15 +201,14 @@ class Invocation:
 
     def count_callback(self, kind: Kind, result: CallbackResult) -> None:
         """Count a callback that is in no save."""
-        self.app.tally.add(counters.callbacks(kind.value, result))
+        self.app.tally.add(counters.callbacks(kind, result))
         self.app.tally.store_if_due()
 
-    @contextmanager
-    def counting_failures(self, kind: Kind) -> Iterator[None]:
-        """Count a callback that is refused, or that fails, by what is raised. Of a store that is
-        away, store nothing now."""
+    def counting_failures(self, kind: Kind, take: Callable[[], T]) -> T:
+        """Take a callback and return what `take` returns. Count one that is refused, or that fails,
+        by what is raised. Of a store that is away, store nothing now."""
         try:
-            yield
+            return take()
         except UnverifiedCallback:
             self.count_callback(kind, CallbackResult.REJECTED)
             raise
@@ -217,7 +216,7 @@ class Invocation:
             self.count_callback(kind, CallbackResult.MALFORMED)
             raise
         except Exception:
-            self.app.tally.add(counters.callbacks(kind.value, CallbackResult.FAILED))
+            self.app.tally.add(counters.callbacks(kind, CallbackResult.FAILED))
             raise
 
     def forwarded(self, kind: Kind, request: function_compute.Request) -> ForwardedCallback:

@@ -87,8 +87,7 @@ def entry_from_json(code: str, about: str) -> HistoryEntry:
 
 def edge_to_text(edge: Edge) -> str:
     """Return an edge of an account as text: "kind at", and reason and code if there is one."""
-    reason = edge.reason.value if edge.reason else ""
-    return f"{edge.kind.value} {edge.at} {reason} {edge.code}".rstrip()
+    return " ".join((edge.kind, str(edge.at), edge.reason or "", edge.code)).rstrip()
 
 
 _KINDS = {kind.value: kind for kind in EdgeKind}

@@ -183,15 +183,11 @@ class SqliteStore:
             _put(db, record, saved.version, row)
             command_queue.move(db, rule, row[5], save.quota, now)
             known = [file for file in save.files if _is_known(db, save.key, file.uri)]
-            lines_of_known = [entry_of(file) for file in known]
-            lines = [entry for entry in entries_of(save, saved) if entry not in lines_of_known]
-            _append(db, save, lines, now)
+            _append(db, save, _lines(save, saved, known), now)
             _keep(db, save, now)
             _add_edges(db, save, edges_of(save, saved), now)
             _add_counts(db, save.counts)
-            uris = [file.uri for file in known]
-            tasks = [task for task in save.tasks if task.of_file not in uris]
-            dropped = task_rows.add(db, save.key, tasks, now)
+            dropped = task_rows.add(db, save.key, _tasks(save, known), now) if save.tasks else 0
         return replace(saved, dropped_tasks=dropped) if dropped else saved
 
     def _choose(
@@ -918,6 +914,21 @@ def _forget(db: sqlite3.Connection, save: Save, rule: str | None, now: int) -> S
     return Stored(0)
 
 
+def _lines(save: Save, saved: Stored | Claimed, known: Sequence[File]) -> Sequence[HistoryEntry]:
+    """Return what is new for the history: not what the files that were known before would add."""
+    entries = entries_of(save, saved)
+    if not known:
+        return entries
+    lines_of_known = [entry_of(file) for file in known]
+    return [entry for entry in entries if entry not in lines_of_known]
+
+
+def _tasks(save: Save, known: Sequence[File]) -> Sequence[NewTask]:
+    """Return the tasks to add: none for a file that was known before."""
+    uris = [file.uri for file in known]
+    return [task for task in save.tasks if task.of_file not in uris]
+
+
 def _append(db: sqlite3.Connection, save: Save, entries: Sequence[HistoryEntry], now: int) -> None:
     """Append entries to the history. One that repeats the newest one is counted, not added."""
     if not entries:
@@ -962,17 +973,17 @@ def _add_edges(db: sqlite3.Connection, save: Save, edges: Sequence[Edge], now: i
         "INSERT INTO ledger (domain, app, stream, edge, noted_at) VALUES (?,?,?,?,?)",
         [(*key, edge_to_text(edge), now) for edge in edges],
     )
-    db.execute(
-        "DELETE FROM ledger WHERE domain=? AND app=? AND stream=? AND id <="
-        " (SELECT id FROM ledger WHERE domain=? AND app=? AND stream=?"
-        " ORDER BY id DESC LIMIT 1 OFFSET ?)",
-        (*key, *key, LEDGER_MAX_ENTRIES),
-    )
-    db.execute(
-        "DELETE FROM ledger WHERE id IN"
-        " (SELECT id FROM ledger WHERE noted_at < ? ORDER BY noted_at LIMIT ?)",
-        (now - save.keep_ledger_ms, OLD_ROWS),
-    )
+    too_old = (now - save.keep_ledger_ms, OLD_ROWS)
+    db.execute(_TRIM_LEDGER, (*too_old, *key, LEDGER_MAX_ENTRIES))
+
+
+_TRIM_LEDGER = """
+    DELETE FROM ledger WHERE id IN (
+        SELECT id FROM (SELECT id FROM ledger WHERE noted_at < ? ORDER BY noted_at LIMIT ?)
+        UNION ALL SELECT id FROM (
+            SELECT id FROM ledger WHERE domain=? AND app=? AND stream=?
+            ORDER BY id DESC LIMIT -1 OFFSET ?))
+"""
 
 
 def _add_counts(db: sqlite3.Connection, counts: Mapping[str, int]) -> None:
@@ -1030,18 +1041,23 @@ _NAME_TAKEN = """
 def _stored_uri(db: sqlite3.Connection, key: StreamKey, uri: str) -> str:
     """Return the name of a stream's file in the table, where a domain has each name once: of a file
     that was reported of another stream before, the stream follows behind a NUL."""
-    own = f"{uri}\0{key.app}/{key.stream}"
+    own = _own_uri(key, uri)
     names = {"domain": key.domain, "uri": uri, "own": own, "app": key.app, "stream": key.stream}
     return own if db.execute(_NAME_TAKEN, names).fetchone() else uri
 
 
+def _own_uri(key: StreamKey, uri: str) -> str:
+    return f"{uri}\0{key.app}/{key.stream}"
+
+
 def _is_known(db: sqlite3.Connection, key: StreamKey, uri: str) -> bool:
-    return bool(
-        db.execute(
-            "SELECT 1 FROM file WHERE domain=? AND app=? AND stream=? AND uri=?",
-            (*_columns(key), _stored_uri(db, key, uri)),
-        ).fetchone()
+    """Return True if the file is stored as the stream's, under either name."""
+    of_stream = "domain=? AND app=? AND stream=?"
+    found = db.execute(
+        f"SELECT 1 FROM file WHERE {of_stream} AND uri IN (?,?)",  # noqa: S608 - text of our own
+        (*_columns(key), uri, _own_uri(key, uri)),
     )
+    return found.fetchone() is not None
 
 
 def _keep(db: sqlite3.Connection, save: Save, now: int) -> None:

@@ -33,17 +33,17 @@ def add(db: sqlite3.Connection, key: StreamKey, tasks: Sequence[NewTask], now: i
     """Add the tasks, due now; return how many had no room. One whose id is open is left out."""
     dropped = 0
     for task in tasks:
-        if db.execute("SELECT 1 FROM task WHERE id=?", (task.id,)).fetchone():
-            continue
         if counter(db, OUTBOX_BYTES) + task.size_bytes > OUTBOX_MAX_BYTES:
-            dropped += 1
+            is_open = db.execute("SELECT 1 FROM task WHERE id=?", (task.id,)).fetchone()
+            dropped += not is_open
             continue
         row = (task.id, task.kind.value, key.domain, key.app, key.stream, task.body, now, now)
-        db.execute(
-            f"INSERT INTO task ({_COLUMNS}, size) VALUES (?,?,?,?,?,?,?,?,0,1,'',?)",  # noqa: S608 - names of our own
+        added = db.execute(
+            f"INSERT OR IGNORE INTO task ({_COLUMNS}, size) VALUES (?,?,?,?,?,?,?,?,0,1,'',?)",  # noqa: S608 - names of our own
             (*row, task.size_bytes),
         )
-        count(db, OUTBOX_BYTES, task.size_bytes)
+        if added.rowcount:
+            count(db, OUTBOX_BYTES, task.size_bytes)
     if dropped:
         count(db, DROPPED_COUNT, dropped)
     return dropped

@@ -33,8 +33,9 @@ def phase(record: StreamRecord) -> Phase:
 def is_unmanaged(record: StreamRecord) -> bool:
     """Return True if Live records it, and nobody has asked live-record to manage that. A recording
     goes on until its session has ended; the phase says so only while the session surely lasts."""
-    wanted, runs = record.intent.wanted, _runs_without_us(record)
-    return runs and not wanted and not _is_being_ended(record)
+    if record.intent.wanted:
+        return False
+    return _runs_without_us(record) and not _is_being_ended(record)
 
 
 def _is_being_ended(record: StreamRecord) -> bool:
