@@ -1,0 +1,77 @@
+"""Counts the CPU instructions that a callback costs, and compares them with those of a commit.
+
+`python -m benchmarks.callback_cost --against COMMIT --json` needs git and valgrind. Instructions do
+not depend on what else the machine does. The SDK is left out: it would make the ratio smaller.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+from io import BytesIO
+from pathlib import Path
+
+from cli.errors import Failure
+from cli.paths import ROOT
+
+PROGRAM = Path(__file__).with_name("program.py")
+FEW_STREAMS, MANY_STREAMS = 4, 64
+"""Both runs load the code and warm up alike, so that their difference is that of the callbacks."""
+CALLBACKS_OF_A_STREAM = 5
+_COUNTED = re.compile(r"I +refs: +([0-9,]+)")
+
+
+def instructions(tree: Path, streams: int) -> int:
+    """Return how many instructions a process of the code in `tree` takes for so many streams."""
+    command = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
+    ended = subprocess.run(
+        [*command, sys.executable, str(PROGRAM), str(tree), str(streams)],
+        env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.DEVNULL,  # the log
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    counted = _COUNTED.search(ended.stderr)
+    if ended.returncode != 0 or counted is None:
+        raise Failure(f"The program failed. {ended.stderr[-2000:]}")
+    return int(counted.group(1).replace(",", ""))
+
+
+def instructions_per_callback(tree: Path) -> int:
+    callbacks = (MANY_STREAMS - FEW_STREAMS) * CALLBACKS_OF_A_STREAM
+    return (instructions(tree, MANY_STREAMS) - instructions(tree, FEW_STREAMS)) // callbacks
+
+
+def unpack(commit: str, folder: Path) -> None:
+    """Write the files of a commit into a folder."""
+    command = ["git", "archive", commit]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    if made.returncode != 0:
+        raise Failure(f"git knows no {commit}. Name a commit of this repository.")
+    with tarfile.open(fileobj=BytesIO(made.stdout)) as archive:
+        archive.extractall(folder)  # noqa: S202 - our own commit
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.callback_cost", description=__doc__)
+    parser.add_argument("--against", metavar="COMMIT", help="the commit to compare with")
+    parser.add_argument("--json", action="store_true", help="one line of JSON")
+    asked = parser.parse_args()
+    figures: dict[str, object] = {"instructions": (ours := instructions_per_callback(ROOT))}
+    if asked.against:
+        with tempfile.TemporaryDirectory(prefix="live-record-") as folder:
+            unpack(asked.against, Path(folder))
+            before = instructions_per_callback(Path(folder))
+        figures |= {"instructions_before": before, "ratio": round(ours / before, 3)}
+    print(json.dumps(figures) if asked.json else "\n".join(f"{k} {v}" for k, v in figures.items()))
+
+
+if __name__ == "__main__":
+    main()
