@@ -13,7 +13,7 @@ import click
 
 
 class Failure(click.ClickException):
-    """The command cannot go on; the text names what was wrong and what to do next."""
+    """The command cannot go on. The text says what was wrong, then what to do."""
 
 
 class NoAnswer(Failure):

@@ -173,7 +173,8 @@ def _doctor_false(moment: Moment) -> Iterator[str]:
         check, is_ok = finding["check"], finding["severity"] == "ok"
         if is_ok and (check in moment.not_ok or (check == "recorded" and moment.lost)):
             yield f"doctor: {check} is ok"
-        if finding["code"] in SAYS_LOST and _is_all_recorded(moment):
+        says_lost = finding["code"] in SAYS_LOST and finding["severity"] == "fault"
+        if says_lost and _is_all_recorded(moment):
             yield f"doctor: {finding['code']}, and every stream is recorded"
 
 

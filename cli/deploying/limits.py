@@ -1,4 +1,4 @@
-"""What the stages of one account share: its instances in a region, and its calls to Live.
+"""The limits that the stages of one account share: instances of a region, and calls to Live.
 
 The deploy command refuses what does not fit, before anything is deployed.
 """

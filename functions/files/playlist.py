@@ -124,8 +124,7 @@ def _playlists(account: _Account) -> Iterator[tuple[File, Sequence[Span]]]:
         endings = sorted({file.uri.rpartition(".")[2].lower() for file, _ in account.files})
         raise WrongState(
             f"no recording of this time is an M3U8 playlist, but {', '.join(endings)}",
-            hint="let the recording configuration write M3U8, too: live-record setup --format m3u8"
-            " adds one that does",
+            hint="add a recording configuration that writes M3U8: live-record setup --format m3u8",
         )
     if not found:
         raise NotFound("no file of this time has been reported")
@@ -184,7 +183,7 @@ class _Source:
         if self._playlists == MAX_READ_REQUESTS or self._bytes > MAX_READ_BYTES:
             raise _too_long("it has too many playlists")
         if self._invocation.deadline.left() < 2 * oss.TIMEOUT_S:
-            raise _too_long("its playlists cannot be read in the time there is")
+            raise _too_long("there is not enough time to read its playlists")
         self._playlists += 1
         try:
             data = self._opened.read(uri, 0, MAX_PLAYLIST_BYTES + 1)

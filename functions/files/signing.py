@@ -101,7 +101,10 @@ def _why_no_url(policy: Policy, caller: Caller, key: StreamKey, uri: str) -> str
         owner.app and owner.stream and caller.may_reach(owner)
         for owner in policy.object_owners(uri)
     ):
-        return "by the object_prefix of the policy it may be of a stream that the token may not see"
+        return (
+            "its name may belong to a stream that the token may not see (object_prefix of the"
+            " policy)"
+        )
     return None
 
 

@@ -1,4 +1,4 @@
-"""What is there of a stream and what is missing: of one stream, or of all, page by page."""
+"""Answers which parts of a stream are recorded and which are missing, of one stream or of all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API answers: one type for each answer, sent as it is and described as it is.
+"""The answers of the API: one type for each, from which its JSON and its schema are made.
 
 The other modules of this package build them. openapi derives the schemas from them and from nothing
 else, so that no answer can drift from its schema. A description for readers of the API is a `Meta`:

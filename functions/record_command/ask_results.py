@@ -1,4 +1,4 @@
-"""What became of an ask: its outcome and its status, or the error that it ends in."""
+"""Answers a request for a command: with its outcome, or by the error that it ended in."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""What follows from recordings and is done later: what is open, what failed for good, once more.
+"""Lists the tasks that follow from recordings, open or failed for good, and tries one again.
 
-The files to verify are the first kind of it. It does none of it itself: the functions with timers
-of their own do.
+The functions with timers of their own carry the tasks out; this module does none of them.
 """
 
 from __future__ import annotations
@@ -53,11 +52,12 @@ LIST: tuple[Field, ...] = (
 
 
 def listed(request: ApiRequest) -> Response:
-    """Each page is of its own moment. What is settled meanwhile is in none of the next."""
+    """Return a page of the tasks. Pages are read one after the other: a task that is settled
+    between two of them is not on the second."""
     state: DeliveryState = request.query.get("state", DeliveryState.DEAD)
     of, after = request.query.get("cursor", (state.value, ""))
     if of != state.value:
-        raise BadRequest([Fault("cursor", "is of the other state: leave it out")])
+        raise BadRequest([Fault("cursor", "belongs to the list of the other state: leave it out")])
     limit, store = request.query.get("limit", DEFAULT_ROWS), request.invocation.app.store
     read = store.open_tasks if state is DeliveryState.OPEN else store.dead_letters
     found = read(after=after, limit=limit + 1)
@@ -86,12 +86,13 @@ def redrive(request: ApiRequest) -> Response:
         case Redriven.UNKNOWN:
             raise NotFound(
                 "no delivery with this id has failed for good",
-                hint="GET /v1/deliveries lists them; one that is open is tried by itself",
+                hint="GET /v1/deliveries lists them; open ones are tried again automatically",
             )
         case Redriven.FULL:
             raise WrongState(
-                "too much is open already",
-                hint="wait until the stage has done some of it: GET /v1/health says how much it is",
+                "too many deliveries are open already",
+                hint="wait until the stage has done some of them: GET /v1/health says how many are"
+                " open",
             )
         case Redriven.OPEN:
             request.invocation.log.info("delivery.redriven", id=task_id, who=request.who)

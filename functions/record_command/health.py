@@ -151,10 +151,13 @@ def store_has_room(facts: Facts) -> Iterator[StageProblem]:
 
 
 def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
-    """Report a timer that is off. A new stage may have had no run yet, until something is late."""
+    """Report a timer that is off. A new stage may have had no run yet, until it is as old as its
+    oldest timestamp, or until something is late."""
     age, oldest = facts.ages.get(RECONCILED), facts.queue.oldest
-    if age is None and oldest > STALE_MS:
-        yield StageProblem("reconcile_never_ran", age_ms=oldest, stops_commands=True)
+    known_ms = max(oldest, *facts.ages.values(), 0)
+    if age is None and known_ms > STALE_MS:
+        is_late = oldest > STALE_MS
+        yield StageProblem("reconcile_never_ran", age_ms=known_ms, stops_commands=is_late)
     elif age is not None and age > SILENT_MS:
         about = {"ago": written(age)}
         yield StageProblem("reconcile_silent", about, age, stops_commands=age > STALE_MS)

@@ -1,4 +1,4 @@
-"""What an operator looks at: what is not recorded as it should be first, and counts for the rest.
+"""The operator's overview: first what is not recorded and should be, then counts of the rest.
 
 GET /v1/overview answers with it; the console polls it. It reads the store's counters and indexes,
 so that it costs the same however many streams the stage knows.

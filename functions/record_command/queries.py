@@ -1,4 +1,4 @@
-"""What the API shows of streams and never changes: one stream, or all of them."""
+"""Answers questions about one stream or all streams. It changes nothing."""
 
 from __future__ import annotations
 
@@ -142,8 +142,8 @@ LIST: tuple[Field, ...] = (
 
 
 def listed(request: ApiRequest) -> Response:
-    """Each page is of its own moment; none shows a stream twice, or leaves one out that was
-    there all the time."""
+    """Return a page of the streams. Pages are read one after the other: no stream is on two of
+    them, and none is left out that existed all the time."""
     invocation = request.invocation
     shown, following = (_wrong_page if request.query.get("wrong") else _page)(request)
     now, continuity = invocation.app.clock(), invocation.app.store.continuity()

@@ -196,7 +196,7 @@ def entry(line: HistoryLine, language: Language) -> HistoryLineView:
 
 
 def file(left: File, files_url: str, language: Language) -> LinkedFileView:
-    """With its address, where the stage says where the bucket is read; VOD has none there."""
+    """Return the file, with its URL if the stage knows the address of its bucket."""
     is_there = bool(files_url) and is_object(left)
     url = f"{files_url.rstrip('/')}/{quote(left.uri)}" if is_there else None
     return LinkedFileView(**asdict(view_of(left, language)), url=url)

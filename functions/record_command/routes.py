@@ -83,7 +83,7 @@ class Route(Struct, frozen=True, kw_only=True):
 
     @property
     def refusals(self) -> Sequence[int]:
-        """Every status that a problem of this route may have."""
+        """Return every status that a problem of this route may have."""
         found = {400, 413, 500, 503, *self.errors}
         found |= {401, 403} if self.scope else set()
         found |= {404} if self.names_stream else set()
@@ -157,6 +157,6 @@ def _caller(route: Route, invocation: Invocation, request: Request) -> Caller:
 
 
 def _declared(route: Route, request: Request) -> Mapping[str, str]:
-    """Of the headers only those that the route knows: there are always others."""
+    """Return the headers that the route knows; a request always has others as well."""
     headers: Headers = request.headers
     return {one.name: headers[one.name] for one in route.headers if one.name in headers}

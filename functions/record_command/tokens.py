@@ -212,7 +212,7 @@ def _require_new(
 def _taken(name: str) -> WrongState:
     return WrongState(
         f"there is a token {name} already",
-        hint="take another name: log and history say it for whoever used it",
+        hint="take another name: log and history still have this one for its earlier owner",
     )
 
 

@@ -1,7 +1,8 @@
-"""Whose token it is: the environment's are known, the store's are read now and then. And whose
-session, of those that were opened with a token.
+"""Finds the owner of a token, or of a session that was opened with one: among the tokens of the
+environment and those of the store.
 
-Every function of the HTTP API asks it. A wrong token costs no read of its own, however many come.
+Every function of the HTTP API asks it. It reads the store's tokens now and then, never for each
+request, so that many wrong tokens cost no more reads than one.
 """
 
 from __future__ import annotations

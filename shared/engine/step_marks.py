@@ -1,4 +1,4 @@
-"""When each step of a reconcile last began and last ended: what health knows of them.
+"""The times at which each step of a reconcile last began and last ended.
 
 The dispatcher and the side steps set the marks, and health reads them.
 """

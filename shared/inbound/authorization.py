@@ -20,10 +20,10 @@ from shared.protocol.stream import name_fault
 
 
 def authorize(tokens: TokenCache, request: Request, scope: str, *, now: int) -> Caller:
-    """Return whose token was sent, or whose session of the console. Raise Unauthorized for one that
-    is missing, unknown or over (`now` is in ms), Forbidden for one without `scope`, or for a change
-    that a page of another origin asks for, StoreUnavailable for one that only a store knows which
-    does not answer."""
+    """Return the owner of the token, or of the console's session. Raise Unauthorized if it is
+    missing, unknown or expired (`now` is in ms); Forbidden if it lacks `scope`, or if the page of
+    another origin asks for a change; StoreUnavailable if it has to be looked up in the store and
+    the store does not answer."""
     is_console = "authorization" not in request.headers and session_of(request)
     owner = _of_session(tokens, request) if is_console else _of_bearer(tokens, request)
     if owner.until is not None and now >= owner.until:

@@ -1,4 +1,4 @@
-"""What can be wrong with a request, each error with its status, and with a callback.
+"""The errors of a request, each with its status, and those of a callback.
 
 Whatever reads a request raises them; `function_compute.response` answers them.
 """

@@ -1,4 +1,4 @@
-"""What of a stream is there, and what is missing: computed from its edges and its files.
+"""Computes from a stream's edges and files which parts were recorded, and which are missing.
 
 The API calls it for each stream that is asked about. The tolerances, and which clock is believed,
 are here alone.

@@ -24,8 +24,8 @@ def _get(outgoing: Outgoing, may_reach: MayReach) -> int:
 
 
 class Heartbeat(Struct, frozen=True):
-    """`url` may be "": then there is none. Its host is the only one that is called, at its public
-    addresses; `anywhere` is for the emulator, whose monitor is a program of the same machine."""
+    """Calls a monitor; an empty `url` means that there is none. Only public addresses of its host
+    are called, unless `anywhere`: the monitor of an emulator is a program on the same machine."""
 
     url: str
     anywhere: bool = False

@@ -55,7 +55,8 @@ class Wake:
         post: Callable[[Outgoing], int] = _call,
         report: Callable[[str], None] = lambda _why: None,
     ) -> None:
-        """`post` returns the status of the answer. `report` gets why a call was lost."""
+        """Keep the collaborators. `post` returns the status of the answer; `report` takes the
+        reason for which a call was lost."""
         self._url = url
         self._key = key
         self._monotonic = monotonic

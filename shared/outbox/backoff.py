@@ -1,4 +1,4 @@
-"""How each kind of task is retried."""
+"""The retries of each kind of task: after how long, and until when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the outcome of an attempt makes of its task."""
+"""Decides what becomes of a task after an attempt: done, retried, or failed for good."""
 
 from __future__ import annotations
 

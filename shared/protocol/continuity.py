@@ -1,4 +1,4 @@
-"""How far back a store can vouch for what it says: its clock, and that no record was lost.
+"""Since when a store's clock has been steady, and since when no record of it was lost.
 
 The store returns it with every record that is loaded, and `decide` takes it. It knows no engine.
 """

@@ -1,4 +1,4 @@
-"""What an error of a Redis means: the problem that people are shown, and whether to ask elsewhere.
+"""Translates an error of Redis into the problem that people see, and says whether to ask elsewhere.
 
 The connection and RedisStore use it. It reads errors of the client and connects to nothing.
 """

@@ -1,4 +1,4 @@
-"""How a save is put to the engine's script, and how names and orders sort there."""
+"""Encodes a save for the engine's script, and names and positions so that they sort there."""
 
 from __future__ import annotations
 
@@ -111,7 +111,8 @@ def encode_save(save: Save, interval: float) -> str:
 
 
 def _queue_position(save: Save) -> str:
-    """Of two that are as pressing the more urgent goes first, then the older."""
+    """Return the text by which the engine sorts the queue: more urgent commands first, and among
+    equals the older one."""
     since = save.if_no_slot.pending.since if save.if_no_slot.pending else 0
     points = 2 * _LOWEST_POINTS - queue_priority(save.if_no_slot, save.quota.priority)
     return f"{points:03d}{since:0{AGE_CHARS}d}{name_of(save.key)}"
@@ -125,7 +126,8 @@ def _scopes(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
 
 
 def _variant(record: StreamRecord, due: int | None) -> dict[str, object]:
-    """`due` leaves out what the engine has yet to say."""
+    """Return one variant of the save, as the script takes it; without `due` where the engine sets
+    it."""
     watched = watched_of(record)
     variant: dict[str, object] = {
         "document": to_json(record),

@@ -1,4 +1,4 @@
-"""What a store knows of itself: when it was last touched, and since when its clock is steady.
+"""The store's own state: its id, when it was last touched, and since when its clock is steady.
 
 Both engines keep one of it. It knows no record and no engine.
 """

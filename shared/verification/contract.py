@@ -1,4 +1,4 @@
-"""What a verification is asked, what it asks for, and what it returns.
+"""The types of a verification: the file to check, the parts of it to read, and the verdict.
 
 The callers of `verify` and the judges of each format use it. It judges nothing itself.
 """

@@ -397,6 +397,16 @@ STOPS_COMMANDS = {
 }
 
 
+def test_a_timer_that_never_ran_is_told_where_nothing_is_late_yet(make_stage: MakeStage) -> None:
+    stage = make_stage()
+    stage.store.touch("status:live.example.com")
+    stage.clock.pass_ms(170_000)
+    assert codes(health(stage)) == []
+
+    stage.clock.pass_ms(20_000)
+    assert (codes(health(stage)), health(stage).status) == (["reconcile_never_ran"], 200)
+
+
 @pytest.mark.parametrize("code", catalogue(Language.ENGLISH).problems)
 def test_a_problem_is_told_with_its_next_step(make_stage: MakeStage, code: str) -> None:
     got = health(CASES[code](make_stage))

@@ -78,17 +78,17 @@ WAYS: dict[str, tuple[Story, Reason, str]] = {
     "an end without a publish": (
         Story().unpublish(),
         Reason.UNPUBLISHED_UNKNOWN,
-        "an end was reported, and no publish was known",
+        "an end was reported of a stream whose publish was never reported",
     ),
     "an end that is being checked": (
         recording().missed().passes(SECOND).unpublish(),
         Reason.UNPUBLISHED_TWICE,
-        "an end was reported of a stream whose end was known or being checked",
+        "the end of the stream was reported again; it was known, or being checked",
     ),
     "an end of what has ended": (
         recording().goes_off().unpublish(),
         Reason.UNPUBLISHED_TWICE,
-        "an end was reported of a stream whose end was known or being checked",
+        "the end of the stream was reported again; it was known, or being checked",
     ),
     "the same end after the list has refuted it": (
         refuted().happens(Unpublished(NOON + 50 * SECOND)),

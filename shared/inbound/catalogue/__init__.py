@@ -26,7 +26,7 @@ class Language(str, Enum):
 
 
 def preferred_language(accepted: str) -> Language:
-    """Of an Accept-Language header, the one that is liked best; English where it names neither."""
+    """Return the language that an Accept-Language header prefers; English if it names neither."""
     if not accepted:
         return Language.ENGLISH
     liked = [(_liking(part), part.partition(";")[0].strip().lower()) for part in _parts(accepted)]

@@ -189,7 +189,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _number(text: str) -> int | float:
-    """To JSON 3600.0 is an integer, as far as a double holds every integer."""
+    """Return an integer for a whole number such as 3600.0, which JSON does not tell from 3600."""
     value = float(text)
     return int(value) if value.is_integer() and abs(value) <= _MAX_WHOLE_NUMBER else value
 

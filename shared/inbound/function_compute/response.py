@@ -180,7 +180,7 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         503,
         "StoreFull",
         "",
-        "a stop is still stored and sent; give the store's engine more room for all else",
+        "stops are still stored and sent; for everything else, give the store's engine more room",
     ),
     ForeignStore: _Row(
         503,
@@ -191,8 +191,8 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
     Unreadable: _Row(
         503,
         "UnreadableRecord",
-        hint="a stop is still sent, and replaces the record; for all else, deploy the release that"
-        " wrote it",
+        hint="a stop is still sent and replaces the record; for everything else, deploy the release"
+        " that wrote it",
     ),
     Misconfigured: _Row(
         503,

@@ -1,4 +1,4 @@
-"""What an answer to a command means for the record: docs/errors.md, row by row."""
+"""Changes a record by Live's answer to a command, as each row of docs/errors.md says."""
 
 from __future__ import annotations
 

@@ -139,9 +139,10 @@ def _first_state(
 def _first_of_adopted(
     transition: Transition, confirmation: Confirmation, before: Confirmation | None
 ) -> State:
-    """Live records, or holds a paused recording. Where reports are known to come, one that it
-    records stands, for want of one that it pauses: what was late is the end of the session before.
-    """
+    """Return the first state after TaskAlreadyStarted: Live records, or holds a paused recording.
+
+    Where status reports come, an earlier report that it records still counts if none says that it
+    paused: then only the end of the session before was reported late."""
     may_go_on = _may_go_on(transition, confirmation)
     if may_go_on and before and before.is_confirmed and transition.settings.status_known:
         return State.CONFIRMED_UNDATED

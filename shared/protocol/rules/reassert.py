@@ -1,4 +1,4 @@
-"""What is re-sent once a command in doubt can no longer land."""
+"""Re-sends the command that is wanted, once a command in doubt can no longer land."""
 
 from __future__ import annotations
 

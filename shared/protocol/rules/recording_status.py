@@ -1,5 +1,6 @@
-"""What Live reports of the recording itself. Its reports come late and carry no identity: they
-confirm, they reassert a command in doubt early, and they never stop an unmanaged recording."""
+"""Changes a record by Live's reports of the recording itself. They come late and name no session. A
+report confirms a recording, or has a command in doubt re-sent early. None stops an unmanaged one.
+"""
 
 from __future__ import annotations
 

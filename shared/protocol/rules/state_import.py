@@ -1,4 +1,4 @@
-"""What a stage takes over from another one's record of a stream: its intent, and for which session.
+"""Takes over an intent from another stage's record of a stream, and the session that it is for.
 
 `decide` calls it. Sessions are numbered by each stage for itself, so a number means the same only
 where both know the session by the same time.

@@ -87,7 +87,8 @@ class Transition:
             self.enqueue(command, reason)
 
     def _withheld(self, command: Command, reason: Reason, asked: int) -> bool:
-        """No start for a session that has ended, unless a person asked since."""
+        """Return True if a start must not be queued: its session has ended and no person has asked
+        since, which is noted, or a restart is pending, which begins a recording as well."""
         pending, session = self.record.pending, self.record.session
         if command is not Command.START:
             return False

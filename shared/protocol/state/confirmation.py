@@ -1,4 +1,4 @@
-"""How sure it is that Live records this session, and what Live last reported of the recording.
+"""The evidence that Live records this session, and Live's last report of the recording.
 
 The rules move a confirmation from state to state (rules/confirmation.py); this module knows none.
 """

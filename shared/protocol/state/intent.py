@@ -1,4 +1,4 @@
-"""What people, policy or time want of one stream: the desired state."""
+"""The desired state of one stream: what people, the policy or an end want of it."""
 
 from __future__ import annotations
 
