@@ -16,6 +16,9 @@ from shared.protocol.events import (
     ExtendAsked,
     FileFailed,
     FileLeft,
+    OccurrencePut,
+    OccurrenceSkipped,
+    OccurrencesPlanned,
     Polled,
     Published,
     RecordFailed,
@@ -35,6 +38,7 @@ from shared.protocol.rules.claim import claim
 from shared.protocol.rules.decide import Decision, decide
 from shared.protocol.state.command import Flight
 from shared.protocol.state.intent import IfNotLive
+from shared.protocol.state.occurrence import Occurrence
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command, StreamKey
 
@@ -52,6 +56,10 @@ __all__ = [
     "Flight",
     "HistoryEntry",
     "IfNotLive",
+    "Occurrence",
+    "OccurrencePut",
+    "OccurrenceSkipped",
+    "OccurrencesPlanned",
     "Phase",
     "Polled",
     "Published",

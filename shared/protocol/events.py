@@ -10,6 +10,7 @@ from shared.protocol.command_errors import LiveError
 from shared.protocol.file import PushArgs
 from shared.protocol.policy import OnInterruption, Rule
 from shared.protocol.state.intent import IdempotencyKey, IfNotLive, Intent
+from shared.protocol.state.occurrence import Occurrence
 from shared.protocol.state.session import Session
 
 HOUR_MS = 3_600_000
@@ -165,6 +166,28 @@ class StateImported(Struct, frozen=True):
     is_of_policy: bool = False
 
 
+class OccurrencesPlanned(Struct, frozen=True):
+    """These are the occurrences of the schedule that have not begun, as far ahead as is planned;
+    what was planned of it before gives way to them."""
+
+    schedule: str
+    occurrences: tuple[Occurrence, ...] = ()
+
+
+class OccurrencePut(Struct, frozen=True):
+    """A person adds an occurrence, or moves the end of one."""
+
+    who: str
+    occurrence: Occurrence
+
+
+class OccurrenceSkipped(Struct, frozen=True):
+    """A person wants no recording for this one occurrence, which may have begun."""
+
+    who: str
+    id: str
+
+
 class SettingsChanged(Struct, frozen=True):
     """The policy, the mode or a cap of the stage may have changed since the stream was decided."""
 
@@ -177,8 +200,10 @@ class TimePassed(Struct, frozen=True):
 
 
 Asked: TypeAlias = StartAsked | StopAsked | ExtendAsked | RestartAsked | CancelDelayAsked
+Scheduled: TypeAlias = OccurrencesPlanned | OccurrencePut | OccurrenceSkipped
 Event: TypeAlias = (
     Asked
+    | Scheduled
     | Published
     | Unpublished
     | Polled

@@ -88,6 +88,8 @@ def bare(record: StreamRecord, settings: StreamSettings) -> StreamRecord:
         changed_at=_bare_changed_at(record, settings),
         forget_at=_bare_forget_at(record),
         absence_polled_at=_bare_absence_polled_at(record),
+        planned=tuple(replace(one, starts_at=NOW) for one in record.planned),
+        begun=tuple(replace(one, starts_at=NOW) for one in record.begun),
         pending=pending and replace(pending, since=NOW),
         flight=flight and replace(flight, since=NOW),
         intent=_bare_intent(record),

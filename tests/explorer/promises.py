@@ -27,7 +27,9 @@ from shared.protocol.policy import OnInterruption
 from shared.protocol.state.confirmation import Confirmation, ConfirmationState
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.session import SessionState
+from tests.explorer import schedule_promises
 from tests.explorer.scenario import Scenario
+from tests.explorer.schedule_promises import Broken
 from tests.explorer.world import FAR, NEVER, NOW, UNCLEAR, Live, Memory, Request, Task
 
 TOO_LONG = 1_000
@@ -38,8 +40,7 @@ KNOWN_BY = 90_000
 """A stream that is live for longer is known of, whatever was lost."""
 
 
-class Broken(Exception):
-    """A promise, in words."""
+__all__ = ["Broken", "Change", "at_rest", "at_the_end", "handled", "landed"]
 
 
 class Change(NamedTuple):
@@ -62,12 +63,15 @@ def handled(memory: Memory, change: Change) -> Memory:
         return _forgotten(memory, change)
     if new.intent.generation != old.intent.generation:
         memory = _new_intent(memory, change)
+    elif isinstance(event, StartAsked) and old.intent.wanted and new.intent.session is None:
+        memory = memory._replace(accepted_in=NEVER)  # it is about the session to come
     elif isinstance(event, CommandSettled) and memory.accepted_in == NEVER:
         memory = _first_accepted(memory, change, event)
     if new.flight is not None and new.flight != old.flight:
         _judge_claim(change, new.flight)
         if new.flight.command is Command.STOP:
             memory = memory._replace(stop_due=False)
+    memory = schedule_promises.handled(memory, old, new, event)
     if isinstance(event, RestartAsked) and _restarts(new) and not _restarts(old):
         memory = memory._replace(asked_restarts=memory.asked_restarts + 1)
     return memory
@@ -103,7 +107,9 @@ def _judge_ask(change: Change) -> None:
         if not new.intent.wanted:
             raise Broken("a start was asked, and the intent is another")
         again = old.intent.wanted and old.is_started and not old.is_off and old.pending is None
-        if again and (new.pending or new.flight != old.flight):
+        ended = new.intent.generation != old.intent.generation  # by its time, just before
+        lapsed = old.flight is not None and old.flight.lease_until <= NOW  # and is sent again
+        if again and not ended and not lapsed and (new.pending or new.flight != old.flight):
             raise Broken("a second start sent something")
 
 
@@ -156,8 +162,12 @@ def _judge_claim(change: Change, flight: Flight) -> None:
 
 def _new_intent(memory: Memory, change: Change) -> Memory:
     intent, event = change.new.intent, change.event
-    if intent.reason is Reason.SESSION_OVER:
+    if intent.reason is Reason.SESSION_OVER and change.old.intent.occurrence == "":
         _judge_end(memory, change)
+    settings = change.scenario.settings
+    records = settings.rule.records_on_publish
+    about = (change.old, change.new, settings.merge_delay)
+    schedule_promises.judge_end(memory, *about, records=records)
     memory = memory._replace(
         forgotten=False, accepted_in=NEVER, stop_due=False, unfinished=False, ends_at=0
     )
@@ -170,6 +180,8 @@ def _new_intent(memory: Memory, change: Change) -> Memory:
         memory = memory._replace(over_until=NOW + change.scenario.settings.merge_delay)
     if not intent.wanted:
         return memory
+    if intent.requester is Requester.SCHEDULE:
+        return memory._replace(held=False)  # schedule_promises judges it
     if memory.held:
         raise Broken("a held stop was overruled")
     return _by_policy(memory, change) if intent.requester is Requester.POLICY else memory
@@ -254,6 +266,7 @@ def _landed_restart(memory: Memory, request: Request) -> Memory:
 
 def at_rest(record: StreamRecord, live: Live, memory: Memory) -> None:
     """Everything that can be done at this moment was done."""
+    schedule_promises.at_rest(record, live, memory)
     wanted = record.intent.wanted
     if wanted and memory.ends_at and memory.ends_at < NOW - TOO_LONG:
         raise Broken("an intent stands long after its time")

@@ -8,6 +8,7 @@ from tests.explorer import (
     rules_intent,
     rules_proof,
     rules_retention,
+    rules_schedule,
     rules_session,
     rules_store,
 )
@@ -22,6 +23,7 @@ RULES = {
         rules_proof,
         rules_store,
         rules_retention,
+        rules_schedule,
     )
     for removal in module.REMOVALS
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from shared.protocol import Asked, StreamSettings
+from shared.protocol.events import Scheduled
 from tests.explorer.live_model import Switches
 from tests.explorer.world import Fault
 
@@ -30,7 +31,7 @@ class Scenario:
     Asks and events keep their order among themselves; all else is free."""
 
     name: str
-    asks: tuple[Asked, ...] = ()
+    asks: tuple[Asked | Scheduled, ...] = ()
     script: tuple[ScriptStep, ...] = ()
     before: tuple[Asked | ScriptStep, ...] = ()
     aged: bool = True

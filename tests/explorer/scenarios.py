@@ -10,6 +10,9 @@ from msgspec.structs import replace as with_fields
 from shared.protocol import (
     CancelDelayAsked,
     IfNotLive,
+    Occurrence,
+    OccurrenceSkipped,
+    OccurrencesPlanned,
     RestartAsked,
     StartAsked,
     StopAsked,
@@ -18,7 +21,7 @@ from shared.protocol import (
 from shared.protocol.policy import OnInterruption, OnPublish, Rule
 from tests.explorer.live_model import Switches
 from tests.explorer.scenario import Scenario, ScriptStep
-from tests.explorer.world import Fault
+from tests.explorer.world import NOW, Fault
 
 START, STOP = StartAsked("me"), StopAsked("me")
 START_STOP = StartAsked("me", on_interruption=OnInterruption.STOP)
@@ -38,6 +41,24 @@ REPLAYED_DOUBTED = (ScriptStep.DOUBTED_REPLAY,)
 REPLAYED = (ScriptStep.REPLAYED_PUBLISH,)
 RETURNS_SILENTLY = (UNPUBLISH, ScriptStep.SILENT_PUBLISH)
 END_REPLAYED = (ScriptStep.REPLAYED_END,)
+
+
+def occurrence(number: int, begins_in: int, lasts: int, runs_over: int = 0) -> Occurrence:
+    begins_at = NOW + begins_in
+    ends_at = begins_at + lasts
+    return Occurrence(f"show@{number}", "show", NOW, begins_at, ends_at, ends_at + runs_over)
+
+
+SHOW = occurrence(1, 20_000, 60_000, runs_over=60_000)
+STRICT = occurrence(1, 20_000, 60_000)
+NEAR, FAR_OFF = occurrence(2, 90_000, 60_000), occurrence(2, 150_000, 60_000)
+PLAN, PLAN_STRICT = OccurrencesPlanned("show", (SHOW,)), OccurrencesPlanned("show", (STRICT,))
+PLAN_NEAR = OccurrencesPlanned("show", (STRICT, NEAR))
+PLAN_FAR = OccurrencesPlanned("show", (STRICT, FAR_OFF))
+PLAN_BEGUN = OccurrencesPlanned("show", (occurrence(1, -10_000, 60_000),))
+SKIP = OccurrenceSkipped("me", SHOW.id)
+SHORT_DELAY = StreamSettings(merge_delay=30_000)
+
 
 WIRE = frozenset(
     {
@@ -379,7 +400,60 @@ SINGLES = _named(
         "policy, stop", (STOP,), script=(PUBLISH, *RETURNS), settings=recording(), faults=NONE
     ),
 )
-DEFAULT = PAIRS | SINGLES | STORE
+SCHEDULES = _named(
+    Scenario("scheduled", (PLAN_STRICT,), before=LIVE, faults=WIRE),
+    Scenario("scheduled, stop", (PLAN, STOP), before=LIVE, faults=WIRE, budget=1),
+    Scenario("stop, scheduled", (STOP, PLAN), before=RECORDED, faults=WIRE, budget=1),
+    Scenario("scheduled, planned anew", (PLAN, STOP, PLAN_BEGUN), before=LIVE, faults=NONE),
+    Scenario("scheduled, runs over", (PLAN,), script=(PUBLISH, UNPUBLISH), faults=ALL, budget=1),
+    Scenario("scheduled, returns", (PLAN,), before=LIVE, script=RETURNS, faults=NEWS, budget=1),
+    Scenario(
+        "scheduled, policy",
+        (PLAN,),
+        script=(PUBLISH, *RETURNS),
+        settings=recording(),
+        faults=NEWS,
+        budget=1,
+    ),
+    Scenario(
+        "scheduled, policy stops",
+        (PLAN_STRICT,),
+        script=(PUBLISH, UNPUBLISH),
+        settings=recording(OnInterruption.STOP),
+        faults=NEWS,
+        budget=1,
+    ),
+    Scenario("scheduled, short start", (PLAN, SHORT_START), before=LIVE, faults=WIRE, budget=1),
+    Scenario("scheduled, start", (PLAN_STRICT, START, STOP), before=LIVE, faults=NONE),
+    Scenario("scheduled, start that stops", (PLAN, START_STOP), before=LIVE, script=RETURNS),
+    Scenario("scheduled, fails unless live", (PLAN, START_OR_FAIL), script=(PUBLISH,)),
+    Scenario("scheduled, skipped", (PLAN, SKIP), before=LIVE, faults=WIRE, budget=1),
+    Scenario(
+        "scheduled twice, near",
+        (PLAN_NEAR, STOP),
+        before=LIVE,
+        settings=SHORT_DELAY,
+        faults=frozenset({Fault.KILL, Fault.LOST_ANSWER}),
+        budget=1,
+    ),
+    Scenario(
+        "scheduled twice, far",
+        (PLAN_FAR, STOP),
+        before=LIVE,
+        settings=SHORT_DELAY,
+        switches=PAUSED,
+        faults=frozenset({Fault.KILL, Fault.LOST_ANSWER}),
+        budget=1,
+    ),
+    Scenario(
+        "scheduled, a bad store",
+        (PLAN, STOP),
+        before=LIVE,
+        faults=frozenset({Fault.FULL, Fault.REFUSED, Fault.JUMP}),
+        budget=1,
+    ),
+)
+DEFAULT = PAIRS | SINGLES | STORE | SCHEDULES
 
 
 def _deeper(scenario: Scenario) -> Scenario:

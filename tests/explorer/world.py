@@ -116,6 +116,9 @@ class Memory(NamedTuple):
     forgotten: bool = False  # the record of an intent was forgotten, and no newer one was made
     over_until: int = 0  # time ended an intent: no session that opens before this is recorded
     emptied_in: int = NEVER  # true session that was live as the store was emptied
+    excused: tuple[str, ...] = ()  # occurrences that a person has stopped, skipped or replaced
+    made: tuple[str, ...] = ()  # occurrences that have made an intent
+    bars: bool = False  # a stop with a long hold was asked while none was under way
 
 
 class World(NamedTuple):

@@ -17,6 +17,10 @@ from shared.protocol import (
     FileFailed,
     FileLeft,
     IfNotLive,
+    Occurrence,
+    OccurrencePut,
+    OccurrenceSkipped,
+    OccurrencesPlanned,
     Polled,
     Published,
     RecordFailed,
@@ -83,6 +87,8 @@ class Walk:
             max_duration=self.draw.choice([600 * S, 12 * 3600 * S]),
             observe=self.chance(0.05),
         )
+        # Of its own lots, so that the walks without schedules are as they were.
+        self.scheduled = random.Random(-seed).choice([0, 0, 2])  # noqa: S311 - as above
         self.has_slots = self.draw.choice([0.3, 0.9, 1.0])
         self.flights = 0
 
@@ -124,8 +130,8 @@ class Walk:
         if flight is not None and self.chance(0.4):
             number = flight.id if self.chance(0.95) else "f-older"
             return CommandSettled(number, self.draw.choice(ANSWERS)())
-        kinds = (self._asked, self._published, self._reported, self._at_large)
-        kind: Callable[[], Event] = self.draw.choices(kinds, (3, 5, 2, 2))[0]
+        kinds = (self._asked, self._published, self._reported, self._at_large, self._scheduled)
+        kind: Callable[[], Event] = self.draw.choices(kinds, (3, 5, 2, 2, self.scheduled))[0]
         return kind()
 
     def _time(self) -> int:
@@ -180,6 +186,23 @@ class Walk:
             FileFailed("record_error", "Code", "", "file.mp4"),
         ]
         return self.draw.choice(events)
+
+    def _scheduled(self) -> Event:
+        schedule = self.draw.choice("ab")
+        occurrences = tuple(self._occurrence(schedule) for _ in range(self.draw.randrange(3)))
+        known = [*occurrences, *self.record.planned, *self.record.begun]
+        events: list[Event] = [OccurrencesPlanned(schedule, occurrences)] * 3
+        for one in known[:1]:
+            longer = replace(one, ends_at=one.ends_at + 60 * S, until=one.until + 60 * S)
+            events += [OccurrencePut("ann", longer), OccurrenceSkipped("ann", one.id)]
+        return self.draw.choice(events)
+
+    def _occurrence(self, schedule: str) -> Occurrence:
+        begins_at = (self.now // (100 * S) + self.draw.randrange(-1, 4)) * 100 * S
+        ends_at = begins_at + self.draw.choice([50, 100, 150]) * S
+        until = ends_at + self.draw.choice([0, 60, 200]) * S
+        name = f"{schedule}@{begins_at // S}"
+        return Occurrence(name, schedule, begins_at + 10 * S, begins_at, ends_at, until)
 
     def _at_large(self) -> Event:
         if self.chance(0.02):

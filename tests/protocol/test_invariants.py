@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from shared.protocol import Command, Flight, Reason, StreamRecord
+from shared.protocol import Command, Flight, Occurrence, Reason, StreamRecord
 from shared.protocol.state.command import Answer, Doubt, PendingCommand
 from shared.protocol.state.confirmation import (
     Confirmation,
@@ -68,12 +68,19 @@ def flight(command: Command, reason: Reason, generation: int = 1) -> Flight:
 
 
 KEYS = tuple(IdempotencyKey(f"key-{number}", "digest") for number in range(101))
+SHOW = Occurrence("show@1", "show", NOON, NOON, NOON + 9, NOON + 9)
+SHOWS = tuple(replace(SHOW, id=f"show@{number}") for number in range(401))
 BREAKS: dict[str, StreamRecord] = {
     "requester_fits_intent": replace(STOPPED, intent=Intent(2, requester=Requester.POLICY)),
     "wanted_implies_no_hold": replace(BUSY, intent=replace(WANTED, held_until=NOON)),
     "unwanted_implies_nothing_accepted": replace(
         STOPPED, intent=replace(STOPPED.intent, claimed=True)
     ),
+    "scheduled_implies_limit": replace(
+        BUSY, intent=replace(WANTED, requester=Requester.SCHEDULE, overrun_at=NOON)
+    ),
+    "planned_is_in_order": replace(BUSY, planned=(SHOW,), begun=(SHOW,)),
+    "occurrences_are_bounded": replace(BUSY, planned=SHOWS),
     "accepted_implies_end": replace(BUSY, intent=replace(WANTED, until=None)),
     "accepted_implies_claimed": replace(BUSY, intent=replace(WANTED, claimed=False)),
     "belonging_implies_accepted": replace(

@@ -131,8 +131,8 @@ def shown(value: object) -> str:
 
 def stored_times() -> Iterator[str]:
     yield from ("| stored time | at most ahead of now |", "|---|---|")
-    for time in STORED_TIMES:
-        owner = PARTS[time.part]
+    parts = {(PARTS[time.part], time.name): time for time in STORED_TIMES}
+    for (owner, _), time in parts.items():
         name = link(f"{owner[0]}.{time.name}", f"{PROTOCOL}/state/{owner[1]}.py")
         yield f"| {name} | {_furthest(time)} |"
     yield from (f"| {name} | {limit} |" for name, limit in OF_THE_STORE.items())
@@ -146,6 +146,8 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "doubts": ("Doubt", "command"),
     "session": ("Session", "session"),
     "confirmation": ("Confirmation", "confirmation"),
+    "planned": ("Occurrence", "occurrence"),
+    "begun": ("Occurrence", "occurrence"),
     "failure": ("SessionFailure", "confirmation"),
     "last_report": ("LastReport", "confirmation"),
     "answer": ("Answer", "command"),
@@ -176,6 +178,9 @@ def _furthest(time: StoredTime) -> str:
 MEANINGS: Mapping[str, str] = {
     "StartAsked": "A person wants the stream recorded.",
     "StopAsked": "A person wants it recorded no more.",
+    "OccurrencesPlanned": "A schedule's occurrences to come are these, and no others.",
+    "OccurrencePut": "A person adds an occurrence, or moves the end of one.",
+    "OccurrenceSkipped": "A person wants one occurrence not recorded.",
     "StateImported": "A person takes over what another stage has stored of the stream.",
     "ExtendAsked": "A person moves the end.",
     "RestartAsked": "A person wants the file split now.",

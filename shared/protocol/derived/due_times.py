@@ -46,12 +46,14 @@ def due_at(record: StreamRecord) -> int | None:
         times += _due_of_intent(record)
     if record.forget_at is not None:
         times.append(record.forget_at)
+    if record.planned:
+        times.append(record.planned[0].begins_at)
     return min(times, default=None)
 
 
 def _due_of_intent(record: StreamRecord) -> list[int]:
     intent, confirmation = record.intent, record.confirmation
-    times = [intent.until] if intent.until is not None else []
+    times = [at for at in (intent.until, intent.overrun_at) if at is not None]
     if (at := never_live_at(record)) is not None:
         times.append(at)
     if (

@@ -13,6 +13,9 @@ from shared.protocol.events import (
     ExtendAsked,
     FileFailed,
     FileLeft,
+    OccurrencePut,
+    OccurrenceSkipped,
+    OccurrencesPlanned,
     Polled,
     Published,
     RecordFailed,
@@ -34,6 +37,7 @@ from shared.protocol.rules import (
     reassert,
     recording_status,
     retention,
+    schedule,
     state_import,
 )
 from shared.protocol.rules import confirmation as confirmation_rules
@@ -111,6 +115,12 @@ def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR091
             intent_rules.restart(transition, event)
         case CancelDelayAsked():
             intent_rules.cancel_delay(transition, event)
+        case OccurrencesPlanned():
+            schedule.plan(transition, event)
+        case OccurrencePut():
+            schedule.put(transition, event)
+        case OccurrenceSkipped():
+            schedule.skip(transition, event)
         case Published():
             session_rules.published(transition, event)
         case Unpublished():
@@ -160,6 +170,7 @@ def _pass_time(transition: Transition) -> None:
     if flight is not None and transition.now >= flight.lease_until:
         command_result.lapse(transition, flight)
     reassert.end_doubts(transition)
+    schedule.pass_time(transition)
     intent_rules.end_by_time(transition)
     at = never_live_at(transition.record)
     if at is not None and transition.now >= at:

@@ -14,6 +14,7 @@ from shared.protocol.events import (
 )
 from shared.protocol.policy import OnInterruption, OnPublish
 from shared.protocol.reason import Reason
+from shared.protocol.rules import occurrence as occurrence_rules
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.recording import StreamRecord
@@ -50,6 +51,7 @@ def _start_again(transition: Transition, asked: StartAsked) -> None:
     transition.refused = _unfit_end(transition, asked)
     if transition.refused:
         return
+    _leave_schedule(transition, asked)
     transition.change_intent(
         requester=Requester.PERSON,
         made_at=transition.now,
@@ -86,7 +88,30 @@ def extend(transition: Transition, asked: ExtendAsked) -> None:
     transition.refused = _unfit_end(transition, asked)
     if transition.refused:
         return
+    _leave_schedule(transition, asked)
     _set_end(transition, asked)
+
+
+def _leave_schedule(transition: Transition, asked: StartAsked | ExtendAsked) -> None:
+    """Give a schedule's intent to the person who asks for it: no schedule ends it any more. An end
+    that is given takes the place of that of every occurrence that has begun; without one, the
+    stage's ceiling ends it."""
+    intent = transition.record.intent
+    if intent.requester is not Requester.SCHEDULE:
+        return
+    if _has_end(asked):
+        occurrence_rules.end_all(transition)
+    transition.change_intent(
+        requester=Requester.PERSON,
+        reason=Reason.ASKED_AGAIN,
+        who=asked.who,
+        until=None,
+        occurrence="",
+        overrun_at=None,
+        on_interruption=OnInterruption.RESUME,
+    )
+    if intent.first_accepted_at is not None:
+        count_from_first_start(transition, intent.first_accepted_at)
 
 
 SHORT_MS = 60_000
@@ -166,6 +191,7 @@ def count_acceptance(transition: Transition) -> None:
 
 def stop(transition: Transition, asked: StopAsked) -> None:
     pointless = _undoes_nothing(transition.record)
+    occurrence = occurrence_rules.end_all(transition)
     hold = asked.hold if asked.hold is not None else transition.settings.hold
     transition.new_intent(
         requester=Requester.PERSON,
@@ -175,6 +201,7 @@ def stop(transition: Transition, asked: StopAsked) -> None:
         finalize=asked.finalize,
         held_until=None if asked.hold_session else transition.now + hold,
         held_session=transition.record.session_number if asked.hold_session else None,
+        occurrence=occurrence,
     )
     transition.add_entry(Reason.ASKED_STOP, who=asked.who, note=asked.note)
     if pointless:
@@ -274,9 +301,11 @@ def end_with_session(transition: Transition) -> None:
 
 
 def is_bound(intent: Intent) -> bool:
-    """Return True if the intent ends with the session that it belongs to."""
+    """Return True if the intent ends with the session that it belongs to. That of a show which runs
+    over ends with any."""
     resumes = intent.on_interruption is OnInterruption.RESUME
-    return intent.wanted and not resumes and bool(intent.session)
+    belongs = bool(intent.session) or intent.requester is Requester.SCHEDULE
+    return intent.wanted and not resumes and belongs
 
 
 def would_end(transition: Transition, began: int) -> bool:
@@ -314,14 +343,69 @@ def belongs_to_next(transition: Transition, began: int) -> bool:
 
 def end_by_time(transition: Transition) -> None:
     intent = transition.record.intent
-    if intent.wanted and intent.until is not None and transition.now >= intent.until:
+    if not intent.wanted or intent.until is None or transition.now < intent.until:
+        return
+    if intent.requester is Requester.SCHEDULE:
+        end_scheduled(transition, Reason.SCHEDULE_OVER)
+    else:
         _end(
             transition,
             Reason.TIME_OVER,
             finalize=intent.on_interruption is OnInterruption.FINALIZE,
             held_session=transition.record.session_number,
             held_opening_before=transition.now + transition.settings.merge_delay,
+            runs_over=True,
         )
+
+
+def end_scheduled(transition: Transition, reason: Reason) -> None:
+    """End an intent of a schedule. It holds nothing back: neither policy nor another occurrence."""
+    _end(transition, reason, finalize=False, runs_over=True)
+
+
+def is_succeeded(transition: Transition, *, runs_over: bool = False) -> bool:
+    """Return True if something else wants the recording that was to end, and takes the intent over:
+    an occurrence that is under way, or policy where the intent was a schedule's."""
+    heir = occurrence_rules.under_way(transition, runs_over=runs_over)
+    if heir is not None and heir.id != transition.record.intent.occurrence:
+        occurrence_rules.take_over(transition, heir)
+        return True
+    is_scheduled = transition.record.intent.requester is Requester.SCHEDULE
+    return is_scheduled and _policy_takes_over(transition)
+
+
+def _policy_takes_over(transition: Transition) -> bool:
+    """Let policy go on with a schedule's intent, and return True if it does: it would have made one
+    for this session had there been none. Its time counts from the beginning of the session."""
+    record, rule = transition.record, transition.settings.rule
+    session, intent = record.session, record.intent
+    if session is None or record.is_off or _against(record, transition) is not None:
+        return False
+    accepted_at = intent.first_accepted_at
+    began = None if accepted_at is None else max(accepted_at, session.opened_at)
+    lasts = min(
+        rule.max_duration or transition.settings.max_duration, transition.settings.max_duration
+    )
+    if began is not None and began + lasts <= transition.now:
+        return False
+    bound = began is not None and rule.on_interruption is not OnInterruption.RESUME
+    occurrence_rules.end_own(transition)
+    transition.change(policy_session=session.number)
+    transition.change_intent(
+        requester=Requester.POLICY,
+        reason=Reason.RULE_RECORDS,
+        who=rule.name,
+        on_interruption=rule.on_interruption,
+        max_duration=rule.max_duration,
+        until=None,
+        session=session.number if bound else None,
+        occurrence="",
+        overrun_at=None,
+    )
+    if began is not None:
+        count_from_first_start(transition, began)
+    transition.add_entry(Reason.POLICY_TAKES_OVER, rule=rule.name)
+    return True
 
 
 def end_never_live(transition: Transition) -> None:
@@ -343,7 +427,11 @@ def _end(  # noqa: PLR0913 - what an ended intent keeps
     send: bool = True,
     held_session: int | None = None,
     held_opening_before: int | None = None,
+    runs_over: bool = False,
 ) -> None:
+    if is_succeeded(transition, runs_over=runs_over):
+        return
+    occurrence_rules.end_own(transition)
     claimed = transition.record.intent.claimed
     transition.new_intent(
         requester=Requester.END,

@@ -51,7 +51,7 @@ def put_off(record: StreamRecord, now: int) -> StreamRecord:
 
 
 def _forget_at(record: StreamRecord, keep: int) -> int | None:
-    if not record.is_at_rest:
+    if not record.is_at_rest or record.planned:
         return None
     polled_at = record.absence_polled_at
     kept_until = _kept_until(record, keep)
@@ -59,8 +59,8 @@ def _forget_at(record: StreamRecord, keep: int) -> int | None:
 
 
 def _kept_until(record: StreamRecord, keep: int) -> int:
-    """Return until when somebody may still need the record. Whatever else comes to refer to a
-    stream (a schedule that names it) keeps its record here; an open task does in the store."""
+    """Return until when somebody may still need the record. An occurrence to come keeps it too, and
+    so does an open task, in the store."""
     intent = record.intent
     holds = (intent.held_until or 0, intent.held_opening_before or 0)
     keys = [ask.at + KEY_AGE_MS for ask in record.asked]

@@ -101,6 +101,12 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     StoredTime("intent", "until", _OF_PEOPLE),
     StoredTime("intent", "held_until", _OF_PEOPLE),
     StoredTime("intent", "held_opening_before", merge_delay),
+    StoredTime("intent", "overrun_at", _OF_PEOPLE),
+    *(
+        StoredTime(part, name, _OF_PEOPLE)
+        for part in ("planned", "begun")
+        for name in ("starts_at", "begins_at", "ends_at", "until")
+    ),
     StoredTime("pending", "since", none_ahead),
     StoredTime("pending", "not_before", retry_pause),
     StoredTime("flight", "since", none_ahead),

@@ -19,6 +19,7 @@ class Requester(OpenEnum):
     NOBODY = "nobody"
     PERSON = "person"
     POLICY = "policy"
+    SCHEDULE = "schedule"
     END = "end"
 
 
@@ -53,6 +54,8 @@ class Intent(Struct, frozen=True, omit_defaults=True):
     held_session: int | None = None
     held_opening_before: int | None = None
     unsent_stop: bool = False  # a stop of it that a stage which only observes did not send
+    occurrence: str = ""  # of a schedule, whose intent it is; of a stop, during which it was asked
+    overrun_at: int | None = None  # from then on it ends with its session: a show that runs over
 
 
 class IdempotencyKey(Struct, frozen=True, omit_defaults=True):

@@ -15,6 +15,7 @@ from shared.protocol.reason import Reason
 from shared.protocol.state.command import MAX_DOUBTS_ENTRIES
 from shared.protocol.state.confirmation import ConfirmationState, StartSource
 from shared.protocol.state.intent import MAX_KEYS, Requester
+from shared.protocol.state.occurrence import MAX_PLANNED_ENTRIES
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 from shared.protocol.stream import ENDS, Command
@@ -37,14 +38,14 @@ def broken(record: StreamRecord, *, observe: bool = False) -> tuple[str, ...]:
 
 
 def requester_fits_intent(record: StreamRecord) -> bool:
-    """Before the first intent nobody wants anything; policy only ever wants a recording, and an end
-    never does."""
+    """Before the first intent nobody wants anything; policy and schedules only ever want a
+    recording, and an end never does."""
     intent = record.intent
     if (intent.generation == 0) != (intent.requester is Requester.NOBODY):
         return False
     if intent.wanted:
-        return intent.requester is Requester.PERSON or intent.requester is Requester.POLICY
-    return intent.requester is not Requester.POLICY
+        return intent.requester not in (Requester.NOBODY, Requester.END)
+    return intent.requester not in (Requester.POLICY, Requester.SCHEDULE)
 
 
 def wanted_implies_no_hold(record: StreamRecord) -> bool:
@@ -67,6 +68,26 @@ def unwanted_implies_nothing_accepted(record: StreamRecord) -> bool:
         and intent.session is None
         and not intent.claimed
     )
+
+
+def scheduled_implies_limit(record: StreamRecord) -> bool:
+    """An intent of a schedule has an end and an occurrence, also before a start is accepted."""
+    intent = record.intent
+    if intent.requester is not Requester.SCHEDULE:
+        return intent.overrun_at is None
+    return intent.until is not None and bool(intent.occurrence)
+
+
+def planned_is_in_order(record: StreamRecord) -> bool:
+    """The occurrences to come are in order, each once, and none of them has begun."""
+    times, ids = [one.begins_at for one in record.planned], [one.id for one in record.planned]
+    all_ids = {*ids, *(one.id for one in record.begun)}
+    return times == sorted(times) and len(all_ids) == len(ids) + len(record.begun)
+
+
+def occurrences_are_bounded(record: StreamRecord) -> bool:
+    """A record does not grow with every occurrence of its schedules."""
+    return len(record.planned) <= MAX_PLANNED_ENTRIES
 
 
 def accepted_implies_end(record: StreamRecord) -> bool:
@@ -308,6 +329,9 @@ ALWAYS: tuple[Invariant, ...] = (
     requester_fits_intent,
     wanted_implies_no_hold,
     unwanted_implies_nothing_accepted,
+    scheduled_implies_limit,
+    planned_is_in_order,
+    occurrences_are_bounded,
     accepted_implies_end,
     accepted_implies_claimed,
     belonging_implies_accepted,

@@ -14,6 +14,7 @@ from shared.protocol.state.command import (
 )
 from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure
 from shared.protocol.state.intent import IdempotencyKey, Intent
+from shared.protocol.state.occurrence import Occurrence
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import STARTS, Command, StreamKey
 
@@ -42,6 +43,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     changed_at: int = 0  # or when its last file was reported
     forget_at: int | None = None  # if nothing happens until then; only of a record at rest
     absence_polled_at: int | None = None  # when it was last polled for that
+    planned: tuple[Occurrence, ...] = ()  # of schedules, to come; the next one first
+    begun: tuple[Occurrence, ...] = ()  # those that began, until none of them may last any more
 
     @property
     def is_blank(self) -> bool:

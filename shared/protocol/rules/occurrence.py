@@ -1,0 +1,104 @@
+"""Which occurrence of a schedule wants a recording, and how one makes an intent or takes one over.
+
+`intent.py` asks as an intent ends and as a person stops, `schedule.py` as an occurrence begins.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from shared.protocol.policy import OnInterruption
+from shared.protocol.reason import Reason
+from shared.protocol.rules.transition import Transition
+from shared.protocol.state.intent import Requester
+from shared.protocol.state.occurrence import Occurrence
+from shared.protocol.stream import Command
+
+
+def under_way(transition: Transition, *, runs_over: bool = False) -> Occurrence | None:
+    """Return the occurrence that wants a recording now, of several the one that ends last; None if
+    none does. `runs_over`: also one that has ended, while its stream is live, up to its limit."""
+    record, now = transition.record, transition.now
+    is_live = runs_over and record.is_live
+    asking = [
+        one
+        for one in record.begun
+        if not one.is_over and now < (one.until if is_live else one.ends_at)
+    ]
+    return max(asking, key=lambda one: (one.ends_at, one.until, one.id), default=None)
+
+
+def make_intent(transition: Transition, occurrence: Occurrence) -> None:
+    transition.new_intent(
+        wanted=True,
+        requester=Requester.SCHEDULE,
+        reason=Reason.SCHEDULE_RECORDS,
+        who=occurrence.schedule,
+        until=occurrence.until,
+        occurrence=occurrence.id,
+        overrun_at=occurrence.ends_at,
+        claimed=transition.record.is_on_wire(Command.START),
+    )
+    add_entry(transition, Reason.SCHEDULE_RECORDS, occurrence)
+
+
+def take_over(transition: Transition, occurrence: Occurrence) -> None:
+    """Let the intent, which was to end now, go on as that of the occurrence: nothing is sent, and
+    the recording is not split. Its time counts anew."""
+    end_own(transition)
+    accepted = transition.record.intent.first_accepted_at is not None
+    transition.change_intent(
+        requester=Requester.SCHEDULE,
+        reason=Reason.SCHEDULE_RECORDS,
+        who=occurrence.schedule,
+        note="",
+        on_interruption=OnInterruption.RESUME,
+        max_duration=None,
+        until=occurrence.until,
+        first_accepted_at=transition.now if accepted else None,
+        occurrence=occurrence.id,
+        overrun_at=occurrence.ends_at,
+    )
+    add_entry(transition, Reason.SCHEDULE_TAKES_OVER, occurrence)
+
+
+def end_own(transition: Transition) -> None:
+    """Note that the occurrence whose intent it is asks for nothing any more."""
+    intent = transition.record.intent
+    if intent.requester is Requester.SCHEDULE:
+        end(transition, intent.occurrence)
+
+
+def end(transition: Transition, occurrence: str) -> None:
+    begun = transition.record.begun
+    transition.change(
+        begun=tuple(replace(one, is_over=True) if one.id == occurrence else one for one in begun)
+    )
+
+
+def end_all(transition: Transition) -> str:
+    """Note that a person has stopped or replaced every occurrence that had begun; return the id of
+    the one that wanted the recording, "" if none did."""
+    intent = transition.record.intent
+    asking = under_way(transition, runs_over=True)
+    own = intent.occurrence if intent.requester is Requester.SCHEDULE else ""
+    begun = transition.record.begun
+    transition.change(begun=tuple(replace(one, is_over=True) for one in begun))
+    return own or (asking.id if asking else "")
+
+
+def is_barred(transition: Transition) -> bool:
+    """Return True if a person's stop keeps an occurrence that begins now from being recorded. A
+    stop during an occurrence is about that one alone, and a hold for a session ends with it."""
+    record, intent = transition.record, transition.record.intent
+    if intent.wanted or intent.requester is not Requester.PERSON or intent.occurrence:
+        return False
+    holds = intent.held_until is not None and transition.now < intent.held_until
+    return holds or (record.is_held and not record.is_off)
+
+
+def add_entry(
+    transition: Transition, reason: Reason, occurrence: Occurrence, who: str = ""
+) -> None:
+    about = {"who": who} if who else {}
+    transition.add_entry(reason, schedule=occurrence.schedule, occurrence=occurrence.id, **about)

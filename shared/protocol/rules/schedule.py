@@ -1,0 +1,155 @@
+"""What the occurrences of schedules do to a stream: planned, begun, run over, ended, skipped.
+
+planned ── begins_at: made an intent, or something is wanted anyway ── ends_at ── until
+                                                      │ the show runs over: ends with its session
+                                                      ├ another occurrence, or policy, takes over
+                                                      └ off: the intent ends
+
+`decide` calls `pass_time` before each event. A row goes, and the intent is made, in one save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from shared.protocol.events import OccurrencePut, OccurrenceSkipped, OccurrencesPlanned
+from shared.protocol.policy import OnInterruption
+from shared.protocol.reason import Reason
+from shared.protocol.rules import intent as intent_rules
+from shared.protocol.rules import occurrence as occurrence_rules
+from shared.protocol.rules.transition import Transition
+from shared.protocol.state.intent import Requester
+from shared.protocol.state.occurrence import MAX_PLANNED_ENTRIES, Occurrence
+
+
+def plan(transition: Transition, event: OccurrencesPlanned) -> None:
+    """Replace what was planned of the schedule. What has begun stays as it is, whether it was
+    recorded, stopped or skipped; so a plan may be made again at any time."""
+    others = [one for one in transition.record.planned if one.schedule != event.schedule]
+    known = {one.id for one in (*others, *transition.record.begun)}
+    _set_planned(transition, [*others, *(one for one in event.occurrences if one.id not in known)])
+    pass_time(transition)
+
+
+def put(transition: Transition, event: OccurrencePut) -> None:
+    """Add an occurrence, or replace it. One that has begun and asks for nothing any more is not
+    brought back."""
+    occurrence = event.occurrence
+    before = next((one for one in transition.record.begun if one.id == occurrence.id), None)
+    if before is None:
+        others = [one for one in transition.record.planned if one.id != occurrence.id]
+        _set_planned(transition, [*others, occurrence])
+        pass_time(transition)
+        return
+    if before.is_over or transition.now >= occurrence.until:
+        transition.refused = Reason.NOT_SCHEDULED
+        return
+    begun = transition.record.begun
+    transition.change(begun=tuple(occurrence if one == before else one for one in begun))
+    _move_own_end(transition, occurrence)
+    occurrence_rules.add_entry(transition, Reason.SCHEDULE_MOVED, occurrence, event.who)
+    pass_time(transition)
+
+
+def _move_own_end(transition: Transition, occurrence: Occurrence) -> None:
+    if not _is_of(transition, occurrence.id):
+        return
+    transition.change_intent(
+        until=occurrence.until,
+        overrun_at=occurrence.ends_at,
+        on_interruption=OnInterruption.RESUME,
+    )
+
+
+def skip(transition: Transition, event: OccurrenceSkipped) -> None:
+    """Bar one occurrence. An intent of its own ends; whatever else wants the recording goes on."""
+    record = transition.record
+    found = next((one for one in (*record.planned, *record.begun) if one.id == event.id), None)
+    if found is None or found.is_over:
+        transition.refused = Reason.NOT_SCHEDULED
+        return
+    occurrence_rules.add_entry(transition, Reason.SCHEDULE_SKIPPED, found, event.who)
+    _set_begun(transition, replace(found, is_over=True))
+    if _is_of(transition, event.id):
+        intent_rules.end_scheduled(transition, Reason.SCHEDULE_SKIPPED)
+
+
+def _is_of(transition: Transition, occurrence: str) -> bool:
+    intent = transition.record.intent
+    return intent.requester is Requester.SCHEDULE and intent.occurrence == occurrence
+
+
+def pass_time(transition: Transition) -> None:
+    """Begin what is due, and end what its own end has come for."""
+    now, planned = transition.now, transition.record.planned
+    for occurrence in planned:
+        if occurrence.begins_at > now:
+            break
+        _begin(transition, occurrence)
+    begun = transition.record.begun
+    if any(one.until <= now for one in begun):
+        transition.change(begun=tuple(one for one in begun if one.until > now))
+    overrun_at = transition.record.intent.overrun_at
+    if overrun_at is not None and now >= overrun_at:
+        _run_over(transition, overrun_at)
+
+
+def _begin(transition: Transition, occurrence: Occurrence) -> None:
+    """Let an occurrence begin. One that begins late is caught up until its end. Where a recording
+    is wanted anyway, it waits for the end of that."""
+    _set_begun(transition, occurrence)
+    if transition.now >= occurrence.ends_at:
+        _bar(transition, occurrence, Reason.SCHEDULE_MISSED)
+    elif transition.record.intent.wanted:
+        occurrence_rules.add_entry(transition, Reason.SCHEDULE_COVERED, occurrence)
+    elif occurrence_rules.is_barred(transition):
+        _bar(transition, occurrence, Reason.SCHEDULE_HELD)
+    else:
+        occurrence_rules.make_intent(transition, occurrence)
+
+
+def _bar(transition: Transition, occurrence: Occurrence, reason: Reason) -> None:
+    occurrence_rules.end(transition, occurrence.id)
+    occurrence_rules.add_entry(transition, reason, occurrence)
+
+
+def _run_over(transition: Transition, ended_at: int) -> None:
+    """Handle the end that was announced. Where the next occurrence begins within the merge delay,
+    the intent lasts until then: a stop and a start so near to each other split one recording."""
+    follower = next(iter(transition.record.planned), None)
+    if follower and follower.begins_at <= ended_at + transition.settings.merge_delay:
+        until = max(transition.record.intent.until or 0, follower.begins_at)
+        transition.change_intent(overrun_at=follower.begins_at, until=until)
+    elif not intent_rules.is_succeeded(transition):
+        _end_with_the_show(transition)
+
+
+def _end_with_the_show(transition: Transition) -> None:
+    record = transition.record
+    if record.session is None or record.is_off:
+        intent_rules.end_scheduled(transition, Reason.SCHEDULE_OVER)
+        return
+    accepted = record.intent.first_accepted_at is not None
+    transition.change_intent(
+        overrun_at=None,
+        on_interruption=OnInterruption.STOP,
+        session=record.session_number if accepted else None,
+    )
+    if transition.now < (record.intent.until or 0):
+        transition.add_entry(Reason.SCHEDULE_RUNS_OVER, occurrence=record.intent.occurrence)
+
+
+def _set_begun(transition: Transition, occurrence: Occurrence) -> None:
+    record = transition.record
+    transition.change(
+        planned=tuple(one for one in record.planned if one.id != occurrence.id),
+        begun=(*(one for one in record.begun if one.id != occurrence.id), occurrence),
+    )
+
+
+def _set_planned(transition: Transition, planned: Iterable[Occurrence]) -> None:
+    by_id = {one.id: one for one in planned}
+    in_order = sorted(by_id.values(), key=lambda one: (one.begins_at, one.id))
+    transition.change(planned=tuple(in_order[:MAX_PLANNED_ENTRIES]))

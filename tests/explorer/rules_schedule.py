@@ -1,0 +1,167 @@
+"""Rules about the occurrences of schedules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.protocol import Occurrence, Reason
+from shared.protocol.rules import intent as intent_rules
+from shared.protocol.rules import occurrence as occurrence_rules
+from shared.protocol.rules import schedule
+from shared.protocol.rules.transition import Transition
+from tests.explorer.removal import Patch, Removal
+from tests.explorer.scenario import Scenario
+from tests.explorer.scenarios import (
+    LIVE,
+    PLAN,
+    PLAN_BEGUN,
+    PLAN_FAR,
+    PLAN_NEAR,
+    PLAN_STRICT,
+    PUBLISH,
+    RECORDED,
+    SHORT_DELAY,
+    SHORT_START,
+    SKIP,
+    START,
+    STOP,
+    UNPUBLISH,
+    recording,
+)
+
+Patches = tuple[Patch, ...]
+_real_begin = schedule._begin
+_real_end_all = occurrence_rules.end_all
+
+
+def _takes_whatever_is_wanted() -> Patches:
+    def begin(transition: Transition, occurrence: Occurrence) -> None:
+        if transition.record.intent.wanted:
+            occurrence_rules.take_over(transition, occurrence)
+        _real_begin(transition, occurrence)
+
+    return ((schedule, "_begin", begin),)
+
+
+def _forgets_what_began() -> Patches:
+    def set_begun(transition: Transition, occurrence: Occurrence) -> None:
+        planned = [one for one in transition.record.planned if one.id != occurrence.id]
+        transition.change(planned=tuple(planned))
+
+    return ((schedule, "_set_begun", set_begun),)
+
+
+def _never_takes_over() -> Patches:
+    return ((occurrence_rules, "under_way", lambda *_, **__: None),)
+
+
+def _policy_never_takes_over() -> Patches:
+    return ((intent_rules, "_policy_takes_over", lambda _transition: False),)
+
+
+def _never_waits_for_the_next() -> Patches:
+    def run_over(transition: Transition, _ended_at: int) -> None:
+        if not intent_rules.is_succeeded(transition):
+            schedule._end_with_the_show(transition)
+
+    return ((schedule, "_run_over", run_over),)
+
+
+def _stop_bars_none_under_way() -> Patches:
+    def end_all(transition: Transition) -> str:
+        begun = transition.record.begun
+        stopped = _real_end_all(transition)
+        transition.change(begun=begun)
+        return stopped
+
+    return ((occurrence_rules, "end_all", end_all),)
+
+
+def _stop_bars_later_ones() -> Patches:
+    def end_all(transition: Transition) -> str:
+        _real_end_all(transition)
+        return ""
+
+    return ((occurrence_rules, "end_all", end_all),)
+
+
+def _nothing_bars() -> Patches:
+    return ((occurrence_rules, "is_barred", lambda _transition: False),)
+
+
+def _goes_on_after_the_show() -> Patches:
+    def go_on(transition: Transition) -> None:
+        transition.change_intent(overrun_at=None)
+
+    return ((schedule, "_end_with_the_show", go_on),)
+
+
+def _skips_nothing() -> Patches:
+    def skip(transition: Transition, event: Any) -> None:  # noqa: ANN401 - as the real one
+        transition.add_entry(Reason.SCHEDULE_SKIPPED, who=event.who)
+
+    return ((schedule, "skip", skip),)
+
+
+REMOVALS = (
+    Removal(
+        "a schedule makes an intent only where none is wanted",
+        "It makes an intent where none is wanted; where one is, it waits for the end of that",
+        _takes_whatever_is_wanted,
+        Scenario("", (START, PLAN_STRICT), before=LIVE),
+    ),
+    Removal(
+        "what has begun is not planned again",
+        "What has begun stays as it is, so a plan may be made again at any time",
+        _forgets_what_began,
+        Scenario("", (PLAN, STOP, PLAN_BEGUN), before=LIVE),
+    ),
+    Removal(
+        "a schedule lengthens an end",
+        "An intent that ends while an occurrence is under way goes on as that of the occurrence",
+        _never_takes_over,
+        Scenario("", (SHORT_START, PLAN), before=LIVE),
+    ),
+    Removal(
+        "policy goes on after a schedule",
+        "The end of an occurrence does not stop what policy would have recorded",
+        _policy_never_takes_over,
+        Scenario("", (PLAN_STRICT,), script=(PUBLISH,), settings=recording()),
+    ),
+    Removal(
+        "near occurrences are one intent",
+        "Occurrences nearer to each other than the merge delay are one intent",
+        _never_waits_for_the_next,
+        Scenario("", (PLAN_NEAR,), before=LIVE, settings=SHORT_DELAY),
+    ),
+    Removal(
+        "a stop bars the occurrence under way",
+        "A person's stop bars every occurrence that had begun",
+        _stop_bars_none_under_way,
+        Scenario("", (PLAN, STOP, SHORT_START), before=LIVE),
+    ),
+    Removal(
+        "a stop during an occurrence bars no later one",
+        "later ones pass, although the hold lasts",
+        _stop_bars_later_ones,
+        Scenario("", (PLAN_FAR, STOP), before=LIVE, settings=SHORT_DELAY),
+    ),
+    Removal(
+        "a stop before an occurrence bars it",
+        "A stop before an occurrence bars it if its hold covers the beginning",
+        _nothing_bars,
+        Scenario("", (STOP, PLAN), before=RECORDED),
+    ),
+    Removal(
+        "a show that runs over ends with its stream",
+        "After its end, an occurrence lasts as long as the session that goes on, up to its limit",
+        _goes_on_after_the_show,
+        Scenario("", (PLAN,), before=LIVE, script=(UNPUBLISH,)),
+    ),
+    Removal(
+        "a skipped occurrence is not recorded",
+        "A skipped occurrence is not recorded, and an intent of its own ends",
+        _skips_nothing,
+        Scenario("", (PLAN, SKIP), before=LIVE),
+    ),
+)

@@ -1,0 +1,378 @@
+"""What the occurrences of schedules do to a stream's intent."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from shared.protocol import (
+    ExtendAsked,
+    Occurrence,
+    OccurrencePut,
+    OccurrenceSkipped,
+    OccurrencesPlanned,
+    Phase,
+    Reason,
+    StartAsked,
+    StopAsked,
+    StreamSettings,
+    TimePassed,
+    due_at,
+)
+from shared.protocol.events import HOUR_MS
+from shared.protocol.policy import OnInterruption
+from shared.protocol.state.intent import Requester
+from tests.conftest import NOON
+from tests.support.stream_story import SECOND, Story, by_rule
+
+MINUTE = 60 * SECOND
+SEVEN = NOON + 7 * HOUR_MS
+SHOW = Occurrence(
+    id="show@1",
+    schedule="show",
+    starts_at=SEVEN,
+    begins_at=SEVEN - MINUTE,
+    ends_at=SEVEN + 2 * HOUR_MS,
+    until=SEVEN + 4 * HOUR_MS,
+)
+STRICT = replace(SHOW, until=SHOW.ends_at)
+NEXT = replace(
+    SHOW,
+    id="show@2",
+    starts_at=SEVEN + 24 * HOUR_MS,
+    begins_at=SHOW.begins_at + 24 * HOUR_MS,
+    ends_at=SHOW.ends_at + 24 * HOUR_MS,
+    until=SHOW.until + 24 * HOUR_MS,
+)
+
+
+def after(occurrence: Occurrence, pause_ms: int, name: str = "next@1") -> Occurrence:
+    """Return another occurrence of an hour, which begins so long after the end of this one."""
+    begins_at = occurrence.ends_at + pause_ms
+    ends_at = begins_at + HOUR_MS
+    return Occurrence(name, name.partition("@")[0], begins_at, begins_at, ends_at, ends_at)
+
+
+def planned(*occurrences: Occurrence, settings: StreamSettings | None = None) -> Story:
+    story = Story(settings)
+    for name in dict.fromkeys(one.schedule for one in occurrences):
+        of_it = tuple(one for one in occurrences if one.schedule == name)
+        story.happens(OccurrencesPlanned(name, of_it))
+    return story
+
+
+def on_air(*occurrences: Occurrence, settings: StreamSettings | None = None) -> Story:
+    """Return a stream that is live before the first occurrence, and recorded since that begun."""
+    story = planned(*occurrences, settings=settings)
+    to(story, SHOW.begins_at - MINUTE).publish()
+    return to(story, SHOW.begins_at).answer().confirm()
+
+
+def to(story: Story, at: int) -> Story:
+    return story.passes(at - story.now)
+
+
+# --- how it begins -------------------------------------------------------------------------------
+
+
+def test_an_occurrence_begins_at_its_second_and_its_row_goes() -> None:
+    story = planned(SHOW)
+    assert due_at(story.record) == SHOW.begins_at
+
+    to(story, SHOW.begins_at - 1)
+    assert not story.record.intent.wanted
+    to(story, SHOW.begins_at)
+
+    intent = story.record.intent
+    assert (intent.wanted, intent.requester) == (True, Requester.SCHEDULE)
+    assert (intent.occurrence, intent.until) == ("show@1", SHOW.until)
+    assert story.record.planned == ()
+
+
+def test_it_is_recorded_from_when_its_stream_comes() -> None:
+    story = to(planned(SHOW), SEVEN + 10 * MINUTE).publish()
+
+    assert story.answer().confirm().phase is Phase.RECORDING
+
+
+def test_a_missed_beginning_is_caught_up_until_the_end() -> None:
+    story = planned(SHOW)
+    story.now = SHOW.ends_at - 1
+
+    assert story.happens(TimePassed()).record.intent.requester is Requester.SCHEDULE
+
+
+def test_an_occurrence_that_is_over_is_not_begun() -> None:
+    story = planned(SHOW)
+    story.now = SHOW.ends_at
+
+    assert not story.happens(TimePassed()).record.intent.wanted
+    assert story.reasons[-1] is Reason.SCHEDULE_MISSED
+
+
+def test_a_plan_may_be_made_again_at_any_time() -> None:
+    story = on_air(SHOW).stop().answer()
+
+    story.happens(OccurrencesPlanned("show", (SHOW, NEXT)))
+
+    assert not story.record.intent.wanted
+    assert story.record.planned == (NEXT,)
+
+
+def test_a_plan_that_changes_replaces_what_has_not_begun() -> None:
+    story = planned(SHOW).happens(OccurrencesPlanned("show", (NEXT,)))
+
+    assert story.record.planned == (NEXT,)
+    assert not to(story, SHOW.ends_at).record.intent.wanted
+
+
+# --- how it ends ---------------------------------------------------------------------------------
+
+
+def test_without_an_overrun_it_ends_with_its_end() -> None:
+    story = to(on_air(STRICT), STRICT.ends_at)
+
+    assert story.sent == ["start", "stop"]
+    assert story.record.intent.reason is Reason.SCHEDULE_OVER
+
+
+def test_a_show_that_runs_over_is_recorded_to_its_end() -> None:
+    story = to(on_air(SHOW), SHOW.ends_at + 30 * MINUTE)
+    assert story.record.intent.on_interruption is OnInterruption.STOP
+
+    story.goes_off()
+
+    assert story.sent == ["start", "stop"]
+    assert not story.record.intent.wanted
+
+
+def test_a_show_that_runs_over_ends_at_its_limit() -> None:
+    story = to(on_air(SHOW), SHOW.until)
+
+    assert story.sent == ["start", "stop"]
+
+
+def test_until_its_end_it_goes_on_after_an_interruption() -> None:
+    story = on_air(SHOW).goes_off().passes(MINUTE).publish()
+
+    assert story.sent == ["start", "start"]
+
+
+def test_what_is_off_at_its_end_is_not_waited_for() -> None:
+    story = to(on_air(SHOW).goes_off(), SHOW.ends_at)
+
+    assert story.record.intent.reason is Reason.SCHEDULE_OVER
+
+
+# --- beside other intents ------------------------------------------------------------------------
+
+
+def test_what_a_person_wants_goes_on_after_it() -> None:
+    story = planned(STRICT).publish().happens(StartAsked("ann", until=STRICT.until + HOUR_MS))
+    story.answer().confirm()
+
+    to(story, STRICT.until)
+    assert (story.record.intent.requester, story.sent) == (Requester.PERSON, ["start"])
+    assert to(story, STRICT.until + HOUR_MS).sent == ["start", "stop"]
+
+
+def test_an_end_that_a_person_set_is_lengthened_and_never_shortened() -> None:
+    story = planned(STRICT).publish().happens(StartAsked("ann", until=SEVEN)).answer().confirm()
+
+    to(story, SEVEN)
+    assert (story.record.intent.requester, story.sent) == (Requester.SCHEDULE, ["start"])
+
+    assert to(story, STRICT.ends_at).sent == ["start", "stop"]
+
+
+def test_an_intent_that_ends_with_its_session_leaves_the_rest_to_the_occurrence() -> None:
+    story = planned(SHOW).publish()
+    story.happens(StartAsked("ann", on_interruption=OnInterruption.STOP)).answer().confirm()
+
+    to(story, SEVEN).goes_off().passes(MINUTE).publish()
+
+    assert story.sent == ["start", "start"]
+
+
+def test_a_recording_by_policy_goes_on_when_a_schedule_over_it_ends() -> None:
+    story = planned(STRICT, settings=by_rule(max_duration=11 * HOUR_MS))
+    story.publish().answer().confirm()
+
+    to(story, STRICT.ends_at + HOUR_MS)
+
+    assert (story.record.intent.requester, story.sent) == (Requester.POLICY, ["start"])
+
+
+def test_policy_goes_on_with_what_a_schedule_began() -> None:
+    story = to(planned(STRICT, settings=by_rule()), SEVEN).publish().answer().confirm()
+    assert story.record.intent.requester is Requester.SCHEDULE
+
+    to(story, STRICT.ends_at + HOUR_MS)
+
+    assert (story.record.intent.requester, story.sent) == (Requester.POLICY, ["start"])
+    assert story.record.intent.until == SEVEN + 12 * HOUR_MS
+
+
+def test_a_start_by_a_person_takes_it_from_the_schedule() -> None:
+    story = to(on_air(STRICT).start(), STRICT.ends_at)
+
+    assert (story.record.intent.requester, story.sent) == (Requester.PERSON, ["start"])
+    assert story.record.intent.until == SHOW.begins_at + 12 * HOUR_MS
+
+
+def test_an_end_that_a_person_sets_takes_the_place_of_the_schedule_s() -> None:
+    story = on_air(SHOW).happens(ExtendAsked("ann", until=SEVEN + HOUR_MS))
+
+    assert to(story, SEVEN + HOUR_MS).sent == ["start", "stop"]
+    assert not to(story, SHOW.until).record.intent.wanted
+
+
+# --- several -------------------------------------------------------------------------------------
+
+
+def test_occurrences_near_each_other_are_one_recording() -> None:
+    follower = after(STRICT, 3 * MINUTE)
+    story = to(on_air(STRICT, follower), follower.begins_at + MINUTE)
+    assert (story.record.intent.occurrence, story.sent) == ("next@1", ["start"])
+
+    assert to(story, follower.ends_at).sent == ["start", "stop"]
+
+
+def test_occurrences_far_from_each_other_are_two() -> None:
+    follower = after(STRICT, 4 * MINUTE)
+    story = to(on_air(STRICT, follower), STRICT.ends_at).answer()
+
+    assert to(story, follower.begins_at).sent == ["start", "stop", "start"]
+
+
+def test_a_show_that_runs_over_goes_on_into_the_next_occurrence() -> None:
+    follower = after(SHOW, HOUR_MS)
+    story = to(on_air(SHOW, follower), follower.begins_at + MINUTE).goes_off()
+    assert story.record.intent.wanted
+
+    assert story.passes(MINUTE).publish().sent == ["start", "start"]
+
+
+def test_overlapping_occurrences_end_with_the_last() -> None:
+    longer = replace(STRICT, id="b@1", schedule="b", ends_at=STRICT.ends_at + HOUR_MS)
+    longer = replace(longer, until=longer.ends_at)
+    story = to(on_air(STRICT, longer), STRICT.ends_at + MINUTE)
+    assert story.sent == ["start"]
+
+    assert to(story, longer.ends_at).sent == ["start", "stop"]
+
+
+# --- stops ---------------------------------------------------------------------------------------
+
+
+def test_a_stop_during_an_occurrence_bars_that_one_and_not_the_next() -> None:
+    story = on_air(SHOW, NEXT).passes(HOUR_MS).stop().answer()
+    assert story.sent == ["start", "stop"]
+
+    to(story, SHOW.until)
+    assert not story.record.intent.wanted
+
+    assert to(story, NEXT.begins_at).sent == ["start", "stop", "start"]
+
+
+def test_such_a_stop_bars_no_later_occurrence_although_its_hold_covers_it() -> None:
+    follower = after(SHOW, HOUR_MS)
+    story = on_air(SHOW, follower).stop().answer()
+
+    assert to(story, follower.begins_at).record.intent.occurrence == follower.id
+
+
+def test_a_stop_before_an_occurrence_bars_it_if_its_hold_covers_the_beginning() -> None:
+    story = planned(SHOW, NEXT).publish().start().answer().stop().answer()
+
+    to(story, SHOW.until)
+    assert Reason.SCHEDULE_HELD in story.reasons
+    assert not story.record.intent.wanted
+
+    assert to(story, NEXT.begins_at).record.intent.occurrence == NEXT.id
+
+
+def test_a_hold_that_has_ended_bars_nothing() -> None:
+    story = planned(SHOW).publish().start().answer()
+    story.happens(StopAsked("ann", hold=HOUR_MS)).answer()
+
+    assert to(story, SHOW.begins_at).record.intent.occurrence == SHOW.id
+
+
+def test_a_hold_for_a_session_ends_with_it() -> None:
+    story = planned(SHOW).publish().start().answer()
+    story.happens(StopAsked("ann", hold_session=True)).answer().goes_off()
+
+    assert to(story, SHOW.begins_at).record.intent.occurrence == SHOW.id
+
+
+def test_the_end_of_its_time_bars_no_occurrence() -> None:
+    story = planned(SHOW).publish().happens(StartAsked("ann", until=SHOW.begins_at - MINUTE))
+    story.answer().confirm()
+
+    assert to(story, SHOW.begins_at).record.intent.occurrence == SHOW.id
+
+
+# --- what a person does to one occurrence --------------------------------------------------------
+
+
+def test_an_occurrence_to_come_can_be_skipped() -> None:
+    story = planned(SHOW, NEXT).happens(OccurrenceSkipped("ann", SHOW.id))
+
+    assert not to(story, SHOW.until).record.intent.wanted
+    assert to(story, NEXT.begins_at).record.intent.wanted
+
+
+def test_skipping_the_one_under_way_ends_its_recording() -> None:
+    story = on_air(SHOW).happens(OccurrenceSkipped("ann", SHOW.id))
+
+    assert story.sent == ["start", "stop"]
+    assert story.happens(OccurrenceSkipped("ann", SHOW.id)).refused is Reason.NOT_SCHEDULED
+
+
+def test_skipping_leaves_what_a_person_wants() -> None:
+    story = on_air(SHOW).start().happens(OccurrenceSkipped("ann", SHOW.id))
+
+    assert (story.sent, story.record.intent.wanted) == (["start"], True)
+
+
+def test_an_occurrence_can_be_extended() -> None:
+    longer = replace(STRICT, ends_at=STRICT.ends_at + HOUR_MS, until=STRICT.until + HOUR_MS)
+    story = on_air(STRICT).passes(HOUR_MS).happens(OccurrencePut("ann", longer))
+
+    assert to(story, STRICT.ends_at).sent == ["start"]
+    assert to(story, longer.ends_at).sent == ["start", "stop"]
+
+
+def test_a_show_that_runs_over_can_be_extended() -> None:
+    story = to(on_air(SHOW), SHOW.ends_at + MINUTE)
+    longer = replace(SHOW, ends_at=SHOW.ends_at + HOUR_MS)
+    story.happens(OccurrencePut("ann", longer)).goes_off()
+    assert story.record.intent.wanted
+
+    assert story.passes(MINUTE).publish().sent == ["start", "start"]
+
+
+def test_what_a_person_stopped_is_not_extended() -> None:
+    story = on_air(SHOW).stop().answer().happens(OccurrencePut("ann", SHOW))
+
+    assert story.refused is Reason.NOT_SCHEDULED
+
+
+def test_an_occurrence_that_is_put_begins_now() -> None:
+    now = Occurrence("show@now", "show", NOON, NOON, NOON + HOUR_MS, NOON + HOUR_MS)
+    story = Story().publish().happens(OccurrencePut("ann", now))
+
+    assert story.sent == ["start"]
+
+
+# --- how it is kept ------------------------------------------------------------------------------
+
+
+def test_a_stream_with_an_occurrence_to_come_is_not_forgotten() -> None:
+    story = planned(NEXT).publish().start().answer().stop().answer().goes_off()
+    assert story.record.forget_at is None
+
+    to(story, NEXT.until).goes_off()
+
+    assert story.record.planned == ()
+    assert story.record.forget_at is not None
