@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from shared.engine.recorder import HandlingOptions
 from shared.engine.side_steps import SideSteps
-from shared.engine.step_marks import AUDIT, REPLAY, RESYNC
+from shared.engine.step_marks import AUDIT, REPLAY, RESYNC, SCHEDULES
 from shared.inbound import authorization
 from shared.inbound.function_compute import (
     Invoked,
@@ -45,7 +45,12 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
         invocation.note_size()
         return invocation.resync()
 
-    steps = {RESYNC: resync, REPLAY: invocation.replay_undelivered, AUDIT: invocation.audit}
+    steps = {
+        RESYNC: resync,
+        REPLAY: invocation.replay_undelivered,
+        AUDIT: invocation.audit,
+        SCHEDULES: invocation.tend_schedules,
+    }
     if not isinstance(trigger, TimerEvent):
         authorization.check_key(_key_of(trigger), invocation.app.settings.wake_key)
         if not invocation.is_needed():

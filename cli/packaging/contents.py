@@ -34,9 +34,12 @@ NEEDED = frozenset(
         "darabonba-core",
         "idna",
         "msgspec",
+        "python-dateutil",
         "redis",
         "requests",
+        "six",
         "tenacity",
+        "tzdata",
         "urllib3",
     ]
 )

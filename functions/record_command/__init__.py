@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from msgspec import Struct
+
 from functions.file_view import PLAYLIST_QUERY, QUERY, M3u8, SignedFilesView
 from functions.record_command import (
     account,
@@ -14,6 +16,7 @@ from functions.record_command import (
     overview,
     policies,
     queries,
+    schedules,
     state,
     stores,
     tokens,
@@ -30,12 +33,17 @@ from functions.record_command.answers import (
     FilesView,
     HealthView,
     HistoryView,
+    OccurrenceChangedView,
+    OccurrencesView,
     OverviewView,
     PolicyView,
     RecordingsView,
     RecordingView,
     RedrivenView,
     ReportView,
+    ScheduleDeletedView,
+    SchedulesView,
+    ScheduleView,
     StateImportView,
     StateView,
     StoreAcceptedView,
@@ -87,6 +95,25 @@ def _asks(
         headers=commands.HEADERS,
         one_of=one_of,
         begins=name == "start",
+    )
+
+
+_SCHEDULE = "/v1/schedules/{schedule}"
+
+
+def _changes(name: str, summary: str, answer: type[Struct], body: Sequence[Field] = ()) -> Route:
+    """Return the route of what a person does to a schedule or to one occurrence of it."""
+    return Route(
+        method="POST",
+        path=f"{_SCHEDULE}/{name}",
+        scope="control",
+        respond=getattr(schedules, name),
+        summary=summary,
+        answers={200: answer},
+        errors=(404, 409),
+        body=body,
+        operation=f"{name}_schedule",
+        shows_own=True,
     )
 
 
@@ -260,6 +287,71 @@ ROUTES: tuple[Route, ...] = (
         summary="Try once more what failed for good",
         answers={200: RedrivenView},
         errors=(404, 409),
+    ),
+    Route(
+        method="PUT",
+        path=_SCHEDULE,
+        scope="control",
+        respond=schedules.put,
+        summary="Record streams by the calendar; the answer shows the next occurrences",
+        answers={200: ScheduleView},
+        errors=(409,),
+        body=schedules.PUT,
+        operation="put_schedule",
+        shows_own=True,
+    ),
+    Route(
+        method="GET",
+        path=_SCHEDULE,
+        scope="read",
+        respond=schedules.show,
+        summary="Return a schedule and its next occurrences",
+        answers={200: ScheduleView},
+        errors=(404,),
+        operation="schedule",
+        shows_own=True,
+    ),
+    Route(
+        method="DELETE",
+        path=_SCHEDULE,
+        scope="control",
+        respond=schedules.delete,
+        summary="Delete a schedule. What has begun goes on until its end",
+        answers={200: ScheduleDeletedView},
+        errors=(404, 409),
+        operation="delete_schedule",
+        shows_own=True,
+    ),
+    Route(
+        method="GET",
+        path="/v1/schedules",
+        scope="read",
+        respond=schedules.listed,
+        summary="List the schedules, in the order of their ids",
+        answers={200: SchedulesView},
+        shows_own=True,
+    ),
+    Route(
+        method="GET",
+        path=f"{_SCHEDULE}/next",
+        scope="read",
+        respond=schedules.following,
+        summary="List the next occurrences of a schedule",
+        answers={200: OccurrencesView},
+        errors=(404,),
+        query=schedules.NEXT,
+        operation="next_occurrences",
+        shows_own=True,
+    ),
+    _changes("pause", "Let nothing more begin. What has begun goes on", ScheduleView),
+    _changes("resume", "Let occurrences begin again", ScheduleView),
+    _changes("skip", "Record nothing for one occurrence", OccurrenceChangedView, schedules.SKIP),
+    _changes("trigger", "Begin an occurrence now", OccurrenceChangedView, schedules.TRIGGER),
+    _changes(
+        "extend",
+        "Let the occurrence that is under way end later",
+        OccurrenceChangedView,
+        schedules.EXTEND,
     ),
     Route(
         method="GET",

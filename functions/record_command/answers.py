@@ -206,10 +206,23 @@ class LastReportView(Struct, frozen=True, forbid_unknown_fields=True):
     at: Time
 
 
+class ScheduledView(Struct, frozen=True, forbid_unknown_fields=True):
+    schedule: str
+    occurrence: str
+    begun: Annotated[bool, Meta(description="it is under way; else it is to come")]
+    starts_at: Annotated[Time, Meta(description="as announced")]
+    ends_at: Time
+    until: Annotated[Time, Meta(description="when it ends at the latest if the show runs over")]
+
+
 class RecordingView(StandingView, frozen=True, forbid_unknown_fields=True):
     intent: Annotated[IntentView, Meta(description="what people or policy want now")]
     session: Annotated[
         SessionView | None, Meta(description="the last publish; its times are Live's")
+    ]
+    schedules: Annotated[
+        Sequence[ScheduledView],
+        Meta(description="occurrences that ask for a recording, and those of the next 48 h"),
     ]
     held: Annotated[bool, Meta(description="an explicit stop keeps policy from starting it")]
     flight: Annotated[
@@ -753,6 +766,72 @@ class DoctorView(Struct, frozen=True, forbid_unknown_fields=True):
         Sequence[DomainView],
         Meta(description="what Live answers the function's own role about each domain"),
     ]
+
+
+class OccurrenceView(Struct, frozen=True, forbid_unknown_fields=True):
+    id: Annotated[str, Meta(description="the schedule's id and the local time of its start")]
+    starts_at: Annotated[Time, Meta(description="as announced")]
+    begins_at: Annotated[Time, Meta(description="when the recording begins, pre_roll earlier")]
+    ends_at: Annotated[Time, Meta(description="the announced end, and post_roll after it")]
+    until: Annotated[
+        Time, Meta(description="when the recording ends at the latest if the show runs over")
+    ]
+
+
+class StartsView(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the rate limit needs for the next occurrence."""
+
+    at: Annotated[Time, Meta(description="when the recordings begin")]
+    starts: Annotated[
+        Count, Meta(description="of this schedule, and of all others that begin in that minute")
+    ]
+    take_s: Annotated[Amount, Meta(description="seconds until the last of them is sent")]
+    text: Annotated[str, Meta(description="the same in words")]
+
+
+class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    title: str
+    streams: Annotated[Sequence[str], Meta(description="each as domain/app/stream")]
+    start: Annotated[str, Meta(description="local time of the first occurrence")]
+    end: Annotated[str, Meta(description="local time at which the first occurrence ends")]
+    timezone: str
+    rrule: str
+    exdates: Sequence[str]
+    pre_roll: str
+    post_roll: str
+    overrun: str
+    paused: bool
+    made_by: str
+    made_at: Time
+    next: Annotated[
+        Sequence[OccurrenceView],
+        Meta(description="under way or to come; empty for a paused schedule, and in a list"),
+    ]
+    load: Annotated[
+        StartsView | None, Meta(description="what the next beginning needs; null: none is to come")
+    ]
+
+
+class SchedulesView(Struct, frozen=True, forbid_unknown_fields=True):
+    schedules: Sequence[ScheduleView]
+
+
+class OccurrencesView(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    timezone: str
+    next: Sequence[OccurrenceView]
+
+
+class OccurrenceChangedView(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    occurrence: OccurrenceView
+    streams: Annotated[Count, Meta(description="of the schedule")]
+    changed: Annotated[Count, Meta(description="of them that were changed")]
+
+
+class ScheduleDeletedView(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
 
 
 class DocumentView(Struct, frozen=True, forbid_unknown_fields=True):

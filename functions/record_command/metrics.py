@@ -17,8 +17,8 @@ from functions.record_command.alerts import open_alerts
 from functions.record_command.health import Facts, StageProblem, facts_of, problems_of
 from functions.record_command.routes import ApiRequest
 from shared.engine import counters
-from shared.engine.counters import CallbackResult
-from shared.engine.step_marks import AUDIT, DRAIN, REPLAY, RESYNC, began, ended
+from shared.engine.counters import CallbackResult, OccurrenceResult
+from shared.engine.step_marks import AUDIT, DRAIN, REPLAY, RESYNC, SCHEDULES, began, ended
 from shared.inbound.catalogue import Language
 from shared.inbound.function_compute import Response
 from shared.outbound.relay import Kind
@@ -27,7 +27,7 @@ from shared.protocol.policy import ConditionCode
 from shared.protocol.rules.command_result import OUTCOMES
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-STEPS: Final = (DRAIN, RESYNC, REPLAY, AUDIT)
+STEPS: Final = (DRAIN, RESYNC, REPLAY, AUDIT, SCHEDULES)
 Sample = tuple[str, float]
 """What follows the name of a metric, and its value."""
 
@@ -65,6 +65,13 @@ FAMILIES: Final = (
         "counter",
         "Messages to robots, by what they answered",
         "result: taken or refused",
+    ),
+    Family(
+        counters.OCCURRENCES,
+        "counter",
+        "Occurrences of schedules that were to begin, of each stream, by what became of them",
+        "result: begun; late, by more than a minute; covered, recorded already; held, barred by a"
+        " stop; or missed, over before it could begin",
     ),
     Family(
         counters.START_SECONDS,
@@ -128,7 +135,7 @@ FAMILIES: Final = (
         "live_record_step_begin_age_seconds",
         "gauge",
         "How long ago a step of reconcile last began",
-        "step: drain, resync, replay or audit",
+        "step: drain, resync, replay, audit or schedules",
     ),
     Family(
         "live_record_step_end_age_seconds",
@@ -200,6 +207,7 @@ _SERIES: Final[Mapping[str, list[str]]] = {
     ],
     counters.UNREPORTED: [counters.UNREPORTED],
     counters.MESSAGES: [counters.messages(is_taken=is_taken) for is_taken in (True, False)],
+    counters.OCCURRENCES: [counters.occurrences(result) for result in OccurrenceResult],
 }
 """Every counter, also one that has counted nothing yet: only what was 0 before can be seen to rise.
 """

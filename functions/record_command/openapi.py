@@ -16,6 +16,7 @@ from functions.record_command.tokens import TOKEN_NAME
 from shared.inbound.function_compute import Problem
 from shared.inbound.request_fields import NAME, Field
 from shared.protocol.durations import rfc3339
+from shared.schedule.schedule import ID_PATTERN
 
 Json = dict[str, Any]
 
@@ -64,6 +65,7 @@ _NAMES = {
     "stream": "the stream, without a wildcard",
     "name": "the name of the token",
     "id": "the id of the delivery, as GET /v1/deliveries lists it",
+    "schedule": "the id of the schedule: 1 to 63 of a-z, 0-9, dot, dash and underscore",
 }
 _EXAMPLES = {
     "domain": "live.example.com",
@@ -71,6 +73,11 @@ _EXAMPLES = {
     "stream": "room1",
     "name": "brand-a",
     "id": "c26b46b68ffc68ff99b453c1",
+    "schedule": "tuesdays",
+}
+_OF_NAMES: Mapping[str, Json] = {
+    "name": TOKEN_NAME,
+    "schedule": {"type": "string", "pattern": f"^{ID_PATTERN}$"},
 }
 _IN_PATH = re.compile(r"{(\w+)}")
 
@@ -148,7 +155,7 @@ def _of_path(name: str) -> Json:
         "in": "path",
         "required": True,
         "description": _NAMES[name],
-        "schema": TOKEN_NAME if name == "name" else NAME,
+        "schema": _OF_NAMES.get(name, NAME),
         "example": _EXAMPLES[name],
     }
 

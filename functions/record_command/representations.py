@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from msgspec import Struct, field
@@ -20,6 +20,7 @@ from functions.record_command.answers import (
     PhaseCounts,
     ReasonView,
     RecordingView,
+    ScheduledView,
     SessionView,
     StandingView,
     WrongView,
@@ -106,12 +107,28 @@ def whole(record: StreamRecord, shown: Shown) -> RecordingView:
         **asdict(standing(record, shown)),
         intent=intent(record.intent),
         session=_session(record.session),
+        schedules=_scheduled(record, shown.now),
         held=record.held_at(shown.now),
         flight=_flight(record),
         pending=_pending(record),
         last_answer=_answer(record, shown.language),
         last_report=_last_report(record),
     )
+
+
+def _scheduled(record: StreamRecord, now: int) -> Sequence[ScheduledView]:
+    begun = [one for one in record.begun if not one.is_over and now < one.until]
+    return [
+        ScheduledView(
+            schedule=one.schedule,
+            occurrence=one.id,
+            begun=one in begun,
+            starts_at=rfc3339(one.starts_at),
+            ends_at=rfc3339(one.ends_at),
+            until=rfc3339(one.until),
+        )
+        for one in (*begun, *record.planned)
+    ]
 
 
 def intent(intent: Intent) -> IntentView:

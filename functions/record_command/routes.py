@@ -20,6 +20,9 @@ SIGNED = "/v1/files"
 """What the function `files` answers; described with the rest, since it is one API."""
 
 
+WITH_BODY = ("POST", "PUT")
+
+
 class ApiRequest(Struct, frozen=True):
     """One request, proved, checked and read. `values` are those of the path's parameters."""
 
@@ -87,7 +90,7 @@ class Route(Struct, frozen=True, kw_only=True):
         found = {400, 413, 500, 503, *self.errors}
         found |= {401, 403} if self.scope else set()
         found |= {404} if self.names_stream else set()
-        found |= {415} if self.method == "POST" else set()
+        found |= {415} if self.method in WITH_BODY else set()
         found |= {422} if self.reads("Idempotency-Key") else set()
         return sorted(found)
 
@@ -124,7 +127,7 @@ def _ask(
     route: Route, values: Sequence[str], invocation: Invocation, request: Request
 ) -> ApiRequest:
     caller = _caller(route, invocation, request)
-    sent = json_body(request) if route.method == "POST" else {}
+    sent = json_body(request) if route.method in WITH_BODY else {}
     return ApiRequest(
         invocation=invocation,
         caller=caller,

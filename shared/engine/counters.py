@@ -18,6 +18,9 @@ COMMANDS: Final = "live_record_commands_total"
 CALLBACKS: Final = "live_record_callbacks_total"
 UNREPORTED: Final = "live_record_sessions_unreported_total"
 MESSAGES: Final = "live_record_messages_total"
+OCCURRENCES: Final = "live_record_occurrences_total"
+LATE_MS: Final = 60_000
+"""From when on the beginning of an occurrence counts as late."""
 START_SECONDS: Final = "live_record_start_duration_seconds"
 START_BUCKETS_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 """The upper bounds of the histogram, in s; what took longer is in the bucket `+Inf`.
@@ -35,6 +38,29 @@ class CallbackResult(str, Enum):
     REJECTED = "rejected"
     MALFORMED = "malformed"
     FAILED = "failed"
+
+
+class OccurrenceResult(str, Enum):
+    """What became of an occurrence of a schedule as it was to begin, of each stream."""
+
+    BEGUN = "begun"
+    LATE = "late"
+    COVERED = "covered"
+    HELD = "held"
+    MISSED = "missed"
+
+
+_OCCURRENCES = {
+    Reason.SCHEDULE_RECORDS: OccurrenceResult.BEGUN,
+    Reason.SCHEDULE_COVERED: OccurrenceResult.COVERED,
+    Reason.SCHEDULE_HELD: OccurrenceResult.HELD,
+    Reason.SCHEDULE_MISSED: OccurrenceResult.MISSED,
+}
+
+
+def occurrences(result: OccurrenceResult) -> str:
+    """Return the counter of the occurrences of which this became."""
+    return f'{OCCURRENCES}{{result="{result.value}"}}'
 
 
 def commands(command: str, outcome: str) -> str:
@@ -66,6 +92,8 @@ def of_decision(
     counts = {commands(str(entry.about["command"]), Reason.ANSWER_LOST.value): 1 for entry in lost}
     if any(entry.code is Reason.SEEN_ONLINE for entry in decision.entries):
         counts[UNREPORTED] = 1
+    for name in _of_occurrences(decision, now):
+        counts[name] = counts.get(name, 0) + 1
     flight = before.flight
     if isinstance(event, CommandSettled) and flight is not None and flight.id == event.flight:
         outcome = outcome_of(event.answer)
@@ -74,6 +102,16 @@ def of_decision(
         if is_first and outcome is Reason.ACCEPTED and flight.command is Command.START:
             counts.update(_of_start(flight, now))
     return counts
+
+
+def _of_occurrences(decision: Decision, now: int) -> Iterator[str]:
+    begins = {one.id: one.begins_at for one in decision.record.begun}
+    for entry in decision.entries:
+        result = _OCCURRENCES.get(entry.code)
+        if result is not None:
+            began_at = begins.get(str(entry.about["occurrence"]), now)
+            is_late = result is OccurrenceResult.BEGUN and now - began_at > LATE_MS
+            yield occurrences(OccurrenceResult.LATE if is_late else result)
 
 
 def _of_start(flight: Flight, now: int) -> Iterator[tuple[str, int]]:

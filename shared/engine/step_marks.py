@@ -12,6 +12,8 @@ from shared.engine.worker_lease import Timestamps
 DRAIN, RESYNC, REPLAY = "drain", "resync", "replay"
 AUDIT = "audit"
 """Finds records that cannot be read, and repairs what an earlier release left in an index."""
+SCHEDULES = "schedules"
+"""Rolls schedules over, and stays for the occurrence that is about to begin."""
 BACKFILL = "backfill"
 """The resync of a burst, which has no marks: it is no part of every minute."""
 

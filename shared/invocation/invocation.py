@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -54,6 +54,9 @@ from shared.retry import Deadline
 from shared.store import misplaced
 from shared.store.contract import Filter
 from shared.store.store_errors import StoreUnavailable, Unreadable
+
+if TYPE_CHECKING:
+    from shared.engine.schedule_planner import SchedulePlanner
 
 _INDEXES = "1"
 """Of the indexes that each save fills: where it rises, the live streams are saved anew, once."""
@@ -288,6 +291,24 @@ class Invocation:
             again = app.resync.decide_anew(domain.streaming, self.has_time, fills_index=is_new)
             if self._run(again):
                 store.set_text(name, mark)
+
+    def tend_schedules(self) -> int:
+        """Roll over the schedules that are due, and stay for an occurrence that is about to begin;
+        return how many there were."""
+        return self._planner().tend(self.app.wait)
+
+    def plan_schedule(self, name: str, text: str) -> None:
+        """Put a schedule that was stored just now into the records of its streams, as far as there
+        is time; the timer does the rest. What has to begin now begins within a second or two."""
+        self._planner().plan(name, text)
+        self._wake_one()
+
+    def _planner(self) -> SchedulePlanner:
+        from shared.engine.schedule_planner import SchedulePlanner  # callbacks need none
+
+        app, run = self.app, self._run
+        options: Any = {"may_go_on": self.has_time, "report": self.report_failed}
+        return SchedulePlanner(app.store, app.recorder, run, **options)
 
     def apply_policy_soon(self) -> None:
         """Have a reconcile decide anew about what is live within a second or two, by the policy

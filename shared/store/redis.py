@@ -638,6 +638,36 @@ class RedisStore:
         StoreState(store_id=store_id).continuity(self._store_id, 0)
         return dict(sorted(_pairs(flat).items()))
 
+    def put_schedule(
+        self, name: str, text: str, due_at: int | None, *, replaces: str | None
+    ) -> bool:
+        """Store a schedule's document, which is due then; return False if another one than
+        `replaces` is there by now. None: there is none yet."""
+        return self._put_schedule(name, text, due_at, replaces)
+
+    def remove_schedule(self, name: str, *, replaces: str) -> bool:
+        """Delete a schedule, from a full engine too; return False if it is another one by now."""
+        return self._put_schedule(name, "", None, replaces)
+
+    def _put_schedule(self, name: str, text: str, due_at: int | None, replaces: str | None) -> bool:
+        due = "" if due_at is None else due_at
+        keys = self._keys("schedules", "schedules_due")
+        return bool(self._run(scripts.PUT_SCHEDULE, keys, name, text, due, replaces or ""))
+
+    def get_schedule(self, name: str) -> str | None:
+        """Return the document of a schedule; None if there is none."""
+        found: str | None = self._do("HGET", *self._keys("schedules"), name)
+        return found
+
+    def schedules(self) -> Mapping[str, str]:
+        """Return the document of each schedule, in the order of their names."""
+        return dict(sorted(_pairs(self._do("HGETALL", *self._keys("schedules"))).items()))
+
+    def due_schedules(self, limit: int) -> Mapping[str, str]:
+        """Return those that are due, the longest due first."""
+        keys = self._keys("schedules", "schedules_due")
+        return _pairs(self._run(scripts.DUE_SCHEDULES, keys, limit))
+
     def touch(self, name: str) -> None:
         """Store the engine's time of now under this name."""
         self._run(scripts.TOUCH, self._keys("timestamps"), name)

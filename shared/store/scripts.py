@@ -89,6 +89,9 @@ SIZES = Script("sizes", CLOCK)
 PUT_POLICY = Script("put_policy", CLOCK, repeatable=False)
 """Repeated, it would take its own version for that of another operator."""
 GET_POLICY = Script("get_policy")
+PUT_SCHEDULE = Script("put_schedule", CLOCK, repeatable=False)
+"""As put_policy."""
+DUE_SCHEDULES = Script("due_schedules", CLOCK)
 MOVE_MISPLACED = Script("move_misplaced", ALWAYS)
 ACCEPT = Script("accept")
 TAKE_TASKS = Script("take_tasks", ALWAYS)
@@ -113,6 +116,6 @@ ALL = (
         NOW,
     ),
     *(REGISTER, MAY_WAKE_ONE, TOUCH, AGE_MS, AGES, NOTE_SIZE, SIZES, PUT_POLICY, GET_POLICY),
-    *(MOVE_MISPLACED, ACCEPT, IS_AMONG_FIRST),
+    *(MOVE_MISPLACED, ACCEPT, IS_AMONG_FIRST, PUT_SCHEDULE, DUE_SCHEDULES),
     *(TAKE_TASKS, SETTLE_TASK, REDRIVE, DROP_DEAD_LETTERS, OUTBOX, PUT_ALERTS),
 )

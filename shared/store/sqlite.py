@@ -712,6 +712,45 @@ class SqliteStore:
             _state(db).continuity(self._store_id, 0)
         return found
 
+    def put_schedule(
+        self, name: str, text: str, due_at: int | None, *, replaces: str | None
+    ) -> bool:
+        """Store a schedule's document, which is due then; return False if another one than
+        `replaces` is there by now. None: there is none yet."""
+        with self._writing() as db:
+            if _schedule(db, name) != replaces:
+                return False
+            db.execute("REPLACE INTO schedule VALUES (?,?,?)", (name, text, due_at))
+        return True
+
+    @_even_if_full
+    def remove_schedule(self, name: str, *, replaces: str) -> bool:
+        """Delete a schedule, from a full file too; return False if it is another one by now."""
+        with self._writing() as db:
+            found = _schedule(db, name) == replaces
+            if found:
+                db.execute("DELETE FROM schedule WHERE name=?", (name,))
+        return found
+
+    def get_schedule(self, name: str) -> str | None:
+        """Return the document of a schedule; None if there is none."""
+        with self._reading() as db:
+            return _schedule(db, name)
+
+    def schedules(self) -> Mapping[str, str]:
+        """Return the document of each schedule, in the order of their names."""
+        with self._reading() as db:
+            return dict(db.execute("SELECT name, document FROM schedule ORDER BY name").fetchall())
+
+    def due_schedules(self, limit: int) -> Mapping[str, str]:
+        """Return those that are due, the longest due first."""
+        with self._reading() as db:
+            rows = db.execute(
+                "SELECT name, document FROM schedule WHERE due_at <= ? ORDER BY due_at LIMIT ?",
+                (self._clock(), limit),
+            ).fetchall()
+        return dict(rows)
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
@@ -778,6 +817,11 @@ def _has_switched(db: sqlite3.Connection) -> bool:
             raise
         return False
     return True
+
+
+def _schedule(db: sqlite3.Connection, name: str) -> str | None:
+    row = db.execute("SELECT document FROM schedule WHERE name=?", (name,)).fetchone()
+    return row[0] if row else None
 
 
 def _state(db: sqlite3.Connection) -> StoreState:

@@ -63,8 +63,8 @@ def handled(memory: Memory, change: Change) -> Memory:
         return _forgotten(memory, change)
     if new.intent.generation != old.intent.generation:
         memory = _new_intent(memory, change)
-    elif isinstance(event, StartAsked) and old.intent.wanted and new.intent.session is None:
-        memory = memory._replace(accepted_in=NEVER)  # it is about the session to come
+    elif isinstance(event, StartAsked) and old.intent.wanted:
+        memory = _asked_again(memory, change)
     elif isinstance(event, CommandSettled) and memory.accepted_in == NEVER:
         memory = _first_accepted(memory, change, event)
     if new.flight is not None and new.flight != old.flight:
@@ -75,6 +75,14 @@ def handled(memory: Memory, change: Change) -> Memory:
     if isinstance(event, RestartAsked) and _restarts(new) and not _restarts(old):
         memory = memory._replace(asked_restarts=memory.asked_restarts + 1)
     return memory
+
+
+def _asked_again(memory: Memory, change: Change) -> Memory:
+    """Bind the intent to the session that the second request is about."""
+    if change.new.intent.session is None:
+        return memory._replace(accepted_in=NEVER)
+    is_here = change.new.is_started and memory.accepted_in != UNCLEAR
+    return memory._replace(accepted_in=change.live.publish) if is_here else memory
 
 
 def _forgotten(memory: Memory, change: Change) -> Memory:

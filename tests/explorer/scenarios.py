@@ -405,15 +405,18 @@ SCHEDULES = _named(
     Scenario("scheduled, stop", (PLAN, STOP), before=LIVE, faults=WIRE, budget=1),
     Scenario("stop, scheduled", (STOP, PLAN), before=RECORDED, faults=WIRE, budget=1),
     Scenario("scheduled, planned anew", (PLAN, STOP, PLAN_BEGUN), before=LIVE, faults=NONE),
-    Scenario("scheduled, runs over", (PLAN,), script=(PUBLISH, UNPUBLISH), faults=ALL, budget=1),
+    Scenario("scheduled, runs over", (PLAN,), script=(PUBLISH, UNPUBLISH), faults=NEWS, budget=1),
     Scenario("scheduled, returns", (PLAN,), before=LIVE, script=RETURNS, faults=NEWS, budget=1),
     Scenario(
         "scheduled, policy",
         (PLAN,),
-        script=(PUBLISH, *RETURNS),
+        script=(PUBLISH,),
         settings=recording(),
-        faults=NEWS,
+        faults=WIRE | NEWS,
         budget=1,
+    ),
+    Scenario(
+        "scheduled, policy returns", (PLAN,), before=LIVE, script=RETURNS, settings=recording()
     ),
     Scenario(
         "scheduled, policy stops",
@@ -425,7 +428,7 @@ SCHEDULES = _named(
     ),
     Scenario("scheduled, short start", (PLAN, SHORT_START), before=LIVE, faults=WIRE, budget=1),
     Scenario("scheduled, start", (PLAN_STRICT, START, STOP), before=LIVE, faults=NONE),
-    Scenario("scheduled, start that stops", (PLAN, START_STOP), before=LIVE, script=RETURNS),
+    Scenario("scheduled, start that stops", (PLAN, START_STOP), before=LIVE, script=(UNPUBLISH,)),
     Scenario("scheduled, fails unless live", (PLAN, START_OR_FAIL), script=(PUBLISH,)),
     Scenario("scheduled, skipped", (PLAN, SKIP), before=LIVE, faults=WIRE, budget=1),
     Scenario(

@@ -36,6 +36,7 @@ class Reach(Enum):
 
     OWN = "an answer about each of its own streams, and of no other"
     LIST = "a list of its own streams"
+    SCHEDULES = "schedules of its own streams alone; of another it says nothing"
     NONE = "nothing: it is about all streams"
     OPEN = "what everybody gets without a token, which names no stream"
 
@@ -56,6 +57,16 @@ REACH = {
     "GET /v1/recordings": Reach.LIST,
     "GET /v1/overview": Reach.LIST,
     "GET /v1/report": Reach.LIST,
+    "GET /v1/schedules": Reach.LIST,
+    **{
+        f"{method} /v1/schedules/{{schedule}}": Reach.SCHEDULES
+        for method in ("PUT", "GET", "DELETE")
+    },
+    "GET /v1/schedules/{schedule}/next": Reach.SCHEDULES,
+    **{
+        f"POST /v1/schedules/{{schedule}}/{name}": Reach.SCHEDULES
+        for name in ("pause", "resume", "skip", "trigger", "extend")
+    },
     "GET /v1/policy": Reach.NONE,
     "POST /v1/policy/apply": Reach.NONE,
     "POST /v1/store/accept": Reach.NONE,
@@ -117,6 +128,7 @@ def ask(stage: Stage, operation: str, stream: str) -> Got:
     """Make a request that the document describes, whole, with the token of the brand."""
     method, _, path = operation.partition(" ")
     path = path.replace("{domain}/{app}/{stream}", stream).replace("{name}", "brand")
+    path = path.replace("{schedule}", "tuesdays")
     return stage.ask(method, path, example_of(OPERATIONS[operation]), token="brand-token")
 
 
@@ -137,6 +149,10 @@ def test_it_reaches_its_own_streams_alone(bound: Stage, operation: str) -> None:
     reach, other = REACH[operation], StreamKey.parse(OTHER)
     is_open = reach in (Reach.OPEN, Reach.LIST)
     before, sent = bound.store.load(other), list(bound.live.sent)
+    if reach is Reach.SCHEDULES:  # test_schedules.py has the rest
+        assert ask(bound, operation, OTHER).status in (403, 404)
+        assert (bound.store.schedules(), bound.live.sent) == ({}, sent)
+        return
     refused = [ask(bound, operation, name) for name in (OTHER, "tv.example.com/brand-a/room1")]
 
     assert [got.status in (200, 202) for got in refused] == [is_open] * 2

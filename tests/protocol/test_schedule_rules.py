@@ -365,6 +365,15 @@ def test_an_occurrence_that_is_put_begins_now() -> None:
     assert story.sent == ["start"]
 
 
+def test_an_occurrence_that_is_put_begins_although_a_hold_lasts() -> None:
+    now = Occurrence("show@now", "show", NOON, NOON, NOON + HOUR_MS, NOON + HOUR_MS)
+    story = Story().publish().start().answer().stop().answer()
+
+    story.happens(OccurrencePut("ann", now))
+
+    assert story.record.intent.occurrence == "show@now"
+
+
 # --- how it is kept ------------------------------------------------------------------------------
 
 

@@ -17,7 +17,10 @@ from pathlib import Path
 from cli.paths import ROOT
 from shared.inbound.catalogue.details import FILE
 
-ROOMS = ("shared/config", "shared/inbound", "shared/protocol", "shared/store", "functions")
+ROOMS = (
+    *("shared/config", "shared/inbound", "shared/protocol", "shared/schedule", "shared/store"),
+    "functions",
+)
 REFUSING = {
     **dict.fromkeys(
         (

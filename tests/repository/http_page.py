@@ -37,6 +37,15 @@ _TOKEN = {
     "scopes": ["read", "control"],
     "streams": ["live.example.com/brand-a/*"],
 }
+_SCHEDULE = {
+    "title": "Tuesday show",
+    "streams": ["live.example.com/app/room1"],
+    "start": "2030-01-01T19:00:00",
+    "end": "2030-01-01T21:00:00",
+    "timezone": "Asia/Shanghai",
+    "rrule": "FREQ=WEEKLY;BYDAY=TU",
+    "pre_roll": "1m",
+}
 _FILE_AFTER_S = 30
 """A file that the emulator has not reported after this time will not come."""
 Json = dict[str, Any]
@@ -175,6 +184,7 @@ def exchanges(stack: Stack) -> dict[str, Exchange]:
         "tokens": caller.asks("GET", "/v1/tokens"),
         "revoke_token": caller.asks("DELETE", f"/v1/tokens/{_TOKEN['name']}"),
         "health": caller.asks("GET", "/v1/health"),
+        **_of_schedules(caller),
     }
     caller.wait_for_a_file()
     stack.fire_timer("notify")
@@ -184,6 +194,22 @@ def exchanges(stack: Stack) -> dict[str, Exchange]:
     made["coverage"] = caller.asks("GET", f"{STREAM}/coverage", **{"from": "1h"})
     made["report"] = caller.asks("GET", "/v1/report", **{"from": "24h", "app": "app"})
     return {**made, "files": caller.asks("GET", f"{STREAM}/files", limit=1)}
+
+
+def _of_schedules(caller: _Caller) -> dict[str, Exchange]:
+    at = "/v1/schedules/tuesdays"
+    return {
+        "put_schedule": caller.asks("PUT", at, **_SCHEDULE),
+        "schedules": caller.asks("GET", "/v1/schedules"),
+        "next_occurrences": caller.asks("GET", f"{at}/next", n=_ROWS_SHOWN),
+        "trigger_schedule": caller.asks("POST", f"{at}/trigger", lasts="1h"),
+        "extend_schedule": caller.asks("POST", f"{at}/extend", by="30m"),
+        "skip_schedule": caller.asks("POST", f"{at}/skip"),
+        "pause_schedule": caller.asks("POST", f"{at}/pause"),
+        "resume_schedule": caller.asks("POST", f"{at}/resume"),
+        "schedule": caller.asks("GET", at),
+        "delete_schedule": caller.asks("DELETE", at),
+    }
 
 
 class _Caller:
@@ -200,7 +226,7 @@ class _Caller:
             time.sleep(0.1)
 
     def asks(self, method: str, path: str, **fields: Any) -> Exchange:  # noqa: ANN401 - JSON
-        is_body = method == "POST"
+        is_body = method in ("POST", "PUT")
         answer = requests.request(
             method,
             self._url + path,

@@ -133,6 +133,6 @@ def test_no_arrow_between_rooms_goes_in_a_circle(package: str) -> None:
     assert circle_in(arrows_of(package)) == []
 
 
-def test_shared_has_eleven_rooms() -> None:
+def test_shared_has_twelve_rooms() -> None:
     rooms = {name for name in arrows_of("shared") if is_room("shared", name)}
-    assert len(rooms) == 11, rooms
+    assert len(rooms) == 12, rooms

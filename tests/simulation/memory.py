@@ -145,6 +145,7 @@ class Shared:
     crashes: dict[StreamKey, int] = field(default_factory=dict)
     policies: list[PolicyCopy] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
+    schedules: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     written: list[tuple[int, StreamKey, Row | None]] = field(default_factory=list)
     state: StoreState = field(default_factory=StoreState)
     lock: RLock = field(default_factory=RLock)
@@ -724,6 +725,31 @@ class MemoryStore:
     def tokens(self) -> Mapping[str, str]:
         self.shared.state.continuity(self._store_id, 0)
         return dict(sorted(self.shared.tokens.items()))
+
+    def put_schedule(
+        self, name: str, text: str, due_at: int | None, *, replaces: str | None
+    ) -> bool:
+        if self.get_schedule(name) != replaces:
+            return False
+        self.shared.schedules[name] = (text, due_at)
+        return True
+
+    def remove_schedule(self, name: str, *, replaces: str) -> bool:
+        if self.get_schedule(name) != replaces:
+            return False
+        del self.shared.schedules[name]
+        return True
+
+    def get_schedule(self, name: str) -> str | None:
+        return self.shared.schedules.get(name, (None, None))[0]
+
+    def schedules(self) -> Mapping[str, str]:
+        return {name: text for name, (text, _) in sorted(self.shared.schedules.items())}
+
+    def due_schedules(self, limit: int) -> Mapping[str, str]:
+        now, rows = self.now(), self.shared.schedules.items()
+        due = sorted((at, name) for name, (_, at) in rows if at is not None and at <= now)
+        return {name: self.shared.schedules[name][0] for _, name in due[:limit]}
 
     # --- a fail-over ----------------------------------------------------------------------------
 

@@ -34,14 +34,16 @@ def plan(transition: Transition, event: OccurrencesPlanned) -> None:
 
 
 def put(transition: Transition, event: OccurrencePut) -> None:
-    """Add an occurrence, or replace it. One that has begun and asks for nothing any more is not
-    brought back."""
+    """Add an occurrence, or replace it. No hold bars one that begins now: a person wants it. One
+    that has begun and asks for nothing any more is not brought back."""
     occurrence = event.occurrence
     before = next((one for one in transition.record.begun if one.id == occurrence.id), None)
     if before is None:
+        if occurrence.begins_at <= transition.now:
+            _begin(transition, occurrence, is_asked=True)
+            return
         others = [one for one in transition.record.planned if one.id != occurrence.id]
         _set_planned(transition, [*others, occurrence])
-        pass_time(transition)
         return
     if before.is_over or transition.now >= occurrence.until:
         transition.refused = Reason.NOT_SCHEDULED
@@ -96,15 +98,15 @@ def pass_time(transition: Transition) -> None:
         _run_over(transition, overrun_at)
 
 
-def _begin(transition: Transition, occurrence: Occurrence) -> None:
+def _begin(transition: Transition, occurrence: Occurrence, *, is_asked: bool = False) -> None:
     """Let an occurrence begin. One that begins late is caught up until its end. Where a recording
-    is wanted anyway, it waits for the end of that."""
+    is wanted anyway, it waits for the end of that. `is_asked`: a person wants it now."""
     _set_begun(transition, occurrence)
     if transition.now >= occurrence.ends_at:
         _bar(transition, occurrence, Reason.SCHEDULE_MISSED)
     elif transition.record.intent.wanted:
         occurrence_rules.add_entry(transition, Reason.SCHEDULE_COVERED, occurrence)
-    elif occurrence_rules.is_barred(transition):
+    elif not is_asked and occurrence_rules.is_barred(transition):
         _bar(transition, occurrence, Reason.SCHEDULE_HELD)
     else:
         occurrence_rules.make_intent(transition, occurrence)

@@ -1,0 +1,536 @@
+"""Schedules: written, listed, paused, and what a person does to one of their occurrences.
+
+The recurrence library is imported only where a date is computed or checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from functions.record_command.answers import (
+    OccurrenceChangedView,
+    OccurrencesView,
+    OccurrenceView,
+    ScheduleDeletedView,
+    SchedulesView,
+    ScheduleView,
+    StartsView,
+)
+from functions.record_command.routes import ApiRequest
+from shared.engine.recorder import HandlingOptions
+from shared.engine.schedule_planner import MAX_SCHEDULES_NUMBER
+from shared.errors import Fault
+from shared.inbound.authorization import stream_of
+from shared.inbound.catalogue import Language
+from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import (
+    BadRequest,
+    Forbidden,
+    NotFound,
+    RequestError,
+    WrongState,
+)
+from shared.inbound.request_fields import DURATION, PRINTABLE, Field, span, text, whole
+from shared.protocol import Occurrence, OccurrencePut, OccurrenceSkipped, StreamKey
+from shared.protocol.durations import duration, rfc3339, written
+from shared.schedule import Schedule, StoredSchedule
+from shared.schedule.schedule import (
+    MAX_EXDATES_NUMBER,
+    OVERRUN_MS,
+    is_schedule_id,
+    keys_of,
+)
+
+SHOWN_NUMBER, MAX_SHOWN_NUMBER = 5, 100
+MAX_STREAMS_NUMBER = 2000
+NONE = "none"
+MINUTE_MS = 60_000
+ATTEMPTS_NUMBER = 3
+"""How often a change is made anew on what another writer has stored meanwhile."""
+
+
+# --- the fields ----------------------------------------------------------------------------------
+
+
+def _texts(value: object, most: int, read: Callable[[str], str]) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > most:
+        raise ValueError(f"write a list of at most {most} texts")
+    if not all(isinstance(each, str) for each in value) or len(set(value)) < len(value):
+        raise ValueError("write a list of different texts")
+    return tuple(map(read, value))
+
+
+def _stream(value: str) -> str:
+    if value.count("/") < 2:  # noqa: PLR2004 - domain/app/stream
+        raise ValueError("write each stream as domain/app/stream")
+    if any(glob in value for glob in "*?["):
+        raise ValueError("write each stream without a wildcard")
+    return value
+
+
+def _streams(value: object) -> tuple[str, ...]:
+    streams = _texts(value, MAX_STREAMS_NUMBER, _stream)
+    if not streams:
+        raise ValueError("write a list of streams, each as domain/app/stream")
+    return streams
+
+
+def _local(value: object) -> str:
+    from shared.schedule.recurrence import local
+
+    return local(value if isinstance(value, str) else "").isoformat()
+
+
+def _zone(value: object) -> str:
+    from shared.schedule.recurrence import zone
+
+    return zone(value if isinstance(value, str) else "").key
+
+
+def _rule(value: object) -> str:
+    from shared.schedule.recurrence import rule_text
+
+    return rule_text(value) if value != "" and isinstance(value, str) else _no_rule(value)
+
+
+def _no_rule(value: object) -> str:
+    if value != "":
+        raise ValueError("write a rule of RFC 5545, like FREQ=WEEKLY;BYDAY=TU")
+    return ""
+
+
+def _exdates(value: object) -> tuple[str, ...]:
+    from shared.schedule.recurrence import exdate
+
+    return _texts(value, MAX_EXDATES_NUMBER, exdate)
+
+
+def _span_or_none(value: object) -> int:
+    return 0 if value == NONE else duration(value)
+
+
+LOCAL: Mapping[str, object] = {
+    "type": "string",
+    "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?$",
+}
+SPAN = {"anyOf": [{"const": NONE}, DURATION]}
+_TEXT = {"type": "string", "pattern": f"^[{PRINTABLE} ]*$"}
+PUT: tuple[Field, ...] = (
+    Field(
+        "streams",
+        _streams,
+        {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_STREAMS_NUMBER},
+        "the streams to record, each as domain/app/stream",
+        ["live.example.com/app/room1"],
+        is_required=True,
+    ),
+    Field(
+        "start",
+        _local,
+        LOCAL,
+        "when the first occurrence starts, by the clocks of timezone",
+        "2030-01-01T19:00:00",
+        is_required=True,
+    ),
+    Field(
+        "end",
+        _local,
+        LOCAL,
+        "when the first occurrence ends; each later one lasts as long",
+        "2030-01-01T21:00:00",
+        is_required=True,
+    ),
+    Field(
+        "timezone",
+        _zone,
+        _TEXT,
+        "a name of the IANA database: 19:00 stays 19:00 when clocks change",
+        "Asia/Shanghai",
+        is_required=True,
+    ),
+    text("title", "what it is called", example="Tuesday show"),
+    Field(
+        "rrule",
+        _rule,
+        _TEXT,
+        "when it recurs, as RFC 5545 writes it; without, it occurs once",
+        "FREQ=WEEKLY;BYDAY=TU",
+    ),
+    Field(
+        "exdates",
+        _exdates,
+        {"type": "array", "items": _TEXT, "maxItems": MAX_EXDATES_NUMBER},
+        "dates or local times at which it does not occur",
+        ["2030-01-08"],
+    ),
+    Field("pre_roll", _span_or_none, SPAN, "how much earlier the recording begins", "1m"),
+    Field("post_roll", _span_or_none, SPAN, "how much later the recording ends", "1m"),
+    Field(
+        "overrun",
+        _span_or_none,
+        SPAN,
+        'how long a show that is still live after its end is recorded at most, or "none"',
+        written(OVERRUN_MS),
+    ),
+)
+NEXT: tuple[Field, ...] = (
+    whole("n", "how many", least=1, most=MAX_SHOWN_NUMBER, example=SHOWN_NUMBER),
+)
+SKIP: tuple[Field, ...] = (
+    text(
+        "occurrence",
+        "the id of the occurrence; without, the one that is under way, else the next",
+        example="tuesdays@2030-01-01T19:00:00",
+    ),
+)
+TRIGGER: tuple[Field, ...] = (
+    span("lasts", "for how long; without, as long as an occurrence lasts", example="2h"),
+)
+EXTEND: tuple[Field, ...] = (
+    Field("by", duration, DURATION, "by how much later it ends", "30m", is_required=True),
+)
+
+
+# --- reading and writing -------------------------------------------------------------------------
+
+
+def put(request: ApiRequest) -> Response:
+    """Store a schedule in place of the one before. What has begun goes on as it is."""
+    schedule = _asked_for(request)
+
+    def change(before: StoredSchedule | None) -> StoredSchedule:
+        made_by, made_at = request.who, request.invocation.app.clock()
+        if before is None or before.is_deleted:
+            return StoredSchedule(schedule, made_by, made_at)
+        kept = replace(schedule, is_paused=before.schedule.is_paused)
+        leaving = {*before.leaving, *before.schedule.streams} - {*schedule.streams}
+        return StoredSchedule(kept, made_by, made_at, leaving=tuple(sorted(leaving)))
+
+    stored = _change(request, schedule.id, change, may_be_new=True)
+    request.invocation.log.warning("schedules.put", id=schedule.id, who=request.who)
+    return Response(200, _view(request, stored, shown=SHOWN_NUMBER))
+
+
+def _asked_for(request: ApiRequest) -> Schedule:
+    """Return the schedule. Raise BadRequest with all that is wrong with it, Forbidden for a stream
+    that the token may not reach."""
+    app, (name,), body = request.invocation.app, request.values, dict(request.body)
+    if not is_schedule_id(name):
+        raise BadRequest([Fault("id", "write 1 to 63 of a-z, 0-9, dot, dash and underscore")])
+    faults: list[Fault] = []
+    keys = [key for one in body["streams"] if (key := _key(request, one, faults))]
+    schedule = Schedule(id=name, **{**body, "streams": tuple(dict.fromkeys(map(str, keys)))})
+    from shared.schedule.recurrence import faults_of
+
+    faults += faults_of(schedule, longest_ms=app.settings.max_duration)
+    if faults:
+        raise BadRequest(faults)
+    _require_reach(request, keys)
+    return schedule
+
+
+def _key(request: ApiRequest, stream: str, faults: list[Fault]) -> StreamKey | None:
+    """Return the stream, with its main streaming domain; None, with the fault noted, for none."""
+    try:
+        return stream_of(request.invocation.app.policy, stream.split("/", 2))
+    except RequestError as error:
+        faults.append(Fault("streams", f"{stream}: {error.detail}"))
+        return None
+
+
+def _require_reach(request: ApiRequest, keys: Sequence[StreamKey]) -> None:
+    beyond = [key for key in keys if not request.caller.may_reach(key)]
+    if beyond:
+        raise Forbidden(
+            f"the token {request.who} may not reach {beyond[0]}",
+            hint="use a token for every stream of the schedule",
+        )
+
+
+def _stored(request: ApiRequest, name: str) -> tuple[StoredSchedule | None, str | None]:
+    text_ = request.invocation.app.store.get_schedule(name)
+    return (StoredSchedule.from_text(text_) if text_ else None), text_
+
+
+def _require(request: ApiRequest) -> StoredSchedule:
+    """Return the schedule that the path names. Raise NotFound, also for one of which the token may
+    not reach every stream: nothing is said of it."""
+    (name,) = request.values
+    stored, _ = _stored(request, name)
+    if stored is None or stored.is_deleted or not _may_see(request, stored):
+        raise NotFound("there is no schedule of that id", hint="see GET /v1/schedules")
+    return stored
+
+
+def _may_see(request: ApiRequest, stored: StoredSchedule) -> bool:
+    return all(map(request.caller.may_reach, keys_of(stored.schedule.streams)))
+
+
+def _change(
+    request: ApiRequest,
+    name: str,
+    change: Callable[[StoredSchedule | None], StoredSchedule],
+    *,
+    may_be_new: bool = False,
+) -> StoredSchedule:
+    """Store what `change` makes of the schedule, and plan it as far as there is time. Raise
+    WrongState if others change it all the time, or if there are too many."""
+    store = request.invocation.app.store
+    for _ in range(ATTEMPTS_NUMBER):
+        before, text_ = _stored(request, name)
+        if before is not None and not _may_see(request, before):
+            raise Forbidden(f"the token {request.who} may not change {name}")
+        if before is None and may_be_new and len(store.schedules()) >= MAX_SCHEDULES_NUMBER:
+            raise WrongState(
+                f"the stage has {MAX_SCHEDULES_NUMBER} schedules", hint="delete one that is over"
+            )
+        now = store.now()
+        after = replace(change(before), planned_until=None, due_at=now)
+        if store.put_schedule(name, after.to_text(), now, replaces=text_):
+            request.invocation.plan_schedule(name, after.to_text())
+            return after
+    raise WrongState(f"somebody else changes {name} at the same time", hint="try again")
+
+
+def _changed(request: ApiRequest, **changes: Any) -> StoredSchedule:  # noqa: ANN401 - of a Schedule
+    stored = _require(request)
+
+    def change(before: StoredSchedule | None) -> StoredSchedule:
+        found = before or stored
+        return replace(found, schedule=replace(found.schedule, **changes))
+
+    return _change(request, stored.schedule.id, change)
+
+
+def show(request: ApiRequest) -> Response:
+    return Response(200, _view(request, _require(request), shown=SHOWN_NUMBER))
+
+
+def listed(request: ApiRequest) -> Response:
+    """Return the schedules that the token may reach every stream of."""
+    found = []
+    for text_ in request.invocation.app.store.schedules().values():
+        try:
+            stored = StoredSchedule.from_text(text_)
+        except msgspec.MsgspecError:
+            continue  # of a later release: reconcile reports it
+        if not stored.is_deleted and _may_see(request, stored):
+            found.append(_view(request, stored, shown=0))
+    return Response(200, SchedulesView(found))
+
+
+def delete(request: ApiRequest) -> Response:
+    """Delete a schedule. What has begun goes on until its end."""
+    stored = _require(request)
+    name = stored.schedule.id
+    _change(request, name, lambda before: replace(before or stored, is_deleted=True))
+    request.invocation.log.warning("schedules.deleted", id=name, who=request.who)
+    return Response(200, ScheduleDeletedView(name))
+
+
+def following(request: ApiRequest) -> Response:
+    stored = _require(request)
+    upcoming = _upcoming(request, stored.schedule, request.query.get("n", SHOWN_NUMBER))
+    schedule = stored.schedule
+    return Response(200, OccurrencesView(schedule.id, schedule.timezone, upcoming))
+
+
+def pause(request: ApiRequest) -> Response:
+    """Let nothing more begin. What has begun goes on until its end."""
+    return Response(200, _view(request, _changed(request, is_paused=True), shown=SHOWN_NUMBER))
+
+
+def resume(request: ApiRequest) -> Response:
+    return Response(200, _view(request, _changed(request, is_paused=False), shown=SHOWN_NUMBER))
+
+
+# --- one occurrence ------------------------------------------------------------------------------
+
+
+def skip(request: ApiRequest) -> Response:
+    """Record nothing for one occurrence. If it is under way, its own recording ends now."""
+    schedule = _require(request).schedule
+    found = _occurrence(request, schedule)
+    at = found.id.partition("@")[2]
+    is_of_calendar = not at.endswith("Z")  # else it was triggered
+    if len(schedule.exdates) >= MAX_EXDATES_NUMBER:
+        raise WrongState(
+            f"{schedule.id} has {MAX_EXDATES_NUMBER} excluded dates", hint="take old ones out"
+        )
+    changed = _tell(request, schedule, OccurrenceSkipped(request.who, found.id))
+    if is_of_calendar and at not in schedule.exdates:
+        _changed(request, exdates=(*schedule.exdates, at))
+    return _done(schedule, found, changed)
+
+
+def trigger(request: ApiRequest) -> Response:
+    """Begin an occurrence now, beside those of the calendar."""
+    schedule, now = _require(request).schedule, request.invocation.app.store.now()
+    first = _first(schedule)
+    lasts = request.body.get("lasts", first.ends_at - first.starts_at)
+    if lasts > request.invocation.app.settings.max_duration:
+        raise BadRequest([Fault("lasts", "is more than this stage records")])
+    begins_at = now // 1000 * 1000
+    ends_at = begins_at + lasts
+    occurrence = Occurrence(
+        id=f"{schedule.id}@{rfc3339(begins_at)}",
+        schedule=schedule.id,
+        starts_at=begins_at,
+        begins_at=begins_at,
+        ends_at=ends_at,
+        until=ends_at + schedule.overrun,
+    )
+    changed = _tell(request, schedule, OccurrencePut(request.who, occurrence))
+    return _done(schedule, occurrence, changed)
+
+
+def extend(request: ApiRequest) -> Response:
+    """Let the occurrence that is under way end later."""
+    schedule, by = _require(request).schedule, request.body["by"]
+    found = next(iter(_under_way(request, schedule)), None)
+    if found is None:
+        raise WrongState(
+            f"no occurrence of {schedule.id} is under way", hint="change the schedule, or trigger"
+        )
+    longer = replace(found, ends_at=found.ends_at + by, until=found.until + by)
+    if longer.ends_at - longer.begins_at > request.invocation.app.settings.max_duration:
+        raise BadRequest([Fault("by", "is more than this stage records")])
+    changed = _tell(request, schedule, OccurrencePut(request.who, longer))
+    if not changed:
+        raise WrongState(
+            f"{found.id} is over, or was stopped", hint="trigger an occurrence, or send start"
+        )
+    return _done(schedule, longer, changed)
+
+
+def _occurrence(request: ApiRequest, schedule: Schedule) -> Occurrence:
+    """Return the occurrence that is meant: as a stream's record has it, since its end may have been
+    moved, else by the calendar. Raise NotFound if there is none."""
+    wanted = request.body.get("occurrence", "")
+    begun = _under_way(request, schedule)
+    known = {one.id: one for one in (*begun, *_calendar(request, schedule, MAX_SHOWN_NUMBER))}
+    known |= {one.id: one for one in begun}
+    found = known.get(wanted) if wanted else next(iter(known.values()), None)
+    if found is None:
+        raise NotFound(
+            "there is no such occurrence to come", hint="see GET /v1/schedules/{schedule}/next"
+        )
+    return found
+
+
+def _under_way(request: ApiRequest, schedule: Schedule) -> Sequence[Occurrence]:
+    """Return the occurrences that have begun and still ask for something, as the first stream has
+    them: each stream by itself may have stopped one."""
+    store = request.invocation.app.store
+    record = store.load(keys_of(schedule.streams)[0]).record
+    ours = [one for one in record.begun if one.schedule == schedule.id and not one.is_over]
+    return [one for one in ours if store.now() < one.until]
+
+
+def _tell(request: ApiRequest, schedule: Schedule, event: OccurrencePut | OccurrenceSkipped) -> int:
+    """Have each stream of the schedule handle the event; return how many took it. Commands that
+    there is no slot for are sent with the rest of what is due."""
+    invocation = request.invocation
+    options = HandlingOptions(may_send=lambda: False)
+    keys = keys_of(schedule.streams)
+    taken = [invocation.handle(key, event, options).refused is None for key in keys]
+    return sum(taken)
+
+
+def _done(schedule: Schedule, occurrence: Occurrence, changed: int) -> Response:
+    view = OccurrenceChangedView(
+        schedule.id, _shown(occurrence), streams=len(schedule.streams), changed=changed
+    )
+    return Response(200, view)
+
+
+# --- what is answered ----------------------------------------------------------------------------
+
+
+def _first(schedule: Schedule) -> Occurrence:
+    from shared.schedule.recurrence import occurrences
+
+    return occurrences(replace(schedule, rrule="", exdates=()), ends_after=0, limit=1)[0]
+
+
+def _calendar(request: ApiRequest, schedule: Schedule, number: int) -> Sequence[Occurrence]:
+    """Return the next occurrences whose announced end is to come."""
+    from shared.schedule.recurrence import occurrences
+
+    if schedule.is_paused or not number:
+        return ()
+    now = request.invocation.app.store.now()
+    found = occurrences(schedule, ends_after=now, limit=number + 1)
+    return [one for one in found if one.ends_at > now][:number]
+
+
+def _upcoming(request: ApiRequest, schedule: Schedule, number: int) -> Sequence[OccurrenceView]:
+    return [_shown(one) for one in _calendar(request, schedule, number)]
+
+
+def _shown(one: Occurrence) -> OccurrenceView:
+    times = (one.starts_at, one.begins_at, one.ends_at, one.until)
+    return OccurrenceView(one.id, *map(rfc3339, times))
+
+
+def _view(request: ApiRequest, stored: StoredSchedule, *, shown: int) -> ScheduleView:
+    schedule = stored.schedule
+    upcoming = _calendar(request, schedule, shown)
+    return ScheduleView(
+        id=schedule.id,
+        title=schedule.title,
+        streams=schedule.streams,
+        start=schedule.start,
+        end=schedule.end,
+        timezone=schedule.timezone,
+        rrule=schedule.rrule,
+        exdates=schedule.exdates,
+        pre_roll=_written(schedule.pre_roll),
+        post_roll=_written(schedule.post_roll),
+        overrun=_written(schedule.overrun),
+        paused=schedule.is_paused,
+        made_by=stored.made_by,
+        made_at=rfc3339(stored.made_at),
+        next=[_shown(one) for one in upcoming],
+        load=_load(request, schedule, upcoming),
+    )
+
+
+def _written(ms: int) -> str:
+    return written(ms) if ms else NONE
+
+
+def _load(
+    request: ApiRequest, schedule: Schedule, upcoming: Sequence[Occurrence]
+) -> StartsView | None:
+    """Return how long the starts of the next beginning take, with those of other schedules that
+    begin in the same minute."""
+    now, app = request.invocation.app.store.now(), request.invocation.app
+    following = next((one for one in upcoming if one.begins_at > now), None)
+    if following is None:
+        return None
+    starts = len(schedule.streams)
+    for name, text_ in app.store.schedules().items():
+        other = StoredSchedule.from_text(text_)
+        is_near = (other.begins_at or 0) // MINUTE_MS == following.begins_at // MINUTE_MS
+        if name != schedule.id and is_near and not other.is_deleted:
+            starts += len(other.schedule.streams)
+    take_s = round(starts / app.settings.rate, 1)
+    words = _words(starts, following, schedule, take_s, request.language)
+    return StartsView(rfc3339(following.begins_at), starts, take_s, words)
+
+
+def _words(
+    starts: int, following: Occurrence, schedule: Schedule, take_s: float, language: Language
+) -> str:
+    from shared.schedule.recurrence import wall_time
+
+    at = wall_time(following.begins_at, schedule.timezone).strftime("%H:%M")
+    if language is Language.CHINESE:
+        return f"{at} 开始 {starts} 路录制，全部命令发出需要 {take_s:g} 秒"
+    noun = "start takes" if starts == 1 else "starts take"
+    return f"{starts:,} {noun} {take_s:g} s at {at}"

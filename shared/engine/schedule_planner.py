@@ -1,0 +1,137 @@
+"""Puts the occurrences of schedules into the records of their streams, and rolls them over.
+
+The HTTP API plans a schedule as it is written; the timer's reconcile does the rest, and stays for
+an occurrence that is about to begin. Recurrences are imported only where a schedule is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from shared.engine.effects import Steps
+from shared.engine.recorder import Crashed, HandleResult, Recorder
+from shared.engine.resync import ONLY_STORE_NEWS
+from shared.protocol import Occurrence, OccurrencesPlanned
+from shared.schedule import StoredSchedule
+from shared.schedule.schedule import LEAD_MS, PLANNED_AHEAD_MS, due_at, keys_of, next_begin
+from shared.store.store_errors import StoreUnavailable
+
+MAX_SCHEDULES_NUMBER = 1000
+MAX_PLANNED_NUMBER = 200
+"""Occurrences of one schedule that are read at once: more than four days have."""
+STAY_S = 0.5
+"""s between two looks at the clock of a run that stays for an occurrence."""
+
+
+class ScheduleStore(Protocol):
+    def now(self) -> int: ...
+    def due_schedules(self, limit: int) -> Mapping[str, str]: ...
+    def put_schedule(
+        self, name: str, text: str, due_at: int | None, *, replaces: str | None
+    ) -> bool: ...
+    def remove_schedule(self, name: str, *, replaces: str) -> bool: ...
+
+
+class SchedulePlanner:
+    """`run` performs a generator of effects. `may_go_on` says whether there is time; `report` gets
+    the name of a log event and the error of a schedule that cannot be planned."""
+
+    def __init__(
+        self,
+        store: ScheduleStore,
+        recorder: Recorder,
+        run: Callable[[Steps[HandleResult | Crashed]], object],
+        *,
+        may_go_on: Callable[[], bool],
+        report: Callable[[str, Exception], None],
+    ) -> None:
+        self._store = store
+        self._recorder = recorder
+        self._run = run
+        self._may_go_on = may_go_on
+        self._report = report
+        self._planned: dict[str, str] = {}
+
+    def tend(self, wait: Callable[[float], None]) -> int:
+        """Plan each schedule that is due, and stay until the occurrence that it is due for has
+        begun: whoever sends what is due beside this then begins it at its second. Return how many
+        were planned."""
+        while self._may_go_on():
+            due = self._store.due_schedules(MAX_SCHEDULES_NUMBER)
+            begins = [at for name, text in due.items() if (at := self._tend(name, text))]
+            if not begins:
+                break
+            while self._may_go_on() and self._store.now() < min(begins):
+                wait(STAY_S)
+        return len(self._planned)
+
+    def _tend(self, name: str, text: str) -> int | None:
+        """Return when the occurrence begins that is to be stayed for; None if none is."""
+        try:
+            return self.plan(name, text)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - one schedule stops none of the others
+            self._report("schedule.crashed", error)
+            return None
+
+    def plan(self, name: str, text: str) -> int | None:
+        """Put what is to come into the records, and store when to look again. Return when the next
+        occurrence begins if that is near: until then the schedule stays due, whoever is killed."""
+        stored, now = StoredSchedule.from_text(text), self._store.now()
+        upcoming = [] if stored.is_deleted else _upcoming(stored, now)
+        if self._planned.get(name) != text:
+            if not self._plan_streams(stored, upcoming, now):
+                return None
+            self._planned[name] = text
+        if stored.is_deleted:
+            self._store.remove_schedule(name, replaces=text)
+            return None
+        begins_at = next_begin(now, upcoming)
+        if begins_at is not None and begins_at - LEAD_MS <= now:
+            return begins_at
+        planned = replace(
+            stored,
+            planned_until=now + PLANNED_AHEAD_MS,
+            due_at=due_at(now, begins_at),
+            begins_at=begins_at,
+            leaving=(),
+        )
+        self._store.put_schedule(name, planned.to_text(), planned.due_at, replaces=text)
+        return None
+
+    def _plan_streams(
+        self, stored: StoredSchedule, upcoming: Sequence[Occurrence], now: int
+    ) -> bool:
+        """Return False if there was no time for all streams."""
+        schedule = stored.schedule
+        near = tuple(one for one in upcoming if one.begins_at <= now + PLANNED_AHEAD_MS)
+        nothing = OccurrencesPlanned(schedule.id)
+        plans = dict.fromkeys(keys_of(stored.leaving), nothing)
+        plans |= dict.fromkeys(keys_of(schedule.streams), OccurrencesPlanned(schedule.id, near))
+        for key, event in plans.items():
+            if not self._may_go_on():
+                return False
+            self._run(self._recorder.handle_alone(key, event, ONLY_STORE_NEWS))
+        return True
+
+
+def _upcoming(stored: StoredSchedule, now: int) -> Sequence[Occurrence]:
+    """Return the occurrences that may last still, those to come up to the first that is further
+    ahead than any is planned, and those of the last two days that were over before anybody planned
+    them. Of a paused schedule there are none."""
+    from shared.schedule.recurrence import upcoming
+
+    if stored.schedule.is_paused:
+        return ()
+    since = max(min(now, stored.planned_until or now), now - PLANNED_AHEAD_MS)
+    found: list[Occurrence] = []
+    for one in islice(upcoming(stored.schedule, ends_after=since), MAX_PLANNED_NUMBER):
+        found.append(one)
+        if one.begins_at > now + PLANNED_AHEAD_MS:
+            break
+    return found

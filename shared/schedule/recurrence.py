@@ -1,0 +1,216 @@
+"""When the occurrences of a schedule are: rules by python-dateutil, time zones by tzdata.
+
+Whoever writes a schedule, or rolls one over, imports it; nothing that answers a callback does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from dateutil.rrule import rrule, rrulestr
+
+from shared.errors import Fault
+from shared.protocol import Occurrence
+from shared.protocol.durations import written
+from shared.schedule.schedule import Schedule
+
+LOCAL_PATTERN = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?"
+_LOCAL, _DATE = re.compile(LOCAL_PATTERN), re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_UNTIL = re.compile(r"UNTIL=(\d{8}T\d{6})Z")
+_ALLOWED = re.compile("[A-Z0-9=;,+-]+")
+_FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY")
+MAX_RULE_CHARS = 300
+MAX_IN_A_DAY_NUMBER = 48
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MS = timedelta(milliseconds=1)
+_CHANGE = timedelta(days=1)
+"""More than any change of clocks: so far before a local time the search for it begins."""
+_HORIZON_DAYS_NUMBER = 9 * 366
+"""Within how many days a daily or weekly rule has to occur: the library would look for a date that
+none fits up to the year 9999, day by day."""
+_OF_ANY = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", "BYMONTH", "BYHOUR", "BYMINUTE"}
+_OF_LONG = {"BYMONTHDAY", "BYYEARDAY", "BYSETPOS", "BYWEEKNO"}
+"""The parts of any rule, and those of a monthly or yearly one alone."""
+_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+
+
+def local(text: str) -> datetime:
+    """Return a local time without its zone. Raise ValueError."""
+    if not _LOCAL.fullmatch(text):
+        raise ValueError("write a local time, like 2026-01-06T19:00:00")
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"is no time: {error}") from None
+
+
+def exdate(text: str) -> str:
+    """Return an excluded date, or local time, as it is written. Raise ValueError."""
+    if _DATE.fullmatch(text):
+        local(f"{text}T00:00:00")
+    else:
+        local(text)
+    return text
+
+
+@cache
+def zone(name: str) -> ZoneInfo:
+    """Return the time zone. Raise ValueError for a name that the IANA database does not have."""
+    try:
+        return ZoneInfo(name)
+    except (OSError, KeyError, ValueError):  # ZoneInfoNotFoundError is a KeyError
+        raise ValueError("write a name of the IANA database, like Asia/Shanghai") from None
+
+
+def instant(at: datetime, zone_name: str) -> int:
+    """Return the instant (ms) of a local time. Of a time that occurs twice, as clocks go back, it
+    is the first; one that clocks skip counts by the offset before."""
+    return (at.replace(tzinfo=zone(zone_name), fold=0) - _EPOCH) // _MS
+
+
+def wall_time(at: int, zone_name: str) -> datetime:
+    return (_EPOCH + at * _MS).astimezone(zone(zone_name)).replace(tzinfo=None)
+
+
+def faults_of(schedule: Schedule, *, longest_ms: int) -> Iterator[Fault]:
+    """Yield all that is wrong with a schedule whose fields can be read each by itself. No recording
+    lasts longer than `longest_ms`."""
+    start, end = instant_of(schedule.start, schedule), instant_of(schedule.end, schedule)
+    if end <= start:
+        yield Fault("end", "has to be after start")
+        return
+    lasts = schedule.pre_roll + end - start + schedule.post_roll
+    if lasts > longest_ms:
+        yield Fault(
+            "end",
+            f"an occurrence lasts {written(lasts)}, and this stage records {written(longest_ms)}"
+            " at most",
+        )
+    yield from _rule_faults(schedule)
+
+
+def _rule_faults(schedule: Schedule) -> Iterator[Fault]:
+    if not schedule.rrule:
+        return
+    try:
+        rule = _rule(schedule)
+        may_occur = _may_occur(_parts(schedule.rrule), local(schedule.start))
+        first = list(islice(rule, MAX_IN_A_DAY_NUMBER + 1)) if may_occur else []
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        yield Fault("rrule", f"is no recurrence rule of RFC 5545: {error}")
+        return
+    if not first:
+        yield Fault("rrule", "gives no occurrence")
+    elif len(first) > MAX_IN_A_DAY_NUMBER and first[-1] - first[0] < timedelta(days=1):
+        yield Fault("rrule", f"gives more than {MAX_IN_A_DAY_NUMBER} occurrences a day")
+
+
+def rule_text(text: str) -> str:
+    """Return a recurrence rule as it is written. Raise ValueError for what is none on its face."""
+    rule = text.removeprefix("RRULE:")
+    parts = _parts(rule)
+    if len(rule) > MAX_RULE_CHARS or not _ALLOWED.fullmatch(rule) or "FREQ" not in parts:
+        raise ValueError("write a rule of RFC 5545, like FREQ=WEEKLY;BYDAY=TU")
+    if parts["FREQ"] not in _FREQUENCIES:
+        raise ValueError(f"write a frequency of {', '.join(_FREQUENCIES)}")
+    known = _OF_ANY if parts["FREQ"] in ("DAILY", "WEEKLY") else _OF_ANY | _OF_LONG
+    unknown = sorted(set(parts) - known)
+    if unknown:
+        raise ValueError(f"leave out {', '.join(unknown)}: a rule of this frequency takes no such")
+    return rule
+
+
+def _parts(rule: str) -> dict[str, str]:
+    return dict(part.partition("=")[::2] for part in rule.split(";"))
+
+
+def _may_occur(parts: dict[str, str], start: datetime) -> bool:
+    """Return False for a daily or weekly rule that no date fits within the horizon."""
+    if parts["FREQ"] not in ("DAILY", "WEEKLY"):
+        return True
+    is_weekly, interval = parts["FREQ"] == "WEEKLY", max(int(parts.get("INTERVAL", "1")), 1)
+    step, spread = (7 * interval, range(-6, 7)) if is_weekly else (interval, range(1))
+    days = set(parts.get("BYDAY", "").split(",")) - {""}
+    months = set(map(int, filter(None, parts.get("BYMONTH", "").split(","))))
+    dates = (
+        start + timedelta(at + more)
+        for at in range(0, _HORIZON_DAYS_NUMBER, step)
+        for more in spread
+    )
+    return any(
+        (not days or _WEEKDAYS[at.weekday()] in days) and (not months or at.month in months)
+        for at in dates
+    )
+
+
+def _rule(schedule: Schedule) -> rrule:
+    """Return the rule by local times: 19:00 stays 19:00 when clocks change. An UNTIL in UTC becomes
+    a local time."""
+    name = schedule.timezone
+
+    def as_local(found: re.Match[str]) -> str:
+        at = datetime.strptime(found.group(1), "%Y%m%dT%H%M%S").replace(tzinfo=timezone.utc)
+        return f"UNTIL={at.astimezone(zone(name)).strftime('%Y%m%dT%H%M%S')}"
+
+    text = _UNTIL.sub(as_local, schedule.rrule)
+    rule = rrulestr(text, dtstart=local(schedule.start))
+    if not isinstance(rule, rrule):
+        raise ValueError("write one rule")  # noqa: TRY004 - a fault of the request
+    return rule
+
+
+def instant_of(text: str, schedule: Schedule) -> int:
+    return instant(local(text), schedule.timezone)
+
+
+def occurrences(schedule: Schedule, *, ends_after: int, limit: int) -> Sequence[Occurrence]:
+    """Return the first occurrences whose limit is after a time (ms), in their order; those of a
+    paused schedule too."""
+    return list(islice(upcoming(schedule, ends_after=ends_after), limit))
+
+
+def upcoming(schedule: Schedule, *, ends_after: int) -> Iterator[Occurrence]:
+    """Yield the same, one by one."""
+    start = instant_of(schedule.start, schedule)
+    lasts = instant_of(schedule.end, schedule) - start
+    reach = timedelta(milliseconds=lasts + schedule.post_roll + schedule.overrun) + _CHANGE
+    since = wall_time(ends_after, schedule.timezone) - reach
+    for at in _times(schedule, since):
+        occurrence = _occurrence(schedule, at, lasts)
+        if occurrence.until > ends_after and not _is_excluded(schedule, at):
+            yield occurrence
+
+
+def _times(schedule: Schedule, since: datetime) -> Iterator[datetime]:
+    if not schedule.rrule:
+        return iter([local(schedule.start)])
+    start = local(schedule.start)
+    rule = _rule(schedule)
+    return iter(rule) if since <= start else iter(rule.xafter(since, inc=True))
+
+
+def _is_excluded(schedule: Schedule, at: datetime) -> bool:
+    day, moment = at.date().isoformat(), at.isoformat()
+    return any(one == day or local_or_none(one) == moment for one in schedule.exdates)
+
+
+def local_or_none(text: str) -> str | None:
+    return local(text).isoformat() if "T" in text else None
+
+
+def _occurrence(schedule: Schedule, at: datetime, lasts_ms: int) -> Occurrence:
+    starts_at = instant(at, schedule.timezone)
+    ends_at = starts_at + lasts_ms + schedule.post_roll
+    return Occurrence(
+        id=f"{schedule.id}@{at.isoformat()}",
+        schedule=schedule.id,
+        starts_at=starts_at,
+        begins_at=starts_at - schedule.pre_roll,
+        ends_at=ends_at,
+        until=ends_at + schedule.overrun,
+    )

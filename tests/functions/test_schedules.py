@@ -1,0 +1,323 @@
+"""Schedules over HTTP: written with a preview, listed, paused, skipped, triggered and extended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.engine.schedule_planner import SchedulePlanner
+from shared.protocol import Reason, StreamKey, TimePassed
+from shared.protocol.durations import instant
+from shared.protocol.events import HOUR_MS
+from shared.protocol.state.intent import Requester
+from tests.conftest import KEY, Clock
+from tests.support.scripted_stage import ENVIRONMENT, Got, Stage
+
+TUESDAYS = "/v1/schedules/tuesdays"
+TUESDAY = instant("2025-11-25T11:00:00Z")
+"""19:00 in Shanghai, three days after the clock of these tests."""
+OTHER = StreamKey("live.example.com", "app", "room2")
+TOKENS = f"{ENVIRONMENT['LIVE_RECORD_API_TOKENS']},brand:read+control@*/brand/*:brand-token"
+
+
+@pytest.fixture
+def stage(tmp_path: Path, clock: Clock) -> Iterator[Stage]:
+    stage = Stage(tmp_path, clock, LIVE_RECORD_API_TOKENS=TOKENS)
+    yield stage
+    stage.store.close()
+
+
+def body(**more: object) -> dict[str, object]:
+    return {
+        "streams": [str(KEY)],
+        "start": "2025-11-25T19:00:00",
+        "end": "2025-11-25T21:00:00",
+        "timezone": "Asia/Shanghai",
+        "rrule": "FREQ=WEEKLY;BYDAY=TU",
+        **more,
+    }
+
+
+def put(stage: Stage, path: str = TUESDAYS, *, token: str = "ops-token", **more: object) -> Got:  # noqa: S107 - a made-up one
+    return stage.ask("PUT", path, body(**more), token=token)
+
+
+def to(stage: Stage, at: int) -> None:
+    """Let the clock come to a time, and the timer's reconcile run."""
+    stage.clock.now = at
+    call = stage.call()
+    call.tend_schedules()
+    for key in (KEY, OTHER):
+        stage.happens(TimePassed(), key)
+
+
+def faults(got: Got) -> Mapping[str, str]:
+    assert got.status == 400, got.json
+    return {fault["field"]: fault["detail"] for fault in got.json["errors"]}
+
+
+def wanted(stage: Stage, key: StreamKey = KEY) -> bool:
+    return stage.store.load(key).record.intent.wanted
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def test_the_answer_shows_what_comes_and_what_it_needs(stage: Stage) -> None:
+    got = put(stage, streams=[str(KEY), str(OTHER)], pre_roll="1m", title="Show")
+
+    assert got.status == 200
+    first = got.json["next"][0]
+    assert (first["id"], first["starts_at"]) == (
+        "tuesdays@2025-11-25T19:00:00",
+        "2025-11-25T11:00:00Z",
+    )
+    assert (first["begins_at"], first["ends_at"], first["until"]) == (
+        "2025-11-25T10:59:00Z",
+        "2025-11-25T13:00:00Z",
+        "2025-11-25T15:00:00Z",
+    )
+    assert len(got.json["next"]) == 5
+    assert got.json["load"]["text"] == "2 starts take 0 s at 18:59"
+    assert (got.json["made_by"], got.json["overrun"], got.json["post_roll"]) == (
+        "ops",
+        "2h",
+        "none",
+    )
+
+
+def test_what_others_begin_in_that_minute_counts(stage: Stage) -> None:
+    streams = [f"live.example.com/app/s{number}" for number in range(90)]
+    put(stage, "/v1/schedules/many", streams=streams)
+
+    load = put(stage).json["load"]
+
+    assert (load["starts"], load["take_s"]) == (91, 2.0)
+    assert load["text"] == "91 starts take 2 s at 19:00"
+
+
+def test_every_fault_is_named_at_once(stage: Stage) -> None:
+    found = faults(
+        put(
+            stage,
+            streams="room1",
+            start="soon",
+            timezone="Mars",
+            rrule="FREQ=SECONDLY",
+            pre_roll="5",
+            exdates=["never"],
+        )
+    )
+
+    assert set(found) == {"streams", "start", "timezone", "rrule", "pre_roll", "exdates"}
+
+
+def test_what_does_not_fit_together_is_named_at_once(stage: Stage) -> None:
+    streams = ["nowhere.example.com/app/a", "live.example.com/app/", str(KEY)]
+    got = put(stage, streams=streams, end="2025-11-26T19:00:00", rrule="FREQ=WEEKLY;BYDAY=XX")
+
+    assert got.status == 400
+    assert [fault["field"] for fault in got.json["errors"]] == [
+        "streams",
+        "streams",
+        "end",
+        "rrule",
+    ]
+    assert "and this stage records 12h at most" in got.json["detail"]
+
+
+def test_a_wildcard_is_refused(stage: Stage) -> None:
+    assert "wildcard" in faults(put(stage, streams=["live.example.com/app/*"]))["streams"]
+
+
+def test_an_id_has_a_form(stage: Stage) -> None:
+    assert "id" in faults(put(stage, "/v1/schedules/Tuesday%20Show"))
+
+
+def test_a_schedule_is_listed_shown_and_deleted(stage: Stage) -> None:
+    put(stage)
+    listed = stage.ask("GET", "/v1/schedules").json["schedules"]
+    assert [(one["id"], one["next"]) for one in listed] == [("tuesdays", [])]
+    assert stage.ask("GET", TUESDAYS).json["rrule"] == "FREQ=WEEKLY;BYDAY=TU"
+    assert len(stage.ask("GET", f"{TUESDAYS}/next", query={"n": "3"}).json["next"]) == 3
+
+    assert stage.ask("DELETE", TUESDAYS).json == {"id": "tuesdays"}
+
+    assert stage.ask("GET", TUESDAYS).status == 404
+    assert stage.ask("DELETE", TUESDAYS).status == 404
+    assert stage.store.schedules() == {}
+    to(stage, TUESDAY)
+    assert not wanted(stage)
+
+
+def test_a_token_that_is_bound_reaches_its_own_alone(stage: Stage) -> None:
+    put(stage)
+    assert put(stage, "/v1/schedules/theirs", token="brand-token").status == 403
+    assert put(stage, token="brand-token", streams=["live.example.com/brand/a"]).status == 403
+    assert stage.ask("GET", TUESDAYS, token="brand-token").status == 404
+    assert stage.ask("POST", f"{TUESDAYS}/skip", {}, token="brand-token").status == 404
+
+    own = put(stage, "/v1/schedules/own", token="brand-token", streams=["live.example.com/brand/a"])
+
+    assert own.status == 200
+    listed = stage.ask("GET", "/v1/schedules", token="brand-token").json["schedules"]
+    assert [one["id"] for one in listed] == ["own"]
+    assert stage.ask("PUT", TUESDAYS, body(), token="eye-token").status == 403
+
+
+# --- what it does --------------------------------------------------------------------------------
+
+
+def test_it_is_planned_two_days_ahead_and_begins_at_its_second(stage: Stage) -> None:
+    put(stage)
+    assert stage.store.load(KEY).record.planned == ()
+
+    to(stage, TUESDAY - 47 * HOUR_MS)
+    assert [one.starts_at for one in stage.store.load(KEY).record.planned] == [TUESDAY]
+    assert not wanted(stage)
+
+    to(stage, TUESDAY)
+    assert wanted(stage)
+    assert stage.store.load(KEY).record.intent.requester is Requester.SCHEDULE
+
+
+def test_one_that_is_under_way_begins_as_it_is_written(stage: Stage) -> None:
+    stage.clock.now = TUESDAY + HOUR_MS
+    put(stage)
+
+    assert wanted(stage)
+    assert stage.status().json["schedules"][0] == {
+        "schedule": "tuesdays",
+        "occurrence": "tuesdays@2025-11-25T19:00:00",
+        "begun": True,
+        "starts_at": "2025-11-25T11:00:00Z",
+        "ends_at": "2025-11-25T13:00:00Z",
+        "until": "2025-11-25T15:00:00Z",
+    }
+
+
+def test_a_change_replaces_what_is_to_come(stage: Stage) -> None:
+    stage.clock.now = TUESDAY - HOUR_MS
+    put(stage)
+
+    put(stage, streams=[str(OTHER)], start="2025-11-25T20:00:00", end="2025-11-25T21:00:00")
+    to(stage, TUESDAY)
+    assert (wanted(stage), wanted(stage, OTHER)) == (False, False)
+
+    to(stage, TUESDAY + HOUR_MS)
+    assert (wanted(stage), wanted(stage, OTHER)) == (False, True)
+
+
+def test_a_paused_schedule_begins_nothing(stage: Stage) -> None:
+    stage.clock.now = TUESDAY - HOUR_MS
+    put(stage)
+    assert stage.ask("POST", f"{TUESDAYS}/pause", {}).json["paused"]
+    assert put(stage).json["paused"]
+
+    to(stage, TUESDAY)
+    assert not wanted(stage)
+
+    assert not stage.ask("POST", f"{TUESDAYS}/resume", {}).json["paused"]
+    assert wanted(stage)
+
+
+def test_the_next_occurrence_can_be_skipped(stage: Stage) -> None:
+    put(stage)
+    skipped = stage.ask("POST", f"{TUESDAYS}/skip", {})
+    assert skipped.json["occurrence"]["id"] == "tuesdays@2025-11-25T19:00:00"
+
+    upcoming = stage.ask("GET", TUESDAYS).json
+    assert upcoming["exdates"] == ["2025-11-25T19:00:00"]
+    assert upcoming["next"][0]["starts_at"] == "2025-12-02T11:00:00Z"
+    to(stage, TUESDAY)
+    assert not wanted(stage)
+
+
+def test_skipping_the_one_under_way_ends_it(stage: Stage) -> None:
+    stage.clock.now = TUESDAY + 1000
+    put(stage)
+
+    stage.ask("POST", f"{TUESDAYS}/skip", {})
+
+    assert stage.store.load(KEY).record.intent.reason is Reason.SCHEDULE_SKIPPED
+    assert stage.ask("POST", f"{TUESDAYS}/skip", {"occurrence": "no"}).status == 404
+
+
+def test_an_occurrence_can_be_triggered_and_extended(stage: Stage) -> None:
+    put(stage)
+    assert stage.ask("POST", f"{TUESDAYS}/extend", {"by": "1h"}).status == 409
+
+    triggered = stage.ask("POST", f"{TUESDAYS}/trigger", {"lasts": "30m"}).json
+    assert wanted(stage)
+    longer = stage.ask("POST", f"{TUESDAYS}/extend", {"by": "1h"}).json
+
+    ends = [instant(one["occurrence"]["ends_at"]) for one in (triggered, longer)]
+    assert ends == [stage.clock.now // 1000 * 1000 + 30 * 60_000, ends[0] + HOUR_MS]
+    assert stage.ask("POST", f"{TUESDAYS}/extend", {"by": "11h"}).status == 400
+    assert stage.ask("POST", f"{TUESDAYS}/trigger", {"lasts": "13h"}).status == 400
+
+
+def test_what_a_person_stopped_is_not_extended(stage: Stage) -> None:
+    stage.clock.now = TUESDAY
+    put(stage)
+    stage.stop({})
+
+    assert stage.ask("POST", f"{TUESDAYS}/extend", {"by": "1h"}).status == 409
+
+
+# --- rolling over --------------------------------------------------------------------------------
+
+
+def test_a_minute_without_anything_due_reads_no_schedule(stage: Stage) -> None:
+    put(stage)
+
+    assert stage.store.due_schedules(9) == {}
+    assert stage.call().tend_schedules() == 0
+
+
+def test_a_run_stays_for_the_occurrence_that_is_about_to_begin(stage: Stage) -> None:
+    put(stage)
+    to(stage, TUESDAY - HOUR_MS)
+    stage.clock.now = TUESDAY - 60_000
+    waited: list[int] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(stage.clock.now)
+        stage.clock.pass_ms(round(seconds * 1000))
+
+    planner(stage).tend(wait)
+
+    assert (stage.clock.now, len(waited)) == (TUESDAY, 120)
+    assert stage.store.due_schedules(9) == {}
+
+
+def test_who_stays_and_is_killed_leaves_it_to_the_next(stage: Stage) -> None:
+    put(stage)
+    to(stage, TUESDAY - HOUR_MS)
+    stage.clock.now = TUESDAY - 60_000
+
+    def killed(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        planner(stage).tend(killed)
+
+    assert list(stage.store.due_schedules(9)) == ["tuesdays"]
+
+
+def test_a_schedule_that_cannot_be_read_stops_no_other(stage: Stage) -> None:
+    put(stage)
+    stage.store.put_schedule("broken", "{}", 0, replaces=None)
+    to(stage, TUESDAY - HOUR_MS)
+
+    assert [one.starts_at for one in stage.store.load(KEY).record.planned] == [TUESDAY]
+    assert any("schedule.crashed" in line for line in stage.lines)
+
+
+def planner(stage: Stage) -> Any:  # noqa: ANN401 - a planner whose wait is the test's
+    call = stage.call()
+    options: Any = {"may_go_on": lambda: True, "report": call.report_failed}
+    return SchedulePlanner(stage.store, stage.app.recorder, call._run, **options)
