@@ -19,7 +19,7 @@ from cli.stage_command import of_stage
 from shared.protocol.durations import instant, written
 
 LOOK_EVERY_S = 1.0
-LATE_MS = 150_000
+LATE_MS = 180_000
 """ms after which nobody evaluates the alerts any more: notify runs once a minute."""
 
 

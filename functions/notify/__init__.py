@@ -6,6 +6,7 @@ Its own timer calls it each minute. It sends nothing to Live, and nothing waits 
 from __future__ import annotations
 
 from functions.notify import evaluating, letters, messaging
+from shared.engine.step_marks import NOTIFY, began
 from shared.errors import Fault
 from shared.inbound.function_compute import Response, TimerEvent, TriggerEvent
 from shared.inbound.request_errors import BadRequest
@@ -24,7 +25,7 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
     if not isinstance(trigger, TimerEvent):
         raise BadRequest([Fault("event", "this function is called by its timer alone")])
-    invocation.app.store.touch(evaluating.NOTIFY_RAN)
+    invocation.app.store.touch(began(NOTIFY))
     planned = evaluating.evaluate(invocation)
     sent = messaging.send(invocation)
     dropped = letters.drop(invocation)

@@ -34,7 +34,7 @@ from shared.alerts import (
 )
 from shared.engine import counters
 from shared.engine.counters import CallbackResult
-from shared.engine.step_marks import RESYNC, began
+from shared.engine.step_marks import NOTIFY, RESYNC, began
 from shared.invocation.app import App
 from shared.invocation.invocation import Invocation
 from shared.outbound.robots import cut
@@ -47,8 +47,6 @@ from shared.store.contract import Filter
 
 MAX_TRY_CALLS = 3
 """How often the book is written anew after somebody else has written it."""
-NOTIFY_RAN = "notify ran"
-"""The timestamp of when the timer last ran this function."""
 PAGE_ROWS = 500
 """Tasks, and streams that somebody else records, that are looked at."""
 _ARRIVED = (
@@ -175,7 +173,7 @@ def _facts(app: App, watch: CallbackWatch, now: int) -> StageFacts:
     return StageFacts(
         now=now,
         queue_oldest_ms=store.queue().oldest,
-        timers={"reconcile": ages.get(began(RESYNC)), "notify": ages.get(NOTIFY_RAN, 0)},
+        timers={"reconcile": ages.get(began(RESYNC)), "notify": ages.get(began(NOTIFY), 0)},
         unreported_since=watch.since,
         room=Room(size.used, size.limit) if size else None,
         emptied_at=(state.emptied_at or now) if is_emptied else None,

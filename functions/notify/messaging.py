@@ -7,6 +7,7 @@ of its address.
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +22,7 @@ from shared.outbound import robots
 from shared.outbound.robots import INTERVAL_MS, RobotAnswer
 from shared.outbox import BACKOFF, Done, Failed, MessageBody, Outcome, SinkState, Task, TaskKind
 from shared.outbox.message import sink_note
+from shared.store.store_errors import StoreUnavailable
 
 KIND = TaskKind.MESSAGE
 RUN_WORKERS = 3
@@ -89,7 +91,8 @@ class _MessageAttempt(Struct, frozen=True):
     def _sent(self, robot: Robot, text: str) -> RobotAnswer:
         app = self.invocation.app
         answer = robots.send(robot, text, app.clock(), anywhere=app.settings.is_emulated)
-        app.store.count({counters.messages(is_taken=answer.is_taken): 1})
+        with suppress(StoreUnavailable):  # a full engine counts nothing
+            app.store.count({counters.messages(is_taken=answer.is_taken): 1})
         if not answer.is_taken:
             self.invocation.log.warning("message.refused", sink=robot.name, why=answer.text)
         return answer
@@ -98,5 +101,7 @@ class _MessageAttempt(Struct, frozen=True):
         store, now = self.invocation.app.store, self.invocation.app.store.now()
         paused_until = now + answer.pause_ms if answer.pause_ms else 0
         state = SinkState(now, answer.is_taken, answer.text, paused_until)
-        store.set_text(sink_note(sink), state.to_text())
+        # The message is sent. If this cannot be stored, it must not be sent again for that.
+        with suppress(StoreUnavailable):
+            store.set_text(sink_note(sink), state.to_text())
         return answer

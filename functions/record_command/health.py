@@ -43,6 +43,7 @@ from shared.config.policy_cache import (
 )
 from shared.engine.step_marks import (
     DRAIN,
+    NOTIFY,
     REPLAY,
     RESYNC,
     began,
@@ -163,6 +164,13 @@ def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
         yield StageProblem("reconcile_silent", about, age, stops_commands=age > STALE_MS)
 
 
+def notify_runs(facts: Facts) -> Iterator[StageProblem]:
+    """Report that nobody is notified any more. A stage of an earlier release has no such timer."""
+    age = facts.ages.get(began(NOTIFY))
+    if age is not None and age > STALE_MS:
+        yield StageProblem("notify_silent", {"ago": written(age)}, age)
+
+
 def steps_run(facts: Facts) -> Iterator[StageProblem]:
     """Report each step of reconcile that does not begin any more, or does not end."""
     if facts.ages.get(RECONCILED, 0) > SILENT_MS:
@@ -274,6 +282,7 @@ CHECKS: tuple[Check, ...] = (
     store_is_ours,
     store_has_room,
     reconcile_runs,
+    notify_runs,
     steps_run,
     online_lists_are_read,
     streams_are_recorded,

@@ -16,7 +16,7 @@ from shared.protocol.policy import AlertSeverity
 from shared.protocol.reason import HistoryEntry
 from shared.protocol.stream import StreamKey
 
-MAX_ALERT_ENTRIES = 1_000
+MAX_ALERT_ENTRIES = 5_000
 """Alerts that the book names one by one. What holds beyond them is counted by its condition."""
 KEEP_RESOLVED_MS = 86_400_000
 MAX_RESOLVED_ENTRIES = 200

@@ -14,6 +14,8 @@ AUDIT = "audit"
 """Finds records that cannot be read, and repairs what an earlier release left in an index."""
 SCHEDULES = "schedules"
 """Rolls schedules over, and stays for the occurrence that is about to begin."""
+NOTIFY = "notify"
+"""A run of the function notify."""
 BACKFILL = "backfill"
 """The resync of a burst, which has no marks: it is no part of every minute."""
 

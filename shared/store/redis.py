@@ -580,7 +580,7 @@ class RedisStore:
     def put_alerts(self, text: str, *, replaces: int, tasks: Sequence[NewTask] = ()) -> int | None:
         """Store the book and, in the same step, the tasks that follow from it; return how many had
         no room. Return None, and store nothing, if `replaces` is no longer its version. A full
-        engine takes it: the book does not grow beyond some hundred KB."""
+        engine takes it: the book does not grow beyond a megabyte or two."""
         keys = self._keys("alerts", "tasks", "tasks_due", "tasks_of_streams", "counts")
         encoded = encode_tasks(tasks, OF_STAGE)
         dropped = self._run(scripts.PUT_ALERTS, keys, replaces, text, encoded, OUTBOX_MAX_BYTES)

@@ -578,7 +578,7 @@ class SqliteStore:
     def put_alerts(self, text: str, *, replaces: int, tasks: Sequence[NewTask] = ()) -> int | None:
         """Store the book and, in the same step, the tasks that follow from it; return how many had
         no room. Return None, and store nothing, if `replaces` is no longer its version. A full
-        engine takes it: the book does not grow beyond some hundred KB."""
+        engine takes it: the book does not grow beyond a megabyte or two."""
         with self._writing() as db:
             row = db.execute("SELECT version FROM alert_book").fetchone() or (0,)
             if row[0] != replaces:

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from functions.record_command.health import TASKS_LATE_MS
-from shared.engine.step_marks import DRAIN, StepMarks
+from shared.engine.step_marks import DRAIN, NOTIFY, StepMarks, began
 from shared.inbound.catalogue import Language, catalogue
 from shared.outbox import OUTBOX_MAX_BYTES, NewTask, Next, Settlement, TaskKind
 from shared.protocol import Command, FileLeft, Published, Reported, StreamRecord
@@ -129,6 +129,13 @@ def reconcile_never_ran(make_stage: MakeStage) -> Stage:
     stage.start()
     assert codes(health(stage)) == []
     stage.clock.pass_ms(240_000)
+    return stage
+
+
+def notify_silent(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    stage.store.touch(began(NOTIFY))
+    stage.clock.pass_ms(181_000)
     return stage
 
 
@@ -360,6 +367,7 @@ CASES: dict[str, Case] = {
     "store_nearly_full": store_nearly_full,
     "reconcile_never_ran": reconcile_never_ran,
     "reconcile_silent": reconcile_silent,
+    "notify_silent": notify_silent,
     "resync_silent": resync_silent,
     "replay_silent": replay_silent,
     "drain_stuck": drain_stuck,

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
+from functions.notify.evaluating import evaluate
+from shared.invocation.invocation import Invocation
 from shared.outbox import NewTask, Next, Settlement, TaskKind
 from shared.protocol import Published, Reported, StreamRecord
 from shared.protocol.command_errors import Throttled
 from shared.protocol.stream import Command, StreamKey
-from shared.store.contract import Save
+from shared.store import Store
+from shared.store.contract import Filter, Save
 from tests.conftest import KEY, Clock
 from tests.support.alerting import AlertingStage, alerting
 
@@ -170,6 +176,33 @@ def test_recordings_of_somebody_else_are_told_once_for_their_application(at: Ale
         (text,) = stage.dingtalk.texts
         assert text.splitlines()[1] == "INFO: applications that somebody else records: 1"
         assert f"{KEY.domain}/theirs, for 1m" in text
+
+
+def counted_calls(stage: AlertingStage) -> int:
+    """Return how many calls of the store one evaluation makes."""
+    calls = Counter[str]()
+    store = stage.app.store
+
+    class Counting:
+        def __getattr__(self, name: str) -> object:
+            calls[name] += 1
+            return getattr(store, name)
+
+    app = replace(stage.app, store=cast("Store", Counting()))
+    evaluate(Invocation(app, None, seconds=60))
+    return calls.total()
+
+
+def test_an_evaluation_asks_the_store_as_often_however_many_streams_are_well(
+    stage: AlertingStage,
+) -> None:
+    few = counted_calls(stage)
+    for number in range(100):
+        key = StreamKey(KEY.domain, "quiet", f"s{number}")
+        stage.happens(Published(stage.clock.now), key)
+    assert len(stage.store.listed(Filter(), after=None, limit=200)) == 100
+    assert counted_calls(stage) == few
+    assert stage.store.wrong(stage.clock.now + 10**9, after=None, limit=9) == []
 
 
 def test_each_robot_is_told_in_its_own_way_and_language(at: Alerting) -> None:

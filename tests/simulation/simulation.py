@@ -19,6 +19,7 @@ from shared.store.contract import Save
 from shared.store.store_errors import StoreUnavailable
 from tests.simulation import final_checks, fleet
 from tests.simulation.account_judge import AccountJudge
+from tests.simulation.alarms import Alarms
 from tests.simulation.chances import Fault, Lots, Strike, stream_of_chance
 from tests.simulation.deployment import app_of, settings_of
 from tests.simulation.fleet import TIMEOUTS, Process
@@ -38,6 +39,8 @@ from tests.support.emptied_store import empty_memory
 ACCOUNTS_JUDGED = 3
 """So often the accounts are judged while things go wrong, besides at the end."""
 QUIET, LONGEST_QUIET = 5 * MINUTE_MS, 20 * MINUTE_MS
+ALERTS_AFTER_MS = 30_500
+"""ms after the beginning at which alerts are evaluated first, and then each minute."""
 CALM = 10 * MINUTE_MS
 """What is due no sooner is not waited for."""
 NEXT_KEYS = ("stream-key-1111111", "record-key-1111111")
@@ -92,6 +95,7 @@ class Simulation:
         self.judge = Judge(self)
         self.accounts = AccountJudge(self)
         self.tasks = TaskRunners(self)
+        self.alarms = Alarms(self)
         self.wire = Wire(self)
         self.strangers = Strangers(self)
 
@@ -115,6 +119,7 @@ class Simulation:
             self.clock.at(deed.at, self._do, deed)
         self.clock.at(NOON + LASTS, self._calm_down)
         self.clock.at(NOON, self.tasks.run)
+        self.clock.at(NOON + ALERTS_AFTER_MS, self.alarms.run)
         moments = stream_of_chance(self.plan.seed, "accounts")
         for _ in range(ACCOUNTS_JUDGED):
             self.clock.at(NOON + moments.randrange(LASTS), self.accounts.judge)
@@ -124,6 +129,7 @@ class Simulation:
             final_checks.judge(self)
             self.accounts.judge()
             self.tasks.judge()
+            self.alarms.judge()
         except Broken as error:
             broken = error
             self.tell("BROKEN", str(error))
@@ -291,6 +297,10 @@ class Simulation:
             self.clock.at(at, self.judge.is_replaced, key, self.clock.now)
 
     # --- the store ------------------------------------------------------------------------------
+
+    def store_is_up(self) -> bool:
+        """Return True if the store answers and takes writes, but for a single failure."""
+        return max(self._down_until, self._refusing_until) <= self.clock.now
 
     def store_answers(self) -> None:
         if self._down_until > self.clock.now or self.lots.strikes(Fault.STORE_FAILED):

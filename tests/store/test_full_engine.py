@@ -16,7 +16,7 @@ from cli.local.redis_server import Engine
 from functions.reconcile import SLOT_WAIT_MS
 from shared.engine.recorder import HandlingOptions
 from shared.engine.workers import ThreadWorkers
-from shared.outbox import Next, Settlement, verify_file
+from shared.outbox import MessageBody, Next, Settlement, message_task, verify_file
 from shared.protocol import Command, Phase, Published, StreamKey
 from shared.protocol.command_errors import Unavailable
 from shared.protocol.file import File, FileVerdict
@@ -126,6 +126,16 @@ def test_every_one_of_many_stops_is(full: Full) -> None:
         assert stage.ask("POST", f"/v1/recordings/{key}/stop").status == 200
         stage.clock.pass_ms(100)
     assert stage.live.sent.count(Command.STOP) == len(keys)
+
+
+def test_a_message_about_it_is_stored_and_taken(full: Full) -> None:
+    full.fill()
+    store, task = full.stage.store, message_task(MessageBody("ops", "the store is full"), 0)
+
+    assert store.put_alerts("{}", replaces=0, tasks=[task]) == 0
+    assert store.take_slot("robot:ops", 3_500, 0) is not None
+    (taken,) = store.take_tasks("message", limit=9, lease_ms=9_000)
+    assert store.settle_task(taken, Settlement(Next.DONE))
 
 
 def test_a_stop_of_a_stream_that_nobody_knows_is_stored_too(full: Full) -> None:

@@ -1,0 +1,172 @@
+"""Alerts on bad days: the deployed evaluation runs once a minute, and is held against the truth.
+
+It only reads, and keeps its book in the store of the simulation, so that a seed runs as it did
+without it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from functions.notify.evaluating import evaluate
+from shared.alerts import Alert, AlertBook, book_from_text
+from shared.config import load_policy
+from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSettingsCache
+from shared.invocation.invocation import Invocation
+from shared.logs import Log
+from shared.protocol.policy import ConditionCode
+from shared.protocol.stream import StreamKey
+from tests.simulation.deployment import app_of
+from tests.simulation.stream_watch import Broken
+from tests.simulation.world import Stream
+
+if TYPE_CHECKING:
+    from tests.simulation.simulation import Simulation
+
+EVERY_MS = 60_000
+RAISED_WITHIN_MS = 240_000
+"""Live may leave open for 130 s whether it records what it accepted; then 20 s and a minute pass.
+"""
+KNOWN_LATE_MS = 180_000
+"""For so long after something went wrong, what is known of a stream may be late: a list is read
+each minute, and an end takes three polls."""
+
+
+class _Timestamps:
+    """The store's timestamps, of which nothing is written."""
+
+    def __init__(self, sim: Simulation) -> None:
+        self._sim = sim
+
+    def touch(self, name: str) -> None:
+        raise AssertionError(name)
+
+    def age_ms(self, name: str) -> int | None:
+        return self._sim.store.ages().get(name)
+
+
+class Alarms:
+    """`raised` counts what was raised, by condition; `explained` what was not true and may come."""
+
+    def __init__(self, sim: Simulation) -> None:
+        self._sim = sim
+        store, log = sim.store, Log(lambda _line: None, now=sim.clock)
+        policies = PolicyCache(
+            store, load_policy(sim.plan.policy, kind="json"), clock=sim.clock, log=log
+        )
+        capabilities = DomainCapabilities(_Timestamps(sim), clock=sim.clock, log=log)
+        app = app_of(sim, sim.settings, 0)
+        self._app = replace(
+            app,
+            store=store,
+            policies=policies,
+            stream_settings=StreamSettingsCache(app.settings, policies, capabilities),
+            log=log,
+        )
+        self._untrue: dict[StreamKey, int] = {}
+        self._silent: dict[StreamKey, int] = {}
+        self._seen: set[tuple[str, int]] = set()
+        self.raised: Counter[str] = Counter()
+        self.explained: Counter[str] = Counter()
+
+    def run(self) -> None:
+        """Evaluate, judge, and come again in a minute. While the store is away, nobody does."""
+        if self._sim.store_is_up():
+            self._evaluate()
+        self._sim.clock.after(EVERY_MS, self.run)
+
+    def _evaluate(self) -> None:
+        evaluate(Invocation(self._app, SimpleNamespace(request_id="1-77"), seconds=60))
+        open_ = self._book().open
+        for alert in open_:
+            if (alert.id, alert.raised_at) not in self._seen:
+                self._seen.add((alert.id, alert.raised_at))
+                self.raised[alert.code] += 1
+        lost = [one for one in open_ if one.code == ConditionCode.NOT_RECORDED.value]
+        self._judge(lost)
+        self._judge_silence({alert.stream for alert in lost})
+
+    def _book(self) -> AlertBook:
+        return book_from_text(self._sim.store.alerts().text)
+
+    def _judge(self, lost: list[Alert]) -> None:
+        """Raise Broken if a stream is called not recorded that was recorded, or off, at this and at
+        the evaluation before, and nothing went wrong that could have hidden it."""
+        untrue = dict[StreamKey, int]()
+        for alert in lost:
+            key = alert.stream
+            assert key is not None
+            if self._is_true(key):
+                continue
+            untrue[key] = self._untrue.get(key, self._sim.clock.now)
+            if self._sim.clock.now - untrue[key] >= EVERY_MS:
+                self._judge_untrue(key)
+        self._untrue = untrue
+
+    def _judge_untrue(self, key: StreamKey) -> None:
+        watch = self._sim.judge.watch(key)
+        troubled_at = max(self._sim.judge.troubled_at, watch.troubled_at)
+        is_known_late = self._sim.clock.now - troubled_at < KNOWN_LATE_MS
+        excuses = {
+            "late": is_known_late,
+            "unreadable": key in self._sim.broken,
+            "clock": watch.skewed,
+            "fail-over": self._sim.has_lost_writes,
+            "misled": watch.misled,
+            "automatic": self._is_automatic(key),
+        }
+        excuse = next((name for name, holds in excuses.items() if holds), "")
+        if not excuse:
+            raise Broken("alerts", f"{key} is called not recorded, and it is not so")
+        self.explained[excuse] += 1
+
+    def _judge_silence(self, lost: Collection[StreamKey | None]) -> None:
+        """Raise Broken if a stream that is wanted and live has not been recorded for long, nothing
+        went wrong that could have hidden it, and no alert says so."""
+        silent = dict[StreamKey, int]()
+        for stream in self._sim.plan.streams:
+            key = StreamKey(*stream)
+            if key in lost or not self._is_lost(stream, key):
+                continue
+            silent[key] = self._silent.get(key, self._sim.clock.now)
+            troubled_at = max(self._sim.judge.troubled_at, self._sim.judge.watch(key).troubled_at)
+            since = max(silent[key], troubled_at)
+            if self._sim.clock.now - since >= RAISED_WITHIN_MS:
+                raise Broken("alerts", f"{key} is not recorded, and no alert says so")
+        self._silent = silent
+
+    def _is_automatic(self, key: StreamKey) -> bool:
+        """Return True if Live records it by itself, after it refused a start: nobody is told."""
+        return self._sim.live.is_automatic(Stream(key.domain, key.app, key.stream))
+
+    def _is_lost(self, stream: Stream, key: StreamKey) -> bool:
+        """Return True if it is wanted, as far as the store knows, and in truth not recorded."""
+        live, is_known = self._sim.live, key not in self._sim.broken
+        is_wanted = is_known and self._sim.record(key).intent.wanted
+        is_observed = self._app.stream_settings(key).observe
+        return (
+            is_wanted
+            and not is_observed
+            and live.is_visible(stream)
+            and not live.is_recording(stream)
+        )
+
+    def _is_true(self, key: StreamKey) -> bool:
+        stream = Stream(key.domain, key.app, key.stream)
+        return self._sim.live.is_live(stream) and not self._sim.live.is_recording(stream)
+
+    def judge(self) -> None:
+        """Raise Broken if, in the end, an alert about a stream is open that is not true."""
+        self._evaluate()
+        for alert in self._book().open:
+            key = alert.stream
+            if alert.code != ConditionCode.NOT_RECORDED.value or key is None:
+                continue
+            is_excused = self._sim.judge.watch(key).misled or self._is_automatic(key)
+            if not (self._is_true(key) or is_excused):
+                raise Broken("alerts", f"{key} is called not recorded for ever")
