@@ -15,6 +15,7 @@ RUNS = (
     ("warm_call", "--json"),
     ("callback", "--json"),
     ("store_growth", "--many", "100000", "--json"),
+    ("notify", "--streams", "500", "--well", "500", "--json"),
     ("media", "--streams", "20", "--seconds", "5", "--json"),
     ("storm", "--streams", "500", "--instances", "4", "--store", "redis", "--json"),
 )

@@ -29,7 +29,8 @@ class Refusal(Exception):
 
 class Robot:
     """A robot of one group. `texts` are the messages that its group has seen, `calls` the times of
-    all that were sent to it; `muted` counts those that came while it was muted."""
+    all that were sent to it, `codes` its answers to them; `muted` counts those that were too many.
+    """
 
     path = ""
 
@@ -37,7 +38,7 @@ class Robot:
         self.token, self.secret = token, secret
         self.texts: list[str] = []
         self.calls: list[int] = []
-        self.refused: list[int] = []
+        self.codes: list[int] = []
         self.muted = 0
 
     def take(self, query: Mapping[str, str], body: Mapping[str, Any], now_ms: int) -> Answer:
@@ -47,8 +48,9 @@ class Robot:
             self.check(query, body, now_ms)
             self.texts.append(self.text_of(body))
         except Refusal as refusal:
-            self.refused.append(refusal.code)
+            self.codes.append(refusal.code)
             return self.answer(refusal.code, refusal.words)
+        self.codes.append(0)
         return self.taken()
 
     def check(self, query: Mapping[str, str], body: Mapping[str, Any], now_ms: int) -> None:

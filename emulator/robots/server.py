@@ -18,7 +18,7 @@ class RobotsInThread:
     answered."""
 
     def __init__(self, robots: Sequence[Robot], clock: Callable[[], int]) -> None:
-        self._robots, self._clock = robots, clock
+        self._robots, self.clock = robots, clock
         self._lock = threading.Lock()
         self.is_away = False
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -53,7 +53,7 @@ class RobotsInThread:
                 return None
             if robot is None:
                 return _to_a_stranger(of_path)
-            return robot.take(query, json.loads(body), self._clock())
+            return robot.take(query, json.loads(body), self.clock())
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         robots = self

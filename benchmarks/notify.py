@@ -1,0 +1,241 @@
+"""Measures what people are sent while many streams fail at once, by the development clock.
+
+`python -m benchmarks.notify --json` lets thousands of streams be published within ten seconds while
+Live refuses every start, with as many others recorded well. The function notify runs each minute,
+deployed code from its timer's event to the robots, which are emulators with the real limits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from msgspec.structs import replace
+
+from cli.local.redis_server import DURABLE, Engine
+from emulator.robots import Dingtalk, Feishu, Robot, RobotsInThread, Wecom
+from functions import notify
+from functions.notify.evaluating import evaluate
+from shared.config import Settings
+from shared.engine.recorder import HandlingOptions
+from shared.inbound import function_compute
+from shared.invocation.app import App
+from shared.invocation.composition import build
+from shared.invocation.invocation import Invocation
+from shared.invocation.serve import answer_in
+from shared.logs import Log
+from shared.outbound.live import LiveClient
+from shared.protocol import Command, Published, Reported, StreamKey
+from shared.protocol.command_errors import Unavailable
+from shared.store import open_store
+
+NOON_MS = 1_763_800_000_000
+FAIL_WITHIN_MS, MINUTE_MS = 10_000, 60_000
+MINUTES = 5
+DOMAIN = "live.example.com"
+POLICY = """
+[[domain]]
+streaming = "live.example.com"
+[[rule]]
+match = { domain = "live.example.com" }
+on_publish = "record"
+[[notify]]
+sink = "ding"
+[[notify]]
+sink = "fei"
+[[notify]]
+sink = "we"
+"""
+TIMER = b'{"triggerTime":"2026-11-29T12:00:00Z","triggerName":"every-minute","payload":""}'
+_COUNT = re.compile(r"^CRITICAL: streams that are live and not recorded: (\d+)$", re.MULTILINE)
+_WORST = re.compile(r"^(\S+), for", re.MULTILINE)
+
+
+class VirtualClock:
+    def __init__(self) -> None:
+        self.now = NOON_MS
+
+    def __call__(self) -> int:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += round(seconds * 1000)
+
+
+class RefusingLive:
+    """A Live that refuses every start of the application `lost`, and accepts every other."""
+
+    connect_timeout, read_timeout, lease = 800, 1_500, 7_300
+
+    def prepare(self) -> None:
+        """Do nothing."""
+
+    def send(self, _command: Command, key: StreamKey, **_credentials: object) -> str:
+        if key.app == "lost":
+            raise Unavailable("ServiceUnavailable")
+        return "9F8E7D6C-5B4A-4392-8170-A1B2C3D4E5F6"
+
+
+class Failing:
+    """A stage, its robots and its clock."""
+
+    def __init__(self, folder: Path, store: str, addresses: Sequence[str]) -> None:
+        self.clock = VirtualClock()
+        (folder / "policy.toml").write_text(POLICY)
+        settings = Settings.from_env(
+            {
+                "FC_EMULATOR": "1",
+                "LIVE_RECORD_STORE": store,
+                "LIVE_RECORD_POLICY": str(folder / "policy.toml"),
+                "LIVE_RECORD_RATE": "50",
+                "LIVE_RECORD_ROBOTS": " ".join(addresses),
+            }
+        )
+        clock = self.clock
+        opened = open_store(store, rate=settings.rate, clock=clock)  # Redis by this clock, too
+        app = build(settings, clock, opened, live=cast("LiveClient", RefusingLive()))
+        self.app: App = replace(
+            app,
+            log=Log(lambda _line: None, now=clock),
+            monotonic=lambda: clock.now / 1000,
+            wait=clock.wait,
+        )
+
+    def happens(self, key: StreamKey, event: Published | Reported) -> None:
+        options = HandlingOptions(slot_wait_ms=MINUTE_MS)
+        Invocation(self.app, None, seconds=0).handle(key, event, options)
+
+    def runs_well(self, streams: int) -> None:
+        """Have so many streams recorded."""
+        for number in range(streams):
+            key = StreamKey(DOMAIN, "well", f"room{number:05}")
+            self.clock.now += 25
+            self.happens(key, Published(self.clock.now))
+            self.happens(key, Reported("record_started", recording=True, time=self.clock.now))
+
+    def fails(self, streams: int) -> dict[str, int]:
+        """Have so many streams fail within ten seconds; return when each did."""
+        began, failed_at = self.clock.now, dict[str, int]()
+        for number in range(streams):
+            key = StreamKey(DOMAIN, "lost", f"room{number:05}")
+            at = began + number * FAIL_WITHIN_MS // streams
+            self.clock.now = at
+            failed_at[str(key)] = at
+            self.happens(key, Published(at))
+        self.clock.now = began + FAIL_WITHIN_MS
+        return failed_at
+
+    def evaluation_ms(self) -> float:
+        began = time.perf_counter()
+        evaluate(Invocation(self.app, None, seconds=60))
+        return (time.perf_counter() - began) * 1000
+
+    def notify(self) -> None:
+        answer: Any = answer_in(
+            self.app,
+            function_compute.answer_any,
+            notify.respond,
+            TIMER,
+            SimpleNamespace(request_id="1-77"),
+            seconds=notify.BUDGET_S,
+        )
+        if answer["statusCode"] != 200:
+            raise RuntimeError(answer["body"])
+
+
+def received(robot: Robot) -> Iterator[tuple[int, int, str]]:
+    """Yield of each message that names lost streams: when it came, how many, the worst."""
+    taken_at = [at for at, code in zip(robot.calls, robot.codes, strict=True) if not code]
+    for at, text in zip(taken_at, robot.texts, strict=True):
+        count, worst = _COUNT.search(text), _WORST.search(text)
+        if count and worst:
+            yield at, int(count[1]), worst[1]
+
+
+def delays_s(robot: Robot, failed_at: Sequence[int]) -> Sequence[float]:
+    """Return for each lost stream, the first first, how long its message took."""
+    rest, found = list(failed_at), list[float]()
+    for at, count, _worst in received(robot):
+        found += [(at - failed) / 1000 for failed in rest[:count]]
+        rest = rest[count:]
+    return sorted(found)
+
+
+def figures(stage: Failing, robots: Sequence[Robot], streams: int, well: int) -> dict[str, Any]:
+    empty_ms = stage.evaluation_ms()
+    stage.runs_well(well)
+    well_ms = stage.evaluation_ms()
+    failed_at = stage.fails(streams)
+    for _ in range(MINUTES):
+        stage.notify()
+        stage.clock.now += MINUTE_MS
+    lost_ms = stage.evaluation_ms()
+    delays = [delays_s(robot, sorted(failed_at.values())) for robot in robots]
+    first = next(iter(failed_at))
+    return {
+        "streams": streams,
+        "well": well,
+        "lost": streams - min(map(len, delays)),
+        "muted": sum(robot.muted for robot in robots),
+        "messages": [len(robot.texts) for robot in robots],
+        "most_in_a_minute": max(robot.most_in_a_minute() for robot in robots),
+        "worst_named_first": all(next(received(robot))[2] == first for robot in robots),
+        "p50_s": delays[0][len(delays[0]) // 2],
+        "p99_s": delays[0][len(delays[0]) * 99 // 100],
+        "max_s": max(delay[-1] for delay in delays),
+        "evaluation_ms": {
+            "empty": round(empty_ms, 1),
+            "well": round(well_ms, 1),
+            "lost": round(lost_ms, 1),
+        },
+    }
+
+
+@contextmanager
+def failing(store: str) -> Iterator[tuple[Failing, Sequence[Robot]]]:
+    robots: Sequence[Robot] = (Dingtalk("d", "SEC1"), Feishu("f", "SEC2"), Wecom("w"))
+    secrets = ("ding", "#SEC1"), ("fei", "#SEC2"), ("we", "")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = f"sqlite:///{folder}/records.db"
+        if store == "redis":
+            url = stack.enter_context(Engine(folder / "engine", options=DURABLE)).url
+        server = stack.enter_context(RobotsInThread(robots, lambda: 0))
+        addresses = [
+            f"{name}={server.address(robot)}{secret}"
+            for robot, (name, secret) in zip(robots, secrets, strict=True)
+        ]
+        stage = Failing(folder, url, addresses)
+        server.clock = stage.clock
+        yield stage, robots
+        stage.app.store.close()
+
+
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="python -m benchmarks.notify", description=__doc__)
+    options.add_argument("--streams", type=int, default=2_000, help="how many fail (2,000)")
+    options.add_argument("--well", type=int, default=2_000, help="how many others run (2,000)")
+    options.add_argument("--store", choices=("sqlite", "redis"), default="sqlite")
+    options.add_argument("--json", action="store_true", help="the figures as one line of JSON")
+    return options
+
+
+def main() -> int:
+    asked = parser().parse_args()
+    with failing(asked.store) as (stage, robots):
+        found = {"store": asked.store, **figures(stage, robots, asked.streams, asked.well)}
+    print(json.dumps(found) if asked.json else "\n".join(f"{k}: {v}" for k, v in found.items()))
+    return 0 if found["lost"] == 0 and found["muted"] == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
