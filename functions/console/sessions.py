@@ -16,6 +16,8 @@ from shared.invocation.invocation import Invocation
 
 _FLAGS = "Path=/; Secure; HttpOnly; SameSite=Strict"
 _MAX_TOKEN_CHARS = 256
+SIGN_IN_EVERY_MS = 1_000
+"""ms between two sign-ins from one address; a second one may come at once."""
 _PLACES_NUMBER = 256
 """So many rate limits of sign-ins there are at most: addresses share them."""
 
@@ -41,7 +43,8 @@ def open_one(invocation: Invocation, request: Request) -> Response:
     """Turn a token into a session. Raise TooManyRequests where too many were tried from there."""
     require_console(request)
     app, token = invocation.app, _token_of(request)
-    if not app.store.sign_in_slot(_place_of(request.source_ip)):
+    place, every_ms = f"sign_ins:{_place_of(request.source_ip)}", SIGN_IN_EVERY_MS
+    if app.store.take_slot(place, every_ms, every_ms) is None:
         raise TooManyRequests(
             "too many sign-ins from this address", hint="wait a second, and try again"
         )

@@ -311,11 +311,8 @@ def furthest_slot_ms(interval: float) -> float:
 
 SIGNED_KEPT_S = 600
 """s for which it is known which streams a signature has named: longer than any is valid."""
-COMMANDS, POLLS, SIGN_INS = "commands", "polls", "sign_ins"
-"""The rate limits: of the commands that change a recording, of the polls, and of the sign-ins of
-the console."""
-SIGN_IN_EVERY_MS = 1_000
-"""ms between two sign-ins from one place; a second one may come at once."""
+COMMANDS, POLLS = "commands", "polls"
+"""The rate limits: of the commands that change a recording, and of the polls."""
 POLL_RATE_PER_S = 50
 """Polls a second; Live allows 166 (docs/platform/live.md §7)."""
 HISTORY_MAX_ENTRIES = 1000

@@ -46,8 +46,6 @@ from shared.store.contract import (
     POLL_RATE_PER_S,
     POLLS,
     SAMPLES_MS,
-    SIGN_IN_EVERY_MS,
-    SIGN_INS,
     SIGNED_KEPT_S,
     STEP_MS,
     URGENT_PAUSE_MS,
@@ -182,12 +180,6 @@ class RedisStore:
         keys = self._keys(f"limit:{name}")
         away = self._run(scripts.TAKE_SLOT, keys, interval_ms, wait, interval_ms=interval_ms)
         return None if away is None else float(away)
-
-    def sign_in_slot(self, place: str) -> bool:
-        """Return True if a sign-in may come from there now; `place` is one of few."""
-        keys = self._keys(f"limit:{SIGN_INS}:{place}")
-        every_ms = SIGN_IN_EVERY_MS
-        return self._run(scripts.TAKE_SLOT, keys, every_ms, every_ms) is not None
 
     def pause_slots(self, ms: int) -> None:
         """Give no slot to a command for so long, after Live answered that there are too many."""

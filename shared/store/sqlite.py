@@ -47,8 +47,6 @@ from shared.store.contract import (
     POLL_RATE_PER_S,
     POLLS,
     SAMPLES_MS,
-    SIGN_IN_EVERY_MS,
-    SIGN_INS,
     SIGNED_KEPT_S,
     STEP_MS,
     AlertsCopy,
@@ -220,19 +218,6 @@ class SqliteStore:
             now = self._clock()
             slot, taken = command_queue.take_slot(db, name, interval_ms, now=now, wait=wait)
         return max(slot - now, 0.0) if taken else None
-
-    @_even_if_full
-    def sign_in_slot(self, place: str) -> bool:
-        """Return True if a sign-in may come from there now; `place` is one of few."""
-        with self._writing() as db:
-            _, taken = command_queue.take_slot(
-                db,
-                f"{SIGN_INS}:{place}",
-                SIGN_IN_EVERY_MS,
-                now=self._clock(),
-                wait=SIGN_IN_EVERY_MS,
-            )
-        return taken
 
     @_even_if_full
     def pause_slots(self, ms: int) -> None:

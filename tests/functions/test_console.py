@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from functions import console, record_command
+from functions.console.sessions import SIGN_IN_EVERY_MS
 from shared.config.session import SESSION_MS
 from shared.config.token_cache import TOKENS_AGE_MS
 from shared.config.tokens import digest_of
 from shared.inbound import function_compute
 from shared.invocation.invocation import Invocation
-from shared.store.contract import SIGN_IN_EVERY_MS
 from tests.conftest import Clock
 from tests.support.scripted_stage import ROOM, Stage
 

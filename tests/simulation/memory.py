@@ -49,8 +49,6 @@ from shared.store.contract import (
     POLL_RATE_PER_S,
     POLLS,
     RECHECK_MS,
-    SIGN_IN_EVERY_MS,
-    SIGN_INS,
     SIGNED_KEPT_S,
     STEP_MS,
     AlertsCopy,
@@ -349,12 +347,6 @@ class MemoryStore:
             now = self._clock()
             slot, taken = self._take_slot(name, interval_ms, now=now, wait=wait)
             return max(slot - now, 0.0) if taken else None
-
-    def sign_in_slot(self, place: str) -> bool:
-        with self.shared.lock:
-            name, every_ms = f"{SIGN_INS}:{place}", SIGN_IN_EVERY_MS
-            self.shared.lanes.setdefault(name, Lane())
-            return self._take_slot(name, every_ms, now=self._clock(), wait=every_ms)[1]
 
     def pause_slots(self, ms: int) -> None:
         rate_limit = self.shared.lanes[COMMANDS]

@@ -175,15 +175,6 @@ def test_looks_have_a_lane_of_their_own(store: Store, clock: Clock) -> None:
     assert store.poll_slot(0) == 0
 
 
-def test_sign_ins_of_one_place_come_one_after_another(store: Store, clock: Clock) -> None:
-    store.save_or_claim(claiming("one"))
-
-    assert [store.sign_in_slot("a1") for _ in range(4)] == [True, True, False, False]
-    assert store.sign_in_slot("b2")
-    clock.pass_ms(1_000)
-    assert [store.sign_in_slot("a1") for _ in range(2)] == [True, False]
-
-
 def test_the_use_of_the_lane_is_told_over_the_last_minute(store: Store, clock: Clock) -> None:
     clock.now -= clock.now % 60_000
     for number in range(30):
