@@ -13,6 +13,7 @@ from functions.record_command.answers import (
     AlertState,
     AlertsView,
     AlertView,
+    OverviewAlertsView,
     SinkView,
     TestedSinksView,
 )
@@ -61,6 +62,14 @@ def open_alerts(store: Store) -> Mapping[str, int]:
     """Return how many alerts are open, by condition."""
     book, _ = _book(store)
     return Counter(alert.code for alert in book.open) + Counter(book.beyond)
+
+
+def counts(store: Store) -> OverviewAlertsView:
+    """Return how many alerts are open, and how many of them nobody looks after."""
+    book, _ = _book(store)
+    beyond = sum(book.beyond.values())
+    waiting = sum(alert.acknowledged_at is None for alert in book.open)
+    return OverviewAlertsView(len(book.open) + beyond, waiting + beyond)
 
 
 def _ended(alerts: Iterable[Alert]) -> Sequence[Alert]:

@@ -353,6 +353,13 @@ class OverviewQueueView(Struct, frozen=True, forbid_unknown_fields=True):
     ]
 
 
+class OverviewAlertsView(Struct, frozen=True, forbid_unknown_fields=True):
+    """How many alerts are open; GET /v1/alerts lists them."""
+
+    open: Count
+    unacknowledged: Annotated[Count, Meta(description="of them, nobody looks after these")]
+
+
 class OverviewCallerView(Struct, frozen=True, forbid_unknown_fields=True):
     """Whose token it is, and what it allows."""
 
@@ -396,6 +403,10 @@ class OverviewView(Struct, frozen=True, forbid_unknown_fields=True):
     ]
     problems: Annotated[
         Sequence[OverviewProblemView], Meta(description="of the stage, as in GET /v1/health")
+    ]
+    alerts: Annotated[
+        OverviewAlertsView | None,
+        Meta(description="null for a token that is bound to some streams"),
     ]
     queue: OverviewQueueView
     reconciled_at: Annotated[

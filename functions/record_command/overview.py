@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from functions.record_command import alerts
 from functions.record_command.answers import (
     OverviewCallerView,
     OverviewProblemView,
@@ -209,6 +210,7 @@ def _view(facts: Facts, streams: Streams, shown: Shown, caller: Caller) -> Overv
         more=max(unquiet - len(rows), 0),
         phases=phase_counts(streams.phases),
         problems=[_problem(each, shown.language) for each in problems],
+        alerts=None if caller.only else alerts.counts(facts.app.store),
         queue=OverviewQueueView(
             facts.queue.depth,
             _to_the_second(shown.now, facts.queue.oldest if facts.queue.depth else None),

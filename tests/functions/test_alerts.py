@@ -143,3 +143,18 @@ def test_a_book_of_a_later_release_is_begun_anew(stage: AlertingStage) -> None:
     stage.minutes(1)
     assert listed(stage)["evaluated_ms_ago"] == 0
     assert stage.logged("alerts.unreadable")
+
+
+def test_the_overview_counts_the_open_ones_and_those_that_nobody_took_over(
+    stage: AlertingStage,
+) -> None:
+    def counted(token: str = "ops-token") -> Any:  # noqa: ANN401, S107 - JSON; made up
+        return ask(stage, "GET", "/v1/overview", token).json["alerts"]
+
+    assert counted() == {"open": 0, "unacknowledged": 0}
+    lose(stage)
+    stage.minutes(1)
+    assert counted() == {"open": 2, "unacknowledged": 2}
+    ask(stage, "POST", f"/v1/alerts/{listed(stage)['alerts'][0]['id']}/ack")
+    assert counted() == {"open": 2, "unacknowledged": 1}
+    assert counted("brand-token") is None

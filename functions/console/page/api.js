@@ -8,18 +8,21 @@
  * @typedef {{name: string, scopes: string[], streams: string[]}} Caller
  * @typedef {{critical: number, warning: number, recording: number, waiting: number, idle: number}} Counts
  * @typedef {{version: string, at: string, stage: string, mode: string, caller: Caller, severities: Counts,
- *   complete: boolean, rows: Row[], more: number, problems: Problem[], queue: {due: number, oldest_at: string | null},
+ *   complete: boolean, rows: Row[], more: number, problems: Problem[],
+ *   alerts: {open: number, unacknowledged: number} | null, queue: {due: number, oldest_at: string | null},
  *   reconciled_at: string | null, heartbeat_at: string | null}} Overview
  * @typedef {{stream: string, wanted: boolean, phase: string, since: string | null, confirmed_at: string | null,
  *   live: string, wrong: {since: string, lost_ms: number, reason: Reason} | null, until: string | null,
  *   next_attempt_at: string | null, reason: Reason, outcome?: string,
  *   intent?: {note: string, who: string, requester: string}}} Standing
  * @typedef {{start: string, stop: string, ms: number, reason?: Reason}} Span
- * @typedef {{start: string, stop: string, due_ms: number, covered_ms: number, missing_ms: number,
+ * @typedef {{start: string, stop: string, due_ms: number, covered_ms: number, missing_ms: number, start_latency_ms: number,
  *   ratio: number | null, live: Span[], recorded: Span[], gaps: Span[]}} Coverage
  * @typedef {{uri: string, start: string | null, stop: string | null, duration: number | null, url: string | null,
  *   size?: number | null, why_no_url?: string | null,
  *   verified: {outcome: string, text: string, findings: {text: string}[]} | null}} File
+ * @typedef {{id: string, severity: string, subject: string, name: string, text: string, fix: string, since: string,
+ *   acknowledged_at: string | null, acknowledged_by: string | null}} Alert
  * @typedef {{at: string, last_at: string, count: number, code: string, text: string}} HistoryLine
  */
 

@@ -1,5 +1,6 @@
 // The page: it asks the stage again and again, and shows what it last said, with its age.
 
+import { Alerts } from "./alerts.js";
 import { Api, Failure } from "./api.js";
 import { Bulk } from "./bulk.js";
 import { Drawer } from "./drawer.js";
@@ -21,7 +22,7 @@ const STALE_MS = 10_000;
 /**
  * @typedef {import("./api.js").Overview} Overview
  * @typedef {{language: string, isIn: boolean | null, over: boolean, overview: Overview | null, answeredAt: number,
- *   isStale: boolean, stream: string, phase: string, isBulk: boolean}} State
+ *   isStale: boolean, stream: string, phase: string, isBulk: boolean, isAlerts: boolean}} State
  */
 
 class Console extends Component {
@@ -39,6 +40,7 @@ class Console extends Component {
       stream: "",
       phase: "",
       isBulk: false,
+      isAlerts: false,
     };
     this.api = new Api(language);
     this.outgoing = new Outgoing(() => this.forceUpdate());
@@ -107,7 +109,7 @@ class Console extends Component {
     clearTimeout(this.timer);
     this.tag = "";
     this.outgoing.dropAll();
-    this.setState({ isIn: false, over, overview: null, answeredAt: 0, isStale: false, stream: "", phase: "", isBulk: false });
+    this.setState({ isIn: false, over, overview: null, answeredAt: 0, isStale: false, stream: "", phase: "", isBulk: false, isAlerts: false });
   }
 
   enter() {
@@ -132,13 +134,13 @@ class Console extends Component {
   }
 
   render() {
-    const { language, isIn, over, overview, isStale, stream, phase, isBulk } = this.state;
+    const { language, isIn, over, overview, isStale, stream, phase, isBulk, isAlerts } = this.state;
     const say = sayIn(language);
     if (isIn === false)
       return html`<${SignIn} api=${this.api} say=${say} over=${over} onIn=${() => this.enter()}
         onLanguage=${() => this.speakOther()} />`;
     if (!overview) return html`<main class="wait"><p role="status">${say("loading")}</p></main>`;
-    const hasPanel = Boolean(stream || phase || isBulk);
+    const hasPanel = Boolean(stream || phase || isBulk || isAlerts);
     // What lies under an open panel can be neither read nor pressed: they move into it.
     const notices = html`${isStale && this.staleBar(say)}${this.outgoing.bar(say)}`;
     return html`
@@ -147,6 +149,7 @@ class Console extends Component {
       <main id="main">
         ${this.verdict(overview, say)}
         ${this.problems(overview, say)}
+        ${this.alerts(overview, say)}
         <${Wall} overview=${overview} say=${say} onOpen=${(/** @type {string} */ stream) => this.setState({ stream })} />
         ${this.rest(overview, say)}
         ${this.tools(say)}
@@ -226,6 +229,16 @@ class Console extends Component {
    * @param {Overview} overview
    * @param {import("./words.js").Say} say
    */
+  alerts({ alerts }, say) {
+    if (!alerts?.open) return null;
+    return html`<button class="alerts" onClick=${() => this.setState({ isAlerts: true })}>
+      <span class="sign" aria-hidden="true">◆</span> ${say("nAlerts", { count: alerts.open, waiting: alerts.unacknowledged })}</button>`;
+  }
+
+  /**
+   * @param {Overview} overview
+   * @param {import("./words.js").Say} say
+   */
   rest({ severities, complete }, say) {
     const kinds = [["recording", "●", "nRecording"], ["waiting", "○", "nWaiting"], ["idle", "–", "nIdle"]];
     return html`<section class="rest" aria-label=${say("rest")}>
@@ -269,13 +282,15 @@ class Console extends Component {
    * @param {any} notices
    */
   panels(overview, say, notices) {
-    const { stream, phase, isBulk, language } = this.state;
+    const { stream, phase, isBulk, isAlerts, language } = this.state;
     const shared = { api: this.api, say, language, caller: overview.caller, stage: overview.stage, outgoing: this.outgoing, notices };
     const open = (/** @type {string} */ chosen) => this.setState({ stream: chosen, phase: "" });
     if (stream)
       return html`<${Drawer} key=${stream + language} ...${shared} stream=${stream} version=${overview.version} onClose=${() => this.setState({ stream: "" })} />`;
     if (phase)
       return html`<${Listed} key=${phase + language} ...${shared} phase=${phase} onOpen=${open} onClose=${() => this.setState({ phase: "" })} />`;
+    if (isAlerts)
+      return html`<${Alerts} key=${language} ...${shared} version=${overview.version} onClose=${() => this.setState({ isAlerts: false })} />`;
     return isBulk && html`<${Bulk} ...${shared} onClose=${() => this.setState({ isBulk: false })} />`;
   }
 }

@@ -17,7 +17,7 @@ export function TimeLine({ coverage, say, language }) {
   const at = (/** @type {string} */ time) => (Date.parse(time) - start) * scale;
   const clock = (/** @type {string} */ time) => timeOfDay(Date.parse(time), language, now());
   const words = coverage.due_ms
-    ? say("accountText", { due: lasted(coverage.due_ms), covered: lasted(coverage.covered_ms), missing: lasted(coverage.missing_ms) })
+    ? say("accountText", { due: lasted(coverage.due_ms), covered: lasted(coverage.covered_ms), missing: lasted(coverage.missing_ms), latency: lasted(coverage.start_latency_ms) })
     : say("accountNone");
   const names = { live: say("live"), recorded: say("recorded"), gaps: say("gap") };
   return html`<div class="timeline">

@@ -1,0 +1,75 @@
+// Lists the open alerts, and acknowledges one: it is not repeated then, and goes on to nobody else.
+
+import { Command } from "./actions.js";
+import { curlOf, timeOfDay, visible } from "./format.js";
+import { Component, html } from "./html.js";
+import { Panel } from "./panel.js";
+import { textOf } from "./signin.js";
+import { now, Ticking } from "./ticker.js";
+
+/** @typedef {{alerts: import("./api.js").Alert[], beyond: Record<string, number>, isLoaded: boolean, fault: string}} State */
+
+export class Alerts extends Component {
+  constructor() {
+    super();
+    /** @type {State} */
+    this.state = { alerts: [], beyond: {}, isLoaded: false, fault: "" };
+  }
+
+  componentDidMount() {
+    this.load();
+  }
+
+  /** @param {{version: string}} before */
+  componentDidUpdate(before) {
+    if (before.version !== this.props.version) this.load();
+  }
+
+  async load() {
+    try {
+      const { alerts, beyond } = await this.props.api.get("/v1/alerts");
+      this.setState({ alerts, beyond, isLoaded: true, fault: "" });
+    } catch (error) {
+      this.setState({ fault: textOf(error, this.props.say) });
+    }
+  }
+
+  /** @param {string} path */
+  async acknowledge(path) {
+    try {
+      await this.props.api.post(path, {});
+    } catch (error) {
+      return this.setState({ fault: textOf(error, this.props.say) });
+    }
+    this.load();
+  }
+
+  render() {
+    const { say, onClose } = this.props;
+    /** @type {State} */
+    const { alerts, beyond, isLoaded, fault } = this.state;
+    return html`<${Panel} name="alerts" title=${say("alerts")} say=${say} notices=${this.props.notices} onClose=${onClose}>
+      ${fault && html`<p class="fault" role="alert">▲ ${fault}</p>`}
+      ${isLoaded && !alerts.length && html`<p>${say("alertsNone")}</p>`}
+      <ul class="alertList">${alerts.map((alert) => this.alert(alert))}
+        ${Object.entries(beyond).map(([kind, count]) => html`<li key=${kind}>${say("beyond", { count, kind })}</li>`)}</ul>
+    <//>`;
+  }
+
+  /** @param {import("./api.js").Alert} alert */
+  alert(alert) {
+    const { say, language, caller } = this.props;
+    const path = `/v1/alerts/${encodeURIComponent(alert.id)}/ack`;
+    const { acknowledged_at: at, acknowledged_by: name } = alert;
+    return html`<li key=${alert.id} class=${alert.severity}>
+      <p><span class="sign" aria-hidden="true">${alert.severity === "critical" ? "▲" : "◆"}</span>
+        <strong>${say(`severity_${alert.severity}`)}: ${alert.name}</strong> <${Ticking} since=${alert.since} /></p>
+      ${alert.subject && html`<bdi>${visible(alert.subject)}</bdi>`}
+      <p>${visible(alert.text)} <span class="why">${alert.fix}</span></p>
+      ${at
+        ? html`<p class="hint">✓ ${say("acked", { name: visible(name ?? ""), time: timeOfDay(Date.parse(at), language, now()) })}</p>`
+        : html`<button disabled=${!caller.scopes.includes("control")} onClick=${() => this.acknowledge(path)}>${say("ack")}</button>
+          <${Command} say=${say} text=${curlOf(location.origin, path, {})} />`}
+    </li>`;
+  }
+}
