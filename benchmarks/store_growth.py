@@ -148,7 +148,9 @@ def fill_redis(store: RedisStore, client: Redis, numbers: range) -> None:
         for number in range(start, min(start + BATCH_ROWS, numbers.stop)):
             save = Save(0, settled(number))
             keys = store.keys_of(save.key)
-            pipe.evalsha(SAVE_OR_CLAIM.digest, len(keys), *keys, "+0", encode_save(save, 20))
+            before = store._of_preludes(SAVE_OR_CLAIM, 20)  # noqa: SLF001 - as the store runs it
+            asked = ("+0", *before, encode_save(save, 20))
+            pipe.evalsha(SAVE_OR_CLAIM.digest, len(keys), *keys, *asked)
         pipe.execute()
     client.config_set("appendonly", "yes")
     while client.info("persistence")["aof_rewrite_in_progress"]:

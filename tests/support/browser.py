@@ -29,6 +29,7 @@ class Opened:
 
     page: Any
     url: str
+    width_px: int
     errors: list[str] = field(default_factory=list)
 
     def hear(self, line: Any) -> None:  # noqa: ANN401 - Playwright's
@@ -79,18 +80,19 @@ class Browser:
 
     @contextmanager
     def window(
-        self, *, language: str = "en", width_px: int = 1_440, scheme: str = "light"
+        self, *, language: str = "en", width_px: int = 1_440, scheme: str = "light", scale: int = 1
     ) -> Iterator[Opened]:
         """Yield a page of a new window, which nobody has signed in to."""
         context = self.chromium.new_context(
             viewport={"width": width_px, "height": 900},
             locale={"en": "en-GB", "zh": "zh-CN"}[language],
             color_scheme=scheme,
+            device_scale_factor=scale,
             timezone_id="Asia/Shanghai",
         )
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
-        opened = Opened(page, self.url)
+        opened = Opened(page, self.url, width_px)
         page.on("pageerror", lambda error: opened.errors.append(str(error)))
         page.on("console", opened.hear)
         yield opened
