@@ -71,14 +71,19 @@ class Stage:
         }
 
 
-def stage_over(store: Store) -> Stage:
-    """Return a stage over the store, with the streams that are being lost in it."""
+def lose(store: Store) -> None:
+    """Add the streams that are being lost."""
     at = store.now() - LOST_FOR_MS
     for number in range(LOST_STREAMS):
         key = StreamKey("live.example.com", "app", f"lost{number:04d}")
         intent = Intent(generation=1, wanted=True, made_at=at, until=at * 2, session=1)
         session = Session(1, at, time=at)
         store.save_or_claim(Save(0, StreamRecord(key, intent, session=session, changed_at=at)))
+
+
+def stage_over(store: Store) -> Stage:
+    """Return a stage over the store, with the streams that are being lost in it."""
+    lose(store)
     settings = Settings.from_env(ENVIRONMENT)
     return Stage(build(settings, wall_clock, store, write=lambda _line: None))
 
