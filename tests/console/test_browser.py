@@ -27,6 +27,13 @@ REPORTED_AFTER_S = 21
 """A stream that is lost for 20 s is critical."""
 STALE_AFTER_S = 10.0
 NOTE = "<b>'; $(id)</b>"
+SHOW = {
+    "streams": ["live.example.com/app/room9"],
+    "start": "2030-01-01T19:00:00",
+    "end": "2030-01-01T21:00:00",
+    "timezone": "Asia/Shanghai",
+    "rrule": "FREQ=WEEKLY;BYDAY=TU",
+}
 PLAIN = "<>='"
 NASTY = "<img src=x onerror=document.title='hit'>\u202egpj.\u2066exe"
 
@@ -152,6 +159,42 @@ def stops_after_ten_seconds(evening: Evening, opened: Opened, stream: str) -> No
     assert stage.status(stream)["intent"]["note"] == note
 
 
+@pytest.mark.parametrize(("language", "width_px"), [("en", 1_440), ("zh", 380)])
+def test_an_alert_is_acknowledged_and_an_occurrence_skipped(
+    evening: Evening, language: str, width_px: int
+) -> None:
+    stage, name = evening.stage, f"alarm-{language}"
+    schedules = f"{stage.stack.fc}/v1/schedules"
+    stage.live.fail(code="CodeConfigNotFound", status=400, command="start", times=99)
+    stage.publish(name)
+    stage.ask(name, "start")
+    stage.live.advance(REPORTED_AFTER_S)
+    stage.fire("notify")
+    put = stage.call("PUT", f"{schedules}/{name}", json={**SHOW, "title": f"<i>{name}</i>"})
+    assert put.status_code == 200, put.text
+    first = put.json()["next"][0]["id"]
+    with evening.browser.window(language=language, width_px=width_px) as opened:
+        opened.sign_in(TOKEN)
+        opened.page.click("button.alerts")
+        mine = f".alertList li.critical:has-text('{name}')"
+        opened.page.click(f"{mine} > button")
+        opened.wait_for(f"{mine} .hint")
+        assert opened.violations() == []
+        opened.close_panel()
+        opened.page.click(".tools .buttons button")
+        show = f".schedules > li:has-text('<i>{name}</i>')"
+        opened.page.click(f"{show} .buttons button:nth-child(2)")
+        opened.wait_for("dialog .going")
+        assert opened.violations() == []
+        stage.until(
+            lambda: stage.call("GET", f"{schedules}/{name}").json()["next"][0]["id"] != first
+        )
+        assert opened.errors == []
+    heal(stage)
+    stage.ask(name, "stop")
+    stage.call("DELETE", f"{schedules}/{name}")
+
+
 def test_leaving_before_the_ten_seconds_sends_nothing_and_says_so(evening: Evening) -> None:
     stage = evening.stage
     stage.publish("leaver")
@@ -184,6 +227,7 @@ def test_names_and_notes_are_text_whatever_is_in_them(evening: Evening) -> None:
         command = opened.page.text_content("dialog pre")
         opened.page.click("dialog button.main")
         opened.wait_for("dialog .answer")
+        opened.wait_for("dialog .facts q")
         shown = opened.page.inner_text("dialog")
         opened.page.reload()
         opened.page.click(".rest .waiting")

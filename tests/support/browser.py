@@ -34,7 +34,7 @@ class Opened:
 
     def hear(self, line: Any) -> None:  # noqa: ANN401 - Playwright's
         """Note what the page writes to its console, if it is an error."""
-        if line.type in ("error", "warning"):
+        if line.type == "error":
             self.errors.append(line.text)
 
     def sign_in(self, token: str) -> None:

@@ -8,6 +8,7 @@ import { lasted, timeOfDay, visible } from "./format.js";
 import { Component, html, render } from "./html.js";
 import { Listed } from "./listed.js";
 import { Outgoing } from "./outgoing.js";
+import { Schedules } from "./schedules.js";
 import { SignIn } from "./signin.js";
 import { now, setAhead, Ticking } from "./ticker.js";
 import { Wall } from "./wall.js";
@@ -22,7 +23,7 @@ const STALE_MS = 10_000;
 /**
  * @typedef {import("./api.js").Overview} Overview
  * @typedef {{language: string, isIn: boolean | null, over: boolean, overview: Overview | null, answeredAt: number,
- *   isStale: boolean, stream: string, phase: string, isBulk: boolean, isAlerts: boolean}} State
+ *   isStale: boolean, stream: string, phase: string, opened: "" | "bulk" | "alerts" | "schedules"}} State
  */
 
 class Console extends Component {
@@ -39,8 +40,7 @@ class Console extends Component {
       isStale: false,
       stream: "",
       phase: "",
-      isBulk: false,
-      isAlerts: false,
+      opened: "",
     };
     this.api = new Api(language);
     this.outgoing = new Outgoing(() => this.forceUpdate());
@@ -109,7 +109,7 @@ class Console extends Component {
     clearTimeout(this.timer);
     this.tag = "";
     this.outgoing.dropAll();
-    this.setState({ isIn: false, over, overview: null, answeredAt: 0, isStale: false, stream: "", phase: "", isBulk: false, isAlerts: false });
+    this.setState({ isIn: false, over, overview: null, answeredAt: 0, isStale: false, stream: "", phase: "", opened: "" });
   }
 
   enter() {
@@ -134,13 +134,13 @@ class Console extends Component {
   }
 
   render() {
-    const { language, isIn, over, overview, isStale, stream, phase, isBulk, isAlerts } = this.state;
+    const { language, isIn, over, overview, isStale, stream, phase, opened } = this.state;
     const say = sayIn(language);
     if (isIn === false)
       return html`<${SignIn} api=${this.api} say=${say} over=${over} onIn=${() => this.enter()}
         onLanguage=${() => this.speakOther()} />`;
     if (!overview) return html`<main class="wait"><p role="status">${say("loading")}</p></main>`;
-    const hasPanel = Boolean(stream || phase || isBulk || isAlerts);
+    const hasPanel = Boolean(stream || phase || opened);
     // What lies under an open panel can be neither read nor pressed: they move into it.
     const notices = html`${isStale && this.staleBar(say)}${this.outgoing.bar(say)}`;
     return html`
@@ -231,7 +231,7 @@ class Console extends Component {
    */
   alerts({ alerts }, say) {
     if (!alerts?.open) return null;
-    return html`<button class="alerts" onClick=${() => this.setState({ isAlerts: true })}>
+    return html`<button class="alerts" onClick=${() => this.setState({ opened: "alerts" })}>
       <span class="sign" aria-hidden="true">◆</span> ${say("nAlerts", { count: alerts.open, waiting: alerts.unacknowledged })}</button>`;
   }
 
@@ -259,7 +259,8 @@ class Console extends Component {
       <form onSubmit=${open}><label for="stream">${say("open")}</label>
         <input id="stream" required pattern=".+/.+/.+" placeholder=${say("openHint")} autocomplete="off" spellcheck=${false} />
         <button>${say("go")}</button></form>
-      <button onClick=${() => this.setState({ isBulk: true })}>${say("bulk")}</button>
+      <div class="buttons"><button onClick=${() => this.setState({ opened: "schedules" })}>${say("schedules")}</button>
+        <button onClick=${() => this.setState({ opened: "bulk" })}>${say("bulk")}</button></div>
     </section>`;
   }
 
@@ -282,16 +283,17 @@ class Console extends Component {
    * @param {any} notices
    */
   panels(overview, say, notices) {
-    const { stream, phase, isBulk, isAlerts, language } = this.state;
+    const { stream, phase, opened, language } = this.state;
     const shared = { api: this.api, say, language, caller: overview.caller, stage: overview.stage, outgoing: this.outgoing, notices };
     const open = (/** @type {string} */ chosen) => this.setState({ stream: chosen, phase: "" });
     if (stream)
       return html`<${Drawer} key=${stream + language} ...${shared} stream=${stream} version=${overview.version} onClose=${() => this.setState({ stream: "" })} />`;
     if (phase)
       return html`<${Listed} key=${phase + language} ...${shared} phase=${phase} onOpen=${open} onClose=${() => this.setState({ phase: "" })} />`;
-    if (isAlerts)
-      return html`<${Alerts} key=${language} ...${shared} version=${overview.version} onClose=${() => this.setState({ isAlerts: false })} />`;
-    return isBulk && html`<${Bulk} ...${shared} onClose=${() => this.setState({ isBulk: false })} />`;
+    const close = () => this.setState({ opened: "" });
+    if (opened === "alerts") return html`<${Alerts} key=${language} ...${shared} version=${overview.version} onClose=${close} />`;
+    if (opened === "schedules") return html`<${Schedules} key=${language} ...${shared} onClose=${close} />`;
+    return opened === "bulk" && html`<${Bulk} ...${shared} onClose=${close} />`;
   }
 }
 

@@ -1,0 +1,107 @@
+// Lists the schedules with what they record next; pauses one, or skips an occurrence.
+
+import { Command } from "./actions.js";
+import { curlOf, timeOfDay, visible } from "./format.js";
+import { Component, html } from "./html.js";
+import { Panel } from "./panel.js";
+import { textOf } from "./signin.js";
+import { now } from "./ticker.js";
+
+const NEXT_OF = 20;
+const SHOWN = 3;
+
+/**
+ * @typedef {{id: string, starts_at: string, ends_at: string}} Occurrence
+ * @typedef {{id: string, title: string, streams: string[], timezone: string, rrule: string | null, paused: boolean}} Schedule
+ * @typedef {{schedules: Schedule[], next: Record<string, Occurrence[]>, isLoaded: boolean, fault: string}} State
+ */
+
+/** @param {string} id @param {string} what */
+function pathOfSchedule(id, what) {
+  return `/v1/schedules/${encodeURIComponent(id)}/${what}`;
+}
+
+export class Schedules extends Component {
+  constructor() {
+    super();
+    /** @type {State} */
+    this.state = { schedules: [], next: {}, isLoaded: false, fault: "" };
+  }
+
+  componentDidMount() {
+    this.load();
+  }
+
+  async load() {
+    const { api, say } = this.props;
+    try {
+      const { schedules } = await api.get("/v1/schedules");
+      this.setState({ schedules, isLoaded: true, fault: "" });
+      for (const { id } of schedules.slice(0, NEXT_OF)) {
+        const { next } = await api.get(pathOfSchedule(id, `next?n=${SHOWN}`));
+        this.setState((/** @type {State} */ state) => ({ next: { ...state.next, [id]: next } }));
+      }
+    } catch (error) {
+      this.setState({ fault: textOf(error, say) });
+    }
+  }
+
+  /**
+   * @param {string} path
+   * @param {object} body
+   */
+  async send(path, body) {
+    const { api, say } = this.props;
+    try {
+      await api.post(path, body);
+    } catch (error) {
+      return this.setState({ fault: textOf(error, say) });
+    }
+    this.load();
+  }
+
+  /**
+   * @param {Schedule} schedule
+   * @param {Occurrence} occurrence
+   */
+  skip({ id, title }, occurrence) {
+    const stream = visible(title || id);
+    this.props.outgoing.add(
+      (/** @type {import("./words.js").Say} */ say, /** @type {number} */ seconds) => say("pendingSkip", { stream, seconds }),
+      () => this.send(pathOfSchedule(id, "skip"), { occurrence: occurrence.id }),
+    );
+  }
+
+  render() {
+    const { say, onClose } = this.props;
+    /** @type {State} */
+    const { schedules, isLoaded, fault } = this.state;
+    return html`<${Panel} name="schedules" title=${say("schedules")} say=${say} notices=${this.props.notices} onClose=${onClose}>
+      ${fault && html`<p class="fault" role="alert">▲ ${fault}</p>`}
+      ${isLoaded && !schedules.length && html`<p>${say("schedulesNone")}</p>`}
+      <ul class="schedules">${schedules.map((schedule) => this.schedule(schedule))}</ul>
+    <//>`;
+  }
+
+  /** @param {Schedule} schedule */
+  schedule(schedule) {
+    const { say, language, caller } = this.props;
+    const { id, title, streams, timezone, paused } = schedule;
+    /** @type {Occurrence[] | undefined} */
+    const next = this.state.next[id];
+    const mayNot = !caller.scopes.includes("control");
+    const at = (/** @type {string} */ time) => timeOfDay(Date.parse(time), language, now());
+    const toggle = pathOfSchedule(id, paused ? "resume" : "pause");
+    return html`<li key=${id}>
+      <p><strong>${visible(title || id)}</strong> <span class="why">${visible(id)} · ${visible(timezone)}</span>
+        ${paused && html` <em class="paused">‖ ${say("paused")}</em>`}</p>
+      <p class="why"><bdi>${visible(streams.join(", "))}</bdi></p>
+      ${next && html`<ol>${next.map((each) => html`<li key=${each.id}><time>${at(each.starts_at)}</time> – <time>${at(each.ends_at)}</time></li>`)}</ol>`}
+      ${next && !next.length && html`<p class="hint">${say("nothingNext")}</p>`}
+      <div class="buttons"><button disabled=${mayNot} onClick=${() => this.send(toggle, {})}>${say(paused ? "resume" : "pause")}</button>
+        ${next && next.length > 0 && html`<button disabled=${mayNot} onClick=${() => this.skip(schedule, next[0])}>${say("skip")}</button>`}</div>
+      <${Command} say=${say} text=${curlOf(location.origin, toggle, {})} />
+      ${next && next.length > 0 && html`<${Command} say=${say} text=${curlOf(location.origin, pathOfSchedule(id, "skip"), { occurrence: next[0].id })} />`}
+    </li>`;
+  }
+}
