@@ -167,6 +167,13 @@ FORGOTTEN = unknown(
         " {streams}. Start or stop each, then run live-record store accept"
     ),
 )
+UNDECIDED = unknown(
+    "recorded.undecided",
+    N_(
+        "the online list shows them, and something says that they ended: {streams}. The stage polls"
+        " until that is certain, for a minute at most"
+    ),
+)
 UNDATED = unknown(
     "recorded.undated",
     N_(
@@ -464,15 +471,20 @@ def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Findi
             yield BAD_NAME.found(stream=each.key, why=each.key.fault)
     good = sorted((each for each in wanted if not each.key.fault), key=lambda each: -each.lost_ms)
     unlisted = [each for each in good if not each.row]
+    is_emptied = any(problem["code"] == STORE_EMPTIED for problem in snapshot.problems)
     if unreadable := [each for each in unlisted if str(each.key) in snapshot.unreadable]:
         yield UNREADABLE.found(because="health", streams=_lost(unreadable))
-    if unknown := [each for each in unlisted if each not in unreadable]:
+    unknown = [each for each in unlisted if each not in unreadable]
+    if unknown and not is_emptied:
         yield NOT_KNOWN.found(_starts(snapshot, unknown), streams=_lost(unknown))
     known = [each for each in good if each.row]
     if unshown := [each for each in known if _is_unshown(each.row)]:
         yield UNSHOWN.found(streams=_lost(unshown))
-    if forgotten := [each for each in known if each.row["reason"]["code"] == STORE_EMPTIED]:
+    forgotten = [each for each in known if each.row["reason"]["code"] == STORE_EMPTIED]
+    if forgotten := [*forgotten, *(unknown if is_emptied else ())]:
         yield FORGOTTEN.found(because="health", streams=_lost(forgotten))
+    if undecided := [each for each in known if _is_undecided(each.row)]:
+        yield UNDECIDED.found(streams=_lost(undecided))
     if undated := [each for each in known if each.row["reason"]["code"] == AGE_UNKNOWN]:
         yield UNDATED.found(streams=_lost(undated))
     waits = [each for each in known if _is_unrecorded(each.row) and not _is_unshown(each.row)]
@@ -483,7 +495,13 @@ def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Findi
 
 def _is_unrecorded(row: Json) -> bool:
     ended_or_forgotten = (*ENDED_ON_PURPOSE, STORE_EMPTIED)
-    return row["phase"] in NOT_RECORDED_PHASES and row["reason"]["code"] not in ended_or_forgotten
+    is_counted = row["reason"]["code"] not in ended_or_forgotten and not _is_undecided(row)
+    return row["phase"] in NOT_RECORDED_PHASES and is_counted
+
+
+def _is_undecided(row: Json) -> bool:
+    """Return True if the stage is finding out whether the stream has ended."""
+    return row["reason"]["code"] == MAY_HAVE_ENDED and not row.get("wrong")
 
 
 def _is_unshown(row: Json) -> bool:
@@ -491,6 +509,7 @@ def _is_unshown(row: Json) -> bool:
     return row["phase"] == "starting" and row["reason"]["code"] in OPEN and not row.get("wrong")
 
 
+MAY_HAVE_ENDED = "may_have_ended"
 OPEN = {"accepted", "adopted", "unconfirmed"}
 """Reasons that say that the stream may be recorded by now."""
 CAUSES = {

@@ -651,6 +651,19 @@ def _second_bucket(ground: Ground) -> None:
     ground.put_config(OssBucket="second-bucket")
 
 
+def _ended_and_listed(ground: Ground) -> None:
+    """Let a stream end that Live's list goes on to show for a while."""
+    ground.live.publish("ended", wait=True, time=_a_while_ago())
+    eventually(lambda: ground.phase("ended") == "recording")
+    ground.live.advance(60)
+    ground.live.switch(online_list_lag_ms=50_000)
+    ground.live.unpublish("ended", wait=True)
+
+
+def _list_is_fresh(ground: Ground) -> None:
+    ground.live.switch(online_list_lag_ms=0)
+
+
 def swallowed(stream: str) -> Plant:
     """Let Live accept a start, and do nothing."""
 
@@ -835,6 +848,7 @@ OURS: tuple[Row, ...] = (
     Row("recorded.config", _refused_before_its_configuration, again("before")),
     Row("bucket.other", _second_bucket, config()),
     Row("recorded.unshown", swallowed("swallowed"), granted("swallowed")),
+    Row("recorded.undecided", _ended_and_listed, _list_is_fresh),
     Row("credentials.root", keys("root", "root-secret"), keys("dev", "dev-secret")),
 )
 ROWS = {**VENDOR, **{row.code: row for row in OURS}}

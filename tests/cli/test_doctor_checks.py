@@ -198,6 +198,7 @@ ROLE = "aliyun ram CreatePolicy --PolicyName live-record-record-command"
 REVOKED = Unread("who", "", "sts:GetCallerIdentity", "InvalidAccessKeyId.NotFound")
 SILENT = Unread("the recordings", "NeverSent", "live:DescribeLiveRecordConfig", "NeverSent")
 UNKNOWN = Severity.UNKNOWN
+EMPTIED = {"code": "store_emptied", "text": "", "fix": "", "stops_commands": False}
 STORE_PROBLEM = {"code": "store_disk", "text": "disk", "fix": "Free it.", "stops_commands": True}
 NO_STORE = {"ready": False, "store": "unavailable", "problems": [STORE_PROBLEM]}
 WAITS = {"code": "not_recorded", "text": "3 wait", "fix": "See.", "stops_commands": False}
@@ -315,6 +316,20 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
         "not shown yet that it records",
         "",
         lambda: replace(domain(online=ONLINE), listed=listed("unconfirmed", "starting")),
+    ),
+    (
+        "recorded",
+        UNKNOWN,
+        "something says that they ended",
+        "",
+        lambda: replace(domain(online=ONLINE), listed=listed("may_have_ended", "waiting")),
+    ),
+    (
+        "recorded",
+        UNKNOWN,
+        "Start or stop each",
+        "",
+        lambda: replace(domain(online=ONLINE), health={**HEALTH, "problems": [EMPTIED]}),
     ),
     (
         "recorded",
