@@ -210,8 +210,8 @@ class Trial:
             click.echo(_("Nothing is being recorded."))
             return
         line = _(
-            "It goes on: Live records {streams} until each is interrupted, and nobody starts it"
-            " again. To stop it now: {command}"
+            "The recording goes on: Live records {streams} until each stream is interrupted, and"
+            " nothing starts it again. To stop it now: {command}"
         )
         streams = ", ".join(map(str, keys))
         click.echo(line.format(streams=streams, command=self._stop_command(keys)))

@@ -170,7 +170,7 @@ def book_to_text(book: AlertBook) -> str:
 
 
 def book_from_text(text: str) -> AlertBook:
-    """Return the book of a text; an empty one of "". Raise ValueError for what cannot be read."""
+    """Return the book that a text holds; an empty one for "". Raise ValueError for any other."""
     try:
         return msgspec.json.decode(text, type=AlertBook) if text else AlertBook()
     except (msgspec.MsgspecError, RecursionError) as error:

@@ -69,7 +69,7 @@ def commands(command: str, outcome: str) -> str:
 
 
 def callbacks(kind: str, result: CallbackResult) -> str:
-    """Return the counter of the callbacks of a kind of which this became."""
+    """Return the name of the counter of callbacks of this kind with this result."""
     parts = (CALLBACKS, '{kind="', kind, '",result="', result, '"}')
     return "".join(parts)  # each callback needs one, and `value` of an enum costs two calls
 

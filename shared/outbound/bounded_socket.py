@@ -57,8 +57,8 @@ def closed_on_error(sock: socket.socket) -> Iterator[None]:
 
 
 class CallDeadline:
-    """Ends a call after `patience` s. A socket's own timeout bounds one read: a peer that sends a
-    byte now and then never meets it."""
+    """Ends a call after `patience` s. A socket's own timeout bounds a single read, so that a peer
+    which sends a byte now and then would keep a call for ever."""
 
     def __init__(self, patience: float) -> None:
         self.patience = patience

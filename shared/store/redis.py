@@ -484,7 +484,8 @@ class RedisStore:
         return [_judged(file_of(member, at, row), judged) for member, at, (row, judged) in rows]
 
     def _kept(self, key: StreamKey, uris: Sequence[str]) -> Sequence[tuple[str | None, str | None]]:
-        """Return what is kept beside the name of each file of a stream, and the verdict on it."""
+        """Return for each name the stored details of the file, and the verdict on it; None for what
+        is not stored."""
         named = [own_uri_of(key, uri) for uri in uris] + [uri_of(key.domain, uri) for uri in uris]
         known, judged = self._asked(
             [("HMGET", of, *named) for of in self._keys("uris", "verdicts")]

@@ -255,8 +255,8 @@ def check(transition: Transition, *, may_query_online: bool) -> None:
 
 
 def _may_split(transition: Transition, confirmation: Confirmation) -> bool:
-    """Return False if a restart were due while the list does not show the stream: should it show it
-    again, a start goes out."""
+    """Return False for a restart while the session is ending: if the stream comes back, a start is
+    sent, which makes the restart needless."""
     session = transition.record.session
     ending = session is not None and session.state is not SessionState.LIVE
     return not (ending and CHECKS[confirmation.state].command is Command.RESTART)

@@ -76,8 +76,8 @@ class Transition:
         self.change(pending=pending)
 
     def observe(self, command: Command, reason: Reason) -> None:
-        """Note what a stage that acts would have sent. A start follows from the record once it
-        acts; a stop has to be remembered."""
+        """Note the command that is not sent because the stage only observes. Once it acts, a start
+        follows from the record; a stop has to be remembered."""
         self.add_entry(Reason.OBSERVED, command=command.value, reason=reason.value)
         if command is Command.STOP and not self.record.intent.wanted:
             self.change_intent(unsent_stop=True)
