@@ -174,6 +174,32 @@ class Api:
         path = f"/v1/tokens/{quote(name, safe='')}"
         return _require_fields(self._url, self._call("DELETE", path), "name")
 
+    def schedules(self) -> Sequence[Json]:
+        answer = _require_fields(self._url, self._call("GET", "/v1/schedules"), "schedules")
+        found: Sequence[Json] = answer["schedules"]
+        return found
+
+    def schedule(self, name: str) -> Json:
+        answer = self._call("GET", _schedule_path(name))
+        return _require_fields(self._url, answer, "id", "streams", "next")
+
+    def put_schedule(self, name: str, fields: Mapping[str, Any]) -> Json:
+        body = {field: value for field, value in fields.items() if value not in ("", [])}
+        answer = self._call("PUT", _schedule_path(name), body=body)
+        return _require_fields(self._url, answer, "id", "next", "load")
+
+    def next_occurrences(self, name: str, number: int) -> Json:
+        answer = self._call("GET", f"{_schedule_path(name)}/next", query={"n": number})
+        return _require_fields(self._url, answer, "next")
+
+    def change_schedule(self, name: str, change: str, **body: str | None) -> Json:
+        sent = {field: value for field, value in body.items() if value}
+        answer = self._call("POST", f"{_schedule_path(name)}/{change}", body=sent)
+        return _require_fields(self._url, answer, "id")
+
+    def delete_schedule(self, name: str) -> Json:
+        return _require_fields(self._url, self._call("DELETE", _schedule_path(name)), "id")
+
     def state(self) -> list[Json]:
         """Return the state of every stream that another stage needs, read page by page, with names
         as they are."""
@@ -298,6 +324,10 @@ def _without_none(asked: Mapping[str, str | int | None]) -> dict[str, str | int]
 
 def _path(stream: str) -> str:
     return f"/v1/recordings/{StreamKey.parse(stream).url_path}"
+
+
+def _schedule_path(name: str) -> str:
+    return f"/v1/schedules/{quote(name, safe='')}"
 
 
 def _require_fields(url: str, document: Json, *names: str) -> Json:

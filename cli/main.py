@@ -31,6 +31,7 @@ _MODULES = {
     "cli.probe.command": ("probe",),
     "cli.push": ("push",),
     "cli.report.command": ("report",),
+    "cli.schedules": ("schedule",),
     "cli.setup.command": ("setup",),
     "cli.store": ("store",),
     "cli.state": ("state",),

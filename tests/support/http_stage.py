@@ -111,6 +111,7 @@ class HttpStage:
                 stage.answer(self)
 
             do_POST = do_GET  # noqa: N815 - the library's name
+            do_PUT = do_GET  # noqa: N815 - as above
             do_DELETE = do_GET  # noqa: N815 - as above
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's

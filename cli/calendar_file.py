@@ -1,0 +1,162 @@
+"""Reads an iCalendar file (RFC 5545) as schedules.
+
+`live-record schedule import` calls it. It imports icalendar, which no function and no other command
+needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from gettext import gettext as _
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from icalendar import Calendar
+
+from cli.api import Json
+from cli.errors import Failure
+from cli.printable import printable
+from cli.schedules import normalized
+
+_STREAM = re.compile(r"^\s*live-record:\s*(\S+)\s*$", re.MULTILINE)
+_NOT_OF_ID = re.compile(r"[^a-z0-9._-]+")
+MAX_ID_CHARS = 40
+
+
+class _Skipped(Exception):
+    """Why an event becomes no schedule."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Defaults:
+    streams: Sequence[str]
+    timezone: str
+
+
+def read_calendar(
+    file: Path, *, streams: Sequence[str], timezone: str
+) -> tuple[Mapping[str, Json], Sequence[str]]:
+    """Return the schedules by their ids, and why each event that is none was left out. `streams`
+    and `timezone` are for events that name none."""
+    try:
+        calendar: Any = Calendar.from_ical(file.read_bytes())
+    except OSError as error:
+        sentence = _("{file} cannot be read: {error}")
+        raise Failure(sentence.format(file=file, error=error.strerror)) from None
+    except (ValueError, IndexError) as error:
+        raise Failure(_("{file} is no calendar: {error}").format(file=file, error=error)) from None
+    of_calendar = str(calendar.get("X-WR-TIMEZONE", ""))
+    return _schedules(calendar, _Defaults(streams, timezone or of_calendar))
+
+
+def _schedules(calendar: Any, defaults: _Defaults) -> tuple[Mapping[str, Json], Sequence[str]]:  # noqa: ANN401 - the library's
+    found: dict[str, Json] = {}
+    skipped: list[str] = []
+    events = list(calendar.walk("VEVENT"))
+    changed = [event for event in events if "RECURRENCE-ID" in event]
+    for event in events:
+        name = printable(str(event.get("SUMMARY", "") or event.get("UID", "")))
+        try:
+            for fields in _of_event(event, changed, defaults):
+                found[_free_id(event, fields, found)] = normalized(fields)
+        except _Skipped as reason:
+            skipped.append(_("{name} is left out: {reason}").format(name=name, reason=reason))
+    return found, skipped
+
+
+def _of_event(event: Any, changed: Sequence[Any], defaults: _Defaults) -> Iterator[Json]:  # noqa: ANN401 - as above
+    if str(event.get("STATUS", "")).upper() == "CANCELLED":
+        raise _Skipped(_("it is cancelled"))
+    start, end, zone = _times(event, defaults)
+    fields: Json = {
+        "title": printable(str(event.get("SUMMARY", "")))[:200],
+        "streams": _streams(event, defaults),
+        "timezone": zone,
+    }
+    rule = event.get("RRULE")
+    if isinstance(rule, list):
+        raise _Skipped(_("it has several recurrence rules"))
+    once = {**fields, "start": start.isoformat(), "end": end.isoformat()}
+    if rule is None or "RECURRENCE-ID" in event:
+        yield once
+    else:
+        left_out = [*_dates(event, "EXDATE", zone), *_replaced(event, changed, zone)]
+        text = rule.to_ical().decode()
+        yield {**once, "rrule": text, "exdates": sorted(dict.fromkeys(left_out))}
+    for more in _dates(event, "RDATE", zone):
+        at = datetime.fromisoformat(more)
+        yield {**fields, "start": at.isoformat(), "end": (at + (end - start)).isoformat()}
+
+
+def _times(event: Any, defaults: _Defaults) -> tuple[datetime, datetime, str]:  # noqa: ANN401 - as above
+    """Return start and end as local times, and the zone they are of."""
+    if "DTSTART" not in event:
+        raise _Skipped(_("it has no start"))
+    start: Any = event["DTSTART"].dt
+    if not isinstance(start, datetime):
+        raise _Skipped(_("it lasts whole days"))
+    zone = _zone_of(start, str(event["DTSTART"].params.get("TZID", "")), defaults)
+    if "DTEND" in event:
+        end: Any = event["DTEND"].dt
+    elif "DURATION" in event:
+        end = start + event["DURATION"].dt
+    else:
+        raise _Skipped(_("it has no end"))
+    return _local(start, zone), _local(end, zone), zone
+
+
+def _zone_of(start: datetime, name: str, defaults: _Defaults) -> str:
+    """Return the zone whose clocks the event goes by. A short name such as CST says little: a
+    calendar may define it as it likes."""
+    key = getattr(start.tzinfo, "key", "") if start.tzinfo else ""
+    if start.tzinfo and not name and start.utcoffset() == timedelta(0):
+        return "UTC"
+    if "/" not in key:
+        key = defaults.timezone
+    if not key:
+        raise _Skipped(_("it names no time zone of the IANA database: pass --timezone"))
+    return str(key)
+
+
+def _local(at: datetime, zone: str) -> datetime:
+    return at.astimezone(ZoneInfo(zone)).replace(tzinfo=None) if at.tzinfo else at
+
+
+def _streams(event: Any, defaults: _Defaults) -> Sequence[str]:  # noqa: ANN401 - as above
+    named = _STREAM.findall(str(event.get("DESCRIPTION", "")).replace("\\n", "\n"))
+    streams = list(dict.fromkeys(named)) or list(defaults.streams)
+    if not streams:
+        raise _Skipped(_('it names no stream: pass --stream, or add "live-record: ..." to it'))
+    return streams
+
+
+def _dates(event: Any, name: str, zone: str) -> Iterator[str]:  # noqa: ANN401 - as above
+    lists = event.get(name, [])
+    for each in lists if isinstance(lists, list) else [lists]:
+        for one in each.dts:
+            at = one.dt[0] if isinstance(one.dt, tuple) else one.dt
+            yield _written(at, zone)
+
+
+def _written(at: date, zone: str) -> str:
+    return _local(at, zone).isoformat() if isinstance(at, datetime) else at.isoformat()
+
+
+def _replaced(event: Any, changed: Sequence[Any], zone: str) -> Iterator[str]:  # noqa: ANN401 - as above
+    """Yield the occurrences of an event that another one of the calendar replaces or cancels."""
+    for other in changed:
+        if other.get("UID") == event.get("UID"):
+            yield _written(other["RECURRENCE-ID"].dt, zone)
+
+
+def _free_id(event: Any, fields: Json, taken: Mapping[str, Json]) -> str:  # noqa: ANN401 - as above
+    """Return an id that stays the same when the calendar is imported again."""
+    base = _NOT_OF_ID.sub("-", str(event.get("UID", "") or fields["title"]).lower()).strip("-._")
+    base = base[:MAX_ID_CHARS].strip("-._") or "event"
+    if "RECURRENCE-ID" not in event and base not in taken:
+        return base
+    return f"{base}-{_NOT_OF_ID.sub('', fields['start'].lower())}"

@@ -1,0 +1,387 @@
+"""`live-record schedule`: what is recorded by the calendar, as a file or one occurrence at a time.
+
+cli.main adds the group. The stage alone checks a schedule; this compares a file with what it has.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from gettext import gettext as _
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli import output
+from cli.api import Api, Json
+from cli.confirmation import YES, confirm
+from cli.errors import Failure
+from cli.stage_command import of_stage
+from shared.protocol.durations import duration, written
+
+DEFAULTS: Mapping[str, Any] = {
+    "title": "",
+    "streams": [],
+    "start": "",
+    "end": "",
+    "timezone": "",
+    "rrule": "",
+    "exdates": [],
+    "pre_roll": "none",
+    "post_roll": "none",
+    "overrun": "2h",
+}
+"""The fields of a schedule in a file, with what a stage takes where one is left out."""
+_SPANS = ("pre_roll", "post_roll", "overrun")
+_LOCAL_CHARS = len("2026-01-06T19:00")
+
+_file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+_name = click.argument("schedule_id", metavar="ID")
+_prune = click.option("--prune", is_flag=True, help="also delete the schedules that FILE lacks")
+
+
+@click.group()
+def schedule() -> None:
+    """Record by the calendar.
+
+    A schedule says which streams are recorded when, by a recurrence rule and a time zone.
+    """
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+@schedule.command("apply")
+@_file
+@_prune
+@YES
+@of_stage(changes=True)
+def apply(api: Api, file: Path, prune: bool, is_sure: bool, as_json: bool) -> None:
+    """Apply the schedules of FILE (TOML) to a stage.
+
+    The command shows what would change, and asks. What has begun goes on until its end.
+    """
+    _apply(api, read_schedules(file), prune=prune, is_sure=is_sure, as_json=as_json)
+
+
+@schedule.command("diff")
+@_file
+@_prune
+@of_stage(changes=False)
+def diff(api: Api, file: Path, prune: bool, as_json: bool) -> None:
+    """Show what apply would change."""
+    _show(_changes(api, read_schedules(file), prune=prune), as_json=as_json)
+
+
+@schedule.command("export")
+@of_stage(changes=False, prints_value=True)
+def export(api: Api, as_json: bool) -> None:
+    """Print the schedules of a stage as a file for apply."""
+    found = {row["id"]: as_of_file(row) for row in api.schedules()}
+    if as_json:
+        output.as_json({"schedule": [{"id": name, **fields} for name, fields in found.items()]})
+        return
+    click.echo("\n".join(to_toml(found)))
+
+
+@schedule.command("import")
+@_file
+@click.option(
+    "--stream",
+    "streams",
+    multiple=True,
+    help="stream to record (domain/app/stream) for events without a line of their own; repeatable",
+)
+@click.option("--timezone", default="", help="time zone of events that name none")
+@click.option("--dry-run", is_flag=True, help="show what would change, and change nothing")
+@YES
+@of_stage(changes=True)
+def import_calendar(  # noqa: PLR0917 - click names them
+    api: Api,
+    file: Path,
+    streams: Sequence[str],
+    timezone: str,
+    dry_run: bool,
+    is_sure: bool,
+    as_json: bool,
+) -> None:
+    """Turn the events of FILE (.ics) into schedules.
+
+    An event names its streams by lines such as "live-record: domain/app/stream" in its
+    description. Events that are changed or left out once become schedules of their own or excluded
+    dates.
+    """
+    from cli.calendar_file import read_calendar
+
+    found, skipped = read_calendar(file, streams=streams, timezone=timezone)
+    for line in skipped:
+        click.echo(line, err=True)
+    if dry_run:
+        _show(_changes(api, found, prune=False), as_json=as_json)
+        return
+    _apply(api, found, prune=False, is_sure=is_sure, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """The schedules to store, by id, those to delete, and each change in words."""
+
+    stored: Mapping[str, Json]
+    deleted: Sequence[str]
+    lines: Sequence[str]
+
+
+def _changes(api: Api, wanted: Mapping[str, Json], *, prune: bool) -> _Changes:
+    before = {row["id"]: as_of_file(row) for row in api.schedules()}
+    stored = {name: new for name, new in wanted.items() if before.get(name) != new}
+    deleted = [name for name in before if prune and name not in wanted]
+    lines = [line for name, new in stored.items() for line in _lines(name, before.get(name), new)]
+    return _Changes(stored, deleted, [*lines, *(f"- {name}" for name in deleted)])
+
+
+def _lines(name: str, before: Json | None, new: Json) -> Iterator[str]:
+    if before is None:
+        yield f"+ {name}: {new['start']} - {new['end']} {new['timezone']} {new['rrule']}".rstrip()
+        return
+    for field, value in new.items():
+        if before[field] != value:
+            yield f"~ {name}: {field}: {_shown(before[field])} -> {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value) or "-"
+
+
+def _show(changes: _Changes, *, as_json: bool) -> None:
+    if as_json:
+        output.as_json({"changes": changes.lines})
+        return
+    for line in changes.lines or [_("Nothing changes.")]:
+        output.say(line)
+
+
+def _apply(
+    api: Api, wanted: Mapping[str, Json], *, prune: bool, is_sure: bool, as_json: bool
+) -> None:
+    changes = _changes(api, wanted, prune=prune)
+    if not as_json:
+        _show(changes, as_json=False)
+    if changes.lines:
+        confirm(_("Apply these schedules?"), is_sure=is_sure, as_json=as_json)
+    answers = [api.put_schedule(name, fields) for name, fields in changes.stored.items()]
+    for name in changes.deleted:
+        api.delete_schedule(name)
+    if as_json:
+        output.as_json({"changes": changes.lines, "schedules": answers})
+        return
+    for answer in answers:
+        for line in _upcoming(answer):
+            output.say(line)
+
+
+def _upcoming(answer: Json) -> Iterator[str]:
+    first = next(iter(answer["next"]), None)
+    if first is None:
+        yield _("{id}: nothing is to come").format(id=answer["id"])
+        return
+    yield _("{id}: next at {time}").format(id=answer["id"], time=first["starts_at"])
+    if answer["load"]:
+        yield f"  {answer['load']['text']}"
+
+
+def read_schedules(file: Path) -> Mapping[str, Json]:
+    """Return the schedules of a file by their ids; raise Failure with every mistake that the stage
+    cannot see."""
+    try:
+        document = _toml().loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        sentence = _("{file} cannot be read: {error}")
+        raise Failure(sentence.format(file=file, error=error.strerror)) from None
+    except ValueError as error:  # also of bytes that are no UTF-8
+        raise Failure(_("{file} is no TOML: {error}").format(file=file, error=error)) from None
+    rows = document.get("schedule", [])
+    faults = list(_faults(document, rows))
+    if faults:
+        raise Failure("\n".join(f"{file}: {fault}" for fault in faults))
+    return {row["id"]: normalized(row) for row in rows}
+
+
+def _toml() -> Any:  # noqa: ANN401 - tomllib, or tomli before Python 3.11
+    return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+
+def _faults(document: Json, rows: object) -> Iterator[str]:
+    if set(document) - {"schedule"} or not isinstance(rows, list):
+        yield _("write each schedule as a table [[schedule]]")
+        return
+    ids = [row.get("id") for row in rows]
+    for row in rows:
+        if not isinstance(row.get("id"), str):
+            yield _("a schedule has no id")
+        for name in sorted(set(row) - {"id", *DEFAULTS}):
+            yield _("{id}: {name} is unknown").format(id=row.get("id"), name=name)
+    for name in sorted({str(name) for name in ids if ids.count(name) > 1}):
+        yield _("{id} occurs twice").format(id=name)
+
+
+def normalized(row: Json) -> Json:
+    """Return the fields of a schedule as a stage shows them, so that equal ones compare equal. What
+    cannot be read stays as it is: the stage says what is wrong with it."""
+    fields = {**DEFAULTS, **{name: _plain(value) for name, value in row.items() if name != "id"}}
+    for name in ("start", "end"):
+        if len(str(fields[name])) == _LOCAL_CHARS:
+            fields[name] += ":00"
+    for name in _SPANS:
+        fields[name] = _span(fields[name])
+    fields["rrule"] = str(fields["rrule"]).removeprefix("RRULE:")
+    return fields
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
+def _span(value: object) -> object:
+    try:
+        return value if value == "none" else written(duration(value))
+    except ValueError:
+        return value
+
+
+def as_of_file(row: Json) -> Json:
+    return {name: row[name] for name in DEFAULTS}
+
+
+def to_toml(schedules: Mapping[str, Json]) -> Iterator[str]:
+    """Yield the lines of a file; what a stage takes anyway is left out."""
+    for name, fields in schedules.items():
+        yield from ("[[schedule]]", f"id = {json.dumps(name)}")
+        for field, value in fields.items():
+            if value != DEFAULTS[field]:
+                yield f"{field} = {json.dumps(value, ensure_ascii=False)}"
+        yield ""
+
+
+# --- one schedule --------------------------------------------------------------------------------
+
+
+@schedule.command("list")
+@of_stage(changes=False)
+def list_schedules(api: Api, as_json: bool) -> None:
+    """List the schedules of a stage."""
+    rows = api.schedules()
+    output.rows({"schedules": rows}, "schedules", _line_of, as_json, nothing=_("no schedule"))
+
+
+def _line_of(row: Mapping[str, Any]) -> str:
+    line = _("{id}  {title}  {start} - {end} {timezone}  {rrule}  {count} streams")
+    shown = line.format(count=len(row["streams"]), **{name: row[name] for name in _LISTED})
+    return shown + _("  paused") if row["paused"] else shown
+
+
+_LISTED = ("id", "title", "start", "end", "timezone", "rrule")
+
+
+@schedule.command("show")
+@_name
+@of_stage(changes=False)
+def show(api: Api, schedule_id: str, as_json: bool) -> None:
+    """Show the schedule ID with its streams and next occurrences."""
+    answer = api.schedule(schedule_id)
+    if as_json:
+        output.as_json(answer)
+        return
+    output.say(_line_of(answer))
+    for stream in answer["streams"]:
+        output.say(f"  {stream}")
+    for row in answer["next"]:
+        output.say(_occurrence_line(row))
+
+
+@schedule.command("next")
+@_name
+@click.option("-n", "number", default=5, show_default=True, type=click.IntRange(1, 100))
+@of_stage(changes=False)
+def upcoming(api: Api, schedule_id: str, number: int, as_json: bool) -> None:
+    """List the next occurrences of the schedule ID."""
+    answer = api.next_occurrences(schedule_id, number)
+    output.rows(answer, "next", _occurrence_line, as_json, nothing=_("nothing is to come"))
+
+
+def _occurrence_line(row: Mapping[str, Any]) -> str:
+    line = _("{id}  from {begins_at} to {ends_at}, at the latest {until}")
+    return line.format(**{name: row[name] for name in ("id", "begins_at", "ends_at", "until")})
+
+
+@schedule.command("pause")
+@_name
+@of_stage(changes=True)
+def pause(api: Api, schedule_id: str, as_json: bool) -> None:
+    """Let nothing of the schedule ID begin any more. What has begun goes on."""
+    _say(api.change_schedule(schedule_id, "pause"), _line_of, as_json=as_json)
+
+
+@schedule.command("resume")
+@_name
+@of_stage(changes=True)
+def resume(api: Api, schedule_id: str, as_json: bool) -> None:
+    """Let occurrences of the schedule ID begin again."""
+    _say(api.change_schedule(schedule_id, "resume"), _line_of, as_json=as_json)
+
+
+@schedule.command("skip")
+@_name
+@click.option(
+    "--occurrence", help="id of the occurrence; without it, the one under way or the next"
+)
+@of_stage(changes=True)
+def skip(api: Api, schedule_id: str, occurrence: str | None, as_json: bool) -> None:
+    """Record nothing for one occurrence of the schedule ID."""
+    answer = api.change_schedule(schedule_id, "skip", occurrence=occurrence)
+    _say(answer, _changed_line, as_json=as_json)
+
+
+@schedule.command("trigger")
+@_name
+@click.option("--lasts", help="for how long; without it, as long as an occurrence lasts")
+@of_stage(changes=True)
+def trigger(api: Api, schedule_id: str, lasts: str | None, as_json: bool) -> None:
+    """Begin an occurrence of the schedule ID now."""
+    answer = api.change_schedule(schedule_id, "trigger", lasts=lasts)
+    _say(answer, _changed_line, as_json=as_json)
+
+
+@schedule.command("extend")
+@_name
+@click.option("--by", required=True, help="how much later the occurrence ends, such as 30m")
+@of_stage(changes=True)
+def extend(api: Api, schedule_id: str, by: str, as_json: bool) -> None:
+    """Let the occurrence of the schedule ID that is under way end later."""
+    _say(api.change_schedule(schedule_id, "extend", by=by), _changed_line, as_json=as_json)
+
+
+@schedule.command("delete")
+@_name
+@of_stage(changes=True)
+def delete(api: Api, schedule_id: str, as_json: bool) -> None:
+    """Delete the schedule ID. What has begun goes on until its end."""
+    answer = api.delete_schedule(schedule_id)
+    _say(answer, lambda row: _("{id} is deleted").format(id=row["id"]), as_json=as_json)
+
+
+def _changed_line(answer: Json) -> str:
+    return _occurrence_line(answer["occurrence"])
+
+
+def _say(answer: Json, line_of: Any, *, as_json: bool) -> None:  # noqa: ANN401 - a function of a row
+    if as_json:
+        output.as_json(answer)
+    else:
+        output.say(line_of(answer))

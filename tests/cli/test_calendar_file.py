@@ -1,0 +1,115 @@
+"""Calendars that two foreign libraries wrote become the schedules that they mean.
+
+tests/fixtures/calendars has them: `icalendar.ics` by icalendar 7.3, `vobject.ics` by vobject 0.9,
+each from the events that these tests name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from cli.api import Json
+from cli.calendar_file import read_calendar
+from cli.errors import Failure
+from shared.schedule import Schedule
+from shared.schedule.recurrence import occurrences
+from tests.repository.rooms import ROOT
+
+FOLDER = ROOT / "tests" / "fixtures" / "calendars"
+ROOM1, ROOM2 = "live.example.com/app/room1", "live.example.com/app/room2"
+
+
+def read(name: str, *streams: str, timezone: str = "") -> tuple[Mapping[str, Json], list[str]]:
+    found, skipped = read_calendar(FOLDER / name, streams=streams, timezone=timezone)
+    return found, list(skipped)
+
+
+def starts(fields: Json) -> list[str]:
+    """Return the local times at which the occurrences of a schedule start."""
+    names = ("start", "end", "timezone", "rrule")
+    known = {name: fields[name] for name in names}
+    schedule = Schedule(
+        id="s", streams=("a/b/c",), exdates=tuple(fields["exdates"]), overrun=0, **known
+    )
+    return [one.id.partition("@")[2] for one in occurrences(schedule, ends_after=0, limit=99)]
+
+
+def test_a_weekly_event_is_a_schedule_without_the_dates_that_are_excluded_or_moved() -> None:
+    found, _ = read("icalendar.ics", ROOM2)
+    weekly = found["tuesdays-example.com"]
+
+    assert (weekly["title"], weekly["timezone"]) == ("Tuesday show", "Asia/Shanghai")
+    assert (weekly["start"], weekly["end"]) == ("2028-01-04T19:00:00", "2028-01-04T21:00:00")
+    assert weekly["streams"] == [ROOM1, ROOM2]
+    days = [start[5:10] for start in starts(weekly)]
+    assert days == ["01-04", "01-11", "01-25", "02-08", "02-15", "02-22", "02-29"]
+
+
+def test_a_moved_occurrence_is_a_schedule_of_its_own() -> None:
+    found, _ = read("icalendar.ics", ROOM2)
+    moved = found["tuesdays-example.com-2028-02-01t200000"]
+
+    assert (moved["start"], moved["end"], moved["rrule"]) == (
+        "2028-02-01T20:00:00",
+        "2028-02-01T23:00:00",
+        "",
+    )
+    assert moved["streams"] == [ROOM1]
+
+
+@pytest.mark.parametrize("file", ["icalendar.ics", "vobject.ics"])
+def test_a_daily_event_keeps_its_local_time_over_the_change_of_clocks(file: str) -> None:
+    found, _ = read(file, ROOM2, timezone="America/New_York")
+    daily = found["daily-example.com"]
+
+    assert (daily["timezone"], daily["end"][11:]) == ("America/New_York", "08:15:00")
+    assert starts(daily) == [f"2028-03-{day}T07:30:00" for day in range(10, 15)]
+
+
+def test_a_single_event_takes_the_stream_that_is_passed_and_a_further_date_is_another() -> None:
+    found, _ = read("icalendar.ics", ROOM2)
+    gala, again = found["once-example.com"], found["once-example.com-2028-03-02t120000"]
+
+    assert (gala["timezone"], gala["streams"]) == ("UTC", [ROOM2])
+    assert starts(gala) == ["2028-02-29T12:00:00"]
+    assert (starts(again), again["end"]) == (["2028-03-02T12:00:00"], "2028-03-02T15:00:00")
+
+
+def test_what_becomes_no_schedule_is_named_with_its_reason() -> None:
+    _, skipped = read("icalendar.ics")
+
+    assert skipped == [
+        'Gala is left out: it names no stream: pass --stream, or add "live-record: ..." to it',
+        "Holiday is left out: it lasts whole days",
+        "Called off is left out: it is cancelled",
+    ]
+
+
+def test_a_zone_that_is_no_name_of_the_database_has_to_be_passed() -> None:
+    found, skipped = read("vobject.ics")
+
+    assert found == {}
+    assert all("pass --timezone" in line for line in skipped)
+    weekly = read("vobject.ics", timezone="Asia/Shanghai")[0]["tuesdays-example.com"]
+    assert [start[5:] for start in starts(weekly)][:3] == [
+        "01-04T19:00:00",
+        "01-11T19:00:00",
+        "01-25T19:00:00",
+    ]
+
+
+def test_the_same_calendar_gives_the_same_ids_again() -> None:
+    assert read("icalendar.ics", ROOM1) == read("icalendar.ics", ROOM1)
+
+
+def test_a_file_that_is_no_calendar_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.ics"
+    file.write_text("BEGIN:VEVENT\nhello", encoding="utf-8")
+
+    with pytest.raises(Failure, match="is no calendar"):
+        read_calendar(file, streams=(), timezone="")
+    with pytest.raises(Failure, match="cannot be read"):
+        read_calendar(tmp_path / "none.ics", streams=(), timezone="")

@@ -1,0 +1,158 @@
+"""Schedules from the command line: applied from a file with a diff, exported, imported, changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import main
+from tests.repository.rooms import ROOT
+from tests.support.http_stage import TOKEN, HttpStage, http_stage
+from tests.support.time_zone import in_zone
+
+POLICY = """
+[[domain]]
+streaming = "live.example.com"
+ingest = ["push.example.com"]
+"""
+FILE = """
+[[schedule]]
+id = "tuesdays"
+title = "周二节目"
+streams = ["live.example.com/app/room1"]
+start = 2099-01-06T19:00:00
+end = "2099-01-06T21:00"
+timezone = "Asia/Shanghai"
+rrule = "RRULE:FREQ=WEEKLY;BYDAY=TU"
+pre_roll = "60s"
+
+[[schedule]]
+id = "gala"
+streams = ["live.example.com/app/room2"]
+start = "2099-02-01T12:00:00"
+end = "2099-02-01T15:00:00"
+timezone = "UTC"
+overrun = "none"
+"""
+CALENDAR = ROOT / "tests" / "fixtures" / "calendars" / "icalendar.ics"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[HttpStage]:
+    with http_stage(tmp_path, POLICY) as stage:
+        yield stage
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "schedules.toml"
+    file.write_text(FILE, encoding="utf-8")
+    return file
+
+
+def run(stage: HttpStage, *command: str | Path) -> Result:
+    arguments = [str(one) for one in command]
+    options = ["--url", stage.url, "--token", TOKEN]
+    with in_zone("Asia/Shanghai"):
+        return CliRunner().invoke(main, ["schedule", *arguments, *options])
+
+
+def lines(result: Result) -> list[str]:
+    assert result.exit_code == 0, result.output
+    return [line for line in result.output.splitlines() if not line.startswith("stage ")]
+
+
+def test_a_file_is_applied_with_what_it_changes(stage: HttpStage, file: Path) -> None:
+    applied = lines(run(stage, "apply", file, "--yes"))
+
+    assert applied == [
+        "+ tuesdays: 2099-01-06T19:00:00 - 2099-01-06T21:00:00 Asia/Shanghai FREQ=WEEKLY;BYDAY=TU",
+        "+ gala: 2099-02-01T12:00:00 - 2099-02-01T15:00:00 UTC",
+        "tuesdays: next at 2099-01-06 19:00:00+08:00",
+        "  1 start takes 0 s at 18:59",
+        "gala: next at 2099-02-01 20:00:00+08:00",
+        "  1 start takes 0 s at 12:00",
+    ]
+    assert lines(run(stage, "diff", file)) == ["Nothing changes."]
+
+
+def test_nothing_is_applied_without_a_yes(stage: HttpStage, file: Path) -> None:
+    assert run(stage, "apply", file).exit_code == 2
+    assert stage.app.store.schedules() == {}
+
+
+def test_what_differs_is_shown_field_by_field(stage: HttpStage, file: Path) -> None:
+    run(stage, "apply", file, "--yes")
+    file.write_text(FILE.replace('"60s"', '"2m"').partition('\n[[schedule]]\nid = "gala"')[0])
+
+    assert lines(run(stage, "diff", file)) == ["~ tuesdays: pre_roll: 1m -> 2m"]
+    assert lines(run(stage, "diff", file, "--prune"))[1:] == ["- gala"]
+    run(stage, "apply", file, "--prune", "--yes")
+    assert list(stage.app.store.schedules()) == ["tuesdays"]
+
+
+def test_what_is_exported_can_be_applied_again(
+    stage: HttpStage, file: Path, tmp_path: Path
+) -> None:
+    run(stage, "apply", file, "--yes")
+    exported = tmp_path / "exported.toml"
+    exported.write_text(run(stage, "export").stdout, encoding="utf-8")
+
+    assert 'title = "周二节目"' in exported.read_text(encoding="utf-8")
+    assert lines(run(stage, "diff", exported)) == ["Nothing changes."]
+
+
+def test_mistakes_of_a_file_are_named_together(stage: HttpStage, file: Path) -> None:
+    file.write_text('[[schedule]]\nid = "a"\nbegin = 1\n[[schedule]]\nid = "a"\n[[schedule]]\n')
+
+    result = run(stage, "diff", file)
+
+    assert result.exit_code != 0
+    for part in ("a: begin is unknown", "a occurs twice", "a schedule has no id"):
+        assert part in result.output
+
+
+def test_what_the_stage_refuses_is_shown(stage: HttpStage, file: Path) -> None:
+    file.write_text(FILE.replace("Asia/Shanghai", "Mars/Base"), encoding="utf-8")
+
+    result = run(stage, "apply", file, "--yes")
+
+    assert result.exit_code != 0
+    assert "Asia/Shanghai" in result.output
+
+
+def test_a_schedule_is_listed_shown_and_changed(stage: HttpStage, file: Path) -> None:
+    run(stage, "apply", file, "--yes")
+    assert len(lines(run(stage, "list"))) == 2
+    shown = lines(run(stage, "show", "tuesdays"))
+    assert shown[1] == "  live.example.com/app/room1"
+    assert shown[2].startswith("tuesdays@2099-01-06T19:00:00  from 2099-01-06 18:59:00+08:00 to")
+    assert len(lines(run(stage, "next", "tuesdays", "-n", "3"))) == 3
+
+    assert lines(run(stage, "pause", "tuesdays"))[0].endswith("paused")
+    assert lines(run(stage, "next", "tuesdays")) == ["nothing is to come"]
+    assert not lines(run(stage, "resume", "tuesdays"))[0].endswith("paused")
+    assert lines(run(stage, "skip", "tuesdays"))[0].startswith("tuesdays@2099-01-06T19:00:00")
+    assert lines(run(stage, "next", "tuesdays"))[0].startswith("tuesdays@2099-01-13")
+    assert run(stage, "extend", "tuesdays", "--by", "1h").exit_code != 0
+    assert lines(run(stage, "trigger", "tuesdays", "--lasts", "1h"))[0].startswith("tuesdays@")
+    assert lines(run(stage, "extend", "tuesdays", "--by", "1h"))[0].startswith("tuesdays@")
+    assert lines(run(stage, "delete", "tuesdays")) == ["tuesdays is deleted"]
+    assert run(stage, "show", "tuesdays").exit_code != 0
+
+
+def test_a_calendar_is_imported_once(stage: HttpStage) -> None:
+    stream = ("--stream", "live.example.com/app/room2")
+    tried = run(stage, "import", CALENDAR, *stream, "--dry-run")
+    assert sum(line.startswith("+ ") for line in lines(tried)) == 5
+    assert "Holiday is left out: it lasts whole days" in tried.output
+    assert stage.app.store.schedules() == {}
+
+    run(stage, "import", CALENDAR, *stream, "--yes")
+    assert len(stage.app.store.schedules()) == 5
+    again = json.loads(run(stage, "import", CALENDAR, *stream, "--dry-run", "--json").stdout)
+    assert again["changes"] == []
