@@ -1,6 +1,6 @@
 """What each robot takes and what it answers: signature, size, messages a minute, penalty.
 
-The answers and limits are those of the services' own pages; what no page says is marked
+Signatures and limits are those of docs/platform/other.md §1. The codes of DingTalk and WeCom are
 UNCONFIRMED. It knows no HTTP.
 """
 

@@ -32,7 +32,7 @@ RATE_CODES: Final[Mapping[RobotKind, frozenset[int]]] = {
     RobotKind.FEISHU: frozenset({11232}),
     RobotKind.WECOM: frozenset({45009}),
 }
-"""What each answers to too many messages (docs/notify.md)."""
+"""What each answers to too many messages (docs/platform/other.md §1)."""
 PENALTY_MS: Final[Mapping[RobotKind, int]] = {
     RobotKind.DINGTALK: 600_000,
     RobotKind.FEISHU: 60_000,

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import cast
+from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
@@ -18,9 +19,9 @@ from shared.outbox import NewTask, Next, Settlement, TaskKind
 from shared.protocol import Published, Reported, StreamRecord
 from shared.protocol.command_errors import Throttled
 from shared.protocol.stream import Command, StreamKey
-from shared.store import Store
+from shared.store import Store, open_store
 from shared.store.contract import Filter, Save
-from tests.conftest import KEY, Clock
+from tests.conftest import KEY, PATIENT, Clock
 from tests.support.alerting import AlertingStage, alerting
 
 OPS = """
@@ -66,6 +67,24 @@ def test_a_stream_that_is_not_recorded_is_told_within_its_20_s_and_a_minute(
         "CRITICAL: streams that are live and not recorded: 1",
         f"{KEY}, for 1m: Live throttled start: the account sends more than 50 commands a second",
     ]
+
+
+def test_it_is_told_on_a_deployed_engine_too(
+    at: Alerting, clock: Clock, engines: Callable[[str], str]
+) -> None:
+    with at(OPS) as stage:
+        url = f"{engines('valkey')}?stage={uuid4().hex}&{PATIENT}"
+        stage.app = replace(stage.app, store=open_store(url, rate=50, clock=clock))
+        stage.minute()
+        lose(stage)
+        stage.minutes(1)
+        stage.live.script.clear()
+        stage.minute()
+        stage.happens(Reported("record_started", recording=True, time=stage.clock.now))
+        stage.minutes(1)
+        assert "CRITICAL: streams that are live and not recorded: 1" in stage.dingtalk.texts[0]
+        assert "resolved: streams that are live and not recorded: 1" in stage.dingtalk.texts[-1]
+        assert stage.store.outbox().open == 0
 
 
 def test_it_is_told_when_it_heals(stage: AlertingStage) -> None:
