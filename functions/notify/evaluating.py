@@ -29,6 +29,7 @@ from shared.alerts import (
     conditions_of_stage,
     messages,
     observed,
+    scheduled_not_live,
     unmanaged,
     unverified,
 )
@@ -116,7 +117,8 @@ def _found(app: App, book: AlertBook, now: int) -> _Found:
     of_streams = list(_of_streams(app, now))
     lost = sum(one.code == ConditionCode.NOT_RECORDED.value for one in of_streams)
     beyond = app.store.wrong_count(REPORTED_AFTER_MS).count - lost if lost else 0
-    found = [*of_streams, *_of_files(app, now), *conditions_of_stage(_facts(app, watch, now))]
+    found = [*of_streams, *_of_schedules(app, now), *_of_files(app, now)]
+    found += conditions_of_stage(_facts(app, watch, now))
     if any(rule.condition == ConditionCode.UNMANAGED.value for rule in app.policy.notify):
         found += _of_others(app)
     return _Found(found, {ConditionCode.NOT_RECORDED.value: beyond} if beyond > 0 else {}, watch)
@@ -139,6 +141,21 @@ def _of_files(app: App, now: int) -> Iterator[Condition]:
             if one.id not in seen:
                 yield one
             seen.add(one.id)
+
+
+def _of_schedules(app: App, now: int) -> Iterator[Condition]:
+    """Yield the streams that a schedule wants and that are not live, if there are schedules."""
+    waiting, after = Filter(Phase.WAITING), None
+    rows = app.store.listed(waiting, after=None, limit=PAGE_ROWS) if app.store.schedules() else ()
+    read = 0
+    while rows:
+        for record in rows:
+            if isinstance(record, StreamRecord):
+                settings = app.stream_settings(record.key)
+                yield from scheduled_not_live(record, settings, now)
+        read, after = read + len(rows), rows[-1].key
+        is_last = len(rows) < PAGE_ROWS or read >= MAX_ALERT_ENTRIES
+        rows = () if is_last else app.store.listed(waiting, after=after, limit=PAGE_ROWS)
 
 
 def _uri(task: Task) -> str:

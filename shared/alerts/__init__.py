@@ -23,6 +23,7 @@ from shared.alerts.conditions import (
     StageFacts,
     conditions,
     conditions_of_stage,
+    scheduled_not_live,
     unmanaged,
     unverified,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "conditions_of_stage",
     "messages",
     "observed",
+    "scheduled_not_live",
     "unmanaged",
     "unverified",
 ]

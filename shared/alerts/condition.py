@@ -19,6 +19,7 @@ SEVERITIES: Final[Mapping[ConditionCode, AlertSeverity]] = {
     ConditionCode.NOT_RECORDED: AlertSeverity.CRITICAL,
     ConditionCode.UNCONFIRMED: AlertSeverity.WARNING,
     ConditionCode.FILE_UNVERIFIED: AlertSeverity.WARNING,
+    ConditionCode.SCHEDULED_NOT_LIVE: AlertSeverity.WARNING,
     ConditionCode.UNMANAGED: AlertSeverity.INFO,
     ConditionCode.QUEUE_LATE: AlertSeverity.WARNING,
     ConditionCode.CALLBACKS_SILENT: AlertSeverity.WARNING,

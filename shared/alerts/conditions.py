@@ -20,12 +20,15 @@ from shared.protocol.durations import written
 from shared.protocol.events import StreamSettings
 from shared.protocol.policy import ConditionCode
 from shared.protocol.reason import HistoryEntry, Reason
+from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 
 UNCONFIRMED_MS = 60_000
 """ms after which an accepted start counts as unconfirmed, where Live's reports are known to come.
 """
+NOT_LIVE_MS = 120_000
+"""ms after the announced start of a show in which its stream may still come up, or come back."""
 UNVERIFIED_MS = 600_000
 """ms after which a file that was reported has to be verified."""
 QUEUE_LATE_MS = 30_000
@@ -61,6 +64,24 @@ def conditions(
     if confirmation and is_awaited and now - confirmation.at >= UNCONFIRMED_MS:
         cause = explain(record, now, settings, continuity)
         yield of_stream(ConditionCode.UNCONFIRMED, record.key, confirmation.at, cause)
+
+
+def scheduled_not_live(
+    record: StreamRecord, settings: StreamSettings, now: int
+) -> Iterator[Condition]:
+    """Yield that a schedule wants a stream recorded which is not live: since its announced start,
+    or since it went off."""
+    intent, session = record.intent, record.session
+    is_wanted = intent.wanted and intent.requester is Requester.SCHEDULE
+    if settings.observe or not is_wanted or not (session is None or record.is_off):
+        return
+    shows = [one for one in record.begun if one.id == intent.occurrence]
+    off_since = session.off_since if session is not None else 0
+    since = max(off_since, *([one.starts_at for one in shows] or [intent.made_at]))
+    if now - since >= NOT_LIVE_MS:
+        about = {"schedule": intent.who}
+        cause = HistoryEntry(Reason.NOT_LIVE)
+        yield of_stream(ConditionCode.SCHEDULED_NOT_LIVE, record.key, since, cause, about)
 
 
 def unmanaged(record: StreamRecord) -> Iterator[Condition]:
@@ -176,7 +197,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     store_is_ours,
     tasks_are_done,
 )
-"""Of the stage. Those of schedules and of receivers belong here, too."""
+"""Of the stage. Those of receivers belong here, too."""
 
 
 def conditions_of_stage(facts: StageFacts) -> Iterator[Condition]:

@@ -131,6 +131,7 @@ class ConditionCode(str, Enum):
     NOT_RECORDED = "not_recorded"
     UNCONFIRMED = "unconfirmed"
     FILE_UNVERIFIED = "file_unverified"
+    SCHEDULED_NOT_LIVE = "scheduled_not_live"
     UNMANAGED = "unmanaged"
     QUEUE_LATE = "queue_late"
     CALLBACKS_SILENT = "callbacks_silent"

@@ -16,9 +16,11 @@ from msgspec.structs import replace
 from functions.notify.evaluating import evaluate
 from shared.invocation.invocation import Invocation
 from shared.outbox import NewTask, Next, Settlement, TaskKind
-from shared.protocol import Published, Reported, StreamRecord
+from shared.protocol import Occurrence, Published, Reported, StreamRecord
 from shared.protocol.command_errors import Throttled
+from shared.protocol.events import OccurrencesPlanned
 from shared.protocol.stream import Command, StreamKey
+from shared.schedule import Schedule, StoredSchedule
 from shared.store import Store, open_store
 from shared.store.contract import Filter, Save
 from tests.conftest import KEY, PATIENT, Clock
@@ -165,6 +167,34 @@ def test_callbacks_that_stopped_are_told_once_a_list_shows_a_stream_that_none_re
     stage.ingest()
     stage.minutes(1)
     assert "resolved: no callbacks arrive: 1" in "\n".join(stage.dingtalk.texts)
+
+
+def test_a_show_that_is_not_live_is_told_two_minutes_after_its_announced_start(
+    stage: AlertingStage,
+) -> None:
+    starts_at = stage.clock.now + 180_000
+    show = Occurrence(
+        "show@1",
+        "show",
+        starts_at,
+        begins_at=starts_at - 60_000,
+        ends_at=starts_at + 3_600_000,
+        until=starts_at + 3_600_000,
+    )
+    begin, end = "2025-11-22T16:30:00", "2025-11-22T17:30:00"
+    schedule = Schedule("show", (str(KEY),), begin, end, "Asia/Shanghai")
+    text = StoredSchedule(schedule).to_text()
+    stage.store.put_schedule("show", text, due_at=None, replaces=None)
+    stage.happens(OccurrencesPlanned("show", (show,)))
+    for _ in range(5):
+        assert of(stage) == []
+        stage.minute()
+        stage.minutes(1)
+    assert of(stage) == ["WARNING: streams that a schedule wants and that are not live: 1"]
+    assert f"{KEY}, for 2m" in stage.dingtalk.texts[0]
+    stage.happens(Published(stage.clock.now))
+    stage.minutes(1)
+    assert of(stage)[-1].startswith("resolved: streams that a schedule wants")
 
 
 def test_commands_that_are_late_are_told(stage: AlertingStage) -> None:
