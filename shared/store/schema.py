@@ -74,6 +74,7 @@ CREATE TABLE IF NOT EXISTS dead_task (
     made_at INTEGER NOT NULL, due_at INTEGER NOT NULL, attempts INTEGER NOT NULL,
     version INTEGER NOT NULL, why TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS dead_task_age ON dead_task (due_at, id);
+CREATE TABLE IF NOT EXISTS phase_count (phase TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS alert_book (
     id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL, document TEXT NOT NULL);
@@ -87,6 +88,52 @@ def create(db: sqlite3.Connection) -> None:
     db.executescript(SCHEMA)
     _widen(db)
     db.execute(LATER_INDEX)
+    if not _counts_phases(db):
+        _count_phases(db)
+
+
+COUNTED = "phase_counted"
+"""The trigger that the others come with."""
+TRIGGERS = (
+    """
+CREATE TRIGGER phase_counted AFTER INSERT ON record BEGIN
+    INSERT INTO phase_count VALUES (NEW.phase, 1) ON CONFLICT DO UPDATE SET n = n + 1;
+END
+""",
+    """
+CREATE TRIGGER phase_left AFTER DELETE ON record BEGIN
+    UPDATE phase_count SET n = n - 1 WHERE phase = OLD.phase;
+END
+""",
+    """
+CREATE TRIGGER phase_changed AFTER UPDATE OF phase ON record WHEN NEW.phase <> OLD.phase BEGIN
+    UPDATE phase_count SET n = n - 1 WHERE phase = OLD.phase;
+    INSERT INTO phase_count VALUES (NEW.phase, 1) ON CONFLICT DO UPDATE SET n = n + 1;
+END
+""",
+)
+"""They keep the counts of records by phase, whichever release writes: to count them at each request
+would cost more with every stream."""
+
+
+def _counts_phases(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master WHERE name=?", (COUNTED,)).fetchone() is not None
+
+
+def _count_phases(db: sqlite3.Connection) -> None:
+    """Count what a file of an earlier release holds, and go on counting from there. Another process
+    may do the same at the same time."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if not _counts_phases(db):
+            db.execute("DELETE FROM phase_count")
+            db.execute("INSERT INTO phase_count SELECT phase, count(*) FROM record GROUP BY phase")
+            for trigger in TRIGGERS:
+                db.execute(trigger)
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
 
 
 LATER_COLUMNS = (

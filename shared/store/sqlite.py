@@ -486,7 +486,7 @@ class SqliteStore:
     def phases(self) -> Mapping[Phase, int]:
         """Return how many records are in each phase that this release knows."""
         with self._reading() as db:
-            rows = db.execute("SELECT phase, count(*) FROM record GROUP BY phase").fetchall()
+            rows = db.execute("SELECT phase, n FROM phase_count WHERE n > 0").fetchall()
         known = {phase.value: phase for phase in Phase}
         return {known[name]: int(count) for name, count in rows if name in known}
 

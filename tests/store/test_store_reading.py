@@ -99,6 +99,28 @@ def test_phases_are_counted(stocked: Store) -> None:
     assert {phase: n for phase, n in stocked.phases().items() if n} == {Phase.WAITING: 5}
 
 
+def test_a_file_of_the_release_before_is_counted_once_and_then_by_whoever_writes(
+    tmp_path: Path, clock: Clock
+) -> None:
+    url = f"sqlite:///{tmp_path}/records.db"
+    with closing(open_store(url, rate=45, clock=clock)) as store:
+        for name in "abc":
+            store.save_or_claim(saving(wanted(key(name))))
+    with closing(sqlite3.connect(tmp_path / "records.db")) as db:
+        for trigger in ("phase_counted", "phase_left", "phase_changed"):
+            db.execute(f"DROP TRIGGER {trigger}")
+        db.execute("DROP TABLE phase_count")
+    for _ in range(2):
+        with closing(open_store(url, rate=45, clock=clock)) as store:
+            assert dict(store.phases()) == {Phase.WAITING: 3}
+    with closing(sqlite3.connect(tmp_path / "records.db")) as db:
+        db.execute("DELETE FROM record WHERE stream='a'")
+        db.execute("UPDATE record SET phase='idle' WHERE stream='b'")
+        db.commit()
+    with closing(open_store(url, rate=45, clock=clock)) as store:
+        assert dict(store.phases()) == {Phase.WAITING: 1, Phase.IDLE: 1}
+
+
 def test_a_file_is_kept_once_with_its_record_however_often_it_is_told(store: Store) -> None:
     record = wanted(KEY)
     store.save_or_claim(replace(saving(record), files=(SECOND,)))
