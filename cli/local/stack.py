@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fcntl import LOCK_EX, LOCK_NB, flock
 from gettext import gettext as _
 from pathlib import Path
@@ -96,10 +96,12 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A code folder, and a Python without packages of its own to run it."""
+    """A code folder, and a Python without packages of its own to run it. `others` are the folders
+    of the functions with packages of their own, by the variable of s.yaml."""
 
     code: Path
     python: str
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
@@ -172,7 +174,7 @@ def running(
             started = processes.start("live", live_port, *clock, *media)
             live, rtmp = started["address"], started["rtmp"]
         settings_of_dev = dev_settings(folder, fc=f"http://127.0.0.1:{fc_reserved.port}", live=live)
-        code = {"LIVE_RECORD_CODE": str(deployed.code)} if deployed else {}
+        code = {"LIVE_RECORD_CODE": str(deployed.code), **deployed.others} if deployed else {}
         whole = {**settings_of_dev, **code, **stored, **(settings or {})}
         whole = {**_store_id(folder, whole["LIVE_RECORD_STORE"]), **whole}
         options = _as_options(whole)

@@ -56,11 +56,15 @@ def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
 
 
 def unpacked(runtime: str, folder: Path) -> Deployed:
-    """Build the archive and unpack it into `folder`; return the folder and its interpreter."""
-    shutil.rmtree(folder, ignore_errors=True)
-    with ZipFile(build(runtime, warn=_warn).archive) as archive:
-        archive.extractall(folder)
-    return Deployed(folder, str(interpreter(runtime) or sys.executable))
+    """Build the archives, and unpack each into a folder beside `folder`, or into it; return the
+    folders and their interpreter."""
+    codes = {each.variable: folder.with_name(each.prefix + folder.name) for each in PACKAGES}
+    for each in PACKAGES:
+        shutil.rmtree(codes[each.variable], ignore_errors=True)
+        with ZipFile(build(runtime, each, warn=_warn).archive) as archive:
+            archive.extractall(codes[each.variable])
+    others = {variable: str(code) for variable, code in codes.items() if code != folder}
+    return Deployed(folder, str(interpreter(runtime) or sys.executable), others)
 
 
 def _warn(text: str) -> None:
