@@ -6,6 +6,7 @@ cli.main adds them. They ask for confirmation and print; cli.deploying.release d
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from gettext import gettext as _
@@ -34,8 +35,11 @@ from cli.policy_file import packed_policy, read_policy
 from cli.variables import misspelt
 from emulator.fc.template import BadTemplate, environments
 from shared.config import example_faults
+from shared.protocol.durations import instant
 
 STORE, SMOKE = "store", "smoke"
+EVENT_MS = 30 * 60_000
+"""How long before an occurrence of a schedule a deploy is refused."""
 BUSY_PHASES = ("queued", "starting", "recording", "stopping")
 Command = Callable[..., None]
 _STAGE = click.option("--stage", required=True, help="name of a stage in env.yaml")
@@ -101,6 +105,11 @@ def _stage_faults(stage: Stage) -> list[str]:
     type=click.IntRange(1),
     help="your quota of Function Compute instances in the region",
 )
+@click.option(
+    "--during-event",
+    is_flag=True,
+    help="deploy although an occurrence of a schedule is under way or begins within 30 minutes",
+)
 @_YES
 def deploy(
     *,
@@ -109,6 +118,7 @@ def deploy(
     only: tuple[str, ...],
     dry_run: bool,
     instances: int,
+    during_event: bool,
     sure: bool,
 ) -> None:
     """Check, package and deploy STAGE.
@@ -119,6 +129,8 @@ def deploy(
     need_checkout("deploy")
     policy = policy_file or policy_of(stage)
     target = _checked_stage(stage, policy, instances)
+    if not (dry_run or during_event):
+        _refuse_during_event(stage)
     if not dry_run:
         _confirm(_("Deploy {stage}?").format(stage=stage), stage, sure)
     chosen = only or (*STEPS, STORE, SMOKE)
@@ -202,6 +214,25 @@ def _named(made: Packaged, now: datetime, environment: Mapping[str, str]) -> str
     at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     code = f"live-record {made.manifest['live_record']} {made.manifest['tree'][:12]}"
     return f"{at} {code} secrets: {fingerprints(environment)}"
+
+
+def _refuse_during_event(stage: str) -> None:
+    """Raise a Failure if an occurrence of a schedule is under way or begins soon. Of a stage that
+    does not answer, or has no schedules yet, nothing is known."""
+    try:
+        target = stage_registry.resolve_target(stage, None, None, changes=True)
+        rows = Api(target.url, target.token).schedules()
+    except click.ClickException:
+        return
+    soon = time.time_ns() // 1_000_000 + EVENT_MS
+    upcoming = [one for row in rows for one in row["next"]]
+    near = [one["id"] for one in upcoming if instant(one["begins_at"]) <= soon]
+    if near:
+        sentence = _(
+            "An occurrence of a schedule is under way or begins within 30 minutes: {names}. Deploy"
+            " later, or pass --during-event."
+        )
+        raise Failure(sentence.format(names=", ".join(near)))
 
 
 def _confirm(question: str, stage: str, sure: bool) -> None:

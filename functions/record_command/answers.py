@@ -817,10 +817,11 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     made_at: Time
     next: Annotated[
         Sequence[OccurrenceView],
-        Meta(description="under way or to come; empty for a paused schedule, and in a list"),
+        Meta(description="under way or to come; in a list the first, of a paused schedule none"),
     ]
     load: Annotated[
-        StartsView | None, Meta(description="what the next beginning needs; null: none is to come")
+        StartsView | None,
+        Meta(description="what the next beginning needs; null: none is to come; in a list"),
     ]
 
 

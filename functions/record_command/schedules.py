@@ -319,7 +319,7 @@ def listed(request: ApiRequest) -> Response:
         except msgspec.MsgspecError:
             continue  # of a later release: reconcile reports it
         if not stored.is_deleted and _may_see(request, stored):
-            found.append(_view(request, stored, shown=0))
+            found.append(_view(request, stored, shown=1, counts_load=False))
     return Response(200, SchedulesView(found))
 
 
@@ -477,7 +477,9 @@ def _shown(one: Occurrence) -> OccurrenceView:
     return OccurrenceView(one.id, *map(rfc3339, times))
 
 
-def _view(request: ApiRequest, stored: StoredSchedule, *, shown: int) -> ScheduleView:
+def _view(
+    request: ApiRequest, stored: StoredSchedule, *, shown: int, counts_load: bool = True
+) -> ScheduleView:
     schedule = stored.schedule
     upcoming = _calendar(request, schedule, shown)
     return ScheduleView(
@@ -496,7 +498,7 @@ def _view(request: ApiRequest, stored: StoredSchedule, *, shown: int) -> Schedul
         made_by=stored.made_by,
         made_at=rfc3339(stored.made_at),
         next=[_shown(one) for one in upcoming],
-        load=_load(request, schedule, upcoming),
+        load=_load(request, schedule, upcoming) if counts_load else None,
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,14 @@ from cli.local.stack import TOKEN, running
 from cli.main import main
 from cli.stage_registry import Target, register
 from tests.support.deploys import SOUND, Deploys, ready_account
+from tests.support.http_stage import http_stage
 from tests.support.program_s import Program, program_s
 
 FIRST, SECOND, THIRD = (f"2026-11-2{day}T20:00:00Z live-record" for day in (1, 2, 3))
 POLICY = '{"domain": [{"streaming": "live.acme-tv.com"}]}'
 
 
+STAGE_POLICY = '[[domain]]\nstreaming = "live.example.com"\n'
 SECRETS = (
     *("hush", "s3cr3t-s3cr3t-s3cr3t", "K3yK3yK3yK3yK3y0", "K3yK3yK3yK3yK3y2", "pr1vate"),
     *("unguessable-path-1", "unguessable-wake-1", "unguessable-relay-1"),
@@ -530,6 +534,28 @@ def test_a_rollback_that_fails_shows_no_secret(
     assert result.exit_code == 1
     assert "version list -o json ended with 101: refused:" in result.output
     assert [secret for secret in SECRETS if secret in result.output] == []
+
+
+def test_a_deploy_is_refused_shortly_before_an_occurrence_and_during_it(
+    says: Callable[..., Result], program: Program, tmp_path: Path
+) -> None:
+    with http_stage(tmp_path, STAGE_POLICY) as stage:
+        register("prod", Target(stage.url, TOKEN))
+        at = datetime.fromtimestamp(time.time() + 1200, timezone.utc).replace(tzinfo=None)
+        times = [each.isoformat(timespec="seconds") for each in (at, at + timedelta(hours=1))]
+        fields = {
+            "streams": ["live.example.com/app/room1"],
+            "start": times[0],
+            "end": times[1],
+            "timezone": "UTC",
+        }
+        Api(stage.url, TOKEN).put_schedule("gala", fields)
+
+        refused = says("deploy", "--stage", "prod", typed="n\n")
+        meant = says("deploy", "--stage", "prod", "--during-event", typed="n\n")
+
+    assert f"begins within 30 minutes: gala@{times[0]}. Deploy later" in refused.output
+    assert "begins within" not in meant.output
 
 
 @pytest.mark.slow

@@ -140,7 +140,7 @@ def test_an_id_has_a_form(stage: Stage) -> None:
 def test_a_schedule_is_listed_shown_and_deleted(stage: Stage) -> None:
     put(stage)
     listed = stage.ask("GET", "/v1/schedules").json["schedules"]
-    assert [(one["id"], one["next"]) for one in listed] == [("tuesdays", [])]
+    assert [(one["id"], len(one["next"]), one["load"]) for one in listed] == [("tuesdays", 1, None)]
     assert stage.ask("GET", TUESDAYS).json["rrule"] == "FREQ=WEEKLY;BYDAY=TU"
     assert len(stage.ask("GET", f"{TUESDAYS}/next", query={"n": "3"}).json["next"]) == 3
 
