@@ -426,8 +426,10 @@ def recorded(snapshot: Snapshot) -> Findings:
         found = [STAGE_SAYS.found(problem=stage_says["text"], advice=stage_says["fix"])]
     if not wanted and not found:
         found = [NOT_LIVE.found()]
+    elif not found and not is_writable(snapshot):
+        found = [OLD.found(because="store")]
     elif not found and any(stops_writes(problem) for problem in snapshot.problems):
-        found = [OLD.found(because="health" if is_writable(snapshot) else "store")]
+        found = [OLD.found(because="health")]
     yield from found
 
 
