@@ -41,8 +41,8 @@ def show(invocation: Invocation, request: Request) -> Response:
 
 def open_one(invocation: Invocation, request: Request) -> Response:
     """Turn a token into a session. Raise TooManyRequests where too many were tried from there."""
-    require_console(request)
     app, token = invocation.app, _token_of(request)
+    require_console(request, app.tokens.hosts)
     place, every_ms = f"sign_ins:{_place_of(request.source_ip)}", SIGN_IN_EVERY_MS
     if app.store.take_slot(place, every_ms, every_ms) is None:
         raise TooManyRequests(
@@ -61,9 +61,9 @@ def open_one(invocation: Invocation, request: Request) -> Response:
     return Response(200, ConsoleSessionView(caller.name), _cookie(session, SESSION_MS // 1000))
 
 
-def close(_invocation: Invocation, request: Request) -> Response:
+def close(invocation: Invocation, request: Request) -> Response:
     """Have the browser forget the session."""
-    require_console(request)
+    require_console(request, invocation.app.tokens.hosts)
     return Response(200, ConsoleSessionView(None), _cookie("", 0))
 
 

@@ -8,7 +8,7 @@ request, so that many wrong tokens cost no more reads than one.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from shared.config.policy_cache import LastAsked
@@ -34,9 +34,17 @@ class TokenCache:
     """The tokens in force. Those of the environment come first, and cost no read."""
 
     def __init__(
-        self, source: TokenSource, of_environment: Tokens, *, clock: Callable[[], int], log: Log
+        self,
+        source: TokenSource,
+        of_environment: Tokens,
+        *,
+        clock: Callable[[], int],
+        log: Log,
+        hosts: Sequence[str] = (),
     ) -> None:
-        """Read from `source`. `clock` gives ms since the epoch."""
+        """Read from `source`. `clock` gives ms since the epoch; `hosts` are where the stage's own
+        pages lie, without ports."""
+        self.hosts = hosts
         self._of_environment = of_environment
         self._source = source
         self._log = log

@@ -65,19 +65,20 @@ def session_of(request: Request) -> str:
 
 def _of_session(tokens: TokenCache, request: Request) -> Caller:
     if request.method not in _SAFE:
-        require_console(request)
+        require_console(request, tokens.hosts)
     owner = tokens.caller_of_session(session_of(request))
     if owner is None:
         raise Unauthorized("the session is over", hint="sign in again")
     return owner
 
 
-def require_console(request: Request) -> None:
+def require_console(request: Request, hosts: Sequence[str]) -> None:
     """Raise Forbidden for a change that no page of this very host asks for: the browser sends the
-    cookie, whoever has made it send the request."""
+    cookie, whoever has made it send the request. `hosts` are the stage's own by its settings: that
+    Function Compute tells the name of a custom domain is UNCONFIRMED."""
     headers = request.headers
     origin = urlsplit(headers.get("origin", ""))
-    is_ours = origin.hostname is not None and origin.hostname == request.host
+    is_ours = origin.hostname is not None and origin.hostname in (request.host, *hosts)
     is_safe = origin.scheme == "https" or (origin.scheme == "http" and request.host in _LOOPBACK)
     is_same = headers.get("sec-fetch-site", "same-origin") == "same-origin"
     if not (is_ours and is_safe and is_same and CONSOLE_HEADER in headers):

@@ -72,7 +72,13 @@ def build(
     recorder = Recorder(stream_settings, lambda: secrets.token_hex(8), live.lease)
     return App(
         settings=settings,
-        tokens=TokenCache(store, settings.api_tokens, clock=clock, log=log),
+        tokens=TokenCache(
+            store,
+            settings.api_tokens,
+            clock=clock,
+            log=log,
+            hosts=[host.partition(":")[0].lower() for host in settings.callback_hosts],
+        ),
         policies=policies,
         capabilities=capabilities,
         stream_settings=stream_settings,

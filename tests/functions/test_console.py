@@ -262,6 +262,19 @@ def test_no_other_page_changes_anything(
     )
 
 
+def test_the_stages_own_domain_by_its_settings_is_its_own(tmp_path: Path, clock: Clock) -> None:
+    """Whatever name Function Compute gives the request."""
+    stage = Stage(
+        tmp_path, clock, LIVE_RECORD_API_TOKENS=TOKENS, LIVE_RECORD_CALLBACK_HOST=f"{HOST}:443"
+    )
+    browser = Browser(stage)
+
+    assert browser.sign_in(host="live-record.cn-shanghai.fcapp.run").status == 200
+    elsewhere = {**OURS, "Origin": "https://evil.example.net"}
+    assert browser.sign_in(headers=elsewhere).status == 403
+    stage.store.close()
+
+
 def test_on_ones_own_machine_it_works_without_tls(browser: Browser) -> None:
     local = {**OURS, "Origin": "http://127.0.0.1:9000"}
 
