@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from gettext import gettext as _
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -293,6 +294,7 @@ class Api:
         try:
             document = answer.json()
         except requests.JSONDecodeError:
+            self._refuse_busy(answer)
             sentence = _("{url} answered {status} without JSON. Check the address.")
             raise NoAnswer(sentence.format(url=self._url, status=answer.status_code)) from None
         except UnicodeError as error:
@@ -303,7 +305,17 @@ class Api:
         shown: Json = printable_json(document)
         if not answer.ok and "detail" in shown:
             raise StageRefusal(shown)
+        self._refuse_busy(answer)
         return document
+
+    def _refuse_busy(self, answer: requests.Response) -> None:
+        """Raise Failure for a 429 that is not the stage's own: Function Compute sends it."""
+        if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            sentence = _(
+                "Function Compute has no free instance for {url}. Run the command again; if it goes"
+                " on, request a larger quota of instances."
+            )
+            raise NoAnswer(sentence.format(url=self._url))
 
     def _not_ours(self) -> NoAnswer:
         sentence = _("{url} does not answer as live-record does. Check the address.")

@@ -11,11 +11,11 @@ from click.testing import CliRunner
 from cli.api import Api
 from cli.doctor import report
 from cli.doctor.finding import fault
-from cli.errors import Failure
+from cli.errors import Failure, NoAnswer
 from cli.main import main
 from cli.printable import printable
 from cli.web import hides_a_token
-from tests.support.raw_server import Wire, json_reply, redirect
+from tests.support.raw_server import Step, Wire, html_reply, json_reply, redirect
 
 ROOM = "live.example.com/app/room1"
 STATUS = {
@@ -130,3 +130,16 @@ def test_a_finding_about_a_stream_is_one_line() -> None:
 @pytest.mark.parametrize("text", ["房间 42", "naïve ☃", "emoji 🎥", "\u3000wide"])
 def test_what_people_write_stays_as_it_is(text: str) -> None:
     assert printable(text) == text
+
+
+THROTTLED = {
+    "errorMessage": "no instance of the function is free",
+    "errorType": "ResourceThrottled",
+}
+
+
+@pytest.mark.parametrize("busy", [json_reply(THROTTLED, 429), html_reply(429)])
+def test_function_compute_without_a_free_instance_is_named(wire: Wire, busy: Step) -> None:
+    wire.script(busy)
+    with pytest.raises(NoAnswer, match="has no free instance for"):
+        Api(f"http://{wire.endpoint}", "the-token").status(ROOM)
