@@ -118,7 +118,7 @@ class Alarms:
             "clock": watch.skewed,
             "fail-over": self._sim.has_lost_writes,
             "misled": watch.misled,
-            "automatic": self._is_automatic(key),
+            "refused": self._is_refused(key),
         }
         excuse = next((name for name, holds in excuses.items() if holds), "")
         if not excuse:
@@ -140,9 +140,10 @@ class Alarms:
                 raise Broken("alerts", f"{key} is not recorded, and no alert says so")
         self._silent = silent
 
-    def _is_automatic(self, key: StreamKey) -> bool:
-        """Return True if Live records it by itself, after it refused a start: nobody is told."""
-        return self._sim.live.is_automatic(Stream(key.domain, key.app, key.stream))
+    def _is_refused(self, key: StreamKey) -> bool:
+        """Return True if Live has refused a start for good. That it records the stream all the
+        same, nobody can know without its report."""
+        return self._sim.record(key).has_failed
 
     def _is_lost(self, stream: Stream, key: StreamKey) -> bool:
         """Return True if it is wanted, as far as the store knows, and in truth not recorded."""
@@ -167,6 +168,6 @@ class Alarms:
             key = alert.stream
             if alert.code != ConditionCode.NOT_RECORDED.value or key is None:
                 continue
-            is_excused = self._sim.judge.watch(key).misled or self._is_automatic(key)
+            is_excused = self._sim.judge.watch(key).misled or self._is_refused(key)
             if not (self._is_true(key) or is_excused):
                 raise Broken("alerts", f"{key} is called not recorded for ever")
