@@ -146,6 +146,15 @@ class Api:
         answer = self._call("POST", "/v1/alerts/test", body={})
         return _require_fields(self._url, answer, "asked_at", "sinks")
 
+    def webhooks(self) -> Json:
+        """Return the receivers of the policy, each with its state and its latest test."""
+        return _require_fields(self._url, self._call("GET", "/v1/webhooks"), "webhooks")
+
+    def test_webhook(self, name: str) -> Json:
+        """Have a test event sent; the answer is among the receivers."""
+        path = f"/v1/webhooks/{quote(name, safe='')}/test"
+        return _require_fields(self._url, self._call("POST", path, body={}), "receiver", "id")
+
     def policy(self) -> Json:
         """Return the policy as it is in force: only printable() makes it fit for a terminal. A new
         policy replaces the version `newest`."""

@@ -21,6 +21,7 @@ from cli.local.no_proxy import reach_directly
 _MODULES = {
     "cli.deploying.command": ("check", "deploy", "rollback"),
     "cli.alerts": ("alerts",),
+    "cli.webhooks": ("webhook",),
     "cli.deliveries": ("deliveries",),
     "cli.doctor": ("doctor",),
     "cli.emergency": ("emergency",),

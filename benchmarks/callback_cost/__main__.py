@@ -2,6 +2,7 @@
 
 `python -m benchmarks.callback_cost --against COMMIT --json` needs git and valgrind. Instructions do
 not depend on what else the machine does. The SDK is left out: it would make the ratio smaller.
+With `--webhook`, our policy names a receiver of all events, and that of the commit does not.
 """
 
 from __future__ import annotations
@@ -21,17 +22,22 @@ from cli.errors import Failure
 from cli.paths import ROOT
 
 PROGRAM = Path(__file__).with_name("program.py")
+WEBHOOK = """
+[[webhook]]
+name = "crm"
+url = "https://crm.example.com/live-record"
+"""
 FEW_STREAMS, MANY_STREAMS = 4, 64
 """Both runs load the code and warm up alike, so that their difference is that of the callbacks."""
 CALLBACKS_OF_A_STREAM = 5
 _COUNTED = re.compile(r"I +refs: +([0-9,]+)")
 
 
-def instructions(tree: Path, streams: int) -> int:
+def instructions(tree: Path, streams: int, policy: Path) -> int:
     """Return how many instructions a process of the code in `tree` takes for so many streams."""
     command = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
     ended = subprocess.run(
-        [*command, sys.executable, str(PROGRAM), str(tree), str(streams)],
+        [*command, sys.executable, str(PROGRAM), str(tree), str(streams), str(policy)],
         env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
         stdout=subprocess.DEVNULL,  # the log
         stderr=subprocess.PIPE,
@@ -44,9 +50,11 @@ def instructions(tree: Path, streams: int) -> int:
     return int(counted.group(1).replace(",", ""))
 
 
-def instructions_per_callback(tree: Path) -> int:
+def instructions_per_callback(tree: Path, policy: Path | None = None) -> int:
+    policy = policy or tree / "policy.toml"
     callbacks = (MANY_STREAMS - FEW_STREAMS) * CALLBACKS_OF_A_STREAM
-    return (instructions(tree, MANY_STREAMS) - instructions(tree, FEW_STREAMS)) // callbacks
+    many = instructions(tree, MANY_STREAMS, policy)
+    return (many - instructions(tree, FEW_STREAMS, policy)) // callbacks
 
 
 def unpack(commit: str, folder: Path) -> None:
@@ -62,9 +70,14 @@ def unpack(commit: str, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.callback_cost", description=__doc__)
     parser.add_argument("--against", metavar="COMMIT", help="the commit to compare with")
+    parser.add_argument("--webhook", action="store_true", help="with a receiver of all events")
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     asked = parser.parse_args()
-    figures: dict[str, object] = {"instructions": (ours := instructions_per_callback(ROOT))}
+    with tempfile.TemporaryDirectory(prefix="live-record-") as folder:
+        policy = Path(folder, "policy.toml")
+        policy.write_text((ROOT / "policy.toml").read_text() + (WEBHOOK if asked.webhook else ""))
+        ours = instructions_per_callback(ROOT, policy)
+    figures: dict[str, object] = {"instructions": ours}
     if asked.against:
         with tempfile.TemporaryDirectory(prefix="live-record-") as folder:
             unpack(asked.against, Path(folder))

@@ -1,7 +1,8 @@
 """A program that hands the callbacks of some streams to their functions, in one warm process.
 
-benchmarks.callback_cost runs it as `program.py TREE STREAMS`. Of each stream: a publish, which
-sends a start; record_started; record_paused; publish_done; a file. It uses what is in TREE alone.
+benchmarks.callback_cost runs it as `program.py TREE STREAMS POLICY`. Of each stream: a publish,
+which sends a start; record_started; record_paused; publish_done; a file. It uses what is in TREE
+alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from itertools import count
 from types import SimpleNamespace
 
-TREE, STREAMS = sys.argv[1], int(sys.argv[2])
+TREE, STREAMS, POLICY = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 sys.path[:1] = [TREE]
 FOLDER = tempfile.TemporaryDirectory(prefix="live-record-")
 os.environ |= {
@@ -24,7 +25,7 @@ os.environ |= {
     "ALIBABA_CLOUD_SECURITY_TOKEN": "dev-security-token",
     "FC_EMULATOR": "1",  # the secrets are those of development
     "LIVE_RECORD_STORE": f"sqlite:///{FOLDER.name}/records.db",
-    "LIVE_RECORD_POLICY": f"{TREE}/policy.toml",
+    "LIVE_RECORD_POLICY": POLICY,
     "LIVE_RECORD_API_TOKENS": "dev:read+control:dev-token",
     "LIVE_RECORD_PATH_TOKENS": "dev-path",
     "LIVE_RECORD_STREAM_KEYS": "dev-stream-key-0000",

@@ -21,6 +21,7 @@ SECRETS: Final = (
     "PATH_TOKENS",
     "WAKE_KEY",
     "RELAY_KEY",
+    "WEBHOOK_SECRETS",
 )
 _CHARS: Final = 6
 _ONE: Final = re.compile(r"\b([A-Z_]+)=([0-9a-f]{6}|-)(?!\S)")

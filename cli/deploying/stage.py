@@ -20,7 +20,7 @@ from cli.packaging import PACKAGES, RUNTIMES
 from cli.paths import ROOT
 from cli.runtimes import DEFAULT_REGION, default_runtime
 from emulator.fc.template import BadTemplate, environments, load_template
-from shared.config import Settings, example_faults, forwarding_faults, load_stage_policy
+from shared.config import Settings, example_faults, load_stage_policy, target_faults
 from shared.errors import Misconfigured
 
 NEEDED = (
@@ -122,7 +122,7 @@ def _refusals(variables: Mapping[str, str], policy: str) -> Iterator[Any]:
     try:
         settings = Settings.from_env({**variables, **_ON_FUNCTION_COMPUTE}, of_stage=True)
         loaded = load_stage_policy(policy, kind="json", settings=settings)
-        yield from forwarding_faults(loaded, settings)
+        yield from target_faults(loaded, settings)
         yield from example_faults(loaded)
     except Misconfigured as error:
         yield from error.faults

@@ -120,6 +120,8 @@ def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
         "LIVE_RECORD_WAKE_KEY": secrets.token_hex(16),
         "LIVE_RECORD_RELAY_URL": f"{fc}/_fc/http/relay/",
         "LIVE_RECORD_FORWARD_HOSTS": "127.0.0.1,localhost",
+        "LIVE_RECORD_WEBHOOK_HOSTS": "127.0.0.1,localhost",
+        "LIVE_RECORD_WEBHOOK_SECRETS": "dev:whsec_ZGV2LXdlYmhvb2stc2VjcmV0LTAwMDAwMDAwMDAwMDA=",
         "LIVE_RECORD_FILES_URL": f"{live}/dev-bucket",
         "LIVE_RECORD_BUCKET": "dev-bucket",
         "LIVE_RECORD_OSS_ENDPOINT": live,

@@ -38,6 +38,7 @@ NEEDED = frozenset(
         "redis",
         "requests",
         "six",
+        "standardwebhooks",
         "tenacity",
         "tzdata",
         "urllib3",

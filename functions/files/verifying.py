@@ -18,7 +18,19 @@ from shared.inbound.function_compute import Response
 from shared.invocation.invocation import Invocation
 from shared.outbound import oss
 from shared.outbound.oss import NotJudged, Opened
-from shared.outbox import BACKOFF, Done, Failed, Outcome, Task, TaskKind, VerifyFile
+from shared.outbox import (
+    BACKOFF,
+    Done,
+    EventBody,
+    EventType,
+    Failed,
+    NewTask,
+    Outcome,
+    Task,
+    TaskKind,
+    VerifyFile,
+    event_task,
+)
 from shared.protocol.file import File, FileVerdict, Finding
 from shared.retry import Deadline
 from shared.verification import Evidence, EvidenceCode, ExpectedFile, FileOutcome, Verdict
@@ -34,7 +46,7 @@ def run(invocation: Invocation, seconds: float) -> Response:
     patience_s = BACKOFF[KIND].patience_ms / 1000
     runner = TaskRunner(
         app.store,
-        KIND,
+        KIND.value,
         has_time=lambda: deadline.left() > patience_s,
         jitter=random.random,
         report=invocation.report_failed,
@@ -64,9 +76,9 @@ class _Attempt(Struct, frozen=True):
             # The name is as a callback says, and may be any object of the bucket (signing.py).
             found = (Evidence(EvidenceCode.NOT_NAMED_BY_POLICY),)
             return Done(uri, _stored(Verdict(FileOutcome.UNKNOWN, found), app.clock()))
-        return self._judged(file)
+        return self._judged(task, file)
 
-    def _judged(self, file: File) -> Outcome:
+    def _judged(self, task: Task, file: File) -> Outcome:
         app = self.invocation.app
         deadline = Deadline.after(BACKOFF[KIND].patience_ms / 1000, clock=app.monotonic)
         expected = ExpectedFile.of(file, app.settings.bucket)
@@ -76,10 +88,20 @@ class _Attempt(Struct, frozen=True):
             return Failed(str(error))
         stored = _stored(verdict, app.clock())
         self.invocation.log.info("file.verified", uri=file.uri, outcome=stored.outcome)
+        events = self._events(task, file, stored)
         if verdict.is_final:
-            return Done(file.uri, stored)
+            return Done(file.uri, stored, events)
         why = ", ".join((stored.outcome, *(finding.code for finding in stored.evidence)))
-        return Failed(why, uri=file.uri, verdict=stored)
+        return Failed(why, uri=file.uri, verdict=stored, tasks=events)
+
+    def _events(self, task: Task, file: File, verdict: FileVerdict) -> tuple[NewTask, ...]:
+        """Return the event of a verdict that stays, if a receiver of the policy wants it."""
+        app = self.invocation.app
+        if not EventType.FILE_VERIFIED.fits(app.policy.event_globs(task.stream)):
+            return ()
+        data = {"uri": file.uri, "outcome": verdict.outcome, "duration_ms": verdict.duration_ms}
+        body = EventBody(EventType.FILE_VERIFIED, verdict.at, data)
+        return (event_task(task.stream, body, verdict.at, origin=f"{task.id} {task.version}"),)
 
 
 def _stored(verdict: Verdict, now: int) -> FileVerdict:

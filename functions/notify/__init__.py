@@ -6,6 +6,7 @@ Its own timer calls it each minute. It sends nothing to Live, and nothing waits 
 from __future__ import annotations
 
 from functions.notify import evaluating, letters, messaging
+from functions.notify.telling import Telling
 from shared.engine.step_marks import NOTIFY, began
 from shared.errors import Fault
 from shared.inbound.function_compute import Response, TimerEvent, TriggerEvent
@@ -23,10 +24,15 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 
 
 def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
+    """Tell people and programs at the same time: neither waits for the other."""
     if not isinstance(trigger, TimerEvent):
         raise BadRequest([Fault("event", "this function is called by its timer alone")])
     invocation.app.store.touch(began(NOTIFY))
-    planned = evaluating.evaluate(invocation)
-    sent = messaging.send(invocation)
-    dropped = letters.drop(invocation)
-    return Response(200, {"messages": planned, "sent": sent, "dropped_letters": dropped})
+    telling = Telling(invocation)
+    with (workers := invocation.app.workers()):
+        telling.start(workers)
+        planned = evaluating.evaluate(invocation)
+        sent = messaging.send(invocation)
+        dropped = letters.drop(invocation)
+    done = {"messages": planned, "sent": sent, "dropped_letters": dropped}
+    return Response(200, {**done, "webhooks": telling.result()})

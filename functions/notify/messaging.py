@@ -36,7 +36,7 @@ def send(invocation: Invocation) -> dict[str, int]:
     app, patience_s = invocation.app, BACKOFF[KIND].patience_ms / 1000
     runner = TaskRunner(
         app.store,
-        KIND,
+        KIND.value,
         has_time=lambda: invocation.deadline.left() > patience_s,
         jitter=random.random,
         report=invocation.report_failed,

@@ -48,9 +48,11 @@ from functions.record_command.answers import (
     StateView,
     StoreAcceptedView,
     TestedSinksView,
+    TestedWebhookView,
     TokenRevokedView,
     TokensView,
     TokenView,
+    WebhooksView,
 )
 from functions.record_command.health import QUERY as HEALTH_QUERY
 from functions.record_command.health import health
@@ -135,11 +137,11 @@ _ALERTS: tuple[Field, ...] = (
 )
 
 
-def _alerts(name: str) -> Callable[[ApiRequest], Response]:
-    """Return a handler; its module is loaded only when somebody asks for alerts."""
+def _lazy(module: str, name: str) -> Callable[[ApiRequest], Response]:
+    """Return a handler; its module is loaded only when somebody asks for what is there."""
 
     def respond(request: ApiRequest) -> Response:
-        handlers = import_module("functions.record_command.alerts")
+        handlers = import_module(f"functions.record_command.{module}")
         response: Response = getattr(handlers, name)(request)
         return response
 
@@ -357,7 +359,7 @@ ROUTES: tuple[Route, ...] = (
         method="GET",
         path="/v1/alerts",
         scope="read",
-        respond=_alerts("listed"),
+        respond=_lazy("alerts", "listed"),
         summary="List what is wrong over time, and who takes care of it",
         answers={200: AlertsView},
         query=_ALERTS,
@@ -366,7 +368,7 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         path="/v1/alerts/{id}/ack",
         scope="control",
-        respond=_alerts("acknowledge"),
+        respond=_lazy("alerts", "acknowledge"),
         summary="Take an alert over: it is not repeated, and goes on to nobody else",
         answers={200: AlertView},
         errors=(404, 409),
@@ -375,11 +377,29 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         path="/v1/alerts/test",
         scope="control",
-        respond=_alerts("test_sinks"),
+        respond=_lazy("alerts", "test_sinks"),
         summary="Send a test message to each robot of the policy, within a minute",
         answers={200: TestedSinksView},
         errors=(409,),
         operation="test_sinks",
+    ),
+    Route(
+        method="GET",
+        path="/v1/webhooks",
+        scope="read",
+        respond=_lazy("webhooks", "listed"),
+        summary="List the receivers of the policy, and whether each takes events",
+        answers={200: WebhooksView},
+    ),
+    Route(
+        method="POST",
+        path="/v1/webhooks/{receiver}/test",
+        scope="control",
+        respond=_lazy("webhooks", "test"),
+        summary="Send a test event to a receiver; one that takes it is active again",
+        answers={202: TestedWebhookView},
+        errors=(404, 409),
+        operation="test_webhook",
     ),
     Route(
         method="GET",

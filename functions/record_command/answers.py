@@ -426,8 +426,15 @@ class DeliveryView(Struct, frozen=True, forbid_unknown_fields=True):
     """Something that follows from a recording and is done later."""
 
     id: str
-    kind: Annotated[str, Meta(description="verify_file: a file of the stream is checked")]
-    stream: str
+    kind: Annotated[
+        str,
+        Meta(
+            description="verify_file: a file of the stream is checked; event: a change is handed to"
+            " the receivers of the policy; webhook: one of them gets it"
+        ),
+    ]
+    receiver: Annotated[str, Meta(description="of a webhook: its name in the policy; else empty")]
+    stream: Annotated[str, Meta(description="empty: of the whole stage")]
     state: Annotated[
         DeliveryState, Meta(description="open: it is tried by itself; dead: it failed for good")
     ]
@@ -505,6 +512,43 @@ class TestedSinksView(Struct, frozen=True, forbid_unknown_fields=True):
 
     asked_at: Time
     sinks: Sequence[str]
+
+
+class WebhookTestView(Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    at: Time
+    is_taken: bool
+    status: Annotated[int | None, Meta(description="of the answer; null: none came")]
+    why: Annotated[str, Meta(description="why it was not taken; else empty")]
+    took_ms: Count
+
+
+class WebhookView(Struct, frozen=True, forbid_unknown_fields=True):
+    """A receiver of the policy. Its path and query may be its secret, and are left out."""
+
+    name: str
+    address: Annotated[str, Meta(description="scheme and host")]
+    events: Sequence[str]
+    streams: Annotated[str, Meta(description="domain/app/stream, with wildcards")]
+    state: Annotated[
+        str,
+        Meta(
+            description="active; failing: it takes nothing now; paused: it has taken nothing for"
+            " five days; ended: it answered 410"
+        ),
+    ]
+    since: Annotated[Time | None, Meta(description="since when it is not active")]
+    why: str
+    test: Annotated[WebhookTestView | None, Meta(description="its latest test; null: none")]
+
+
+class WebhooksView(Struct, frozen=True, forbid_unknown_fields=True):
+    webhooks: Sequence[WebhookView]
+
+
+class TestedWebhookView(Struct, frozen=True, forbid_unknown_fields=True):
+    receiver: str
+    id: Annotated[str, Meta(description="of the event; its answer appears in GET /v1/webhooks")]
 
 
 class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -851,4 +895,5 @@ class DocumentView(Struct, frozen=True, forbid_unknown_fields=True):
     info: Mapping[str, Any]
     servers: Sequence[Mapping[str, Any]]
     paths: Mapping[str, Any]
+    webhooks: Mapping[str, Any]
     components: Mapping[str, Any]

@@ -19,7 +19,7 @@ from shared.errors import Fault
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound, WrongState
 from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field, choice
-from shared.outbox import Redriven, Task
+from shared.outbox import OF_STAGE, Redriven, Task
 from shared.protocol.durations import rfc3339
 
 
@@ -70,7 +70,8 @@ def _view(task: Task, state: DeliveryState) -> DeliveryView:
     return DeliveryView(
         id=task.id,
         kind=task.kind,
-        stream=str(task.stream),
+        receiver=task.receiver,
+        stream="" if task.stream == OF_STAGE else str(task.stream),
         state=state,
         made_at=rfc3339(task.made_at),
         at=rfc3339(task.due_at),

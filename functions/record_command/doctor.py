@@ -16,7 +16,7 @@ from functions.record_command.answers import (
     StoreView,
 )
 from functions.record_command.routes import ApiRequest
-from shared.config import forwarding_faults, load_stage_policy, mode_of
+from shared.config import load_stage_policy, mode_of, target_faults
 from shared.config.path_tokens import kind_of_token
 from shared.config.tokens import digest_of
 from shared.errors import Misconfigured
@@ -143,7 +143,7 @@ def _policy_fault(app: App) -> str:
             load_stage_policy(copy.text, kind="json", settings=app.settings)
     except (Misconfigured, StoreUnavailable) as error:
         return _without(app, str(error))
-    return "; ".join(map(str, forwarding_faults(app.policy, app.settings)))
+    return "; ".join(map(str, target_faults(app.policy, app.settings)))
 
 
 def _live(request: ApiRequest) -> Iterator[DomainView]:

@@ -55,7 +55,7 @@ from shared.inbound.catalogue import Language, problem_words, text
 from shared.inbound.function_compute import Response
 from shared.inbound.request_fields import Field, switch
 from shared.invocation.app import App
-from shared.outbox import DROPPED, OutboxState
+from shared.outbox import DROPPED, Endpoint, OutboxState, endpoint_of, note_of
 from shared.protocol import HistoryEntry, Phase, Reason, StreamKey, StreamRecord
 from shared.protocol.derived.explain import cause_of_delay
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS, UNPROVED_MS, wrong_since
@@ -79,6 +79,8 @@ OTHER_STAGE_MS = 600_000
 """ms for which another stage is taken to act after a callback from it."""
 BUSY_MS = 60_000
 """ms for which another writer may keep this process from writing to the store."""
+RECEIVER_LATE_MS = 600_000
+"""ms that a receiver of events may take nothing before health reports it."""
 TASKS_LATE_MS = 300_000
 """ms for which a task may be due: a run that was killed holds what it had taken for a while, and
 the next one comes a minute later."""
@@ -123,6 +125,7 @@ class Facts(Struct, frozen=True):
     not_recorded: NotRecordedView | None
     unshown: Unshown | None
     outbox: OutboxState
+    endpoints: Mapping[str, Endpoint]
 
 
 Check = Callable[[Facts], Iterator[StageProblem]]
@@ -239,6 +242,18 @@ def tasks_are_done(facts: Facts) -> Iterator[StageProblem]:
         yield StageProblem("tasks_dropped", {"count": outbox.dropped, "ago": written(dropped_ago)})
 
 
+def receivers_take_events(facts: Facts) -> Iterator[StageProblem]:
+    """Report a receiver of the policy that has taken nothing for a while, or is given up."""
+    for name, endpoint in facts.endpoints.items():
+        about: dict[str, str | int] = {"name": name, "why": endpoint.why}
+        if not endpoint.is_open:
+            yield StageProblem("webhook_closed", {**about, "state": endpoint.phase.value})
+        elif (since := endpoint.failing_since) is not None:
+            age = max(facts.app.store.now() - since, 0)
+            if age > RECEIVER_LATE_MS:
+                yield StageProblem("webhook_failing", {**about, "ago": written(age)}, age)
+
+
 def policy_is_read(facts: Facts) -> Iterator[StageProblem]:
     """Report a stored policy that this release cannot read."""
     if facts.app.policies.is_refused:
@@ -289,6 +304,7 @@ CHECKS: tuple[Check, ...] = (
     starts_are_reported,
     streams_are_handled,
     tasks_are_done,
+    receivers_take_events,
     policy_is_read,
     wake_ups_arrive,
     acts_alone,
@@ -344,6 +360,10 @@ def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
         not_recorded=_not_recorded(app, language),
         unshown=_unshown(app),
         outbox=store.outbox(),
+        endpoints={
+            hook.name: endpoint_of(hook.url, store.get_text(note_of(hook.name)))
+            for hook in app.policy.webhooks
+        },
     )
 
 

@@ -9,12 +9,14 @@ from typing import Any
 from msgspec import Struct
 from msgspec.json import schema_components
 
+from functions.event_view import FAMILIES
 from functions.file_view import M3u8
 from functions.record_command.answers import DocumentView
 from functions.record_command.routes import Route
 from functions.record_command.tokens import TOKEN_NAME
 from shared.inbound.function_compute import Problem
 from shared.inbound.request_fields import NAME, Field
+from shared.outbox import EventType
 from shared.protocol.durations import rfc3339
 from shared.schedule.schedule import ID_PATTERN
 
@@ -64,6 +66,7 @@ _NAMES = {
     "app": "the application",
     "stream": "the stream, without a wildcard",
     "name": "the name of the token",
+    "receiver": "the name of the webhook in the policy",
     "id": "the id of the delivery, as GET /v1/deliveries lists it",
     "schedule": "the id of the schedule: 1 to 63 of a-z, 0-9, dot, dash and underscore",
 }
@@ -72,6 +75,7 @@ _EXAMPLES = {
     "app": "app",
     "stream": "room1",
     "name": "brand-a",
+    "receiver": "crm",
     "id": "c26b46b68ffc68ff99b453c1",
     "schedule": "tuesdays",
 }
@@ -102,6 +106,7 @@ def document(routes: Sequence[Route], now: int) -> DocumentView:
         },
         servers=[{"url": "/"}],
         paths=paths,
+        webhooks=_webhooks(),
         components={
             "schemas": _schemas(routes),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -114,11 +119,35 @@ def _schemas(routes: Sequence[Route]) -> Json:
     code alone: what is deployed has no docstrings."""
     answers = {answer: None for route in routes for answer in route.answers.values()}
     types = [*(answer for answer in answers if answer not in _TEXTS), Problem, PlatformError]
+    types += FAMILIES.values()
     _, found = schema_components(types, ref_template=_ref("{name}"))
     return {
         name: {key: value for key, value in schema.items() if key not in ("title", "description")}
         for name, schema in found.items()
     }
+
+
+_DELIVERY = (
+    "The headers are those of the Standard Webhooks specification: webhook-id, -timestamp and"
+    " -signature. Answer 2xx within 5 s; 410 ends the deliveries."
+)
+
+
+def _webhooks() -> Json:
+    """Return what the stage sends to the receivers of the policy, by the type of the event."""
+    found: Json = {}
+    for kind in EventType:
+        family = FAMILIES[kind.value.partition(".")[0]]
+        found[kind.value] = {
+            "post": {
+                "operationId": kind.value.replace(".", "_"),
+                "summary": f"A receiver of the policy gets {kind.value}",
+                "description": _DELIVERY,
+                "requestBody": {"required": True, "content": _content("application/json", family)},
+                "responses": {"2XX": {"description": "Taken"}, "410": {"description": "The end"}},
+            }
+        }
+    return found
 
 
 def _ref(name: str) -> str:

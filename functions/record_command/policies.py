@@ -7,12 +7,14 @@ from collections.abc import Mapping
 
 from functions.record_command.answers import PolicyView
 from functions.record_command.routes import ApiRequest
-from shared.config import example_faults, forwarding_faults, load_stage_policy
+from shared.config import example_faults, load_stage_policy, target_faults
 from shared.config.policy_dump import policy_document
 from shared.errors import Misconfigured
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, WrongState
 from shared.inbound.request_fields import Field
+from shared.outbox import OF_STAGE, EventBody, EventType, event_task
+from shared.protocol.policy import Policy
 from shared.protocol.stored_text import storable
 
 
@@ -72,12 +74,21 @@ def apply(request: ApiRequest) -> Response:
     except Misconfigured as error:
         raise BadRequest(error.faults) from None
     examples = () if app.settings.is_emulated else example_faults(policy)
-    if faults := [*forwarding_faults(policy, app.settings), *examples]:
+    if faults := [*target_faults(policy, app.settings), *examples]:
         raise BadRequest(faults)
     copy = app.store.put_policy(text, replaces=replaces)
     if copy is None:
         hint = "see what it is now: live-record policy diff"
         raise WrongState(f"version {replaces} is not the newest policy", hint=hint)
+    _note_event(request, policy, copy.version)
     request.invocation.apply_policy_soon()
     request.invocation.log.warning("policy.applied", version=copy.version, who=request.who)
     return Response(200, PolicyView(copy.version, copy.version, policy_document(policy)))
+
+
+def _note_event(request: ApiRequest, policy: Policy, version: int) -> None:
+    """Add the event of a new policy, if one of its receivers wants it."""
+    kind, app = EventType.STAGE_POLICY_APPLIED, request.invocation.app
+    if any(kind.fits(hook.events) for hook in policy.webhooks):
+        body = EventBody(kind, app.clock(), {"version": version})
+        app.store.add_tasks(OF_STAGE, (event_task(OF_STAGE, body, body.at, origin=str(version)),))

@@ -206,4 +206,5 @@ class StreamSettingsCache:
             observe=mode_of(settings, policy) is Mode.OBSERVE,
             max_concurrent=settings.max_concurrent,
             verifies_files=bool(settings.bucket),
+            event_globs=policy.event_globs(key),
         )

@@ -14,6 +14,7 @@ from shared.protocol.policy import (
     NotifyRule,
     Policy,
     Rule,
+    Webhook,
 )
 
 Table = dict[str, Any]
@@ -33,6 +34,8 @@ def policy_document(policy: Policy) -> Table:
         document["forward_to"] = targets
     if policy.notify:
         document["notify"] = [_notify(rule) for rule in policy.notify]
+    if policy.webhooks:
+        document["webhook"] = [_webhook(hook) for hook in policy.webhooks]
     return document
 
 
@@ -76,6 +79,15 @@ def _notify(rule: NotifyRule) -> Table:
     if rule.quiet_hours is not None:
         table["quiet_hours"] = str(rule.quiet_hours)
     return table if rule.language == "en" else {**table, "language": rule.language}
+
+
+def _webhook(hook: Webhook) -> Table:
+    table: Table = {"name": hook.name, "url": hook.url}
+    if hook.events != ("*",):
+        table["events"] = list(hook.events)
+    if match := _match(hook.match):
+        table["match"] = match
+    return table if hook.secrets == (hook.name,) else {**table, "secrets": list(hook.secrets)}
 
 
 def _match(match: Match) -> Table:

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from shared.config.robots import robot_name
 from shared.config.suggestions import did_you_mean
 from shared.errors import Fault, Misconfigured
+from shared.outbox import EventType
 from shared.protocol.durations import duration, stored_duration
 from shared.protocol.object_prefix import DEFAULT_PREFIX, prefix_of
 from shared.protocol.policy import (
@@ -36,11 +37,16 @@ from shared.protocol.policy import (
     Policy,
     QuietHours,
     Rule,
+    Webhook,
 )
 
 Kind = Literal["json", "toml"]
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _GLOB: Final = re.compile(r"[^\s/]{1,256}")
+_RECEIVER: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+MAX_WEBHOOK_ENTRIES: Final = 12
+"""Four workers each, of the 64 that a process has."""
+_MAX_SECRET_KEYS: Final = 4
 _MAX_PREFIX_CHARS: Final = 1_024
 _MAX_POINTS: Final = 100
 _MAX_PERCENT: Final = 100
@@ -73,6 +79,7 @@ def load_policy(
         mode=table.take("mode", _one_of(Mode), Mode.ACT),
         forward_to=_forward_to(table.table("forward_to"), ours),
         notify=tuple(_notify(inner) for inner in table.tables("notify")),
+        webhooks=tuple(_webhook(inner, ours) for inner in table.tables("webhook")),
     )
     table.end()
     found = [*table.faults, *_compared(policy, table.faults)]
@@ -90,6 +97,8 @@ def _compared(policy: Policy, found: Sequence[_Found]) -> Iterator[_Found]:
         yield from _rule_faults(policy)
     if "notify" not in wrong:
         yield from _notify_faults(policy)
+    if "webhook" not in wrong:
+        yield from _webhook_faults(policy)
 
 
 def _with_lines(found: Sequence[_Found], text: str, kind: Kind) -> list[Fault]:
@@ -197,6 +206,57 @@ def _target(ours: Sequence[str]) -> Callable[[object], str]:
         return value
 
     return read
+
+
+def _webhook(table: _Table, ours: Sequence[str]) -> Webhook:
+    match = table.table("match")
+    name = table.need("name", _receiver, "")
+    webhook = Webhook(
+        name=name,
+        url=table.need("url", _target(ours), ""),
+        events=table.take("events", _event_globs, ("*",)),
+        match=Match(*(match.take(part, _glob, "*") for part in ("domain", "app", "stream"))),
+        secrets=table.take("secrets", _receivers, (name,)),
+    )
+    match.end()
+    table.end()
+    return webhook
+
+
+def _receiver(value: object) -> str:
+    if not isinstance(value, str) or not _RECEIVER.fullmatch(value):
+        raise ValueError("write a name of 1 to 32 small letters, digits and -, like crm")
+    return value
+
+
+def _receivers(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= _MAX_SECRET_KEYS:
+        raise ValueError(f'write a list of 1 to {_MAX_SECRET_KEYS} names, like ["crm", "crm-2027"]')
+    return tuple(_receiver(inner) for inner in value)
+
+
+def _event_globs(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError('write a list, like ["recording.*", "gap.opened"]')
+    return tuple(_event_glob(inner) for inner in value)
+
+
+def _event_glob(value: object) -> str:
+    known = [kind.value for kind in EventType]
+    if not isinstance(value, str) or not any(fnmatchcase(name, value) for name in known):
+        raise ValueError(f"a pattern fits no event; they are {', '.join(known)}")
+    return value
+
+
+def _webhook_faults(policy: Policy) -> Iterator[_Found]:
+    if len(policy.webhooks) > MAX_WEBHOOK_ENTRIES:
+        detail = f"write {MAX_WEBHOOK_ENTRIES} at most: each has workers of its own"
+        yield ("webhook",), Fault("policy: webhook", detail)
+    names = [hook.name for hook in policy.webhooks]
+    for number, name in enumerate(names, 1):
+        if name in names[: number - 1]:
+            detail = f"{name} is in the file twice"
+            yield ("webhook", number, "name"), Fault(f"policy: webhook #{number} name", detail)
 
 
 def _is_address(url: SplitResult) -> bool:

@@ -53,6 +53,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     wake_key: str
     relay_url: str
     forward_hosts: tuple[str, ...]
+    webhook_hosts: tuple[str, ...]
+    webhook_secrets: Mapping[str, str]
     heartbeat_url: str
     robots: tuple[Robot, ...]
     files_url: str
@@ -115,6 +117,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         own = (self.wake_key, self.relay_key, *store_url.secrets_of(self.store))
         own = (*own, *values.secrets_of_url(self.heartbeat_url))
         own = (*own, *(secret for robot in self.robots for secret in robot.secrets))
+        own = (*own, *self.webhook_secrets.values())
         keys = (*self.stream_keys, *self.record_keys, *self.all_path_tokens, *own)
         return tuple(key for key in keys if key)
 
@@ -187,6 +190,8 @@ def _settings(read: _EnvironmentReader) -> Settings:
         wake_key=read.take("WAKE_KEY", values.own_key),
         relay_url=read.take("RELAY_URL", values.url),
         forward_hosts=read.take("FORWARD_HOSTS", values.hosts),
+        webhook_hosts=read.take("WEBHOOK_HOSTS", values.hosts),
+        webhook_secrets=read.take("WEBHOOK_SECRETS", values.webhook_secrets),
         heartbeat_url=read.take("HEARTBEAT_URL", values.url),
         robots=read.take("ROBOTS", robots),
         files_url=read.take("FILES_URL", values.url),
@@ -267,6 +272,7 @@ def _secrets(settings: Settings) -> dict[str, Sequence[str]]:
         "PATH_TOKENS": settings.path_tokens,
         "WAKE_KEY": (settings.wake_key,),
         "RELAY_KEY": (settings.relay_key,),
+        "WEBHOOK_SECRETS": tuple(settings.webhook_secrets.values()),
     }
 
 

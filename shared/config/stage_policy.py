@@ -23,11 +23,11 @@ def load_stage_policy(text: str, *, kind: Kind, settings: Settings) -> Policy:
     return policy
 
 
-def forwarding_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
-    """Yield the targets that the stage may not forward to: whoever may change the policy is not
-    therefore one who may have the callbacks, whose push URLs hold secrets.
+def target_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
+    """Yield the targets that the stage may not call: whoever may change the policy is not therefore
+    one who may have the callbacks, whose push URLs hold secrets, or the events.
 
-    A policy that is in force stays so: the relay refuses such a target, and the rules go on.
+    A policy that is in force stays so: relay and notify refuse such a target, and the rules go on.
     """
     targets = policy.forward_to
     for kind in ("stream", "record", "on_demand"):
@@ -35,6 +35,13 @@ def forwarding_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
         if host and host not in settings.forward_hosts:
             detail = f"{host} is not in LIVE_RECORD_FORWARD_HOSTS: add it there, and deploy"
             yield Fault(f"policy: forward_to.{kind}", detail)
+    for number, hook in enumerate(policy.webhooks, 1):
+        host = host_of(hook.url)
+        if host not in settings.webhook_hosts:
+            detail = f"{host} is not in LIVE_RECORD_WEBHOOK_HOSTS: add it there, and deploy"
+            yield Fault(f"policy: webhook #{number} url", detail)
+        elif not (settings.is_emulated or hook.url.lower().startswith("https:")):
+            yield Fault(f"policy: webhook #{number} url", "write a URL that begins with https://")
 
 
 _EXAMPLE = re.compile(r"(?:.*\.)?example\.(?:com|net|org)", re.IGNORECASE)

@@ -11,7 +11,8 @@ from typing import Final
 from shared.config.tokens import LEAST_CHARS, Tokens, digest_of
 
 _TOKENS: Final = "API_TOKENS"
-_OF_DEVELOPMENT: Final = "dev-"
+_OF_DEVELOPMENT: Final = ("dev-", "whsec_ZGV2L")
+"""The second one is the base64 of the first."""
 
 
 def weaknesses(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator[tuple[str, str]]:

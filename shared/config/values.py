@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -90,6 +91,33 @@ def hosts(text: str) -> tuple[str, ...]:
     if not all(re.fullmatch(_NAME, name) for name in names):
         raise ValueError("give hosts alone, without ports, like callbacks.example.com")
     return names
+
+
+def webhook_secrets(text: str) -> dict[str, str]:
+    """Return the secrets by name, as the Standard Webhooks specification writes them: the base64 of
+    24 to 64 bytes."""
+    pairs = [part.partition(":") for part in re.split(r"[,\s]+", text) if part]
+    if not all(re.fullmatch(_RECEIVER, name) and _is_secret(each) for name, _, each in pairs):
+        raise ValueError(
+            "write NAME:whsec_SECRET, separated by commas; make a secret with"
+            ' echo "whsec_$(openssl rand -base64 32)"'
+        )
+    found = {name: each for name, _, each in pairs}
+    if len(found) < len(pairs):
+        raise ValueError("it names one secret twice: give each a name of its own")
+    return found
+
+
+_RECEIVER: Final = r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
+_LEAST_SECRET_BYTES, _MOST_SECRET_BYTES = 24, 64
+
+
+def _is_secret(text: str) -> bool:
+    try:
+        data = b64decode(text.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return False
+    return text.startswith("whsec_") and _LEAST_SECRET_BYTES <= len(data) <= _MOST_SECRET_BYTES
 
 
 def rate(text: str) -> float:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.engine import counters
+from shared.engine.change_events import Change, event_tasks
 from shared.engine.effects import (
     Load,
     QueryOnline,
@@ -335,16 +336,32 @@ def _completed(
     one."""
     before, now, over_quota = loaded.record, loaded.now, save.if_no_quota
     verified = event.uri if settings.verifies_files and isinstance(event, FileLeft) else None
-    return replace(
+    files = verify_file(save.key, verified) if verified is not None else ()
+    save = replace(
         save,
         entries=decision.entries,
         files=_left(event),
         must_fit=ends_recording(before, decision.record, event),
-        tasks=verify_file(save.key, verified) if verified is not None else (),
+        tasks=files,
+        tasks_over_quota=files,
         edges=edges_between(before, save.if_no_slot, now, settings),
         edges_over_quota=edges_between(before, over_quota, now, settings) if over_quota else (),
         counts={**save.counts, **counters.of_decision(event, before, decision, now)},
     )
+    if not settings.event_globs:
+        return save
+    return _with_events(
+        save, Change(loaded, save.if_no_slot, save.edges, event, save.entries), settings
+    )
+
+
+def _with_events(save: Save, change: Change, settings: StreamSettings) -> Save:
+    """Return the save with the events of what it changes, in either case."""
+    tasks, beyond = (*save.tasks, *event_tasks(change, settings)), save.tasks_over_quota
+    if save.if_no_quota:
+        change = replace(change, after=save.if_no_quota, edges=save.edges_over_quota)
+        beyond = (*beyond, *event_tasks(change, settings))
+    return replace(save, tasks=tasks, tasks_over_quota=beyond)
 
 
 def _after(step: _DecisionStep, save: Save, saved: Stored | Claimed) -> _DecisionStep:

@@ -1,4 +1,4 @@
-"""Does durable tasks of one kind: takes what is due, tries it, stores what becomes of it.
+"""Does durable tasks of one queue: takes what is due, tries it, stores what becomes of it.
 
 A function with a timer runs it. It knows no kind: what an attempt is, is the caller's. Several may
 run at once, here and elsewhere: each task is taken by one of them.
@@ -18,7 +18,6 @@ from shared.outbox import (
     Outcome,
     Settlement,
     Task,
-    TaskKind,
     backoff_of,
     settlement,
 )
@@ -28,7 +27,7 @@ NEVER_ENDED = "each attempt was cut off before it ended"
 
 
 class TaskStore(Protocol):
-    def take_tasks(self, kind: str, *, limit: int, lease_ms: int) -> Sequence[Task]: ...
+    def take_tasks(self, queue: str, *, limit: int, lease_ms: int) -> Sequence[Task]: ...
     def settle_task(self, task: Task, settled: Settlement) -> bool: ...
 
 
@@ -43,19 +42,23 @@ class TaskRunResult(Struct):
 
 
 class TaskRunner:
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a run needs of its surroundings
         self,
         store: TaskStore,
-        kind: TaskKind,
+        queue: str,
         *,
         has_time: Callable[[], bool],
         jitter: Callable[[], float],
         report: Callable[[str, Exception], None],
+        stays: Callable[[], bool] = lambda: False,
     ) -> None:
         """Keep the collaborators. `has_time` says whether there is time for one more attempt;
-        `report` gets the name of a log event, and what an attempt raised."""
-        self._store, self._kind = store, kind
+        `report` gets the name of a log event, and what an attempt raised. Where nothing is due,
+        `stays` says whether to look again; it waits before it does."""
+        self._store, self._queue = store, queue
         self._has_time, self._jitter, self._report = has_time, jitter, report
+        self._stays = stays
+        self._failures: list[StoreUnavailable] = []
         self.result = TaskRunResult()
 
     def run(
@@ -63,25 +66,34 @@ class TaskRunner:
     ) -> None:
         """Let `count` workers do what is due until nothing is, or the time is up. Each calls
         `attempts` once, for an attempt of its own. Raise the last error of the store."""
-        failures: list[StoreUnavailable] = []
+        with workers:  # left once all of them have ended
+            self.start(workers, count, attempts)
+        self.check()
+
+    def start(
+        self, workers: Workers, count: int, attempts: Callable[[], Callable[[Task], Outcome]]
+    ) -> None:
+        """Start so many of the workers, which are entered already: they serve other queues, too."""
 
         def work() -> None:
             try:
                 self._work(attempts())
             except StoreUnavailable as error:
-                failures.append(error)
+                self._failures.append(error)
 
-        with workers:  # left once all of them have ended
-            for _ in range(count):
-                workers.start(work)
-        if failures:
-            raise failures[-1]
+        for _ in range(count):
+            workers.start(work)
+
+    def check(self) -> None:
+        """Raise the last error of the store that a worker has met."""
+        if self._failures:
+            raise self._failures[-1]
 
     def _work(self, attempt: Callable[[Task], Outcome]) -> None:
-        lease_ms = backoff_of(self._kind.value).lease_ms
+        lease_ms = backoff_of(self._queue).lease_ms
         while self._has_time():
-            taken = self._store.take_tasks(self._kind.value, limit=1, lease_ms=lease_ms)
-            if not taken:
+            taken = self._store.take_tasks(self._queue, limit=1, lease_ms=lease_ms)
+            if not taken and not self._stays():
                 return
             for task in taken:
                 self._settle(task, self._tried(task, attempt))
@@ -89,7 +101,7 @@ class TaskRunner:
     def _tried(self, task: Task, attempt: Callable[[Task], Outcome]) -> Outcome:
         """Return the outcome of an attempt, whatever it raises. One that has been taken more often
         than it may be tried ended its process each time: it is not tried once more."""
-        if task.attempts > backoff_of(task.kind).attempts:
+        if task.attempts > backoff_of(task.queue).attempts:
             return Failed(task.why or NEVER_ENDED, is_final=True)
         try:
             return attempt(task)

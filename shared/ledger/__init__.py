@@ -13,6 +13,8 @@ from shared.ledger.edges import (
     Edge,
     EdgeKind,
     edges_between,
+    not_recorded_at,
+    recorded_at,
 )
 from shared.ledger.spans import Span, common, merged, without
 
@@ -29,6 +31,8 @@ __all__ = [
     "coverage",
     "edges_between",
     "merged",
+    "not_recorded_at",
+    "recorded_at",
     "spans_of_file",
     "without",
 ]

@@ -126,12 +126,12 @@ def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[E
     is_ = is_taken_as_recorded(after, now)
     reopened = was and is_ and before.session_number != after.session_number
     if (was and not is_) or reopened:
-        at = _not_recorded_at(before, after, now)
+        at = not_recorded_at(before, after, now)
         yield Edge(EdgeKind.NOT_RECORDED, at)
         if after.awaits_proof:  # it is noted late, and explains all that is missing since
             yield Edge(EdgeKind.CAUSE, at, Reason.UNCONFIRMED)
     if (is_ and not was) or reopened:
-        at = _recorded_at(after, now)
+        at = recorded_at(after, now)
         if _may_have_gone_on(before, after):  # the last cause that is noted counts
             yield Edge(EdgeKind.CAUSE, at, Reason.UNPROVED)
         yield Edge(EdgeKind.RECORDED, at)
@@ -147,7 +147,8 @@ def _may_have_gone_on(before: StreamRecord, after: StreamRecord) -> bool:
     return new.source is StartSource.ALREADY and not is_paused
 
 
-def _recorded_at(record: StreamRecord, now: int) -> int:
+def recorded_at(record: StreamRecord, now: int) -> int:
+    """Return since when it is recorded, as well as anybody knows."""
     confirmation, report = record.confirmation, record.last_report
     started_at = (confirmation.begun_at or confirmation.at) if confirmation else 0
     if report is not None and report.recording and report.at >= started_at:
@@ -155,7 +156,7 @@ def _recorded_at(record: StreamRecord, now: int) -> int:
     return started_at or now
 
 
-def _not_recorded_at(before: StreamRecord, after: StreamRecord, now: int) -> int:
+def not_recorded_at(before: StreamRecord, after: StreamRecord, now: int) -> int:
     """Return when the recording ended. A later session ends that of the one before when it begins,
     however late it is learnt of."""
     at, session = _paused_at(before, after, now), after.session

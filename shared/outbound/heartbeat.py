@@ -7,7 +7,6 @@ region is gone. An invocation makes the call; it repeats none, and nothing follo
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Thread
 
 from msgspec import Struct
 
@@ -37,22 +36,10 @@ class Heartbeat(Struct, frozen=True):
 
     def send(self) -> None:
         """Make the call, or raise Unanswered. A redirect is not followed, and is no answer."""
-        answers: list[int | Unanswered] = []
-        # In a thread of its own: no deadline ends the resolution of a name.
-        thread = Thread(target=lambda: answers.append(self._ask()), daemon=True, name="heartbeat")
-        thread.start()
-        thread.join(TIMEOUT_S + 0.5)
-        answer = answers[0] if answers else Unanswered("no answer in time")
-        if isinstance(answer, Unanswered):
-            raise answer
-        if not http.is_taken(answer):
-            raise Unanswered(f"status {answer}")
-
-    def _ask(self) -> int | Unanswered:
         from shared.outbound.public_address import is_public
 
         may_reach = (lambda _address: True) if self.anywhere else is_public
-        try:
-            return self.get(Outgoing("GET", self.url), may_reach)
-        except Unanswered as error:
-            return error
+        outgoing = Outgoing("GET", self.url)
+        status = http.in_time(lambda: self.get(outgoing, may_reach), TIMEOUT_S)
+        if not http.is_taken(status):
+            raise Unanswered(f"status {status}")

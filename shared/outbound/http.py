@@ -5,9 +5,9 @@ The wake-up call, the relay and on_demand use it. It retries nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct, field
@@ -23,6 +23,8 @@ from shared.outbound.bounded_socket import (
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
+
+T = TypeVar("T")
 
 MAX_ANSWER_BYTES = 2048
 """bytes of an answer that are read; no service that we call answers with more."""
@@ -58,8 +60,33 @@ def call(
             except SSLCertVerificationError:
                 tls.trust_all_roots()
                 return _call(outgoing, deadline, may_reach)
+            except (OSError, HTTPException):
+                deadline.check()  # the end of the call looks like the other side's
+                raise
     except (OSError, HTTPException, ValueError) as error:
         raise Unanswered(type(error).__name__) from None
+
+
+def in_time(ask: Callable[[], T], patience: float) -> T:
+    """Return what `ask` does, or raise Unanswered a moment after `patience` (s) at the latest. It
+    runs in a thread of its own, since no deadline ends the resolution of a name."""
+    from threading import Thread
+
+    answers: list[T | Unanswered] = []
+
+    def run() -> None:
+        try:
+            answers.append(ask())
+        except Unanswered as error:
+            answers.append(error)
+
+    thread = Thread(target=run, daemon=True, name="http")
+    thread.start()
+    thread.join(patience + 0.5)
+    answer = answers[0] if answers else Unanswered("no answer in time")
+    if isinstance(answer, Unanswered):
+        raise answer
+    return answer
 
 
 def is_taken(status: int) -> bool:

@@ -7,17 +7,35 @@ nor the store.
 from __future__ import annotations
 
 from shared.outbox.backoff import BACKOFF, LONGEST_WAIT_MS, Backoff, backoff_of
+from shared.outbox.endpoint import (
+    Endpoint,
+    EndpointPhase,
+    WebhookTestAnswer,
+    answer_note_of,
+    endpoint_note,
+    endpoint_of,
+    note_of,
+)
+from shared.outbox.event import (
+    EventBody,
+    EventType,
+    WebhookBody,
+    event_task,
+    webhook_task,
+)
 from shared.outbox.message import MessageBody, SinkState, message_task
 from shared.outbox.settlement import Done, Failed, Next, Outcome, Settlement, settlement
 from shared.outbox.task import (
     DEAD_MAX_BYTES,
     DROPPED,
+    OF_STAGE,
     OUTBOX_MAX_BYTES,
     NewTask,
     OutboxState,
     Redriven,
     Task,
     TaskKind,
+    queue_of,
 )
 from shared.outbox.verify_file import VerifyFile, verify_file
 
@@ -26,9 +44,14 @@ __all__ = [
     "DEAD_MAX_BYTES",
     "DROPPED",
     "LONGEST_WAIT_MS",
+    "OF_STAGE",
     "OUTBOX_MAX_BYTES",
     "Backoff",
     "Done",
+    "Endpoint",
+    "EndpointPhase",
+    "EventBody",
+    "EventType",
     "Failed",
     "MessageBody",
     "NewTask",
@@ -41,8 +64,17 @@ __all__ = [
     "Task",
     "TaskKind",
     "VerifyFile",
+    "WebhookBody",
+    "WebhookTestAnswer",
+    "answer_note_of",
     "backoff_of",
+    "endpoint_note",
+    "endpoint_of",
+    "event_task",
     "message_task",
+    "note_of",
+    "queue_of",
     "settlement",
     "verify_file",
+    "webhook_task",
 ]

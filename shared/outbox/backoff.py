@@ -42,12 +42,16 @@ BACKOFF: Final[Mapping[TaskKind, Backoff]] = {
     TaskKind.VERIFY_FILE: Backoff(20_000, first_ms=5_000, most_ms=3_600_000, attempts=30),
     # A message that is two hours old helps nobody; a robot may be muted for ten minutes.
     TaskKind.MESSAGE: Backoff(12_000, first_ms=5_000, most_ms=300_000, attempts=30),
+    # It asks nobody but the store; with a store that is away nothing is taken.
+    TaskKind.EVENT: Backoff(5_000, first_ms=1_000, most_ms=60_000, attempts=100),
+    # 5 s for the call and one for what is around it; retried for some three days.
+    TaskKind.WEBHOOK: Backoff(6_000, first_ms=5_000, most_ms=21_600_000, attempts=26),
 }
 LONGEST_WAIT_MS = max(max(each.most_ms, each.lease_ms) for each in BACKOFF.values())
 """How far ahead (ms) a task is due at most. One further ahead was stored before the store's clock
 was set back, and is due now."""
 
 
-def backoff_of(kind: str) -> Backoff:
-    """Return how tasks of a kind that this release knows are retried."""
-    return BACKOFF[TaskKind(kind)]
+def backoff_of(queue: str) -> Backoff:
+    """Return how tasks of a queue are retried, whose kind this release knows."""
+    return BACKOFF[TaskKind(queue.partition(":")[0])]

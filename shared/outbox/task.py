@@ -19,18 +19,39 @@ ROW_BYTES = 400
 
 
 class TaskKind(str, Enum):
+    """`MESSAGE` is for people. `EVENT` tells of a change, until it is handed to each receiver;
+    `WEBHOOK` is its delivery to one of them."""
+
     VERIFY_FILE = "verify_file"
     MESSAGE = "message"
+    EVENT = "event"
+    WEBHOOK = "webhook"
+
+
+OF_STAGE = StreamKey("", "", "")
+"""The stream of a task that concerns the whole stage."""
+
+
+def queue_of(kind: TaskKind, receiver: str = "") -> str:
+    """Return the queue that tasks of a kind wait in. Each receiver has one of its own, so that one
+    which is slow or down delays no other."""
+    return f"{kind.value}:{receiver}" if receiver else kind.value
 
 
 class NewTask(Struct, frozen=True):
-    """A task that is stored together with a record. It is left out where a task of its id is open,
-    and where the stream's file `of_file` is known already. Only whoever does it reads `body`."""
+    """A task to be stored, together with a record or alone. It is left out where a task of its id
+    is open, and where the stream's file `of_file` is known already. Only whoever does it reads
+    `body`."""
 
     id: str
     kind: TaskKind
     body: str
     of_file: str = ""
+    receiver: str = ""
+
+    @property
+    def queue(self) -> str:
+        return queue_of(self.kind, self.receiver)
 
     @property
     def size_bytes(self) -> int:
@@ -43,10 +64,10 @@ class Task(Struct, frozen=True):
     for the `version` that it was taken with.
 
     A task is due at `due_at` (ms); a dead letter has been one since then. `why` is what the last
-    attempt failed with."""
+    attempt failed with. `sequence` rises with each task that the stage stores."""
 
     id: str
-    kind: str
+    queue: str
     stream: StreamKey
     body: str
     made_at: int
@@ -54,6 +75,16 @@ class Task(Struct, frozen=True):
     attempts: int = 0
     version: int = 1
     why: str = ""
+    sequence: int = 0
+
+    @property
+    def kind(self) -> str:
+        """Return its kind, which a later release may have written."""
+        return self.queue.partition(":")[0]
+
+    @property
+    def receiver(self) -> str:
+        return self.queue.partition(":")[2]
 
 
 class OutboxState(Struct, frozen=True):

@@ -29,6 +29,7 @@ class StreamSettings(Struct, frozen=True):
     observe: bool = False
     max_concurrent: int | None = None  # of the whole account
     verifies_files: bool = False  # the stage knows the bucket
+    event_globs: tuple[str, ...] = ()  # which events receivers of the policy want of it
 
 
 class StartAsked(Struct, frozen=True):

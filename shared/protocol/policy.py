@@ -189,6 +189,17 @@ class NotifyRule(Struct, frozen=True):
         return " ".join(map(str, parts))
 
 
+class Webhook(Struct, frozen=True):
+    """A receiver of events: of which types, as globs, and of which streams. `secrets` are names;
+    their values are in the environment. Each of them signs, so that one can be replaced."""
+
+    name: str
+    url: str
+    events: tuple[str, ...] = ("*",)
+    match: Match = field(default_factory=Match)
+    secrets: tuple[str, ...] = ()
+
+
 _NO_RULE = Rule()
 
 
@@ -198,6 +209,15 @@ class Policy(Struct, frozen=True):
     mode: Mode = Mode.ACT
     forward_to: ForwardTo = field(default_factory=ForwardTo)
     notify: tuple[NotifyRule, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
+
+    def event_globs(self, key: StreamKey) -> tuple[str, ...]:
+        """Return which events of a stream anybody wants, as globs; none if nobody does."""
+        wanted = (hook.events for hook in self.webhooks if hook.match.holds(key))
+        return tuple(dict.fromkeys(glob for globs in wanted for glob in globs))
+
+    def webhook(self, name: str) -> Webhook | None:
+        return next((hook for hook in self.webhooks if hook.name == name), None)
 
     def rule(self, key: StreamKey) -> Rule:
         return next((rule for rule in self.rules if rule.match.holds(key)), _NO_RULE)

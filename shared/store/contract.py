@@ -52,8 +52,9 @@ class Save(Struct, frozen=True):
     stream's file is known.
 
     Lines of history and files that are older than `keep_ms` are dropped. A record that is blank is
-    deleted, with all that is stored about its stream but the account. `edges`, or
-    `edges_over_quota`, are added to the account, and are kept for `keep_ledger_ms`. A record that
+    deleted, with all that is stored about its stream but the account. `edges` and `tasks`, or
+    `edges_over_quota` and `tasks_over_quota`, are added to the account, which is kept for
+    `keep_ledger_ms`, and to what is done later. A record that
     `must_fit` is stored even if the engine is full, without its lines of history, files, edges and
     tasks then. A record that is blank is kept while a task of its stream is open.
 
@@ -87,6 +88,7 @@ class Save(Struct, frozen=True):
     edges_over_quota: tuple[Edge, ...] = ()
     keep_ledger_ms: int = KEEP_LEDGER_MS
     tasks: tuple[NewTask, ...] = ()
+    tasks_over_quota: tuple[NewTask, ...] = ()
     counts: Mapping[str, int] = {}
 
     @property
@@ -139,6 +141,12 @@ def edges_of(save: Save, saved: Stored | Claimed) -> tuple[Edge, ...]:
     """Return the edges that a save has added to the account."""
     over_quota = isinstance(saved, Stored) and saved.over_quota
     return save.edges_over_quota if over_quota else save.edges
+
+
+def tasks_of(save: Save, saved: Stored | Claimed) -> tuple[NewTask, ...]:
+    """Return what a save has added to what is done later."""
+    over_quota = isinstance(saved, Stored) and saved.over_quota
+    return save.tasks_over_quota if over_quota else save.tasks
 
 
 class Placed(Struct, frozen=True):
@@ -236,10 +244,6 @@ class AlertsCopy(Struct, frozen=True):
 
     version: int = 0
     text: str = ""
-
-
-OF_STAGE = StreamKey("", "", "")
-"""The stream of a task that is of none."""
 
 
 class Queue(Struct, frozen=True):

@@ -13,13 +13,13 @@ from shared.ledger import Edge
 from shared.outbox import (
     DEAD_MAX_BYTES,
     LONGEST_WAIT_MS,
+    OF_STAGE,
     OUTBOX_MAX_BYTES,
     NewTask,
     OutboxState,
     Redriven,
     Settlement,
     Task,
-    TaskKind,
 )
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase
@@ -41,7 +41,6 @@ from shared.store.contract import (
     FIRST_PAUSE_MS,
     MAX_PAUSE_MS,
     MAX_WORKER_LEASE_MS,
-    OF_STAGE,
     PLACE_CHARS,
     POLL_RATE_PER_S,
     POLLS,
@@ -97,7 +96,6 @@ PAGE_ROWS = 500
 """How many records a listing reads at once."""
 OLD_ROWS = 20
 """How many dead letters are dropped in one step."""
-_KINDS = tuple(kind.value for kind in TaskKind)
 
 
 class RedisStore:
@@ -501,24 +499,30 @@ class RedisStore:
         at = self._do("ZSCORE", self._of("files", key), member) if row else None
         return None if at is None else _judged(file_of(member, at, row), judged)
 
-    def take_tasks(self, kind: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
-        """Take tasks of a kind that are due, the longest due first. Nobody else gets them for
+    def take_tasks(self, queue: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
+        """Take tasks of a queue that are due, the longest due first. Nobody else gets them for
         `lease_ms`, and no earlier taker can settle them any more."""
         keys = self._keys("tasks", "tasks_due", "counts")
-        flat = self._run(scripts.TAKE_TASKS, keys, kind, limit, lease_ms, LONGEST_WAIT_MS)
+        flat = self._run(scripts.TAKE_TASKS, keys, queue, limit, lease_ms, LONGEST_WAIT_MS)
         taken = map(task_of, flat[::2], flat[1::2])
         return [task for task in taken if task]
 
     def settle_task(self, task: Task, settled: Settlement) -> bool:
-        """Store what becomes of a task that was taken, and the verdict on its file. Return False,
-        and change nothing, if it was taken again or is gone."""
+        """Store what becomes of a task that was taken, the verdict on its file, and what follows.
+        Return False, and change nothing, if it was taken again or is gone."""
         key, uri = task.stream, settled.uri
         verdict = verdict_to_text(settled.verdict) if settled.verdict else ""
         outcome = (settled.next.value, settled.retry_in_ms, settled.why, DEAD_MAX_BYTES)
         beside = (own_uri_of(key, uri), uri_of(key.domain, uri), verdict)
         keys = [*self._letters(), *self._keys("uris", "verdicts")]
-        arguments = (task.id, task.version, *outcome, *beside)
+        following = (encode_tasks(settled.tasks, key), OUTBOX_MAX_BYTES)
+        arguments = (task.id, task.version, *outcome, *beside, *following)
         return bool(self._run(scripts.SETTLE_TASK, keys, *arguments))
+
+    def add_tasks(self, key: StreamKey, tasks: Sequence[NewTask]) -> int:
+        """Add tasks that follow from no save; return how many had no room."""
+        encoded = encode_tasks(tasks, key)
+        return int(self._run(scripts.ADD_TASKS, self._letters(), encoded, OUTBOX_MAX_BYTES))
 
     def redrive(self, task_id: str) -> Redriven:
         """Open a dead letter again, due now and with all its attempts."""
@@ -574,7 +578,7 @@ class RedisStore:
         """Store the book and, in the same step, the tasks that follow from it; return how many had
         no room. Return None, and store nothing, if `replaces` is no longer its version. A full
         engine takes it: the book does not grow beyond a megabyte or two."""
-        keys = self._keys("alerts", "tasks", "tasks_due", "tasks_of_streams", "counts")
+        keys = [*self._letters(), *self._keys("alerts")]
         encoded = encode_tasks(tasks, OF_STAGE)
         dropped = self._run(scripts.PUT_ALERTS, keys, replaces, text, encoded, OUTBOX_MAX_BYTES)
         return None if dropped is None else int(dropped)
@@ -582,7 +586,7 @@ class RedisStore:
     def outbox(self) -> OutboxState:
         """Return how many tasks there are."""
         keys = self._keys("tasks", "tasks_due", "dead_tasks", "counts")
-        return OutboxState(*map(int, self._run(scripts.OUTBOX, keys, *_KINDS)))
+        return OutboxState(*map(int, self._run(scripts.OUTBOX, keys)))
 
     def edges(self, key: StreamKey) -> Sequence[Edge]:
         """Return a stream's account, in the order in which its edges were noted."""

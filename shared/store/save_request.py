@@ -96,8 +96,9 @@ def encode_save(save: Save, interval: float) -> str:
         "recheck_ms": RECHECK_MS,
         "history_max_entries": HISTORY_MAX_ENTRIES,
     }
-    if save.tasks:
-        request["tasks"] = [_task(task, request["member"]) for task in save.tasks]
+    if save.tasks or save.tasks_over_quota:
+        request["tasks"] = _rows(save.key, save.tasks)
+        request["tasks_over_quota"] = _rows(save.key, save.tasks_over_quota)
         request["outbox_max_bytes"] = OUTBOX_MAX_BYTES
     if save.sets_aside:
         request["sets_aside"] = True
@@ -149,15 +150,20 @@ def _entry(entry: HistoryEntry) -> str:
     return f"{entry.code.value} {entry_to_json(entry)}"
 
 
-def _task(task: NewTask, stream: object) -> dict[str, object]:
-    row = {"kind": task.kind.value, "stream": stream, "body": task.body, "attempts": 0}
+def _rows(key: StreamKey, tasks: Sequence[NewTask]) -> list[dict[str, object]]:
+    """Return the rows of new tasks, without what the engine says: their times and sequence."""
+    return [_task(task, name_of(key)) for task in tasks]
+
+
+def _task(task: NewTask, stream: str) -> dict[str, object]:
+    row = {"kind": task.queue, "stream": stream, "body": task.body, "attempts": 0}
     known = {"id": task.id, "of_file": task.of_file}
     return {**known, "row": {**row, "version": 1, "why": "", "size": task.size_bytes}}
 
 
 def encode_tasks(tasks: Sequence[NewTask], key: StreamKey) -> str:
     """Return tasks of a stream as JSON, in the form that the scripts read."""
-    return json.dumps([_task(task, name_of(key)) for task in tasks], separators=(",", ":"))
+    return json.dumps(_rows(key, tasks), separators=(",", ":"))
 
 
 class _TaskRow(Struct, frozen=True):
@@ -169,6 +175,7 @@ class _TaskRow(Struct, frozen=True):
     attempts: int
     version: int
     why: str
+    sequence: int = 0
 
 
 def task_of(task_id: str, row: str) -> Task | None:
@@ -178,7 +185,8 @@ def task_of(task_id: str, row: str) -> Task | None:
     except (msgspec.MsgspecError, ValueError):
         return None
     times = (kept.made_at, kept.due_at, kept.attempts, kept.version)
-    return Task(task_id, kept.kind, key_of(kept.stream), kept.body, *times, kept.why)
+    stream = key_of(kept.stream)
+    return Task(task_id, kept.kind, stream, kept.body, *times, kept.why, kept.sequence)
 
 
 _MS, _UNKNOWN = "ms", "-"

@@ -65,14 +65,16 @@ CREATE TABLE IF NOT EXISTS task (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL,
     domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL, body TEXT NOT NULL,
     made_at INTEGER NOT NULL, due_at INTEGER NOT NULL, attempts INTEGER NOT NULL,
-    version INTEGER NOT NULL, why TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
+    version INTEGER NOT NULL, why TEXT NOT NULL, size INTEGER NOT NULL,
+    sequence INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS task_due ON task (kind, due_at);
 CREATE INDEX IF NOT EXISTS task_stream ON task (domain, app, stream, id);
 CREATE TABLE IF NOT EXISTS dead_task (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL,
     domain TEXT NOT NULL, app TEXT NOT NULL, stream TEXT NOT NULL, body TEXT NOT NULL,
     made_at INTEGER NOT NULL, due_at INTEGER NOT NULL, attempts INTEGER NOT NULL,
-    version INTEGER NOT NULL, why TEXT NOT NULL, size INTEGER NOT NULL) WITHOUT ROWID;
+    version INTEGER NOT NULL, why TEXT NOT NULL, size INTEGER NOT NULL,
+    sequence INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS dead_task_age ON dead_task (due_at, id);
 CREATE TABLE IF NOT EXISTS phase_count (phase TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
@@ -145,6 +147,8 @@ LATER_COLUMNS = (
     ("record", "ends_at INTEGER"),
     ("record", "aside TEXT"),
     ("record", "wrong_at INTEGER"),
+    ("task", "sequence INTEGER NOT NULL DEFAULT 0"),
+    ("dead_task", "sequence INTEGER NOT NULL DEFAULT 0"),
 )
 LATER_INDEX = """
 CREATE INDEX IF NOT EXISTS record_wrong ON record (wrong_at, domain, app, stream)

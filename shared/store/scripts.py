@@ -26,6 +26,9 @@ WATCHED_CLOCK = ("clock", "watch_clock")
 RATE_LIMIT = ("clock", "rate_limit")
 """Preludes of a script that reads or takes slots; the rate limit is its first key."""
 ALWAYS = ("clock", "when_full")
+NEW_TASKS = ("clock", "new_tasks")
+NEW_TASKS_ALWAYS = ("clock", "when_full", "new_tasks")
+"""Preludes of a script that adds tasks; its first six keys are those of tasks and dead letters."""
 RATE_LIMIT_ALWAYS = (*ALWAYS, "rate_limit")
 WATCHED_CLOCK_ALWAYS = (*ALWAYS, "watch_clock")
 """The same for a script that a full engine has to run, too."""
@@ -95,12 +98,13 @@ DUE_SCHEDULES = Script("due_schedules", CLOCK)
 MOVE_MISPLACED = Script("move_misplaced", ALWAYS)
 ACCEPT = Script("accept")
 TAKE_TASKS = Script("take_tasks", ALWAYS)
-SETTLE_TASK = Script("settle_task", ALWAYS)
+ADD_TASKS = Script("add_tasks", NEW_TASKS)
+SETTLE_TASK = Script("settle_task", NEW_TASKS_ALWAYS)
 REDRIVE = Script("redrive", CLOCK, repeatable=False)
 """Repeated, it would call the letter that it has opened unknown."""
 DROP_DEAD_LETTERS = Script("drop_dead_letters", ALWAYS)
 OUTBOX = Script("outbox", CLOCK)
-PUT_ALERTS = Script("put_alerts", ALWAYS, repeatable=False)
+PUT_ALERTS = Script("put_alerts", NEW_TASKS_ALWAYS, repeatable=False)
 """Repeated, it would take its own version for that of another run, whose tasks are stored."""
 ALL = (
     *(
@@ -117,5 +121,5 @@ ALL = (
     ),
     *(REGISTER, MAY_WAKE_ONE, TOUCH, AGE_MS, AGES, NOTE_SIZE, SIZES, PUT_POLICY, GET_POLICY),
     *(MOVE_MISPLACED, ACCEPT, IS_AMONG_FIRST, PUT_SCHEDULE, DUE_SCHEDULES),
-    *(TAKE_TASKS, SETTLE_TASK, REDRIVE, DROP_DEAD_LETTERS, OUTBOX, PUT_ALERTS),
+    *(TAKE_TASKS, ADD_TASKS, SETTLE_TASK, REDRIVE, DROP_DEAD_LETTERS, OUTBOX, PUT_ALERTS),
 )

@@ -19,7 +19,7 @@ from msgspec.structs import astuple, replace
 
 from shared import retry
 from shared.ledger import LEDGER_MAX_ENTRIES, Edge
-from shared.outbox import NewTask, OutboxState, Redriven, Settlement, Task
+from shared.outbox import OF_STAGE, NewTask, OutboxState, Redriven, Settlement, Task
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.derived.wrong import wrong_since
@@ -43,7 +43,6 @@ from shared.store.contract import (
     DAY_MS,
     HISTORY_MAX_ENTRIES,
     MAX_WORKER_LEASE_MS,
-    OF_STAGE,
     POLL_RATE_PER_S,
     POLLS,
     SAMPLES_MS,
@@ -72,6 +71,7 @@ from shared.store.contract import (
     entries_of,
     entry_of,
     growth,
+    tasks_of,
     watched_of,
 )
 from shared.store.save_request import push_args_of
@@ -157,7 +157,15 @@ class SqliteStore:
                 raise
             self._make_room()
             return self._save(
-                replace(save, entries=(), files=(), edges=(), edges_over_quota=(), tasks=())
+                replace(
+                    save,
+                    entries=(),
+                    files=(),
+                    edges=(),
+                    edges_over_quota=(),
+                    tasks=(),
+                    tasks_over_quota=(),
+                )
             )
 
     def _save(self, save: Save) -> Saved:
@@ -185,7 +193,8 @@ class SqliteStore:
             _keep(db, save, now)
             _add_edges(db, save, edges_of(save, saved), now)
             _add_counts(db, save.counts)
-            dropped = task_rows.add(db, save.key, _tasks(save, known), now) if save.tasks else 0
+            tasks = _tasks(tasks_of(save, saved), known)
+            dropped = task_rows.add(db, save.key, tasks, now) if tasks else 0
         return replace(saved, dropped_tasks=dropped) if dropped else saved
 
     def _choose(
@@ -507,16 +516,16 @@ class SqliteStore:
         return _file_of(row) if row else None
 
     @_even_if_full
-    def take_tasks(self, kind: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
-        """Take tasks of a kind that are due, the longest due first. Nobody else gets them for
+    def take_tasks(self, queue: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
+        """Take tasks of a queue that are due, the longest due first. Nobody else gets them for
         `lease_ms`, and no earlier taker can settle them any more."""
         with self._writing() as db:
-            return task_rows.take(db, kind, self._clock(), limit=limit, lease_ms=lease_ms)
+            return task_rows.take(db, queue, self._clock(), limit=limit, lease_ms=lease_ms)
 
     @_even_if_full
     def settle_task(self, task: Task, settled: Settlement) -> bool:
-        """Store what becomes of a task that was taken, and the verdict on its file. Return False,
-        and change nothing, if it was taken again or is gone."""
+        """Store what becomes of a task that was taken, the verdict on its file, and what follows.
+        Return False, and change nothing, if it was taken again or is gone."""
         with self._writing() as db:
             is_ours = task_rows.settle(db, task, settled, self._clock())
             if is_ours and settled.verdict:
@@ -526,6 +535,11 @@ class SqliteStore:
                     (verdict_to_text(settled.verdict), *_columns(task.stream), uri),
                 )
         return is_ours
+
+    def add_tasks(self, key: StreamKey, tasks: Sequence[NewTask]) -> int:
+        """Add tasks that follow from no save; return how many had no room."""
+        with self._writing() as db:
+            return task_rows.add(db, key, tasks, self._clock())
 
     def redrive(self, task_id: str) -> Redriven:
         """Open a dead letter again, due now and with all its attempts."""
@@ -952,10 +966,10 @@ def _lines(save: Save, saved: Stored | Claimed, known: Sequence[File]) -> Sequen
     return [entry for entry in entries if entry not in lines_of_known]
 
 
-def _tasks(save: Save, known: Sequence[File]) -> Sequence[NewTask]:
+def _tasks(tasks: Sequence[NewTask], known: Sequence[File]) -> Sequence[NewTask]:
     """Return the tasks to add: none for a file that was known before."""
     uris = [file.uri for file in known]
-    return [task for task in save.tasks if task.of_file not in uris]
+    return [task for task in tasks if task.of_file not in uris]
 
 
 def _append(db: sqlite3.Connection, save: Save, entries: Sequence[HistoryEntry], now: int) -> None:

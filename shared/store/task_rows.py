@@ -24,9 +24,11 @@ from shared.store.command_queue import count, counter
 from shared.store.contract import Placed
 
 OUTBOX_BYTES, DEAD_BYTES, DROPPED_COUNT = "outbox_bytes", "dead_bytes", "outbox_dropped"
+SEQUENCE = "task_sequence"
 """The names of what is counted, beside the quotas."""
-_COLUMNS = "id, kind, domain, app, stream, body, made_at, due_at, attempts, version, why"
-_Row = tuple[str, str, str, str, str, str, int, int, int, int, str]
+_COLUMNS = "id, kind, domain, app, stream, body, made_at, due_at, attempts, version, why, sequence"
+"""`kind` is the queue: its kind, and where there is one its receiver."""
+_Row = tuple[str, str, str, str, str, str, int, int, int, int, str, int]
 
 
 def add(db: sqlite3.Connection, key: StreamKey, tasks: Sequence[NewTask], now: int) -> int:
@@ -37,12 +39,13 @@ def add(db: sqlite3.Connection, key: StreamKey, tasks: Sequence[NewTask], now: i
             is_open = db.execute("SELECT 1 FROM task WHERE id=?", (task.id,)).fetchone()
             dropped += not is_open
             continue
-        row = (task.id, task.kind.value, key.domain, key.app, key.stream, task.body, now, now)
+        row = (task.id, task.queue, key.domain, key.app, key.stream, task.body, now, now)
         added = db.execute(
-            f"INSERT OR IGNORE INTO task ({_COLUMNS}, size) VALUES (?,?,?,?,?,?,?,?,0,1,'',?)",  # noqa: S608 - names of our own
-            (*row, task.size_bytes),
+            f"INSERT OR IGNORE INTO task ({_COLUMNS}, size) VALUES (?,?,?,?,?,?,?,?,0,1,'',?,?)",  # noqa: S608 - names of our own
+            (*row, counter(db, SEQUENCE) + 1, task.size_bytes),
         )
         if added.rowcount:
+            count(db, SEQUENCE, 1)
             count(db, OUTBOX_BYTES, task.size_bytes)
     if dropped:
         count(db, DROPPED_COUNT, dropped)
@@ -57,20 +60,20 @@ def is_open_for(db: sqlite3.Connection, key: StreamKey) -> bool:
 
 
 def take(
-    db: sqlite3.Connection, kind: str, now: int, *, limit: int, lease_ms: int
+    db: sqlite3.Connection, queue: str, now: int, *, limit: int, lease_ms: int
 ) -> Sequence[Task]:
     """Take the first that are due: nobody else gets them for `lease_ms`, and only who takes them
     now can settle them. One further ahead than any is put is due, too: the clock was set back."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM task WHERE kind=? AND (due_at <= ? OR due_at > ?)"  # noqa: S608 - as above
         " ORDER BY due_at, id LIMIT ?",
-        (kind, now, now + LONGEST_WAIT_MS, limit),
+        (queue, now, now + LONGEST_WAIT_MS, limit),
     ).fetchall()
     db.executemany(
         "UPDATE task SET due_at=?, attempts=attempts+1, version=version+1 WHERE id=?",
         [(now + lease_ms, row[0]) for row in rows],
     )
-    return [_task((*row[:7], now + lease_ms, row[8] + 1, row[9] + 1, row[10])) for row in rows]
+    return [_task((*row[:7], now + lease_ms, row[8] + 1, row[9] + 1, *row[10:])) for row in rows]
 
 
 def settle(db: sqlite3.Connection, task: Task, settled: Settlement, now: int) -> bool:
@@ -87,6 +90,7 @@ def settle(db: sqlite3.Connection, task: Task, settled: Settlement, now: int) ->
     if settled.next is Next.DEAD:
         _bury(db, task.id, settled.why, now)
     _remove(db, "task", task.id, OUTBOX_BYTES)
+    add(db, task.stream, settled.tasks, now)
     return True
 
 
@@ -94,7 +98,7 @@ def _bury(db: sqlite3.Connection, task_id: str, why: str, now: int) -> None:
     """Make it a dead letter. Where there are too many, the oldest go, and are counted."""
     _remove(db, "dead_task", task_id, DEAD_BYTES)
     db.execute(
-        f"INSERT INTO dead_task SELECT {_COLUMNS}, size FROM task WHERE id=?",  # noqa: S608 - as above
+        f"INSERT INTO dead_task ({_COLUMNS}, size) SELECT {_COLUMNS}, size FROM task WHERE id=?",  # noqa: S608 - as above
         (task_id,),
     )
     db.execute("UPDATE dead_task SET due_at=?, why=? WHERE id=?", (now, why, task_id))
@@ -131,7 +135,8 @@ def redrive(db: sqlite3.Connection, task_id: str, now: int) -> Redriven:
     if counter(db, OUTBOX_BYTES) + row[0] > OUTBOX_MAX_BYTES:
         return Redriven.FULL
     added = db.execute(
-        f"INSERT OR IGNORE INTO task SELECT {_COLUMNS}, size FROM dead_task WHERE id=?",  # noqa: S608 - as above
+        f"INSERT OR IGNORE INTO task ({_COLUMNS}, size)"  # noqa: S608 - as above
+        f" SELECT {_COLUMNS}, size FROM dead_task WHERE id=?",
         (task_id,),
     )
     if added.rowcount:
@@ -195,6 +200,4 @@ def state(db: sqlite3.Connection, now: int) -> OutboxState:
 
 
 def _task(row: _Row) -> Task:
-    task_id, kind, domain, app, stream, body, made_at, due_at, attempts, version, why = row
-    key = StreamKey(domain, app, stream)
-    return Task(task_id, kind, key, body, made_at, due_at, attempts, version, why)
+    return Task(row[0], row[1], StreamKey(*row[2:5]), row[5], *row[6:])

@@ -34,7 +34,7 @@ def run(
     reported: list[str] = []
     runner = TaskRunner(
         store,
-        KIND,
+        KIND.value,
         has_time=has_time,
         jitter=lambda: 0.0,
         report=lambda event, error: reported.append(f"{event} {error}"),

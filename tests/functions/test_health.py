@@ -13,10 +13,20 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
-from functions.record_command.health import TASKS_LATE_MS
+from functions.record_command.health import RECEIVER_LATE_MS, TASKS_LATE_MS
 from shared.engine.step_marks import DRAIN, NOTIFY, StepMarks, began
 from shared.inbound.catalogue import Language, catalogue
-from shared.outbox import OUTBOX_MAX_BYTES, NewTask, Next, Settlement, TaskKind
+from shared.outbox import (
+    OUTBOX_MAX_BYTES,
+    Endpoint,
+    NewTask,
+    Next,
+    Settlement,
+    TaskKind,
+    endpoint_note,
+    endpoint_of,
+    note_of,
+)
 from shared.protocol import Command, FileLeft, Published, Reported, StreamRecord
 from shared.protocol.command_errors import NoRecordConfig, OperatorActionNeeded, Throttled
 from shared.store.contract import DAY_MS, Save
@@ -258,6 +268,26 @@ def tasks_dead(make_stage: MakeStage) -> Stage:
     return stage
 
 
+def receiver(make_stage: MakeStage, endpoint: Endpoint) -> Stage:
+    """Return a stage with a receiver of events in this state."""
+    hook = {"name": "crm", "url": "https://crm.example.com/in"}
+    stage = make_stage()
+    policy = {"domain": [{"streaming": "live.example.com"}], "webhook": [hook]}
+    stage.store.put_policy(json.dumps(policy), replaces=0)
+    stage.store.set_text(note_of("crm"), endpoint_note(endpoint))
+    return stage
+
+
+def webhook_failing(make_stage: MakeStage) -> Stage:
+    known = endpoint_of("https://crm.example.com/in", None)
+    return receiver(make_stage, known.failed(NOON - RECEIVER_LATE_MS - 1, "status 503"))
+
+
+def webhook_closed(make_stage: MakeStage) -> Stage:
+    known = endpoint_of("https://crm.example.com/in", None)
+    return receiver(make_stage, known.ended(NOON, "status 410"))
+
+
 def tasks_dropped(make_stage: MakeStage) -> Stage:
     stage = make_stage(**VERIFIED)
     tasks = (NewTask("fill", TaskKind.VERIFY_FILE, "x" * (OUTBOX_MAX_BYTES - 500)),)
@@ -380,6 +410,8 @@ CASES: dict[str, Case] = {
     "tasks_late": tasks_late,
     "tasks_dead": tasks_dead,
     "tasks_dropped": tasks_dropped,
+    "webhook_failing": webhook_failing,
+    "webhook_closed": webhook_closed,
     "policy_unreadable": policy_unreadable,
     "wake_unreachable": wake_unreachable,
     "two_stages_act": two_stages_act,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from emulator.live import LiveInThread
 from functions import files
 from shared.inbound.function_compute import answer_any
 from shared.invocation.invocation import Invocation
+from shared.outbox import EventBody, EventType
 from shared.protocol import FileLeft
 from shared.protocol.file import FileVerdict, Finding
 from shared.store.contract import DAY_MS
@@ -163,3 +165,17 @@ def test_a_run_without_a_role_takes_nothing(verifying: Verifying) -> None:
     (left,) = verifying.stage.store.open_tasks(after="", limit=9)
     assert left.task.attempts == 0
     assert "this function has no role" in verifying.stage.lines[-1]
+
+
+def test_a_verdict_is_an_event_in_the_step_that_stores_it(verifying: Verifying) -> None:
+    """Where a receiver of the policy wants to know."""
+    hook = {"name": "crm", "url": "https://crm.example.com/in", "events": ["file.verified"]}
+    policy = {"domain": [{"streaming": KEY.domain}], "webhook": [hook]}
+    verifying.stage.store.put_policy(json.dumps(policy), replaces=0)
+    verifying.put(CLIP.read_bytes())
+    verifying.stage.happens(LEFT)
+    verifying.run()
+    (task,) = verifying.stage.store.take_tasks("event", limit=9, lease_ms=1)
+    body = msgspec.json.decode(task.body, type=EventBody)
+    assert task.stream == KEY
+    assert (body.type, body.data["outcome"]) == (EventType.FILE_VERIFIED, "verified")

@@ -189,6 +189,7 @@ def exchanges(stack: Stack) -> dict[str, Exchange]:
     caller.wait_for_a_file()
     stack.fire_timer("notify")
     made["alerts"] = caller.asks("GET", "/v1/alerts")
+    made["webhooks"] = caller.asks("GET", "/v1/webhooks")
     made["deliveries"] = caller.asks("GET", "/v1/deliveries", state="open")
     requests.post(f"{stack.fc}/_fc/timer/files", json={"wait": True}, timeout=100)
     made["coverage"] = caller.asks("GET", f"{STREAM}/coverage", **{"from": "1h"})

@@ -101,6 +101,7 @@ USES = {
     "RECORD_KEYS": r"settings\.record_keys|invocation\.forwarded\(",
     "PATH_TOKENS": r"settings\.path_tokens",
     "WAKE_KEY": r"settings\.wake_key|invocation\.(handle|handle_callback|wake_reconcile)\(",
+    "WEBHOOK_SECRETS": r"settings\.webhook_secrets",
     "HEARTBEAT_URL": r"invocation\.send_heartbeat\(",
     "ROBOTS": r"settings\.robots",
     "RELAY_KEY": r"settings\.relay_key|invocation\.pass_on\(",
@@ -131,6 +132,7 @@ def test_a_function_accepts_the_settings_that_it_has(key: str) -> None:
         **{name: f"unguessable-{name.lower().replace('_', '-')}" for name in USES},
         "API_TOKENS": "ops:control:unguessable-api-token",
         "ROBOTS": "ops=https://oapi.dingtalk.com/robot/send?access_token=unguessable#secret",
+        "WEBHOOK_SECRETS": "crm:whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
         "HEARTBEAT_URL": "https://monitor.example.com/ping/unguessable-1",
     }
     given = {f"LIVE_RECORD_{name}": value for name, value in stage.items()}

@@ -16,6 +16,7 @@ from shared.ledger import LEDGER_MAX_ENTRIES, Edge
 from shared.outbox import (
     DEAD_MAX_BYTES,
     LONGEST_WAIT_MS,
+    OF_STAGE,
     OUTBOX_MAX_BYTES,
     NewTask,
     Next,
@@ -45,7 +46,6 @@ from shared.store.contract import (
     COMMANDS,
     HISTORY_MAX_ENTRIES,
     MAX_WORKER_LEASE_MS,
-    OF_STAGE,
     POLL_RATE_PER_S,
     POLLS,
     RECHECK_MS,
@@ -73,6 +73,7 @@ from shared.store.contract import (
     entry_of,
     furthest_slot_ms,
     quarantine_pause_ms,
+    tasks_of,
     watched_of,
 )
 from shared.store.store_errors import StoreFull, Unreadable
@@ -130,6 +131,7 @@ class Shared:
     )
     ledger: dict[StreamKey, list[tuple[int, Edge]]] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
+    sequence: int = 0
     dead: dict[str, Task] = field(default_factory=dict)
     dropped: int = 0
     signed: dict[int, set[StreamKey]] = field(default_factory=dict)
@@ -191,7 +193,7 @@ class MemoryStore:
         if self.shared.is_full and not (save.must_fit or is_blank):
             raise StoreFull("memory: it is full")
         if self.shared.is_full:
-            save = replace(save, entries=(), files=(), tasks=())
+            save = replace(save, entries=(), files=(), tasks=(), tasks_over_quota=())
         with self.shared.lock:
             now, before = self._clock(), self.shared.rows.get(save.key)
             if (before.version if before else 0) != save.version or save.decided_at > now + STEP_MS:
@@ -213,7 +215,7 @@ class MemoryStore:
             uris = {file.uri for file in save.files if (save.key, file.uri) in self.shared.kept}
             self._tell(save, waits=waits, now=now)
             self.count(save.counts)
-            tasks = [task for task in save.tasks if task.of_file not in uris]
+            tasks = [task for task in tasks_of(save, saved) if task.of_file not in uris]
             dropped = self._add_tasks(save.key, tasks, now)
             return replace(saved, dropped_tasks=dropped) if dropped else saved
 
@@ -225,7 +227,9 @@ class MemoryStore:
             if _bytes(self.shared.tasks) + new.size_bytes > OUTBOX_MAX_BYTES:
                 dropped += 1
                 continue
-            self.shared.tasks[new.id] = Task(new.id, new.kind.value, key, new.body, now, now)
+            self.shared.sequence += 1
+            row = Task(new.id, new.queue, key, new.body, now, now, sequence=self.shared.sequence)
+            self.shared.tasks[new.id] = row
         self.shared.dropped += dropped
         return dropped
 
@@ -577,13 +581,13 @@ class MemoryStore:
 
     # --- tasks ----------------------------------------------------------------------------------
 
-    def take_tasks(self, kind: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
+    def take_tasks(self, queue: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
         with self.shared.lock:
             now, tasks = self._clock(), self.shared.tasks
             due = [
                 task
                 for task in tasks.values()
-                if task.kind == kind and not now < task.due_at <= now + LONGEST_WAIT_MS
+                if task.queue == queue and not now < task.due_at <= now + LONGEST_WAIT_MS
             ]
             first = sorted(due, key=lambda task: (task.due_at, task.id))[:limit]
             for task in first:
@@ -607,6 +611,7 @@ class MemoryStore:
                 del tasks[task.id]
             if settled.next is Next.DEAD:
                 self._bury(replace(kept, due_at=now, why=settled.why))
+            self._add_tasks(kept.stream, settled.tasks, now)
             place = (task.stream, settled.uri)
             if settled.verdict and place in self.shared.kept:
                 key, file, at, stored = self.shared.kept[place]
@@ -619,6 +624,10 @@ class MemoryStore:
         while _bytes(dead) > DEAD_MAX_BYTES:
             del dead[min(dead, key=lambda name: (dead[name].due_at, name))]
             self.shared.dropped += 1
+
+    def add_tasks(self, key: StreamKey, tasks: Sequence[NewTask]) -> int:
+        with self.shared.lock:
+            return self._add_tasks(key, tasks, self._clock())
 
     def redrive(self, task_id: str) -> Redriven:
         with self.shared.lock:

@@ -15,6 +15,7 @@ from shared.store.scripts import (
     ALL,
     ALWAYS,
     FOLDER,
+    NEW_TASKS,
     RATE_LIMIT,
     SAVE_OR_CLAIM,
     WATCHED_CLOCK,
@@ -54,7 +55,7 @@ def test_every_file_is_a_script_or_in_front_of_one() -> None:
 def test_a_file_begins_with_its_contract(file: Path) -> None:
     header = header_of(file)
 
-    if file.stem in {*RATE_LIMIT, *WATCHED_CLOCK, *ALWAYS}:
+    if file.stem in {*RATE_LIMIT, *WATCHED_CLOCK, *ALWAYS, *NEW_TASKS}:
         assert "Prelude: " in header
         assert "Defines: " in header
     else:

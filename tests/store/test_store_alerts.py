@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from shared.outbox import OUTBOX_MAX_BYTES, NewTask, Next, Settlement, TaskKind
+from shared.outbox import OF_STAGE, OUTBOX_MAX_BYTES, NewTask, Next, Settlement, TaskKind
 from shared.protocol import StreamRecord
 from shared.store import Store
-from shared.store.contract import OF_STAGE, AlertsCopy, Save
+from shared.store.contract import AlertsCopy, Save
 from tests.conftest import KEY, Clock, OpenStore
 
 KIND = TaskKind.VERIFY_FILE

@@ -15,6 +15,7 @@ from shared.outbox import (
     BACKOFF,
     DEAD_MAX_BYTES,
     LONGEST_WAIT_MS,
+    OF_STAGE,
     OUTBOX_MAX_BYTES,
     NewTask,
     Next,
@@ -25,11 +26,13 @@ from shared.outbox import (
     TaskKind,
     verify_file,
 )
-from shared.protocol import StreamKey, StreamRecord
+from shared.protocol import Command, StreamKey, StreamRecord
 from shared.protocol.file import File, FileVerdict, Finding
+from shared.protocol.quota import ConcurrencyQuota
 from shared.store import Store, open_store
 from shared.store.contract import DAY_MS, Conflict, NotForgotten, Placed, Save, Stored
-from tests.conftest import KEY, NOON, Clock, OpenStore
+from tests.conftest import KEY, NOON, Clock, OpenStore, owing
+from tests.store.test_store import claiming
 
 KIND = TaskKind.VERIFY_FILE.value
 LEASE_MS = BACKOFF[TaskKind.VERIFY_FILE].lease_ms
@@ -42,8 +45,8 @@ VERDICT = FileVerdict("truncated", NOON, (Finding("ends_inside", {"at_byte": 9})
 BIG = "x" * 1_000_000
 
 
-def new(name: str, body: str = "{}", of_file: str = "") -> NewTask:
-    return NewTask(name, TaskKind.VERIFY_FILE, body, of_file)
+def new(name: str, body: str = "{}", of_file: str = "", receiver: str = "") -> NewTask:
+    return NewTask(name, TaskKind.VERIFY_FILE, body, of_file, receiver)
 
 
 def add(store: Store, *tasks: NewTask, key: StreamKey = KEY, files: tuple[File, ...] = ()) -> int:
@@ -80,7 +83,9 @@ def die(store: Store, *names: str) -> None:
 
 def test_a_task_is_stored_with_the_save_and_due_at_once(store: Store) -> None:
     add(store, new("a", '{"uri":"房间"}'))
-    assert take(store) == [Task("a", KIND, KEY, '{"uri":"房间"}', NOON, NOON + LEASE_MS, 1, 2)]
+    assert take(store) == [
+        Task("a", KIND, KEY, '{"uri":"房间"}', NOON, NOON + LEASE_MS, 1, 2, sequence=1)
+    ]
 
 
 def test_a_save_that_is_refused_stores_no_task(store: Store) -> None:
@@ -108,6 +113,60 @@ def test_two_streams_that_report_one_name_have_a_task_each(store: Store) -> None
     for key in (KEY, OTHER):
         add(store, *verify_file(key, FILE.uri), key=key, files=(FILE,))
     assert len(opened(store)) == 2
+
+
+def test_what_follows_depends_on_what_the_engine_made_of_the_save(store: Store) -> None:
+    """A start beyond the quota is another change than one that goes out."""
+    quota = ConcurrencyQuota("rule", of_rule=1)
+    for key in (KEY, OTHER):
+        record = replace(owing(Command.START), key=key)
+        save = replace(claiming(record, wait=250), quota=quota, if_no_quota=record)
+        tasks, beyond = (new(f"{key.stream}-in"),), (new("beyond"),)
+        store.save_or_claim(replace(save, tasks=tasks, tasks_over_quota=beyond))
+    assert opened(store) == ["beyond", f"{KEY.stream}-in"]
+
+
+def test_each_task_has_a_sequence_that_rises_over_all_streams(store: Store) -> None:
+    add(store, new("a"))
+    add(store, new("b"), new("c"), key=OTHER)
+    store.add_tasks(OF_STAGE, (new("d"),))
+    settled = replace(DONE, tasks=(new("e"),))
+    first = next(task for task in take(store) if task.id == "a")
+    store.settle_task(first, settled)
+    found = {one.task.id: one.task.sequence for one in store.open_tasks(after="", limit=9)}
+    assert found == {"b": 2, "c": 3, "d": 4, "e": 5}
+    assert first.sequence == 1
+
+
+def test_a_task_that_follows_is_stored_with_the_result_or_not_at_all(
+    store: Store, clock: Clock
+) -> None:
+    add(store, new("a"))
+    (stale,) = take(store)
+    clock.pass_ms(LEASE_MS)
+    (held,) = take(store)
+    assert not store.settle_task(stale, replace(DONE, tasks=(new("stale"),)))
+    assert store.settle_task(held, replace(DONE, tasks=(new("b"), new("c", receiver="ops"))))
+    assert opened(store) == ["b", "c"]
+    assert {one.task.stream for one in store.open_tasks(after="", limit=9)} == {KEY}
+
+
+def test_a_task_of_no_stream_is_listed_and_taken_as_the_others_are(store: Store) -> None:
+    assert store.add_tasks(OF_STAGE, (new("a"), new("a"))) == 0
+    assert [task.stream for task in take(store)] == [OF_STAGE]
+    big = tuple(new(f"n{number}", BIG) for number in range(9))
+    assert store.add_tasks(OF_STAGE, big) == 2
+    assert store.outbox().dropped == 2
+
+
+def test_a_receiver_has_a_queue_of_its_own(store: Store, clock: Clock) -> None:
+    add(store, new("a", receiver="ops"), new("b", receiver="crm"), new("c"))
+    clock.pass_ms(70)
+    assert store.outbox().oldest_ms == 70
+    assert [task.id for task in take(store)] == ["c"]
+    taken = store.take_tasks(f"{KIND}:ops", limit=9, lease_ms=LEASE_MS)
+    assert [(task.id, task.kind, task.receiver) for task in taken] == [("a", KIND, "ops")]
+    assert store.outbox().oldest_ms == 70
 
 
 # --- taken once, settled by who took it ---------------------------------------------------------
@@ -195,7 +254,7 @@ def test_a_dead_letter_is_listed_and_tried_again_on_request(store: Store, clock:
     die(store, "a")
     clock.pass_ms(5)
     (placed,) = store.dead_letters(after="", limit=9)
-    assert placed == Placed.dead(Task("a", KIND, KEY, "{}", NOON, NOON, 1, 2, DEAD.why))
+    assert placed == Placed.dead(Task("a", KIND, KEY, "{}", NOON, NOON, 1, 2, DEAD.why, 1))
     assert (opened(store), take(store)) == ([], [])
     assert store.redrive("a") is Redriven.OPEN
     assert dead(store) == []

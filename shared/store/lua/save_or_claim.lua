@@ -213,8 +213,9 @@ local function put()
     'document', chosen.document, 'phase', chosen.phase, 'order', order,
     'ends_at', chosen.ends_at, unpack(given))
 end
-local entries, files, tasks = request.entries, request.files, request.tasks or {}
+local entries, files = request.entries, request.files
 local edges = waits ~= '' and request.edges_over_quota or request.edges
+local tasks = (waits ~= '' and request.tasks_over_quota or request.tasks) or {}
 local put_result = put()
 if type(put_result) == 'table' and put_result.err then
   if not (request.must_fit and string.find(put_result.err, 'OOM', 1, true)) then
@@ -339,6 +340,7 @@ for _, task in ipairs(tasks) do
       dropped = dropped + 1
     else
       task.row.made_at, task.row.due_at = moment, moment
+      task.row.sequence = redis.call('HINCRBY', KEYS[8], 'task_sequence', 1)
       local due_at = string.format('%014.0f', moment)
       redis.call('HSET', KEYS[19], task.id, cjson.encode(task.row))
       redis.call('ZADD', KEYS[20], 0, task.row.kind .. '\0' .. due_at .. task.id)

@@ -1,9 +1,10 @@
--- Store what becomes of a task that was taken, and the verdict on its file.
+-- Store what becomes of a task that was taken, the verdict on its file, and what follows from it.
 -- KEYS: 1 tasks, 2 tasks due, 3 tasks of streams, 4 dead letters, 5 dead letters by age, 6 counts,
 --       7 uris, 8 verdicts
 -- ARGV: 1 clock, 2 id, 3 version that was taken, 4 'done', 'retry' or 'dead', 5 ms until the retry,
 --       6 why, 7 bytes of all dead letters at most, 8 name of a uri of its stream's own, 9 name of the
---       uri in its domain, 10 verdict, or ''
+--       uri in its domain, 10 verdict, or '', 11 the tasks that follow, as JSON, 12 bytes of all open
+--       tasks at most
 -- Returns: 1, or 0 and nothing is changed where it was taken again or is gone
 -- One step: a runner whose lease has lapsed must not settle what another one has taken.
 local id = ARGV[2]
@@ -50,4 +51,5 @@ if ARGV[10] ~= '' then
     end
   end
 end
+if ARGV[11] ~= '[]' then add_tasks(cjson.decode(ARGV[11]), ARGV[12]) end
 return 1

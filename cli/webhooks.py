@@ -1,0 +1,106 @@
+"""`live-record webhook`: the receivers of the policy, and a test event for each.
+
+cli.main adds the group.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from gettext import gettext as _
+
+import click
+
+from cli import output
+from cli.api import Api
+from cli.exit_codes import AS_WANTED, FAILED
+from cli.output import Json
+from cli.stage_command import of_stage
+
+LOOK_EVERY_S = 0.5
+
+
+@click.group()
+def webhook() -> None:
+    """List the receivers of events, and test them.
+
+    The policy names them under [[webhook]].
+    """
+
+
+@webhook.command("list")
+@of_stage(changes=False)
+def list_webhooks(api: Api, as_json: bool) -> None:
+    """List the receivers, and whether each takes events."""
+    nothing = _("the policy names no webhook")
+    output.rows(api.webhooks(), "webhooks", _line_of, as_json, nothing=nothing)
+
+
+@webhook.command("test")
+@click.argument("names", nargs=-1)
+@click.option(
+    "--wait",
+    "wait_s",
+    default=90,
+    type=click.IntRange(0),
+    show_default=True,
+    help="longest time in seconds to wait for the receivers' answers",
+)
+@of_stage(changes=True)
+def test(api: Api, names: Sequence[str], wait_s: int, as_json: bool) -> int:
+    """Send a test event to the receivers NAMES, or to all, and print what they answer.
+
+    The function notify sends it, as it sends each event. A receiver that was paused or has ended is
+    active again once it takes a test.
+    """
+    names = names or [row["name"] for row in api.webhooks()["webhooks"]]
+    sent = {name: api.test_webhook(name)["id"] for name in names}
+    answers = _answers(api, sent, wait_s)
+    rows = [{"receiver": name, "id": sent[name], "test": answers.get(name)} for name in sent]
+    if as_json:
+        output.as_json({"tests": rows})
+    elif not rows:
+        click.echo(_("the policy names no webhook"))
+    else:
+        for name in sent:
+            output.say(_answer_line(name, answers.get(name)))
+    taken = [name for name, answer in answers.items() if answer["is_taken"]]
+    return AS_WANTED if len(taken) == len(sent) else FAILED
+
+
+def _answers(api: Api, sent: Mapping[str, str], wait_s: int) -> Mapping[str, Json]:
+    """Return each receiver's answer to its test; none of one that took too long."""
+    end = time.monotonic() + wait_s
+    while True:
+        tests = {row["name"]: row["test"] for row in api.webhooks()["webhooks"]}
+        found = {
+            name: tests[name]
+            for name, event in sent.items()
+            if tests.get(name) and tests[name]["id"] == event
+        }
+        if len(found) == len(sent) or time.monotonic() >= end:
+            return found
+        time.sleep(min(LOOK_EVERY_S, max(end - time.monotonic(), 0)))
+
+
+def _answer_line(name: str, answer: Json | None) -> str:
+    if answer is None:
+        line = _("{name}: no answer yet; the timer of notify sends the event within a minute")
+        return line.format(name=name)
+    if answer["is_taken"]:
+        line = _("{name} took it in {ms} ms: status {status}")
+        return line.format(name=name, ms=answer["took_ms"], status=answer["status"])
+    return _("{name} did not take it: {why}").format(name=name, why=answer["why"])
+
+
+def _line_of(row: Json) -> str:
+    line = _("{name}  {state}  {address}  {streams}  {events}").format(
+        name=row["name"],
+        state=row["state"],
+        address=row["address"],
+        streams=row["streams"],
+        events=" ".join(row["events"]),
+    )
+    if row["since"]:
+        line += "  " + _("since {since}: {why}").format(since=row["since"], why=row["why"])
+    return line

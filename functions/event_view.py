@@ -1,0 +1,150 @@
+"""An event as a receiver gets it: the payload of the Standard Webhooks specification.
+
+The function notify sends it, and record_command describes it. It requests nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from shared.inbound.catalogue import text
+from shared.outbox import OF_STAGE, EventBody, Task
+from shared.protocol.durations import rfc3339
+from shared.protocol.reason import HistoryEntry, Reason
+
+SCHEMA_NUMBER: Literal[1] = 1
+"""Rises when a receiver that reads the payloads of before could not read these."""
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Name = Annotated[str, Meta(description="domain/app/stream")]
+Session = Annotated[int, Meta(description="which publish of the stream, from 1")]
+
+
+class EventReason(Struct, frozen=True, omit_defaults=True):
+    """Why: a code of docs/errors.md, and the sentence."""
+
+    code: str
+    text: str
+
+
+class RecordingData(Struct, frozen=True, omit_defaults=True):
+    stream: Name
+    session: Session | None = None
+    requester: Annotated[str, Meta(description="person, policy or end")] | None = None
+    until: Annotated[Time, Meta(description="when it is stopped; absent: by nobody")] | None = None
+    reason: EventReason | None = None
+
+
+class SessionData(Struct, frozen=True, omit_defaults=True):
+    stream: Name
+    session: Session
+
+
+class FileData(Struct, frozen=True, omit_defaults=True):
+    stream: Name
+    uri: Annotated[str, Meta(description="the name of the object")] | None = None
+    start: Time | None = None
+    stop: Time | None = None
+    duration_ms: int | None = None
+    outcome: Annotated[str, Meta(description="of a check: as GET …/files says it")] | None = None
+    reason: EventReason | None = None
+
+
+class GapData(Struct, frozen=True, omit_defaults=True):
+    stream: Name
+    since: Annotated[Time, Meta(description="the same for all events of one gap")]
+    until: Time | None = None
+    ms: Annotated[int, Meta(description="how long it was")] | None = None
+    reason: EventReason | None = None
+
+
+class StageData(Struct, frozen=True, omit_defaults=True):
+    version: Annotated[int, Meta(description="of the policy")] | None = None
+
+
+class WebhookTestData(Struct, frozen=True, omit_defaults=True):
+    receiver: str
+
+
+class _Envelope(Struct, frozen=True, kw_only=True):
+    id: Annotated[str, Meta(description="the same in each delivery, and in webhook-id")]
+    schema: Annotated[Literal[1], Meta(description="the version of this schema")] = SCHEMA_NUMBER
+    timestamp: Annotated[Time, Meta(description="when it happened")]
+    stage: str
+    sequence: Annotated[int, Meta(description="rises with each event of the stage")]
+
+
+class RecordingEvent(_Envelope, frozen=True, kw_only=True):
+    type: Literal[
+        "recording.requested",
+        "recording.withdrawn",
+        "recording.end_set",
+        "recording.started",
+        "recording.interrupted",
+        "recording.stopped",
+        "recording.failed",
+        "recording.unmanaged",
+    ]
+    data: RecordingData
+
+
+class SessionEvent(_Envelope, frozen=True, kw_only=True):
+    type: Literal["session.started", "session.ended"]
+    data: SessionData
+
+
+class FileEvent(_Envelope, frozen=True, kw_only=True):
+    type: Literal["file.created", "file.failed", "file.verified"]
+    data: FileData
+
+
+class GapEvent(_Envelope, frozen=True, kw_only=True):
+    type: Literal["gap.opened", "gap.closed"]
+    data: GapData
+
+
+class StageEvent(_Envelope, frozen=True, kw_only=True):
+    type: Literal["stage.policy_applied"]
+    data: StageData
+
+
+class WebhookTestEvent(_Envelope, frozen=True, kw_only=True):
+    type: Literal["webhook.test"]
+    data: WebhookTestData
+
+
+FAMILIES: Mapping[str, type[_Envelope]] = {
+    "recording": RecordingEvent,
+    "session": SessionEvent,
+    "file": FileEvent,
+    "gap": GapEvent,
+    "stage": StageEvent,
+    "webhook": WebhookTestEvent,
+}
+"""The payload of each family of events, by the part of the type before the dot."""
+_TIMES = ("since", "until", "start", "stop")
+
+
+def payload_of(task: Task, body: EventBody, stage: str) -> str:
+    """Return the payload of an event, as it is signed and sent."""
+    data: dict[str, Any] = {"stream": str(task.stream)} if task.stream != OF_STAGE else {}
+    for name, value in body.data.items():
+        is_time = name in _TIMES and isinstance(value, int)
+        data[name] = rfc3339(int(value or 0)) if is_time else value
+    if body.reason:
+        entry = HistoryEntry(Reason(body.reason), body.about)
+        data["reason"] = {"code": body.reason, "text": text(entry)}
+    document = {
+        "id": task.id,
+        "schema": SCHEMA_NUMBER,
+        "type": body.type.value,
+        "timestamp": rfc3339(body.at),
+        "stage": stage,
+        "sequence": task.sequence,
+        "data": data,
+    }
+    family = FAMILIES[body.type.value.partition(".")[0]]
+    return msgspec.json.encode(msgspec.convert(document, family)).decode()

@@ -1,0 +1,106 @@
+"""Runs the webhooks: the events, and what each receiver is to get, all at the same time.
+
+The function's run starts it before all else. While the policy names receivers it stays at work, so
+that a change is told within a second or two.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from functions.notify import webhooks
+from functions.notify.endpoints import Endpoints
+from functions.notify.events import HandOver
+from shared.engine.task_runner import TaskRunner
+from shared.engine.workers import Workers
+from shared.invocation.invocation import Invocation
+from shared.outbox import BACKOFF, Outcome, Task, TaskKind, queue_of
+
+LOOK_AGAIN_S = 1.0
+"""s after which a worker that has found nothing looks again, where the policy names receivers."""
+HAND_OVER_WORKERS = 2
+RECEIVER_WORKERS = 4
+"""How many deliveries one receiver gets at once."""
+RECEIVERS = "webhook receivers"
+"""The note with every name that a receiver ever had: what is left for one that is gone fails."""
+Attempts = Callable[[], Callable[[Task], Outcome]]
+Job = tuple[TaskRunner, int, Attempts]
+
+
+class Telling:
+    """One run. `start` begins it, `result` ends it once the workers have been left."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._hand_over = HandOver(invocation, Endpoints(invocation.app))
+        self._jobs = dict(_jobs(invocation, self._hand_over))
+
+    def start(self, workers: Workers) -> None:
+        for runner, count, attempts in self._jobs.values():
+            runner.start(workers, count, attempts)
+
+    def result(self) -> Mapping[str, Any]:
+        """Return how much came to which end, by queue. Raise the last error of the store."""
+        for runner, _, _ in self._jobs.values():
+            runner.check()
+        results = {name: msgspec.structs.asdict(job[0].result) for name, job in self._jobs.items()}
+        return {"skipped": self._hand_over.skipped, "queues": results}
+
+
+def _jobs(invocation: Invocation, hand_over: HandOver) -> Iterator[tuple[str, Job]]:
+    """Yield what a run works through: the events, and what each receiver is to get."""
+    hooks = invocation.app.policy.webhooks
+    stays = _stays(invocation) if hooks else lambda: False
+    events = _runner(invocation, queue_of(TaskKind.EVENT), stays)
+    yield "event", (events, HAND_OVER_WORKERS, lambda: hand_over)
+    for hook in hooks:
+        queue = queue_of(TaskKind.WEBHOOK, hook.name)
+        attempts = webhooks.attempts(invocation, hook, hand_over.endpoints)
+        yield queue, (_runner(invocation, queue, stays), RECEIVER_WORKERS, attempts)
+    for name in _gone(invocation):
+        queue = queue_of(TaskKind.WEBHOOK, name)
+        runner = _runner(invocation, queue, lambda: False)
+        yield queue, (runner, 1, lambda: webhooks.refuse)
+
+
+def _runner(invocation: Invocation, queue: str, stays: Callable[[], bool]) -> TaskRunner:
+    return TaskRunner(
+        invocation.app.store,
+        queue,
+        has_time=_has_time(invocation),
+        jitter=random.random,
+        report=invocation.report_failed,
+        stays=stays,
+    )
+
+
+def _has_time(invocation: Invocation, spare_s: float = 0.0) -> Callable[[], bool]:
+    patience_s = BACKOFF[TaskKind.WEBHOOK].patience_ms / 1000
+    return lambda: invocation.deadline.left() > patience_s + spare_s
+
+
+def _stays(invocation: Invocation) -> Callable[[], bool]:
+    """Return what says whether to look again, and waits a moment before that."""
+    has_time = _has_time(invocation, LOOK_AGAIN_S)
+
+    def stays() -> bool:
+        if not has_time():
+            return False
+        invocation.app.wait(LOOK_AGAIN_S)
+        return True
+
+    return stays
+
+
+def _gone(invocation: Invocation) -> Iterator[str]:
+    """Yield the names that the policy has had and has no more."""
+    store = invocation.app.store
+    named = {hook.name for hook in invocation.app.policy.webhooks}
+    note = store.get_text(RECEIVERS)
+    known = set(msgspec.json.decode(note, type=list[str])) if note else set[str]()
+    if named - known:
+        store.set_text(RECEIVERS, msgspec.json.encode(sorted(known | named)).decode())
+    yield from sorted(known - named)

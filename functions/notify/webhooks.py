@@ -1,0 +1,109 @@
+"""Delivers events to one receiver at a time, and keeps what is known of the receiver.
+
+The run of the timer calls it. Each receiver has a queue and workers of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from functions.notify.endpoints import Endpoints
+from shared.invocation.invocation import Invocation
+from shared.outbound import http
+from shared.outbound.http import Unanswered
+from shared.outbound.webhook import NotAllowed, WebhookSender
+from shared.outbox import (
+    Done,
+    Endpoint,
+    EndpointPhase,
+    Failed,
+    Outcome,
+    Task,
+    WebhookBody,
+    WebhookTestAnswer,
+    answer_note_of,
+)
+from shared.protocol.policy import Webhook
+
+GONE_STATUS = 410
+UNREADABLE = "what it says cannot be read"
+
+
+def refuse(task: Task) -> Outcome:
+    """Fail a delivery for good whose receiver the policy names no more."""
+    return Failed(f"the policy names no webhook {task.receiver}", is_final=True)
+
+
+class Deliver(Struct, frozen=True):
+    """Delivers to one receiver."""
+
+    invocation: Invocation
+    hook: Webhook
+    endpoints: Endpoints
+    sender: WebhookSender
+
+    def __call__(self, task: Task) -> Outcome:
+        try:
+            body = msgspec.json.decode(task.body, type=WebhookBody)
+        except (msgspec.MsgspecError, RecursionError):
+            return Failed(UNREADABLE, is_final=True)
+        return self._test(body) if body.is_test else self._deliver(body)
+
+    def _deliver(self, body: WebhookBody) -> Outcome:
+        known = self.endpoints.of(self.hook)
+        if not known.is_open:
+            return Failed(f"the receiver is {known.phase.value}: {known.why}", is_final=True)
+        status, why = self._send(body)
+        if not why:
+            self._note(known.succeeded())
+            return Done()
+        now = self.invocation.app.clock()
+        gone = status == GONE_STATUS
+        self._note(known.ended(now, why) if gone else known.failed(now, why))
+        return Failed(why, is_final=gone)
+
+    def _test(self, body: WebhookBody) -> Outcome:
+        """Send a test, also to a receiver that is closed, and note the answer. It is not repeated:
+        somebody waits for it. One that is taken opens the receiver."""
+        app = self.invocation.app
+        at, begun = app.clock(), app.monotonic()
+        status, why = self._send(body)
+        took_ms = round((app.monotonic() - begun) * 1000)
+        answer = WebhookTestAnswer(body.id, at, status, why, took_ms)
+        if not why:
+            self._note(self.endpoints.of(self.hook).succeeded())
+        note = msgspec.json.encode(answer).decode()
+        app.store.set_text(answer_note_of(self.hook.name), note)
+        return Done()
+
+    def _send(self, body: WebhookBody) -> tuple[int, str]:
+        """Return the status, 0 without one, and why it was no success; "" for a success."""
+        hook, now = self.hook, self.invocation.app.clock()
+        try:
+            status = self.sender.send(hook.url, hook.secrets, body.id, body.payload, at_ms=now)
+        except NotAllowed as error:
+            return 0, str(error)
+        except Unanswered as error:
+            return 0, f"no answer: {error}"
+        return status, "" if http.is_taken(status) else f"status {status}"
+
+    def _note(self, endpoint: Endpoint) -> None:
+        if not self.endpoints.put(self.hook, endpoint):
+            return
+        log, name, phase = self.invocation.log, self.hook.name, endpoint.phase
+        if phase is EndpointPhase.ACTIVE:
+            log.info("webhook.active", receiver=name)
+        else:
+            log.warning("webhook.failing", receiver=name, phase=phase.value, why=endpoint.why)
+
+
+def attempts(invocation: Invocation, hook: Webhook, endpoints: Endpoints) -> Callable[[], Deliver]:
+    """Return what makes a worker's own attempt."""
+    settings = invocation.app.settings
+    sender = WebhookSender(
+        settings.webhook_hosts, settings.webhook_secrets, anywhere=settings.is_emulated
+    )
+    return lambda: Deliver(invocation, hook, endpoints, sender)

@@ -1,0 +1,91 @@
+"""The receivers of the policy: whether each takes events, and a test event for one.
+
+The function notify sends, and keeps what is known of them. This reads it, and asks for a test.
+"""
+
+from __future__ import annotations
+
+import secrets
+from urllib.parse import urlsplit
+
+import msgspec
+
+from functions.record_command.answers import (
+    TestedWebhookView,
+    WebhooksView,
+    WebhookTestView,
+    WebhookView,
+)
+from functions.record_command.routes import ApiRequest
+from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import NotFound, WrongState
+from shared.outbox import (
+    OF_STAGE,
+    EventBody,
+    EventType,
+    WebhookTestAnswer,
+    answer_note_of,
+    endpoint_of,
+    event_task,
+    note_of,
+)
+from shared.protocol.durations import rfc3339
+from shared.protocol.policy import Webhook
+from shared.store import Store
+
+
+def listed(request: ApiRequest) -> Response:
+    app = request.invocation.app
+    return Response(200, WebhooksView([_view(app.store, hook) for hook in app.policy.webhooks]))
+
+
+def _view(store: Store, hook: Webhook) -> WebhookView:
+    """Return a receiver without its path and query, which may be its secret."""
+    endpoint = endpoint_of(hook.url, store.get_text(note_of(hook.name)))
+    url = urlsplit(hook.url)
+    since = endpoint.failing_since if endpoint.closed_at is None else endpoint.closed_at
+    return WebhookView(
+        name=hook.name,
+        address=f"{url.scheme}://{url.hostname or ''}",
+        events=hook.events,
+        streams=str(hook.match),
+        state=endpoint.phase.value,
+        since=None if since is None else rfc3339(since),
+        why=endpoint.why,
+        test=_answer(store, hook),
+    )
+
+
+def _answer(store: Store, hook: Webhook) -> WebhookTestView | None:
+    """Return what the receiver answered to its latest test; None if it had none yet."""
+    note = store.get_text(answer_note_of(hook.name))
+    try:
+        answer = msgspec.json.decode(note or "", type=WebhookTestAnswer)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    return WebhookTestView(
+        id=answer.id,
+        at=rfc3339(answer.at),
+        is_taken=not answer.why,
+        status=answer.status or None,
+        why=answer.why,
+        took_ms=answer.took_ms,
+    )
+
+
+def test(request: ApiRequest) -> Response:
+    """Have a test event sent; its answer is among what is listed once notify has sent it."""
+    app, (name,) = request.invocation.app, request.values
+    if app.policy.webhook(name) is None:
+        raise NotFound(
+            "the policy names no webhook like this", hint="GET /v1/webhooks lists the receivers"
+        )
+    now = app.clock()
+    body = EventBody(EventType.WEBHOOK_TEST, now, {"receiver": name}, only=name)
+    task = event_task(OF_STAGE, body, now, origin=secrets.token_hex(8))
+    if app.store.add_tasks(OF_STAGE, (task,)):
+        raise WrongState(
+            "too much is open already",
+            hint="wait until the stage has done some of it: GET /v1/health says how much it is",
+        )
+    return Response(202, TestedWebhookView(name, task.id))

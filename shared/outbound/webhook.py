@@ -1,0 +1,79 @@
+"""Sends an event to a receiver, signed as the Standard Webhooks specification has it.
+
+The function notify calls it, once an attempt. It retries nothing and knows no event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from shared.outbound import http
+from shared.outbound.bounded_socket import MayReach
+from shared.outbound.http import Outgoing, Unanswered
+from shared.outbound.public_address import is_public
+
+TIMEOUT_S = 5.0
+"""s for the whole call, from the resolution of the name to the last byte of the answer."""
+
+
+class NotAllowed(Exception):
+    """The stage's settings do not let the event go there; the text says which one."""
+
+
+def _post(outgoing: Outgoing, may_reach: MayReach) -> int:
+    return http.call(outgoing, patience=TIMEOUT_S, may_reach=may_reach)[0]
+
+
+class WebhookSender(Struct, frozen=True):
+    """Sends to public addresses of these hosts, over TLS. `secrets` are by name. `anywhere` is for
+    the emulator, whose receivers are programs of the same machine."""
+
+    hosts: tuple[str, ...]
+    secrets: Mapping[str, str]
+    anywhere: bool = False
+    post: Callable[[Outgoing, MayReach], int] = _post
+
+    def __repr__(self) -> str:
+        """Return a text without secrets."""
+        return "WebhookSender(…)"
+
+    def send(
+        self, url: str, names: Sequence[str], event_id: str, payload: str, *, at_ms: int
+    ) -> int:
+        """Return the status of the answer. A redirect is not followed. Raise Unanswered if none
+        came in time, NotAllowed if nothing was sent."""
+        target = urlsplit(url)
+        if (target.hostname or "").lower() not in self.hosts:
+            raise NotAllowed("its host is not in LIVE_RECORD_WEBHOOK_HOSTS")
+        if target.scheme.lower() != "https" and not self.anywhere:
+            raise NotAllowed("its URL does not begin with https://")
+        headers = self._signed(names, event_id, payload, at_ms)
+        may_reach = (lambda _address: True) if self.anywhere else is_public
+        outgoing = Outgoing("POST", url, headers, payload.encode())
+        return http.in_time(lambda: self.post(outgoing, may_reach), TIMEOUT_S)
+
+    def _signed(
+        self, names: Sequence[str], event_id: str, payload: str, at_ms: int
+    ) -> Mapping[str, str]:
+        """Return the headers, with a signature by each secret: a receiver knows one of them."""
+        from standardwebhooks import Webhook
+
+        missing = [name for name in names if name not in self.secrets]
+        if missing:
+            raise NotAllowed(f"LIVE_RECORD_WEBHOOK_SECRETS has no {missing[0]}")
+        at = datetime.fromtimestamp(at_ms // 1000, tz=timezone.utc)
+        signatures = [Webhook(self.secrets[name]).sign(event_id, at, payload) for name in names]
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": "live-record",
+            "webhook-id": event_id,
+            "webhook-timestamp": str(at_ms // 1000),
+            "webhook-signature": " ".join(signatures),
+        }
+
+
+__all__ = ["TIMEOUT_S", "NotAllowed", "Unanswered", "WebhookSender"]

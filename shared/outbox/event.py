@@ -1,0 +1,83 @@
+"""An event: one row that tells of one change, and the delivery of it to one receiver.
+
+The engine stores the row in the save that makes the change. The function notify hands it to each
+receiver of the policy. What a receiver gets is made of it there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from fnmatch import fnmatchcase
+
+import msgspec
+from msgspec import Struct, field
+
+from shared.outbox.task import NewTask, TaskKind
+from shared.protocol.stream import StreamKey
+
+DIGEST_CHARS = 12
+ORDERS_NUMBER = 16**5
+
+
+class EventType(str, Enum):
+    RECORDING_REQUESTED = "recording.requested"
+    RECORDING_WITHDRAWN = "recording.withdrawn"
+    RECORDING_END_SET = "recording.end_set"
+    RECORDING_STARTED = "recording.started"
+    RECORDING_INTERRUPTED = "recording.interrupted"
+    RECORDING_STOPPED = "recording.stopped"
+    RECORDING_FAILED = "recording.failed"
+    RECORDING_UNMANAGED = "recording.unmanaged"
+    SESSION_STARTED = "session.started"
+    SESSION_ENDED = "session.ended"
+    FILE_CREATED = "file.created"
+    FILE_FAILED = "file.failed"
+    FILE_VERIFIED = "file.verified"
+    GAP_OPENED = "gap.opened"
+    GAP_CLOSED = "gap.closed"
+    STAGE_POLICY_APPLIED = "stage.policy_applied"
+    WEBHOOK_TEST = "webhook.test"
+
+    def fits(self, globs: Iterable[str]) -> bool:
+        """Return True if one of the patterns names it."""
+        return any(fnmatchcase(self.value, glob) for glob in globs)
+
+
+class EventBody(Struct, frozen=True, omit_defaults=True):
+    """The body of a task that tells of a change: what it was, and when (ms). `reason` and `about`
+    are those of a line of history. `only` names the one receiver of a test."""
+
+    type: EventType
+    at: int
+    data: Mapping[str, str | int | None] = field(default_factory=dict)
+    reason: str = ""
+    about: Mapping[str, str | int] = field(default_factory=dict)
+    only: str = ""
+
+
+def event_task(
+    key: StreamKey, body: EventBody, at_ms: int, *, origin: str, order: int = 0
+) -> NewTask:
+    """Return the row of an event. Its id begins with when it was stored and with its `order` in
+    that ms, so that the ids of a stream sort as its changes came; the rest follows from the stream,
+    the type and the `origin`: what is unique about the change among all of the stream."""
+    named = f"{key.domain}\x00{key.app}\x00{key.stream}\x00{body.type.value}\x00{origin}"
+    digest = hashlib.sha256(named.encode()).hexdigest()[:DIGEST_CHARS]
+    text = msgspec.json.encode(body).decode()
+    return NewTask(f"{at_ms:011x}{order % ORDERS_NUMBER:05x}{digest}", TaskKind.EVENT, text)
+
+
+class WebhookBody(Struct, frozen=True):
+    """The body of a delivery: the id of the event, and the payload that is signed and sent."""
+
+    id: str
+    payload: str
+    is_test: bool = False
+
+
+def webhook_task(receiver: str, body: WebhookBody) -> NewTask:
+    """Return the delivery of an event to a receiver, which has one id however often it is made."""
+    text = msgspec.json.encode(body).decode()
+    return NewTask(f"{body.id}-{receiver}", TaskKind.WEBHOOK, text, receiver=receiver)

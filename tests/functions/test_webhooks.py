@@ -1,0 +1,366 @@
+"""Webhooks: what changes is told to each receiver of the policy, and no receiver harms another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import jsonschema_rs
+import msgspec
+import pytest
+from msgspec.structs import replace
+from standardwebhooks import Webhook
+
+from emulator.webhook_receiver import WebhookReceiver
+from functions import notify
+from functions.event_view import FAMILIES
+from shared.inbound.function_compute import answer_any
+from shared.invocation.invocation import Invocation
+from shared.outbox import EventType
+from shared.outbox.endpoint import PAUSE_AFTER_MS
+from shared.protocol import Command, FileLeft, Published, Reported, TimePassed, Unpublished
+from shared.protocol.command_errors import Throttled
+from tests.conftest import KEY, NOON, Clock
+from tests.functions.test_notify import TIMER
+from tests.support.scripted_stage import Stage
+
+SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+OLD = "whsec_YWJjZGVmZ2hpamFiY2RlZmdoaWphYmNkZWZnaGlqYWI="
+PASS_S = 7
+"""s of a run that has time for one look at each queue."""
+RULE = """
+[[domain]]
+streaming = "live.example.com"
+[[rule]]
+on_publish = "record"
+"""
+
+
+class InTurn:
+    """Workers of which each ends before the next one begins."""
+
+    def __enter__(self) -> None:
+        """Nothing is started yet."""
+
+    def __exit__(self, *_raised: object) -> None:
+        """All of them have ended."""
+
+    def start(self, job: Callable[[], None]) -> None:
+        job()
+
+
+@dataclass
+class Told:
+    """A stage with receivers in its policy, and runs of notify."""
+
+    stage: Stage
+    receiver: WebhookReceiver
+
+    def run(self, seconds: float = PASS_S) -> Any:  # noqa: ANN401 - JSON
+        call = Invocation(self.stage.app, SimpleNamespace(request_id="1-77"), seconds=seconds)
+        answer: Any = answer_any(
+            lambda trigger: notify.respond(call, trigger), TIMER, None, log=call.app.log
+        )
+        return msgspec.json.decode(answer["body"])
+
+    def publish(self) -> None:
+        self.stage.happens(Published(self.stage.clock.now))
+
+    def types(self, path: str = "/crm") -> list[str]:
+        return [each.payload["type"] for each in self.receiver.of(path)]
+
+    def pass_ms(self, ms: int) -> None:
+        self.stage.clock.pass_ms(ms)
+
+
+def telling(tmp_path: Path, clock: Clock, receiver: WebhookReceiver, *hooks: str) -> Told:
+    policy = tmp_path / "policy.toml"
+    written = "\n".join(f"[[webhook]]\n{hook}" for hook in hooks)
+    policy.write_text(RULE + written.replace("ADDRESS", receiver.address))
+    stage = Stage(
+        tmp_path,
+        clock,
+        LIVE_RECORD_POLICY=str(policy),
+        LIVE_RECORD_WEBHOOK_HOSTS="127.0.0.1",
+        LIVE_RECORD_WEBHOOK_SECRETS=f"crm:{SECRET},old:{OLD}",
+    )
+    stage.app = replace(
+        stage.app,
+        workers=cast("Any", InTurn),
+        wait=lambda seconds: clock.pass_ms(round(seconds * 1_000)),
+    )
+    return Told(stage, receiver)
+
+
+@pytest.fixture
+def receiver() -> Iterator[WebhookReceiver]:
+    with WebhookReceiver(SECRET, checks_time=False) as there:
+        yield there
+
+
+CRM = 'name = "crm"\nurl = "ADDRESS/crm"'
+ERP = 'name = "erp"\nurl = "ADDRESS/erp"\nsecrets = ["crm"]'
+
+
+@pytest.fixture
+def crm(tmp_path: Path, clock: Clock, receiver: WebhookReceiver) -> Told:
+    return telling(tmp_path, clock, receiver, CRM)
+
+
+def test_what_changes_is_told_with_one_id_and_a_sequence_that_rises(crm: Told) -> None:
+    crm.publish()
+    crm.run()
+    arrived = crm.receiver.of("/crm")
+    assert {"session.started", "recording.requested"} <= set(crm.types())
+    sequences = [each.payload["sequence"] for each in arrived]
+    assert len(set(sequences)) == len(sequences)
+    assert all(each.is_genuine for each in arrived)
+    assert [each.payload["id"] for each in arrived] == [each.id for each in arrived]
+    assert arrived[0].payload["data"]["stream"] == str(KEY)
+    assert arrived[0].payload["stage"] == "dev"
+    crm.run()
+    assert len(crm.receiver.of("/crm")) == len(arrived)
+
+
+def test_a_signature_is_what_another_implementation_verifies(crm: Told) -> None:
+    crm.stage.clock.now = time.time_ns() // 1_000_000
+    crm.publish()
+    crm.run()
+    for each in crm.receiver.of("/crm"):
+        assert Webhook(SECRET).verify(each.body, each.headers)["id"] == each.id
+
+
+def test_while_a_secret_is_replaced_each_of_two_signs(
+    tmp_path: Path, clock: Clock, receiver: WebhookReceiver
+) -> None:
+    stage = telling(tmp_path, clock, receiver, f'{CRM}\nsecrets = ["old", "crm"]')
+    stage.publish()
+    stage.run()
+    signed = [each.headers["webhook-signature"].split(" ") for each in receiver.of("/crm")]
+    assert {len(each) for each in signed} == {2}
+    assert all(each.is_genuine for each in receiver.of("/crm"))
+
+
+def test_a_stage_without_receivers_stores_no_event(
+    tmp_path: Path, clock: Clock, receiver: WebhookReceiver
+) -> None:
+    stage = telling(tmp_path, clock, receiver)
+    stage.publish()
+    assert stage.stage.store.open_tasks(after="", limit=9) == []
+
+
+def test_only_what_somebody_wants_is_stored(
+    tmp_path: Path, clock: Clock, receiver: WebhookReceiver
+) -> None:
+    others = 'match = { stream = "other" }'
+    stage = telling(tmp_path, clock, receiver, f'{CRM}\nevents = ["session.*"]', f"{ERP}\n{others}")
+    stage.publish()
+    stage.run()
+    assert stage.types("/crm") == ["session.started"]
+    assert receiver.of("/erp") == []
+
+
+def test_each_payload_is_as_its_schema_says(crm: Told) -> None:
+    crm.publish()
+    crm.stage.happens(FileLeft("record/a.mp4", NOON, NOON + 1_000, 1_000))
+    crm.pass_ms(60_000)
+    crm.stage.happens(Unpublished(crm.stage.clock.now))
+    crm.stage.stop()
+    crm.run()
+    _, schemas = msgspec.json.schema_components(FAMILIES.values(), ref_template="#/$defs/{name}")
+    for each in crm.receiver.of("/crm"):
+        family = FAMILIES[each.payload["type"].partition(".")[0]].__name__
+        jsonschema_rs.validate({**schemas[family], "$defs": schemas}, each.payload)
+    assert {"file.created", "recording.withdrawn"} <= set(crm.types())
+
+
+def test_a_receiver_that_fails_gets_it_again_under_the_same_id(crm: Told) -> None:
+    crm.receiver.behave("/crm", "status:503", "status:200")
+    crm.publish()
+    crm.run()
+    first = len(crm.receiver.of("/crm"))
+    crm.pass_ms(5_000)
+    crm.run()
+    ids = [each.id for each in crm.receiver.of("/crm")]
+    assert ids[first] == ids[0]
+    assert len(ids) == len(set(ids)) + 1
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [("redirect", "status 302"), ("close", "no answer: "), ("status:404", "status 404")],
+)
+def test_what_is_no_success_is_retried_and_listed(crm: Told, how: str, why: str) -> None:
+    crm.receiver.behave("/crm", how)
+    crm.publish()
+    crm.run()
+    left = crm.stage.ask("GET", "/v1/deliveries", query={"state": "open"}).json["deliveries"]
+    assert {each["kind"] for each in left} == {"webhook"}
+    assert all(each["why"].startswith(why) for each in left)
+
+
+def test_410_ends_a_receiver_and_what_is_left_for_it(crm: Told) -> None:
+    crm.receiver.behave("/crm", "gone")
+    crm.publish()
+    crm.run()
+    sent = len(crm.receiver.of("/crm"))
+    dead = crm.stage.ask("GET", "/v1/deliveries").json["deliveries"]
+    assert {each["why"] for each in dead} <= {"status 410", "the receiver is ended: status 410"}
+    crm.stage.stop()
+    assert crm.run()["webhooks"]["skipped"] >= 1
+    assert len(crm.receiver.of("/crm")) == sent
+
+
+def test_a_receiver_that_takes_nothing_for_five_days_is_paused(crm: Told) -> None:
+    crm.receiver.behave("/crm", "status:500")
+    crm.publish()
+    crm.run()
+    crm.pass_ms(PAUSE_AFTER_MS)
+    crm.run()
+    crm.stage.stop()
+    assert crm.run()["webhooks"]["skipped"] >= 1
+    assert any('"webhook.failing"' in line and "paused" in line for line in crm.stage.lines)
+
+
+def test_another_url_of_the_name_is_a_receiver_that_nothing_is_known_of(
+    tmp_path: Path, clock: Clock, receiver: WebhookReceiver
+) -> None:
+    stage = telling(tmp_path, clock, receiver, CRM)
+    receiver.behave("/crm", "gone")
+    stage.publish()
+    stage.run()
+    moved = telling(tmp_path, clock, receiver, CRM.replace("/crm", "/new"))
+    moved.stage.stop()
+    moved.run()
+    assert "recording.withdrawn" in moved.types("/new")
+
+
+def test_a_receiver_that_is_down_delays_no_other(
+    tmp_path: Path, clock: Clock, receiver: WebhookReceiver
+) -> None:
+    stage = telling(tmp_path, clock, receiver, CRM, ERP)
+    receiver.behave("/crm", "status:500")
+    stage.publish()
+    stage.run()
+    assert set(stage.types("/erp")) == set(stage.types("/crm"))
+
+
+def test_what_is_left_for_a_receiver_that_is_gone_fails_for_good(
+    tmp_path: Path, clock: Clock, receiver: WebhookReceiver
+) -> None:
+    stage = telling(tmp_path, clock, receiver, CRM)
+    receiver.behave("/crm", "status:500")
+    stage.publish()
+    stage.run()
+    clock.pass_ms(5_000)
+    without = telling(tmp_path, clock, receiver)
+    without.run()
+    dead = without.stage.ask("GET", "/v1/deliveries").json["deliveries"]
+    assert {each["why"] for each in dead} == {"the policy names no webhook crm"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("webhook_hosts", "no answer: its host is not in LIVE_RECORD_WEBHOOK_HOSTS"),
+        ("webhook_secrets", "no answer: LIVE_RECORD_WEBHOOK_SECRETS has no crm"),
+    ],
+)
+def test_what_the_environment_does_not_allow_is_not_sent(crm: Told, setting: str, why: str) -> None:
+    nothing: Any = () if setting == "webhook_hosts" else {}
+    settings = replace(crm.stage.app.settings, **{setting: nothing})
+    crm.stage.app = replace(crm.stage.app, settings=settings)
+    crm.publish()
+    crm.run()
+    left = crm.stage.ask("GET", "/v1/deliveries", query={"state": "open"}).json["deliveries"]
+    assert {each["why"] for each in left} == {why.removeprefix("no answer: ")}
+    assert crm.receiver.arrived == []
+
+
+def test_a_gap_is_opened_with_its_cause_and_closed_with_its_length(crm: Told) -> None:
+    slow_down = [Throttled("Throttling.User", "slow down")] * 9
+    crm.stage.live.answers(Command.START, *slow_down)
+    crm.publish()
+    crm.pass_ms(30_000)
+    crm.stage.live.script.clear()
+    crm.stage.happens(TimePassed())
+    crm.stage.happens(Reported("record_started", True, crm.stage.clock.now))
+    crm.run()
+    gaps = [each.payload for each in crm.receiver.of("/crm") if "gap." in each.body]
+    opened, *_, closed = gaps
+    assert (opened["type"], closed["type"]) == ("gap.opened", "gap.closed")
+    assert opened["data"]["reason"]["code"] == "throttled"
+    assert opened["data"]["since"] == closed["data"]["since"]
+    assert closed["data"]["ms"] >= 30_000
+
+
+def test_every_type_of_event_has_a_schema() -> None:
+    _, schemas = msgspec.json.schema_components(FAMILIES.values())
+    described = {
+        kind
+        for family in FAMILIES.values()
+        for kind in schemas[family.__name__]["properties"]["type"]["enum"]
+    }
+    assert described == {kind.value for kind in EventType}
+
+
+# --- tests of a receiver, and what is known of it -----------------------------------------------
+
+
+def listed(crm: Told) -> Any:  # noqa: ANN401 - JSON
+    (webhook,) = crm.stage.ask("GET", "/v1/webhooks").json["webhooks"]
+    return webhook
+
+
+def test_a_test_is_sent_by_notify_and_its_answer_is_listed(crm: Told) -> None:
+    got = crm.stage.ask("POST", "/v1/webhooks/crm/test", {})
+    assert got.status == 202
+    assert listed(crm)["test"] is None
+    crm.run()
+    (arrived,) = crm.receiver.of("/crm")
+    assert (arrived.payload["type"], arrived.id) == ("webhook.test", got.json["id"])
+    assert arrived.is_genuine
+    assert listed(crm)["test"] == {
+        "id": got.json["id"],
+        "at": arrived.payload["timestamp"],
+        "is_taken": True,
+        "status": 200,
+        "why": "",
+        "took_ms": 0,
+    }
+
+
+def test_a_receiver_that_was_given_up_is_active_again_once_it_takes_a_test(crm: Told) -> None:
+    crm.receiver.behave("/crm", "gone")
+    crm.publish()
+    crm.run()
+    assert (listed(crm)["state"], listed(crm)["why"]) == ("ended", "status 410")
+    for how, state in (("status:500", "ended"), ("status:200", "active")):
+        crm.receiver.behave("/crm", how)
+        crm.stage.ask("POST", "/v1/webhooks/crm/test", {})
+        crm.run()
+        assert listed(crm)["state"] == state
+    crm.stage.stop()
+    crm.run()
+    assert "recording.withdrawn" in crm.types()
+
+
+def test_a_list_shows_no_path_which_may_be_a_secret(crm: Told) -> None:
+    assert listed(crm)["address"] == "http://127.0.0.1"
+
+
+def test_only_a_receiver_of_the_policy_is_tested(crm: Told) -> None:
+    assert crm.stage.ask("POST", "/v1/webhooks/erp/test", {}).status == 404
+
+
+def test_a_policy_that_is_applied_is_an_event_of_the_stage(crm: Told) -> None:
+    policy = crm.stage.ask("GET", "/v1/policy").json["policy"]
+    crm.stage.ask("POST", "/v1/policy/apply", {"policy": policy, "replaces": 0})
+    crm.run()
+    (arrived,) = crm.receiver.of("/crm")
+    assert arrived.payload["type"] == "stage.policy_applied"
+    assert arrived.payload["data"] == {"version": 1}
