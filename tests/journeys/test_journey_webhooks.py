@@ -49,6 +49,13 @@ def fire(stage: Stage) -> None:
     answer.raise_for_status()
 
 
+def kill(stage: Stage) -> None:
+    """End the instance of notify with SIGKILL, in the middle of what it does."""
+    dying = {"function": "notify", "which": "busy"}
+    answer = requests.post(f"{stage.stack.fc}/_fc/kill", json=dying, timeout=60)
+    answer.raise_for_status()
+
+
 def types(deliveries: list[Delivery]) -> set[str]:
     return {each.payload["type"] for each in deliveries}
 
@@ -69,9 +76,20 @@ def test_a_program_is_told_of_each_change_while_another_one_is_down(
         wanted |= {"recording.withdrawn"}
         stage.until(lambda: wanted <= types(receiver.of("/crm")))
         stage.until(lambda: bool(receiver.of("/down")))
+        kill(stage)
+        stage.publish("room2")
+        stage.record("room2")
+        fire(stage)
+        stage.until(lambda: "recording.requested" in types(of(receiver, "room2")))
         arrived = receiver.of("/crm")
         assert all(each.is_genuine for each in arrived)
+        sequences = {each.id: each.payload["sequence"] for each in arrived}
+        assert len(set(sequences.values())) == len(sequences)
         assert verified(arrived) == [each.id for each in arrived]
+
+
+def of(receiver: WebhookReceiver, stream: str) -> list[Delivery]:
+    return [each for each in receiver.of("/crm") if f"/{stream}" in each.body]
 
 
 def verified(arrived: list[Delivery]) -> list[str]:
