@@ -114,6 +114,21 @@ def attempt_line(row: Json) -> str:
     return line.format(time=row["next_attempt_at"], count=row.get("attempts", 0))
 
 
+def scheduled_line(row: Json) -> str:
+    """Return which schedule asks for a recording and until when, else which begins next; "" if none
+    does within 48 h."""
+    schedules = row.get("schedules") or []  # the release before has no such field
+    under_way = [one for one in schedules if one["begun"]]
+    if under_way:
+        last = max(under_way, key=lambda one: str(one["ends_at"]))
+        line = _("the schedule {schedule} asks for it until {ends_at}, at the latest {until}")
+        return line.format(**{name: last[name] for name in ("schedule", "ends_at", "until")})
+    if schedules:
+        line = _("the schedule {schedule} begins at {starts_at}")
+        return line.format(schedule=schedules[0]["schedule"], starts_at=schedules[0]["starts_at"])
+    return ""
+
+
 def phase_word(phase: str) -> str:
     """Return the phase as it is shown; one of a later release is shown as it is."""
     words = {

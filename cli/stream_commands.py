@@ -180,7 +180,8 @@ def why(api: Api, stream: str, as_json: bool) -> int:
 
 def _asked(answer: Json, as_json: bool) -> int:
     """Print what is lost and what comes next; return the exit code of a question about a stream."""
-    lines = (output.wrong_words(answer), output.attempt_line(answer))
+    scheduled = output.scheduled_line(answer)
+    lines = (output.wrong_words(answer), output.attempt_line(answer), scheduled)
     for line in () if as_json else filter(None, lines):
         output.say(line)
     return AS_WANTED if output.is_as_wanted(answer) else NOT_AS_WANTED

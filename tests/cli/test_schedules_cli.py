@@ -145,6 +145,16 @@ def test_a_schedule_is_listed_shown_and_changed(stage: HttpStage, file: Path) ->
     assert run(stage, "show", "tuesdays").exit_code != 0
 
 
+def test_why_names_the_schedule_and_until_when(stage: HttpStage, file: Path) -> None:
+    run(stage, "apply", file, "--yes")
+    run(stage, "trigger", "gala", "--lasts", "1h")
+    options = ["--url", stage.url, "--token", TOKEN]
+
+    said = CliRunner().invoke(main, ["why", "live.example.com/app/room2", *options]).output
+
+    assert "the schedule gala asks for it until 20" in said
+
+
 def test_a_calendar_is_imported_once(stage: HttpStage) -> None:
     stream = ("--stream", "live.example.com/app/room2")
     tried = run(stage, "import", CALENDAR, *stream, "--dry-run")

@@ -34,7 +34,8 @@ def handled(memory: Memory, old: StreamRecord, new: StreamRecord, event: object)
     if new.intent.requester is Requester.SCHEDULE and new.intent != old.intent:
         memory = _judge_scheduled(memory, old, new)
     is_same = new.intent.generation == old.intent.generation
-    if memory.ends_at and is_same and new.intent.until != old.intent.until:
+    is_scheduled = Requester.SCHEDULE in (old.intent.requester, new.intent.requester)
+    if memory.ends_at and is_same and is_scheduled and new.intent.until != old.intent.until:
         until = new.intent.until or 0
         memory = memory._replace(ends_at=until if until < NOW + FAR else 0)
     return memory
