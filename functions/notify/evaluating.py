@@ -19,6 +19,7 @@ from shared.alerts import (
     WRONG_AHEAD_MS,
     AlertBook,
     CallbackWatch,
+    ClosedReceiver,
     Condition,
     Message,
     Room,
@@ -39,7 +40,17 @@ from shared.engine.step_marks import NOTIFY, RESYNC, began
 from shared.invocation.app import App
 from shared.invocation.invocation import Invocation
 from shared.outbound.robots import cut
-from shared.outbox import DROPPED, MessageBody, NewTask, Task, TaskKind, VerifyFile, message_task
+from shared.outbox import (
+    DROPPED,
+    MessageBody,
+    NewTask,
+    Task,
+    TaskKind,
+    VerifyFile,
+    endpoint_of,
+    message_task,
+    note_of,
+)
 from shared.protocol.derived.phase import Phase
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS
 from shared.protocol.policy import ConditionCode
@@ -200,4 +211,13 @@ def _facts(app: App, watch: CallbackWatch, now: int) -> StageFacts:
         dead_since=dead[0].task.due_at if dead else None,
         tasks_dropped=outbox.dropped,
         dropped_ms_ago=ages.get(DROPPED),
+        closed_receivers=list(_closed_receivers(app)),
     )
+
+
+def _closed_receivers(app: App) -> Iterator[ClosedReceiver]:
+    """Yield each receiver of the policy that is sent no event any more."""
+    for hook in app.policy.webhooks:
+        endpoint = endpoint_of(hook.url, app.store.get_text(note_of(hook.name)))
+        if endpoint.closed_at is not None:
+            yield ClosedReceiver(hook.name, endpoint.closed_at, endpoint.why)

@@ -19,6 +19,7 @@ from shared.alerts.book import (
 from shared.alerts.condition import ONLY_ON_REQUEST, SEVERITIES, Condition
 from shared.alerts.conditions import (
     WRONG_AHEAD_MS,
+    ClosedReceiver,
     Room,
     StageFacts,
     conditions,
@@ -38,6 +39,7 @@ __all__ = [
     "Alert",
     "AlertBook",
     "CallbackWatch",
+    "ClosedReceiver",
     "Condition",
     "Message",
     "Room",

@@ -6,7 +6,7 @@ and yield it here; docs/notify.md lists it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -108,6 +108,14 @@ class Room(Struct, frozen=True):
     limit: int | None
 
 
+class ClosedReceiver(Struct, frozen=True):
+    """A receiver of events that is paused, or has ended, since `since`."""
+
+    name: str
+    since: int
+    why: str
+
+
 class StageFacts(Struct, frozen=True):
     """What is known of the stage at `now`. `timers`: for each function with a timer, how many ms
     ago it last ran. `unreported_since`: when an online list first showed a stream after the last
@@ -125,6 +133,7 @@ class StageFacts(Struct, frozen=True):
     dead_since: int | None
     tasks_dropped: int
     dropped_ms_ago: int | None
+    closed_receivers: Sequence[ClosedReceiver] = ()
 
 
 Check = Callable[[StageFacts], Iterator[Condition]]
@@ -189,6 +198,11 @@ def tasks_are_done(facts: StageFacts) -> Iterator[Condition]:
         )
 
 
+def receivers_take_events(facts: StageFacts) -> Iterator[Condition]:
+    for one in facts.closed_receivers:
+        yield of_stage(ConditionCode.WEBHOOK_CLOSED, one.since, {"why": one.why}, subject=one.name)
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     queue_moves,
     callbacks_arrive,
@@ -196,8 +210,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     store_has_room,
     store_is_ours,
     tasks_are_done,
+    receivers_take_events,
 )
-"""Of the stage. Those of receivers belong here, too."""
+"""Of the stage."""
 
 
 def conditions_of_stage(facts: StageFacts) -> Iterator[Condition]:

@@ -139,6 +139,7 @@ class ConditionCode(str, Enum):
     STORE_FULL = "store_full"
     STORE_NEARLY_FULL = "store_nearly_full"
     STORE_EMPTIED = "store_emptied"
+    WEBHOOK_CLOSED = "webhook_closed"
     TASKS_LATE = "tasks_late"
     TASKS_DEAD = "tasks_dead"
     TASKS_DROPPED = "tasks_dropped"

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from shared.alerts import Condition, Room, StageFacts, conditions, conditions_of_stage, unmanaged
+from shared.alerts import (
+    ClosedReceiver,
+    Condition,
+    Room,
+    StageFacts,
+    conditions,
+    conditions_of_stage,
+    unmanaged,
+)
 from shared.alerts.conditions import TIMER_SILENT_MS, UNVERIFIED_MS, unverified
 from shared.protocol import Reported, StreamSettings
 from shared.protocol.command_errors import Throttled
@@ -113,6 +121,7 @@ def test_a_stage_that_is_well_has_no_condition() -> None:
         ({"emptied_at": NOON - 5}, "store_emptied", NOON - 5),
         ({"tasks_oldest_ms": 300_001}, "tasks_late", NOON - 300_001),
         ({"tasks_dead": 2, "dead_since": NOON - 7}, "tasks_dead", NOON - 7),
+        ({"closed_receivers": [ClosedReceiver("shop", 7, "status 410")]}, "webhook_closed", 7),
         ({"tasks_dropped": 1, "dropped_ms_ago": 9}, "tasks_dropped", NOON - 9),
     ],
 )

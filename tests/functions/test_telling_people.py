@@ -15,7 +15,15 @@ from msgspec.structs import replace
 
 from functions.notify.evaluating import evaluate
 from shared.invocation.invocation import Invocation
-from shared.outbox import NewTask, Next, Settlement, TaskKind
+from shared.outbox import (
+    NewTask,
+    Next,
+    Settlement,
+    TaskKind,
+    endpoint_note,
+    endpoint_of,
+    note_of,
+)
 from shared.protocol import Occurrence, Published, Reported, StreamRecord
 from shared.protocol.command_errors import Throttled
 from shared.protocol.events import OccurrencesPlanned
@@ -202,6 +210,23 @@ def test_commands_that_are_late_are_told(stage: AlertingStage) -> None:
     stage.happens(Published(stage.clock.now))
     stage.minutes(1)
     assert any("commands are late" in text for text in stage.dingtalk.texts)
+
+
+def test_a_receiver_that_gets_no_events_any_more_is_told(at: Alerting) -> None:
+    url = "https://crm.example.com/in"
+    with at(OPS + f'[[webhook]]\nname = "crm"\nurl = "{url}"\n') as stage:
+        stage.minute()
+        known = endpoint_of(url, None)
+        ended = known.ended(stage.clock.now, "status 410")
+        stage.store.set_text(note_of("crm"), endpoint_note(ended))
+        evaluate(stage.invocation())
+        stage.store.set_text(note_of("crm"), endpoint_note(known))
+        stage.clock.pass_ms(60_000)
+        evaluate(stage.invocation())
+        bodies = [one.body for one in stage.store.open_of_kind("message", limit=9)]
+        assert len(bodies) == 2
+        assert any("WARNING: a receiver gets no events any more" in body for body in bodies)
+        assert any("resolved: a receiver gets no events any more" in body for body in bodies)
 
 
 def test_an_emptied_store_is_told_until_a_person_accepts_it(at: Alerting) -> None:
