@@ -114,6 +114,7 @@ class Remark(Struct, frozen=True):
 
 RecordEvent = RecordStatus | FileStored | RecordFailure | UnknownEvent
 
+_ACTIONS = {action.value for action in StreamAction}
 _STATES = {state.value for state in RecordState}
 _FAILURES = {"record_error", "transformat_error", "record_force_transcode_fail"}
 _VOD_COMPLETE = "AddLiveRecordVideoComplete"
@@ -263,7 +264,7 @@ class _PayloadReader:
 
     def action(self) -> StreamAction:
         value = self._source.get("action")
-        if value not in {action.value for action in StreamAction}:
+        if value not in _ACTIONS:
             self._faults.append("action is neither publish nor publish_done")
             return StreamAction.PUBLISH
         return StreamAction(value)

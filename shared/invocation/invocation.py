@@ -475,7 +475,7 @@ class Invocation:
         """Log what was decided and sent: the one place that does, whatever led to it."""
         stream = str(key)
         self.log.story(
-            (f"stream.{entry.code.value}", {"stream": stream, "about": dict(entry.about)})
+            ("stream." + entry.code, {"stream": stream, "about": dict(entry.about)})
             for entry in entries
         )
 

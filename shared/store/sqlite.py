@@ -927,7 +927,7 @@ _PUT = (
 def _put(
     db: sqlite3.Connection, record: StreamRecord, version: int, row: command_queue.Row
 ) -> None:
-    shown = (phase(record).value, record.is_watched, wrong_since(record))
+    shown = (phase(record), record.is_watched, wrong_since(record))
     kept = (version, to_json(record), *shown)
     db.execute(_PUT, (*_columns(record.key), *kept, *row))
 
@@ -983,7 +983,7 @@ def _append(db: sqlite3.Connection, save: Save, entries: Sequence[HistoryEntry],
         key,
     ).fetchone()
     for entry in entries:
-        row = (entry.code.value, entry_to_json(entry))
+        row = (entry.code, entry_to_json(entry))
         if last and last[1:] == row:
             db.execute("UPDATE history SET count=count+1, last_at=? WHERE id=?", (now, last[0]))
             continue
