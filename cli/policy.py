@@ -288,6 +288,7 @@ def policy_changes(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator
         "mode": (old.mode.value, new.mode.value),
         "domains": (_names(old), _names(new)),
         "object_prefix": (_object_names(old), _object_names(new)),
+        "bucket": (_buckets(old), _buckets(new)),
         **{
             f"forward_to.{kind}": (old.forward_to.of(kind) or "-", new.forward_to.of(kind) or "-")
             for kind in ("stream", "record", "on_demand")
@@ -305,6 +306,14 @@ def _names(policy: Policy) -> str:
 
 def _object_names(policy: Policy) -> str:
     return ", ".join(name for domain in policy.domains for name in domain.object_prefix)
+
+
+def _buckets(policy: Policy) -> str:
+    return ", ".join(
+        f"{domain.streaming}/{bucket.app} {bucket.name}.{bucket.endpoint}"
+        for domain in policy.domains
+        for bucket in domain.bucket
+    )
 
 
 def _rule_summary(policy: Policy, stream: str) -> str:

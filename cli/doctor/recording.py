@@ -114,8 +114,9 @@ NO_BUCKET = fault(
 OTHER_BUCKET = warning(
     "bucket.other",
     N_(
-        "{config} records into {bucket}, but LIVE_RECORD_BUCKET is {ours}: its files get no"
-        " playback URL, and verification calls them missing. Both should name one bucket"
+        "{config} records into {bucket}, but the stage reads {ours}: its files get no playback"
+        " URL, and verification calls them missing. Name the bucket under domain.bucket of the"
+        " policy, and let the role of the function files read it"
     ),
 )
 DELETES_SOON = warning(
@@ -379,10 +380,17 @@ def buckets(snapshot: Snapshot) -> Findings:
             yield WRONG_ENDPOINT.found(fix, **about)
         elif bucket.code == "NoSuchBucket":
             yield NO_BUCKET.found(f"aliyun oss mb oss://{name} --endpoint {endpoint}", **about)
-    ours = snapshot.setting("bucket")
-    for config in _configurations(snapshot) if ours else ():
-        if not config.is_vod and config.bucket != ours:
+    for config in _configurations(snapshot):
+        ours = "" if config.is_vod else _bucket_read(snapshot, config)
+        if ours and config.bucket != ours:
             yield OTHER_BUCKET.found(config=config, bucket=config.bucket, ours=ours)
+
+
+def _bucket_read(snapshot: Snapshot, config: Recording) -> str:
+    """Return the bucket in which the stage looks for the files of a configuration, "" if none."""
+    policy = snapshot.policy
+    named = None if isinstance(policy, Unread) else policy.bucket_of(config.domain, config.app)
+    return named.name if named else str(snapshot.setting("bucket") or "")
 
 
 def lifecycle(snapshot: Snapshot) -> Findings:

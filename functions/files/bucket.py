@@ -1,27 +1,49 @@
-"""The stage's bucket, opened with the key of one call.
+"""The bucket of a stream's recordings, opened with the key of one call.
 
 Signing and verifying files use it. It asks for nothing.
 """
 
 from __future__ import annotations
 
+from shared.config import Settings
 from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
 from shared.outbound.oss import Bucket
+from shared.protocol import StreamKey
 
 
-def bucket_of(invocation: Invocation) -> Bucket:
-    """Return the bucket; raise WrongState if the stage or the function's role leaves it out."""
+def bucket_of(invocation: Invocation, stream: StreamKey) -> Bucket:
+    """Return the bucket that the policy names for the stream, else the stage's own. Raise
+    WrongState if neither is named, or if the function has no role."""
+    require_role(invocation)
     settings, key = invocation.app.settings, invocation.credentials
-    if not settings.bucket:
+    named = invocation.app.policy.bucket_of(stream.domain, stream.app)
+    name = named.name if named else settings.bucket
+    if not name:
         raise WrongState(
             "this stage does not name its bucket, so no playback URL can be signed",
             hint="set LIVE_RECORD_BUCKET and LIVE_RECORD_OSS_ENDPOINT, and deploy",
         )
-    if key.are_missing():
+    # An emulator has all buckets at its own address, and that is http.
+    is_oss = settings.oss_protocol != "http"
+    place = (named.endpoint, "https") if named and is_oss else _own(settings)
+    return Bucket(name, *place, key.access_key_id, key.access_key_secret, key.security_token)
+
+
+def _own(settings: Settings) -> tuple[str, str]:
+    return settings.oss_endpoint, settings.oss_protocol
+
+
+def require_role(invocation: Invocation) -> None:
+    """Raise WrongState if the function has no role."""
+    if invocation.credentials.are_missing():
         raise WrongState(
             "this function has no role, so it can sign nothing",
             hint="give it the role with the policy deploy/ram/files.json, and deploy",
         )
-    place = (settings.bucket, settings.oss_endpoint, settings.oss_protocol)
-    return Bucket(*place, key.access_key_id, key.access_key_secret, key.security_token)
+
+
+def names_bucket(invocation: Invocation) -> bool:
+    """Return True if the settings or the policy name a bucket."""
+    domains = invocation.app.policy.domains
+    return bool(invocation.app.settings.bucket) or any(domain.bucket for domain in domains)

@@ -49,9 +49,10 @@ def respond(
     why_unsigned: Callable[[Caller, StreamKey, str], str | None],
 ) -> Response:
     """Return the playlist; raise a RequestError that says what is missing."""
-    opened = bucket_of(invocation).open()
+    bucket = bucket_of(invocation, key)
+    opened = bucket.open()
     account = _account(invocation, key, query)
-    source = _Source(invocation, opened, lambda uri: why_unsigned(caller, key, uri))
+    source = _Source(invocation, bucket.name, opened, lambda uri: why_unsigned(caller, key, uri))
     recorded = [each for file in _playlists(account) if (each := source.read(file, account))]
     pieces = lay_out(recorded, account.wanted, account.within)
     if not any(piece.uri for piece in pieces):
@@ -139,8 +140,11 @@ class _Source:
     """Reads playlists of the bucket, within the limits of one answer. `left_out` says of which
     files nothing can be played, and why."""
 
-    def __init__(self, invocation: Invocation, opened: Opened, may_read: MayRead) -> None:
-        self._invocation, self._opened, self._why_not = invocation, opened, may_read
+    def __init__(
+        self, invocation: Invocation, bucket: str, opened: Opened, may_read: MayRead
+    ) -> None:
+        self._invocation, self._bucket = invocation, bucket
+        self._opened, self._why_not = opened, may_read
         self._playlists, self._bytes, self._segments = 0, 0, 0
         self.left_out: list[str] = []
 
@@ -164,10 +168,9 @@ class _Source:
         playlist = parse_playlist(self._fetch(uri))
         if not (playlist.is_playlist and playlist.is_plain):
             raise _LeftOutError("it is no playlist of whole segments")
-        bucket = self._invocation.app.settings.bucket
         slices: list[Slice] = []
         for segment in playlist.segments:
-            target = segment_uri(uri, segment.name, bucket)
+            target = segment_uri(uri, segment.name, self._bucket)
             if target is None:
                 raise _LeftOutError("a segment of it is in no bucket of this stage")
             self._allow(target)

@@ -60,7 +60,7 @@ def respond(invocation: Invocation, request: Request) -> Response:
 
 def _listed(invocation: Invocation, request: Request, caller: Caller, key: StreamKey) -> Response:
     asked = read(QUERY, request.query, where="query")
-    opened = bucket_of(invocation).open()
+    opened = bucket_of(invocation, key).open()
     left = files_of(invocation.app.store, key, asked)
     period = asked.get("for", HOUR_MS)
     until = invocation.app.clock() + period

@@ -12,12 +12,13 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from functions.files.bucket import bucket_of
+from functions.files.bucket import bucket_of, names_bucket, require_role
 from shared.engine.task_runner import TaskRunner
 from shared.inbound.function_compute import Response
+from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
 from shared.outbound import oss
-from shared.outbound.oss import NotJudged, Opened
+from shared.outbound.oss import Bucket, NotJudged, Opened
 from shared.outbox import (
     BACKOFF,
     Done,
@@ -51,17 +52,17 @@ def run(invocation: Invocation, seconds: float) -> Response:
         jitter=random.random,
         report=invocation.report_failed,
     )
-    if app.settings.bucket:
-        bucket = bucket_of(invocation)
-        runner.run(app.workers(), RUN_WORKERS, lambda: _Attempt(invocation, bucket.open()))
+    if names_bucket(invocation):
+        require_role(invocation)
+        runner.run(app.workers(), RUN_WORKERS, lambda: _Attempt(invocation, {}))
     return Response(200, asdict(runner.result))
 
 
 class _Attempt(Struct, frozen=True):
-    """Looks at one file at a time, with a client of its own."""
+    """Looks at one file at a time, with a client of its own for each bucket."""
 
     invocation: Invocation
-    opened: Opened
+    opened: dict[Bucket, Opened]
 
     def __call__(self, task: Task) -> Outcome:
         app = self.invocation.app
@@ -76,14 +77,22 @@ class _Attempt(Struct, frozen=True):
             # The name is as a callback says, and may be any object of the bucket (signing.py).
             found = (Evidence(EvidenceCode.NOT_NAMED_BY_POLICY),)
             return Done(uri, _stored(Verdict(FileOutcome.UNKNOWN, found), app.clock()))
-        return self._judged(task, file)
-
-    def _judged(self, task: Task, file: File) -> Outcome:
-        app = self.invocation.app
-        deadline = Deadline.after(BACKOFF[KIND].patience_ms / 1000, clock=app.monotonic)
-        expected = ExpectedFile.of(file, app.settings.bucket)
         try:
-            verdict = oss.judge(self.opened, expected, has_time=lambda: not deadline.passed())
+            bucket = bucket_of(self.invocation, task.stream)
+        except WrongState as why:
+            return Failed(why.detail)
+        return self._judged(task, file, bucket)
+
+    def _judged(self, task: Task, file: File, bucket: Bucket) -> Outcome:
+        app = self.invocation.app
+        if bucket not in self.opened:
+            self.opened[bucket] = bucket.open()
+        deadline = Deadline.after(BACKOFF[KIND].patience_ms / 1000, clock=app.monotonic)
+        expected = ExpectedFile.of(file, bucket.name)
+        try:
+            verdict = oss.judge(
+                self.opened[bucket], expected, has_time=lambda: not deadline.passed()
+            )
         except NotJudged as error:
             return Failed(str(error))
         stored = _stored(verdict, app.clock())

@@ -62,7 +62,9 @@ def files(request: ApiRequest) -> Response:
     app = request.invocation.app
     left = files_of(app.store, request.stream, request.query)
     shown = [representations.file(one, app.settings.files_url, request.language) for one in left]
-    signed = f"{SIGNED}/{request.stream.url_path}" if app.settings.bucket else None
+    key = request.stream
+    has_bucket = app.settings.bucket or app.policy.bucket_of(key.domain, key.app)
+    signed = f"{SIGNED}/{key.url_path}" if has_bucket else None
     return Response(200, FilesView(str(request.stream), shown, signed))
 
 

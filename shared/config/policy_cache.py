@@ -205,6 +205,6 @@ class StreamSettingsCache:
             status_known=status_known,
             observe=mode_of(settings, policy) is Mode.OBSERVE,
             max_concurrent=settings.max_concurrent,
-            verifies_files=bool(settings.bucket),
+            verifies_files=bool(settings.bucket or policy.bucket_of(key.domain, key.app)),
             event_globs=policy.event_globs(key),
         )

@@ -11,6 +11,7 @@ from shared.protocol.policy import (
     ForwardTo,
     Match,
     Mode,
+    NamedBucket,
     NotifyRule,
     Policy,
     Rule,
@@ -43,7 +44,14 @@ def _domain(domain: Domain) -> Table:
     lists = {"ingest": list(domain.ingest), "sub": list(domain.sub)}
     if domain.object_prefix != Domain("").object_prefix:
         lists["object_prefix"] = list(domain.object_prefix)
-    return {"streaming": domain.streaming, **{name: one for name, one in lists.items() if one}}
+    table: Table = {"streaming": domain.streaming}
+    table |= {name: one for name, one in lists.items() if one}
+    return table | ({"bucket": list(map(_bucket, domain.bucket))} if domain.bucket else {})
+
+
+def _bucket(bucket: NamedBucket) -> Table:
+    app = {} if bucket.app == "*" else {"app": bucket.app}
+    return {**app, "name": bucket.name, "endpoint": bucket.endpoint}
 
 
 def _rule(rule: Rule) -> Table:

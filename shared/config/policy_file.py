@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from shared.config import values
 from shared.config.robots import robot_name
 from shared.config.suggestions import did_you_mean
 from shared.errors import Fault, Misconfigured
@@ -31,6 +32,7 @@ from shared.protocol.policy import (
     ForwardTo,
     Match,
     Mode,
+    NamedBucket,
     NotifyRule,
     OnInterruption,
     OnPublish,
@@ -277,9 +279,20 @@ def _domain(table: _Table) -> Domain:
         ingest=table.take("ingest", _domain_names, ()),
         sub=table.take("sub", _domain_names, ()),
         object_prefix=table.take("object_prefix", _object_names, (DEFAULT_PREFIX,)),
+        bucket=tuple(_bucket(inner) for inner in table.tables("bucket")),
     )
     table.end()
     return domain
+
+
+def _bucket(table: _Table) -> NamedBucket:
+    bucket = NamedBucket(
+        name=table.need("name", _bucket_name, ""),
+        endpoint=table.need("endpoint", _bucket_endpoint, ""),
+        app=table.take("app", _glob, "*"),
+    )
+    table.end()
+    return bucket
 
 
 def _rule(table: _Table, span: Callable[[object], int]) -> Rule:
@@ -390,6 +403,17 @@ def _object_name(value: object) -> str:
             f" before the recording: {DEFAULT_PREFIX}"
         )
     return name
+
+
+def _bucket_name(value: object) -> str:
+    return values.bucket(value if isinstance(value, str) and value else "?")
+
+
+def _bucket_endpoint(value: object) -> str:
+    """Return the host. None but OSS itself: the function's temporary key goes there."""
+    if not isinstance(value, str) or not values.is_oss_host(value):
+        raise ValueError("write the bucket's public endpoint, like oss-cn-shanghai.aliyuncs.com")
+    return value
 
 
 def _glob(value: object) -> str:

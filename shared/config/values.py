@@ -156,7 +156,7 @@ def oss_endpoint(text: str) -> tuple[str, str]:
     """Return protocol and host of a public endpoint: a URL that is signed for `-internal` works
     inside the region alone."""
     protocol, _, host = text.rpartition("://")
-    is_theirs = re.fullmatch(r"oss-[a-z0-9-]+(?<!-internal)\.aliyuncs\.com", host)
+    is_theirs = is_oss_host(host)
     is_emulator = protocol == "http" and re.fullmatch(_HOST, host)
     if text and not is_emulator and not (is_theirs and protocol in {"", "https"}):
         raise ValueError(
@@ -164,6 +164,11 @@ def oss_endpoint(text: str) -> tuple[str, str]:
             " emulator http://host:port"
         )
     return protocol or "https", host
+
+
+def is_oss_host(host: str) -> bool:
+    """Return True for a public endpoint of OSS."""
+    return bool(re.fullmatch(r"oss-[a-z0-9-]+(?<!-internal)\.aliyuncs\.com", host))
 
 
 def url(text: str) -> str:

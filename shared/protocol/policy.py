@@ -36,14 +36,24 @@ class OnInterruption(str, Enum):
     FINALIZE = "finalize"
 
 
+class NamedBucket(Struct, frozen=True):
+    """The bucket into which the applications record that fit the glob `app`."""
+
+    name: str
+    endpoint: str
+    app: str = "*"
+
+
 class Domain(Struct, frozen=True):
     """One main streaming domain, and the ingest and sub-streaming domains that lead to it.
-    `object_prefix` are the object names of its recording configurations."""
+    `object_prefix` are the object names of its recording configurations, and `bucket` their
+    buckets, where these are not the stage's own."""
 
     streaming: str
     ingest: tuple[str, ...] = ()
     sub: tuple[str, ...] = ()
     object_prefix: tuple[str, ...] = (DEFAULT_PREFIX,)
+    bucket: tuple[NamedBucket, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -229,6 +239,12 @@ class Policy(Struct, frozen=True):
             is_named_by(template, key.app, key.stream, uri)
             for template in self._object_prefixes(key.domain)
         )
+
+    def bucket_of(self, domain: str, app: str) -> NamedBucket | None:
+        """Return the bucket that is named for the application; None for the stage's own."""
+        named = (one.bucket for one in self.domains if one.streaming == domain)
+        buckets = next(named, ())
+        return next((bucket for bucket in buckets if fnmatchcase(app, bucket.app)), None)
 
     def object_owners(self, uri: str) -> Iterator[StreamKey]:
         """Yield each stream whose recording may have left the object `uri`. The application or the

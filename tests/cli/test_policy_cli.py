@@ -153,8 +153,22 @@ def test_a_target_is_an_address_of_the_web_without_a_password(target: str) -> No
     ]
 
 
+BUCKETS = """
+[[domain.bucket]]
+app = "vip*"
+name = "vip-recordings"
+endpoint = "oss-cn-beijing.aliyuncs.com"
+
+[[domain.bucket]]
+name = "rest-recordings"
+endpoint = "oss-cn-hangzhou.aliyuncs.com"
+
+[[rule]]"""
+
+
 def test_a_policy_that_is_written_out_is_read_back_as_the_same() -> None:
     named = POLICY.replace("[[domain]]", '[[domain]]\nobject_prefix = ["a/{AppName}/{StartTime}"]')
+    named = named.replace("[[rule]]", BUCKETS, 1)
     policy = load_policy(f'{named}[forward_to]\nstream = "https://a/b?c=d"\n', kind="toml")
 
     assert load_policy(json.dumps(policy_document(policy)), kind="json") == policy

@@ -21,9 +21,10 @@ from shared.config.policy_dump import policy_document
 from shared.inbound import function_compute
 from shared.invocation.invocation import Invocation
 from shared.protocol import FileLeft
-from shared.protocol.policy import Domain, Policy
+from shared.protocol.policy import Domain, NamedBucket, Policy
 from tests.cli.test_play import the_second_ends
 from tests.conftest import NOON, Clock
+from tests.support.buckets import add_bucket
 from tests.support.scripted_stage import Got, Stage, check
 
 ROOM = "/v1/files/live.example.com/app/room1"
@@ -222,6 +223,32 @@ def apply_policy(signing: Signing, *domains: Domain) -> None:
     text = json.dumps(policy_document(Policy(domains)))
     assert signing.stage.app.store.put_policy(text, replaces=0)
     signing.stage.app.policies.forget()
+
+
+def test_the_files_of_an_application_are_signed_in_the_bucket_that_the_policy_names(
+    signing: Signing, tmp_path: Path
+) -> None:
+    add_bucket(signing.live.address, "other-bucket")
+    path = tmp_path / "other-bucket" / KEY
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"FLV of the other")
+    other = NamedBucket("other-bucket", "oss-cn-beijing.aliyuncs.com", "app")
+    apply_policy(signing, Domain("live.example.com", bucket=(other,)))
+
+    file = signing.only()
+
+    assert "/other-bucket/" in file["url"]
+    assert file["size"] == len(b"FLV of the other")
+
+
+def test_a_stage_without_a_bucket_signs_what_is_in_one_that_the_policy_names(
+    signing: Signing,
+) -> None:
+    named = NamedBucket("dev-bucket", "oss-cn-beijing.aliyuncs.com")
+    apply_policy(signing, Domain("live.example.com", bucket=(named,)))
+    signing.names(bucket="")
+
+    assert signing.only()["size"] == len(b"FLV")
 
 
 def test_an_object_that_is_gone_says_so_and_the_others_are_told(signing: Signing) -> None:

@@ -15,14 +15,17 @@ from msgspec.structs import replace
 
 from emulator.live import LiveInThread
 from functions import files
+from shared.config.policy_dump import policy_document
 from shared.inbound.function_compute import answer_any
 from shared.invocation.invocation import Invocation
 from shared.outbox import EventBody, EventType
 from shared.protocol import FileLeft
 from shared.protocol.file import FileVerdict, Finding
+from shared.protocol.policy import Domain, NamedBucket, Policy
 from shared.store.contract import DAY_MS
 from tests.conftest import KEY, NOON, Clock
 from tests.functions.test_files import NO_ROLE, ROLE
+from tests.support.buckets import add_bucket
 from tests.support.scripted_stage import Stage
 from tests.verification.samples import CLIP, DURATION_MS
 
@@ -91,6 +94,22 @@ def test_a_file_that_is_there_and_whole_is_verified_once(verifying: Verifying) -
     assert shown["findings"][0]["code"] == "media_duration"
     verifying.stage.happens(LEFT)
     assert verifying.run()["done"] == 0
+
+
+def test_a_file_is_looked_at_in_the_bucket_that_the_policy_names_for_its_application(
+    verifying: Verifying, tmp_path: Path
+) -> None:
+    add_bucket(f"http://{verifying.stage.app.settings.oss_endpoint}", "other-bucket")
+    other = NamedBucket("other-bucket", "oss-cn-beijing.aliyuncs.com", "app")
+    policy = Policy((Domain("live.example.com", bucket=(other,)),))
+    app = verifying.stage.app
+    assert app.store.put_policy(json.dumps(policy_document(policy)), replaces=0)
+    app.policies.forget()
+    Verifying(verifying.stage, tmp_path / "other-bucket").put(CLIP.read_bytes())
+    verifying.stage.happens(LEFT)
+
+    assert verifying.run()["done"] == 1
+    assert verifying.verdict().outcome == "verified"
 
 
 def test_what_comes_later_is_missing_until_it_is_there(verifying: Verifying, clock: Clock) -> None:

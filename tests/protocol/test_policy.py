@@ -2,7 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from shared.protocol.policy import Domain, Match, OnInterruption, OnPublish, Policy, Rule
+from shared.config import load_policy
+from shared.errors import Misconfigured
+from shared.protocol.policy import (
+    Domain,
+    Match,
+    NamedBucket,
+    OnInterruption,
+    OnPublish,
+    Policy,
+    Rule,
+)
 from shared.protocol.stream import StreamKey
 
 CLASSES = Rule(match=Match(app="class*"), on_publish=OnPublish.RECORD)
@@ -55,3 +65,49 @@ def test_an_unknown_domain_leads_nowhere() -> None:
 
 def test_a_rule_is_named_for_what_it_matches() -> None:
     assert ROOM.name == "*/classroom/room42"
+
+
+VIP = NamedBucket("vip-recordings", "oss-cn-beijing.aliyuncs.com", "vip*")
+REST = NamedBucket("rest-recordings", "oss-cn-hangzhou.aliyuncs.com")
+
+
+@pytest.mark.parametrize(
+    ("buckets", "app", "bucket"),
+    [
+        ((), "vip", None),
+        ((VIP,), "vip-1", VIP),
+        ((VIP,), "other", None),
+        ((VIP, REST), "vip-1", VIP),
+        ((VIP, REST), "other", REST),
+    ],
+)
+def test_the_first_bucket_that_fits_an_application_holds_its_recordings(
+    buckets: tuple[NamedBucket, ...], app: str, bucket: NamedBucket | None
+) -> None:
+    policy = Policy(domains=(Domain("live.example.com", bucket=buckets),))
+    assert policy.bucket_of("live.example.com", app) is bucket
+    assert policy.bucket_of("tv.example.com", app) is None
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        *("oss-cn-beijing-internal.aliyuncs.com", "oss.example.com", "http://127.0.0.1:8080"),
+        *(
+            "oss-x.aliyuncs.com.example.com",
+            "oss-x.aliyuncs.com/",
+            "https://oss-x.aliyuncs.com",
+            "",
+        ),
+    ],
+)
+def test_the_key_of_the_function_goes_to_no_host_but_oss(endpoint: str) -> None:
+    text = f"""
+        [[domain]]
+        streaming = "live.example.com"
+        [[domain.bucket]]
+        name = "recordings"
+        endpoint = "{endpoint}"
+    """
+    with pytest.raises(Misconfigured, match="public endpoint"):
+        load_policy(text, kind="toml")
