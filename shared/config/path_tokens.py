@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 CallbackKind = Literal["stream", "record", "on-demand"]
@@ -15,8 +16,10 @@ KINDS: tuple[CallbackKind, ...] = ("stream", "record", "on-demand")
 TOKEN_CHARS = 32
 
 
+@lru_cache(maxsize=64)
 def path_token_of(kind: CallbackKind, secret: str) -> str:
-    """Return the token of one kind of callback. It reveals no token of another kind."""
+    """Return the token of one kind of callback. It reveals no token of another kind. It is kept:
+    every callback asks for it."""
     key, about = secret.encode("utf-8", "surrogatepass"), f"callback path: {kind}".encode()
     return hmac.new(key, about, hashlib.sha256).hexdigest()[:TOKEN_CHARS]
 

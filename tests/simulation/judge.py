@@ -91,6 +91,7 @@ class Judge:
         watch = self.watch(save.key)
         watch.published.clear()
         watch.accepted_live_since = None
+        watch.troubled_at = self.sim.clock.now  # the next list shows again what was known
 
     def is_replaced(self, key: StreamKey, asked_at: int) -> None:
         """Raise Broken if a person could not stop a stream whose record cannot be read."""

@@ -205,15 +205,17 @@ def _has_just_come(transition: Transition) -> bool:
 
 def _failed(transition: Transition, flight: Flight, answer: LiveError) -> None:
     """Mark the session failed by a refused start, unless Live accepted an earlier start in it and
-    has reported no error since, or reports that it records. Where no answer has shown that yet, the
-    start is retried: Live may be recording, and only another answer shows it."""
+    has reported no error since, or reports that it records and answers what nobody knows. Where
+    nothing has shown yet that it records, the start is retried: Live may be recording, and only
+    another answer shows it."""
     command_retry.remember_answer(transition, flight, answer, _code(answer))
     record = transition.record
     denied = record.confirmation is not None and record.confirmation.denied > 0
-    if record.intent.wanted and (denied or not (record.is_started or record.is_reported)):
+    is_reported = record.is_reported and isinstance(answer, UnknownRejection)
+    if record.intent.wanted and (denied or not (record.is_started or is_reported)):
         failure = SessionFailure(record.session_number, _code(answer), answer.code, transition.now)
         transition.change(failure=failure, confirmation=None)
-    elif record.intent.wanted and (record.awaits_proof or record.is_reported):
+    elif record.intent.wanted and (record.awaits_proof or is_reported):
         after = command_retry.delay_after_refusal(flight.attempts)
         command_retry.enqueue_retry(transition, flight, after=after)
 
