@@ -9,6 +9,7 @@ from shared.verification.contract import (
     DURATION_TOLERANCE_MS,
     Concluded,
     EvidenceCode,
+    ExpectedFile,
     FileOutcome,
     Media,
     Steps,
@@ -28,8 +29,10 @@ CHECKED_SEGMENTS = 40
 HEAD_PACKETS, TAIL_PACKETS = 700, 1_400
 
 
-def judge_playlist(file: Ranges, limits: Limits, uri: str, bucket: str) -> Steps[Media]:
-    """Return what the playlist plays; raise Concluded."""
+def judge_playlist(file: Ranges, limits: Limits, expected: ExpectedFile) -> Steps[Media]:
+    """Return what the playlist plays; raise Concluded. Whether Live ends the playlist of a finished
+    recording with ENDLIST is UNCONFIRMED: without one it is whole if it is as long as reported."""
+    uri, bucket = expected.uri, expected.bucket
     if file.size > MAX_PLAYLIST_BYTES:
         raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.TOO_LARGE, read_bytes=0)
     playlist = parse_playlist((yield from file.read(0, file.size)))
@@ -38,13 +41,19 @@ def judge_playlist(file: Ranges, limits: Limits, uri: str, bucket: str) -> Steps
     first, last = yield from _check_sizes(limits, uris)
     span = yield from _check_ends(first, last, len(uris))
     checked = min(len(uris), CHECKED_SEGMENTS)
-    notes = {"segments": len(uris), "checked": checked}
+    notes = [evidence(EvidenceCode.SEGMENTS_CHECKED, segments=len(uris), checked=checked)]
     if not playlist.has_end:
-        raise Concluded(FileOutcome.TRUNCATED, EvidenceCode.NO_END_LIST)
-    if playlist.is_continuous and abs(span - playlist.duration_ms) > DURATION_TOLERANCE_MS:
+        if expected.duration_ms is None or not _is_near(playlist.duration_ms, expected.duration_ms):
+            raise Concluded(FileOutcome.TRUNCATED, EvidenceCode.NO_END_LIST)
+        notes.append(evidence(EvidenceCode.NO_END_LIST))
+    if playlist.is_continuous and not _is_near(span, playlist.duration_ms):
         numbers = {"duration_ms": playlist.duration_ms, "span_ms": span}
         raise Concluded(FileOutcome.DURATION_DIFFERS, EvidenceCode.SPAN_DIFFERS, **numbers)
-    return Media(playlist.duration_ms, (evidence(EvidenceCode.SEGMENTS_CHECKED, **notes),))
+    return Media(playlist.duration_ms, tuple(notes))
+
+
+def _is_near(one_ms: int, other_ms: int) -> bool:
+    return abs(one_ms - other_ms) <= DURATION_TOLERANCE_MS
 
 
 def _check_playlist(playlist: MediaPlaylist) -> None:

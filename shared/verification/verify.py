@@ -68,7 +68,7 @@ def _judge(expected: ExpectedFile, limits: Limits, size: int) -> Steps[Media]:
     if ending == "mp4":
         return (yield from judge_mp4(file))
     if ending == "m3u8":
-        return (yield from judge_playlist(file, limits, expected.uri, expected.bucket))
+        return (yield from judge_playlist(file, limits, expected))
     raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.UNKNOWN_FORMAT)
 
 

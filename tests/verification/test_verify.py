@@ -196,15 +196,22 @@ def test_a_segment_that_is_absent_or_broken_is_found(fault: str) -> None:
     assert found(judged(M3U8, changed)) == (outcome, code)
 
 
-def playlist(old: bytes, new: bytes) -> Verdict:
+def playlist(old: bytes, new: bytes, duration_ms: int | None = DURATION_MS) -> Verdict:
     objects = {**samples()[M3U8].objects, M3U8: samples()[M3U8].objects[M3U8].replace(old, new)}
-    return MemoryBucket(objects).judge(ExpectedFile(M3U8, DURATION_MS, bucket="films"))
+    return MemoryBucket(objects).judge(ExpectedFile(M3U8, duration_ms, bucket="films"))
 
 
-def test_a_playlist_that_goes_on_is_not_whole_yet() -> None:
-    verdict = playlist(b"#EXT-X-ENDLIST", b"")
+@pytest.mark.parametrize("duration_ms", [None, DURATION_MS + 60_000])
+def test_a_playlist_that_goes_on_is_not_whole_yet(duration_ms: int | None) -> None:
+    verdict = playlist(b"#EXT-X-ENDLIST", b"", duration_ms)
     assert found(verdict) == (FileOutcome.TRUNCATED, EvidenceCode.NO_END_LIST)
     assert not verdict.is_final
+
+
+def test_a_playlist_without_an_end_is_whole_if_it_is_as_long_as_reported() -> None:
+    verdict = playlist(b"#EXT-X-ENDLIST", b"")
+    assert verdict.outcome is FileOutcome.VERIFIED
+    assert EvidenceCode.NO_END_LIST in {finding.code for finding in verdict.evidence}
 
 
 def test_a_playlist_that_promises_more_than_its_segments_hold_differs() -> None:
