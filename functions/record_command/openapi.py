@@ -145,6 +145,7 @@ def _webhooks() -> Json:
                 "description": _DELIVERY,
                 "requestBody": {"required": True, "content": _content("application/json", family)},
                 "responses": {"2XX": {"description": "Taken"}, "410": {"description": "The end"}},
+                "security": [],
             }
         }
     return found
