@@ -78,7 +78,8 @@ def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]
         yield Edge(EdgeKind.OFF, min(ended_at, new.began))
     if is_same and not is_counted and after.is_off:
         return  # nothing but a publish that may be a replay has ever shown it
-    if not (is_same and is_counted) and not _is_doubted(new):
+    is_back = before.is_off and not after.is_off
+    if (is_back or not (is_same and is_counted)) and not _is_doubted(new):
         yield Edge(EdgeKind.LIVE, new.began)
     if after.is_off and not (before.is_off and is_same):
         yield Edge(EdgeKind.OFF, _ended_at(old if old is not None and is_same else new, now))
@@ -103,8 +104,9 @@ def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
         if is_changed:
             yield Edge(EdgeKind.WANTED if intent.wanted else EdgeKind.UNWANTED, intent.made_at)
         return
-    was_doubted = before.session is not None and _is_doubted(before.session)
-    if (is_changed or was_doubted) and not _is_doubted(session):
+    was_hidden = before.session is not None and (before.is_off or _is_doubted(before.session))
+    is_shown = was_hidden and not after.is_off
+    if (is_changed or is_shown) and not _is_doubted(session):
         yield Edge(EdgeKind.WANTED, min(intent.made_at, session.began))
 
 

@@ -308,3 +308,12 @@ def test_of_what_live_says_is_recorded_already_nobody_knows_since_when() -> None
     account.answer(already).passes(MINUTE)
     ((start, _, reason),) = gaps(account)
     assert (start, reason) == (60, Reason.UNPROVED)
+
+
+def test_a_session_that_had_ended_and_is_shown_again_never_ended() -> None:
+    account = Account(BY_RULE)
+    account.happens(Published(NOON, needs_poll=True)).passes(6 * SECOND).missed()
+    account.passes(6 * SECOND).missed()
+    account.passes(MINUTE).seen(NOON).passes(MINUTE)
+    assert account.record.session_number == 1
+    assert [span.start for span in account.covers().live] == [NOON]
