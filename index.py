@@ -59,6 +59,12 @@ def console(event: bytes, context: object) -> dict[str, object]:
     return function.handler(event, context)
 
 
+def deliver(event: bytes, context: object) -> dict[str, object]:
+    from functions import deliver as function
+
+    return function.handler(event, context)
+
+
 def initialize(context: object) -> None:
     """Once per instance, before its first event (docs/platform/function-compute.md §1.3): load all
     that the event would wait for."""
@@ -83,6 +89,16 @@ def initialize_files(_context: object) -> None:
 
     with without_collector():
         from functions import files as function
+
+        function.prepare()
+
+
+def initialize_deliver(_context: object) -> None:
+    """As `initialize_files`, for the function with two SDKs of its own."""
+    from shared.lazy_imports import without_collector
+
+    with without_collector():
+        from functions import deliver as function
 
         function.prepare()
 

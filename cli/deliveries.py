@@ -23,7 +23,7 @@ ALL_ROWS = 100_000
 def deliveries() -> None:
     """List what follows from recordings, and try it again.
 
-    A file that Live reports is verified; later kinds follow the same way.
+    A file that Live reports is verified, and then copied where the policy says so.
     """
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from cli import texts
 from cli.api import STORE_EMPTIED
 from cli.local_time import local
 from shared.protocol.durations import written
@@ -177,7 +178,24 @@ def file_line(row: Json) -> str:
     ran = _("{start} to {stop}").format(start=row["start"] or unknown, stop=row["stop"] or unknown)
     lasted = "" if row.get("duration") is None else f"  {row['duration']:.3f} s"
     passed = "".join(f"  {name}={value}" for name, value in row.get("push_args", {}).items())
-    return f"{row.get('url') or row['uri']}  {ran}{lasted}{passed}{verdict_words(row)}"
+    words = f"{verdict_words(row)}{_copy_words(row)}"
+    return f"{row.get('url') or row['uri']}  {ran}{lasted}{passed}{words}"
+
+
+def _copy_words(row: Json) -> str:
+    """Return how far the copy of a file in another store is; "" where nothing copies it."""
+    copy = row.get("copy")
+    if not copy:
+        return ""
+    if copy["state"] == "delivered":
+        return "  " + _("delivered to {target}").format(target=copy["target"])
+    why = _(" ({why})").format(why=texts.detail(copy["why"])) if copy["why"] else ""
+    if copy["state"] == "failed":
+        words = _("not delivered to {target}{why}").format(target=copy["target"], why=why)
+        return "  " + click.style(words, fg="red")
+    words = _("delivering to {target}: {copied} of {size} bytes{why}")
+    size = "?" if copy["size"] is None else copy["size"]
+    return "  " + words.format(target=copy["target"], copied=copy["copied"], size=size, why=why)
 
 
 def verdict_words(row: Json) -> str:

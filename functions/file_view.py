@@ -22,7 +22,7 @@ from shared.inbound.request_fields import (
     moment,
 )
 from shared.protocol.durations import duration, rfc3339, written
-from shared.protocol.file import VOD, File, FileVerdict
+from shared.protocol.file import VOD, File, FileCopy, FileVerdict
 from shared.protocol.stream import StreamKey
 from shared.store import Store
 
@@ -126,6 +126,23 @@ class VerdictView(Struct, frozen=True, forbid_unknown_fields=True):
     duration: Amount | None
 
 
+class CopyView(Struct, frozen=True, forbid_unknown_fields=True):
+    """The copy of a file in another store, where the policy has a [[deliver]] for it."""
+
+    state: Annotated[
+        str,
+        Meta(
+            description="delivering, delivered, or failed: only POST /v1/deliveries/{id}/redrive"
+            " repeats that"
+        ),
+    ]
+    target: Annotated[str, Meta(description="s3://bucket/name")]
+    at: Time
+    copied: Annotated[Count, Meta(description="bytes")]
+    size: Annotated[Count | None, Meta(description="bytes; null until the copy has begun")]
+    why: Annotated[str, Meta(description='what the last attempt failed with, or ""')]
+
+
 class FileView(Struct, frozen=True, forbid_unknown_fields=True):
     """What every answer says of a file. It was recorded from `start` to `stop`, by Live's clock;
     null is what Live has not reported."""
@@ -145,6 +162,7 @@ class FileView(Struct, frozen=True, forbid_unknown_fields=True):
         VerdictView | None,
         Meta(description="null until the stage has checked the file"),
     ]
+    copy: Annotated[CopyView | None, Meta(description="null where nothing copies the file")]
 
 
 class SignedFileView(FileView, frozen=True, forbid_unknown_fields=True):
@@ -168,6 +186,13 @@ def view_of(left: File, language: Language) -> FileView:
         duration=_seconds(left),
         push_args=dict(left.push_args),
         verified=_verdict(left.verdict, language) if left.verdict else None,
+        copy=_copy(left.verdict.copy) if left.verdict and left.verdict.copy else None,
+    )
+
+
+def _copy(copy: FileCopy) -> CopyView:
+    return CopyView(
+        copy.state, copy.target, rfc3339(copy.at), copy.copied_bytes, copy.size_bytes, copy.why
     )
 
 

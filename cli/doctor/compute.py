@@ -23,6 +23,7 @@ TRIGGERS: Mapping[str, tuple[str, ...]] = {
     "relay": ("http",),
     "reconcile": ("every-minute", "wake"),
     "notify": ("every-minute",),
+    "deliver": ("every-minute",),
     "console": (),
 }
 """The functions of s.yaml as they are named, and the triggers of each."""

@@ -130,6 +130,8 @@ def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
         "LIVE_RECORD_CODE": str(ROOT),
         "LIVE_RECORD_FILES_CODE": str(ROOT),
         "LIVE_RECORD_CONSOLE_CODE": str(ROOT),
+        "LIVE_RECORD_DELIVER_CODE": str(ROOT),
+        "LIVE_RECORD_DELIVER_HOSTS": "127.0.0.1,localhost",
     }
 
 

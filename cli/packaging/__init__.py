@@ -5,6 +5,7 @@ The commands package, deploy and dev call build().
 
 from cli.packaging.build import (
     CONSOLE,
+    DELIVER,
     FILES,
     MAIN,
     PACKAGES,
@@ -18,6 +19,7 @@ from cli.packaging.python import RUNTIMES, interpreter
 
 __all__ = [
     "CONSOLE",
+    "DELIVER",
     "FILES",
     "MAIN",
     "PACKAGES",

@@ -18,7 +18,15 @@ from typing import Any, get_args
 
 from cli.errors import Failure
 from cli.packaging import archive, roots
-from cli.packaging.contents import NEEDED, WITHOUT_SDK, Shipped, is_rare, read_wheel, trimmed
+from cli.packaging.contents import (
+    NEEDED,
+    WITHOUT_SDK,
+    Shipped,
+    is_rare,
+    of_s3_alone,
+    read_wheel,
+    trimmed,
+)
 from cli.packaging.pins import only, read_pins, wheels
 from cli.packaging.python import compile_all, interpreter
 from cli.paths import ROOT
@@ -63,7 +71,9 @@ CONSOLE = Package(
     ROOT / "functions" / "console" / "page",
 )
 """The package of the function `console`: its page, and no SDK."""
-PACKAGES = (MAIN, FILES, CONSOLE)
+DELIVER = Package("deliver-", "LIVE_RECORD_DELIVER_CODE", PINS.with_name("deliver.txt"), None)
+"""The package of the function `deliver`: OSS's SDK, and boto3 for the store that it copies to."""
+PACKAGES = (MAIN, FILES, CONSOLE, DELIVER)
 
 
 def folder_of(package: Package, runtime: str, into: Path = ROOT) -> Path:
@@ -174,6 +184,8 @@ def _packages(package: Package, runtime: str, whole: bool) -> list[Shipped]:
 
 
 def _trim_sdk(shipped: Shipped) -> Shipped:
+    if shipped.name == "botocore":
+        return replace(shipped, files=of_s3_alone(shipped.files))
     if shipped.name != SDK:
         return shipped
     return replace(shipped, files=trimmed(shipped.files, get_args(Action)))

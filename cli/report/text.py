@@ -106,6 +106,12 @@ def _file_summary(streams: Sequence[Json]) -> Iterator[str]:
             "Files: {files}; verified: {verified}; wrong: {wrong}; not verified: {unverified}."
         )
         yield line.format(files=reported, verified=verified, wrong=wrong, unverified=unverified)
+    delivered, undelivered = (
+        sum(each.get(name, 0) for each in counts) for name in ("delivered", "undelivered")
+    )
+    if delivered or undelivered:
+        line = _("Copied to another store: {delivered}; not copied yet, or failed: {rest}.")
+        yield line.format(delivered=delivered, rest=undelivered)
 
 
 def day_peaks(streams: Sequence[Json]) -> list[Peak]:

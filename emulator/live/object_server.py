@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import crcmod
 from aiohttp import web
 
 from emulator.live.backend import Live
@@ -16,6 +17,9 @@ from emulator.live.oss import Denied, admit, error_reply
 from emulator.live.presigned import check
 
 ADDRESS = "/{bucket:[a-z0-9][a-z0-9-]*}/{key:.+}"
+CRC64_POLYNOMIAL = 0x142F0E1EBA9EA3693
+"""ECMA-182, as OSS has it for each object."""
+BLOCK_BYTES = 1_000_000
 CONTENT_TYPES = {
     ".flv": "video/x-flv",
     ".mp4": "video/mp4",
@@ -35,6 +39,7 @@ class ObjectServer:
 
     def __init__(self, live: Live) -> None:
         self._live = live
+        self._crc64: dict[tuple[str, int, int], str] = {}
 
     def add_routes(self, application: web.Application) -> None:
         application.router.add_get(ADDRESS, self._serve)
@@ -58,7 +63,20 @@ class ObjectServer:
             return error_reply(denied, request)
         content_type = CONTENT_TYPES.get(path.suffix, "application/octet-stream")
         headers = {"Content-Type": content_type, **_cross_origin(request)}
+        headers["x-oss-hash-crc64ecma"] = self._crc64_of(path)
         return web.FileResponse(path, headers=headers)
+
+    def _crc64_of(self, path: Path) -> str:
+        """Return the CRC-64 of an object; that of one which has not changed is known."""
+        stat = path.stat()
+        content = (str(path), stat.st_size, stat.st_mtime_ns)
+        if content not in self._crc64:
+            found = crcmod.Crc(CRC64_POLYNOMIAL, initCrc=0, rev=True, xorOut=2**64 - 1)
+            with path.open("rb") as file:
+                while block := file.read(BLOCK_BYTES):
+                    found.update(block)
+            self._crc64[content] = str(found.crcValue)
+        return self._crc64[content]
 
     def _find(self, bucket: str, key: str) -> Path:
         """Return the file of an object that is served; raise Denied."""

@@ -12,8 +12,8 @@ from typing import Any
 from msgspec import Struct
 
 from functions.file_view import HOUR_MS, M3u8, is_object
-from functions.files.bucket import bucket_of
 from functions.files.composing import Recorded, Slice, lay_out, written
+from functions.stage_bucket import bucket_of
 from shared.config.tokens import Caller
 from shared.errors import Fault
 from shared.inbound.function_compute import Response

@@ -22,7 +22,7 @@ from functions.file_view import (
     view_of,
 )
 from functions.files import playlist
-from functions.files.bucket import bucket_of
+from functions.stage_bucket import bucket_of
 from shared.config.tokens import Caller
 from shared.inbound import authorization
 from shared.inbound.catalogue import Language, preferred_language

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from functions.files.bucket import bucket_of, names_bucket, require_role
+from functions.stage_bucket import bucket_of, names_bucket, require_role
 from shared.engine.task_runner import TaskRunner
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import WrongState
@@ -30,8 +30,10 @@ from shared.outbox import (
     Task,
     TaskKind,
     VerifyFile,
+    deliver_next,
     event_task,
 )
+from shared.protocol import StreamKey
 from shared.protocol.file import File, FileVerdict, Finding
 from shared.retry import Deadline
 from shared.verification import Evidence, EvidenceCode, ExpectedFile, FileOutcome, Verdict
@@ -99,7 +101,7 @@ class _Attempt(Struct, frozen=True):
         self.invocation.log.info("file.verified", uri=file.uri, outcome=stored.outcome)
         events = self._events(task, file, stored)
         if verdict.is_final:
-            return Done(file.uri, stored, events)
+            return self._followed(task.stream, file.uri, stored, events)
         why = ", ".join((stored.outcome, *(finding.code for finding in stored.evidence)))
         return Failed(why, uri=file.uri, verdict=stored, tasks=events)
 
@@ -111,6 +113,15 @@ class _Attempt(Struct, frozen=True):
         data = {"uri": file.uri, "outcome": verdict.outcome, "duration_ms": verdict.duration_ms}
         body = EventBody(EventType.FILE_VERIFIED, verdict.at, data)
         return (event_task(task.stream, body, verdict.at, origin=f"{task.id} {task.version}"),)
+
+    def _followed(
+        self, key: StreamKey, uri: str, stored: FileVerdict, events: tuple[NewTask, ...]
+    ) -> Outcome:
+        """Return what follows from the verdict: a verified file is copied where the policy says."""
+        rule = self.invocation.app.policy.delivery(key, uri)
+        if rule is None or stored.outcome != FileOutcome.VERIFIED.value:
+            return Done(uri, stored, events)
+        return deliver_next(uri, rule.target, rule.key_of(key, uri), stored, events)
 
 
 def _stored(verdict: Verdict, now: int) -> FileVerdict:

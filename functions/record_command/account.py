@@ -129,12 +129,17 @@ def _is_within(file: File, within: Span) -> bool:
 
 
 def _counts(files: Iterable[File]) -> FileCountsView:
-    found = Counter(file.verdict.outcome if file.verdict else _UNKNOWN for file in files)
+    listed = list(files)
+    found = Counter(file.verdict.outcome if file.verdict else _UNKNOWN for file in listed)
     verified, unknown = found[FileOutcome.VERIFIED.value], found[_UNKNOWN]
     reported = found.total()
-    return FileCountsView(reported, verified, reported - verified - unknown, unknown)
+    copies = [file.verdict.copy for file in listed if file.verdict and file.verdict.copy]
+    delivered = sum(copy.state == _DELIVERED for copy in copies)
+    wrong = reported - verified - unknown
+    return FileCountsView(reported, verified, wrong, unknown, delivered, len(copies) - delivered)
 
 
+_DELIVERED = "delivered"
 _UNKNOWN = FileOutcome.UNKNOWN.value
 
 

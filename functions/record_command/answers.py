@@ -98,12 +98,16 @@ class GapView(SpanView, frozen=True, forbid_unknown_fields=True):
 class FileCountsView(Struct, frozen=True, forbid_unknown_fields=True):
     """The files of a stretch of time, by what the stage found of them in the bucket."""
 
-    reported: Annotated[Count, Meta(description="by Live; the sum of the others")]
+    reported: Annotated[Count, Meta(description="by Live; the sum of the next three")]
     verified: Annotated[Count, Meta(description="there, whole and as long as reported")]
     wrong: Annotated[
         Count, Meta(description="missing, truncated, unplayable, or of another duration")
     ]
     unverified: Annotated[Count, Meta(description="not checked yet, or nothing can be said")]
+    delivered: Annotated[Count, Meta(description="copied to another store")]
+    undelivered: Annotated[
+        Count, Meta(description="still to be copied there, or failed for good: files say which")
+    ]
 
 
 class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):

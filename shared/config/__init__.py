@@ -12,6 +12,7 @@ __all__ = [
     "Kind",
     "Settings",
     "Tokens",
+    "delivery_faults",
     "example_faults",
     "load_policy",
     "load_stage_policy",

@@ -7,6 +7,7 @@ from typing import Any
 from shared.protocol.durations import written
 from shared.protocol.policy import (
     AlertSeverity,
+    CopyRule,
     Domain,
     ForwardTo,
     Match,
@@ -37,7 +38,23 @@ def policy_document(policy: Policy) -> Table:
         document["notify"] = [_notify(rule) for rule in policy.notify]
     if policy.webhooks:
         document["webhook"] = [_webhook(hook) for hook in policy.webhooks]
+    if policy.deliver:
+        document["deliver"] = [_deliver(each) for each in policy.deliver]
     return document
+
+
+def _deliver(deliver: CopyRule) -> Table:
+    table: Table = {
+        "match": _match(deliver.match),
+        "target": deliver.target,
+        "endpoint": deliver.endpoint,
+        "credentials": deliver.credentials,
+    }
+    usual = CopyRule(Match(), "", "", "")
+    for name in ("region", "name", "path_style"):
+        if getattr(deliver, name) != getattr(usual, name):
+            table[name] = getattr(deliver, name)
+    return table if deliver.formats == usual.formats else {**table, "formats": [*deliver.formats]}
 
 
 def _domain(domain: Domain) -> Table:

@@ -26,8 +26,10 @@ from shared.outbox import EventType
 from shared.protocol.durations import duration, stored_duration
 from shared.protocol.object_prefix import DEFAULT_PREFIX, prefix_of
 from shared.protocol.policy import (
+    NAME_PARTS,
     AlertSeverity,
     ConditionCode,
+    CopyRule,
     Domain,
     ForwardTo,
     Match,
@@ -49,6 +51,10 @@ _RECEIVER: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 MAX_WEBHOOK_ENTRIES: Final = 12
 """Four workers each, of the 64 that a process has."""
 _MAX_SECRET_KEYS: Final = 4
+_S3_TARGET: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^\s\\{}]{0,512}))?")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_BRACES: Final = re.compile(r"\{([^{}]*)\}")
+_COPIED_FORMATS: Final = frozenset({"mp4", "flv"})
 _MAX_PREFIX_CHARS: Final = 1_024
 _MAX_POINTS: Final = 100
 _MAX_PERCENT: Final = 100
@@ -82,6 +88,7 @@ def load_policy(
         forward_to=_forward_to(table.table("forward_to"), ours),
         notify=tuple(_notify(inner) for inner in table.tables("notify")),
         webhooks=tuple(_webhook(inner, ours) for inner in table.tables("webhook")),
+        deliver=tuple(_deliver(inner) for inner in table.tables("deliver")),
     )
     table.end()
     found = [*table.faults, *_compared(policy, table.faults)]
@@ -363,6 +370,85 @@ def _language(value: object) -> str:
     if value not in ("en", "zh"):
         raise ValueError("it is en or zh")
     return str(value)
+
+
+def _deliver(table: _Table) -> CopyRule:
+    match = table.table("match")
+    bucket, prefix = table.need("target", _s3_target, ("", ""))
+    deliver = CopyRule(
+        match=Match(*(match.take(name, _glob, "*") for name in ("domain", "app", "stream"))),
+        bucket=bucket,
+        prefix=prefix,
+        endpoint=table.need("endpoint", _endpoint, ""),
+        credentials=table.need("credentials", _credentials_name, ""),
+        region=table.take("region", _region, ""),
+        name=table.take("name", _name_template, "{uri}"),
+        formats=table.take("formats", _formats, ("mp4", "flv")),
+        path_style=table.take("path_style", _flag, default=False),
+    )
+    match.end()
+    table.end()
+    return deliver
+
+
+def _s3_target(value: object) -> tuple[str, str]:
+    """Return bucket and prefix."""
+    found = _S3_TARGET.fullmatch(value) if isinstance(value, str) else None
+    parts = found[2].strip("/").split("/") if found and found[2] else []
+    if found is None or {"", ".", ".."} & set(parts):
+        raise ValueError("write it like s3://bucket/prefix")
+    return found[1], "/".join(parts)
+
+
+def _endpoint(value: object) -> str:
+    try:
+        url = urlsplit(value) if isinstance(value, str) else None
+        _ = url.port if url else None
+    except ValueError:
+        url = None
+    if not isinstance(value, str) or url is None or not _is_address(url):
+        raise ValueError("write the store's address, like https://s3.eu-central-1.amazonaws.com")
+    if url.path.strip("/") or url.query:
+        raise ValueError("write the address alone, without the bucket and without a path")
+    return value.rstrip("/")
+
+
+def _credentials_name(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError("name an entry of LIVE_RECORD_DELIVER_CREDENTIALS, never a key itself")
+    return value
+
+
+def _region(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError("write the region as the store names it, like eu-central-1")
+    return value
+
+
+def _name_template(value: object) -> str:
+    """Return a template whose names tell any two files apart."""
+    text = value if isinstance(value, str) and len(value) <= _MAX_PREFIX_CHARS else ""
+    parts = set(_BRACES.findall(text))
+    is_safe = not {"", ".", ".."} & set(text.split("/"))
+    is_unique = "uri" in parts or {"app", "stream", "file"} <= parts
+    if not (is_safe and is_unique) or parts - set(NAME_PARTS):
+        raise ValueError(
+            "write a template that names each file apart, with {uri}, or with {app}, {stream} and"
+            " {file}"
+        )
+    return text
+
+
+def _formats(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not set(value) <= _COPIED_FORMATS:
+        raise ValueError('write a list of mp4 and flv, like ["mp4"]')
+    return tuple(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("write true or false")  # noqa: TRY004 - as above
+    return value
 
 
 def _object(value: object) -> Mapping[str, object]:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from shared.config import values
 from shared.config.path_tokens import path_tokens_of
 from shared.config.robots import Robot, robots
+from shared.config.store_keys import StoreKey
 from shared.config.strength import weaknesses
 from shared.config.suggestions import did_you_mean
 from shared.config.tokens import Tokens, digest_of, read_tokens
@@ -55,6 +56,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     forward_hosts: tuple[str, ...]
     webhook_hosts: tuple[str, ...]
     webhook_secrets: Mapping[str, str]
+    deliver_hosts: tuple[str, ...]
+    deliver_credentials: tuple[StoreKey, ...]
     heartbeat_url: str
     robots: tuple[Robot, ...]
     files_url: str
@@ -119,7 +122,8 @@ class Settings(Struct, frozen=True, kw_only=True):
         own = (*own, *(secret for robot in self.robots for secret in robot.secrets))
         own = (*own, *self.webhook_secrets.values())
         keys = (*self.stream_keys, *self.record_keys, *self.all_path_tokens, *own)
-        return tuple(key for key in keys if key)
+        others = (part for each in self.deliver_credentials for part in (each.secret, each.token))
+        return tuple(key for key in (*keys, *others) if key)
 
     @property
     def sealing_key(self) -> bytes:
@@ -192,6 +196,8 @@ def _settings(read: _EnvironmentReader) -> Settings:
         forward_hosts=read.take("FORWARD_HOSTS", values.hosts),
         webhook_hosts=read.take("WEBHOOK_HOSTS", values.hosts),
         webhook_secrets=read.take("WEBHOOK_SECRETS", values.webhook_secrets),
+        deliver_hosts=read.take("DELIVER_HOSTS", values.hosts),
+        deliver_credentials=read.take("DELIVER_CREDENTIALS", values.store_keys),
         heartbeat_url=read.take("HEARTBEAT_URL", values.url),
         robots=read.take("ROBOTS", robots),
         files_url=read.take("FILES_URL", values.url),

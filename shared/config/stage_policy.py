@@ -35,6 +35,7 @@ def target_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
         if host and host not in settings.forward_hosts:
             detail = f"{host} is not in LIVE_RECORD_FORWARD_HOSTS: add it there, and deploy"
             yield Fault(f"policy: forward_to.{kind}", detail)
+    yield from _delivery_faults(policy, settings)
     for number, hook in enumerate(policy.webhooks, 1):
         host = host_of(hook.url)
         if host not in settings.webhook_hosts:
@@ -42,6 +43,20 @@ def target_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
             yield Fault(f"policy: webhook #{number} url", detail)
         elif not (settings.is_emulated or hook.url.lower().startswith("https:")):
             yield Fault(f"policy: webhook #{number} url", "write a URL that begins with https://")
+
+
+def _delivery_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
+    """Yield the stores that the stage may not copy files to, for the same reason.
+
+    A policy that is in force stays so: the function `deliver` refuses such a store.
+    """
+    for number, each in enumerate(policy.deliver, 1):
+        host, field = host_of(each.endpoint), f"policy: deliver #{number} endpoint"
+        if host not in settings.deliver_hosts:
+            detail = f"{host} is not in LIVE_RECORD_DELIVER_HOSTS: add it there, and deploy"
+            yield Fault(field, detail)
+        if not each.endpoint.startswith("https://") and not settings.is_emulated:
+            yield Fault(field, "http is for the emulator alone: use https")
 
 
 _EXAMPLE = re.compile(r"(?:.*\.)?example\.(?:com|net|org)", re.IGNORECASE)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from shared.config.store_keys import StoreKey
 from shared.protocol.durations import duration
 from shared.protocol.policy import Mode
 from shared.store import store_url
@@ -118,6 +119,24 @@ def _is_secret(text: str) -> bool:
     except ValueError:
         return False
     return text.startswith("whsec_") and _LEAST_SECRET_BYTES <= len(data) <= _MOST_SECRET_BYTES
+
+
+def store_keys(text: str) -> tuple[StoreKey, ...]:
+    """Return the keys of other stores. The text is a secret: no fault quotes it."""
+    entries = [part.split(":") for part in re.split(r"[,\s]+", text) if part]
+    counts = (_STORE_KEY_PARTS, _STORE_KEY_PARTS + 1)
+    if not all(len(each) in counts and all(each) for each in entries):
+        raise ValueError("write each as NAME:ACCESS_KEY_ID:SECRET, with a comma between two")
+    found = tuple(StoreKey(*each) for each in entries)
+    if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", each.name) for each in found):
+        raise ValueError("a name has letters, digits, - and _, 64 at most")
+    if len({each.name for each in found}) < len(found):
+        raise ValueError("each name may occur once")
+    return found
+
+
+_STORE_KEY_PARTS = 3
+"""Name, id and secret; a session token may follow."""
 
 
 def rate(text: str) -> float:

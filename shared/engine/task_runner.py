@@ -36,6 +36,7 @@ class TaskRunResult(Struct):
     meanwhile, so that their results count for nothing."""
 
     done: int = 0
+    continued: int = 0
     retry: int = 0
     dead: int = 0
     stale: int = 0
@@ -119,6 +120,8 @@ class TaskRunner:
         match settled.next:
             case Next.DONE:
                 self.result.done += 1
+            case Next.CONTINUE:
+                self.result.continued += 1
             case Next.RETRY:
                 self.result.retry += 1
             case Next.DEAD:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -81,6 +81,27 @@ class Bucket(Struct, frozen=True):
         return Opened(self.name, oss, oss.Client(config))
 
 
+class ObjectState(Struct, frozen=True):
+    """The size in bytes, and what changes with the content; `crc64` is None where OSS has none."""
+
+    size: int
+    etag: str
+    crc64: int | None
+
+
+def crc64(data: bytes, before: int = 0) -> int:
+    """Return the CRC-64 that OSS keeps of an object: of data that follows what `before` is of."""
+    import crcmod
+
+    found = crcmod.Crc(int(_POLYNOMIAL, 16), initCrc=before, rev=True, xorOut=2**64 - 1)
+    found.update(data)
+    return int(found.crcValue)
+
+
+_POLYNOMIAL: Final = "0x142F0E1EBA9EA3693"
+"""That of ECMA-182."""
+
+
 class Opened:
     def __init__(self, name: str, oss: Any, client: Any) -> None:  # noqa: ANN401 - the SDK is untyped
         self._name, self._oss, self._client = name, oss, client
@@ -96,13 +117,22 @@ class Opened:
         request = self._oss.HeadObjectRequest(bucket=self._name, key=uri)
         return int(_asked(lambda: self._client.head_object(request)).content_length)
 
-    def read(self, uri: str, start: int, length: int) -> bytes:
-        """Return up to `length` bytes of an object from byte `start` on, or raise NoSize."""
+    def stat(self, uri: str) -> ObjectState:
+        """Return what identifies the object's content, or raise NoSize."""
+        request = self._oss.HeadObjectRequest(bucket=self._name, key=uri)
+        head = _asked(lambda: self._client.head_object(request))
+        crc64 = int(head.hash_crc64) if str(head.hash_crc64 or "").isdecimal() else None
+        return ObjectState(int(head.content_length), str(head.etag or ""), crc64)
+
+    def read(self, uri: str, start: int, length: int, *, etag: str = "") -> bytes:
+        """Return up to `length` bytes of an object from byte `start` on, or raise NoSize: also with
+        status 412 where the object is no longer the one with this `etag`."""
         request = self._oss.GetObjectRequest(
             bucket=self._name,
             key=uri,
             range_header=f"bytes={start}-{start + length - 1}",
             range_behavior="standard",
+            if_match=etag or None,
         )
         return bytes(_asked(lambda: _body(self._client.get_object(request), length)))
 

@@ -7,6 +7,7 @@ nor the store.
 from __future__ import annotations
 
 from shared.outbox.backoff import BACKOFF, LONGEST_WAIT_MS, Backoff, backoff_of
+from shared.outbox.deliver_file import PART_BYTES, DeliverFile, deliver_next
 from shared.outbox.endpoint import (
     Endpoint,
     EndpointPhase,
@@ -24,7 +25,7 @@ from shared.outbox.event import (
     webhook_task,
 )
 from shared.outbox.message import MessageBody, SinkState, message_task
-from shared.outbox.settlement import Done, Failed, Next, Outcome, Settlement, settlement
+from shared.outbox.settlement import Continued, Done, Failed, Next, Outcome, Settlement, settlement
 from shared.outbox.task import (
     DEAD_MAX_BYTES,
     DROPPED,
@@ -36,6 +37,7 @@ from shared.outbox.task import (
     Task,
     TaskKind,
     queue_of,
+    size_of,
 )
 from shared.outbox.verify_file import VerifyFile, verify_file
 
@@ -46,7 +48,10 @@ __all__ = [
     "LONGEST_WAIT_MS",
     "OF_STAGE",
     "OUTBOX_MAX_BYTES",
+    "PART_BYTES",
     "Backoff",
+    "Continued",
+    "DeliverFile",
     "Done",
     "Endpoint",
     "EndpointPhase",
@@ -68,6 +73,7 @@ __all__ = [
     "WebhookTestAnswer",
     "answer_note_of",
     "backoff_of",
+    "deliver_next",
     "endpoint_note",
     "endpoint_of",
     "event_task",
@@ -75,6 +81,7 @@ __all__ = [
     "note_of",
     "queue_of",
     "settlement",
+    "size_of",
     "verify_file",
     "webhook_task",
 ]

@@ -19,15 +19,30 @@ class Finding(Struct, frozen=True):
     numbers: Mapping[str, int] = {}
 
 
+class FileCopy(Struct, frozen=True):
+    """What is known at `at` (ms) of the copy of a file in another store: `delivered`, `delivering`,
+    or `failed` where only a person's request repeats it. `target` is s3://bucket/name, `why` what
+    the last attempt failed with."""
+
+    state: str
+    target: str
+    at: int
+    copied_bytes: int = 0
+    size_bytes: int | None = None
+    why: str = ""
+
+
 class FileVerdict(Struct, frozen=True):
     """What was found of a file in the bucket at `at` (ms): `verified`, or what is wrong with it.
-    `size_bytes` and `duration_ms` are those of the object itself, None where unknown."""
+    `size_bytes` and `duration_ms` are those of the object itself, None where unknown. `copy` is
+    None where it is not delivered elsewhere."""
 
     outcome: str
     at: int
     evidence: tuple[Finding, ...] = ()
     size_bytes: int | None = None
     duration_ms: int | None = None
+    copy: FileCopy | None = None
 
 
 class File(Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -211,6 +212,39 @@ class Webhook(Struct, frozen=True):
     secrets: tuple[str, ...] = ()
 
 
+class CopyRule(Struct, frozen=True):
+    """Where verified files of the streams that match are copied to: `bucket` and `prefix` of an
+    S3-compatible store. `credentials` names an entry of the environment, which has the keys; `name`
+    is the template of the names there. `path_style`: the bucket is in the path, not in the host."""
+
+    match: Match
+    bucket: str
+    endpoint: str
+    credentials: str
+    prefix: str = ""
+    region: str = ""
+    name: str = "{uri}"
+    formats: tuple[str, ...] = ("mp4", "flv")
+    path_style: bool = False
+
+    @property
+    def target(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+    def takes(self, key: StreamKey, uri: str) -> bool:
+        return self.match.holds(key) and uri.rpartition(".")[2].lower() in self.formats
+
+    def key_of(self, key: StreamKey, uri: str) -> str:
+        """Return the name of the copy."""
+        values = {"domain": key.domain, "app": key.app, "stream": key.stream}
+        values |= {"uri": uri, "file": uri.rpartition("/")[2]}
+        name = _PLACE.sub(lambda found: values[found[1]], self.name)
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+
+NAME_PARTS = ("domain", "app", "stream", "uri", "file")
+"""What a template of names may hold, in braces."""
+_PLACE = re.compile(rf"{{({'|'.join(NAME_PARTS)})}}")
 _NO_RULE = Rule()
 
 
@@ -229,6 +263,12 @@ class Policy(Struct, frozen=True):
 
     def webhook(self, name: str) -> Webhook | None:
         return next((hook for hook in self.webhooks if hook.name == name), None)
+
+    deliver: tuple[CopyRule, ...] = ()
+
+    def delivery(self, key: StreamKey, uri: str) -> CopyRule | None:
+        """Return where a file of the stream is copied to: the first that takes it."""
+        return next((each for each in self.deliver if each.takes(key, uri)), None)
 
     def rule(self, key: StreamKey) -> Rule:
         return next((rule for rule in self.rules if rule.match.holds(key)), _NO_RULE)

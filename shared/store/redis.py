@@ -20,6 +20,7 @@ from shared.outbox import (
     Redriven,
     Settlement,
     Task,
+    size_of,
 )
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase
@@ -516,7 +517,8 @@ class RedisStore:
         beside = (own_uri_of(key, uri), uri_of(key.domain, uri), verdict)
         keys = [*self._letters(), *self._keys("uris", "verdicts")]
         following = (encode_tasks(settled.tasks, key), OUTBOX_MAX_BYTES)
-        arguments = (task.id, task.version, *outcome, *beside, *following)
+        body = (settled.kind, settled.body, size_of(settled.body)) if settled.body else ("", "", 0)
+        arguments = (task.id, task.version, *outcome, *beside, *following, *body)
         return bool(self._run(scripts.SETTLE_TASK, keys, *arguments))
 
     def add_tasks(self, key: StreamKey, tasks: Sequence[NewTask]) -> int:

@@ -18,6 +18,7 @@ from shared.outbox import (
     Redriven,
     Settlement,
     Task,
+    size_of,
 )
 from shared.protocol.stream import StreamKey
 from shared.store.command_queue import count, counter
@@ -83,15 +84,31 @@ def settle(db: sqlite3.Connection, task: Task, settled: Settlement, now: int) ->
     ).fetchone()
     if found is None:
         return False
-    if settled.next is Next.RETRY:
+    _take_over(db, task.id, settled, before_bytes=found[0])
+    if settled.next in (Next.RETRY, Next.CONTINUE):
         row = (now + settled.retry_in_ms, settled.why, task.id)
         db.execute("UPDATE task SET due_at=?, why=? WHERE id=?", row)
+        if settled.next is Next.CONTINUE:
+            db.execute("UPDATE task SET attempts=0 WHERE id=?", (task.id,))
+        add(db, task.stream, settled.tasks, now)
         return True
     if settled.next is Next.DEAD:
         _bury(db, task.id, settled.why, now)
     _remove(db, "task", task.id, OUTBOX_BYTES)
     add(db, task.stream, settled.tasks, now)
     return True
+
+
+def _take_over(
+    db: sqlite3.Connection, task_id: str, settled: Settlement, *, before_bytes: int
+) -> None:
+    """Give the task the kind and the body that it goes on with, where they are other ones."""
+    if settled.kind:
+        db.execute("UPDATE task SET kind=? WHERE id=?", (settled.kind, task_id))
+    if settled.body:
+        row = (settled.body, size_of(settled.body), task_id)
+        db.execute("UPDATE task SET body=?, size=? WHERE id=?", row)
+        count(db, OUTBOX_BYTES, size_of(settled.body) - before_bytes)
 
 
 def _bury(db: sqlite3.Connection, task_id: str, why: str, now: int) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from cli.errors import Failure
 from cli.local.stack import Deployed, running
-from cli.packaging import FILES, MAIN, PACKAGES, RUNTIMES, Package, Packaged, build
+from cli.packaging import DELIVER, FILES, MAIN, PACKAGES, RUNTIMES, Package, Packaged, build
 from cli.paths import ROOT
 from emulator.live import Remote
 from shared.outbound.tls import ROOTS
@@ -57,6 +57,19 @@ from shared.outbound.oss import Bucket
 place = ("a-bucket", "oss-cn-shanghai.aliyuncs.com", "https")
 print(Bucket(*place, "id", "secret", "token").open().signed("a.flv", 3600000))
 """
+COPY = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+import index
+index.initialize_deliver(None)
+from shared.outbound import s3
+place = s3.StoreAddress("a-bucket", "http://127.0.0.1:9", "", True, ("127.0.0.1",))
+bucket = s3.S3Bucket(place, ("id", "secret", ""), lambda address: True)
+try:
+    bucket.put("a.flv", b"FLV")
+except s3.StoreRefuses as why:
+    print(why)
+"""
 Build = Callable[..., Packaged]
 
 
@@ -68,7 +81,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Build:
     )
 
 
-@pytest.fixture(params=PACKAGES, ids=["main", "files", "console"])
+@pytest.fixture(params=PACKAGES, ids=["main", "files", "console", "deliver"])
 def package(request: pytest.FixtureRequest, built: Build, runtime: str) -> Packaged:
     """Either of them."""
     which: Package = request.param
@@ -125,15 +138,23 @@ def test_the_package_of_files_signs_with_nothing_else_installed(
     assert "x-oss-security-token=token" in url
 
 
+def test_the_package_of_deliver_begins_a_client_with_nothing_else_installed(
+    built: Build, runtime: str, tmp_path: Path
+) -> None:
+    code = unpacked(built(runtime, DELIVER), tmp_path)
+    assert output_of(runtime, COPY, code) == "the target does not answer (EndpointConnectionError)"
+
+
 def test_each_package_carries_the_sdk_of_its_own_functions_alone(
     built: Build, runtime: str
 ) -> None:
     def sdks(package: Package) -> set[str]:
         roots = {name.split("/")[0] for name in names(built(runtime, package))}
-        return roots & {"alibabacloud_live20161101", "alibabacloud_oss_v2", "Crypto"}
+        return roots & {"alibabacloud_live20161101", "alibabacloud_oss_v2", "Crypto", "boto3"}
 
     assert sdks(MAIN) == {"alibabacloud_live20161101"}
     assert sdks(FILES) == {"alibabacloud_oss_v2", "Crypto"}
+    assert sdks(DELIVER) == {"alibabacloud_oss_v2", "Crypto", "boto3"}
 
 
 @pytest.mark.parametrize("lazy_imports", ["true", "false"])

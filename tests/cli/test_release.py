@@ -26,7 +26,7 @@ def test_a_first_deploy_serves_everything_and_knows_its_own_addresses(deploys: D
 
     address = reconcile.triggers["wake"]["httpTrigger"]["urlInternet"]
     assert serving["environmentVariables"]["LIVE_RECORD_WAKE_URL"] == address
-    assert len(deploys.serving()) == 9
+    assert len(deploys.serving()) == 10
     assert deploys.account.domains[DOMAIN]["protocol"] == "HTTPS"
     assert reconcile.reserved == 5
 
@@ -76,7 +76,7 @@ def test_new_code_is_published_before_any_alias_moves(deploys: Deploys) -> None:
     deploys.deploy("2")
     actions = [action for action, _function in deploys.account.changes]
 
-    assert actions == ["UpdateFunction", "PublishFunctionVersion"] * 9 + ["UpdateAlias"] * 9
+    assert actions == ["UpdateFunction", "PublishFunctionVersion"] * 10 + ["UpdateAlias"] * 10
 
 
 def test_a_change_of_the_domain_alone_changes_the_domain_alone(deploys: Deploys) -> None:
@@ -149,7 +149,7 @@ def test_a_first_deploy_that_fails_at_a_step_goes_on_from_there(
     deploys.account.fails.clear()
     deploys.deploy()
 
-    assert len(deploys.serving()) == 9
+    assert len(deploys.serving()) == 10
     assert DOMAIN in deploys.account.domains
     assert deploys.deploy() == []
 
@@ -161,7 +161,7 @@ def test_a_domain_that_is_not_ready_holds_up_nothing_but_itself(
     getattr(deploys.account, lacks).clear()
     with pytest.raises(Failure, match=r"DomainNameNotResolved|InvalidICPLicense"):
         deploys.deploy()
-    assert len(deploys.serving()) == 9
+    assert len(deploys.serving()) == 10
     getattr(deploys.account, lacks).add(DOMAIN)
     deploys.account.calls.clear()
     deploys.deploy()
@@ -189,7 +189,7 @@ def test_a_first_deploy_that_is_killed_at_any_command_goes_on_from_there(
         kill_at(deploys, last)
         deploys.deploy()
 
-        assert len(deploys.serving()) == 9, last
+        assert len(deploys.serving()) == 10, last
         assert deploys.deploy() == [], last
         with pytest.raises(Failure, match="no release before"):
             deploys.roll_back()
@@ -277,7 +277,7 @@ def test_a_dry_run_changes_nothing_and_says_what_would_change(deploys: Deploys) 
     second = deploys.deploy("2", dry_run=True)
 
     assert deploys.account.changes == []
-    assert len(first) > len(second) == 18
+    assert len(first) > len(second) == 20
     assert "functions files: would publish a version" in second[4]
     assert "triggers reconcile: already so: every-minute, wake" in deploys.said
 

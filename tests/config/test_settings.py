@@ -382,7 +382,7 @@ def test_the_log_is_told_what_to_hide() -> None:
 
 def test_every_variable_has_a_name_to_document() -> None:
     assert "LIVE_RECORD_STORE" in config.names()
-    assert len(set(config.names())) == 34
+    assert len(set(config.names())) == 36
 
 
 @given(st.dictionaries(st.sampled_from(config.names()), st.text()))

@@ -86,7 +86,7 @@ def test_a_file_that_is_there_and_whole_is_verified_once(verifying: Verifying) -
     verifying.put(CLIP.read_bytes())
     verifying.stage.happens(LEFT)
     assert verifying.listed() is None
-    assert verifying.run() == {"done": 1, "retry": 0, "dead": 0, "stale": 0}
+    assert verifying.run() == {"done": 1, "continued": 0, "retry": 0, "dead": 0, "stale": 0}
     assert verifying.verdict().outcome == "verified"
     assert verifying.verdict().size_bytes == CLIP.stat().st_size
     shown = verifying.listed()
@@ -175,7 +175,7 @@ def test_a_task_that_cannot_be_read_stops_no_other(verifying: Verifying) -> None
     verifying.stage.happens(replace(LEFT, uri="record/app/room1/broken.flv"))
     verifying.stage.store._open().execute("UPDATE task SET body='{'")  # type: ignore[union-attr]
     verifying.stage.happens(LEFT)
-    assert verifying.run() == {"done": 1, "retry": 0, "dead": 1, "stale": 0}
+    assert verifying.run() == {"done": 1, "continued": 0, "retry": 0, "dead": 1, "stale": 0}
 
 
 def test_a_run_without_a_role_takes_nothing(verifying: Verifying) -> None:

@@ -34,7 +34,7 @@ def deployed(folder: Path, working_directory: Path | None) -> Iterator[FcInThrea
     (code / "policy.json").write_text(packed_policy(ROOT / "policy.toml"))
     env = dev_settings(folder, fc="http://127.0.0.1:9", live="http://127.0.0.1:9")
     env |= {"LIVE_RECORD_POLICY": "", "LIVE_RECORD_CODE": str(code)}
-    env |= {"LIVE_RECORD_FILES_CODE": str(code)}
+    env |= {"LIVE_RECORD_FILES_CODE": str(code), "LIVE_RECORD_DELIVER_CODE": str(code)}
     settings = Settings(retry_seconds=0.001, working_directory=working_directory)
     with FcInThread(ROOT / "s.yaml", env=env, settings=settings) as fc:
         yield fc

@@ -9,11 +9,12 @@ import requests
 
 from cli.local.encoder import Encoder
 from cli.local.stack import Deployed, running
-from cli.packaging import FILES, build
+from cli.packaging import DELIVER, FILES, build
 from emulator.live import Remote
 from tests.cli.test_play import the_second_ends
 from tests.support.journey import Stage
 from tests.support.programs import RUNTIME_PARAMS, python_of
+from tests.support.s3_target import BUCKET, S3Target, s3_target
 
 pytestmark = pytest.mark.slow
 SOURCE = "source"
@@ -23,10 +24,21 @@ FILMED_MS = 500
 
 @pytest.mark.parametrize("code", [SOURCE, *RUNTIME_PARAMS])
 def test_a_recorded_file_is_listed_signed_and_played(code: str, tmp_path: Path) -> None:
-    """Of a runtime, both packages are what runs, on nothing but its own library."""
+    """And copied to another store. Of a runtime, its packages are what runs, on nothing but its own
+    library."""
     deployed, settings = of_package(code, tmp_path / "package") if code != SOURCE else (None, {})
+    settings |= {"LIVE_RECORD_DELIVER_CREDENTIALS": "archive:key-id:key-secret"}
     folder = tmp_path / "stage"
-    with running(folder, rtmp_port=0, deployed=deployed, settings=settings) as stack:
+    with (
+        s3_target() as s3,
+        running(
+            folder,
+            rtmp_port=0,
+            deployed=deployed,
+            settings=settings,
+            policy=copies_to(s3, tmp_path / "policy.toml"),
+        ) as stack,
+    ):
         stage = Stage(stack, Remote(stack.live))
         uri = recorded(stage)
         stage.fire("files")
@@ -37,6 +49,10 @@ def test_a_recorded_file_is_listed_signed_and_played(code: str, tmp_path: Path) 
         assert (file["uri"], file["size"], kept[:3]) == (uri, len(kept), b"FLV")
         assert file["verified"]["outcome"] == "verified", file
         assert requests.get(file["url"], timeout=60).content == kept
+        stage.fire("deliver")
+        (copied,) = stage.call("GET", stage.url("room1", "/files")).json()["files"]
+        assert copied["copy"]["state"] == "delivered", copied
+        assert s3.read(f"tv/{uri}") == kept
         changed = file["url"].replace("x-oss-expires=3", "x-oss-expires=9")
         assert requests.get(changed, timeout=60).status_code == 403
         the_second_ends()
@@ -81,8 +97,22 @@ def recorded(stage: Stage, stream: str = "room1") -> str:
     return str(stage.call("GET", files).json()["files"][0]["uri"])
 
 
+def copies_to(s3: S3Target, file: Path) -> Path:
+    """Write a policy with a store that verified files are copied to."""
+    rule = {"target": f"s3://{BUCKET}/tv", "credentials": "archive"}
+    lines = ["[[domain]]", 'streaming = "live.example.com"', 'ingest = ["push.example.com"]']
+    lines += ["[[deliver]]", *(f'{name} = "{value}"' for name, value in rule.items())]
+    lines += [f'endpoint = "{s3.proxy.address}"', "path_style = true"]
+    file.write_text("\n".join(lines))
+    return file
+
+
 def of_package(runtime: str, into: Path) -> tuple[Deployed, dict[str, str]]:
     python = python_of(runtime)
     main = build(runtime, into=into, warn=pytest.fail)
     files = build(runtime, FILES, into=into, warn=pytest.fail)
-    return Deployed(main.folder, str(python)), {"LIVE_RECORD_FILES_CODE": str(files.folder)}
+    deliver = build(runtime, DELIVER, into=into, warn=pytest.fail)
+    codes = {"FILES": files, "DELIVER": deliver}
+    return Deployed(main.folder, str(python)), {
+        f"LIVE_RECORD_{name}_CODE": str(each.folder) for name, each in codes.items()
+    }

@@ -14,6 +14,7 @@ from shared.outbox import (
     BACKOFF,
     DEAD_MAX_BYTES,
     OUTBOX_MAX_BYTES,
+    Continued,
     Done,
     Failed,
     NewTask,
@@ -76,14 +77,16 @@ class Walk:
         if not self.taken:
             return
         task = self.taken.pop(self.draw.randrange(len(self.taken)))
-        outcomes: list[Outcome] = [Done(), Failed("away"), Failed("no", is_final=True)]
+        body = "y" * self.draw.choice([0, 3, 90_000])
+        outcomes: list[Outcome] = [Done(), Failed("away", body=body)]
+        outcomes += [Failed("no", is_final=True), Continued(KIND, body or "z")]
         outcome = self.draw.choice(outcomes)
         settled = settlement(task, outcome, self.draw.random())
         holds = self.open.get(task.id) == task.version
         assert self.store.settle_task(task, settled) is holds
         if not holds:
             return
-        if settled.next is not Next.RETRY:
+        if settled.next not in (Next.RETRY, Next.CONTINUE):
             del self.open[task.id]
         if settled.next is Next.DONE:
             self.done.add(task.id)

@@ -27,6 +27,7 @@ FUNCTIONS = (
     "relay",
     "reconcile",
     "notify",
+    "deliver",
     "console",
 )
 EFFECTS = {
@@ -198,13 +199,13 @@ def test_beside_live_a_function_may_only_log_reach_its_vpc_and_leave_what_failed
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_of_oss_only_the_one_that_signs_may_read_and_the_stage_s_own_bucket_alone(
+def test_of_oss_only_those_that_sign_and_copy_may_read_and_the_stage_s_own_bucket_alone(
     function: str,
 ) -> None:
     """BUCKET is for the deployer to fill in: no bucket can be called so."""
     policy = function.replace("_", "-")
 
-    assert allowed(policy, "oss") == ({"GetObject"} if function == "files" else set())
+    assert allowed(policy, "oss") == ({"GetObject"} if function in ("files", "deliver") else set())
     for each in statements(policy):
         if each["Action"] == ["oss:GetObject"]:
             assert each["Resource"] == ["acs:oss:*:*:BUCKET/*"]

@@ -26,6 +26,7 @@ HERE = {
     "LIVE_RECORD_CODE": str(ROOT),
     "LIVE_RECORD_FILES_CODE": str(ROOT),
     "LIVE_RECORD_CONSOLE_CODE": str(ROOT),
+    "LIVE_RECORD_DELIVER_CODE": str(ROOT),
 }
 FUNCTIONS = (
     "record_command",
@@ -37,6 +38,7 @@ FUNCTIONS = (
     "reconcile",
     "notify",
     "console",
+    "deliver",
 )
 
 
@@ -50,10 +52,12 @@ SPARE = {
     "reconcile": 20,
     "notify": 14,
     "console": 2,
+    "deliver": 20,
 }
 """s beyond the budget within which an invocation begins what it does: to hear one more answer, to
 save it and to answer; in reconcile, to wake its successor as well. A run of files may be in the
-middle of one more request to OSS, one of notify in that of one more delivery."""
+middle of one more request to OSS, one of notify in that of one more delivery, one of
+deliver in that of a slow part."""
 
 
 @pytest.fixture
@@ -103,6 +107,7 @@ USES = {
     "WAKE_KEY": r"settings\.wake_key|invocation\.(handle|handle_callback|wake_reconcile)\(",
     "WEBHOOK_SECRETS": r"settings\.webhook_secrets",
     "HEARTBEAT_URL": r"invocation\.send_heartbeat\(",
+    "DELIVER_CREDENTIALS": r"settings\.deliver_credentials",
     "ROBOTS": r"settings\.robots",
     "RELAY_KEY": r"settings\.relay_key|invocation\.pass_on\(",
 }
@@ -133,6 +138,7 @@ def test_a_function_accepts_the_settings_that_it_has(key: str) -> None:
         "API_TOKENS": "ops:control:unguessable-api-token",
         "ROBOTS": "ops=https://oapi.dingtalk.com/robot/send?access_token=unguessable#secret",
         "WEBHOOK_SECRETS": "crm:whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+        "DELIVER_CREDENTIALS": "archive:key-id:unguessable-secret",
         "HEARTBEAT_URL": "https://monitor.example.com/ping/unguessable-1",
     }
     given = {f"LIVE_RECORD_{name}": value for name, value in stage.items()}
@@ -145,7 +151,9 @@ def test_a_function_accepts_the_settings_that_it_has(key: str) -> None:
 def test_the_domain_leads_to_the_public_functions_only(deployment: Deployment) -> None:
     public = {route.function for route in deployment.routes}
 
-    assert not public & {deployment.functions[key].name for key in ("reconcile", "relay", "notify")}
+    assert not public & {
+        deployment.functions[key].name for key in ("reconcile", "relay", "notify", "deliver")
+    }
     assert {route.path for route in deployment.routes} == {
         "/v1/*",
         "/v1/files/*",
@@ -170,6 +178,7 @@ def test_no_function_has_a_trigger_that_nobody_calls() -> None:
         "relay": ["http"],
         "reconcile": ["every-minute", "wake"],
         "notify": ["every-minute"],
+        "deliver": ["every-minute"],
     }
 
 

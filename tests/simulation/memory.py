@@ -605,8 +605,11 @@ class MemoryStore:
             kept = tasks.get(task.id)
             if kept is None or kept.version != task.version:
                 return False
-            if settled.next is Next.RETRY:
-                tasks[task.id] = replace(kept, due_at=now + settled.retry_in_ms, why=settled.why)
+            kept = replace(kept, queue=settled.kind or kept.queue, body=settled.body or kept.body)
+            if settled.next in (Next.RETRY, Next.CONTINUE):
+                attempts = 0 if settled.next is Next.CONTINUE else kept.attempts
+                due_at = now + settled.retry_in_ms
+                tasks[task.id] = replace(kept, due_at=due_at, why=settled.why, attempts=attempts)
             else:
                 del tasks[task.id]
             if settled.next is Next.DEAD:

@@ -1,6 +1,6 @@
 """The bucket of a stream's recordings, opened with the key of one call.
 
-Signing and verifying files use it. It asks for nothing.
+Signing, verifying and copying files use it. It asks for nothing.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ def require_role(invocation: Invocation) -> None:
     """Raise WrongState if the function has no role."""
     if invocation.credentials.are_missing():
         raise WrongState(
-            "this function has no role, so it can sign nothing",
-            hint="give it the role with the policy deploy/ram/files.json, and deploy",
+            "this function has no role, so it may read nothing of the bucket",
+            hint="give it the role with the policy of its name, such as deploy/ram/files.json,"
+            " and deploy",
         )
 
 

@@ -1,0 +1,239 @@
+"""Copies one file to another store: a step at a time, each stored before the next one begins.
+
+    look → put                                a file of one part
+    look → begin → part → … → part → complete
+
+The run of the timer calls it. A step that fails is repeated after a pause; one that another run has
+taken over counts for nothing, and neither completes nor aborts anything. The source is read only.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from functions.deliver.target import open_target
+from functions.stage_bucket import bucket_of, names_bucket, require_role
+from shared.engine.task_runner import TaskRunner, TaskRunResult
+from shared.inbound.request_errors import WrongState
+from shared.invocation.invocation import Invocation
+from shared.outbound.oss import Bucket, NoSize, Opened, crc64
+from shared.outbound.s3 import NotThere, S3Bucket, StoreRefuses
+from shared.outbox import (
+    BACKOFF,
+    Continued,
+    DeliverFile,
+    Done,
+    Failed,
+    Next,
+    Outcome,
+    Settlement,
+    Task,
+    TaskKind,
+)
+from shared.protocol.file import FileCopy, FileVerdict
+from shared.protocol.policy import CopyRule
+from shared.retry import Deadline
+
+KIND = TaskKind.DELIVER_FILE
+RUN_WORKERS = 3
+"""Each holds a part in memory."""
+DELIVERING, DELIVERED, FAILED = "delivering", "delivered", "failed"
+_CHANGED_STATUS = 412
+
+
+def run(invocation: Invocation, seconds: float) -> TaskRunResult:
+    """Copy what is due, within so many seconds; return how much of it came to which end."""
+    app, deadline = invocation.app, Deadline.after(seconds, clock=invocation.app.monotonic)
+    patience_s = BACKOFF[KIND].patience_ms / 1000
+    runner = TaskRunner(
+        app.store,
+        KIND.value,
+        has_time=lambda: deadline.left() > patience_s,
+        jitter=random.random,
+        report=invocation.report_failed,
+    )
+    if names_bucket(invocation):
+        require_role(invocation)
+        runner.run(app.workers(), RUN_WORKERS, lambda: attempt_of(invocation))
+    return runner.result
+
+
+def attempt_of(invocation: Invocation) -> Callable[[Task], Outcome]:
+    """Return what does a step of a task, with clients of its own: one thread at a time calls it."""
+    return _CopyAttempt(invocation, {})
+
+
+class _CopyAttempt(Struct, frozen=True):
+    invocation: Invocation
+    opened: dict[Bucket, Opened]
+
+    def __call__(self, task: Task) -> Outcome:
+        app = self.invocation.app
+        try:
+            body = msgspec.json.decode(task.body, type=DeliverFile)
+        except msgspec.MsgspecError:
+            return Failed("what it says cannot be read", is_final=True)
+        file = app.store.file(task.stream, body.uri)
+        if file is None or file.verdict is None:
+            return Done()  # it is not listed any more
+        rules = (rule for rule in app.policy.deliver if rule.target == body.target)
+        rule = next(rules, None)
+        try:
+            bucket = bucket_of(self.invocation, task.stream)
+        except WrongState as why:
+            return Failed(why.detail)
+        if bucket not in self.opened:
+            self.opened[bucket] = bucket.open()
+        source = self.opened[bucket]
+        step = _Step(self.invocation, task, body, file.verdict, source, None)
+        if rule is None:
+            return step.failed("no [[deliver]] of the policy has this target", is_final=True)
+        if not app.policy.names_object(task.stream, body.uri):
+            return step.failed("no object_prefix of the policy fits this name", is_final=True)
+        return self._tried(step, rule)
+
+    def _tried(self, step: _Step, rule: CopyRule) -> Outcome:
+        try:
+            return replace(step, target=open_target(self.invocation.app, rule)).do()
+        except NoSize as why:
+            if why.status == _CHANGED_STATUS:
+                return step.failed("the object was changed meanwhile", again=step.body.anew())
+            return step.failed(str(why))
+        except StoreRefuses as why:
+            return step.failed(str(why))
+
+
+class _TakenOverError(StoreRefuses):
+    """Another run has taken the task meanwhile: what this one finds counts for nothing."""
+
+
+class _Step(Struct, frozen=True):
+    """The next step of one task. Its methods raise NoSize, or StoreRefuses."""
+
+    invocation: Invocation
+    task: Task
+    body: DeliverFile
+    verdict: FileVerdict
+    source: Opened
+    target: S3Bucket | None
+
+    def do(self) -> Outcome:
+        body = self.body
+        if body.size is None:
+            return self._look().do()
+        if body.part_count == 1:
+            return self._put()
+        if not body.upload:
+            return self._begin()
+        return self._copy_part() if body.parts < body.part_count else self._complete()
+
+    def failed(
+        self, why: str, *, is_final: bool = False, again: DeliverFile | None = None
+    ) -> Outcome:
+        """Return the outcome of a step that failed; `again` is the task as it begins anew."""
+        is_last = is_final or self.task.attempts >= BACKOFF[KIND].attempts
+        verdict = self._known(FAILED if is_last else DELIVERING, again or self.body, why)
+        body = again.encoded() if again else ""
+        return Failed(why, is_final, self.body.uri, verdict, body=body)
+
+    def _look(self) -> _Step:
+        """Return the step that knows the source."""
+        found = self.source.stat(self.body.uri)
+        body = replace(self.body, size=found.size, etag=found.etag, crc64=found.crc64)
+        return replace(self, body=body)
+
+    def _put(self) -> Outcome:
+        data = self._read(1)
+        if self.body.crc64 not in (None, crc64(data)):
+            return self.failed("what was read differs from the checksum of OSS")
+        self._store.put(self.body.key, data)
+        return self._delivered()
+
+    def _begin(self) -> Outcome:
+        """Begin a copy in parts. One that was begun before, and whose id was lost, is dropped."""
+        for upload in self._store.uploads(self.body.key):
+            if upload.key == self.body.key:
+                self._hold()
+                self._store.abort(upload.key, upload.id)
+        return self._continued(replace(self.body, upload=self._store.begin(self.body.key)))
+
+    def _copy_part(self) -> Outcome:
+        body, number = self.body, self.body.parts + 1
+        data = self._read(number)
+        try:
+            self._store.put_part(body.key, body.upload, number, data)
+        except NotThere:
+            return self.failed("the target has dropped the copy that was begun", again=body.anew())
+        return self._continued(body.with_part(crc64(data, body.read_crc64)))
+
+    def _complete(self) -> Outcome:
+        body = self.body
+        if body.crc64 not in (None, body.read_crc64):
+            return self._dropped("what was read differs from the checksum of OSS")
+        try:
+            parts = self._store.parts(body.key, body.upload)
+            expected = [(n, body.part(n)[1]) for n in range(1, body.part_count + 1)]
+            if [(part.number, part.size) for part in parts] != expected:
+                return self._dropped("the target lacks parts that it has taken")
+            self._hold()
+            self._store.complete(body.key, body.upload, parts)
+        except NotThere:
+            return self._completed_before()
+        return self._delivered()
+
+    def _completed_before(self) -> Outcome:
+        """Return the outcome where the target does not know the copy in parts: an answer was lost,
+        and it is one object now; or it was dropped."""
+        try:
+            if self._store.size(self.body.key) == self.body.size:
+                return self._delivered()
+        except NotThere:
+            pass
+        return self.failed("the target has dropped the copy that was begun", again=self.body.anew())
+
+    def _dropped(self, why: str) -> Outcome:
+        self._hold()
+        self._store.abort(self.body.key, self.body.upload)
+        return self.failed(why, again=self.body.anew())
+
+    def _delivered(self) -> Outcome:
+        size = self._store.size(self.body.key)
+        if size != self.body.size:
+            return self.failed("the copy has another size", again=self.body.anew())
+        self.invocation.log.info("file.delivered", uri=self.body.uri, target=self.body.target)
+        whole = replace(self.body, parts=self.body.part_count)
+        return Done(self.body.uri, self._known(DELIVERED, whole))
+
+    def _continued(self, body: DeliverFile) -> Outcome:
+        return Continued(KIND, body.encoded(), body.uri, self._known(DELIVERING, body))
+
+    def _known(self, state: str, body: DeliverFile, why: str = "") -> FileVerdict:
+        scheme, bucket = body.target.split("/")[0], body.target.split("/")[2]
+        target, now = f"{scheme}//{bucket}/{body.key}", self.invocation.app.clock()
+        copy = FileCopy(state, target, now, body.copied_bytes, body.size, why)
+        return replace(self.verdict, copy=copy)
+
+    @property
+    def _store(self) -> S3Bucket:
+        if self.target is None:
+            raise AssertionError("the target is open before a step is done")
+        return self.target
+
+    def _read(self, number: int) -> bytes:
+        start, length = self.body.part(number)
+        data = self.source.read(self.body.uri, start, length, etag=self.body.etag)
+        if len(data) != length:
+            raise NoSize("OSS gave less of the object than it has")
+        return data
+
+    def _hold(self) -> None:
+        """Take the task for another lease; raise _TakenOverError if somebody else has taken it.
+        Whoever is told that it is his may complete, or abort: nobody else does meanwhile."""
+        held = Settlement(Next.RETRY, retry_in_ms=BACKOFF[KIND].lease_ms, why=self.task.why)
+        if not self.invocation.app.store.settle_task(self.task, held):
+            raise _TakenOverError("another run has taken it")

@@ -1,0 +1,36 @@
+"""The store of a [[deliver]] of the policy, opened with the key that the environment has for it.
+
+copying.py and sweeping.py use it. It asks for nothing.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from shared.invocation.app import App
+from shared.outbound.public_address import is_public
+from shared.outbound.s3 import S3Bucket, StoreAddress, StoreRefuses
+from shared.protocol.policy import CopyRule
+
+
+def open_target(app: App, rule: CopyRule) -> S3Bucket:
+    """Return the store; raise StoreRefuses if the environment does not allow it."""
+    settings = app.settings
+    key = next((k for k in settings.deliver_credentials if k.name == rule.credentials), None)
+    if key is None:
+        raise StoreRefuses(f"LIVE_RECORD_DELIVER_CREDENTIALS has no entry {rule.credentials}")
+    url = urlsplit(rule.endpoint)
+    if (url.hostname or "").lower() not in settings.deliver_hosts:
+        raise StoreRefuses("the target's host is not in LIVE_RECORD_DELIVER_HOSTS")
+    if url.scheme != "https" and not settings.is_emulated:
+        raise StoreRefuses("the target's address is http: it would show the files to anybody")
+    hosts = settings.deliver_hosts
+    address = StoreAddress(rule.bucket, rule.endpoint, rule.region, rule.path_style, hosts)
+    return _opened(address, (key.key_id, key.secret, key.token), anywhere=settings.is_emulated)
+
+
+@lru_cache(maxsize=8)
+def _opened(address: StoreAddress, key: tuple[str, str, str], *, anywhere: bool) -> S3Bucket:
+    """Return a client that all threads of the process use: each takes 0.3 s, and some memory."""
+    return S3Bucket(address, key, (lambda _address: True) if anywhere else is_public)

@@ -1,0 +1,73 @@
+"""The task to copy a verified file to another store: a step at a time, each with what came of it.
+
+The function `files` turns the task of verifying into it, and the function `deliver` does it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from shared.outbox.settlement import Continued
+from shared.outbox.task import NewTask, TaskKind
+from shared.protocol.file import FileVerdict
+
+PART_BYTES = 5_242_880
+"""A file that is no larger is copied in one request. S3 takes no smaller part."""
+MAX_PARTS = 10_000
+
+
+class DeliverFile(Struct, frozen=True, omit_defaults=True):
+    """The body of the task. `target` tells which [[deliver]] of the policy it is, and `key` the
+    name of the copy. `size`, `etag` and `crc64` are the source's, once its head was read.
+
+    Of a copy in parts, `upload` is the id at the target, once there is one, and `parts` how many
+    are there; `read_crc64` is of what they hold."""
+
+    uri: str
+    target: str
+    key: str
+    size: int | None = None
+    etag: str = ""
+    crc64: int | None = None
+    upload: str = ""
+    parts: int = 0
+    read_crc64: int = 0
+
+    @property
+    def part_bytes(self) -> int:
+        """Return the size of each part but the last, so that there are not too many."""
+        needed = -(-(self.size or 0) // MAX_PARTS)
+        return max(PART_BYTES, needed)
+
+    @property
+    def part_count(self) -> int:
+        return max(-(-(self.size or 0) // self.part_bytes), 1)
+
+    def part(self, number: int) -> tuple[int, int]:
+        """Return where a part begins, and its length in bytes; the first one is number 1."""
+        start = (number - 1) * self.part_bytes
+        return start, min(self.part_bytes, (self.size or 0) - start)
+
+    @property
+    def copied_bytes(self) -> int:
+        return min(self.parts * self.part_bytes, self.size or 0)
+
+    def anew(self) -> DeliverFile:
+        """Return the task from its beginning, where the head of the source is read."""
+        return DeliverFile(self.uri, self.target, self.key)
+
+    def with_part(self, crc64: int) -> DeliverFile:
+        return replace(self, parts=self.parts + 1, read_crc64=crc64)
+
+    def encoded(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+
+def deliver_next(
+    uri: str, target: str, key: str, verdict: FileVerdict, tasks: tuple[NewTask, ...] = ()
+) -> Continued:
+    """Return the outcome of a task about the file that goes on with copying it."""
+    body = DeliverFile(uri, target, key).encoded()
+    return Continued(TaskKind.DELIVER_FILE, body, uri, verdict, tasks)

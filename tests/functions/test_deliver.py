@@ -1,0 +1,434 @@
+"""The function that copies verified files to another store, in front of which everything fails."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from emulator.faulty_proxy import FaultyProxy
+from emulator.live import LiveInThread
+from functions import deliver, files
+from functions.deliver import copying
+from shared.config.policy_dump import policy_document
+from shared.inbound.function_compute import InvocationFailed, answer_any
+from shared.invocation.invocation import Invocation
+from shared.outbox import (
+    BACKOFF,
+    PART_BYTES,
+    Next,
+    Settlement,
+    Task,
+    TaskKind,
+    deliver_next,
+    settlement,
+)
+from shared.protocol import FileLeft
+from shared.protocol.file import FileCopy, FileVerdict
+from shared.protocol.policy import CopyRule, Domain, Match, Policy
+from shared.store import Store
+from shared.store.contract import DAY_MS
+from shared.store.store_errors import StoreUnavailable
+from tests.conftest import KEY, NOON, Clock
+from tests.functions.test_files import ROLE
+from tests.functions.test_verifying import OSS, TIMER
+from tests.support.s3_target import BUCKET, S3Target, s3_target
+from tests.support.scripted_stage import Stage
+from tests.verification.samples import CLIP, DURATION_MS
+
+NAME = "record/app/room1/x.flv"
+COPY = f"tv/{NAME}"
+SETTINGS = {
+    **OSS,
+    "LIVE_RECORD_DELIVER_HOSTS": "127.0.0.1",
+    "LIVE_RECORD_DELIVER_CREDENTIALS": "archive:key-id-of-archive:secret-of-archive",
+}
+KIND = TaskKind.DELIVER_FILE
+LEASE_MS = BACKOFF[KIND].lease_ms
+
+
+@dataclass
+class Delivering:
+    """Runs of the two timers, beside an emulated bucket and a store that speaks S3."""
+
+    stage: Stage
+    bucket: Path
+    s3: S3Target
+
+    def record(self, data: bytes, name: str = NAME) -> None:
+        """Put a file into the bucket and report it."""
+        path = self.bucket / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        self.stage.happens(FileLeft(name, NOON - DURATION_MS, NOON, DURATION_MS))
+
+    def record_verified(self, data: bytes, name: str = NAME) -> None:
+        """Put a file of any bytes into the bucket, and have it found whole."""
+        self.record(data, name)
+        store, rule = self.stage.store, self.stage.app.policy.deliver[0]
+        (task,) = store.take_tasks("verify_file", limit=1, lease_ms=LEASE_MS)
+        verdict = FileVerdict("verified", self.stage.clock.now)
+        outcome = deliver_next(name, rule.target, rule.key_of(KEY, name), verdict)
+        assert store.settle_task(task, settlement(task, outcome, 0.0))
+
+    def verify(self) -> dict[str, int]:
+        return self.fire(files)
+
+    def deliver(self) -> dict[str, int]:
+        return self.fire(deliver)
+
+    def fire(self, function: Any) -> dict[str, int]:  # noqa: ANN401 - a module
+        context = SimpleNamespace(request_id="1-77", credentials=SimpleNamespace(**ROLE))
+        call = Invocation(self.stage.app, context, seconds=function.BUDGET_S)
+        answer: Any = answer_any(
+            lambda trigger: function.respond(call, trigger), TIMER, context, log=call.app.log
+        )
+        found: dict[str, int] = msgspec.json.decode(answer["body"])
+        return found
+
+    def until_delivered(self, name: str = NAME) -> FileCopy:
+        """Fire the timer, with the pauses that failures cause, until the copy is whole."""
+        for _ in range(400):
+            copy = self.copy(name)
+            if copy is not None and copy.state == "delivered":
+                return copy
+            with suppress(InvocationFailed):
+                self.deliver()
+            self.stage.clock.pass_ms(LEASE_MS)
+        raise AssertionError(self.copy(name))
+
+    def copy(self, name: str = NAME) -> FileCopy | None:
+        file = self.stage.store.file(KEY, name)
+        assert file is not None
+        assert file.verdict is not None
+        return file.verdict.copy
+
+    def applies(self, **changes: Any) -> None:  # noqa: ANN401 - fields of a CopyRule
+        rule = CopyRule(Match(), BUCKET, self.s3.proxy.address, "archive", "tv", path_style=True)
+        policy = Policy((Domain("live.example.com"),), deliver=(replace(rule, **changes),))
+        store = self.stage.app.store
+        before = store.get_policy()
+        replaces = before.version if before else 0
+        assert store.put_policy(json.dumps(policy_document(policy)), replaces=replaces)
+        self.stage.app.policies.forget()
+
+
+@pytest.fixture
+def delivering(tmp_path: Path, clock: Clock) -> Iterator[Delivering]:
+    stage = Stage(tmp_path, clock, **SETTINGS)
+    (tmp_path / "dev-bucket").mkdir()
+    with LiveInThread(buckets=tmp_path) as live, s3_target() as s3:
+        endpoint = live.address.removeprefix("http://")
+        settings = replace(stage.app.settings, oss_endpoint=endpoint, oss_protocol="http")
+        stage.app = replace(stage.app, settings=settings)
+        delivering = Delivering(stage, tmp_path / "dev-bucket", s3)
+        delivering.applies()
+        yield delivering
+    stage.store.close()
+
+
+def test_a_verified_file_is_copied_once(delivering: Delivering) -> None:
+    delivering.record(CLIP.read_bytes())
+    assert delivering.deliver()["done"] == 0  # it is not verified yet
+    assert delivering.verify()["continued"] == 1
+    assert delivering.deliver()["done"] == 1
+    assert delivering.deliver()["done"] == 0
+
+    assert delivering.s3.names() == [COPY]
+    assert delivering.s3.read(COPY) == CLIP.read_bytes()
+    size = CLIP.stat().st_size
+    assert delivering.copy() == FileCopy("delivered", f"s3://{BUCKET}/{COPY}", NOON, size, size)
+
+
+class Killed:
+    """A store, and a process that is killed before the outcome of a step is stored: each second
+    time."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._settled, self._clock = store, 0, clock
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
+        return getattr(self._store, name)
+
+    def settle_task(self, task: Task, settled: Settlement) -> bool:
+        self._settled += settled.next is not Next.RETRY
+        if settled.next is not Next.RETRY and self._settled % 2:
+            raise StoreUnavailable("killed")
+        return self._store.settle_task(task, settled)
+
+
+class Overtaken(Killed):
+    """A store whose task is taken by another run before the first one may complete, or abort."""
+
+    def settle_task(self, task: Task, settled: Settlement) -> bool:
+        if settled.next is Next.RETRY and not self._settled:
+            self._settled += 1
+            self._clock.pass_ms(LEASE_MS)
+            self._store.take_tasks(KIND.value, limit=1, lease_ms=LEASE_MS)
+        return self._store.settle_task(task, settled)
+
+
+PARTS = 6
+LONG = random.Random(24).randbytes(PARTS * PART_BYTES - 12_345)  # noqa: S311 - any bytes
+MULTIPART = (
+    *("ListMultipartUploads", "CreateMultipartUpload", "UploadPart", "ListParts"),
+    *("CompleteMultipartUpload", "HeadObject"),
+)
+
+
+def is_whole(delivering: Delivering, data: bytes = LONG) -> None:
+    """One object has the right bytes; no part is left over, and nothing was ever deleted."""
+    assert delivering.s3.names() == [COPY]
+    assert delivering.s3.read(COPY) == data
+    assert delivering.s3.uploads() == []
+    assert "DeleteObject" not in delivering.s3.proxy.operations
+    assert (delivering.bucket / NAME).read_bytes() == data
+
+
+@pytest.mark.slow
+def test_a_kill_between_any_two_steps_costs_only_time(delivering: Delivering) -> None:
+    delivering.record_verified(LONG)
+    app = delivering.stage.app
+    delivering.stage.app = replace(app, store=Killed(app.store, delivering.stage.clock))
+    copy = delivering.until_delivered()
+
+    is_whole(delivering)
+    assert (copy.copied_bytes, copy.size_bytes) == (len(LONG), len(LONG))
+    assert delivering.s3.proxy.operations.count("UploadPart") == 2 * PARTS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("do", ["slow_down", "cut", "lose"])
+def test_a_store_that_fails_at_each_request_once_gets_the_copy(
+    delivering: Delivering, do: str
+) -> None:
+    """Also where the answer is lost that names the copy in parts."""
+    for operation in MULTIPART:
+        delivering.s3.proxy.plan(do, operation)
+    delivering.record_verified(LONG)
+    delivering.until_delivered()
+
+    is_whole(delivering)
+    assert all(fault.times == 0 for fault in delivering.s3.proxy.faults)
+
+
+@pytest.mark.slow
+def test_a_store_that_refuses_for_two_days_gets_each_file_once(delivering: Delivering) -> None:
+    delivering.s3.proxy.plan("refuse", code="ExpiredToken", times=10**6)
+    names = [f"record/app/room1/{n}.flv" for n in range(3)]
+    for name in names:
+        delivering.record_verified(name.encode(), name)
+    for _ in range(2 * 24):
+        delivering.deliver()
+        delivering.stage.clock.pass_ms(DAY_MS // 24)
+    copy = delivering.copy(names[0])
+    assert copy is not None
+    assert (copy.state, copy.why) == ("delivering", "the target answers ExpiredToken (403)")
+    assert delivering.s3.names() == []
+
+    delivering.s3.proxy.faults.clear()
+    for name in names:
+        delivering.until_delivered(name)
+    assert delivering.s3.names() == [f"tv/{name}" for name in names]
+    assert delivering.stage.store.outbox().dead == 0
+    assert delivering.s3.proxy.operations.count("DeleteObject") == 0
+    assert all((delivering.bucket / name).read_bytes() == name.encode() for name in names)
+
+
+@pytest.mark.slow
+def test_500_files_at_once_are_all_copied(delivering: Delivering) -> None:
+    names = [f"record/app/room1/{n:03}.flv" for n in range(500)]
+    for name in names:
+        delivering.record_verified(name.encode(), name)
+    delivering.deliver()
+
+    assert delivering.s3.names() == [f"tv/{name}" for name in names]
+    assert delivering.stage.store.outbox().open == 0
+
+
+@pytest.mark.slow
+def test_another_run_that_took_over_leaves_completing_to_itself(delivering: Delivering) -> None:
+    delivering.record_verified(LONG[: 2 * PART_BYTES])
+    app = delivering.stage.app
+    for _ in range(3):  # begin, and two parts
+        one_step(delivering)
+    delivering.stage.app = replace(app, store=Overtaken(app.store, delivering.stage.clock))
+    one_step(delivering)
+    assert "CompleteMultipartUpload" not in delivering.s3.proxy.operations
+
+    delivering.stage.app = app
+    delivering.until_delivered()
+    is_whole(delivering, LONG[: 2 * PART_BYTES])
+
+
+def one_step(delivering: Delivering) -> None:
+    """Do one step of what is due, and no other."""
+    context = SimpleNamespace(request_id="1-77", credentials=SimpleNamespace(**ROLE))
+    call = Invocation(delivering.stage.app, context, seconds=deliver.BUDGET_S)
+    (task,) = call.app.store.take_tasks(KIND.value, limit=1, lease_ms=LEASE_MS)
+    attempt = copying.attempt_of(call)
+    call.app.store.settle_task(task, settlement(task, attempt(task), 0.0))
+
+
+@pytest.mark.slow
+def test_a_source_that_changes_meanwhile_is_copied_anew(delivering: Delivering) -> None:
+    delivering.record_verified(LONG[: 2 * PART_BYTES])
+    for _ in range(2):
+        one_step(delivering)
+    changed = LONG[-2 * PART_BYTES :]
+    (delivering.bucket / NAME).write_bytes(changed)
+    delivering.until_delivered()
+    is_whole(delivering, changed)
+
+
+@pytest.mark.slow
+def test_what_oss_sends_is_compared_with_its_checksum(delivering: Delivering) -> None:
+    settings = delivering.stage.app.settings
+    with FaultyProxy(f"http://{settings.oss_endpoint}") as oss:
+        settings = replace(settings, oss_endpoint=oss.address.removeprefix("http://"))
+        delivering.stage.app = replace(delivering.stage.app, settings=settings)
+        oss.plan("corrupt", "GetObject")
+        delivering.record_verified(b"a small file")
+        assert delivering.deliver()["retry"] == 1
+        assert delivering.s3.names() == []
+        assert "checksum" in str(delivering.copy())
+        delivering.stage.clock.pass_ms(LEASE_MS)
+        delivering.until_delivered()
+    assert delivering.s3.read(COPY) == b"a small file"
+
+
+@pytest.mark.slow
+def test_a_copy_in_parts_that_nobody_knows_is_dropped_after_a_day(delivering: Delivering) -> None:
+    """One that a task knows goes on, and one that is under no prefix of ours is not touched."""
+    delivering.record_verified(LONG[: 2 * PART_BYTES])
+    one_step(delivering)
+    (known,) = delivering.s3.uploads()
+    client = delivering.s3.client
+    client.create_multipart_upload(Bucket=BUCKET, Key="tv/record/lost.flv")
+    other = client.create_multipart_upload(Bucket=BUCKET, Key="other/x")["UploadId"]
+    delivering.stage.app = replace(delivering.stage.app, clock=in_two_days)
+    assert delivering.deliver()["aborted_uploads"] == 1
+    assert known not in delivering.s3.uploads()  # it is whole by now
+    assert other in delivering.s3.uploads()
+    assert delivering.deliver()["aborted_uploads"] == 0
+
+
+def in_two_days() -> int:
+    """Return a time by the clock that the store has."""
+    return int(time.time() * 1000) + 2 * DAY_MS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "settings", "why"),
+    [
+        ({"credentials": "other"}, {}, "has no entry other"),
+        ({"endpoint": "http://s3.example.com"}, {}, "not in LIVE_RECORD_DELIVER_HOSTS"),
+        ({}, {"is_emulated": False}, "http: it would show the files to anybody"),
+        ({"endpoint": "http://localhost:1"}, {}, "the target does not answer"),
+        ({"endpoint": "https://localhost:1"}, {"is_emulated": False}, "no address that may be"),
+    ],
+)
+def test_a_target_that_the_environment_does_not_allow_gets_nothing(
+    delivering: Delivering, changes: dict[str, str], settings: dict[str, object], why: str
+) -> None:
+    delivering.applies(**changes)
+    delivering.record_verified(b"a file")
+    hosts = ("127.0.0.1", "localhost")
+    changed = replace(delivering.stage.app.settings, deliver_hosts=hosts, **settings)
+    delivering.stage.app = replace(delivering.stage.app, settings=changed)
+    assert delivering.deliver()["retry"] == 1
+    copy = delivering.copy()
+    assert copy is not None
+    assert why in copy.why
+    assert delivering.s3.proxy.operations == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({}, ""),
+        ({"endpoint": "https://attacker.example.com"}, "LIVE_RECORD_DELIVER_HOSTS"),
+        ({"endpoint": "https://127.0.0.1/path"}, "without a path"),
+        ({"endpoint": "ftp://127.0.0.1"}, "the store's address"),
+        ({"target": "https://archive"}, "s3://bucket/prefix"),
+        ({"target": "s3://archive/a/../b"}, "s3://bucket/prefix"),
+        ({"name": "{stream}/{file}"}, "names each file apart"),
+        ({"name": "{uri}/{secret}"}, "names each file apart"),
+        ({"name": "../{uri}"}, "names each file apart"),
+        ({"formats": ["m3u8"]}, "mp4 and flv"),
+        ({"credentials": "key id and secret"}, "never a key itself"),
+        ({"path_style": "yes"}, "true or false"),
+        ({"keep": True}, "is not known"),
+    ],
+)
+def test_a_policy_copies_to_hosts_of_the_environment_alone(
+    tmp_path: Path, clock: Clock, changes: dict[str, object], fault: str
+) -> None:
+    stage = Stage(tmp_path, clock, **SETTINGS)
+    rule = {"target": "s3://archive/tv", "endpoint": "http://127.0.0.1:9", "credentials": "archive"}
+    policy = {"domain": [{"streaming": "live.example.com"}], "deliver": [{**rule, **changes}]}
+    got = stage.ask("POST", "/v1/policy/apply", {"policy": policy, "replaces": 0})
+
+    assert got.status == (400 if fault else 200), got.json
+    assert fault in got.json.get("detail", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("{uri}", "tv/record/app/room1/x.flv"),
+        ("{domain}/{app}/{stream}-{file}", "tv/live.example.com/app/room1-x.flv"),
+        ("{uri}.{stream}", "tv/record/app/room1/x.flv.room1"),
+    ],
+)
+def test_a_copy_has_the_name_of_the_template(name: str, key: str) -> None:
+    rule = CopyRule(Match(), BUCKET, "https://s3.example.com", "archive", "tv", name=name)
+    assert rule.key_of(KEY, NAME) == key
+
+
+def test_no_key_of_a_target_is_in_a_log_a_store_or_an_answer(delivering: Delivering) -> None:
+    delivering.s3.proxy.plan("refuse", code="InvalidAccessKeyId", times=9)
+    delivering.record_verified(b"a file")
+    delivering.deliver()
+    stage = delivering.stage
+    shown = [
+        *stage.lines,
+        repr(stage.app.settings.deliver_credentials),
+        stage.ask("GET", "/v1/deliveries", query={"state": "open"}).text,
+        stage.ask("GET", f"/v1/recordings/{KEY}/files").text,
+        stage.ask("GET", "/v1/policy").text,
+        *(path.read_bytes().decode("latin-1") for path in stage.folder.glob("records.db*")),
+    ]
+    assert not [text for text in shown if "secret-of-archive" in text or "key-id-of" in text]
+
+
+def test_what_failed_for_good_says_so_and_is_tried_again(delivering: Delivering) -> None:
+    delivering.record_verified(b"a file")
+    delivering.applies(prefix="elsewhere")
+    assert delivering.deliver()["dead"] == 1
+    copy = delivering.copy()
+    assert copy is not None
+    assert (copy.state, "no [[deliver]]" in copy.why) == ("failed", True)
+
+    delivering.applies()
+    (letter,) = delivering.stage.store.dead_letters(after="", limit=9)
+    delivering.stage.ask("POST", f"/v1/deliveries/{letter.task.id}/redrive")
+    assert delivering.until_delivered().state == "delivered"
+
+
+def test_what_is_not_verified_is_not_copied(delivering: Delivering) -> None:
+    delivering.record(CLIP.read_bytes()[:9_000])
+    assert delivering.verify()["done"] == 1
+    assert delivering.deliver()["done"] == 0
+    assert delivering.s3.names() == []

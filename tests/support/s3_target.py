@@ -1,0 +1,69 @@
+"""A store that speaks S3, with a faulty proxy in front of it, for what copies files to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
+
+from emulator.faulty_proxy import FaultyProxy
+
+BUCKET = "archive-bucket"
+
+
+@dataclass
+class S3Target:
+    """`proxy` is what a stage is given; `client` reads past it."""
+
+    proxy: FaultyProxy
+    client: Any
+
+    def names(self) -> list[str]:
+        return [
+            row["Key"] for row in self.client.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+        ]
+
+    def read(self, name: str) -> bytes:
+        return bytes(self.client.get_object(Bucket=BUCKET, Key=name)["Body"].read())
+
+    def uploads(self) -> list[str]:
+        """Return the ids of the copies in parts that are not whole."""
+        found = self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+        return [row["UploadId"] for row in found]
+
+
+@contextmanager
+def s3_target() -> Iterator[S3Target]:
+    """Provide an empty bucket of a store of its own."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    client = boto3.session.Session().client(
+        "s3",
+        endpoint_url=address,
+        region_name="us-east-1",
+        aws_access_key_id="reader",
+        aws_secret_access_key="reader-secret",
+        config=Config(proxies={}, s3={"addressing_style": "path"}),
+    )
+    try:
+        client.create_bucket(Bucket=BUCKET)
+        with FaultyProxy(address) as proxy:
+            yield S3Target(proxy, client)
+        client.close()
+        _empty(address)
+    finally:
+        server.stop()
+
+
+def _empty(address: str) -> None:
+    """Forget all that the server holds: its state is the process's."""
+    import requests
+
+    requests.post(f"{address}/moto-api/reset", timeout=30).raise_for_status()
