@@ -237,7 +237,7 @@ ROUTES: tuple[Route, ...] = (
         scope="read",
         respond=queries.playlist,
         summary="Lead to the playlist: what a player with this address follows",
-        answers={307: str},
+        answers={200: M3u8, 307: str},  # a client that follows gets the 200
         query=queries.PLAYLIST,
         operation="find_playlist",
     ),

@@ -117,13 +117,30 @@ LOCAL: Mapping[str, object] = {
     "type": "string",
     "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?$",
 }
+_DAY_OR_LOCAL: Mapping[str, object] = {
+    "type": "string",
+    "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?)?$",
+}
 SPAN = {"anyOf": [{"const": NONE}, DURATION]}
 _TEXT = {"type": "string", "pattern": f"^[{PRINTABLE} ]*$"}
+
+
+def _list_of(items: Mapping[str, object], most: int, least: int = 0) -> Mapping[str, object]:
+    """Return the schema of a list of different texts."""
+    return {
+        "type": "array",
+        "items": items,
+        "minItems": least,
+        "maxItems": most,
+        "uniqueItems": True,
+    }
+
+
 PUT: tuple[Field, ...] = (
     Field(
         "streams",
         _streams,
-        {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": MAX_STREAMS_NUMBER},
+        _list_of(_TEXT, MAX_STREAMS_NUMBER, least=1),
         "the streams to record, each as domain/app/stream",
         ["live.example.com/app/room1"],
         is_required=True,
@@ -163,7 +180,7 @@ PUT: tuple[Field, ...] = (
     Field(
         "exdates",
         _exdates,
-        {"type": "array", "items": _TEXT, "maxItems": MAX_EXDATES_NUMBER},
+        _list_of(_DAY_OR_LOCAL, MAX_EXDATES_NUMBER),
         "dates or local times at which it does not occur",
         ["2030-01-08"],
     ),

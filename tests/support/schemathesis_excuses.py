@@ -55,20 +55,51 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: max_duration: is more than this stage records",
+        r"MalformedParam: (max_duration: is more than this stage records|hold: is longer than)",
         "the ceiling is a setting of the stage",
     ),
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: (max_duration|hold|for|from): (write it like|a playback URL is valid)",
+        r"MalformedParam: (max_duration|hold|for|from|lasts|by|pre_roll|post_roll|overrun): "
+        r"(write it like|a playback URL is valid)",
         "a pattern does not add up the days, hours, minutes and seconds of a text",
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"MissingParam: from: is missing: `to` needs it",
+        "a schema describes each parameter of a query by itself",
     ),
     Excuse(
         REJECTED,
         400,
         r"MalformedParam: from: is not before the end",
         "no schema compares two fields, or one with the time of the request",
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"MalformedParam: (lasts|by|end): (is more than|an occurrence lasts|has to be after)",
+        "no schema subtracts one time from another, or knows the ceiling of the stage",
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"MalformedParam: (start|end|exdates): is no time",
+        "a pattern does not know how long a month is",
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"MalformedParam: (rrule|timezone|streams): ",
+        "rules, time zones and streams are texts with rules that are said in words",
+    ),
+    Excuse(
+        REJECTED,
+        413,
+        r"TooLarge: ",
+        "a schema counts the entries of a list, not the bytes of a body",
     ),
     Excuse(
         REJECTED,
