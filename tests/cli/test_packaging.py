@@ -142,7 +142,7 @@ def test_the_package_of_deliver_begins_a_client_with_nothing_else_installed(
     built: Build, runtime: str, tmp_path: Path
 ) -> None:
     code = unpacked(built(runtime, DELIVER), tmp_path)
-    assert output_of(runtime, COPY, code) == "the target does not answer (EndpointConnectionError)"
+    assert output_of(runtime, COPY, code) == "the target does not answer (ConnectionClosedError)"
 
 
 def test_each_package_carries_the_sdk_of_its_own_functions_alone(
