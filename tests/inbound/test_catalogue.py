@@ -52,11 +52,19 @@ from shared.protocol.command_errors import (
 )
 from shared.protocol.derived.explain import explain
 from shared.protocol.durations import rfc3339
-from shared.protocol.events import Accepted, FileFailed, Remarked
+from shared.protocol.events import (
+    Accepted,
+    FileFailed,
+    OccurrencePut,
+    OccurrenceSkipped,
+    OccurrencesPlanned,
+    Remarked,
+)
 from shared.protocol.policy import OnInterruption, OnPublish, Rule
 from shared.protocol.state.command import PendingCommand
 from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure, StartSource
 from shared.protocol.state.intent import IdempotencyKey, Intent, Requester
+from shared.protocol.state.occurrence import Occurrence
 from shared.protocol.state.session import Session
 from tests.conftest import KEY, NOON
 
@@ -166,6 +174,28 @@ def event(lots: Random, record: StreamRecord, now: int) -> Event:
     return lots.choice(choices)
 
 
+HOUR_MS = 3_600_000
+
+
+def occurrence(lots: Random, now: int) -> Occurrence:
+    """Return a show of a few minutes that is to come, or should have begun, or is over."""
+    begins_at = now + lots.choice((5_000, 5_000, -1_000, -HOUR_MS))
+    ends_at = begins_at + lots.choice((60_000, 600_000, 9 * HOUR_MS))
+    until, name = ends_at + 4 * HOUR_MS, f"tuesdays@{lots.randrange(3)}"
+    return Occurrence(name, "tuesdays", begins_at, begins_at, ends_at, until)
+
+
+def of_a_schedule(lots: Random, now: int) -> Event:
+    planned = tuple(occurrence(lots, now) for _ in range(lots.randrange(3)))
+    choices: tuple[Event, ...] = (
+        OccurrencesPlanned("tuesdays", planned),
+        OccurrencesPlanned("tuesdays", planned),
+        OccurrencePut("ops", occurrence(lots, now)),
+        OccurrenceSkipped("ops", f"tuesdays@{lots.randrange(3)}"),
+    )
+    return lots.choice(choices)
+
+
 def stepped(
     record: StreamRecord, what: Event, now: int, settings: StreamSettings
 ) -> tuple[StreamRecord, list[HistoryEntry]]:
@@ -183,11 +213,13 @@ def walked() -> tuple[HistoryEntry, ...]:
     """All that was said of streams that all kinds of things happened to."""
     lots = Random(7)  # noqa: S311 - the same walk each time
     said: dict[tuple[object, ...], HistoryEntry] = {}
-    for _ in range(1_000):
+    for walk in range(1_250):
         record, now, settings = lots.choice(BEFORE), NOON, lots.choice(RULES)
         for _ in range(40):
             now += lots.choice(STEPS[: lots.choice((4, 9))])
-            record, entries = stepped(record, event(lots, record, now), now, settings)
+            is_scheduled = walk % 5 == 0 and lots.random() < 0.2
+            what = of_a_schedule(lots, now) if is_scheduled else event(lots, record, now)
+            record, entries = stepped(record, what, now, settings)
             for note in [*entries, explain(record, now, settings)]:
                 said[note.code, note.about.get("reason"), tuple(sorted(note.about))] = note
     return tuple(said.values())

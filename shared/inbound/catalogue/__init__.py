@@ -164,9 +164,11 @@ def _particulars(entry: HistoryEntry, language: Language) -> _Particulars:
     words = catalogue(language)
     fix = words.fixes.get(str(entry.about.get("code")), words.other_fix)
     unknown = {} if entry.code.value in words.reasons else {"code": entry.code.value}
-    rule, who = entry.about.get("who", "-"), entry.about.get("who") or words.somebody
+    named = entry.about.get("who") or "-"  # the rule or the schedule that an intent is of
+    who = entry.about.get("who") or words.somebody
     ends = _ends(entry.about, words.ends) if entry.code is Reason.ASKED_EXTEND else {}
-    return _Particulars({"fix": fix, "rule": rule, **entry.about, "who": who, **unknown, **ends})
+    by = {"fix": fix, "rule": named, "schedule": named}
+    return _Particulars({**by, **entry.about, "who": who, **unknown, **ends})
 
 
 def _ends(about: Mapping[str, str | int], words: EndWords) -> dict[str, str]:

@@ -31,7 +31,7 @@ def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
         number,
         pending.since,
         pending.attempts,
-        who=pending.who,
+        who=pending.who or record.intent.who,
     )
     claimed = replace(record, pending=None, flight=taken, ever_claimed=True)
     if pending.command is Command.START:

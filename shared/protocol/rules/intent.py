@@ -358,9 +358,10 @@ def end_by_time(transition: Transition) -> None:
         )
 
 
-def end_scheduled(transition: Transition, reason: Reason) -> None:
-    """End an intent of a schedule. It holds nothing back: neither policy nor another occurrence."""
-    _end(transition, reason, finalize=False, runs_over=True)
+def end_scheduled(transition: Transition, reason: Reason, who: str = "") -> None:
+    """End an intent of a schedule. It holds nothing back: neither policy nor another occurrence.
+    What a person did is in the history already."""
+    _end(transition, reason, finalize=False, runs_over=True, who=who)
 
 
 def is_succeeded(transition: Transition, *, runs_over: bool = False) -> bool:
@@ -428,6 +429,7 @@ def _end(  # noqa: PLR0913 - what an ended intent keeps
     held_session: int | None = None,
     held_opening_before: int | None = None,
     runs_over: bool = False,
+    who: str = "",
 ) -> None:
     if is_succeeded(transition, runs_over=runs_over):
         return
@@ -436,10 +438,12 @@ def _end(  # noqa: PLR0913 - what an ended intent keeps
     transition.new_intent(
         requester=Requester.END,
         reason=reason,
+        who=who,
         finalize=finalize,
         held_session=held_session,
         held_opening_before=held_opening_before,
     )
-    transition.add_entry(reason)
+    if not who:
+        transition.add_entry(reason)
     if claimed and send:
         transition.enqueue(Command.STOP, reason)

@@ -75,7 +75,7 @@ def skip(transition: Transition, event: OccurrenceSkipped) -> None:
     occurrence_rules.add_entry(transition, Reason.SCHEDULE_SKIPPED, found, event.who)
     _set_begun(transition, replace(found, is_over=True))
     if _is_of(transition, event.id):
-        intent_rules.end_scheduled(transition, Reason.SCHEDULE_SKIPPED)
+        intent_rules.end_scheduled(transition, Reason.SCHEDULE_SKIPPED, event.who)
 
 
 def _is_of(transition: Transition, occurrence: str) -> bool:
