@@ -77,6 +77,8 @@ REACH = {
     "GET /v1/alerts": Reach.NONE,
     "POST /v1/alerts/{id}/ack": Reach.NONE,
     "POST /v1/alerts/test": Reach.NONE,
+    "GET /v1/webhooks": Reach.NONE,
+    "POST /v1/webhooks/{receiver}/test": Reach.NONE,
     "GET /v1/tokens": Reach.NONE,
     "POST /v1/tokens": Reach.NONE,
     "DELETE /v1/tokens/{name}": Reach.NONE,
@@ -128,7 +130,7 @@ def ask(stage: Stage, operation: str, stream: str) -> Got:
     """Make a request that the document describes, whole, with the token of the brand."""
     method, _, path = operation.partition(" ")
     path = path.replace("{domain}/{app}/{stream}", stream).replace("{name}", "brand")
-    path = path.replace("{schedule}", "tuesdays")
+    path = path.replace("{schedule}", "tuesdays").replace("{receiver}", "crm")
     return stage.ask(method, path, example_of(OPERATIONS[operation]), token="brand-token")
 
 

@@ -34,7 +34,7 @@ def texts_of(problem: dict[str, Any]) -> list[str]:
     return [*shown, *(error.get("detail", "") for error in problem.get("errors", ()))]
 
 
-FIELDS = {"body", "colour", "note", "nots", "notify", "stream"}
+FIELDS = {"body", "colour", "deliver", "note", "nots", "notify", "stream", "webhook"}
 """Names that the requests or the answers have."""
 REQUESTS: list[tuple[str, str, object]] = [
     ("GET", "/v1/nothing", None),

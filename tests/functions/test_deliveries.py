@@ -60,6 +60,7 @@ def test_what_failed_for_good_says_why_and_since_when(stage: Stage) -> None:
             {
                 "id": "a",
                 "kind": "verify_file",
+                "receiver": "",
                 "stream": str(KEY),
                 "state": "dead",
                 "made_at": "2025-11-22T08:26:40Z",

@@ -625,6 +625,7 @@ def test_files_are_listed_newest_first_and_once(recording: Stage) -> None:
         "duration": 59.403,
         "push_args": {},
         "verified": None,
+        "copy": None,
         "url": None,
     }
 
