@@ -179,11 +179,10 @@ def test_the_check_of_each_promise_can_fail(promise: str) -> None:
     ],
 )
 def test_the_checks_of_what_is_said_can_fail(bug: str, words: str) -> None:
-    result = found(bug, range(500))
+    """Another check may see it first in some seed: an alert that is missing, say."""
+    results = (found(bug, range(seed, seed + 1)) for seed in range(500))
 
-    assert result is not None
-    assert result.broken is not None
-    assert result.broken.words == words
+    assert any(result and result.broken and result.broken.words == words for result in results)
 
 
 def test_every_kind_of_fault_is_counted_also_where_none_struck() -> None:
