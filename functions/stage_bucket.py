@@ -5,10 +5,12 @@ Signing, verifying and copying files use it. It asks for nothing.
 
 from __future__ import annotations
 
+from msgspec import Struct, field
+
 from shared.config import Settings
 from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
-from shared.outbound.oss import Bucket
+from shared.outbound.oss import Bucket, Opened
 from shared.protocol import StreamKey
 
 
@@ -28,6 +30,20 @@ def bucket_of(invocation: Invocation, stream: StreamKey) -> Bucket:
     is_oss = settings.oss_protocol != "http"
     place = (named.endpoint, "https") if named and is_oss else _own(settings)
     return Bucket(name, *place, key.access_key_id, key.access_key_secret, key.security_token)
+
+
+class OpenBuckets(Struct):
+    """The buckets of streams, with a client for each: one thread at a time uses them."""
+
+    invocation: Invocation
+    opened: dict[Bucket, Opened] = field(default_factory=dict)
+
+    def of(self, stream: StreamKey) -> Opened:
+        """Return the bucket of a stream's recordings; raise WrongState as `bucket_of` does."""
+        bucket = bucket_of(self.invocation, stream)
+        if bucket not in self.opened:
+            self.opened[bucket] = bucket.open()
+        return self.opened[bucket]
 
 
 def _own(settings: Settings) -> tuple[str, str]:

@@ -36,4 +36,4 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
     if not isinstance(trigger, TimerEvent):
         raise BadRequest([Fault("event", "this function is called by its timer alone")])
     aborted = sweeping.sweep(invocation)
-    return Response(200, {**asdict(copying.run(invocation, BUDGET_S)), "aborted_uploads": aborted})
+    return Response(200, {**asdict(copying.run(invocation)), "aborted_uploads": aborted})

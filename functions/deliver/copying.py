@@ -9,7 +9,6 @@ taken over counts for nothing, and neither completes nor aborts anything. The so
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 
 import msgspec
@@ -17,11 +16,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from functions.deliver.target import open_target
-from functions.stage_bucket import bucket_of, names_bucket, require_role
-from shared.engine.task_runner import TaskRunner, TaskRunResult
+from functions.stage_bucket import OpenBuckets, names_bucket, require_role
+from shared.engine.task_runner import TaskRunResult
 from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
-from shared.outbound.oss import Bucket, NoSize, Opened, crc64
+from shared.invocation.tasks import runner_of
+from shared.outbound.oss import NoSize, Opened, crc64
 from shared.outbound.s3 import NotThere, S3Bucket, StoreRefuses
 from shared.outbox import (
     BACKOFF,
@@ -37,7 +37,6 @@ from shared.outbox import (
 )
 from shared.protocol.file import FileCopy, FileVerdict
 from shared.protocol.policy import CopyRule
-from shared.retry import Deadline
 
 KIND = TaskKind.DELIVER_FILE
 RUN_WORKERS = 3
@@ -46,31 +45,23 @@ DELIVERING, DELIVERED, FAILED = "delivering", "delivered", "failed"
 _CHANGED_STATUS = 412
 
 
-def run(invocation: Invocation, seconds: float) -> TaskRunResult:
-    """Copy what is due, within so many seconds; return how much of it came to which end."""
-    app, deadline = invocation.app, Deadline.after(seconds, clock=invocation.app.monotonic)
-    patience_s = BACKOFF[KIND].patience_ms / 1000
-    runner = TaskRunner(
-        app.store,
-        KIND.value,
-        has_time=lambda: deadline.left() > patience_s,
-        jitter=random.random,
-        report=invocation.report_failed,
-    )
+def run(invocation: Invocation) -> TaskRunResult:
+    """Copy what is due, within the time of the call; return how much of it came to which end."""
+    runner = runner_of(invocation, KIND.value, invocation.deadline)
     if names_bucket(invocation):
         require_role(invocation)
-        runner.run(app.workers(), RUN_WORKERS, lambda: attempt_of(invocation))
+        runner.run(invocation.app.workers(), RUN_WORKERS, lambda: attempt_of(invocation))
     return runner.result
 
 
 def attempt_of(invocation: Invocation) -> Callable[[Task], Outcome]:
     """Return what does a step of a task, with clients of its own: one thread at a time calls it."""
-    return _CopyAttempt(invocation, {})
+    return _CopyAttempt(invocation, OpenBuckets(invocation))
 
 
 class _CopyAttempt(Struct, frozen=True):
     invocation: Invocation
-    opened: dict[Bucket, Opened]
+    buckets: OpenBuckets
 
     def __call__(self, task: Task) -> Outcome:
         app = self.invocation.app
@@ -82,45 +73,62 @@ class _CopyAttempt(Struct, frozen=True):
         if file is None or file.verdict is None:
             return Done()  # it is not listed any more
         rules = (rule for rule in app.policy.deliver if rule.target == body.target)
-        rule = next(rules, None)
+        copying = _Copying(self.invocation, task, body, file.verdict)
+        if (rule := next(rules, None)) is None:
+            return copying.failed("no [[deliver]] of the policy has this target", is_final=True)
+        if not app.policy.names_object(task.stream, body.uri):
+            return copying.failed("no object_prefix of the policy fits this name", is_final=True)
+        return self._tried(copying, rule)
+
+    def _tried(self, copying: _Copying, rule: CopyRule) -> Outcome:
         try:
-            bucket = bucket_of(self.invocation, task.stream)
+            source = self.buckets.of(copying.task.stream)
+            target = open_target(self.invocation.app, rule)
+            known = (copying.invocation, copying.task, copying.body, copying.verdict)
+            return _Step(*known, source, target).do()
         except WrongState as why:
             return Failed(why.detail)
-        if bucket not in self.opened:
-            self.opened[bucket] = bucket.open()
-        source = self.opened[bucket]
-        step = _Step(self.invocation, task, body, file.verdict, source, None)
-        if rule is None:
-            return step.failed("no [[deliver]] of the policy has this target", is_final=True)
-        if not app.policy.names_object(task.stream, body.uri):
-            return step.failed("no object_prefix of the policy fits this name", is_final=True)
-        return self._tried(step, rule)
-
-    def _tried(self, step: _Step, rule: CopyRule) -> Outcome:
-        try:
-            return replace(step, target=open_target(self.invocation.app, rule)).do()
         except NoSize as why:
             if why.status == _CHANGED_STATUS:
-                return step.failed("the object was changed meanwhile", again=step.body.anew())
-            return step.failed(str(why))
+                return copying.failed("the object was changed meanwhile", again=copying.body.anew())
+            return copying.failed(str(why))
         except StoreRefuses as why:
-            return step.failed(str(why))
+            return copying.failed(str(why))
 
 
 class _TakenOverError(StoreRefuses):
     """Another run has taken the task meanwhile: what this one finds counts for nothing."""
 
 
-class _Step(Struct, frozen=True):
-    """The next step of one task. Its methods raise NoSize, or StoreRefuses."""
+class _Copying(Struct, frozen=True):
+    """One task, and what is known of its file."""
 
     invocation: Invocation
     task: Task
     body: DeliverFile
     verdict: FileVerdict
+
+    def failed(
+        self, why: str, *, is_final: bool = False, again: DeliverFile | None = None
+    ) -> Outcome:
+        """Return the outcome of a step that failed; `again` is the task as it begins anew."""
+        is_last = is_final or self.task.attempts >= BACKOFF[KIND].attempts
+        verdict = self._known(FAILED if is_last else DELIVERING, again or self.body, why)
+        body = again.encoded() if again else ""
+        return Failed(why, is_final, self.body.uri, verdict, body=body)
+
+    def _known(self, state: str, body: DeliverFile, why: str = "") -> FileVerdict:
+        scheme, bucket = body.target.split("/")[0], body.target.split("/")[2]
+        target, now = f"{scheme}//{bucket}/{body.key}", self.invocation.app.clock()
+        copy = FileCopy(state, target, now, body.copied_bytes, body.size, why)
+        return replace(self.verdict, copy=copy)
+
+
+class _Step(_Copying, frozen=True):
+    """The next step of one task. Its methods raise NoSize, or StoreRefuses."""
+
     source: Opened
-    target: S3Bucket | None
+    target: S3Bucket
 
     def do(self) -> Outcome:
         body = self.body
@@ -132,15 +140,6 @@ class _Step(Struct, frozen=True):
             return self._begin()
         return self._copy_part() if body.parts < body.part_count else self._complete()
 
-    def failed(
-        self, why: str, *, is_final: bool = False, again: DeliverFile | None = None
-    ) -> Outcome:
-        """Return the outcome of a step that failed; `again` is the task as it begins anew."""
-        is_last = is_final or self.task.attempts >= BACKOFF[KIND].attempts
-        verdict = self._known(FAILED if is_last else DELIVERING, again or self.body, why)
-        body = again.encoded() if again else ""
-        return Failed(why, is_final, self.body.uri, verdict, body=body)
-
     def _look(self) -> _Step:
         """Return the step that knows the source."""
         found = self.source.stat(self.body.uri)
@@ -151,22 +150,22 @@ class _Step(Struct, frozen=True):
         data = self._read(1)
         if self.body.crc64 not in (None, crc64(data)):
             return self.failed("what was read differs from the checksum of OSS")
-        self._store.put(self.body.key, data)
+        self.target.put(self.body.key, data)
         return self._delivered()
 
     def _begin(self) -> Outcome:
         """Begin a copy in parts. One that was begun before, and whose id was lost, is dropped."""
-        for upload in self._store.uploads(self.body.key):
+        for upload in self.target.uploads(self.body.key):
             if upload.key == self.body.key:
                 self._hold()
-                self._store.abort(upload.key, upload.id)
-        return self._continued(replace(self.body, upload=self._store.begin(self.body.key)))
+                self.target.abort(upload.key, upload.id)
+        return self._continued(replace(self.body, upload=self.target.begin(self.body.key)))
 
     def _copy_part(self) -> Outcome:
         body, number = self.body, self.body.parts + 1
         data = self._read(number)
         try:
-            self._store.put_part(body.key, body.upload, number, data)
+            self.target.put_part(body.key, body.upload, number, data)
         except NotThere:
             return self.failed("the target has dropped the copy that was begun", again=body.anew())
         return self._continued(body.with_part(crc64(data, body.read_crc64)))
@@ -176,12 +175,12 @@ class _Step(Struct, frozen=True):
         if body.crc64 not in (None, body.read_crc64):
             return self._dropped("what was read differs from the checksum of OSS")
         try:
-            parts = self._store.parts(body.key, body.upload)
+            parts = self.target.parts(body.key, body.upload)
             expected = [(n, body.part(n)[1]) for n in range(1, body.part_count + 1)]
             if [(part.number, part.size) for part in parts] != expected:
                 return self._dropped("the target lacks parts that it has taken")
             self._hold()
-            self._store.complete(body.key, body.upload, parts)
+            self.target.complete(body.key, body.upload, parts)
         except NotThere:
             return self._completed_before()
         return self._delivered()
@@ -190,7 +189,7 @@ class _Step(Struct, frozen=True):
         """Return the outcome where the target does not know the copy in parts: an answer was lost,
         and it is one object now; or it was dropped."""
         try:
-            if self._store.size(self.body.key) == self.body.size:
+            if self.target.size(self.body.key) == self.body.size:
                 return self._delivered()
         except NotThere:
             pass
@@ -198,11 +197,11 @@ class _Step(Struct, frozen=True):
 
     def _dropped(self, why: str) -> Outcome:
         self._hold()
-        self._store.abort(self.body.key, self.body.upload)
+        self.target.abort(self.body.key, self.body.upload)
         return self.failed(why, again=self.body.anew())
 
     def _delivered(self) -> Outcome:
-        size = self._store.size(self.body.key)
+        size = self.target.size(self.body.key)
         if size != self.body.size:
             return self.failed("the copy has another size", again=self.body.anew())
         self.invocation.log.info("file.delivered", uri=self.body.uri, target=self.body.target)
@@ -211,18 +210,6 @@ class _Step(Struct, frozen=True):
 
     def _continued(self, body: DeliverFile) -> Outcome:
         return Continued(KIND, body.encoded(), body.uri, self._known(DELIVERING, body))
-
-    def _known(self, state: str, body: DeliverFile, why: str = "") -> FileVerdict:
-        scheme, bucket = body.target.split("/")[0], body.target.split("/")[2]
-        target, now = f"{scheme}//{bucket}/{body.key}", self.invocation.app.clock()
-        copy = FileCopy(state, target, now, body.copied_bytes, body.size, why)
-        return replace(self.verdict, copy=copy)
-
-    @property
-    def _store(self) -> S3Bucket:
-        if self.target is None:
-            raise AssertionError("the target is open before a step is done")
-        return self.target
 
     def _read(self, number: int) -> bytes:
         start, length = self.body.part(number)

@@ -6,19 +6,17 @@ beside the file, and nothing of the bucket is changed.
 
 from __future__ import annotations
 
-import random
-
 import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from functions.stage_bucket import bucket_of, names_bucket, require_role
-from shared.engine.task_runner import TaskRunner
+from functions.stage_bucket import OpenBuckets, names_bucket, require_role
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
+from shared.invocation.tasks import runner_of
 from shared.outbound import oss
-from shared.outbound.oss import Bucket, NotJudged, Opened
+from shared.outbound.oss import NotJudged, Opened
 from shared.outbox import (
     BACKOFF,
     Done,
@@ -45,26 +43,23 @@ RUN_WORKERS = 4
 
 def run(invocation: Invocation, seconds: float) -> Response:
     """Verify what is due, within so many seconds; return how much of it came to which end."""
-    app, deadline = invocation.app, Deadline.after(seconds, clock=invocation.app.monotonic)
-    patience_s = BACKOFF[KIND].patience_ms / 1000
-    runner = TaskRunner(
-        app.store,
-        KIND.value,
-        has_time=lambda: deadline.left() > patience_s,
-        jitter=random.random,
-        report=invocation.report_failed,
-    )
+    app = invocation.app
+    runner = runner_of(invocation, KIND.value, Deadline.after(seconds, clock=app.monotonic))
     if names_bucket(invocation):
         require_role(invocation)
-        runner.run(app.workers(), RUN_WORKERS, lambda: _Attempt(invocation, {}))
+        runner.run(app.workers(), RUN_WORKERS, lambda: _attempt_of(invocation))
     return Response(200, asdict(runner.result))
 
 
+def _attempt_of(invocation: Invocation) -> _Attempt:
+    return _Attempt(invocation, OpenBuckets(invocation))
+
+
 class _Attempt(Struct, frozen=True):
-    """Looks at one file at a time, with a client of its own for each bucket."""
+    """Looks at one file at a time."""
 
     invocation: Invocation
-    opened: dict[Bucket, Opened]
+    buckets: OpenBuckets
 
     def __call__(self, task: Task) -> Outcome:
         app = self.invocation.app
@@ -80,21 +75,17 @@ class _Attempt(Struct, frozen=True):
             found = (Evidence(EvidenceCode.NOT_NAMED_BY_POLICY),)
             return Done(uri, _stored(Verdict(FileOutcome.UNKNOWN, found), app.clock()))
         try:
-            bucket = bucket_of(self.invocation, task.stream)
+            bucket = self.buckets.of(task.stream)
         except WrongState as why:
             return Failed(why.detail)
         return self._judged(task, file, bucket)
 
-    def _judged(self, task: Task, file: File, bucket: Bucket) -> Outcome:
+    def _judged(self, task: Task, file: File, bucket: Opened) -> Outcome:
         app = self.invocation.app
-        if bucket not in self.opened:
-            self.opened[bucket] = bucket.open()
         deadline = Deadline.after(BACKOFF[KIND].patience_ms / 1000, clock=app.monotonic)
         expected = ExpectedFile.of(file, bucket.name)
         try:
-            verdict = oss.judge(
-                self.opened[bucket], expected, has_time=lambda: not deadline.passed()
-            )
+            verdict = oss.judge(bucket, expected, has_time=lambda: not deadline.passed())
         except NotJudged as error:
             return Failed(str(error))
         stored = _stored(verdict, app.clock())

@@ -6,7 +6,6 @@ of its address.
 
 from __future__ import annotations
 
-import random
 from contextlib import suppress
 
 import msgspec
@@ -16,11 +15,11 @@ from msgspec.structs import asdict
 from functions.notify.wording import Wording
 from shared.config.robots import Robot
 from shared.engine import counters
-from shared.engine.task_runner import TaskRunner
 from shared.invocation.invocation import Invocation
+from shared.invocation.tasks import runner_of
 from shared.outbound import robots
 from shared.outbound.robots import INTERVAL_MS, RobotAnswer
-from shared.outbox import BACKOFF, Done, Failed, MessageBody, Outcome, SinkState, Task, TaskKind
+from shared.outbox import Done, Failed, MessageBody, Outcome, SinkState, Task, TaskKind
 from shared.outbox.message import sink_note
 from shared.store.store_errors import StoreUnavailable
 
@@ -33,15 +32,8 @@ UNKNOWN = "LIVE_RECORD_ROBOTS names no such robot"
 
 def send(invocation: Invocation) -> dict[str, int]:
     """Send what is due; return how much of it came to which end."""
-    app, patience_s = invocation.app, BACKOFF[KIND].patience_ms / 1000
-    runner = TaskRunner(
-        app.store,
-        KIND.value,
-        has_time=lambda: invocation.deadline.left() > patience_s,
-        jitter=random.random,
-        report=invocation.report_failed,
-    )
-    runner.run(app.workers(), RUN_WORKERS, lambda: _MessageAttempt(invocation))
+    runner = runner_of(invocation, KIND.value, invocation.deadline)
+    runner.run(invocation.app.workers(), RUN_WORKERS, lambda: _MessageAttempt(invocation))
     return asdict(runner.result)
 
 

@@ -6,7 +6,6 @@ that a change is told within a second or two.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from functions.notify.events import HandOver
 from shared.engine.task_runner import TaskRunner
 from shared.engine.workers import Workers
 from shared.invocation.invocation import Invocation
+from shared.invocation.tasks import runner_of
 from shared.outbox import BACKOFF, Outcome, Task, TaskKind, queue_of
 
 LOOK_AGAIN_S = 1.0
@@ -54,40 +54,25 @@ def _jobs(invocation: Invocation, hand_over: HandOver) -> Iterator[tuple[str, Jo
     """Yield what a run works through: the events, and what each receiver is to get."""
     hooks = invocation.app.policy.webhooks
     stays = _stays(invocation) if hooks else lambda: False
-    events = _runner(invocation, queue_of(TaskKind.EVENT), stays)
+    deadline = invocation.deadline
+    events = runner_of(invocation, queue_of(TaskKind.EVENT), deadline, stays=stays)
     yield "event", (events, HAND_OVER_WORKERS, lambda: hand_over)
     for hook in hooks:
         queue = queue_of(TaskKind.WEBHOOK, hook.name)
         attempts = webhooks.attempts(invocation, hook, hand_over.endpoints)
-        yield queue, (_runner(invocation, queue, stays), RECEIVER_WORKERS, attempts)
+        runner = runner_of(invocation, queue, deadline, stays=stays)
+        yield queue, (runner, RECEIVER_WORKERS, attempts)
     for name in _gone(invocation):
         queue = queue_of(TaskKind.WEBHOOK, name)
-        runner = _runner(invocation, queue, lambda: False)
-        yield queue, (runner, 1, lambda: webhooks.refuse)
-
-
-def _runner(invocation: Invocation, queue: str, stays: Callable[[], bool]) -> TaskRunner:
-    return TaskRunner(
-        invocation.app.store,
-        queue,
-        has_time=_has_time(invocation),
-        jitter=random.random,
-        report=invocation.report_failed,
-        stays=stays,
-    )
-
-
-def _has_time(invocation: Invocation, spare_s: float = 0.0) -> Callable[[], bool]:
-    patience_s = BACKOFF[TaskKind.WEBHOOK].patience_ms / 1000
-    return lambda: invocation.deadline.left() > patience_s + spare_s
+        yield queue, (runner_of(invocation, queue, deadline), 1, lambda: webhooks.refuse)
 
 
 def _stays(invocation: Invocation) -> Callable[[], bool]:
     """Return what says whether to look again, and waits a moment before that."""
-    has_time = _has_time(invocation, LOOK_AGAIN_S)
+    needed_s = BACKOFF[TaskKind.WEBHOOK].patience_ms / 1000 + LOOK_AGAIN_S
 
     def stays() -> bool:
-        if not has_time():
+        if invocation.deadline.left() <= needed_s:
             return False
         invocation.app.wait(LOOK_AGAIN_S)
         return True

@@ -104,22 +104,22 @@ _POLYNOMIAL: Final = "0x142F0E1EBA9EA3693"
 
 class Opened:
     def __init__(self, name: str, oss: Any, client: Any) -> None:  # noqa: ANN401 - the SDK is untyped
-        self._name, self._oss, self._client = name, oss, client
+        self.name, self._oss, self._client = name, oss, client
 
     def signed(self, uri: str, period: int) -> str:
         """Return a presigned URL that is valid for `period` ms, if the key lasts as long and may
         read the object."""
-        request = self._oss.GetObjectRequest(bucket=self._name, key=uri)
+        request = self._oss.GetObjectRequest(bucket=self.name, key=uri)
         return str(self._client.presign(request, expires=timedelta(milliseconds=period)).url)
 
     def size(self, uri: str) -> int:
         """Return the size in bytes, or raise NoSize."""
-        request = self._oss.HeadObjectRequest(bucket=self._name, key=uri)
+        request = self._oss.HeadObjectRequest(bucket=self.name, key=uri)
         return int(_asked(lambda: self._client.head_object(request)).content_length)
 
     def stat(self, uri: str) -> ObjectState:
         """Return what identifies the object's content, or raise NoSize."""
-        request = self._oss.HeadObjectRequest(bucket=self._name, key=uri)
+        request = self._oss.HeadObjectRequest(bucket=self.name, key=uri)
         head = _asked(lambda: self._client.head_object(request))
         crc64 = int(head.hash_crc64) if str(head.hash_crc64 or "").isdecimal() else None
         return ObjectState(int(head.content_length), str(head.etag or ""), crc64)
@@ -128,7 +128,7 @@ class Opened:
         """Return up to `length` bytes of an object from byte `start` on, or raise NoSize: also with
         status 412 where the object is no longer the one with this `etag`."""
         request = self._oss.GetObjectRequest(
-            bucket=self._name,
+            bucket=self.name,
             key=uri,
             range_header=f"bytes={start}-{start + length - 1}",
             range_behavior="standard",

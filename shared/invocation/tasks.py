@@ -1,0 +1,34 @@
+"""Makes what does the durable tasks of one queue within the time of a call.
+
+The functions with a timer use it: files, deliver and notify. It knows no kind of task.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from shared.engine.task_runner import TaskRunner
+from shared.invocation.invocation import Invocation
+from shared.outbox import backoff_of
+from shared.retry import Deadline
+
+
+def runner_of(
+    invocation: Invocation,
+    queue: str,
+    deadline: Deadline,
+    *,
+    stays: Callable[[], bool] = lambda: False,
+) -> TaskRunner:
+    """Return the runner of a queue. It begins an attempt only while the deadline leaves the time
+    that one may take. Where nothing is due, `stays` says whether to look again; it waits before."""
+    patience_s = backoff_of(queue).patience_ms / 1000
+    return TaskRunner(
+        invocation.app.store,
+        queue,
+        has_time=lambda: deadline.left() > patience_s,
+        jitter=random.random,
+        report=invocation.report_failed,
+        stays=stays,
+    )
