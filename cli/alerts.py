@@ -5,7 +5,6 @@ cli.main adds the group.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from gettext import gettext as _
 
@@ -15,10 +14,10 @@ from cli import output
 from cli.api import Api
 from cli.exit_codes import AS_WANTED, FAILED
 from cli.output import Json
+from cli.polling import poll
 from cli.stage_command import of_stage
 from shared.protocol.durations import instant, written
 
-LOOK_EVERY_S = 1.0
 LATE_MS = 180_000
 """ms after which nobody evaluates the alerts any more: notify runs once a minute."""
 
@@ -97,19 +96,18 @@ def test(api: Api, wait_s: int, as_json: bool) -> int:
 
 def _answers(api: Api, asked: Json, wait_s: int) -> Sequence[Json]:
     """Return each robot's answer to the test; without one where it took too long."""
-    end = time.monotonic() + wait_s
-    while True:
+    nobody = {"asked_at": None, "is_taken": None, "answer": None}
+
+    def ask() -> Sequence[Json]:
         found = {sink["name"]: sink for sink in api.alerts("open")["sinks"]}
-        nobody = {"asked_at": None, "is_taken": None, "answer": None}
-        sinks = [
+        return [
             found[name]
             if name in found and _is_since(found[name]["asked_at"], asked["asked_at"])
             else {"name": name, **nobody}
             for name in asked["sinks"]
         ]
-        if all(sink["asked_at"] for sink in sinks) or time.monotonic() >= end:
-            return sinks
-        time.sleep(min(LOOK_EVERY_S, max(end - time.monotonic(), 0)))
+
+    return poll(ask, lambda sinks: all(sink["asked_at"] for sink in sinks), wait_s=wait_s)
 
 
 def _is_since(at: str | None, first: str) -> bool:

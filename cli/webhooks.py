@@ -5,7 +5,6 @@ cli.main adds the group.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from gettext import gettext as _
 
@@ -15,9 +14,8 @@ from cli import output
 from cli.api import Api
 from cli.exit_codes import AS_WANTED, FAILED
 from cli.output import Json
+from cli.polling import poll
 from cli.stage_command import of_stage
-
-LOOK_EVERY_S = 0.5
 
 
 @click.group()
@@ -70,17 +68,16 @@ def test(api: Api, names: Sequence[str], wait_s: int, as_json: bool) -> int:
 
 def _answers(api: Api, sent: Mapping[str, str], wait_s: int) -> Mapping[str, Json]:
     """Return each receiver's answer to its test; none of one that took too long."""
-    end = time.monotonic() + wait_s
-    while True:
+
+    def ask() -> Mapping[str, Json]:
         tests = {row["name"]: row["test"] for row in api.webhooks()["webhooks"]}
-        found = {
+        return {
             name: tests[name]
             for name, event in sent.items()
             if tests.get(name) and tests[name]["id"] == event
         }
-        if len(found) == len(sent) or time.monotonic() >= end:
-            return found
-        time.sleep(min(LOOK_EVERY_S, max(end - time.monotonic(), 0)))
+
+    return poll(ask, lambda found: len(found) == len(sent), wait_s=wait_s)
 
 
 def _answer_line(name: str, answer: Json | None) -> str:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from shared.invocation.app import App
-from shared.outbound.public_address import is_public
+from shared.outbound.public_address import reachable
 from shared.outbound.s3 import S3Bucket, StoreAddress, StoreRefuses
 from shared.protocol.policy import CopyRule
 
@@ -33,4 +33,4 @@ def open_target(app: App, rule: CopyRule) -> S3Bucket:
 @lru_cache(maxsize=8)
 def _opened(address: StoreAddress, key: tuple[str, str, str], *, anywhere: bool) -> S3Bucket:
     """Return a client that all threads of the process use: each takes 0.3 s, and some memory."""
-    return S3Bucket(address, key, (lambda _address: True) if anywhere else is_public)
+    return S3Bucket(address, key, reachable(anywhere=anywhere))

@@ -36,9 +36,9 @@ class Heartbeat(Struct, frozen=True):
 
     def send(self) -> None:
         """Make the call, or raise Unanswered. A redirect is not followed, and is no answer."""
-        from shared.outbound.public_address import is_public
+        from shared.outbound.public_address import reachable
 
-        may_reach = (lambda _address: True) if self.anywhere else is_public
+        may_reach = reachable(anywhere=self.anywhere)
         outgoing = Outgoing("GET", self.url)
         status = http.in_time(lambda: self.get(outgoing, may_reach), TIMEOUT_S)
         if not http.is_taken(status):

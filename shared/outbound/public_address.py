@@ -1,14 +1,23 @@
-"""Whether an address belongs to the public internet: where callbacks may be forwarded to.
+"""Whether an address belongs to the public internet: the only ones that calls may reach.
 
-`relay` asks it of every resolved address. Whoever may change the policy chooses the host.
+Whatever calls a host that the policy names asks it of every resolved address: whoever may change the
+policy chooses the host.
 """
 
 from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address, ip_network
 
+from shared.outbound.bounded_socket import MayReach
+
 _TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 """IPv6 addresses that a gateway translates into IPv4 ones, private ones too (RFC 6052 and 8215)."""
+
+
+def reachable(*, anywhere: bool) -> MayReach:
+    """Return what says whether an address may be called: any if `anywhere`, which is for the
+    emulator and its programs of the same machine; else public ones alone."""
+    return (lambda _address: True) if anywhere else is_public
 
 
 def is_public(text: str) -> bool:

@@ -136,11 +136,11 @@ class Onward(Struct, frozen=True):
     ) -> tuple[int, bytes]:
         """Forward a callback; return the status and the body of the answer. Raise Unanswered, also
         for a target that callbacks may not be forwarded to."""
-        from shared.outbound.public_address import is_public
+        from shared.outbound.public_address import reachable
 
         if (urlsplit(target).hostname or "").lower() not in self.hosts:
             raise Unanswered("its host is not in LIVE_RECORD_FORWARD_HOSTS")
-        may_reach = (lambda _address: True) if self.anywhere else is_public
+        may_reach = reachable(anywhere=self.anywhere)
         return http.call(
             onward(target, callback, self.mode), patience=patience, may_reach=may_reach
         )

@@ -62,9 +62,9 @@ class _AnswerBody(Struct, frozen=True):
 def send(robot: Robot, text: str, now_ms: int, *, anywhere: bool = False) -> RobotAnswer:
     """Send a message and return the robot's answer. It goes to public addresses alone; `anywhere`
     is for the emulator, whose robots are programs of the same machine."""
-    from shared.outbound.public_address import is_public
+    from shared.outbound.public_address import reachable
 
-    may_reach = (lambda _address: True) if anywhere else is_public
+    may_reach = reachable(anywhere=anywhere)
     try:
         status, body = http.call(
             outgoing(robot, text, now_ms), patience=PATIENCE_S, may_reach=may_reach

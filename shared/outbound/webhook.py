@@ -14,7 +14,7 @@ from msgspec import Struct
 from shared.outbound import http
 from shared.outbound.bounded_socket import MayReach
 from shared.outbound.http import Outgoing, Unanswered
-from shared.outbound.public_address import is_public
+from shared.outbound.public_address import reachable
 
 TIMEOUT_S = 5.0
 """s for the whole call, from the resolution of the name to the last byte of the answer."""
@@ -52,7 +52,7 @@ class WebhookSender(Struct, frozen=True):
         if target.scheme.lower() != "https" and not self.anywhere:
             raise NotAllowed("its URL does not begin with https://")
         headers = self._signed(names, event_id, payload, at_ms)
-        may_reach = (lambda _address: True) if self.anywhere else is_public
+        may_reach = reachable(anywhere=self.anywhere)
         outgoing = Outgoing("POST", url, headers, payload.encode())
         return http.in_time(lambda: self.post(outgoing, may_reach), TIMEOUT_S)
 
