@@ -433,8 +433,9 @@ class DeliveryView(Struct, frozen=True, forbid_unknown_fields=True):
     kind: Annotated[
         str,
         Meta(
-            description="verify_file: a file of the stream is checked; event: a change is handed to"
-            " the receivers of the policy; webhook: one of them gets it"
+            description="verify_file: a file of the stream is checked; deliver_file: it is copied"
+            " to another store; event: a change is handed to the receivers of the policy; webhook:"
+            " one of them gets it; message: people are sent what is wrong"
         ),
     ]
     receiver: Annotated[str, Meta(description="of a webhook: its name in the policy; else empty")]

@@ -1,7 +1,7 @@
 """Whether an address belongs to the public internet: the only ones that calls may reach.
 
-Whatever calls a host that the policy names asks it of every resolved address: whoever may change the
-policy chooses the host.
+Whatever calls a host that the policy names asks it of every resolved address: whoever may change
+the policy chooses the host.
 """
 
 from __future__ import annotations
