@@ -118,10 +118,10 @@ def _unproved(record: StreamRecord, confirmation: Confirmation, now: int) -> His
     return HistoryEntry(Reason(confirmation.source.value), about)
 
 
-def _sent(flight: Flight, who: str) -> HistoryEntry:
+def _sent(flight: Flight) -> HistoryEntry:
     command, reason, session = flight.command.value, flight.reason.value, flight.session
     return HistoryEntry(
-        Reason.SENT, {"command": command, "reason": reason, "who": who, "session": session}
+        Reason.SENT, {"command": command, "reason": reason, "who": flight.who, "session": session}
     )
 
 
@@ -130,7 +130,7 @@ def _on_its_way(record: StreamRecord) -> HistoryEntry:
     answer to the same command shows what holds it up."""
     answer, pending, flight = record.answer, record.pending, record.flight
     if flight:
-        return _sent(flight, flight.who or record.intent.who)
+        return _sent(flight)
     if pending and pending.over_quota:
         return HistoryEntry(Reason.NO_QUOTA)
     if pending and pending.attempts and answer and answer.command is pending.command:

@@ -49,7 +49,7 @@ def settle(transition: Transition, sent: CommandSettled) -> None:
             command=flight.command.value,
             reason=flight.reason.value,
             session=flight.session,
-            who=flight.who or transition.record.intent.who,
+            who=flight.who,
         )
     if isinstance(sent.answer, InDoubt):
         doubt(transition, flight)
