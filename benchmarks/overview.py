@@ -7,16 +7,13 @@ with few streams and with many. It does not call Live.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 
-from benchmarks.store_growth import ROUNDS, stores
+from benchmarks.store_growth import compare
 from cli.paths import ROOT
 from functions import record_command
 from shared.config import Settings
@@ -90,21 +87,7 @@ def stage_over(store: Store) -> Stage:
 
 def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
-    sizes = (arguments.few, arguments.many)
-    figures: dict[str, object] = {"few": arguments.few, "many": arguments.many}
-    with tempfile.TemporaryDirectory(prefix="overview-") as name, stores(Path(name), sizes) as all_:
-        for kind, both in all_.items():
-            stages = [stage_over(measured.store) for measured in both]
-            for _ in range(ROUNDS):  # in turn, so that other load on the machine affects both
-                for stage in stages:
-                    stage.measure(arguments.requests // ROUNDS)
-            few, many = (stage.figures() for stage in stages)
-            figures |= {f"{kind}_{arguments.few}": few, f"{kind}_{arguments.many}": many}
-            figures[f"ratio_{kind}"] = round(many["median_ms"] / few["median_ms"], 3)
-    if not arguments.json:
-        for label, value in figures.items():
-            print(f"{label:>16}  {value}")
-    print(json.dumps(figures))
+    compare(arguments, arguments.requests, "median_ms", lambda filled: stage_over(filled.store))
     return 0
 
 

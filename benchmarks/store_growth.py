@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from redis import Redis
 
@@ -181,22 +181,41 @@ def stores(folder: Path, sizes: Sequence[int]) -> Iterator[Stores]:
             measured.store.close()
 
 
-def main(argv: list[str]) -> int:
-    arguments = _parser().parse_args(argv)
+class Measured(Protocol):
+    """What is measured over one store: `figures` has the median among others."""
+
+    def measure(self, times: int, /) -> None: ...
+    def figures(self) -> dict[str, float]: ...
+
+
+def compare(
+    arguments: argparse.Namespace,
+    times: int,
+    median: str,
+    measured_over: Callable[[Measurement], Measured],
+) -> None:
+    """Measure each engine with few streams and with many, and print the figures with the ratio of
+    their medians. `measured_over` makes of a filled store what is measured so many times."""
     sizes = (arguments.few, arguments.many)
     figures: dict[str, object] = {"few": arguments.few, "many": arguments.many}
     with tempfile.TemporaryDirectory(prefix="growth-") as name, stores(Path(name), sizes) as found:
-        for kind, both in found.items():
+        for kind, filled in found.items():
+            both = list(map(measured_over, filled))
             for _ in range(ROUNDS):
                 for measured in both:
-                    measured.measure(arguments.callbacks // ROUNDS)
+                    measured.measure(times // ROUNDS)
             few, many = (measured.figures() for measured in both)
             figures |= {f"{kind}_{arguments.few}": few, f"{kind}_{arguments.many}": many}
-            figures[f"ratio_{kind}"] = round(many["median_us"] / few["median_us"], 3)
+            figures[f"ratio_{kind}"] = round(many[median] / few[median], 3)
     if not arguments.json:
         for label, value in figures.items():
             print(f"{label:>16}  {value}")
     print(json.dumps(figures))
+
+
+def main(argv: list[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    compare(arguments, arguments.callbacks, "median_us", lambda measurement: measurement)
     return 0
 
 
