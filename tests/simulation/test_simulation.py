@@ -172,15 +172,21 @@ def test_the_check_of_each_promise_can_fail(promise: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("bug", "words"),
+    ("bug", "words", "near"),
     [
-        ("a reported pause overlooked", "it is said to be recorded, and Live reported a pause"),
-        ("adopted start never proved", "it is said to be recorded, and it was not lately"),
+        (
+            "a reported pause overlooked",
+            "it is said to be recorded, and Live reported a pause",
+            150,
+        ),
+        ("adopted start never proved", "it is said to be recorded, and it was not lately", 440),
     ],
 )
-def test_the_checks_of_what_is_said_can_fail(bug: str, words: str) -> None:
-    """Another check may see it first in some seed: an alert that is missing, say."""
-    results = (found(bug, range(seed, seed + 1)) for seed in range(500))
+def test_the_checks_of_what_is_said_can_fail(bug: str, words: str, near: int) -> None:
+    """Another check may see it first in some seed: an alert that is missing, say. The search begins
+    near a seed that shows it, which saves two minutes."""
+    seeds = (*range(near, 500), *range(near))
+    results = (found(bug, range(seed, seed + 1)) for seed in seeds)
 
     assert any(result and result.broken and result.broken.words == words for result in results)
 
