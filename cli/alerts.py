@@ -53,10 +53,16 @@ def _say_more(answer: Json) -> None:
         line = _("and {count} more with the condition {condition}")
         click.echo(line.format(count=count, condition=condition))
     late_ms = answer["evaluated_ms_ago"]
-    if late_ms is None or late_ms > LATE_MS:
-        ago = _("never") if late_ms is None else _("{age} ago").format(age=written(late_ms))
-        line = _("No robot is sent anything: notify last ran {ago}. Enable its timer.")
-        click.echo(click.style(line.format(ago=ago), fg="red"))
+    if late_ms is None:
+        line = _(
+            "No robot is sent anything: notify has not run yet. Its timer runs it each minute."
+        )
+    elif late_ms > LATE_MS:
+        line = _("No robot is sent anything: notify last ran {age} ago. Enable its timer.")
+        line = line.format(age=written(late_ms))
+    else:
+        return
+    click.echo(click.style(line, fg="red"))
 
 
 @alerts.command("ack")
