@@ -56,12 +56,12 @@ def _never_takes_over() -> Patches:
 
 
 def _policy_never_takes_over() -> Patches:
-    return ((intent_rules, "_policy_takes_over", lambda _transition: False),)
+    return ((intent_rules, "_hand_over_to_policy", lambda _transition: False),)
 
 
 def _never_waits_for_the_next() -> Patches:
     def run_over(transition: Transition, _ended_at: int) -> None:
-        if not intent_rules.is_succeeded(transition):
+        if not intent_rules.hand_over(transition):
             schedule._end_with_the_show(transition)
 
     return ((schedule, "_run_over", run_over),)

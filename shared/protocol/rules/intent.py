@@ -360,24 +360,24 @@ def end_by_time(transition: Transition) -> None:
 
 def end_scheduled(transition: Transition, reason: Reason, who: str = "") -> None:
     """End an intent of a schedule. It holds nothing back: neither policy nor another occurrence.
-    What a person did is in the history already."""
+    `who` is the person who ended it, which the history has already."""
     _end(transition, reason, finalize=False, runs_over=True, who=who)
 
 
-def is_succeeded(transition: Transition, *, runs_over: bool = False) -> bool:
-    """Return True if something else wants the recording that was to end, and takes the intent over:
-    an occurrence that is under way, or policy where the intent was a schedule's."""
+def hand_over(transition: Transition, *, runs_over: bool = False) -> bool:
+    """Hand the intent, which was to end, over to what else wants the recording: an occurrence that
+    is under way, or policy where the intent was a schedule's. Return False if nothing does."""
     heir = occurrence_rules.under_way(transition, runs_over=runs_over)
     if heir is not None and heir.id != transition.record.intent.occurrence:
         occurrence_rules.take_over(transition, heir)
         return True
     is_scheduled = transition.record.intent.requester is Requester.SCHEDULE
-    return is_scheduled and _policy_takes_over(transition)
+    return is_scheduled and _hand_over_to_policy(transition)
 
 
-def _policy_takes_over(transition: Transition) -> bool:
-    """Let policy go on with a schedule's intent, and return True if it does: it would have made one
-    for this session had there been none. Its time counts from the beginning of the session."""
+def _hand_over_to_policy(transition: Transition) -> bool:
+    """Let policy go on with a schedule's intent if it would have made one for this session, had
+    there been none. Its time counts from the beginning of the session. Return False otherwise."""
     record, rule = transition.record, transition.settings.rule
     session, intent = record.session, record.intent
     if session is None or record.is_off or _against(record, transition) is not None:
@@ -431,7 +431,7 @@ def _end(  # noqa: PLR0913 - what an ended intent keeps
     runs_over: bool = False,
     who: str = "",
 ) -> None:
-    if is_succeeded(transition, runs_over=runs_over):
+    if hand_over(transition, runs_over=runs_over):
         return
     occurrence_rules.end_own(transition)
     claimed = transition.record.intent.claimed

@@ -124,7 +124,7 @@ def _run_over(transition: Transition, ended_at: int) -> None:
     if follower and follower.begins_at <= ended_at + transition.settings.merge_delay:
         until = max(transition.record.intent.until or 0, follower.begins_at)
         transition.change_intent(overrun_at=follower.begins_at, until=until)
-    elif not intent_rules.is_succeeded(transition):
+    elif not intent_rules.hand_over(transition):
         _end_with_the_show(transition)
 
 
