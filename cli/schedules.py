@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from gettext import gettext as _
+from gettext import ngettext
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -281,8 +282,13 @@ def list_schedules(api: Api, as_json: bool) -> None:
 
 
 def _line_of(row: Mapping[str, Any]) -> str:
-    line = _("{id}  {title}  {start} - {end} {timezone}  {rrule}  {count} streams")
-    shown = line.format(count=len(row["streams"]), **{name: row[name] for name in _LISTED})
+    count = len(row["streams"])
+    line = ngettext(
+        "{id}  {title}  {start} - {end} {timezone}  {rrule}  {count} stream",
+        "{id}  {title}  {start} - {end} {timezone}  {rrule}  {count} streams",
+        count,
+    )
+    shown = line.format(count=count, **{name: row[name] for name in _LISTED})
     return shown + _("  paused") if row["paused"] else shown
 
 

@@ -299,6 +299,7 @@ ROUTES: tuple[Route, ...] = (
         answers={200: ScheduleView},
         errors=(409,),
         body=schedules.PUT,
+        faults=schedules.faults,
         operation="put_schedule",
         shows_own=True,
     ),

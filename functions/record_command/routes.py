@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from shared.config.tokens import Caller
+from shared.errors import Fault
 from shared.inbound.authorization import authorize, authorized_stream, require_all_streams
 from shared.inbound.catalogue import Language, preferred_language
 from shared.inbound.function_compute import Headers, Request, Response, json_body
@@ -62,6 +63,8 @@ class Route(Struct, frozen=True, kw_only=True):
     query: Sequence[Field] = ()
     headers: Sequence[Field] = ()
     one_of: OneOf | None = None
+    faults: Callable[[Invocation, Sequence[str], Mapping[str, Any]], Iterator[Fault]] | None = None
+    """What is wrong with the path's values and with what could be read of the body, together."""
     operation: str = ""
     """The name, where the path and the method do not make a good one."""
     shows_own: bool = False
@@ -133,11 +136,21 @@ def _ask(
         caller=caller,
         key=_stream(route, values, invocation, caller) if route.names_stream else None,
         values=values,
-        body=read(route.body, sent, where="body", one_of=route.one_of),
+        body=_body(route, values, invocation, sent),
         query=read(route.query, request.query, where="query"),
         headers=read(route.headers, _declared(route, request), where="headers"),
         language=preferred_language(request.headers.get("accept-language", "")),
     )
+
+
+def _body(
+    route: Route, values: Sequence[str], invocation: Invocation, sent: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    def together(found: Mapping[str, Any]) -> Iterator[Fault]:
+        if route.faults is not None:
+            yield from route.faults(invocation, values, found)
+
+    return read(route.body, sent, where="body", one_of=route.one_of, together=together)
 
 
 def _stream(

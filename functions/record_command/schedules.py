@@ -5,7 +5,7 @@ The recurrence library is imported only where a date is computed or checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -35,6 +35,7 @@ from shared.inbound.request_errors import (
     WrongState,
 )
 from shared.inbound.request_fields import DURATION, PRINTABLE, Field, span, text, whole
+from shared.invocation.invocation import Invocation
 from shared.protocol import Occurrence, OccurrencePut, OccurrenceSkipped, StreamKey
 from shared.protocol.durations import duration, rfc3339, written
 from shared.schedule import Schedule, StoredSchedule
@@ -232,31 +233,39 @@ def put(request: ApiRequest) -> Response:
     return Response(200, _view(request, stored, shown=SHOWN_NUMBER))
 
 
-def _asked_for(request: ApiRequest) -> Schedule:
-    """Return the schedule. Raise BadRequest with all that is wrong with it, Forbidden for a stream
-    that the token may not reach."""
-    app, (name,), body = request.invocation.app, request.values, dict(request.body)
-    if not is_schedule_id(name):
-        raise BadRequest([Fault("id", "write 1 to 63 of a-z, 0-9, dot, dash and underscore")])
-    faults: list[Fault] = []
-    keys = [key for one in body["streams"] if (key := _key(request, one, faults))]
-    schedule = Schedule(id=name, **{**body, "streams": tuple(dict.fromkeys(map(str, keys)))})
+def faults(
+    invocation: Invocation, values: Sequence[str], found: Mapping[str, Any]
+) -> Iterator[Fault]:
+    """Yield what is wrong with the id, the streams, and the times and the rule together."""
     from shared.schedule.recurrence import faults_of
 
-    faults += faults_of(schedule, longest_ms=app.settings.max_duration)
-    if faults:
-        raise BadRequest(faults)
-    _require_reach(request, keys)
-    return schedule
+    if not is_schedule_id(values[0]):
+        yield Fault("id", "write 1 to 63 of a-z, 0-9, dot, dash and underscore")
+    for stream in found.get("streams", ()):
+        yield from _stream_faults(invocation, stream)
+    if {"start", "end", "timezone"} <= found.keys():
+        schedule = Schedule(**{"id": "", "streams": (), **found})
+        yield from faults_of(schedule, longest_ms=invocation.app.settings.max_duration)
 
 
-def _key(request: ApiRequest, stream: str, faults: list[Fault]) -> StreamKey | None:
-    """Return the stream, with its main streaming domain; None, with the fault noted, for none."""
+def _stream_faults(invocation: Invocation, stream: str) -> Iterator[Fault]:
     try:
-        return stream_of(request.invocation.app.policy, stream.split("/", 2))
+        _key(invocation, stream)
     except RequestError as error:
-        faults.append(Fault("streams", f"{stream}: {error.detail}"))
-        return None
+        yield Fault("streams", f"{stream}: {error.detail}")
+
+
+def _asked_for(request: ApiRequest) -> Schedule:
+    """Return the schedule. Raise Forbidden for a stream that the token may not reach."""
+    keys = [_key(request.invocation, stream) for stream in request.body["streams"]]
+    _require_reach(request, keys)
+    streams = tuple(dict.fromkeys(map(str, keys)))
+    return Schedule(**{**request.body, "id": request.values[0], "streams": streams})
+
+
+def _key(invocation: Invocation, stream: str) -> StreamKey:
+    """Return the stream, with its main streaming domain. Raise RequestError for none."""
+    return stream_of(invocation.app.policy, stream.split("/", 2))
 
 
 def _require_reach(request: ApiRequest, keys: Sequence[StreamKey]) -> None:
@@ -550,6 +559,8 @@ def _words(
 
     at = wall_time(following.begins_at, schedule.timezone).strftime("%H:%M")
     if language is Language.CHINESE:
-        return f"{at} 开始 {starts} 路录制，全部命令发出需要 {take_s:g} 秒"
+        needed = "不到 1 秒" if take_s < 1 else f"{take_s:g} 秒"
+        return f"{at} 开始 {starts} 路录制，全部命令发出需要{needed}"
+    needed = "less than 1 s" if take_s < 1 else f"{take_s:g} s"
     noun = "start takes" if starts == 1 else "starts take"
-    return f"{starts:,} {noun} {take_s:g} s at {at}"
+    return f"{starts:,} {noun} {needed} at {at}"

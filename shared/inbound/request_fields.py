@@ -200,9 +200,15 @@ def preference(name: str, doc: str, *, example: str) -> Field:
 
 
 def read(
-    fields: Iterable[Field], sent: Mapping[str, Any], *, where: str, one_of: OneOf | None = None
+    fields: Iterable[Field],
+    sent: Mapping[str, Any],
+    *,
+    where: str,
+    one_of: OneOf | None = None,
+    together: Callable[[Mapping[str, Any]], Iterable[Fault]] = lambda _: (),
 ) -> dict[str, Any]:
-    """Return the value of every field that was sent. Raise one BadRequest with every fault."""
+    """Return the value of every field that was sent. Raise one BadRequest with every fault.
+    `together` returns what is wrong with the values that could be read, taken together."""
     known = {field.name: field for field in fields}
     values: dict[str, Any] = {}
     faults = [
@@ -213,6 +219,7 @@ def read(
     faults += one_of.faults(sent) if one_of else ()
     for name in (name for name in known if name in sent):
         faults += _read_into(values, known[name], sent[name])
+    faults += together(values)
     faults += _unknown_fields([name for name in sent if name not in known], known, where)
     if faults:
         raise BadRequest(faults)

@@ -83,9 +83,8 @@ def faults_of(schedule: Schedule, *, longest_ms: int) -> Iterator[Fault]:
     start, end = instant_of(schedule.start, schedule), instant_of(schedule.end, schedule)
     if end <= start:
         yield Fault("end", "has to be after start")
-        return
     lasts = schedule.pre_roll + end - start + schedule.post_roll
-    if lasts > longest_ms:
+    if end > start and lasts > longest_ms:
         yield Fault(
             "end",
             f"an occurrence lasts {written(lasts)}, and this stage records {written(longest_ms)}"

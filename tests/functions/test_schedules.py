@@ -81,7 +81,7 @@ def test_the_answer_shows_what_comes_and_what_it_needs(stage: Stage) -> None:
         "2025-11-25T15:00:00Z",
     )
     assert len(got.json["next"]) == 5
-    assert got.json["load"]["text"] == "2 starts take 0 s at 18:59"
+    assert got.json["load"]["text"] == "2 starts take less than 1 s at 18:59"
     assert (got.json["made_by"], got.json["overrun"], got.json["post_roll"]) == (
         "ops",
         "2h",
@@ -115,17 +115,34 @@ def test_every_fault_is_named_at_once(stage: Stage) -> None:
     assert set(found) == {"streams", "start", "timezone", "rrule", "pre_roll", "exdates"}
 
 
-def test_what_does_not_fit_together_is_named_at_once(stage: Stage) -> None:
+def test_so_is_what_does_not_fit_together(stage: Stage) -> None:
     streams = ["nowhere.example.com/app/a", "live.example.com/app/", str(KEY)]
-    got = put(stage, streams=streams, end="2025-11-26T19:00:00", rrule="FREQ=WEEKLY;BYDAY=XX")
+    got = put(
+        stage,
+        "/v1/schedules/Tuesday%20Show",
+        streams=streams,
+        start="2025-11-26T19:00:00",
+        rrule="FREQ=WEEKLY;BYDAY=XX",
+        overrun="long",
+        colour="red",
+    )
 
     assert got.status == 400
     assert [fault["field"] for fault in got.json["errors"]] == [
+        "overrun",
+        "id",
         "streams",
         "streams",
         "end",
         "rrule",
+        "colour",
     ]
+
+
+def test_an_occurrence_lasts_no_longer_than_a_recording_may(stage: Stage) -> None:
+    got = put(stage, end="2025-11-26T19:00:00", pre_roll="5")
+
+    assert set(faults(got)) == {"end", "pre_roll"}
     assert "and this stage records 12h at most" in got.json["detail"]
 
 
