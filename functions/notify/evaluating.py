@@ -8,6 +8,7 @@ What it costs does not grow with the number of streams that are well.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +19,7 @@ from shared.alerts import (
     MAX_ALERT_ENTRIES,
     WRONG_AHEAD_MS,
     AlertBook,
+    BarredWatch,
     CallbackWatch,
     ClosedReceiver,
     Condition,
@@ -30,12 +32,13 @@ from shared.alerts import (
     conditions_of_stage,
     messages,
     observed,
+    occurrences_barred,
     scheduled_not_live,
     unmanaged,
     unverified,
 )
 from shared.engine import counters
-from shared.engine.counters import CallbackResult
+from shared.engine.counters import CallbackResult, OccurrenceResult
 from shared.engine.step_marks import NOTIFY, RESYNC, began
 from shared.invocation.app import App
 from shared.invocation.invocation import Invocation
@@ -55,7 +58,11 @@ from shared.protocol.derived.phase import Phase
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS
 from shared.protocol.policy import ConditionCode
 from shared.protocol.state.recording import StreamRecord
-from shared.store.contract import Filter
+from shared.protocol.stream import StreamKey
+from shared.schedule import StoredSchedule
+from shared.schedule.schedule import keys_of
+from shared.store.contract import DAY_MS, Filter
+from shared.store.store_errors import Unreadable
 
 MAX_TRY_CALLS = 3
 """How often the book is written anew after somebody else has written it."""
@@ -68,6 +75,8 @@ _ARRIVED = (
     CallbackResult.FAILED,
 )
 """What became of callbacks that did arrive, and were Live's."""
+_BARRED = tuple(map(counters.occurrences, (OccurrenceResult.MISSED, OccurrenceResult.HELD)))
+"""The counters of occurrences that were not recorded."""
 
 
 def evaluate(invocation: Invocation) -> int:
@@ -77,7 +86,8 @@ def evaluate(invocation: Invocation) -> int:
         copy, now = app.store.alerts(), app.store.now()
         before = _book(invocation, copy.text)
         found = _found(app, before, now)
-        book = observed(replace(before, watch=found.watch), found.conditions, found.beyond, now)
+        watched = replace(before, watch=found.watch, barred=found.barred)
+        book = observed(watched, found.conditions, found.beyond, now)
         book, sending = messages(book, app.policy.notify, now)
         tasks = _tasks(app, sending, copy.version, now)
         dropped = app.store.put_alerts(book_to_text(book), replaces=copy.version, tasks=tasks)
@@ -121,18 +131,21 @@ class _Found(Struct, frozen=True):
     conditions: Sequence[Condition]
     beyond: Mapping[str, int]
     watch: CallbackWatch
+    barred: BarredWatch
 
 
 def _found(app: App, book: AlertBook, now: int) -> _Found:
-    watch = _watch(app, book, now)
+    watch, barred = _watch(app, book, now), _barred(app, book, now)
     of_streams = list(_of_streams(app, now))
     lost = sum(one.code == ConditionCode.NOT_RECORDED.value for one in of_streams)
     beyond = app.store.wrong_count(REPORTED_AFTER_MS).count - lost if lost else 0
     found = [*of_streams, *_of_schedules(app, now), *_of_files(app, now)]
+    found += _of_barred(app, barred, now)
     found += conditions_of_stage(_facts(app, watch, now))
     if any(rule.condition == ConditionCode.UNMANAGED.value for rule in app.policy.notify):
         found += _of_others(app)
-    return _Found(found, {ConditionCode.NOT_RECORDED.value: beyond} if beyond > 0 else {}, watch)
+    counted = {ConditionCode.NOT_RECORDED.value: beyond} if beyond > 0 else {}
+    return _Found(found, counted, watch, barred)
 
 
 def _of_streams(app: App, now: int) -> Iterator[Condition]:
@@ -167,6 +180,34 @@ def _of_schedules(app: App, now: int) -> Iterator[Condition]:
         read, after = read + len(rows), rows[-1].key
         is_last = len(rows) < PAGE_ROWS or read >= MAX_ALERT_ENTRIES
         rows = () if is_last else app.store.listed(waiting, after=after, limit=PAGE_ROWS)
+
+
+def _barred(app: App, book: AlertBook, now: int) -> BarredWatch:
+    counted = app.store.counters()
+    return book.barred.after(sum(counted.get(name, 0) for name in _BARRED), now)
+
+
+def _of_barred(app: App, barred: BarredWatch, now: int) -> Iterator[Condition]:
+    """Yield the occurrences that were missed, or that a stop keeps from being recorded. Records are
+    read only while one may be: the counters show that some were."""
+    lasts_ms = max(app.settings.max_duration, DAY_MS)
+    if barred.since is None or now - barred.since > lasts_ms:
+        return
+    for key in _scheduled_streams(app)[:MAX_ALERT_ENTRIES]:
+        try:
+            record = app.store.load(key).record
+        except Unreadable:
+            continue  # reconcile reports it
+        if not app.stream_settings(key).observe:
+            yield from occurrences_barred(record, now)
+
+
+def _scheduled_streams(app: App) -> Sequence[StreamKey]:
+    found: dict[StreamKey, None] = {}
+    for text in app.store.schedules().values():
+        with suppress(msgspec.MsgspecError):  # of a later release: reconcile reports it
+            found.update(dict.fromkeys(keys_of(StoredSchedule.from_text(text).schedule.streams)))
+    return list(found)
 
 
 def _uri(task: Task) -> str:

@@ -20,6 +20,8 @@ SEVERITIES: Final[Mapping[ConditionCode, AlertSeverity]] = {
     ConditionCode.UNCONFIRMED: AlertSeverity.WARNING,
     ConditionCode.FILE_UNVERIFIED: AlertSeverity.WARNING,
     ConditionCode.SCHEDULED_NOT_LIVE: AlertSeverity.WARNING,
+    ConditionCode.OCCURRENCE_MISSED: AlertSeverity.WARNING,
+    ConditionCode.OCCURRENCE_HELD: AlertSeverity.WARNING,
     ConditionCode.UNMANAGED: AlertSeverity.INFO,
     ConditionCode.QUEUE_LATE: AlertSeverity.WARNING,
     ConditionCode.CALLBACKS_SILENT: AlertSeverity.WARNING,

@@ -21,6 +21,7 @@ from shared.protocol.events import StreamSettings
 from shared.protocol.policy import ConditionCode
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.intent import Requester
+from shared.protocol.state.occurrence import Occurrence
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 
@@ -82,6 +83,29 @@ def scheduled_not_live(
         about = {"schedule": intent.who}
         cause = HistoryEntry(Reason.NOT_LIVE)
         yield of_stream(ConditionCode.SCHEDULED_NOT_LIVE, record.key, since, cause, about)
+
+
+_BARRED: Final = {
+    Reason.SCHEDULE_MISSED: ConditionCode.OCCURRENCE_MISSED,
+    Reason.SCHEDULE_HELD: ConditionCode.OCCURRENCE_HELD,
+}
+
+
+def occurrences_barred(record: StreamRecord, now: int) -> Iterator[Condition]:
+    """Yield that the last occurrence of a stream was missed, for a day, or that a stop keeps it
+    from being recorded, until its end or until somebody starts it all the same."""
+    found = dict[ConditionCode, Occurrence]()
+    for one in record.begun:
+        code = _BARRED.get(one.barred_by) if one.barred_by is not None else None
+        is_held = code is ConditionCode.OCCURRENCE_HELD
+        if code is not None and now < (one.ends_at if is_held else one.until):
+            found[code] = one
+    if record.intent.wanted:
+        found.pop(ConditionCode.OCCURRENCE_HELD, None)
+    for code, one in found.items():
+        about = {"schedule": one.schedule, "occurrence": one.id}
+        cause = HistoryEntry(one.barred_by, about) if one.barred_by is not None else None
+        yield of_stream(code, record.key, one.begins_at, cause, about)
 
 
 def unmanaged(record: StreamRecord) -> Iterator[Condition]:

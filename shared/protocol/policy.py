@@ -143,6 +143,8 @@ class ConditionCode(str, Enum):
     UNCONFIRMED = "unconfirmed"
     FILE_UNVERIFIED = "file_unverified"
     SCHEDULED_NOT_LIVE = "scheduled_not_live"
+    OCCURRENCE_MISSED = "occurrence_missed"
+    OCCURRENCE_HELD = "occurrence_held"
     UNMANAGED = "unmanaged"
     QUEUE_LATE = "queue_late"
     CALLBACKS_SILENT = "callbacks_silent"

@@ -24,9 +24,16 @@ from shared.outbox import (
     endpoint_of,
     note_of,
 )
-from shared.protocol import Occurrence, Published, Reported, StreamRecord
+from shared.protocol import (
+    Occurrence,
+    Published,
+    Reported,
+    StartAsked,
+    StopAsked,
+    StreamRecord,
+)
 from shared.protocol.command_errors import Throttled
-from shared.protocol.events import OccurrencesPlanned
+from shared.protocol.events import HOUR_MS, OccurrencesPlanned
 from shared.protocol.stream import Command, StreamKey
 from shared.schedule import Schedule, StoredSchedule
 from shared.store import Store, open_store
@@ -177,23 +184,27 @@ def test_callbacks_that_stopped_are_told_once_a_list_shows_a_stream_that_none_re
     assert "resolved: no callbacks arrive: 1" in "\n".join(stage.dingtalk.texts)
 
 
-def test_a_show_that_is_not_live_is_told_two_minutes_after_its_announced_start(
-    stage: AlertingStage,
-) -> None:
-    starts_at = stage.clock.now + 180_000
+def plan(stage: AlertingStage, starts_at: int) -> None:
+    """Plan a show of an hour, which begins a minute before its announced start."""
     show = Occurrence(
         "show@1",
         "show",
         starts_at,
         begins_at=starts_at - 60_000,
-        ends_at=starts_at + 3_600_000,
-        until=starts_at + 3_600_000,
+        ends_at=starts_at + HOUR_MS,
+        until=starts_at + HOUR_MS,
     )
     begin, end = "2025-11-22T16:30:00", "2025-11-22T17:30:00"
     schedule = Schedule("show", (str(KEY),), begin, end, "Asia/Shanghai")
     text = StoredSchedule(schedule).to_text()
     stage.store.put_schedule("show", text, due_at=None, replaces=None)
     stage.happens(OccurrencesPlanned("show", (show,)))
+
+
+def test_a_show_that_is_not_live_is_told_two_minutes_after_its_announced_start(
+    stage: AlertingStage,
+) -> None:
+    plan(stage, stage.clock.now + 180_000)
     for _ in range(5):
         assert of(stage) == []
         stage.minute()
@@ -203,6 +214,43 @@ def test_a_show_that_is_not_live_is_told_two_minutes_after_its_announced_start(
     stage.happens(Published(stage.clock.now))
     stage.minutes(1)
     assert of(stage)[-1].startswith("resolved: streams that a schedule wants")
+
+
+def test_a_show_that_was_over_before_it_could_begin_is_told_for_a_day(
+    stage: AlertingStage,
+) -> None:
+    plan(stage, stage.clock.now + 180_000)
+    stage.clock.pass_ms(2 * HOUR_MS)
+    stage.minute()
+    stage.minutes(1)
+    name = "occurrences of schedules that were missed"
+    assert f"WARNING: {name}: 1" in of(stage)
+    (text,) = [text for text in stage.dingtalk.texts if name in text]
+    assert "occurrence show@1 of the schedule show was over before it could begin" in text
+
+    stage.minutes(1)
+    assert f"resolved: {name}: 1" not in "\n".join(stage.dingtalk.texts)
+    stage.clock.pass_ms(24 * HOUR_MS)
+    stage.minutes(1)
+    assert f"resolved: {name}: 1" in "\n".join(stage.dingtalk.texts)
+
+
+def test_a_show_that_a_stop_keeps_from_being_recorded_is_told_until_somebody_starts_it(
+    stage: AlertingStage,
+) -> None:
+    plan(stage, stage.clock.now + 180_000)
+    stage.happens(Published(stage.clock.now))
+    stage.happens(StopAsked("ann"))
+    for _ in range(3):
+        stage.minute()
+        stage.minutes(1)
+    name = "occurrences of schedules that a stop keeps from being recorded"
+    assert of(stage) == [f"WARNING: {name}: 1"]
+    assert "a stop that still holds covers its beginning" in stage.dingtalk.texts[0]
+
+    stage.happens(StartAsked("ann"))
+    stage.minutes(1)
+    assert of(stage)[1:] == [f"resolved: {name}: 1"]
 
 
 def test_commands_that_are_late_are_told(stage: AlertingStage) -> None:

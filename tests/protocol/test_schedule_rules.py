@@ -109,6 +109,21 @@ def test_an_occurrence_that_is_over_is_not_begun() -> None:
     assert story.reasons[-1] is Reason.SCHEDULE_MISSED
 
 
+def test_what_was_missed_is_known_for_a_day_and_is_not_planned_again() -> None:
+    hours = range(150)
+    many = [replace(SHOW, id=f"show@{at}", begins_at=NOON + at, ends_at=NOON + at) for at in hours]
+    story = planned(*many)
+    story.passes(HOUR_MS)
+    assert [one.id for one in story.record.begun] == [f"show@{at}" for at in hours[-100:]]
+
+    story.happens(OccurrencesPlanned("show", tuple(many[-100:])))
+    assert story.record.planned == ()
+    assert story.reasons.count(Reason.SCHEDULE_MISSED) == len(hours)
+
+    story.passes(24 * HOUR_MS).publish()
+    assert story.record.begun == ()
+
+
 def test_a_plan_may_be_made_again_at_any_time() -> None:
     story = on_air(SHOW).stop().answer()
 

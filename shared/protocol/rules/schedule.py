@@ -21,7 +21,14 @@ from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import occurrence as occurrence_rules
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.intent import Requester
-from shared.protocol.state.occurrence import MAX_PLANNED_ENTRIES, Occurrence
+from shared.protocol.state.occurrence import (
+    MAX_MISSED_ENTRIES,
+    MAX_PLANNED_ENTRIES,
+    Occurrence,
+)
+
+MISSED_SHOWN_MS = 24 * 3_600_000
+"""How long an occurrence that was missed stays in the record."""
 
 
 def plan(transition: Transition, event: OccurrencesPlanned) -> None:
@@ -101,10 +108,11 @@ def pass_time(transition: Transition) -> None:
 def _begin(transition: Transition, occurrence: Occurrence, *, is_asked: bool = False) -> None:
     """Let an occurrence begin. One that begins late is caught up until its end. Where a recording
     is wanted anyway, it waits for the end of that. `is_asked`: a person wants it now."""
-    _set_begun(transition, occurrence)
     if transition.now >= occurrence.ends_at:
         _bar(transition, occurrence, Reason.SCHEDULE_MISSED)
-    elif transition.record.intent.wanted:
+        return
+    _set_begun(transition, occurrence)
+    if transition.record.intent.wanted:
         occurrence_rules.add_entry(transition, Reason.SCHEDULE_COVERED, occurrence)
     elif not is_asked and occurrence_rules.is_barred(transition):
         _bar(transition, occurrence, Reason.SCHEDULE_HELD)
@@ -113,7 +121,12 @@ def _begin(transition: Transition, occurrence: Occurrence, *, is_asked: bool = F
 
 
 def _bar(transition: Transition, occurrence: Occurrence, reason: Reason) -> None:
-    occurrence_rules.end(transition, occurrence.id)
+    """Note that an occurrence is over as it begins. One that was missed stays for a day, so that
+    people are told: its own limit may have passed long before."""
+    barred = replace(occurrence, is_over=True, barred_by=reason)
+    if reason is Reason.SCHEDULE_MISSED:
+        barred = replace(barred, until=max(barred.until, transition.now + MISSED_SHOWN_MS))
+    _set_begun(transition, barred)
     occurrence_rules.add_entry(transition, reason, occurrence)
 
 
@@ -145,9 +158,12 @@ def _end_with_the_show(transition: Transition) -> None:
 
 def _set_begun(transition: Transition, occurrence: Occurrence) -> None:
     record = transition.record
+    begun = (*(one for one in record.begun if one.id != occurrence.id), occurrence)
+    missed = [one.id for one in begun if one.barred_by is Reason.SCHEDULE_MISSED]
+    dropped = missed[:-MAX_MISSED_ENTRIES]
     transition.change(
         planned=tuple(one for one in record.planned if one.id != occurrence.id),
-        begun=(*(one for one in record.begun if one.id != occurrence.id), occurrence),
+        begun=tuple(one for one in begun if one.id not in dropped),
     )
 
 

@@ -15,7 +15,7 @@ from shared.protocol.reason import Reason
 from shared.protocol.state.command import MAX_DOUBTS_ENTRIES
 from shared.protocol.state.confirmation import ConfirmationState, StartSource
 from shared.protocol.state.intent import MAX_KEYS, Requester
-from shared.protocol.state.occurrence import MAX_PLANNED_ENTRIES
+from shared.protocol.state.occurrence import MAX_MISSED_ENTRIES, MAX_PLANNED_ENTRIES
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 from shared.protocol.stream import ENDS, Command
@@ -87,7 +87,8 @@ def planned_is_in_order(record: StreamRecord) -> bool:
 
 def occurrences_are_bounded(record: StreamRecord) -> bool:
     """A record does not grow with every occurrence of its schedules."""
-    return len(record.planned) <= MAX_PLANNED_ENTRIES
+    missed = [one for one in record.begun if one.barred_by is Reason.SCHEDULE_MISSED]
+    return len(record.planned) <= MAX_PLANNED_ENTRIES and len(missed) <= MAX_MISSED_ENTRIES
 
 
 def accepted_implies_end(record: StreamRecord) -> bool:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from shared.protocol.reason import Reason
+
 MAX_PLANNED_ENTRIES = 400
 """Occurrences to come that one record keeps; those after them are planned another day."""
+MAX_MISSED_ENTRIES = 100
+"""Occurrences that were missed that one record keeps, the last of them."""
 
 
 class Occurrence(Struct, frozen=True, omit_defaults=True):
@@ -23,3 +27,4 @@ class Occurrence(Struct, frozen=True, omit_defaults=True):
     ends_at: int
     until: int
     is_over: bool = False  # it has begun, and asks for nothing any more
+    barred_by: Reason | None = None  # why it was over as it began: a hold, or it came too late
