@@ -12,7 +12,7 @@ from html import escape
 
 from cli.local_time import moment
 from cli.output import Json
-from cli.report.text import clock, length, percent, summary
+from cli.report.text import absences, clock, is_shown, length, percent, summary
 
 _STYLE = """
 :root { color-scheme: light dark; --live: #c9cdd3; --recorded: #2f855a; --gap: #c53030; }
@@ -63,7 +63,7 @@ def _table(report: Json) -> Iterator[str]:
     yield f"<table><thead><tr>{''.join(f'<th>{escape(head)}</th>' for head in heads)}</tr></thead>"
     yield "<tbody>"
     for row in sorted(report["streams"], key=lambda row: -row["missing_ms"]):
-        if row["due_ms"] or row["recorded"]:
+        if is_shown(row):
             yield _row(row)
     yield "</tbody></table>"
 
@@ -75,6 +75,7 @@ def _row(row: Json) -> str:
         f"{escape(gap['reason']['text'])}</li>"
         for gap in row["gaps"]
     )
+    gaps += "".join(f"<li>{escape(line)}</li>" for line in absences(row))
     return (
         f"<tr><td>{escape(row['stream'])}</td>"
         + "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)

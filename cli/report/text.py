@@ -17,7 +17,7 @@ from cli.report.peak import Peak, of_months, peaks
 _COLUMNS = (
     *("stream", "due_ms", "covered_ms", "missing_ms", "start_latency_ms", "ratio", "gaps"),
     *("longest_gap_ms", "longest_gap_start", "longest_gap_reason"),
-    *("files", "files_verified", "files_wrong"),
+    *("files", "files_verified", "files_wrong", "absences"),
 )
 _FILES = ("reported", "verified", "wrong")
 
@@ -44,20 +44,34 @@ def percent(ratio: float | None) -> str:
 
 
 def lines(streams: Sequence[Json]) -> Iterator[str]:
-    """Yield a line for each stream that was due or recorded, and one for each gap."""
-    for row in streams:
-        if not (row["due_ms"] or row["recorded"]):
-            continue
+    """Yield a line for each stream that was due or recorded, and one for each gap and for each
+    occurrence of a schedule of which there is nothing."""
+    for row in filter(is_shown, streams):
         yield _stream_line(row)
         for gap in row["gaps"]:
             missing = _("  {start}: {length} missing: {reason}")
             yield missing.format(
                 start=clock(gap["start"]), length=length(gap["ms"]), reason=gap["reason"]["text"]
             )
+        yield from (f"  {line}" for line in absences(row))
     yield from summary(streams)
 
 
+def is_shown(row: Json) -> bool:
+    """Return True if the stream was due or recorded, or an occurrence of it is absent."""
+    return bool(row["due_ms"] or row["recorded"] or row.get("absences"))
+
+
+def absences(row: Json) -> Iterator[str]:
+    """Yield a line for each occurrence of a schedule of which there is nothing. A stage of an
+    earlier release names none."""
+    for absence in row.get("absences", ()):
+        yield f"{clock(absence['start'])}: {absence['reason']['text']}"
+
+
 def _stream_line(row: Json) -> str:
+    if not row["due_ms"] and not row["recorded"]:
+        return _("{stream}: nothing was recorded").format(stream=row["stream"])
     if not row["due_ms"]:
         recorded = sum(span["ms"] for span in row["recorded"])
         line = _("{stream}: not wanted, recorded {recorded}")
@@ -84,6 +98,10 @@ def summary(streams: Sequence[Json]) -> Iterator[str]:
         "Streams that were live and wanted: {due}; without a gap: {whole}; with gaps: {rest}."
     )
     yield counted.format(due=len(due), whole=whole, rest=len(due) - whole)
+    absent = sum(len(row.get("absences", ())) for row in streams)
+    if absent:
+        line = _("Occurrences of schedules of which there is nothing: {count}.")
+        yield line.format(count=absent)
     yield from _file_summary(streams)
     days = day_peaks(streams)
     if len(days) > 1:
@@ -135,7 +153,8 @@ def as_csv(streams: Sequence[Json]) -> str:
         )
         cells = [row[name] for name in _COLUMNS[:6]]
         of_files = [row.get("files", {}).get(name) for name in _FILES]
-        every = (*cells, len(row["gaps"]), *of_longest, *of_files)
+        absent = len(row.get("absences", ()))
+        every = (*cells, len(row["gaps"]), *of_longest, *of_files, absent)
         table.writerow([_cell(each) for each in every])
     return written.getvalue()
 

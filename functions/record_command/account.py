@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from functions.record_command import representations
 from functions.record_command.answers import (
+    AbsenceView,
     CoverageView,
     FileCountsView,
     GapView,
@@ -116,6 +117,7 @@ def _covered(request: ApiRequest, key: StreamKey, within: Span) -> CoverageView:
         live=_spans(found.live),
         recorded=_spans(found.recorded),
         gaps=_gaps(found, request),
+        absences=_absences(found, request),
         files=_counts(file for file in files if _is_within(file, within)),
         coverage_target=rule.coverage_target,
         max_gap_ms=rule.max_gap,
@@ -156,4 +158,18 @@ def _gaps(found: Coverage, request: ApiRequest) -> list[GapView]:
             representations.reason(gap.reason, request.language),
         )
         for gap in found.gaps
+    ]
+
+
+def _absences(found: Coverage, request: ApiRequest) -> list[AbsenceView]:
+    return [
+        AbsenceView(
+            rfc3339(absence.span.start),
+            rfc3339(absence.span.stop),
+            absence.span.ms,
+            absence.schedule,
+            absence.occurrence,
+            representations.reason(absence.reason, request.language),
+        )
+        for absence in found.absences
     ]

@@ -95,6 +95,17 @@ class GapView(SpanView, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[ReasonView, Meta(description="why it was not recorded")]
 
 
+class AbsenceView(SpanView, frozen=True, forbid_unknown_fields=True):
+    """An occurrence of a schedule of which there is nothing."""
+
+    schedule: str
+    occurrence: str
+    reason: Annotated[
+        ReasonView,
+        Meta(description="the stream was never live, a stop barred it, or it was missed"),
+    ]
+
+
 class FileCountsView(Struct, frozen=True, forbid_unknown_fields=True):
     """The files of a stretch of time, by what the stage found of them in the bucket."""
 
@@ -128,6 +139,10 @@ class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
     live: Annotated[Sequence[SpanView], Meta(description="one for each publish")]
     recorded: Sequence[SpanView]
     gaps: Sequence[GapView]
+    absences: Annotated[
+        Sequence[AbsenceView],
+        Meta(description="occurrences of schedules of which there is nothing; no part of ratio"),
+    ]
     files: FileCountsView
     coverage_target: Annotated[
         Amount | None,

@@ -6,7 +6,7 @@ knows neither the clock nor the store.
 
 from __future__ import annotations
 
-from shared.ledger.coverage import TOLERANCE_MS, Coverage, Gap, coverage, spans_of_file
+from shared.ledger.coverage import TOLERANCE_MS, Absence, Coverage, Gap, coverage, spans_of_file
 from shared.ledger.edges import (
     KEEP_LEDGER_MS,
     LEDGER_MAX_ENTRIES,
@@ -22,6 +22,7 @@ __all__ = [
     "KEEP_LEDGER_MS",
     "LEDGER_MAX_ENTRIES",
     "TOLERANCE_MS",
+    "Absence",
     "Coverage",
     "Edge",
     "EdgeKind",

@@ -11,11 +11,11 @@ are here alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from shared.ledger.edges import Edge, EdgeKind
+from shared.ledger.edges import Edge, EdgeKind, occurrence_of
 from shared.ledger.spans import Span, common, merged, total_ms, without
 from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry, Reason
@@ -41,6 +41,24 @@ class Gap(Struct, frozen=True):
         return self.span.ms
 
 
+class Absence(Struct, frozen=True):
+    """An occurrence of a schedule of which there is nothing, and why: its stream was never live, a
+    stop barred it, or it was missed."""
+
+    occurrence: str
+    span: Span
+    code: Reason
+
+    @property
+    def schedule(self) -> str:
+        return self.occurrence.partition("@")[0]
+
+    @property
+    def reason(self) -> HistoryEntry:
+        about = {"schedule": self.schedule, "occurrence": self.occurrence}
+        return HistoryEntry(self.code, about)
+
+
 class Coverage(Struct, frozen=True):
     """The account of a stretch of time. Each list of spans is sorted and within the stretch.
 
@@ -52,6 +70,7 @@ class Coverage(Struct, frozen=True):
     live: tuple[Span, ...]
     recorded: tuple[Span, ...]
     gaps: tuple[Gap, ...]
+    absences: tuple[Absence, ...]
     due_ms: int
     covered_ms: int
     missing_ms: int
@@ -84,11 +103,33 @@ def coverage(edges: Sequence[Edge], files: Iterable[File], within: Span, now: in
         live=tuple(_clipped(sessions, within)),
         recorded=tuple(common(recorded, [within])),
         gaps=tuple(gaps),
+        absences=tuple(
+            absence
+            for absence in _absences(edges, sessions, recorded, now)
+            if common([absence.span], [within])
+        ),
         due_ms=total_ms(due),
         covered_ms=total_ms(common(due, recorded)),
         missing_ms=sum(gap.ms for gap in gaps),
         latency_ms=latency_ms,
     )
+
+
+def _absences(
+    edges: Sequence[Edge], live: Sequence[Span], recorded: Sequence[Span], now: int
+) -> Iterator[Absence]:
+    """Yield the occurrences that are over, or were barred as they began, of which there is nothing.
+    What was noted of one last counts."""
+    noted = dict[str, tuple[Span, Reason]]()
+    for edge in edges:
+        if edge.kind is EdgeKind.OCCURRENCE and edge.reason is not None:
+            name, starts_at, ends_at = occurrence_of(edge)
+            noted[name] = Span(starts_at, ends_at), edge.reason
+    for name, (span, reason) in noted.items():
+        is_barred = reason is not Reason.SCHEDULE_RECORDS
+        is_there = common([span], recorded if is_barred else live)
+        if not is_there and (is_barred or span.stop <= now):
+            yield Absence(name, span, reason if is_barred else Reason.SCHEDULE_NOT_LIVE)
 
 
 def _spans(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: int) -> list[Span]:

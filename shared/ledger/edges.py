@@ -23,7 +23,8 @@ from shared.protocol.state.session import Session, SessionState
 
 
 class EdgeKind(str, Enum):
-    """What begins or ends: `cause` says why a stream that is live and wanted is not recorded."""
+    """What begins or ends: `cause` says why a stream that is live and wanted is not recorded, and
+    `occurrence` when an occurrence of a schedule is announced for."""
 
     LIVE = "live"
     OFF = "off"
@@ -32,6 +33,7 @@ class EdgeKind(str, Enum):
     RECORDED = "recorded"
     NOT_RECORDED = "not_recorded"
     CAUSE = "cause"
+    OCCURRENCE = "occurrence"
 
 
 _NO_CAUSES = frozenset({Reason.SENT, Reason.ACCEPTED, Reason.ALREADY, Reason.ADOPTED})
@@ -43,7 +45,7 @@ LEDGER_MAX_ENTRIES = 5_000
 
 class Edge(Struct, frozen=True):
     """One change, at `at`: by Live's clock where Live gave the time, else by ours. `code` is what
-    Live called the reason, without a blank."""
+    Live called the reason, without a blank; of an occurrence, what `occurrence_of` reads."""
 
     kind: EdgeKind
     at: int
@@ -61,6 +63,7 @@ def edges_between(
         *_wanted(before, after),
         *_recorded(before, after, now),
         *_cause(before, after, now, settings),
+        *_occurrences(before, after),
     )
     return tuple(edge if edge.at <= now else replace(edge, at=now) for edge in found)
 
@@ -201,3 +204,21 @@ def _obstacle(record: StreamRecord, now: int, settings: StreamSettings) -> Histo
     if since is None or since > now:  # what Live has accepted, or may have ended, is still open
         return None
     return cause_of_delay(record, now, settings)
+
+
+def _occurrences(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
+    """Yield each occurrence that begins, or whose end was moved, with what barred it. One that was
+    skipped before it began was never announced."""
+    known = {one.id: one for one in before.begun}
+    for one in after.begun:
+        old, is_skipped = known.get(one.id), one.is_over and one.barred_by is None
+        if (old is None and not is_skipped) or (old is not None and old.ends_at != one.ends_at):
+            reason = one.barred_by or Reason.SCHEDULE_RECORDS
+            code = f"{one.id}/{one.starts_at}/{one.ends_at}"
+            yield Edge(EdgeKind.OCCURRENCE, one.begins_at, reason, code)
+
+
+def occurrence_of(edge: Edge) -> tuple[str, int, int]:
+    """Return the id of the occurrence that the edge tells of, its announced start and its end."""
+    name, starts_at, ends_at = edge.code.rsplit("/", 2)
+    return name, int(starts_at), int(ends_at)

@@ -40,6 +40,7 @@ class Reason(OpenEnum):
     SCHEDULE_TAKES_OVER = "schedule_takes_over"
     SCHEDULE_HELD = "schedule_held"
     SCHEDULE_MISSED = "schedule_missed"
+    SCHEDULE_NOT_LIVE = "schedule_not_live"
     SCHEDULE_RUNS_OVER = "schedule_runs_over"
     SCHEDULE_OVER = "schedule_over"
     SCHEDULE_SKIPPED = "schedule_skipped"

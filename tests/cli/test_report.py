@@ -72,6 +72,29 @@ def test_a_gap_has_its_length_and_its_cause_and_the_exit_code_says_so(stage: Htt
     assert "most streams recorded at once: 2" in result.output
 
 
+def test_an_occurrence_of_a_schedule_whose_stream_never_came_is_a_row(
+    stage: HttpStage, tmp_path: Path
+) -> None:
+    began = now_ms() - 30 * MINUTE_MS
+    about = f"show@2030-01-01T19:00:00/{began}/{began + 10 * MINUTE_MS}"
+    edge = Edge(EdgeKind.OCCURRENCE, began, Reason.SCHEDULE_RECORDS, about)
+    key = StreamKey("live.example.com", "app", "room3")
+    stage.app.store.save_or_claim(Save(0, StreamRecord(key, changed_at=began), edges=(edge,)))
+
+    result = report(stage)
+    assert result.exit_code == AS_WANTED
+    assert "live.example.com/app/room3: nothing was recorded" in result.output
+    line = "the stream was never live during occurrence show@2030-01-01T19:00:00 of the schedule"
+    assert line in result.output
+    assert "Occurrences of schedules of which there is nothing: 1." in result.output
+    (row,) = csv.DictReader(io.StringIO(report(stage, "--csv").stdout))
+    assert (row["due_ms"], row["absences"]) == ("0", "1")
+    (row,) = json.loads(report(stage, "--json").stdout)["streams"]
+    assert (row["absences"][0]["schedule"], row["absences"][0]["ms"]) == ("show", 10 * MINUTE_MS)
+    report(stage, "--html", str(tmp_path / "a.html"))
+    assert line in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
 def test_it_says_how_many_files_were_verified_once_one_was(stage: HttpStage) -> None:
     was_live(stage, "room2")
     key, store = StreamKey.parse("live.example.com/app/room2"), stage.app.store

@@ -6,9 +6,15 @@ from shared.ledger import Edge, EdgeKind, Span, edges_between
 from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS
 from shared.ledger.spans import total_ms
 from shared.protocol import (
+    Event,
+    Occurrence,
+    OccurrencePut,
+    OccurrenceSkipped,
+    OccurrencesPlanned,
     Published,
     Reason,
     Reported,
+    StopAsked,
     StreamSettings,
     TimePassed,
     Unpublished,
@@ -45,6 +51,71 @@ def test_a_stream_that_is_recorded_at_once_has_no_gap() -> None:
     assert (covered.gaps, covered.ratio) == ((), 1.0)
     assert covered.latency_ms == 2 * SECOND
     assert covered.due_ms == 10 * MINUTE + 2 * SECOND
+
+
+def show(ends_min: int = 20) -> Occurrence:
+    """Return a show that is announced for ten minutes after noon, and begins a minute before."""
+    starts_at, ends_at = NOON + 10 * MINUTE, NOON + ends_min * MINUTE
+    return Occurrence("show@1", "show", starts_at, starts_at - MINUTE, ends_at, ends_at)
+
+
+def scheduled(at_min: int, *events: Event) -> Account:
+    """Return the account of a stream with that show at so many minutes after noon."""
+    account = Account(StreamSettings())
+    for event in (OccurrencesPlanned("show", (show(),)), *events):
+        account.happens(event)
+    account.passes(at_min * MINUTE)
+    return account
+
+
+def absent(account: Account, start: int = NOON) -> list[tuple[int, int, Reason]]:
+    """Return from when to when there is nothing of an occurrence, in min after noon, and why."""
+    found = account.covers(start).absences
+    assert all((one.occurrence, one.schedule) == ("show@1", "show") for one in found)
+    after_noon = [Span(one.span.start - NOON, one.span.stop - NOON) for one in found]
+    return [
+        (span.start // MINUTE, span.stop // MINUTE, one.code)
+        for span, one in zip(after_noon, found, strict=True)
+    ]
+
+
+def test_a_show_whose_stream_never_came_is_absent_once_it_is_over() -> None:
+    account = scheduled(19)
+    assert absent(account) == []
+    account.passes(2 * MINUTE)
+    assert absent(account) == [(10, 20, Reason.SCHEDULE_NOT_LIVE)]
+    assert absent(account, NOON + 20 * MINUTE) == []
+    assert account.covers().ratio is None
+
+
+def test_a_show_that_was_live_is_not_absent() -> None:
+    account = scheduled(11)
+    account.publish().answer().confirm().passes(MINUTE).goes_off().passes(10 * MINUTE)
+    assert absent(account) == []
+
+
+def test_a_show_that_a_stop_bars_is_absent_unless_somebody_starts_it() -> None:
+    account = scheduled(11, Published(NOON), StopAsked("ann"))
+    assert absent(account) == [(10, 20, Reason.SCHEDULE_HELD)]
+    account.answer().start().answer().confirm().passes(MINUTE)
+    assert absent(account) == []
+
+
+def test_a_show_that_was_missed_is_absent_and_one_that_was_skipped_is_not() -> None:
+    assert absent(scheduled(30, OccurrenceSkipped("ann", "show@1"))) == []
+
+    account = Account(StreamSettings())
+    account.now = NOON + 30 * MINUTE
+    account.happens(OccurrencesPlanned("show", (show(),)))
+    assert absent(account) == [(10, 20, Reason.SCHEDULE_MISSED)]
+
+
+def test_a_show_that_was_extended_is_absent_to_its_new_end() -> None:
+    account = scheduled(11)
+    account.happens(OccurrencePut("ann", show(ends_min=30))).passes(10 * MINUTE)
+    assert absent(account) == []
+    account.passes(20 * MINUTE)
+    assert absent(account) == [(10, 30, Reason.SCHEDULE_NOT_LIVE)]
 
 
 def test_a_start_whose_report_is_on_its_way_is_no_gap() -> None:
