@@ -139,7 +139,17 @@ class CopyView(Struct, frozen=True, forbid_unknown_fields=True):
     target: Annotated[str, Meta(description="s3://bucket/name")]
     at: Time
     copied: Annotated[Count, Meta(description="bytes")]
-    size: Annotated[Count | None, Meta(description="bytes; null until the copy has begun")]
+    size: Annotated[
+        Count | None,
+        Meta(
+            description="bytes; null until the copy has begun, and for a playlist until each of its"
+            " segments is copied"
+        ),
+    ]
+    segments: Annotated[
+        Count | None, Meta(description="of a playlist: how many it has, once it was read")
+    ]
+    copied_segments: Annotated[Count | None, Meta(description="of a playlist: how many are copied")]
     why: Annotated[str, Meta(description='what the last attempt failed with, or ""')]
 
 
@@ -192,7 +202,14 @@ def view_of(left: File, language: Language) -> FileView:
 
 def _copy(copy: FileCopy) -> CopyView:
     return CopyView(
-        copy.state, copy.target, rfc3339(copy.at), copy.copied_bytes, copy.size_bytes, copy.why
+        state=copy.state,
+        target=copy.target,
+        at=rfc3339(copy.at),
+        copied=copy.copied_bytes,
+        size=copy.size_bytes,
+        segments=copy.segments,
+        copied_segments=copy.copied_segments,
+        why=copy.why,
     )
 
 

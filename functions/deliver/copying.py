@@ -1,7 +1,9 @@
 """Copies one file to another store: a step at a time, each stored before the next one begins.
 
-    look → put                                a file of one part
+    look → put                                an object of one part
     look → begin → part → … → part → complete
+
+A file is one object. Of a playlist, each segment is one, and the playlist itself is the last.
 
 The run of the timer calls it. A step that fails is repeated after a pause; one that another run has
 taken over counts for nothing, and neither completes nor aborts anything. The source is read only.
@@ -15,6 +17,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from functions.deliver.listing import Listing, Listings, NotCopied
 from functions.deliver.target import open_target
 from functions.stage_bucket import OpenBuckets, names_bucket, require_role
 from shared.engine.task_runner import TaskRunResult
@@ -56,12 +59,13 @@ def run(invocation: Invocation) -> TaskRunResult:
 
 def attempt_of(invocation: Invocation) -> Callable[[Task], Outcome]:
     """Return what does a step of a task, with clients of its own: one thread at a time calls it."""
-    return _CopyAttempt(invocation, OpenBuckets(invocation))
+    return _CopyAttempt(invocation, OpenBuckets(invocation), Listings())
 
 
 class _CopyAttempt(Struct, frozen=True):
     invocation: Invocation
     buckets: OpenBuckets
+    listings: Listings
 
     def __call__(self, task: Task) -> Outcome:
         app = self.invocation.app
@@ -82,18 +86,38 @@ class _CopyAttempt(Struct, frozen=True):
 
     def _tried(self, copying: _Copying, rule: CopyRule) -> Outcome:
         try:
-            source = self.buckets.of(copying.task.stream)
-            target = open_target(self.invocation.app, rule)
-            known = (copying.invocation, copying.task, copying.body, copying.verdict)
-            return _Step(*known, source, target).do()
+            return self._step(copying, rule)
         except WrongState as why:
             return Failed(why.detail)
+        except NotCopied as why:
+            return copying.failed(str(why), is_final=True)
         except NoSize as why:
             if why.status == _CHANGED_STATUS:
                 return copying.failed("the object was changed meanwhile", again=copying.body.anew())
             return copying.failed(str(why))
         except StoreRefuses as why:
             return copying.failed(str(why))
+
+    def _step(self, copying: _Copying, rule: CopyRule) -> Outcome:
+        """Return the outcome of the next step; raise why there is none."""
+        body = copying.body
+        source = self.buckets.of(copying.task.stream)
+        target = open_target(self.invocation.app, rule)
+        listing = self._listing(copying, source) if body.is_playlist else None
+        if listing is not None:
+            if body.list_etag not in ("", listing.etag):
+                why = "the playlist was changed meanwhile"
+                return copying.failed(why, again=body.from_start())
+            body = body.of_listing(listing.etag, len(listing.segments))
+        known = (copying.invocation, copying.task, body, copying.verdict)
+        return _Step(*known, source, target, listing).do()
+
+    def _listing(self, copying: _Copying, source: Opened) -> Listing:
+        listing = self.listings.of(source, copying.body)
+        policy, stream = self.invocation.app.policy, copying.task.stream
+        if not all(policy.names_object(stream, uri) for uri in listing.segments):
+            raise NotCopied("no object_prefix of the policy fits the name of a segment")
+        return listing
 
 
 class _TakenOverError(StoreRefuses):
@@ -120,7 +144,9 @@ class _Copying(Struct, frozen=True):
     def _known(self, state: str, body: DeliverFile, why: str = "") -> FileVerdict:
         scheme, bucket = body.target.split("/")[0], body.target.split("/")[2]
         target, now = f"{scheme}//{bucket}/{body.key}", self.invocation.app.clock()
-        copy = FileCopy(state, target, now, body.copied_bytes, body.size, why)
+        copied, size = body.copied_bytes, body.size_bytes
+        segments = (body.segments, body.copied_segments) if body.is_playlist else (None, None)
+        copy = FileCopy(state, target, now, copied, size, why, *segments)
         return replace(self.verdict, copy=copy)
 
 
@@ -129,9 +155,30 @@ class _Step(_Copying, frozen=True):
 
     source: Opened
     target: S3Bucket
+    listing: Listing | None
+
+    @property
+    def segment(self) -> str | None:
+        """Return the segment that is copied now; None if the file itself is."""
+        segments = self.listing.segments if self.listing else ()
+        return (
+            segments[self.body.copied_segments]
+            if self.body.copied_segments < len(segments)
+            else None
+        )
+
+    @property
+    def uri(self) -> str:
+        return self.segment or self.body.uri
+
+    @property
+    def key(self) -> str:
+        return self.body.key_of(self.uri)
 
     def do(self) -> Outcome:
         body = self.body
+        if self.listing and self.segment is None:
+            return self._put_listing(self.listing)
         if body.size is None:
             return self._look().do()
         if body.part_count == 1:
@@ -142,7 +189,7 @@ class _Step(_Copying, frozen=True):
 
     def _look(self) -> _Step:
         """Return the step that knows the source."""
-        found = self.source.stat(self.body.uri)
+        found = self.source.stat(self.uri)
         body = replace(self.body, size=found.size, etag=found.etag, crc64=found.crc64)
         return replace(self, body=body)
 
@@ -150,22 +197,28 @@ class _Step(_Copying, frozen=True):
         data = self._read(1)
         if self.body.crc64 not in (None, crc64(data)):
             return self.failed("what was read differs from the checksum of OSS")
-        self.target.put(self.body.key, data)
-        return self._delivered()
+        self.target.put(self.key, data)
+        return self.delivered()
+
+    def _put_listing(self, listing: Listing) -> Outcome:
+        """Put the playlist, whose segments are all there."""
+        self.target.put(self.key, listing.text)
+        body = replace(self.body, size=len(listing.text))
+        return replace(self, body=body).delivered()
 
     def _begin(self) -> Outcome:
         """Begin a copy in parts. One that was begun before, and whose id was lost, is dropped."""
-        for upload in self.target.uploads(self.body.key):
-            if upload.key == self.body.key:
+        for upload in self.target.uploads(self.key):
+            if upload.key == self.key:
                 self._hold()
                 self.target.abort(upload.key, upload.id)
-        return self._continued(replace(self.body, upload=self.target.begin(self.body.key)))
+        return self._continued(replace(self.body, upload=self.target.begin(self.key)))
 
     def _copy_part(self) -> Outcome:
         body, number = self.body, self.body.parts + 1
         data = self._read(number)
         try:
-            self.target.put_part(body.key, body.upload, number, data)
+            self.target.put_part(self.key, body.upload, number, data)
         except NotThere:
             return self.failed("the target has dropped the copy that was begun", again=body.anew())
         return self._continued(body.with_part(crc64(data, body.read_crc64)))
@@ -175,35 +228,37 @@ class _Step(_Copying, frozen=True):
         if body.crc64 not in (None, body.read_crc64):
             return self._dropped("what was read differs from the checksum of OSS")
         try:
-            parts = self.target.parts(body.key, body.upload)
+            parts = self.target.parts(self.key, body.upload)
             expected = [(n, body.part(n)[1]) for n in range(1, body.part_count + 1)]
             if [(part.number, part.size) for part in parts] != expected:
                 return self._dropped("the target lacks parts that it has taken")
             self._hold()
-            self.target.complete(body.key, body.upload, parts)
+            self.target.complete(self.key, body.upload, parts)
         except NotThere:
             return self._completed_before()
-        return self._delivered()
+        return self.delivered()
 
     def _completed_before(self) -> Outcome:
         """Return the outcome where the target does not know the copy in parts: an answer was lost,
         and it is one object now; or it was dropped."""
         try:
-            if self.target.size(self.body.key) == self.body.size:
-                return self._delivered()
+            if self.target.size(self.key) == self.body.size:
+                return self.delivered()
         except NotThere:
             pass
         return self.failed("the target has dropped the copy that was begun", again=self.body.anew())
 
     def _dropped(self, why: str) -> Outcome:
         self._hold()
-        self.target.abort(self.body.key, self.body.upload)
+        self.target.abort(self.key, self.body.upload)
         return self.failed(why, again=self.body.anew())
 
-    def _delivered(self) -> Outcome:
-        size = self.target.size(self.body.key)
+    def delivered(self) -> Outcome:
+        size = self.target.size(self.key)
         if size != self.body.size:
             return self.failed("the copy has another size", again=self.body.anew())
+        if self.segment is not None:
+            return self._continued(self.body.with_segment())
         self.invocation.log.info("file.delivered", uri=self.body.uri, target=self.body.target)
         whole = replace(self.body, parts=self.body.part_count)
         return Done(self.body.uri, self._known(DELIVERED, whole))
@@ -213,7 +268,7 @@ class _Step(_Copying, frozen=True):
 
     def _read(self, number: int) -> bytes:
         start, length = self.body.part(number)
-        data = self.source.read(self.body.uri, start, length, etag=self.body.etag)
+        data = self.source.read(self.uri, start, length, etag=self.body.etag)
         if len(data) != length:
             raise NoSize("OSS gave less of the object than it has")
         return data

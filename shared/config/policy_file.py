@@ -26,6 +26,7 @@ from shared.outbox import EventType
 from shared.protocol.durations import duration, stored_duration
 from shared.protocol.object_prefix import DEFAULT_PREFIX, prefix_of
 from shared.protocol.policy import (
+    COPIED_FORMATS,
     NAME_PARTS,
     AlertSeverity,
     ConditionCode,
@@ -54,7 +55,6 @@ _MAX_SECRET_KEYS: Final = 4
 _S3_TARGET: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^\s\\{}]{0,512}))?")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _BRACES: Final = re.compile(r"\{([^{}]*)\}")
-_COPIED_FORMATS: Final = frozenset({"mp4", "flv"})
 _MAX_PREFIX_CHARS: Final = 1_024
 _MAX_POINTS: Final = 100
 _MAX_PERCENT: Final = 100
@@ -108,6 +108,8 @@ def _compared(policy: Policy, found: Sequence[_Found]) -> Iterator[_Found]:
         yield from _notify_faults(policy)
     if "webhook" not in wrong:
         yield from _webhook_faults(policy)
+    if "deliver" not in wrong:
+        yield from _deliver_faults(policy)
 
 
 def _with_lines(found: Sequence[_Found], text: str, kind: Kind) -> list[Fault]:
@@ -383,7 +385,7 @@ def _deliver(table: _Table) -> CopyRule:
         credentials=table.need("credentials", _credentials_name, ""),
         region=table.take("region", _region, ""),
         name=table.take("name", _name_template, "{uri}"),
-        formats=table.take("formats", _formats, ("mp4", "flv")),
+        formats=table.take("formats", _formats, ()),
         path_style=table.take("path_style", _flag, default=False),
     )
     match.end()
@@ -440,8 +442,8 @@ def _name_template(value: object) -> str:
 
 
 def _formats(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not set(value) <= _COPIED_FORMATS:
-        raise ValueError('write a list of mp4 and flv, like ["mp4"]')
+    if not isinstance(value, list) or not value or not set(value) <= {*COPIED_FORMATS}:
+        raise ValueError('write a list of mp4, flv and m3u8, like ["mp4"]')
     return tuple(value)
 
 
@@ -535,6 +537,16 @@ def _one_of(kind: type[E]) -> Callable[[object], E]:
         raise ValueError(f"it is {' or '.join(str(member.value) for member in kind)}")
 
     return read
+
+
+def _deliver_faults(policy: Policy) -> Iterator[_Found]:
+    detail = (
+        "does not end with {uri}: end it so, or leave m3u8 out of formats, since a playlist finds"
+        " its segments by their names"
+    )
+    for number, rule in enumerate(policy.deliver, 1):
+        if "m3u8" in rule.formats and not rule.keeps_folders:
+            yield ("deliver", number, "name"), Fault(f"policy: deliver #{number} name", detail)
 
 
 def _domain_faults(policy: Policy) -> Iterator[_Found]:

@@ -16,14 +16,19 @@ from shared.protocol.file import FileVerdict
 PART_BYTES = 5_242_880
 """A file that is no larger is copied in one request. S3 takes no smaller part."""
 MAX_PARTS = 10_000
+PLAYLIST_ENDING = ".m3u8"
 
 
 class DeliverFile(Struct, frozen=True, omit_defaults=True):
     """The body of the task. `target` tells which [[deliver]] of the policy it is, and `key` the
-    name of the copy. `size`, `etag` and `crc64` are the source's, once its head was read.
+    name of the copy. `size`, `etag` and `crc64` are those of the object that is copied now, once
+    its head was read.
 
     Of a copy in parts, `upload` is the id at the target, once there is one, and `parts` how many
-    are there; `read_crc64` is of what they hold."""
+    are there; `read_crc64` is of what they hold.
+
+    A playlist is copied after its `segments`, of which the first `copied_segments` are there, with
+    `segments_bytes`: those that the playlist with `list_etag` names."""
 
     uri: str
     target: str
@@ -34,6 +39,19 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
     upload: str = ""
     parts: int = 0
     read_crc64: int = 0
+    list_etag: str = ""
+    segments: int | None = None
+    copied_segments: int = 0
+    segments_bytes: int = 0
+
+    @property
+    def is_playlist(self) -> bool:
+        return self.uri.lower().endswith(PLAYLIST_ENDING)
+
+    def key_of(self, uri: str) -> str:
+        """Return the name of the copy of the file, or of a segment: they lie to each other as in
+        the bucket, since the names of copies of playlists end with the names there."""
+        return self.key if uri == self.uri else f"{self.key.removesuffix(self.uri)}{uri}"
 
     @property
     def part_bytes(self) -> int:
@@ -52,11 +70,31 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
 
     @property
     def copied_bytes(self) -> int:
-        return min(self.parts * self.part_bytes, self.size or 0)
+        return self.segments_bytes + min(self.parts * self.part_bytes, self.size or 0)
+
+    @property
+    def size_bytes(self) -> int | None:
+        """Return what there is to copy; None for a playlist, before each segment is copied."""
+        if not self.is_playlist:
+            return self.size
+        is_last = self.size is not None and self.copied_segments == self.segments
+        return self.segments_bytes + (self.size or 0) if is_last else None
 
     def anew(self) -> DeliverFile:
-        """Return the task from its beginning, where the head of the source is read."""
+        """Return the task where the copy of its present object begins: its head is read."""
+        return replace(self, size=None, etag="", crc64=None, upload="", parts=0, read_crc64=0)
+
+    def from_start(self) -> DeliverFile:
         return DeliverFile(self.uri, self.target, self.key)
+
+    def of_listing(self, etag: str, segments: int) -> DeliverFile:
+        """Return the task once the playlist was read."""
+        return replace(self, list_etag=etag, segments=segments)
+
+    def with_segment(self) -> DeliverFile:
+        """Return the task after the present segment was copied whole."""
+        copied, done_bytes = self.copied_segments + 1, self.segments_bytes + (self.size or 0)
+        return replace(self.anew(), copied_segments=copied, segments_bytes=done_bytes)
 
     def with_part(self, crc64: int) -> DeliverFile:
         return replace(self, parts=self.parts + 1, read_crc64=crc64)

@@ -22,7 +22,8 @@ class Finding(Struct, frozen=True):
 class FileCopy(Struct, frozen=True):
     """What is known at `at` (ms) of the copy of a file in another store: `delivered`, `delivering`,
     or `failed` where only a person's request repeats it. `target` is s3://bucket/name, `why` what
-    the last attempt failed with."""
+    the last attempt failed with. `segments` and how many of them are copied are those of a
+    playlist, None before it is read, and of any other file."""
 
     state: str
     target: str
@@ -30,6 +31,8 @@ class FileCopy(Struct, frozen=True):
     copied_bytes: int = 0
     size_bytes: int | None = None
     why: str = ""
+    segments: int | None = None
+    copied_segments: int | None = None
 
 
 class FileVerdict(Struct, frozen=True):

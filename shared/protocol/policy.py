@@ -217,7 +217,8 @@ class Webhook(Struct, frozen=True):
 class CopyRule(Struct, frozen=True):
     """Where verified files of the streams that match are copied to: `bucket` and `prefix` of an
     S3-compatible store. `credentials` names an entry of the environment, which has the keys; `name`
-    is the template of the names there. `path_style`: the bucket is in the path, not in the host."""
+    is the template of the names there. Without `formats` each is copied that can be. `path_style`:
+    the bucket is in the path, not in the host."""
 
     match: Match
     bucket: str
@@ -226,15 +227,23 @@ class CopyRule(Struct, frozen=True):
     prefix: str = ""
     region: str = ""
     name: str = "{uri}"
-    formats: tuple[str, ...] = ("mp4", "flv")
+    formats: tuple[str, ...] = ()
     path_style: bool = False
 
     @property
     def target(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}"
 
+    @property
+    def keeps_folders(self) -> bool:
+        """Return True if the names of copies end with the names in the bucket, so that a playlist
+        finds the copies of its segments."""
+        return self.name.endswith("{uri}")
+
     def takes(self, key: StreamKey, uri: str) -> bool:
-        return self.match.holds(key) and uri.rpartition(".")[2].lower() in self.formats
+        ending = uri.rpartition(".")[2].lower()
+        may_be = self.keeps_folders or ending != "m3u8"
+        return may_be and ending in (self.formats or COPIED_FORMATS) and self.match.holds(key)
 
     def key_of(self, key: StreamKey, uri: str) -> str:
         """Return the name of the copy."""
@@ -244,6 +253,7 @@ class CopyRule(Struct, frozen=True):
         return f"{self.prefix}/{name}" if self.prefix else name
 
 
+COPIED_FORMATS = ("mp4", "flv", "m3u8")
 NAME_PARTS = ("domain", "app", "stream", "uri", "file")
 """What a template of names may hold, in braces."""
 _PLACE = re.compile(rf"{{({'|'.join(NAME_PARTS)})}}")

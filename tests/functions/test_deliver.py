@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -42,9 +43,10 @@ from shared.store.store_errors import StoreUnavailable
 from tests.conftest import KEY, NOON, Clock
 from tests.functions.test_files import ROLE
 from tests.functions.test_verifying import OSS, TIMER
+from tests.support.pushed_recording import Decoded, decode
 from tests.support.s3_target import BUCKET, S3Target, s3_target
 from tests.support.scripted_stage import Stage
-from tests.verification.samples import CLIP, DURATION_MS
+from tests.verification.samples import CLIP, DURATION_MS, M3U8, samples
 
 NAME = "record/app/room1/x.flv"
 COPY = f"tv/{NAME}"
@@ -280,6 +282,95 @@ def one_step(delivering: Delivering) -> None:
     call.app.store.settle_task(task, settlement(task, attempt(task), 0.0))
 
 
+PLAYLIST = "record/app/room1/x.m3u8"
+
+
+def record_playlist(delivering: Delivering, *, whole_names: bool = False) -> dict[str, bytes]:
+    """Put a playlist and its segments into the bucket, have it found whole; return the objects."""
+    made = samples()[M3U8].objects
+    objects = {name.replace("a/", "record/app/room1/", 1): data for name, data in made.items()}
+    if whole_names:
+        host = b"https://dev-bucket.oss-cn-shanghai.aliyuncs.com/record/app/room1/"
+        objects[PLAYLIST] = re.sub(rb"(?m)^(?!#)", host, objects[PLAYLIST])
+    for name, data in objects.items():
+        path = delivering.bucket / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    delivering.record_verified(objects[PLAYLIST], PLAYLIST)
+    return objects
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole_names", [False, True])
+def test_a_playlist_is_copied_after_its_segments_and_plays_at_the_target(
+    delivering: Delivering, tmp_path: Path, whole_names: bool
+) -> None:
+    """Though the function is killed after each second step, and the store fails at first."""
+    objects = record_playlist(delivering, whole_names=whole_names)
+    app = delivering.stage.app
+    delivering.stage.app = replace(app, store=Killed(app.store, delivering.stage.clock))
+    for do in ("slow_down", "cut", "lose"):
+        delivering.s3.proxy.plan(do, "PutObject")
+    copy = delivering.until_delivered(PLAYLIST)
+
+    copies = {name: delivering.s3.read(f"tv/{name}") for name in objects}
+    assert delivering.s3.names() == sorted(f"tv/{name}" for name in objects)
+    segments = objects.keys() - {PLAYLIST}
+    assert {name: copies[name] for name in segments} == {name: objects[name] for name in segments}
+    assert (copy.segments, copy.copied_segments) == (len(segments), len(segments))
+    assert copy.copied_bytes == copy.size_bytes == sum(map(len, copies.values()))
+    assert whole_names or copies[PLAYLIST] == objects[PLAYLIST]
+    for name, data in copies.items():
+        (tmp_path / name.rpartition("/")[2]).write_bytes(data)
+    assert decode(tmp_path / "x.m3u8") == Decoded(decode(CLIP).frames, "")
+
+
+@pytest.mark.slow
+def test_a_playlist_is_not_there_before_its_segments(delivering: Delivering) -> None:
+    """A part of the file is progress, and is kept where the last segment cannot be copied."""
+    objects = record_playlist(delivering)
+    *first, last = sorted(objects.keys() - {PLAYLIST})
+    (delivering.bucket / last).unlink()
+    assert delivering.deliver()["retry"] == 1
+    assert delivering.s3.names() == [f"tv/{name}" for name in first]
+    copy = delivering.copy(PLAYLIST)
+    assert copy is not None
+    assert (copy.state, copy.copied_segments, copy.segments) == ("delivering", 3, 4)
+
+    (delivering.bucket / last).write_bytes(objects[last])
+    delivering.until_delivered(PLAYLIST)
+    assert delivering.s3.proxy.operations.count("PutObject") == len(objects)
+
+
+@pytest.mark.slow
+def test_a_playlist_that_changes_meanwhile_is_copied_anew(delivering: Delivering) -> None:
+    objects = record_playlist(delivering)
+    one_step(delivering)
+    changed = objects[PLAYLIST].replace(b"#EXT-X-ENDLIST", b"# again\n#EXT-X-ENDLIST")
+    (delivering.bucket / PLAYLIST).write_bytes(changed)
+    delivering.until_delivered(PLAYLIST)
+    assert delivering.s3.read(f"tv/{PLAYLIST}") == changed
+    assert delivering.s3.proxy.operations.count("PutObject") == len(objects) + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("https://other.example.com/x.ts", "not in its bucket"),
+        ("/secret/x.ts", "no object_prefix of the policy"),
+        ("../../../../x.ts", "not in its bucket"),
+    ],
+)
+def test_a_playlist_never_leads_to_an_object_that_is_no_recording(
+    delivering: Delivering, name: str, why: str
+) -> None:
+    text = f"#EXTM3U\n#EXTINF:4,\n{name}\n#EXT-X-ENDLIST\n"
+    delivering.record_verified(text.encode(), PLAYLIST)
+    assert delivering.deliver()["dead"] == 1
+    assert why in str(delivering.copy(PLAYLIST))
+    assert delivering.s3.names() == []
+
+
 @pytest.mark.slow
 def test_a_source_that_changes_meanwhile_is_copied_anew(delivering: Delivering) -> None:
     delivering.record_verified(LONG[: 2 * PART_BYTES])
@@ -366,7 +457,9 @@ def test_a_target_that_the_environment_does_not_allow_gets_nothing(
         ({"name": "{stream}/{file}"}, "names each file apart"),
         ({"name": "{uri}/{secret}"}, "names each file apart"),
         ({"name": "../{uri}"}, "names each file apart"),
-        ({"formats": ["m3u8"]}, "mp4 and flv"),
+        ({"formats": ["ts"]}, "mp4, flv and m3u8"),
+        ({"formats": ["m3u8"]}, ""),
+        ({"formats": ["m3u8"], "name": "{uri}-{stream}"}, "does not end with {uri}"),
         ({"credentials": "key id and secret"}, "never a key itself"),
         ({"path_style": "yes"}, "true or false"),
         ({"keep": True}, "is not known"),

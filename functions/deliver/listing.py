@@ -1,0 +1,89 @@
+"""A playlist that is copied: its segments, and its text as it is at the target.
+
+copying.py uses it. A copy leads to copies: what the playlist names by a whole address, its copy
+names by the way to the segment's copy. Names that are relative stay as they are.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from shared.outbound.oss import NoSize, Opened, crc64
+from shared.outbox import DeliverFile
+from shared.verification import MAX_PLAYLIST_BYTES, parse_playlist, segment_uri
+
+
+class NotCopied(Exception):
+    """The playlist is none that can be copied. The text says why and is fit for any reader."""
+
+
+class Listing(Struct, frozen=True):
+    """What was read of a playlist with this `etag`: the objects of its segments, each once, and the
+    text of its copy."""
+
+    etag: str
+    segments: Sequence[str]
+    text: bytes
+
+
+class Listings(Struct):
+    """Keeps the playlist that was read last: each segment is a step, and each step needs it."""
+
+    place: tuple[str, str, str] = ("", "", "")
+    last: Listing | None = None
+
+    def of(self, source: Opened, body: DeliverFile) -> Listing:
+        """Return the playlist as it is; raise NotCopied, or NoSize. One that was changed since its
+        segments were copied has another etag than `body`."""
+        place = (source.name, body.uri, body.list_etag)
+        if self.last is None or not body.list_etag or place != self.place:
+            self.last = _read(source, body.uri)
+            self.place = (source.name, body.uri, self.last.etag)
+        return self.last
+
+
+def _read(source: Opened, uri: str) -> Listing:
+    state = source.stat(uri)
+    data = source.read(uri, 0, MAX_PLAYLIST_BYTES + 1, etag=state.etag)
+    if len(data) > MAX_PLAYLIST_BYTES:
+        raise NotCopied(f"the playlist has more than {MAX_PLAYLIST_BYTES} bytes")
+    if state.crc64 not in (None, crc64(data)):
+        raise NoSize("what was read differs from the checksum of OSS")
+    return _listing(data, state.etag, uri, source.name)
+
+
+def _listing(data: bytes, etag: str, uri: str, bucket: str) -> Listing:
+    playlist = parse_playlist(data)
+    if not (playlist.is_playlist and playlist.is_plain):
+        raise NotCopied("it is no playlist of whole segments")
+    found = {each.name: segment_uri(uri, each.name, bucket) for each in playlist.segments}
+    segments = {name: target for name, target in found.items() if target is not None}
+    if len(segments) < len(found):
+        raise NotCopied("a segment of the playlist is not in its bucket")
+    ways = {name: _way(uri, target) for name, target in segments.items() if _is_whole(name)}
+    return Listing(etag, list(dict.fromkeys(segments.values())), _renamed(data, ways))
+
+
+def _is_whole(name: str) -> bool:
+    return name.startswith("/") or "://" in name
+
+
+def _way(uri: str, segment: str) -> str:
+    return quote(posixpath.relpath(segment, posixpath.dirname(uri) or "."))
+
+
+def _renamed(data: bytes, ways: dict[str, str]) -> bytes:
+    """Return a playlist with other names of segments, byte for byte the same where none differs."""
+    if not ways:
+        return data
+    return "".join(_lines(data.decode("utf-8-sig", "replace"), ways)).encode()
+
+
+def _lines(text: str, ways: dict[str, str]) -> Iterator[str]:
+    for line in text.splitlines(keepends=True):
+        name = line.strip()
+        yield line.replace(name, ways[name]) if name in ways else line
