@@ -168,6 +168,16 @@ class Api:
             self._url, self._call("POST", "/v1/policy/apply", body=body), "version"
         )
 
+    def suspend_policy(self, lasts: str, note: str) -> Json:
+        """Let no rule of the stage start a recording for so long; return the policy in force."""
+        body = {"for": lasts} | ({"note": note} if note else {})
+        answer = self._call("POST", "/v1/policy/suspend", body=body)
+        return _require_fields(self._url, answer, "version", "policy")
+
+    def resume_policy(self) -> Json:
+        answer = self._call("POST", "/v1/policy/resume", body={})
+        return _require_fields(self._url, answer, "version", "policy")
+
     def accept_store(self, replaces: str | None) -> Json:
         body = {"replaces": replaces} if replaces else {}
         answer = self._call("POST", "/v1/store/accept", body=body)

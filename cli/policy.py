@@ -18,12 +18,14 @@ from cli import output
 from cli.api import Api, Json
 from cli.confirmation import YES, confirm
 from cli.errors import Failure
+from cli.local_time import moment, shown
 from cli.policy_file import packed_policy, read_policy, stage_policy
 from cli.printable import printable_json
 from cli.stage_command import of_stage
 from cli.stream_names import Stream
+from cli.texts import N_
 from shared.protocol import StreamKey
-from shared.protocol.durations import written
+from shared.protocol.durations import rfc3339, written
 from shared.protocol.policy import Mode, OnInterruption, Policy, Rule
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -98,7 +100,7 @@ def apply(api: Api, file: Path, is_sure: bool, as_json: bool) -> None:
     """Apply FILE to a stage within ten seconds, without a deploy.
 
     The command shows what would change, with the streams that are live or recorded now, and asks.
-    If FILE has no [forward_to], callbacks are forwarded as before.
+    If FILE has no [forward_to], callbacks are forwarded as before. A suspended policy stays so.
     """
     change = _change(api, file)
     for line in () if as_json else _preview(change):
@@ -109,33 +111,40 @@ def apply(api: Api, file: Path, is_sure: bool, as_json: bool) -> None:
     if as_json:
         output.as_json({**answer, "changes": change.rows})
         return
-    if change.keeps_forwarding:
-        click.echo(
-            _("Callbacks are forwarded as before: {file} has no [forward_to].").format(file=file)
-        )
+    for sentence in map(_KEPT.__getitem__, change.kept):
+        click.echo(_(sentence).format(file=file))
     sentence = _("Version {version} is in force within 10 s. Running recordings continue.")
     click.echo(sentence.format(version=answer["version"]))
+
+
+_KEPT = {
+    "forward_to": N_("Callbacks are forwarded as before: {file} has no [forward_to]."),
+    "suspended": N_("The policy stays suspended: live-record policy resume ends that."),
+}
+"""The tables that a file need not have. A take-over by setup, and suspend, put them into the policy
+in force."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
     """What a `new` policy changes: the stage's answer `before`, the changes, and the rows of the
-    streams that the stage knows."""
+    streams that the stage knows. `kept`: the tables in force that the file does not have."""
 
     new: Json
     before: Json
     rows: Sequence[Json]
     streams: Sequence[Json]
-    keeps_forwarding: bool
+    kept: Sequence[str]
 
 
 def _change(api: Api, file: Path) -> _Change:
     packed, before = json.loads(packed_policy(file)), api.policy()
-    new = _with_forwarding(packed, before["policy"])
+    kept = {name: before["policy"][name] for name in _KEPT if name in before["policy"]}
+    new = {**kept, **packed}
     streams = api.list_recordings(100_000)["recordings"]
     names = [row["stream"] for row in streams]
     rows = list(policy_changes(stage_policy(before["policy"]), stage_policy(new), names))
-    return _Change(new, before, rows, streams, keeps_forwarding=new != packed)
+    return _Change(new, before, rows, streams, [name for name in kept if name not in packed])
 
 
 def _unreadable(answer: Json) -> str:
@@ -201,11 +210,44 @@ def set_mode(api: Api, mode: str, as_json: bool) -> None:
     click.echo(_("The mode is {mode} within 10 s.").format(mode=mode))
 
 
-def _with_forwarding(new: Json, in_force: Json) -> Json:
-    """Return the policy with the targets in force, unless it has a [forward_to] of its own. A
-    take-over by setup has put them there, and the file does not show them."""
-    targets = in_force.get("forward_to")
-    return new if "forward_to" in new or not targets else {**new, "forward_to": targets}
+@policy.command("suspend")
+@click.option(
+    "--for",
+    "lasts",
+    required=True,
+    help="how long no rule starts a recording, such as 2h; 7d at most",
+)
+@click.option("--note", default="", help="the reason; the console shows it")
+@of_stage(changes=True)
+def suspend(api: Api, lasts: str, note: str, as_json: bool) -> None:
+    """Let no rule start a recording for a while.
+
+    Recordings that run go on, also over interruptions. What people and schedules ask for is
+    recorded. Afterwards the rules also start the streams that came up meanwhile and are live.
+    """
+    answer = api.suspend_policy(lasts, note)
+    if as_json:
+        output.as_json(answer)
+        return
+    until = shown(moment(answer["policy"]["suspended"]["until"]))
+    sentence = _(
+        "No rule starts a recording until {until}, from within 10 s. What is recorded continues."
+    )
+    click.echo(sentence.format(until=until))
+
+
+@policy.command("resume")
+@of_stage(changes=True)
+def resume(api: Api, as_json: bool) -> None:
+    """Let the rules start recordings again after a suspend.
+
+    This includes the streams that came up meanwhile and are live.
+    """
+    answer = api.resume_policy()
+    if as_json:
+        output.as_json(answer)
+        return
+    click.echo(_("The rules start recordings again within 10 s."))
 
 
 def _stream_key(policy: Policy, stream: str) -> StreamKey:
@@ -286,6 +328,7 @@ def policy_changes(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator
     """Yield each change of the mode, the domains, a forward_to target, or a stream's rule."""
     whole = {
         "mode": (old.mode.value, new.mode.value),
+        "suspended": (_suspended(old), _suspended(new)),
         "domains": (_names(old), _names(new)),
         "object_prefix": (_object_names(old), _object_names(new)),
         "bucket": (_buckets(old), _buckets(new)),
@@ -298,6 +341,10 @@ def policy_changes(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator
     for name, (before, after) in {**whole, **each}.items():
         if before != after:
             yield {"what": name, "before": before, "after": after}
+
+
+def _suspended(policy: Policy) -> str:
+    return rfc3339(policy.suspended.until) if policy.suspended else "-"
 
 
 def _names(policy: Policy) -> str:

@@ -20,7 +20,6 @@ from shared.outbound import http
 from shared.outbound.http import Unanswered
 from shared.outbound.relay import Kind
 from shared.protocol import StreamKey
-from shared.protocol.policy import OnPublish
 from shared.protocol.rules.on_demand import is_asked
 from shared.store.store_errors import StoreUnavailable, Unreadable
 
@@ -124,7 +123,7 @@ def _decide(
     """
     loaded, stream_settings = invocation.app.store.load(key), invocation.app.stream_settings(key)
     asked = is_asked(loaded.record, loaded.now)
-    rule = OnDemandAnswer(stream_settings.rule.on_publish is OnPublish.RECORD)
+    rule = OnDemandAnswer(stream_settings.records_on_publish)
     ours = OnDemandAnswer(asked) if asked is not None else before or rule
     return (before or OnDemandAnswer(need_record=False)) if stream_settings.observe else ours
 

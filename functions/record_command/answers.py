@@ -379,6 +379,14 @@ class OverviewAlertsView(Struct, frozen=True, forbid_unknown_fields=True):
     unacknowledged: Annotated[Count, Meta(description="of them, nobody looks after these")]
 
 
+class SuspensionView(Struct, frozen=True, forbid_unknown_fields=True):
+    """Until when no rule starts a recording; who wants that, and why."""
+
+    until: Time
+    who: str
+    note: str
+
+
 class OverviewCallerView(Struct, frozen=True, forbid_unknown_fields=True):
     """Whose token it is, and what it allows."""
 
@@ -426,6 +434,10 @@ class OverviewView(Struct, frozen=True, forbid_unknown_fields=True):
     alerts: Annotated[
         OverviewAlertsView | None,
         Meta(description="null for a token that is bound to some streams"),
+    ]
+    suspended: Annotated[
+        SuspensionView | None,
+        Meta(description="no rule starts a recording until then; null: they do"),
     ]
     queue: OverviewQueueView
     reconciled_at: Annotated[

@@ -266,6 +266,15 @@ def sends_commands(facts: Facts) -> Iterator[StageProblem]:
         yield StageProblem("mode_observe")
 
 
+def policy_starts_recordings(facts: Facts) -> Iterator[StageProblem]:
+    """Report a policy whose rules start nothing for now."""
+    suspended = facts.app.policy.suspended
+    left_ms = suspended.until - facts.app.clock() if suspended else 0
+    if left_ms > 0:
+        minutes = -(-left_ms // 60_000)
+        yield StageProblem("policy_suspended", {"left": written(minutes * 60_000)})
+
+
 def store_is_ours(facts: Facts) -> Iterator[StageProblem]:
     """Report a store that was emptied, or that belongs to another stage."""
     expected, state = facts.app.settings.store_id, facts.state
@@ -309,6 +318,7 @@ CHECKS: tuple[Check, ...] = (
     wake_ups_arrive,
     acts_alone,
     sends_commands,
+    policy_starts_recordings,
 )
 
 

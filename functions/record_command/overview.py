@@ -25,6 +25,7 @@ from functions.record_command.answers import (
     OverviewView,
     Severity,
     SeverityCounts,
+    SuspensionView,
 )
 from functions.record_command.health import (
     RECONCILED,
@@ -211,6 +212,7 @@ def _view(facts: Facts, streams: Streams, shown: Shown, caller: Caller) -> Overv
         phases=phase_counts(streams.phases),
         problems=[_problem(each, shown.language) for each in problems],
         alerts=None if caller.only else alerts.counts(facts.app.store),
+        suspended=_suspended(facts.app),
         queue=OverviewQueueView(
             facts.queue.depth,
             _to_the_second(shown.now, facts.queue.oldest if facts.queue.depth else None),
@@ -219,6 +221,14 @@ def _view(facts: Facts, streams: Streams, shown: Shown, caller: Caller) -> Overv
         heartbeat_at=_to_the_second(shown.now, ages.get(HEARTBEAT)),
     )
     return replace(view, version=_version_of(view, problems))
+
+
+def _suspended(app: App) -> SuspensionView | None:
+    policy = app.policy
+    suspended = policy.suspended
+    if suspended is None or not policy.is_suspended(app.clock()):
+        return None
+    return SuspensionView(time(suspended.until) or "", suspended.who, suspended.note)
 
 
 def _that_fit(rows: Iterable[OverviewRowView]) -> Iterator[OverviewRowView]:

@@ -1,9 +1,11 @@
-"""The policy in force, and a new one in its place without a deploy."""
+"""The policy in force, a new one in its place without a deploy, and what suspends its rules."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+
+from msgspec.structs import replace
 
 from functions.record_command.answers import PolicyView
 from functions.record_command.routes import ApiRequest
@@ -12,10 +14,12 @@ from shared.config.policy_dump import policy_document
 from shared.errors import Misconfigured
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, WrongState
-from shared.inbound.request_fields import Field
+from shared.inbound.request_fields import DURATION, Field, text
 from shared.outbox import OF_STAGE, EventBody, EventType, event_task
-from shared.protocol.policy import Policy
+from shared.protocol.durations import duration
+from shared.protocol.policy import Policy, Suspension
 from shared.protocol.stored_text import storable
+from shared.store.contract import DAY_MS
 
 
 def show(request: ApiRequest) -> Response:
@@ -65,18 +69,73 @@ APPLY: tuple[Field, ...] = (
 def apply(request: ApiRequest) -> Response:
     """Check a policy as the packaged one is, and store it; it is in force within seconds."""
     app = request.invocation.app
-    text, replaces = (
-        json.dumps(request.body["policy"], ensure_ascii=False),
-        request.body["replaces"],
-    )
+    document = json.dumps(request.body["policy"], ensure_ascii=False)
     try:
-        policy = load_stage_policy(text, kind="json", settings=app.settings)
+        policy = load_stage_policy(document, kind="json", settings=app.settings)
     except Misconfigured as error:
         raise BadRequest(error.faults) from None
     examples = () if app.settings.is_emulated else example_faults(policy)
     if faults := [*target_faults(policy, app.settings), *examples]:
         raise BadRequest(faults)
-    copy = app.store.put_policy(text, replaces=replaces)
+    return _put(request, policy, document, replaces=request.body["replaces"])
+
+
+MAX_SUSPENSION_MS = 7 * DAY_MS
+
+
+def _suspended_for(value: object) -> int:
+    lasts_ms = duration(value)
+    if lasts_ms > MAX_SUSPENSION_MS:
+        raise ValueError('write it like "2h", 7d at the most')
+    return lasts_ms
+
+
+SUSPEND: tuple[Field, ...] = (
+    Field(
+        "for",
+        _suspended_for,
+        DURATION,
+        "how long no rule starts a recording; 7d at the most",
+        "2h",
+        is_required=True,
+    ),
+    text(
+        "note",
+        "the reason; the overview and the console show it",
+        example="the venue is rehearsing",
+    ),
+)
+
+
+def suspend(request: ApiRequest) -> Response:
+    """Let no rule start a recording for a while. What is recorded goes on, and whatever a person
+    or a schedule asks for is recorded."""
+    until = request.invocation.app.clock() + request.body["for"]
+    return _suspend(request, Suspension(until, request.who, request.body.get("note", "")))
+
+
+def resume(request: ApiRequest) -> Response:
+    """Let the rules start recordings again, also of the streams that came up meanwhile."""
+    return _suspend(request, None)
+
+
+def _suspend(request: ApiRequest, suspended: Suspension | None) -> Response:
+    policies = request.invocation.app.policies
+    policies.forget()
+    policy, version = policies.policy(), policies.version
+    if policies.newest != version:
+        hint = "apply one that it can read: live-record policy apply policy.toml"
+        raise WrongState(f"this release cannot read policy version {policies.newest}", hint=hint)
+    if policy.suspended == suspended:
+        return Response(200, PolicyView(version, version, policy_document(policy)))
+    changed = replace(policy, suspended=suspended)
+    document = json.dumps(policy_document(changed), ensure_ascii=False)
+    return _put(request, changed, document, replaces=version)
+
+
+def _put(request: ApiRequest, policy: Policy, document: str, *, replaces: int) -> Response:
+    """Store a policy that is checked. Raise WrongState if there is a newer one."""
+    copy = request.invocation.app.store.put_policy(document, replaces=replaces)
     if copy is None:
         hint = "see what it is now: live-record policy diff"
         raise WrongState(f"version {replaces} is not the newest policy", hint=hint)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from shared.config import Settings, load_policy, mode_of
 from shared.logs import Log
 from shared.protocol import StreamSettings
@@ -57,6 +59,7 @@ class PolicyCache:
         self._log = log
         self._policy = packaged
         self._version = 0
+        self._clock = clock
         self._asked = LastAsked(clock)
 
     @property
@@ -75,6 +78,10 @@ class PolicyCache:
             except Exception as error:  # noqa: BLE001 - whatever is stored, the last one good holds
                 self._refuse(0, error)
         return self._policy
+
+    def is_suspended(self) -> bool:
+        """Return True if the policy in force starts no recording now."""
+        return self.policy().is_suspended(self._clock())
 
     def forget(self) -> None:
         """Read the store at the next call: this process has just changed the policy."""
@@ -181,19 +188,21 @@ class StreamSettingsCache:
         self._settings = settings
         self._policies = policies
         self._capabilities = capabilities
-        self._last: tuple[StreamKey, Policy, bool, StreamSettings] | None = None
+        self._last: tuple[StreamKey, Policy, tuple[bool, bool], StreamSettings] | None = None
 
     def __call__(self, key: StreamKey) -> StreamSettings:
-        policy = self._policies.policy()
+        policy, is_suspended = self._policies.policy(), self._policies.is_suspended()
         has_status = self._capabilities.has_status_callbacks(key.domain)
-        last = self._last
-        if last and last[0] == key and last[1] is policy and last[2] is has_status:
+        last, flags = self._last, (has_status, is_suspended)
+        if last and last[0] == key and last[1] is policy and last[2] == flags:
             return last[3]
-        stream_settings = self._read(policy, key, status_known=has_status)
-        self._last = (key, policy, has_status, stream_settings)
+        stream_settings = replace(
+            self._read(policy, key), status_known=has_status, is_policy_suspended=is_suspended
+        )
+        self._last = (key, policy, flags, stream_settings)
         return stream_settings
 
-    def _read(self, policy: Policy, key: StreamKey, *, status_known: bool) -> StreamSettings:
+    def _read(self, policy: Policy, key: StreamKey) -> StreamSettings:
         settings = self._settings
         return StreamSettings(
             rule=policy.rule(key),
@@ -202,7 +211,6 @@ class StreamSettingsCache:
             merge_delay=settings.merge_delay,
             keep=settings.keep,
             keep_ledger=settings.keep_ledger,
-            status_known=status_known,
             observe=mode_of(settings, policy) is Mode.OBSERVE,
             max_concurrent=settings.max_concurrent,
             verifies_files=bool(settings.bucket or policy.bucket_of(key.domain, key.app)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.protocol.durations import written
+from shared.protocol.durations import rfc3339, written
 from shared.protocol.policy import (
     AlertSeverity,
     CopyRule,
@@ -16,6 +16,7 @@ from shared.protocol.policy import (
     NotifyRule,
     Policy,
     Rule,
+    Suspension,
     Webhook,
 )
 
@@ -40,7 +41,14 @@ def policy_document(policy: Policy) -> Table:
         document["webhook"] = [_webhook(hook) for hook in policy.webhooks]
     if policy.deliver:
         document["deliver"] = [_deliver(each) for each in policy.deliver]
+    if policy.suspended:
+        document["suspended"] = _suspension(policy.suspended)
     return document
+
+
+def _suspension(suspended: Suspension) -> Table:
+    table = {"who": suspended.who, "note": suspended.note}
+    return {"until": rfc3339(suspended.until)} | {name: one for name, one in table.items() if one}
 
 
 def _deliver(deliver: CopyRule) -> Table:

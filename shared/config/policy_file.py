@@ -23,7 +23,7 @@ from shared.config.robots import robot_name
 from shared.config.suggestions import did_you_mean
 from shared.errors import Fault, Misconfigured
 from shared.outbox import EventType
-from shared.protocol.durations import duration, stored_duration
+from shared.protocol.durations import duration, instant, stored_duration
 from shared.protocol.object_prefix import DEFAULT_PREFIX, prefix_of
 from shared.protocol.policy import (
     COPIED_FORMATS,
@@ -42,6 +42,7 @@ from shared.protocol.policy import (
     Policy,
     QuietHours,
     Rule,
+    Suspension,
     Webhook,
 )
 
@@ -56,6 +57,7 @@ _S3_TARGET: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^\
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _BRACES: Final = re.compile(r"\{([^{}]*)\}")
 _MAX_PREFIX_CHARS: Final = 1_024
+_MAX_REMARK_CHARS: Final = 200
 _MAX_POINTS: Final = 100
 _MAX_PERCENT: Final = 100
 _MAX_STREAMS: Final = 9_999_999
@@ -89,6 +91,7 @@ def load_policy(
         notify=tuple(_notify(inner) for inner in table.tables("notify")),
         webhooks=tuple(_webhook(inner, ours) for inner in table.tables("webhook")),
         deliver=tuple(_deliver(inner) for inner in table.tables("deliver")),
+        suspended=_suspension(table.table("suspended")) if "suspended" in table.fields else None,
     )
     table.end()
     found = [*table.faults, *_compared(policy, table.faults)]
@@ -372,6 +375,22 @@ def _language(value: object) -> str:
     if value not in ("en", "zh"):
         raise ValueError("it is en or zh")
     return str(value)
+
+
+def _suspension(table: _Table) -> Suspension:
+    suspension = Suspension(
+        until=table.need("until", instant, 0),
+        who=table.take("who", _remark, ""),
+        note=table.take("note", _remark, ""),
+    )
+    table.end()
+    return suspension
+
+
+def _remark(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_REMARK_CHARS or not value.isprintable():
+        raise ValueError(f"write a text of at most {_MAX_REMARK_CHARS} characters")
+    return value
 
 
 def _deliver(table: _Table) -> CopyRule:

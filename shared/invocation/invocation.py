@@ -271,13 +271,15 @@ class Invocation:
 
     def _decide_anew(self) -> None:
         """Decide anew about the live streams of each domain for which what is wanted or allowed has
-        changed: the rules, the mode or a cap. A domain that there is no time for comes next time.
+        changed: the rules, whether they are suspended, the mode or a cap. A domain that there is no
+        time for comes next time.
 
         An instance goes by the policy before for POLICY_AGE_MS, and may withhold a start meanwhile.
         So what is decided anew before that is decided once more after it.
         """
         app, store = self.app, self.app.store
-        wanted = (app.policy.rules, self.mode, app.settings.max_concurrent)
+        is_suspended = app.policies.is_suspended()
+        wanted = (app.policy.rules, is_suspended, self.mode, app.settings.max_concurrent)
         mark = f"{_INDEXES} {zlib.crc32(msgspec.json.encode(wanted)):08x}"
         changed_ms = store.age_ms(POLICY_CHANGED)
         if changed_ms is not None and changed_ms < POLICY_EVERYWHERE_MS:

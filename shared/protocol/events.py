@@ -30,6 +30,12 @@ class StreamSettings(Struct, frozen=True):
     max_concurrent: int | None = None  # of the whole account
     verifies_files: bool = False  # the stage knows the bucket
     event_globs: tuple[str, ...] = ()  # which events receivers of the policy want of it
+    is_policy_suspended: bool = False  # no rule starts a recording
+
+    @property
+    def records_on_publish(self) -> bool:
+        """Return True if a publish is recorded though nobody asks."""
+        return self.rule.records_on_publish and not self.is_policy_suspended
 
 
 class StartAsked(Struct, frozen=True):

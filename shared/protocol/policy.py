@@ -253,6 +253,14 @@ class CopyRule(Struct, frozen=True):
         return f"{self.prefix}/{name}" if self.prefix else name
 
 
+class Suspension(Struct, frozen=True):
+    """Until when no rule starts a recording, in ms since the epoch; who wants that, and why."""
+
+    until: int
+    who: str = ""
+    note: str = ""
+
+
 COPIED_FORMATS = ("mp4", "flv", "m3u8")
 NAME_PARTS = ("domain", "app", "stream", "uri", "file")
 """What a template of names may hold, in braces."""
@@ -267,6 +275,11 @@ class Policy(Struct, frozen=True):
     forward_to: ForwardTo = field(default_factory=ForwardTo)
     notify: tuple[NotifyRule, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
+    suspended: Suspension | None = None
+
+    def is_suspended(self, now: int) -> bool:
+        """Return True if no rule starts a recording at `now`. What is recorded goes on."""
+        return self.suspended is not None and now < self.suspended.until
 
     def event_globs(self, key: StreamKey) -> tuple[str, ...]:
         """Return which events of a stream anybody wants, as globs; none if nobody does."""

@@ -48,6 +48,7 @@ class Reason(OpenEnum):
     POLICY_TAKES_OVER = "policy_takes_over"
     HELD = "held"
     ONCE_PER_SESSION = "once_per_session"
+    POLICY_SUSPENDED = "policy_suspended"
     STORE_EMPTIED = "store_emptied"
     SESSION_OVER = "session_over"
     TIME_OVER = "time_over"

@@ -169,7 +169,9 @@ endpoint = "oss-cn-hangzhou.aliyuncs.com"
 def test_a_policy_that_is_written_out_is_read_back_as_the_same() -> None:
     named = POLICY.replace("[[domain]]", '[[domain]]\nobject_prefix = ["a/{AppName}/{StartTime}"]')
     named = named.replace("[[rule]]", BUCKETS, 1)
-    policy = load_policy(f'{named}[forward_to]\nstream = "https://a/b?c=d"\n', kind="toml")
+    suspended = '[suspended]\nuntil = "2026-11-30T03:00:00Z"\nwho = "ops"\nnote = "a \\"b\\""\n'
+    targets = '[forward_to]\nstream = "https://a/b?c=d"\n'
+    policy = load_policy(f"{named}{targets}{suspended}", kind="toml")
 
     assert load_policy(json.dumps(policy_document(policy)), kind="json") == policy
 
@@ -365,6 +367,23 @@ def test_a_file_without_targets_keeps_those_that_a_take_over_has_put_there(
         assert "https://old.example.com/live" in run("show", *at).output
         file.write_text(f"{POLICY}[forward_to]\n")
         assert "forward_to.stream" in run("diff", file, *at).output
+
+
+def test_a_policy_stays_suspended_until_it_is_resumed(tmp_path: Path, file: Path) -> None:
+    folder = tmp_path / "stage"
+    folder.mkdir()
+    with http_stage(folder, POLICY) as running:
+        at = ("--url", running.url, "--token", TOKEN)
+        suspended = run("suspend", "--for", "2h", "--note", "rehearsal", *at)
+        assert (suspended.exit_code, "No rule starts" in suspended.output) == (0, True)
+        assert "stays suspended" in run("apply", file, "--yes", *at).output
+        shown = json.loads(run("show", *at, "--json").output)["policy"]["suspended"]
+        assert (shown["who"], shown["note"]) == ("dev", "rehearsal")
+        assert "start recordings again" in run("resume", *at).output
+        assert "suspended" not in json.loads(run("show", *at, "--json").output)["policy"]
+        before = json.loads(run("resume", *at, "--json").output)["version"]
+        assert json.loads(run("resume", *at, "--json").output)["version"] == before
+        assert run("suspend", "--for", "8d", *at).exit_code == 1
 
 
 @pytest.mark.slow

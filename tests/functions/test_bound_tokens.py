@@ -69,6 +69,8 @@ REACH = {
     },
     "GET /v1/policy": Reach.NONE,
     "POST /v1/policy/apply": Reach.NONE,
+    "POST /v1/policy/suspend": Reach.NONE,
+    "POST /v1/policy/resume": Reach.NONE,
     "POST /v1/store/accept": Reach.NONE,
     "GET /v1/state": Reach.NONE,
     "POST /v1/state/import": Reach.NONE,

@@ -34,7 +34,7 @@ def texts_of(problem: dict[str, Any]) -> list[str]:
     return [*shown, *(error.get("detail", "") for error in problem.get("errors", ()))]
 
 
-FIELDS = {"body", "colour", "deliver", "note", "nots", "notify", "stream", "webhook"}
+FIELDS = {"body", "colour", "deliver", "for", "note", "nots", "notify", "stream", "webhook"}
 """Names that the requests or the answers have."""
 REQUESTS: list[tuple[str, str, object]] = [
     ("GET", "/v1/nothing", None),
@@ -56,6 +56,7 @@ REQUESTS: list[tuple[str, str, object]] = [
     ("POST", "/v1/policy/apply", {"policy": {"rule": 1, "mode": "x"}, "replaces": 0}),
     ("POST", "/v1/policy/apply", {"policy": {"colour": 1}, "replaces": 0}),
     ("POST", "/v1/policy/apply", {"policy": {"domain": []}, "replaces": -1}),
+    ("POST", "/v1/policy/suspend", {"for": "8d", "note": 5}),
     ("POST", "/v1/store/accept", {"replaces": 5}),
 ]
 

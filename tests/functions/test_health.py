@@ -322,6 +322,12 @@ def mode_observe(make_stage: MakeStage) -> Stage:
     return make_stage(LIVE_RECORD_MODE="observe")
 
 
+def policy_suspended(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    assert stage.ask("POST", "/v1/policy/suspend", {"for": "2h"}).status == 200
+    return stage
+
+
 def store_emptied(make_stage: MakeStage) -> Stage:
     stage = make_stage(LIVE_RECORD_STORE_ID="cn-shanghai.prod.aaaa")
     stage.happens(Published(NOON))
@@ -416,6 +422,7 @@ CASES: dict[str, Case] = {
     "wake_unreachable": wake_unreachable,
     "two_stages_act": two_stages_act,
     "mode_observe": mode_observe,
+    "policy_suspended": policy_suspended,
 }
 CASES |= {code: answered(answer) for code, answer in ENGINE_ANSWERS.items()}
 CASES |= {

@@ -81,6 +81,15 @@ def test_an_explicit_stop_holds_against_the_rule(edge: Edge) -> None:
     assert not needs(edge, LESSON)
 
 
+def test_a_suspended_policy_says_no_and_an_intent_yes(tmp_path: Path, clock: Clock) -> None:
+    suspended = f'{POLICY}\n[suspended]\nuntil = "2099-01-01T00:00:00Z"\n'
+    edge = Edge(tmp_path, clock, policy=suspended)
+    assert not needs(edge, LESSON)
+    edge.happens(StartAsked("ann"), LESSON)
+
+    assert needs(edge, LESSON)
+
+
 def test_a_domain_that_the_policy_does_not_name_is_not_recorded(edge: Edge) -> None:
     before = edge.dump()
 

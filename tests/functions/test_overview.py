@@ -89,6 +89,28 @@ def test_what_is_being_lost_comes_before_what_is_on_its_way(stage: Stage) -> Non
     assert "lost_since" not in got.json["rows"][1]
 
 
+def test_it_says_until_when_the_policy_is_suspended_by_whom_and_why(
+    tmp_path: Path, clock: Clock
+) -> None:
+    tokens = "ops:read+control+policy:ops-token,eye:read:eye-token"
+    stage = Stage(tmp_path, clock, LIVE_RECORD_API_TOKENS=tokens)
+    tags = [overview(stage).headers["ETag"]]
+    for note in ("<b>rehearsal</b>", "longer"):
+        body = {"for": "2h", "note": note}
+        assert stage.ask("POST", "/v1/policy/suspend", body, token="ops-token").status == 200
+        got = overview(stage, "eye-token")
+        tags.append(got.headers["ETag"])
+        until = "2025-11-22T10:26:40Z"
+        assert got.json["suspended"] == {"until": until, "who": "ops", "note": note}
+        assert [each["code"] for each in got.json["problems"]][-1] == "policy_suspended"
+    clock.pass_ms(7_200_000)
+
+    assert overview(stage).json["suspended"] is None
+    assert len(set(tags)) == len(tags)
+    assert stage.ask("POST", "/v1/policy/suspend", body, token="eye-token").status == 403
+    stage.store.close()
+
+
 def test_the_same_version_is_not_sent_twice(stage: Stage) -> None:
     lose(stage)
     first = overview(stage)

@@ -179,3 +179,112 @@ def test_a_store_of_the_release_before_gets_its_index_within_a_minute(
     stage.minute()
 
     assert version(stage) == before + 1
+
+
+# --- a policy that is suspended
+
+BOUND = [{"match": {"app": "*"}, "on_publish": "record", "on_interruption": "stop"}]
+
+
+def ask(stage: ReconcilingStage, action: str, **body: object) -> None:
+    """Suspend or resume the policy as the command line does, by another instance."""
+    api = Stage(stage.database.parent, stage.clock)
+    assert api.ask("POST", f"/v1/policy/{action}", body).status == 200
+    api.store.close()
+    stage.app.policies.forget()
+
+
+def goes_off(stage: ReconcilingStage) -> None:
+    del stage.listing.up[KEY]
+    for _ in range(3):
+        stage.minute()
+
+
+def test_no_rule_starts_what_comes_up_while_the_policy_is_suspended(
+    stage: ReconcilingStage,
+) -> None:
+    apply(stage, "act", RECORDS)
+    ask(stage, "suspend", **{"for": "2h"})
+    comes_up(stage)
+    stage.minute()
+
+    assert (stage.listing.carried, why(stage)) == ([], (Reason.POLICY_SUSPENDED, None))
+    assert said(stage) == ["published", "policy_suspended"]
+
+
+def test_what_is_recorded_goes_on_while_the_policy_is_suspended(stage: ReconcilingStage) -> None:
+    apply(stage, "act", RECORDS)
+    comes_up(stage)
+    stage.minute()
+    ask(stage, "suspend", **{"for": "2h"})
+    goes_off(stage)
+    comes_up(stage)
+    stage.minute()
+
+    assert stage.listing.carried == [(Command.START, KEY)] * 2
+
+
+def test_a_rule_that_ends_with_its_session_begins_no_other_while_suspended(
+    stage: ReconcilingStage,
+) -> None:
+    apply(stage, "act", BOUND)
+    comes_up(stage)
+    stage.minute()
+    ask(stage, "suspend", **{"for": "2h"})
+    goes_off(stage)
+    comes_up(stage)
+    stage.minute()
+
+    assert stage.listing.carried == [(Command.START, KEY), (Command.STOP, KEY)]
+    assert why(stage) == (Reason.POLICY_SUSPENDED, None)
+
+
+def test_a_person_starts_a_recording_while_the_policy_is_suspended(
+    stage: ReconcilingStage,
+) -> None:
+    apply(stage, "act", RECORDS)
+    ask(stage, "suspend", **{"for": "2h"})
+    comes_up(stage)
+    stage.happens(StartAsked("ann"))
+    stage.minute()
+
+    assert stage.listing.carried == [(Command.START, KEY)]
+
+
+@pytest.mark.parametrize("how", ["resume", "time"])
+def test_what_came_up_meanwhile_is_started_once_the_rules_hold_again(
+    stage: ReconcilingStage, how: str
+) -> None:
+    apply(stage, "act", RECORDS)
+    ask(stage, "suspend", **{"for": "10m"})
+    comes_up(stage)
+    stage.minute()
+    if how == "resume":
+        ask(stage, "resume")
+        stage.woken()
+    else:
+        stage.clock.pass_ms(600_000)
+        stage.minute()
+
+    assert stage.listing.carried == [(Command.START, KEY)]
+
+
+def test_an_instance_whose_clock_is_behind_loses_no_stream_at_the_end(
+    stage: ReconcilingStage,
+) -> None:
+    """It takes the policy for suspended a little longer; the next poll decides once more."""
+    apply(stage, "act", RECORDS)
+    ends_at = stage.clock.now + 600_000
+    ask(stage, "suspend", **{"for": "10m"})
+    stage.minute()
+    other = ReconcilingStage(stage.database.parent, Clock(ends_at - 1_000))
+    stage.clock.now = ends_at + 1_000
+    stage.minute()
+    stage.listing.up[KEY] = stage.clock.now // 1000 * 1000
+    other.happens(Published(stage.listing.up[KEY]))
+    other.app.store.close()
+    assert said(stage) == ["published", "policy_suspended"]
+    stage.clock.pass_ms(60_000)
+    stage.minute()
+
+    assert stage.listing.carried == [(Command.START, KEY)]

@@ -88,6 +88,7 @@ ELSEWHERE = {
     Reason.RECORDED_AGE_UNKNOWN,
     Reason.UNPUBLISHED_REFUTED,  # test_true_sentences
     Reason.STORE_EMPTIED,  # in a store that was emptied
+    Reason.POLICY_SUSPENDED,  # explain
     Reason.NO_QUOTA,  # where a rule's cap is full
     Reason.REASSERT_EARLY,
     Reason.REASSERT,
@@ -303,6 +304,13 @@ def cases() -> Iterator[tuple[StreamRecord, StreamSettings, Reason]]:
     yield StreamRecord(KEY, WANTED), StreamSettings(observe=True), Reason.NOT_LIVE
     yield StreamRecord(KEY), RULES[1], Reason.NOT_LIVE
     yield StreamRecord(KEY, session=LIVE), StreamSettings(), Reason.RULE_IGNORES
+    suspended = replace(RULES[1], is_policy_suspended=True)
+    yield StreamRecord(KEY, session=LIVE), suspended, Reason.POLICY_SUSPENDED
+    yield StreamRecord(KEY, WANTED, session=LIVE), suspended, Reason.QUEUED
+    ended = Intent(1, requester=Requester.END, reason=Reason.TIME_OVER)
+    yield StreamRecord(KEY, ended, session=LIVE), suspended, Reason.POLICY_SUSPENDED
+    once = StreamRecord(KEY, ended, session=LIVE, policy_session=1)
+    yield once, suspended, Reason.TIME_OVER
     full = PendingCommand(Command.START, Reason.ASKED_START, 1, NOON, NOON, over_quota=True)
     yield StreamRecord(KEY, WANTED, full, session=LIVE), StreamSettings(), Reason.NO_QUOTA
     failed = SessionFailure(1, Reason.RECORD_ERROR, "BucketNotFound", NOON)

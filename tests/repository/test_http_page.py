@@ -24,7 +24,8 @@ DOCUMENT = described()
 TEXT = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
 WITHOUT_EXAMPLE = {
     *("signed", "apply", "accept", "doctor", "openapi", "import", "state", "metrics"),
-    *("redrive", "playlist", "find_playlist", "ack", "test_sinks", "test_webhook"),
+    *("suspend_policy", "resume_policy", "redrive", "playlist", "find_playlist", "ack"),
+    *("test_sinks", "test_webhook"),
 }
 """Routes whose answers are a signed address, nothing to see, pages long, this description, on a
 page of its own (docs/metrics.md), about what failed for a day, or about robots."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.phase import Phase, is_unmanaged, phase
 from shared.protocol.events import StreamSettings
-from shared.protocol.policy import OnPublish
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.command import Answer, Flight
 from shared.protocol.state.confirmation import Confirmation, StartSource
@@ -146,12 +145,22 @@ def _not_wanted(record: StreamRecord, now: int, settings: StreamSettings) -> His
         return HistoryEntry(Reason.OBSERVED, {"command": Command.STOP.value})
     if intent.requester is Requester.PERSON and record.held_at(now):
         return HistoryEntry(Reason.HELD)
+    if _is_suspended(record, settings):
+        return HistoryEntry(Reason.POLICY_SUSPENDED)
     return HistoryEntry(intent.reason, {"who": intent.who})
+
+
+def _is_suspended(record: StreamRecord, settings: StreamSettings) -> bool:
+    """Return True if a rule would record this session, were the policy not suspended."""
+    is_due = record.is_live and record.policy_session != record.session_number
+    return is_due and settings.is_policy_suspended and settings.rule.records_on_publish
 
 
 def _unasked(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
     """Return the cause without an intent. A rule that records makes one once the stream is live."""
-    if settings.rule.on_publish is OnPublish.RECORD:
+    if _is_suspended(record, settings):
+        return HistoryEntry(Reason.POLICY_SUSPENDED)
+    if settings.rule.records_on_publish:
         return HistoryEntry(Reason.NOT_LIVE)
     ignored = record.session is not None
     return (

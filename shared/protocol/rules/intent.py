@@ -12,7 +12,7 @@ from shared.protocol.events import (
     StartAsked,
     StopAsked,
 )
-from shared.protocol.policy import OnInterruption, OnPublish
+from shared.protocol.policy import OnInterruption
 from shared.protocol.reason import Reason
 from shared.protocol.rules import occurrence as occurrence_rules
 from shared.protocol.rules.transition import Transition
@@ -272,10 +272,12 @@ def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
 
 def _against(record: StreamRecord, transition: Transition) -> Reason | None:
     session = record.session
-    if transition.settings.rule.on_publish is not OnPublish.RECORD:
+    if not transition.settings.rule.records_on_publish:
         return Reason.RULE_IGNORES
     if record.held_at(transition.now):
         return Reason.HELD
+    if transition.settings.is_policy_suspended:
+        return Reason.POLICY_SUSPENDED
     if session is not None and transition.continuity.may_miss_records(session.began):
         return Reason.STORE_EMPTIED
     return Reason.ONCE_PER_SESSION if record.policy_session == record.session_number else None

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from shared.protocol.derived.due_times import POLL_AGAIN_MS
 from shared.protocol.events import Polled, Published, Unpublished
-from shared.protocol.policy import OnPublish
 from shared.protocol.reason import Reason
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
@@ -41,8 +40,8 @@ def _await_poll(transition: Transition, time: int) -> None:
     """Handle a publish whose signature may have been replayed: a poll has to show the stream before
     anything is started, as if Live had denied it. Its time says nothing until then, either: a made
     up one would make the real publish look late."""
-    session, rule = transition.record.session, transition.settings.rule
-    if transition.record.is_blank and rule.on_publish is not OnPublish.RECORD:
+    session = transition.record.session
+    if transition.record.is_blank and not transition.settings.records_on_publish:
         return  # nobody wants it, and it may be made up
     if session is not None and time <= session.began:
         transition.add_entry(Reason.PUBLISHED_LATE)
@@ -62,8 +61,7 @@ def _follow(transition: Transition, session: Session, time: int) -> None:
     would end an intent, and the rule makes none in its place, a poll has to see it first. No start
     waits for that.
     """
-    records = transition.settings.rule.on_publish is OnPublish.RECORD
-    if records or not intent_rules.would_end(transition, time):
+    if transition.settings.records_on_publish or not intent_rules.would_end(transition, time):
         _open(transition, Reason.PUBLISHED, time=time)
     elif time == session.unverified_publish_time:
         transition.add_entry(Reason.PUBLISHED_TWICE)
