@@ -76,6 +76,7 @@ ELSEWHERE = {
     Reason.QUEUED,  # explain
     Reason.NO_FILE,  # tests/ledger
     Reason.DETECTED_LATE,
+    Reason.SCHEDULE_NOT_LIVE,
     Reason.FORGOTTEN,  # the log, since the history is gone by then
     Reason.UNKNOWN,  # what a later release wrote
     Reason.IMPORTED,  # test_state_import
