@@ -50,6 +50,14 @@ class FileData(Struct, frozen=True, omit_defaults=True):
     stop: Time | None = None
     duration_ms: int | None = None
     outcome: Annotated[str, Meta(description="of a check: as GET …/files says it")] | None = None
+    target: Annotated[str, Meta(description="of a copy: s3://bucket/name")] | None = None
+    copied_bytes: int | None = None
+    size_bytes: int | None = None
+    segments: Annotated[int, Meta(description="of a playlist that is copied")] | None = None
+    copied_segments: int | None = None
+    why: Annotated[str, Meta(description="what the last attempt to copy it failed with")] | None = (
+        None
+    )
     reason: EventReason | None = None
 
 
@@ -97,7 +105,14 @@ class SessionEvent(_Envelope, frozen=True, kw_only=True):
 
 
 class FileEvent(_Envelope, frozen=True, kw_only=True):
-    type: Literal["file.created", "file.failed", "file.verified"]
+    type: Literal[
+        "file.created",
+        "file.failed",
+        "file.verified",
+        "file.delivering",
+        "file.delivered",
+        "file.delivery_failed",
+    ]
     data: FileData
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from functions.deliver.listing import Listing, Listings, NotCopied
 from functions.deliver.target import open_target
@@ -23,7 +23,7 @@ from functions.stage_bucket import OpenBuckets, names_bucket, require_role
 from shared.engine.task_runner import TaskRunResult
 from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
-from shared.invocation.tasks import runner_of
+from shared.invocation.tasks import events_of, runner_of
 from shared.outbound.oss import NoSize, Opened, crc64
 from shared.outbound.s3 import NotThere, S3Bucket, StoreRefuses
 from shared.outbox import (
@@ -31,7 +31,9 @@ from shared.outbox import (
     Continued,
     DeliverFile,
     Done,
+    EventType,
     Failed,
+    NewTask,
     Next,
     Outcome,
     Settlement,
@@ -88,7 +90,7 @@ class _CopyAttempt(Struct, frozen=True):
         try:
             return self._step(copying, rule)
         except WrongState as why:
-            return Failed(why.detail)
+            return copying.failed(why.detail)
         except NotCopied as why:
             return copying.failed(str(why), is_final=True)
         except NoSize as why:
@@ -137,17 +139,27 @@ class _Copying(Struct, frozen=True):
     ) -> Outcome:
         """Return the outcome of a step that failed; `again` is the task as it begins anew."""
         is_last = is_final or self.task.attempts >= BACKOFF[KIND].attempts
-        verdict = self._known(FAILED if is_last else DELIVERING, again or self.body, why)
-        body = again.encoded() if again else ""
-        return Failed(why, is_final, self.body.uri, verdict, body=body)
+        copy = self._copy(FAILED if is_last else DELIVERING, again or self.body, why)
+        since = self.body.failing_since or copy.at
+        body = replace(again or self.body, failing_since=since).encoded()
+        events = self._events(EventType.FILE_DELIVERY_FAILED, copy)
+        return Failed(why, is_final, self.body.uri, self._with(copy), events, body)
 
-    def _known(self, state: str, body: DeliverFile, why: str = "") -> FileVerdict:
+    def _events(self, event: EventType, copy: FileCopy) -> tuple[NewTask, ...]:
+        known = {name: value for name, value in asdict(copy).items() if value not in (None, "")}
+        del known["state"], known["at"]
+        data = {"uri": self.body.uri, **known}
+        return events_of(self.invocation, self.task, event, data, copy.at)
+
+    def _with(self, copy: FileCopy) -> FileVerdict:
+        return replace(self.verdict, copy=copy)
+
+    def _copy(self, state: str, body: DeliverFile, why: str = "") -> FileCopy:
         scheme, bucket = body.target.split("/")[0], body.target.split("/")[2]
         target, now = f"{scheme}//{bucket}/{body.key}", self.invocation.app.clock()
         copied, size = body.copied_bytes, body.size_bytes
         segments = (body.segments, body.copied_segments) if body.is_playlist else (None, None)
-        copy = FileCopy(state, target, now, copied, size, why, *segments)
-        return replace(self.verdict, copy=copy)
+        return FileCopy(state, target, now, copied, size, why, *segments)
 
 
 class _Step(_Copying, frozen=True):
@@ -261,10 +273,16 @@ class _Step(_Copying, frozen=True):
             return self._continued(self.body.with_segment())
         self.invocation.log.info("file.delivered", uri=self.body.uri, target=self.body.target)
         whole = replace(self.body, parts=self.body.part_count)
-        return Done(self.body.uri, self._known(DELIVERED, whole))
+        copy = self._copy(DELIVERED, whole)
+        events = self._events(EventType.FILE_DELIVERED, copy)
+        return Done(self.body.uri, self._with(copy), events)
 
     def _continued(self, body: DeliverFile) -> Outcome:
-        return Continued(KIND, body.encoded(), body.uri, self._known(DELIVERING, body))
+        body = replace(body, failing_since=0)
+        copy = self._copy(DELIVERING, body)
+        has_more = self.body.quarters < body.quarters
+        events = self._events(EventType.FILE_DELIVERING, copy) if has_more else ()
+        return Continued(KIND, body.encoded(), body.uri, self._with(copy), events)
 
     def _read(self, number: int) -> bytes:
         start, length = self.body.part(number)

@@ -14,13 +14,12 @@ from functions.stage_bucket import OpenBuckets, names_bucket, require_role
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
-from shared.invocation.tasks import runner_of
+from shared.invocation.tasks import events_of, runner_of
 from shared.outbound import oss
 from shared.outbound.oss import NotJudged, Opened
 from shared.outbox import (
     BACKOFF,
     Done,
-    EventBody,
     EventType,
     Failed,
     NewTask,
@@ -29,7 +28,6 @@ from shared.outbox import (
     TaskKind,
     VerifyFile,
     deliver_next,
-    event_task,
 )
 from shared.protocol import StreamKey
 from shared.protocol.file import File, FileVerdict, Finding
@@ -90,20 +88,12 @@ class _Attempt(Struct, frozen=True):
             return Failed(str(error))
         stored = _stored(verdict, app.clock())
         self.invocation.log.info("file.verified", uri=file.uri, outcome=stored.outcome)
-        events = self._events(task, file, stored)
+        data = {"uri": file.uri, "outcome": stored.outcome, "duration_ms": stored.duration_ms}
+        events = events_of(self.invocation, task, EventType.FILE_VERIFIED, data, stored.at)
         if verdict.is_final:
             return self._followed(task.stream, file.uri, stored, events)
         why = ", ".join((stored.outcome, *(finding.code for finding in stored.evidence)))
         return Failed(why, uri=file.uri, verdict=stored, tasks=events)
-
-    def _events(self, task: Task, file: File, verdict: FileVerdict) -> tuple[NewTask, ...]:
-        """Return the event of a verdict that stays, if a receiver of the policy wants it."""
-        app = self.invocation.app
-        if not EventType.FILE_VERIFIED.fits(app.policy.event_globs(task.stream)):
-            return ()
-        data = {"uri": file.uri, "outcome": verdict.outcome, "duration_ms": verdict.duration_ms}
-        body = EventBody(EventType.FILE_VERIFIED, verdict.at, data)
-        return (event_task(task.stream, body, verdict.at, origin=f"{task.id} {task.version}"),)
 
     def _followed(
         self, key: StreamKey, uri: str, stored: FileVerdict, events: tuple[NewTask, ...]

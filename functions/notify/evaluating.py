@@ -23,6 +23,7 @@ from shared.alerts import (
     CallbackWatch,
     ClosedReceiver,
     Condition,
+    FailingTarget,
     Message,
     Room,
     StageFacts,
@@ -45,6 +46,7 @@ from shared.invocation.invocation import Invocation
 from shared.outbound.robots import cut
 from shared.outbox import (
     DROPPED,
+    DeliverFile,
     MessageBody,
     NewTask,
     Task,
@@ -253,6 +255,7 @@ def _facts(app: App, watch: CallbackWatch, now: int) -> StageFacts:
         tasks_dropped=outbox.dropped,
         dropped_ms_ago=ages.get(DROPPED),
         closed_receivers=list(_closed_receivers(app)),
+        failing_targets=list(_failing_targets(app)),
     )
 
 
@@ -262,3 +265,24 @@ def _closed_receivers(app: App) -> Iterator[ClosedReceiver]:
         endpoint = endpoint_of(hook.url, app.store.get_text(note_of(hook.name)))
         if endpoint.closed_at is not None:
             yield ClosedReceiver(hook.name, endpoint.closed_at, endpoint.why)
+
+
+def _failing_targets(app: App) -> Iterator[FailingTarget]:
+    """Yield each store of the policy that files cannot be copied to, by what their tasks keep."""
+    if not app.policy.deliver:
+        return
+    found: dict[str, list[tuple[int, str]]] = {}
+    for task in app.store.open_of_kind(TaskKind.DELIVER_FILE.value, limit=PAGE_ROWS):
+        body = _copy_of(task)
+        if body is not None and body.failing_since:
+            found.setdefault(body.target, []).append((body.failing_since, task.why))
+    for target, failing in found.items():
+        since, why = min(failing)
+        yield FailingTarget(target, since, len(failing), why)
+
+
+def _copy_of(task: Task) -> DeliverFile | None:
+    try:
+        return msgspec.json.decode(task.body, type=DeliverFile)
+    except msgspec.MsgspecError:
+        return None

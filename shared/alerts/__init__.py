@@ -21,6 +21,7 @@ from shared.alerts.condition import ONLY_ON_REQUEST, SEVERITIES, Condition
 from shared.alerts.conditions import (
     WRONG_AHEAD_MS,
     ClosedReceiver,
+    FailingTarget,
     Room,
     StageFacts,
     conditions,
@@ -44,6 +45,7 @@ __all__ = [
     "CallbackWatch",
     "ClosedReceiver",
     "Condition",
+    "FailingTarget",
     "Message",
     "Room",
     "StageFacts",

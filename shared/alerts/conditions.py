@@ -38,6 +38,8 @@ CALLBACKS_SILENT_MS = 120_000
 TIMER_SILENT_MS = 150_000
 """ms without a run of a timer that comes once a minute: one that was left out is none yet."""
 TASKS_LATE_MS = 300_000
+COPIES_FAIL_MS = 600_000
+"""ms after which copies to a store count as failing: each was tried five times or more."""
 NEARLY_FULL_PERCENT: Final = 80
 LEAST_ROOM_BYTES = 100_000
 """With less than that an engine counts as full."""
@@ -125,6 +127,15 @@ def unverified(
         yield of_stream(ConditionCode.FILE_UNVERIFIED, key, reported_at, about=about)
 
 
+class FailingTarget(Struct, frozen=True):
+    """A store that `count` files cannot be copied to, since `since`; `why` is that of the first."""
+
+    name: str
+    since: int
+    count: int
+    why: str
+
+
 class Room(Struct, frozen=True):
     """How full the store's engine is; `limit` is None where it has none or does not say so."""
 
@@ -158,6 +169,7 @@ class StageFacts(Struct, frozen=True):
     tasks_dropped: int
     dropped_ms_ago: int | None
     closed_receivers: Sequence[ClosedReceiver] = ()
+    failing_targets: Sequence[FailingTarget] = ()
 
 
 Check = Callable[[StageFacts], Iterator[Condition]]
@@ -227,6 +239,13 @@ def receivers_take_events(facts: StageFacts) -> Iterator[Condition]:
         yield of_stage(ConditionCode.WEBHOOK_CLOSED, one.since, {"why": one.why}, subject=one.name)
 
 
+def targets_take_copies(facts: StageFacts) -> Iterator[Condition]:
+    for one in facts.failing_targets:
+        if facts.now - one.since >= COPIES_FAIL_MS:
+            about: dict[str, str | int] = {"count": one.count, "why": one.why}
+            yield of_stage(ConditionCode.COPIES_FAIL, one.since, about, subject=one.name)
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     queue_moves,
     callbacks_arrive,
@@ -235,6 +254,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     store_is_ours,
     tasks_are_done,
     receivers_take_events,
+    targets_take_copies,
 )
 """Of the stage."""
 

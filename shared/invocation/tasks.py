@@ -1,4 +1,4 @@
-"""Makes what does the durable tasks of one queue within the time of a call.
+"""Makes what does the durable tasks of one queue within the time of a call, and their events.
 
 The functions with a timer use it: files, deliver and notify. It knows no kind of task.
 """
@@ -6,12 +6,26 @@ The functions with a timer use it: files, deliver and notify. It knows no kind o
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from shared.engine.task_runner import TaskRunner
 from shared.invocation.invocation import Invocation
-from shared.outbox import backoff_of
+from shared.outbox import EventBody, EventType, NewTask, Task, backoff_of, event_task
 from shared.retry import Deadline
+
+
+def events_of(
+    invocation: Invocation,
+    task: Task,
+    event: EventType,
+    data: Mapping[str, str | int | None],
+    at_ms: int,
+) -> tuple[NewTask, ...]:
+    """Return the event that follows from a task, if a receiver of the policy wants it."""
+    if not event.fits(invocation.app.policy.event_globs(task.stream)):
+        return ()
+    body = EventBody(event, at_ms, data)
+    return (event_task(task.stream, body, at_ms, origin=f"{task.id} {task.version}"),)
 
 
 def runner_of(

@@ -27,6 +27,9 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
     Of a copy in parts, `upload` is the id at the target, once there is one, and `parts` how many
     are there; `read_crc64` is of what they hold.
 
+    `failing_since` (ms) is when an attempt failed first since the last step that was done, 0 for
+    none.
+
     A playlist is copied after its `segments`, of which the first `copied_segments` are there, with
     `segments_bytes`: those that the playlist with `list_etag` names."""
 
@@ -43,6 +46,15 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
     segments: int | None = None
     copied_segments: int = 0
     segments_bytes: int = 0
+    failing_since: int = 0
+
+    @property
+    def quarters(self) -> int:
+        """Return how many of its first three quarters are copied, by parts or segments."""
+        done, of_all = self.copied_segments, self.segments
+        if not self.is_playlist:
+            done, of_all = self.parts, self.part_count
+        return min(4 * done // max(of_all or 0, 1), 3)
 
     @property
     def is_playlist(self) -> bool:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from shared.alerts import (
     ClosedReceiver,
     Condition,
+    FailingTarget,
     Room,
     StageFacts,
     conditions,
@@ -122,6 +123,11 @@ def test_a_stage_that_is_well_has_no_condition() -> None:
         ({"tasks_oldest_ms": 300_001}, "tasks_late", NOON - 300_001),
         ({"tasks_dead": 2, "dead_since": NOON - 7}, "tasks_dead", NOON - 7),
         ({"closed_receivers": [ClosedReceiver("shop", 7, "status 410")]}, "webhook_closed", 7),
+        (
+            {"failing_targets": [FailingTarget("s3://a/", NOON - 600_000, 2, "refuses")]},
+            "copies_fail",
+            NOON - 600_000,
+        ),
         ({"tasks_dropped": 1, "dropped_ms_ago": 9}, "tasks_dropped", NOON - 9),
     ],
 )

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,14 +19,18 @@ from msgspec.structs import replace
 
 from emulator.faulty_proxy import FaultyProxy
 from emulator.live import LiveInThread
-from functions import deliver, files
+from emulator.robots import Dingtalk, RobotsInThread
+from functions import deliver, files, notify
 from functions.deliver import copying
 from shared.config.policy_dump import policy_document
+from shared.config.robots import robots
 from shared.inbound.function_compute import InvocationFailed, answer_any
 from shared.invocation.invocation import Invocation
 from shared.outbox import (
     BACKOFF,
     PART_BYTES,
+    EventBody,
+    EventType,
     Next,
     Settlement,
     Task,
@@ -36,13 +40,14 @@ from shared.outbox import (
 )
 from shared.protocol import FileLeft
 from shared.protocol.file import FileCopy, FileVerdict
-from shared.protocol.policy import CopyRule, Domain, Match, Policy
+from shared.protocol.policy import CopyRule, Domain, Match, NotifyRule, Policy, Webhook
 from shared.store import Store
 from shared.store.contract import DAY_MS
 from shared.store.store_errors import StoreUnavailable
 from tests.conftest import KEY, NOON, Clock
 from tests.functions.test_files import ROLE
 from tests.functions.test_verifying import OSS, TIMER
+from tests.support.alerting import SECRET
 from tests.support.pushed_recording import Decoded, decode
 from tests.support.s3_target import BUCKET, S3Target, s3_target
 from tests.support.scripted_stage import Stage
@@ -52,9 +57,12 @@ NAME = "record/app/room1/x.flv"
 COPY = f"tv/{NAME}"
 SETTINGS = {
     **OSS,
+    "LIVE_RECORD_ROBOTS": "ops=http://127.0.0.1:9/robot/send?access_token=x",
+    "LIVE_RECORD_WEBHOOK_HOSTS": "crm.example.com",
     "LIVE_RECORD_DELIVER_HOSTS": "127.0.0.1",
     "LIVE_RECORD_DELIVER_CREDENTIALS": "archive:key-id-of-archive:secret-of-archive",
 }
+CRM = Webhook("crm", "https://crm.example.com/in", secrets=("crm",))
 KIND = TaskKind.DELIVER_FILE
 LEASE_MS = BACKOFF[KIND].lease_ms
 
@@ -66,6 +74,7 @@ class Delivering:
     stage: Stage
     bucket: Path
     s3: S3Target
+    receivers: dict[str, Any] = field(default_factory=dict)
 
     def record(self, data: bytes, name: str = NAME) -> None:
         """Put a file into the bucket and report it."""
@@ -109,6 +118,13 @@ class Delivering:
             self.stage.clock.pass_ms(LEASE_MS)
         raise AssertionError(self.copy(name))
 
+    def tell(self) -> None:
+        self.fire(notify)
+
+    def events(self) -> list[EventBody]:
+        taken = self.stage.store.take_tasks("event", limit=99, lease_ms=LEASE_MS)
+        return [msgspec.json.decode(task.body, type=EventBody) for task in taken]
+
     def copy(self, name: str = NAME) -> FileCopy | None:
         file = self.stage.store.file(KEY, name)
         assert file is not None
@@ -117,7 +133,9 @@ class Delivering:
 
     def applies(self, **changes: Any) -> None:  # noqa: ANN401 - fields of a CopyRule
         rule = CopyRule(Match(), BUCKET, self.s3.proxy.address, "archive", "tv", path_style=True)
-        policy = Policy((Domain("live.example.com"),), deliver=(replace(rule, **changes),))
+        policy = Policy(
+            (Domain("live.example.com"),), deliver=(replace(rule, **changes),), **self.receivers
+        )
         store = self.stage.app.store
         before = store.get_policy()
         replaces = before.version if before else 0
@@ -137,6 +155,19 @@ def delivering(tmp_path: Path, clock: Clock) -> Iterator[Delivering]:
         delivering.applies()
         yield delivering
     stage.store.close()
+
+
+@pytest.fixture
+def dingtalk(delivering: Delivering, clock: Clock) -> Iterator[Dingtalk]:
+    """Provide a robot that gets a message of what is wrong."""
+    robot = Dingtalk("ding-token", SECRET)
+    with RobotsInThread([robot], clock) as running:
+        known = robots(f"ops={running.address(robot)}#{SECRET}")
+        app = delivering.stage.app
+        delivering.stage.app = replace(app, settings=replace(app.settings, robots=known))
+        delivering.receivers = {"notify": (NotifyRule("ops", condition="copies_fail"),)}
+        delivering.applies()
+        yield robot
 
 
 def test_a_verified_file_is_copied_once(delivering: Delivering) -> None:
@@ -225,13 +256,17 @@ def test_a_store_that_fails_at_each_request_once_gets_the_copy(
 
 
 @pytest.mark.slow
-def test_a_store_that_refuses_for_two_days_gets_each_file_once(delivering: Delivering) -> None:
+def test_a_store_that_refuses_for_two_days_gets_each_file_once(
+    delivering: Delivering, dingtalk: Dingtalk
+) -> None:
+    """People get one message that copies fail, and since when, and one that they no longer do."""
     delivering.s3.proxy.plan("refuse", code="ExpiredToken", times=10**6)
     names = [f"record/app/room1/{n}.flv" for n in range(3)]
     for name in names:
         delivering.record_verified(name.encode(), name)
     for _ in range(2 * 24):
         delivering.deliver()
+        delivering.tell()
         delivering.stage.clock.pass_ms(DAY_MS // 24)
     copy = delivering.copy(names[0])
     assert copy is not None
@@ -245,6 +280,11 @@ def test_a_store_that_refuses_for_two_days_gets_each_file_once(delivering: Deliv
     assert delivering.stage.store.outbox().dead == 0
     assert delivering.s3.proxy.operations.count("DeleteObject") == 0
     assert all((delivering.bucket / name).read_bytes() == name.encode() for name in names)
+    delivering.tell()
+    raised, resolved = dingtalk.texts
+    assert "copies to another store that fail" in raised
+    assert f"s3://{BUCKET}/tv, for 1h: 3 files wait: the target answers ExpiredToken" in raised
+    assert "resolved: copies to another store that fail" in resolved
 
 
 @pytest.mark.slow
@@ -518,6 +558,28 @@ def test_what_failed_for_good_says_so_and_is_tried_again(delivering: Delivering)
     (letter,) = delivering.stage.store.dead_letters(after="", limit=9)
     delivering.stage.ask("POST", f"/v1/deliveries/{letter.task.id}/redrive")
     assert delivering.until_delivered().state == "delivered"
+
+
+def test_how_far_a_copy_is_and_its_end_are_events(delivering: Delivering) -> None:
+    delivering.receivers = {"webhooks": (CRM,)}
+    delivering.applies()
+    record_playlist(delivering)
+    delivering.deliver()
+    found = [body for body in delivering.events() if "copied_segments" in body.data]
+    by_progress = {body.data["copied_segments"]: body.type for body in found}
+    on_the_way = dict.fromkeys((1, 2, 3), EventType.FILE_DELIVERING)
+    assert by_progress == {**on_the_way, 4: EventType.FILE_DELIVERED}
+    assert {body.data["target"] for body in found} == {f"s3://{BUCKET}/tv/{PLAYLIST}"}
+
+
+def test_a_copy_that_failed_for_good_is_an_event(delivering: Delivering) -> None:
+    delivering.receivers = {"webhooks": (CRM,)}
+    delivering.applies()
+    delivering.record_verified(b"a file")
+    delivering.applies(prefix="elsewhere")
+    delivering.deliver()
+    (body,) = [one for one in delivering.events() if one.type is EventType.FILE_DELIVERY_FAILED]
+    assert (body.data["uri"], "no [[deliver]]" in str(body.data["why"])) == (NAME, True)
 
 
 def test_what_is_not_verified_is_not_copied(delivering: Delivering) -> None:
