@@ -7,7 +7,7 @@ the stage that imports does.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from gettext import gettext as _
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import click
 from cli import output
 from cli.api import Api, Json
 from cli.errors import Failure
+from cli.schedules import DEFAULTS, as_of_file
 from cli.stage_command import of_stage
 from shared.protocol import StreamKey
 
@@ -33,7 +34,8 @@ _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def state() -> None:
     """Export the state of a stage, and import it into another.
 
-    The state is what a second stage needs to take over: intents, ends, holds and the policy.
+    The state is what a second stage needs to take over: intents, ends, holds, schedules and the
+    policy.
     """
 
 
@@ -41,18 +43,30 @@ def state() -> None:
 @_file
 @of_stage(changes=False)
 def export(api: Api, file: Path, as_json: bool) -> None:
-    """Write the intents, ends, holds and policy of a stage to FILE."""
+    """Write the intents, ends, holds, schedules and policy of a stage to FILE."""
     if not file.absolute().parent.is_dir():
         text = _("The folder {folder} does not exist. Create it first.")
         raise Failure(text.format(folder=file.absolute().parent))
     streams = api.state()
-    document = {"format": FORMAT_NUMBER, "policy": api.policy()["policy"], "streams": streams}
+    policy, schedules = api.policy()["policy"], [_schedule(row) for row in api.schedules()]
+    document = {
+        "format": FORMAT_NUMBER,
+        "policy": policy,
+        "streams": streams,
+        "schedules": schedules,
+    }
     file.touch(mode=0o600)
     file.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if as_json:
-        output.as_json({"file": str(file), "streams": len(streams)})
+        counts = {"streams": len(streams), "schedules": len(schedules)}
+        output.as_json({"file": str(file), **counts})
         return
-    click.echo(_("{count} streams are in {file}.").format(count=len(streams), file=file))
+    text = _("{file} has the state. Streams: {streams}; schedules: {schedules}.")
+    click.echo(text.format(file=file, streams=len(streams), schedules=len(schedules)))
+
+
+def _schedule(row: Json) -> Json:
+    return {"id": row["id"], **as_of_file(row), "paused": row["paused"]}
 
 
 @state.command("import")
@@ -63,8 +77,16 @@ def export(api: Api, file: Path, as_json: bool) -> None:
     default=True,
     help="import the policy too, apart from its mode and forward_to; by default it is",
 )
+@click.option(
+    "--schedules/--no-schedules",
+    "with_schedules",
+    default=True,
+    help="import the schedules too, each in place of one with its id; by default they are",
+)
 @of_stage(changes=True)
-def import_state(api: Api, file: Path, with_policy: bool, as_json: bool) -> None:
+def import_state(
+    api: Api, file: Path, with_policy: bool, with_schedules: bool, as_json: bool
+) -> None:
     """Import FILE into a stage, and keep what is as new or newer there."""
     document = _read(file)
     version = _import_policy(api, document["policy"]) if with_policy else None
@@ -73,16 +95,23 @@ def import_state(api: Api, file: Path, with_policy: bool, as_json: bool) -> None
         for batch in _batches(document["streams"]):
             answers.append(api.import_state(batch))  # noqa: PERF401 - those before a failure count
     except Failure as failure:
-        text = _("{error} Before that {count} streams were imported. Import the file again.")
+        text = _("{error} Streams imported before that: {count}. Import the file again.")
         done = sum(answer["imported"] for answer in answers)
         raise Failure(text.format(error=failure.message, count=done)) from None
     refused = [row for answer in answers for row in answer["refused"]]
+    wanted = document.get("schedules", ()) if with_schedules else ()
+    stored, faults = _import_schedules(api, wanted)
     counts = {name: sum(answer[name] for answer in answers) for name in ("imported", "kept")}
     unsent = [_name(entry) for entry in document["streams"] if entry.get("stop_unsent")]
     if as_json:
-        output.as_json({**counts, "refused": refused, "stop_unsent": unsent, "policy": version})
+        left = {"refused": refused, "schedules_refused": faults, "stop_unsent": unsent}
+        output.as_json({**counts, **left, "policy": version, "schedules": stored})
         return
     _print(counts, refused, unsent, version)
+    if wanted:
+        click.echo(_("Schedules imported: {count}.").format(count=len(stored)))
+    for row in faults:
+        click.echo(_("The schedule {id} is not imported: {detail}").format(**row))
 
 
 def _print(
@@ -90,7 +119,7 @@ def _print(
 ) -> None:
     if version is not None:
         click.echo(_("The policy is version {version} now.").format(version=version))
-    text = _("{imported} streams were imported; {kept} were as new or newer already.")
+    text = _("Streams imported: {imported}; as new or newer already: {kept}.")
     click.echo(text.format(**counts))
     for row in refused:
         click.echo(_("not imported: {stream}: {detail}").format(**row))
@@ -120,7 +149,33 @@ def _is_whole(document: Json) -> bool:
         and isinstance(document.get("policy"), dict)
         and isinstance(streams, list)
         and all(isinstance(entry, dict) and {*names} <= entry.keys() for entry in streams)
+        and _has_whole_schedules(document)
     )
+
+
+def _has_whole_schedules(document: Json) -> bool:
+    """Return True if each schedule has its fields. A file of an earlier release has none."""
+    schedules, names = document.get("schedules", []), {"id", "paused", *DEFAULTS}
+    return isinstance(schedules, list) and all(
+        isinstance(row, dict) and row.keys() == names for row in schedules
+    )
+
+
+def _import_schedules(
+    api: Api, wanted: Sequence[Json]
+) -> tuple[Sequence[str], Sequence[Mapping[str, str]]]:
+    """Store the schedules that differ; return their ids, and what the stage refuses."""
+    before = [_schedule(row) for row in api.schedules()] if wanted else []
+    stored, refused = list[str](), list[Mapping[str, str]]()
+    for row in wanted:
+        if row in before:
+            continue
+        try:
+            api.put_schedule(row["id"], {name: row[name] for name in row if name != "id"})
+            stored.append(row["id"])
+        except Failure as failure:
+            refused.append({"id": row["id"], "detail": failure.message})
+    return stored, refused
 
 
 def _import_policy(api: Api, policy: Json) -> int | None:

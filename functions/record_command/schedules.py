@@ -34,7 +34,7 @@ from shared.inbound.request_errors import (
     RequestError,
     WrongState,
 )
-from shared.inbound.request_fields import DURATION, PRINTABLE, Field, span, text, whole
+from shared.inbound.request_fields import DURATION, PRINTABLE, Field, flag, span, text, whole
 from shared.invocation.invocation import Invocation
 from shared.protocol import Occurrence, OccurrencePut, OccurrenceSkipped, StreamKey
 from shared.protocol.durations import duration, rfc3339, written
@@ -194,6 +194,7 @@ PUT: tuple[Field, ...] = (
         'how long a show that is still live after its end is recorded at most, or "none"',
         written(OVERRUN_MS),
     ),
+    flag("paused", "whether nothing of it begins; without, as it was before"),
 )
 NEXT: tuple[Field, ...] = (
     whole("n", "how many", least=1, most=MAX_SHOWN_NUMBER, example=SHOWN_NUMBER),
@@ -218,13 +219,15 @@ EXTEND: tuple[Field, ...] = (
 
 def put(request: ApiRequest) -> Response:
     """Store a schedule in place of the one before. What has begun goes on as it is."""
-    schedule = _asked_for(request)
+    schedule, is_paused = _asked_for(request), request.body.get("paused")
 
     def change(before: StoredSchedule | None) -> StoredSchedule:
         made_by, made_at = request.who, request.invocation.app.clock()
         if before is None or before.is_deleted:
             return StoredSchedule(schedule, made_by, made_at)
-        kept = replace(schedule, is_paused=before.schedule.is_paused)
+        kept = schedule
+        if is_paused is None:
+            kept = replace(schedule, is_paused=before.schedule.is_paused)
         leaving = {*before.leaving, *before.schedule.streams} - {*schedule.streams}
         return StoredSchedule(kept, made_by, made_at, leaving=tuple(sorted(leaving)))
 
@@ -244,7 +247,7 @@ def faults(
     for stream in found.get("streams", ()):
         yield from _stream_faults(invocation, stream)
     if {"start", "end", "timezone"} <= found.keys():
-        schedule = Schedule(**{"id": "", "streams": (), **found})
+        schedule = _schedule_of("", (), found)
         yield from faults_of(schedule, longest_ms=invocation.app.settings.max_duration)
 
 
@@ -260,7 +263,12 @@ def _asked_for(request: ApiRequest) -> Schedule:
     keys = [_key(request.invocation, stream) for stream in request.body["streams"]]
     _require_reach(request, keys)
     streams = tuple(dict.fromkeys(map(str, keys)))
-    return Schedule(**{**request.body, "id": request.values[0], "streams": streams})
+    return _schedule_of(request.values[0], streams, request.body)
+
+
+def _schedule_of(name: str, streams: tuple[str, ...], found: Mapping[str, Any]) -> Schedule:
+    fields = {**found, "id": name, "streams": streams, "is_paused": found.get("paused", False)}
+    return Schedule(**{field: fields[field] for field in fields if field != "paused"})
 
 
 def _key(invocation: Invocation, stream: str) -> StreamKey:

@@ -34,7 +34,9 @@ def types(wire: Wire, *words: str) -> Result:
 def exported(wire: Wire, file: Path) -> dict[str, Any]:
     row = {"domain": "live.example.com", "app": "app", "stream": JOINED}
     wire.script(
-        json_reply({"streams": [row], "next": None}), json_reply({"version": 1, "policy": POLICY})
+        json_reply({"streams": [row], "next": None}),
+        json_reply({"version": 1, "policy": POLICY}),
+        json_reply({"schedules": []}),
     )
     result = types(wire, "state", "export", str(file))
     assert result.exit_code == 0, result.output
@@ -93,6 +95,7 @@ ROW = {"domain": "live.example.com", "app": "app", "stream": "room"}
         '{"format": 1, "policy": {}, "streams": null}',
         '{"format": 1, "policy": {}, "streams": [5]}',
         '{"format": 1, "policy": {}, "streams": [{"domain": "live.example.com"}]}',
+        '{"format": 1, "policy": {}, "streams": [], "schedules": [{"id": "a"}]}',
         '{"format": 2, "policy": {}, "streams": []}',
     ],
 )
@@ -115,7 +118,7 @@ def test_an_import_that_stops_half_way_says_how_far_it_came(wire: Wire, tmp_path
     result = types(wire, "state", "import", str(file), "--no-policy")
 
     assert result.exit_code == 1
-    assert "Before that 50 streams were imported. Import the file again." in result.output
+    assert "Streams imported before that: 50. Import the file again." in result.output
 
 
 def test_a_file_or_a_folder_that_is_missing_is_named(wire: Wire, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def _never_takes_over() -> Patches:
 
 
 def _policy_never_takes_over() -> Patches:
-    return ((intent_rules, "_hand_over_to_policy", lambda _transition: False),)
+    return ((intent_rules, "_hand_over_to_policy", lambda *_: False),)
 
 
 def _never_waits_for_the_next() -> Patches:

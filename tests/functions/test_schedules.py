@@ -241,6 +241,16 @@ def test_a_paused_schedule_begins_nothing(stage: Stage) -> None:
     assert wanted(stage)
 
 
+def test_a_schedule_can_be_written_paused(stage: Stage) -> None:
+    stage.clock.now = TUESDAY + 1000
+
+    assert put(stage, paused=True).json["paused"]
+    assert not wanted(stage)
+    assert put(stage).json["paused"]
+    assert not put(stage, paused=False).json["paused"]
+    assert wanted(stage)
+
+
 def test_the_next_occurrence_can_be_skipped(stage: Stage) -> None:
     put(stage)
     skipped = stage.ask("POST", f"{TUESDAYS}/skip", {})

@@ -16,9 +16,11 @@ from shared.protocol import (
     StartAsked,
     StopAsked,
     StreamKey,
+    TimePassed,
     Unpublished,
 )
 from shared.protocol.command_errors import Throttled
+from shared.protocol.durations import instant
 from shared.protocol.state.invariants import broken
 from tests.conftest import KEY, NOON, Clock
 from tests.protocol.random_walks import Walk
@@ -74,6 +76,29 @@ def test_intents_ends_and_holds_are_the_same_after_an_import(first: Stage, secon
     ours, theirs = (stage.store.load(KEY).record.intent for stage in (second, first))
     assert (ours.until, ours.note, ours.who) == (theirs.until, "show", "ops")
     assert second.store.load(room(1)).record.held_at(NOON + 1)
+
+
+def test_a_stop_during_an_occurrence_bars_that_one_on_the_other_stage_too(
+    first: Stage, second: Stage, clock: Clock
+) -> None:
+    schedule = {
+        "streams": [str(KEY)],
+        "start": "2025-11-22T16:00:00",
+        "end": "2025-11-22T18:00:00",
+        "timezone": "Asia/Shanghai",
+        "rrule": "FREQ=DAILY",
+    }
+    clock.now = instant("2025-11-22T08:30:00Z")
+    first.ask("PUT", "/v1/schedules/daily", schedule)
+    first.stop({})
+
+    assert take_over(second, export(first).json["streams"]).json["imported"] == 1
+    second.ask("PUT", "/v1/schedules/daily", schedule)
+
+    assert not second.store.load(KEY).record.intent.wanted
+    clock.now = instant("2025-11-23T08:00:00Z")
+    second.happens(TimePassed())
+    assert second.store.load(KEY).record.intent.wanted
 
 
 def test_the_same_import_again_changes_nothing(first: Stage, second: Stage) -> None:

@@ -87,12 +87,15 @@ def end_all(transition: Transition) -> str:
     return own or (asking.id if asking else "")
 
 
-def is_barred(transition: Transition) -> bool:
+def is_barred(transition: Transition, occurrence: Occurrence) -> bool:
     """Return True if a person's stop keeps an occurrence that begins now from being recorded. A
-    stop during an occurrence is about that one alone, and a hold for a session ends with it."""
+    stop during an occurrence is about that one alone, which begins anew where a stop was taken over
+    from another stage. A hold for a session ends with it."""
     record, intent = transition.record, transition.record.intent
-    if intent.wanted or intent.requester is not Requester.PERSON or intent.occurrence:
+    if intent.wanted or intent.requester is not Requester.PERSON:
         return False
+    if intent.occurrence:
+        return intent.occurrence == occurrence.id
     holds = intent.held_until is not None and transition.now < intent.held_until
     return holds or (record.is_held and not record.is_off)
 

@@ -114,7 +114,7 @@ def _begin(transition: Transition, occurrence: Occurrence, *, is_asked: bool = F
     _set_begun(transition, occurrence)
     if transition.record.intent.wanted:
         occurrence_rules.add_entry(transition, Reason.SCHEDULE_COVERED, occurrence)
-    elif not is_asked and occurrence_rules.is_barred(transition):
+    elif not is_asked and occurrence_rules.is_barred(transition, occurrence):
         _bar(transition, occurrence, Reason.SCHEDULE_HELD)
     else:
         occurrence_rules.make_intent(transition, occurrence)
