@@ -6,6 +6,7 @@ It must not write objects.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import crcmod
@@ -34,12 +35,26 @@ def _cross_origin(request: web.Request) -> dict[str, str]:
     return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
 
 
+def _content_of(path: Path) -> tuple[str, int, int]:
+    """Return what changes with the content of a file."""
+    stat = path.stat()
+    return str(path), stat.st_size, stat.st_mtime_ns
+
+
+def _crc64(path: Path) -> str:
+    found = crcmod.Crc(CRC64_POLYNOMIAL, initCrc=0, rev=True, xorOut=2**64 - 1)
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            found.update(block)
+    return str(found.crcValue)
+
+
 class ObjectServer:
     """Serves every bucket as public. A signed URL must have a valid signature."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
-        self._crc64: dict[tuple[str, int, int], str] = {}
+        self._crc64: dict[tuple[str, int, int], asyncio.Future[str]] = {}
 
     def add_routes(self, application: web.Application) -> None:
         application.router.add_get(ADDRESS, self._serve)
@@ -63,20 +78,20 @@ class ObjectServer:
             return error_reply(denied, request)
         content_type = CONTENT_TYPES.get(path.suffix, "application/octet-stream")
         headers = {"Content-Type": content_type, **_cross_origin(request)}
-        headers["x-oss-hash-crc64ecma"] = self._crc64_of(path)
+        headers["x-oss-hash-crc64ecma"] = await self._crc64_of(path)
         return web.FileResponse(path, headers=headers)
 
-    def _crc64_of(self, path: Path) -> str:
-        """Return the CRC-64 of an object; that of one which has not changed is known."""
-        stat = path.stat()
-        content = (str(path), stat.st_size, stat.st_mtime_ns)
+    async def _crc64_of(self, path: Path) -> str:
+        """Return the CRC-64 of an object, which is computed once for each content, in a thread: a
+        large object takes seconds. A client that gives up finds it there when it asks again."""
+        content = _content_of(path)
         if content not in self._crc64:
-            found = crcmod.Crc(CRC64_POLYNOMIAL, initCrc=0, rev=True, xorOut=2**64 - 1)
-            with path.open("rb") as file:
-                while block := file.read(BLOCK_BYTES):
-                    found.update(block)
-            self._crc64[content] = str(found.crcValue)
-        return self._crc64[content]
+            self._crc64[content] = asyncio.ensure_future(asyncio.to_thread(_crc64, path))
+        try:
+            return await asyncio.shield(self._crc64[content])
+        except OSError as gone:
+            self._crc64.pop(content, None)
+            raise web.HTTPNotFound from gone
 
     def _find(self, bucket: str, key: str) -> Path:
         """Return the file of an object that is served; raise Denied."""
