@@ -1,8 +1,9 @@
-"""Measures what people are sent while many streams fail at once, by the development clock.
+"""Measures what people and programs are sent while many streams fail at once, by virtual time.
 
 `python -m benchmarks.notify --json` lets thousands of streams be published within ten seconds while
 Live refuses every start, with as many others recorded well. The function notify runs each minute,
-deployed code from its timer's event to the robots, which are emulators with the real limits.
+deployed code from its timer's event to the robots, which are emulators with the real limits. What a
+webhook's receiver gets is measured by notify_webhooks.py.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
+from benchmarks import notify_webhooks
+from benchmarks.refusing_live import LOST, RefusingLive
 from cli.local.redis_server import DURABLE, Engine
 from emulator.robots import Dingtalk, Feishu, Robot, RobotsInThread, Wecom
 from functions import notify
@@ -34,8 +37,7 @@ from shared.invocation.invocation import Invocation
 from shared.invocation.serve import answer_in
 from shared.logs import Log
 from shared.outbound.live import LiveClient
-from shared.protocol import Command, Published, Reported, StreamKey
-from shared.protocol.command_errors import Unavailable
+from shared.protocol import Published, Reported, StreamKey
 from shared.store import open_store
 
 NOON_MS = 1_763_800_000_000
@@ -69,20 +71,6 @@ class VirtualClock:
 
     def wait(self, seconds: float) -> None:
         self.now += round(seconds * 1000)
-
-
-class RefusingLive:
-    """A Live that refuses every start of the application `lost`, and accepts every other."""
-
-    connect_timeout, read_timeout, lease = 800, 1_500, 7_300
-
-    def prepare(self) -> None:
-        """Do nothing."""
-
-    def send(self, _command: Command, key: StreamKey, **_credentials: object) -> str:
-        if key.app == "lost":
-            raise Unavailable("ServiceUnavailable")
-        return "9F8E7D6C-5B4A-4392-8170-A1B2C3D4E5F6"
 
 
 class Failing:
@@ -126,7 +114,7 @@ class Failing:
         """Have so many streams fail within ten seconds; return when each did."""
         began, failed_at = self.clock.now, dict[str, int]()
         for number in range(streams):
-            key = StreamKey(DOMAIN, "lost", f"room{number:05}")
+            key = StreamKey(DOMAIN, LOST, f"room{number:05}")
             at = began + number * FAIL_WITHIN_MS // streams
             self.clock.now = at
             failed_at[str(key)] = at
@@ -201,15 +189,10 @@ def figures(stage: Failing, robots: Sequence[Robot], streams: int, well: int) ->
 
 
 @contextmanager
-def failing(store: str) -> Iterator[tuple[Failing, Sequence[Robot]]]:
+def failing(folder: Path, url: str) -> Iterator[tuple[Failing, Sequence[Robot]]]:
     robots: Sequence[Robot] = (Dingtalk("d", "SEC1"), Feishu("f", "SEC2"), Wecom("w"))
     secrets = ("ding", "#SEC1"), ("fei", "#SEC2"), ("we", "")
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        url = f"sqlite:///{folder}/records.db"
-        if store == "redis":
-            url = stack.enter_context(Engine(folder / "engine", options=DURABLE)).url
-        server = stack.enter_context(RobotsInThread(robots, lambda: 0))
+    with RobotsInThread(robots, lambda: 0) as server:
         addresses = [
             f"{name}={server.address(robot)}{secret}"
             for robot, (name, secret) in zip(robots, secrets, strict=True)
@@ -220,21 +203,36 @@ def failing(store: str) -> Iterator[tuple[Failing, Sequence[Robot]]]:
         stage.app.store.close()
 
 
+@contextmanager
+def new_store(engine: str) -> Iterator[tuple[Path, str]]:
+    """Yield a folder and the URL of an empty store."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = f"sqlite:///{folder}/records.db"
+        if engine == "redis":
+            url = stack.enter_context(Engine(folder / "engine", options=DURABLE)).url
+        yield folder, url
+
+
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m benchmarks.notify", description=__doc__)
     options.add_argument("--streams", type=int, default=2_000, help="how many fail (2,000)")
     options.add_argument("--well", type=int, default=2_000, help="how many others run (2,000)")
     options.add_argument("--store", choices=("sqlite", "redis"), default="sqlite")
+    options.add_argument("--events", default="gap.*", help="what the webhook is sent (gap.*)")
     options.add_argument("--json", action="store_true", help="the figures as one line of JSON")
     return options
 
 
 def main() -> int:
     asked = parser().parse_args()
-    with failing(asked.store) as (stage, robots):
+    with new_store(asked.store) as place, failing(*place) as (stage, robots):
         found = {"store": asked.store, **figures(stage, robots, asked.streams, asked.well)}
+    with new_store(asked.store) as place:
+        by_webhook = notify_webhooks.figures(*place, asked.streams, asked.events)
+    found["webhook"] = by_webhook
     print(json.dumps(found) if asked.json else "\n".join(f"{k}: {v}" for k, v in found.items()))
-    return 0 if found["lost"] == 0 and found["muted"] == 0 else 1
+    return 1 if found["lost"] or found["muted"] or by_webhook["lost"] else 0
 
 
 if __name__ == "__main__":

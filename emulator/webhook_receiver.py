@@ -107,7 +107,13 @@ class WebhookReceiver:
             self.behave(order["path"], *order["do"])
             return {}
         return [
-            {"path": each.path, "id": each.id, "is_genuine": each.is_genuine, "at": each.at}
+            {
+                "path": each.path,
+                "id": each.id,
+                "type": each.payload.get("type"),
+                "is_genuine": each.is_genuine,
+                "at": each.at,
+            }
             for each in list(self.arrived)
         ]
 

@@ -22,9 +22,12 @@ from shared.outbox import BACKOFF, Outcome, Task, TaskKind, queue_of
 
 LOOK_AGAIN_S = 1.0
 """s after which a worker that has found nothing looks again, where the policy names receivers."""
-HAND_OVER_WORKERS = 2
-RECEIVER_WORKERS = 4
-"""How many deliveries one receiver gets at once."""
+HAND_OVER_WORKERS = 8
+RECEIVER_WORKERS = 24
+"""How many deliveries one receiver gets at once, at most."""
+SHARED_WORKERS = 36
+"""What all receivers share: with those of the messages, and one more for each queue, a process has
+64 (shared/engine/workers.py)."""
 RECEIVERS = "webhook receivers"
 """The note with every name that a receiver ever had: what is left for one that is gone fails."""
 Attempts = Callable[[], Callable[[Task], Outcome]]
@@ -61,7 +64,7 @@ def _jobs(invocation: Invocation, hand_over: HandOver) -> Iterator[tuple[str, Jo
         queue = queue_of(TaskKind.WEBHOOK, hook.name)
         attempts = webhooks.attempts(invocation, hook, hand_over.endpoints)
         runner = runner_of(invocation, queue, deadline, stays=stays)
-        yield queue, (runner, RECEIVER_WORKERS, attempts)
+        yield queue, (runner, min(RECEIVER_WORKERS, SHARED_WORKERS // len(hooks)), attempts)
     for name in _gone(invocation):
         queue = queue_of(TaskKind.WEBHOOK, name)
         yield queue, (runner_of(invocation, queue, deadline), 1, lambda: webhooks.refuse)

@@ -6,12 +6,14 @@ run at once, here and elsewhere: each task is taken by one of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
 
-from shared.engine.workers import Workers
+from shared.engine.workers import MAX_WORKERS, Signal, Workers
 from shared.outbox import (
     Failed,
     Next,
@@ -42,6 +44,41 @@ class TaskRunResult(Struct):
     stale: int = 0
 
 
+class _Idle:
+    """The attempts that no worker is at, of `count` at most."""
+
+    def __init__(
+        self, signal: Signal, count: int, attempts: Callable[[], Callable[[Task], Outcome]]
+    ) -> None:
+        self._signal, self._most, self._left, self._make = signal, count, count, attempts
+        self._made: list[Callable[[Task], Outcome]] = []
+
+    def wait_for_one(self) -> int:
+        """Wait until one is idle; return how many are."""
+        with self._signal:
+            self._signal.wait_for(lambda: self._left > 0)
+            return self._left
+
+    def wait_for_all(self) -> None:
+        with self._signal:
+            self._signal.wait_for(lambda: self._left == self._most)
+
+    def give(self) -> Callable[[Task], Outcome]:
+        with self._signal:
+            self._left -= 1
+            return self._made.pop() if self._made else self._make()
+
+    @contextmanager
+    def taken_back(self, attempt: Callable[[Task], Outcome]) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            with self._signal:
+                self._left += 1
+                self._made.append(attempt)
+                self._signal.notify(MAX_WORKERS)
+
+
 class TaskRunner:
     def __init__(  # noqa: PLR0913 - what a run needs of its surroundings
         self,
@@ -65,7 +102,7 @@ class TaskRunner:
     def run(
         self, workers: Workers, count: int, attempts: Callable[[], Callable[[Task], Outcome]]
     ) -> None:
-        """Let `count` workers do what is due until nothing is, or the time is up. Each calls
+        """Let up to `count` workers do what is due until nothing is, or the time is up. Each calls
         `attempts` once, for an attempt of its own. Raise the last error of the store."""
         with workers:  # left once all of them have ended
             self.start(workers, count, attempts)
@@ -74,30 +111,44 @@ class TaskRunner:
     def start(
         self, workers: Workers, count: int, attempts: Callable[[], Callable[[Task], Outcome]]
     ) -> None:
-        """Start so many of the workers, which are entered already: they serve other queues, too."""
+        """Start one of the workers, which are entered already: they serve other queues, too. It
+        takes what is due and starts another one for each task, up to `count` at a time."""
+        idle = _Idle(workers.signal, count, attempts)
 
-        def work() -> None:
-            try:
-                self._work(attempts())
-            except StoreUnavailable as error:
-                self._failures.append(error)
+        def work(task: Task, attempt: Callable[[Task], Outcome]) -> None:
+            with idle.taken_back(attempt):
+                try:
+                    self._settle(task, self._tried(task, attempt))
+                except StoreUnavailable as error:
+                    self._failures.append(error)
 
-        for _ in range(count):
-            workers.start(work)
+        def lead() -> None:
+            for task in self._due(idle):
+                workers.start(partial(work, task, idle.give()))
+            idle.wait_for_all()
+
+        workers.start(lead)
 
     def check(self) -> None:
         """Raise the last error of the store that a worker has met."""
         if self._failures:
             raise self._failures[-1]
 
-    def _work(self, attempt: Callable[[Task], Outcome]) -> None:
-        lease_ms = backoff_of(self._queue).lease_ms
+    def _due(self, idle: _Idle) -> Iterator[Task]:
+        """Yield what is due, as much at a time as there are workers for."""
         while self._has_time():
-            taken = self._store.take_tasks(self._queue, limit=1, lease_ms=lease_ms)
+            taken = self._taken(idle.wait_for_one())
             if not taken and not self._stays():
                 return
-            for task in taken:
-                self._settle(task, self._tried(task, attempt))
+            yield from taken
+
+    def _taken(self, limit: int) -> Sequence[Task]:
+        lease_ms = backoff_of(self._queue).lease_ms
+        try:
+            return self._store.take_tasks(self._queue, limit=limit, lease_ms=lease_ms)
+        except StoreUnavailable as error:
+            self._failures.append(error)
+            return ()
 
     def _tried(self, task: Task, attempt: Callable[[Task], Outcome]) -> Outcome:
         """Return the outcome of an attempt, whatever it raises. One that has been taken more often

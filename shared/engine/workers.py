@@ -6,8 +6,9 @@ The dispatcher starts them. A simulation passes it workers of its own, which tak
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Condition
 from types import TracebackType
 from typing import Protocol
@@ -53,6 +54,7 @@ class ThreadWorkers:
     def __init__(self) -> None:
         self.signal: Signal = Condition()
         self._pool: ThreadPoolExecutor | None = None
+        self._jobs: deque[Future[None]] = deque()
 
     def __enter__(self) -> None:
         sys.setswitchinterval(THREAD_TURN_S)
@@ -64,6 +66,8 @@ class ThreadWorkers:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        while self._jobs:  # a job may start others, which a pool that is shut down would refuse
+            wait([self._jobs.popleft()])
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
@@ -71,4 +75,4 @@ class ThreadWorkers:
     def start(self, job: Callable[[], None]) -> None:
         if self._pool is None:
             raise AssertionError("workers are started inside a drain")
-        self._pool.submit(job)
+        self._jobs.append(self._pool.submit(job))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from threading import Barrier
 from threading import Event as Flag
+from typing import cast
 
 import pytest
 
@@ -29,7 +31,12 @@ def add(store: Store, *names: str) -> None:
 
 
 def run(
-    store: Store, attempt: Attempt, *, count: int = 1, has_time: Callable[[], bool] = lambda: True
+    store: Store,
+    attempt: Attempt,
+    *,
+    count: int = 1,
+    has_time: Callable[[], bool] = lambda: True,
+    stays: Callable[[], bool] = lambda: False,
 ) -> tuple[TaskRunResult, list[str]]:
     reported: list[str] = []
     runner = TaskRunner(
@@ -38,6 +45,7 @@ def run(
         has_time=has_time,
         jitter=lambda: 0.0,
         report=lambda event, error: reported.append(f"{event} {error}"),
+        stays=stays,
     )
     runner.run(ThreadWorkers(), count, lambda: attempt)
     return runner.result, reported
@@ -85,6 +93,47 @@ def test_one_that_hangs_stops_no_other(store: Store) -> None:
         return Done()
 
     assert run(store, attempt, count=2)[0].done == 4
+
+
+def test_a_burst_is_done_by_as_many_as_may_work_and_then_one_looks_again(
+    store: Store,
+) -> None:
+    names = [str(number) for number in range(8)]
+    add(store, *names)
+    at_once = Barrier(4)
+    looks: list[str] = []
+
+    def attempt(_task: Task) -> Outcome:
+        at_once.wait(LONG_S)  # as many are tried at the same time, or nothing ever ends
+        return Done()
+
+    def stays() -> bool:
+        looks.append("again")
+        return len(looks) < 3
+
+    assert run(store, attempt, count=4, stays=stays)[0].done == 8
+    assert len(looks) == 3
+
+
+def test_a_run_that_stays_goes_on_once_the_store_is_back(store: Store) -> None:
+    add(store, "a")
+    looks = iter((True, True, False))
+
+    class Away:
+        def __init__(self) -> None:
+            self._failures = [StoreUnavailable("away")]
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(store, name)
+
+        def take_tasks(self, queue: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
+            if self._failures:
+                raise self._failures.pop()
+            return store.take_tasks(queue, limit=limit, lease_ms=lease_ms)
+
+    with pytest.raises(StoreUnavailable):
+        run(cast("Store", Away()), lambda _task: Done(), stays=lambda: next(looks))
+    assert store.outbox().open == 0
 
 
 def test_one_that_kills_its_process_each_time_is_a_dead_letter_at_last(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import jsonschema_rs
 import msgspec
@@ -26,6 +26,7 @@ from shared.protocol import Command, FileLeft, Published, Reported, TimePassed, 
 from shared.protocol.command_errors import Throttled
 from tests.conftest import KEY, NOON, Clock
 from tests.functions.test_notify import TIMER
+from tests.support.reconciling import InlineWorkers
 from tests.support.scripted_stage import Stage
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -38,19 +39,6 @@ streaming = "live.example.com"
 [[rule]]
 on_publish = "record"
 """
-
-
-class InTurn:
-    """Workers of which each ends before the next one begins."""
-
-    def __enter__(self) -> None:
-        """Nothing is started yet."""
-
-    def __exit__(self, *_raised: object) -> None:
-        """All of them have ended."""
-
-    def start(self, job: Callable[[], None]) -> None:
-        job()
 
 
 @dataclass
@@ -90,7 +78,7 @@ def telling(tmp_path: Path, clock: Clock, receiver: WebhookReceiver, *hooks: str
     )
     stage.app = replace(
         stage.app,
-        workers=cast("Any", InTurn),
+        workers=InlineWorkers,
         wait=lambda seconds: clock.pass_ms(round(seconds * 1_000)),
     )
     return Told(stage, receiver)
