@@ -91,16 +91,16 @@ def acknowledge(api: Api, ids: Sequence[str], as_json: bool) -> None:
 def test(api: Api, wait_s: int, as_json: bool) -> int:
     """Send a test message to each robot of the policy, and print what it answers."""
     asked = api.test_sinks()
-    sinks = _answers(api, asked, wait_s)
+    sinks = sink_answers(api, asked, wait_s)
     if as_json:
         output.as_json({"sinks": sinks})
     else:
         for sink in sinks:
-            click.echo(_sink_line(sink))
+            click.echo(sink_line(sink))
     return AS_WANTED if all(sink["is_taken"] for sink in sinks) else FAILED
 
 
-def _answers(api: Api, asked: Json, wait_s: int) -> Sequence[Json]:
+def sink_answers(api: Api, asked: Json, wait_s: int) -> Sequence[Json]:
     """Return each robot's answer to the test; without one where it took too long."""
     nobody = {"asked_at": None, "is_taken": None, "answer": None}
 
@@ -120,7 +120,7 @@ def _is_since(at: str | None, first: str) -> bool:
     return at is not None and instant(at) >= instant(first)
 
 
-def _sink_line(sink: Json) -> str:
+def sink_line(sink: Json) -> str:
     if sink["is_taken"] is None:
         line = _("{name}: no answer yet; the timer of notify sends the message once a minute")
         return line.format(name=sink["name"])

@@ -103,7 +103,7 @@ def emergency(
 def _begin(
     account: Account, backup: Backup, application: Application, where: Value, *, yes: bool
 ) -> None:
-    changes = list(_changes(list(recordings(account, application.domain)), application, where))
+    changes = list(changes_for(list(recordings(account, application.domain)), application, where))
     for target, now, _after in changes:
         line = (
             _("{target} becomes automatic (OnDemand 0)")
@@ -140,7 +140,7 @@ def _change(
     backup.store()
 
 
-def _changes(
+def changes_for(
     found: Sequence[tuple[ConfigTarget, Value]], application: Application, where: Value
 ) -> Iterator[Change]:
     """Yield the changes after which nothing of the application waits for a command. A configuration

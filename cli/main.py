@@ -31,6 +31,7 @@ _MODULES = {
     "cli.policy": ("policy",),
     "cli.probe.command": ("probe",),
     "cli.push": ("push",),
+    "cli.rehearsal.command": ("rehearse",),
     "cli.report.command": ("report",),
     "cli.schedules": ("schedule",),
     "cli.setup.command": ("setup",),

@@ -10,7 +10,13 @@ T = TypeVar("T")
 LOOK_EVERY_S = 1.0
 
 
-def poll(ask: Callable[[], T], is_done: Callable[[T], bool], *, wait_s: float) -> T:
+def poll(
+    ask: Callable[[], T],
+    is_done: Callable[[T], bool],
+    *,
+    wait_s: float,
+    every_s: float = LOOK_EVERY_S,
+) -> T:
     """Return the first answer that is done, or else the last one that came within `wait_s`."""
     end = time.monotonic() + wait_s
     while True:
@@ -18,4 +24,4 @@ def poll(ask: Callable[[], T], is_done: Callable[[T], bool], *, wait_s: float) -
         left_s = end - time.monotonic()
         if is_done(answer) or left_s <= 0:
             return answer
-        time.sleep(min(LOOK_EVERY_S, left_s))
+        time.sleep(min(every_s, left_s))

@@ -53,7 +53,7 @@ def test(api: Api, names: Sequence[str], wait_s: int, as_json: bool) -> int:
     """
     names = names or [row["name"] for row in api.webhooks()["webhooks"]]
     sent = {name: api.test_webhook(name)["id"] for name in names}
-    answers = _answers(api, sent, wait_s)
+    answers = webhook_answers(api, sent, wait_s)
     rows = [{"receiver": name, "id": sent[name], "test": answers.get(name)} for name in sent]
     if as_json:
         output.as_json({"tests": rows})
@@ -61,12 +61,12 @@ def test(api: Api, names: Sequence[str], wait_s: int, as_json: bool) -> int:
         click.echo(_("the policy names no webhook"))
     else:
         for name in sent:
-            output.say(_answer_line(name, answers.get(name)))
+            output.say(answer_line(name, answers.get(name)))
     taken = [name for name, answer in answers.items() if answer["is_taken"]]
     return AS_WANTED if len(taken) == len(sent) else FAILED
 
 
-def _answers(api: Api, sent: Mapping[str, str], wait_s: int) -> Mapping[str, Json]:
+def webhook_answers(api: Api, sent: Mapping[str, str], wait_s: int) -> Mapping[str, Json]:
     """Return each receiver's answer to its test; none of one that took too long."""
 
     def ask() -> Mapping[str, Json]:
@@ -80,7 +80,7 @@ def _answers(api: Api, sent: Mapping[str, str], wait_s: int) -> Mapping[str, Jso
     return poll(ask, lambda found: len(found) == len(sent), wait_s=wait_s)
 
 
-def _answer_line(name: str, answer: Json | None) -> str:
+def answer_line(name: str, answer: Json | None) -> str:
     if answer is None:
         line = _("{name}: no answer yet; the timer of notify sends the event within a minute")
         return line.format(name=name)

@@ -18,6 +18,9 @@ from cli.runtimes import DEFAULT_REGION
 from cli.stage_registry import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cli.doctor.finding import Finding
     from cli.doctor.sources import Sources
 
 STAGE_TIMEOUT_S = 8.0
@@ -73,17 +76,13 @@ def doctor(
     The command changes nothing. It exits with 0 if all is well, 3 if something is to be fixed, and
     4 if that could not be found out.
     """
-    from cli.api import Api
-    from cli.doctor.bucket import bucket
-    from cli.doctor.sources import Sources
-    from cli.function_compute import address_in
+    from cli.doctor import report
 
     try:
         target = stage_registry.with_live(
             stage_registry.resolve_target(stage, url, token, changes=False), live
         )
-        language = texts.current_language()
-        api = Api(target.url, target.token, language=language, timeout_s=STAGE_TIMEOUT_S)
+        sources = _sources(target, region, fc)
     except Failure as error:
         raise NothingInspected(error.message) from None
     options = f"--url {url}" if url else f"--stage {target.name}"
@@ -91,15 +90,36 @@ def doctor(
     stage_ref = StageRef(
         target.url, options, f" --live {live}" if live else "", instances, _is_local(target)
     )
+    findings = _findings(sources, target, stage_ref)
+    if as_json:
+        output.as_json(report.as_json(findings))
+    else:
+        click.echo("\n".join(report.lines(findings)))
+    sys.exit(report.exit_code(findings))
+
+
+def inspect(target: Target, *, region: str = DEFAULT_REGION) -> Sequence[Finding]:
+    """Return what all checks find; raise Failure if nothing can be asked of the stage's address."""
+    stage_ref = StageRef(
+        target.url, f"--stage {target.name}", "", DEFAULT_INSTANCES, _is_local(target)
+    )
+    return _findings(_sources(target, region, None), target, stage_ref)
+
+
+def _sources(target: Target, region: str, fc: str | None) -> Sources:
+    from cli.api import Api
+    from cli.doctor.bucket import bucket
+    from cli.doctor.sources import Sources
+    from cli.function_compute import address_in
+
+    language = texts.current_language()
+    api = Api(target.url, target.token, language=language, timeout_s=STAGE_TIMEOUT_S)
     compute = fc or ("" if _is_emulated(target) else address_in(region))
-    sources = Sources(api, None, bucket, compute=compute, region=region)
-    sys.exit(_inspect(sources, target, stage_ref, as_json=as_json))
+    return Sources(api, None, bucket, compute=compute, region=region)
 
 
-def _inspect(sources: Sources, target: Target, stage_ref: StageRef, *, as_json: bool) -> int:
-    """Run all checks, print the findings and return the exit code."""
+def _findings(sources: Sources, target: Target, stage_ref: StageRef) -> Sequence[Finding]:
     from cli.account import account_at
-    from cli.doctor import report
     from cli.doctor.checks import CHECKS
     from cli.doctor.collect import collect
     from cli.doctor.finding import examine
@@ -108,13 +128,7 @@ def _inspect(sources: Sources, target: Target, stage_ref: StageRef, *, as_json: 
         sources.account = account_at(target.live)
     except Failure as error:
         sources.why = error.message
-    snapshot = collect(sources, stage_ref, now_ms=_now_ms)
-    findings = examine(CHECKS, snapshot)
-    if as_json:
-        output.as_json(report.as_json(findings))
-    else:
-        click.echo("\n".join(report.lines(findings)))
-    return report.exit_code(findings)
+    return examine(CHECKS, collect(sources, stage_ref, now_ms=_now_ms))
 
 
 def _is_emulated(target: Target) -> bool:

@@ -1,6 +1,6 @@
 """Reads from OSS, through its official SDK, what doctor checks about a recording bucket.
 
-The doctor command hands bucket() to its sources; play uses client(). It only reads.
+The doctor command hands bucket() to its sources; play and rehearse use client(). It only reads.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def bucket(account: Account, name: str, endpoint: str) -> Bucket:
     import alibabacloud_oss_v2 as oss
 
     sdk = client(oss, account, endpoint)
-    info = _call(
+    info = calling(
         "GetBucketInfo", lambda: sdk.get_bucket_info(oss.GetBucketInfoRequest(bucket=name))
     ).bucket_info
     return Bucket(name, info.extranet_endpoint or "", _shortest_expiry(oss, sdk, name))
@@ -50,7 +50,7 @@ def _shortest_expiry(oss: Any, sdk: Any, name: str) -> int | None:  # noqa: ANN4
     """Return after how many days the first enabled rule deletes objects; None if none does."""
     request = oss.GetBucketLifecycleRequest(bucket=name)
     try:
-        answer = _call("GetBucketLifecycle", lambda: sdk.get_bucket_lifecycle(request))
+        answer = calling("GetBucketLifecycle", lambda: sdk.get_bucket_lifecycle(request))
     except Declined as error:
         if error.code == NO_RULES:
             return None
@@ -64,7 +64,8 @@ def _days(rules: Any) -> Iterator[int]:  # noqa: ANN401 - as above
             yield int(rule.expiration.days)
 
 
-def _call(action: str, call: Any) -> Any:  # noqa: ANN401 - as above
+def calling(action: str, call: Any) -> Any:  # noqa: ANN401 - as above
+    """Return what `call` returns; raise Declined."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - the SDK's own go no further: they hold secrets

@@ -59,7 +59,7 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
     """Yield what is wrong first, each cause with its consequences, and then the rest."""
     width = max((len(finding.check) for finding in findings), default=0)
-    roots = _roots(findings)
+    roots = root_findings(findings)
     follow = [finding for finding in findings if finding not in roots]
     wrong = [finding for finding in roots if finding.severity > Severity.NOTHING]
     last_of = {finding.check: finding for finding in wrong}
@@ -71,10 +71,10 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
         if finding not in wrong:
             yield _line(finding, width)
     yield ""
-    yield _summary(findings)
+    yield summary(findings)
 
 
-def _roots(findings: Sequence[Finding]) -> list[Finding]:
+def root_findings(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings that have a line of their own: those without a cause, and those whose
     cause has none, since no other line would show them."""
     wrong = [finding for finding in findings if finding.severity > Severity.NOTHING]
@@ -128,8 +128,8 @@ def _consequences(follow: Sequence[Finding], root: str, width: int) -> Iterator[
         yield indent + _("not checked because of it: {checks}").format(checks=", ".join(unknown))
 
 
-def _summary(findings: Sequence[Finding]) -> str:
-    roots = _roots(findings)
+def summary(findings: Sequence[Finding]) -> str:
+    roots = root_findings(findings)
     faults = sum(finding.severity is Severity.FAULT for finding in roots)
     warnings = sum(finding.severity is Severity.WARNING for finding in roots)
     unknown = len({f.check for f in findings if f.severity is Severity.UNKNOWN})

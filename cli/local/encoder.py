@@ -42,7 +42,8 @@ class Encoder:
 
     def __exit__(self, *_raised: object) -> None:
         self._enough.set()
-        self._thread.join(PATIENCE_S)
+        if self._thread.is_alive():
+            self._thread.join(PATIENCE_S)
 
     def cut(self) -> None:
         """Drop the connection without closing the stream."""

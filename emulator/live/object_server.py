@@ -1,6 +1,6 @@
 """The objects of the buckets over HTTP, byte ranges included.
 
-server.py adds its routes; players and the OSS client read from it.
+server.py adds its routes; players and the OSS client read from it, and the client deletes.
 It must not write objects.
 """
 
@@ -21,6 +21,7 @@ ADDRESS = "/{bucket:[a-z0-9][a-z0-9-]*}/{key:.+}"
 CRC64_POLYNOMIAL = 0x142F0E1EBA9EA3693
 """ECMA-182, as OSS has it for each object."""
 BLOCK_BYTES = 1_000_000
+ACTION_VERBS = {"GET": "Get", "HEAD": "Head", "DELETE": "Delete"}
 CONTENT_TYPES = {
     ".flv": "video/x-flv",
     ".mp4": "video/mp4",
@@ -58,11 +59,12 @@ class ObjectServer:
 
     def add_routes(self, application: web.Application) -> None:
         application.router.add_get(ADDRESS, self._serve)
+        application.router.add_delete(ADDRESS, self._delete)
 
     def _admit(self, request: web.Request) -> None:
         """Check the signature and log the request as a call of the OSS API; raise Denied."""
         call = self._live.calls.add_call(self._live.clock.now_ms())
-        call.action = "HeadObject" if request.method == "HEAD" else "GetObject"
+        call.action = f"{ACTION_VERBS[request.method]}Object"
         admit(self._live, request, request.raw_path.partition("?")[0])
         fault = self._live.plan.fault_for(call.action, None, "")
         if fault is not None:
@@ -81,6 +83,15 @@ class ObjectServer:
         headers["x-oss-hash-crc64ecma"] = await self._crc64_of(path)
         return web.FileResponse(path, headers=headers)
 
+    async def _delete(self, request: web.Request) -> web.StreamResponse:
+        """Delete an object. As OSS does, answer 204 also where there is none."""
+        try:
+            self._admit(request)
+            self._path(**request.match_info).unlink(missing_ok=True)
+        except Denied as denied:
+            return error_reply(denied, request)
+        return web.Response(status=204)
+
     async def _crc64_of(self, path: Path) -> str:
         """Return the CRC-64 of an object, which is computed once for each content, in a thread: a
         large object takes seconds. A client that gives up finds it there when it asks again."""
@@ -95,6 +106,13 @@ class ObjectServer:
 
     def _find(self, bucket: str, key: str) -> Path:
         """Return the file of an object that is served; raise Denied."""
+        path, faults = self._path(bucket, key), self._live.recorded_files.faults
+        if not path.is_file() or faults.is_hidden(bucket, key, self._live.clock.now_ms()):
+            raise Denied("NoSuchKey")
+        return path
+
+    def _path(self, bucket: str, key: str) -> Path:
+        """Return where an object is or would be; raise Denied."""
         objects, faults = self._live.recorded_files.objects, self._live.recorded_files.faults
         if objects is None or bucket not in self._live.buckets:
             raise Denied("NoSuchBucket")
@@ -104,6 +122,4 @@ class ObjectServer:
             raise Denied("NoSuchKey") from outside
         if faults.is_denied(bucket, key):
             raise Denied("AccessDenied")
-        if not path.is_file() or faults.is_hidden(bucket, key, self._live.clock.now_ms()):
-            raise Denied("NoSuchKey")
         return path

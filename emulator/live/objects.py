@@ -48,6 +48,12 @@ class Objects:
             raise Outside(f"{quote(bucket)}/{quote(key)} leads out of its bucket")
         return found
 
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """Return the names of the bucket's objects that begin with `prefix`."""
+        folder = self.folder / bucket
+        found = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        return sorted(key for key in found if key.startswith(prefix))
+
     def keep(self, draft: Path, bucket: str, key: str) -> Path:
         """Turn the draft into an object; raise Outside or OSError."""
         path = self.path(bucket, key)

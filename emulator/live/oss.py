@@ -1,4 +1,4 @@
-"""Object Storage Service, as far as recording needs it: buckets and their lifecycle rules.
+"""Object Storage Service, as far as recording needs it: buckets, lifecycle rules, lists of names.
 
 The official SDK calls it at Live's address with the bucket in the path, signed with version 4.
 It must not serve objects; object_server.py does.
@@ -62,7 +62,8 @@ class Buckets:
         call = self._live.calls.add_call(self._live.clock.now_ms())
         call.action = action
         try:
-            body = self._answer(request, action, (await request.read()).decode("utf-8", "replace"))
+            sent = (await request.read()).decode("utf-8", "replace")
+            body = self._answer(request, action, sent or request.query.get("prefix", ""))
             call.status = 200
             return _reply(200, body)
         except Denied as denied:
@@ -106,7 +107,8 @@ def admit(live: Live, request: web.Request, resource: str) -> None:
 
 
 def _string_to_sign(request: web.Request, resource: str, scope: str, additional: str) -> str:
-    query = "&".join(sorted(part.rstrip("=") for part in request.query_string.split("&")))
+    sent = request.rel_url.raw_query_string
+    query = "&".join(sorted(part.rstrip("=") for part in sent.split("&")))
     extra = [name for name in additional.split(";") if name]
     headers = {name.lower(): value.strip() for name, value in request.headers.items()}
     lines = [
@@ -120,8 +122,10 @@ def _string_to_sign(request: web.Request, resource: str, scope: str, additional:
     return f"OSS4-HMAC-SHA256\n{headers.get('x-oss-date', '')}\n{scope}\n{digest}"
 
 
+SUBRESOURCES = ("bucketInfo", "lifecycle", "list-type")
 NAMES = {
     ("GET", "bucketInfo"): "GetBucketInfo",
+    ("GET", "list-type"): "ListObjectsV2",
     ("GET", "lifecycle"): "GetBucketLifecycle",
     ("PUT", "lifecycle"): "PutBucketLifecycle",
     ("DELETE", "lifecycle"): "DeleteBucketLifecycle",
@@ -131,7 +135,7 @@ NAMES = {
 
 
 def _action(request: web.Request) -> str:
-    subresource = next((name for name in ("bucketInfo", "lifecycle") if name in request.query), "")
+    subresource = next((name for name in SUBRESOURCES if name in request.query), "")
     return NAMES.get((request.method, subresource), request.method)
 
 
@@ -150,6 +154,17 @@ def _get_info(live: Live, name: str, _body: str) -> ET.Element:
     bucket = ET.SubElement(root, "Bucket")
     for tag, text in info.items():
         ET.SubElement(bucket, tag).text = text
+    return root
+
+
+def _list_objects(live: Live, name: str, prefix: str) -> ET.Element:
+    """List every object whose name begins with `prefix`; nothing is paged."""
+    objects = live.recorded_files.objects
+    root = ET.Element("ListBucketResult")
+    for tag, text in {"Name": name, "Prefix": prefix, "IsTruncated": "false"}.items():
+        ET.SubElement(root, tag).text = text
+    for key in objects.keys(name, prefix) if objects else ():
+        ET.SubElement(ET.SubElement(root, "Contents"), "Key").text = key
     return root
 
 
@@ -189,6 +204,7 @@ def _delete_bucket(live: Live, name: str, _body: str) -> None:
 
 ACTIONS: dict[str, Callable[[Live, str, str], ET.Element | None]] = {
     "GetBucketInfo": _get_info,
+    "ListObjectsV2": _list_objects,
     "GetBucketLifecycle": _get_lifecycle,
     "PutBucketLifecycle": _put_lifecycle,
     "DeleteBucketLifecycle": _delete_lifecycle,

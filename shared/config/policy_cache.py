@@ -19,6 +19,9 @@ from shared.protocol.stream import StreamKey
 from shared.store.contract import PolicyCopy
 from shared.store.store_errors import StoreUnavailable
 
+KEEP_REHEARSAL_MS = 24 * 3_600_000
+"""ms for which the stream of a rehearsal is known: until then the next one removes its files, if it
+was killed."""
 POLICY_AGE_MS = 10_000
 """How long a policy counts as the newest."""
 RELAY_LOST = "relay lost"
@@ -209,7 +212,7 @@ class StreamSettingsCache:
             max_duration=settings.max_duration,
             hold=settings.hold,
             merge_delay=settings.merge_delay,
-            keep=settings.keep,
+            keep=KEEP_REHEARSAL_MS if key.is_rehearsal else settings.keep,
             keep_ledger=settings.keep_ledger,
             observe=mode_of(settings, policy) is Mode.OBSERVE,
             max_concurrent=settings.max_concurrent,

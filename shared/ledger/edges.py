@@ -57,7 +57,9 @@ def edges_between(
     before: StreamRecord, after: StreamRecord, now: int, settings: StreamSettings
 ) -> tuple[Edge, ...]:
     """Return the edges between two versions of a record, the second one saved at `now`. No edge
-    lies ahead of that."""
+    lies ahead of that. A rehearsal has no account."""
+    if after.key.is_rehearsal:
+        return ()
     found = (
         *_live(before, after, now),
         *_wanted(before, after),

@@ -53,6 +53,8 @@ def name_fault(name: str) -> str:
     return f"is not a name: one has at most {MAX_NAME_BYTES} bytes of UTF-8"
 
 
+REHEARSAL_PREFIX = "live-record-rehearsal-"
+"""The names of the throw-away streams of `live-record rehearse` begin with it."""
 _PLAIN = re.compile(r"[\w.~-]+", re.ASCII)
 _PARTS_A_URL = frozenset("/?#% ")
 
@@ -63,6 +65,11 @@ class StreamKey(Struct, frozen=True, order=True):
     domain: str
     app: str
     stream: str
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Return True for a throw-away stream of `live-record rehearse`: nothing of it is kept."""
+        return self.stream.startswith(REHEARSAL_PREFIX)
 
     @property
     def fault(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import alibabacloud_oss_v2 as oss
 import pytest
@@ -83,3 +84,16 @@ def test_a_bucket_that_was_made_is_recorded_into(there: oss.Client, address: str
     answer = there.get_bucket_info(oss.GetBucketInfoRequest(bucket="new-bucket"))
     assert answer.bucket_info.name == "new-bucket"
     assert [call["action"] for call in Remote(address).calls()["calls"]][-1] == "GetBucketInfo"
+
+
+def test_objects_are_listed_by_their_beginning_and_deleted(tmp_path: Path) -> None:
+    folder = tmp_path / "dev-bucket" / "record"
+    folder.mkdir(parents=True)
+    for name in ("a 1.flv", "a 2.flv", "b.flv"):
+        (folder / name).write_bytes(b"x")
+    with LiveInThread(buckets=tmp_path) as running:
+        there = client(running.address, "dev-secret")
+        for _ in range(2):  # also one that is not there
+            there.delete_object(oss.DeleteObjectRequest(bucket="dev-bucket", key="record/a 1.flv"))
+        request = oss.ListObjectsV2Request(bucket="dev-bucket", prefix="record/a ")
+        assert [each.key for each in there.list_objects_v2(request).contents] == ["record/a 2.flv"]

@@ -15,13 +15,16 @@ from msgspec.structs import replace
 
 from emulator.live import LiveInThread
 from functions import files
+from functions.files.verifying import REHEARSED_MS
+from shared.config.policy_cache import KEEP_REHEARSAL_MS
 from shared.config.policy_dump import policy_document
 from shared.inbound.function_compute import answer_any
 from shared.invocation.invocation import Invocation
 from shared.outbox import EventBody, EventType
-from shared.protocol import FileLeft
+from shared.protocol import FileLeft, StreamKey
 from shared.protocol.file import FileVerdict, Finding
 from shared.protocol.policy import Domain, NamedBucket, Policy
+from shared.protocol.stream import REHEARSAL_PREFIX
 from shared.store.contract import DAY_MS
 from tests.conftest import KEY, NOON, Clock
 from tests.functions.test_files import NO_ROLE, ROLE
@@ -133,6 +136,17 @@ def test_what_never_comes_is_a_dead_letter_and_stays_missing(
     (letter,) = verifying.stage.store.dead_letters(after="", limit=9)
     assert letter.task.why == "missing, no_object"
     assert verifying.verdict().outcome == "missing"
+
+
+def test_what_a_rehearsal_has_deleted_is_not_waited_for(verifying: Verifying, clock: Clock) -> None:
+    """It is no dead letter either, and its stream is forgotten within a day."""
+    key = StreamKey("live.example.com", "app", f"{REHEARSAL_PREFIX}1")
+    name = f"record/app/{key.stream}/x.flv"
+    verifying.stage.happens(FileLeft(name, NOON - DURATION_MS, NOON, DURATION_MS), key)
+    assert verifying.run()["retry"] == 1
+    clock.pass_ms(REHEARSED_MS + 1)
+    assert verifying.run() == {"done": 1, "continued": 0, "retry": 0, "dead": 0, "stale": 0}
+    assert verifying.stage.app.stream_settings(key).keep == KEEP_REHEARSAL_MS
 
 
 @pytest.mark.parametrize(

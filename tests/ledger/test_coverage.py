@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from shared.ledger import Edge, EdgeKind, Span, edges_between
 from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS
 from shared.ledger.spans import total_ms
@@ -15,6 +17,8 @@ from shared.protocol import (
     Reason,
     Reported,
     StopAsked,
+    StreamKey,
+    StreamRecord,
     StreamSettings,
     TimePassed,
     Unpublished,
@@ -22,7 +26,8 @@ from shared.protocol import (
 from shared.protocol.command_errors import AlreadyStarted, InDoubt, NoRecordConfig, Throttled
 from shared.protocol.derived.wrong import UNDECIDED_MS, UNPROVED_MS
 from shared.protocol.file import File
-from tests.conftest import NOON
+from shared.protocol.stream import REHEARSAL_PREFIX
+from tests.conftest import KEY, NOON
 from tests.ledger.accounts import Account
 from tests.support.stream_story import RECORDS, SECOND
 
@@ -388,3 +393,12 @@ def test_a_session_that_had_ended_and_is_shown_again_never_ended() -> None:
     account.passes(MINUTE).seen(NOON).passes(MINUTE)
     assert account.record.session_number == 1
     assert [span.start for span in account.covers().live] == [NOON]
+
+
+def test_a_rehearsal_has_no_account() -> None:
+    key = StreamKey("live.example.com", "app", f"{REHEARSAL_PREFIX}1")
+    before, settings = StreamRecord(key), StreamSettings()
+    after = replace(before, intent=replace(before.intent, wanted=True))
+    assert edges_between(before, after, NOON, settings) == ()
+    others = StreamRecord(KEY), replace(after, key=KEY)
+    assert len(edges_between(*others, NOON, settings)) == 1

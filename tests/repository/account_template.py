@@ -20,7 +20,7 @@ RAM = ROOT / "deploy" / "ram"
 _BEGIN, _END = "  # <roles>", "  # </roles>"
 PEOPLE = ("deployer", "operator", "inspector", "prober")
 """Policies of whoever runs commands; the other policies are those of functions' roles."""
-ELSEWHERE = ("trust", "trial")
+ELSEWHERE = ("trust", "trial", "rehearser")
 NAMES = {
     "project/live-record-logs/": "project/live-record-logs-*/",
     ":BUCKET/": ":live-record-${ALIYUN::TenantId}-*/",

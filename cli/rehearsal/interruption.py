@@ -1,0 +1,49 @@
+"""Signals that end a rehearsal: the first one ends its steps, and never its removal.
+
+The command enters it. A second signal ends at once; what is then left, the next rehearsal removes.
+"""
+
+from __future__ import annotations
+
+import signal
+from gettext import gettext as _
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.ending_signals import ending_signals
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from typing_extensions import Self  # typing has it from 3.11 on
+
+
+class Interruption:
+    """While it is entered, the first signal raises KeyboardInterrupt, or is only noted once
+    `protect` was called. The second one always raises."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._protects = False
+
+    def __enter__(self) -> Self:
+        numbers = (signal.SIGINT, *ending_signals())
+        self._before = {number: signal.signal(number, self._on) for number in numbers}
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def protect(self) -> None:
+        self._protects = True
+
+    def unprotect(self) -> None:
+        self._protects = False
+
+    def _on(self, _number: int, _frame: FrameType | None) -> None:
+        is_second, self.came = self.came, True
+        if is_second or not self._protects:
+            raise KeyboardInterrupt
+        click.echo(_("Removing what the rehearsal has made. Once more ends at once."), err=True)

@@ -1,0 +1,82 @@
+"""Performs the steps of one rehearsal, and removes what they made, however they ended.
+
+The command calls it with a function that prints each line as it is known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from gettext import gettext as _
+from typing import Protocol
+
+from cli.account import Declined
+from cli.errors import Failure, StageRefusal
+from cli.rehearsal.interruption import Interruption
+from cli.rehearsal.outcome import Outcome, Result, Step, StepFailed
+from cli.rehearsal.steps import Skipped
+
+REMOVED = "removed"
+
+
+class Rehearsed(Protocol):
+    """The steps of one rehearsal, each with its name, and what removes what they made."""
+
+    def in_order(self) -> Sequence[tuple[str, Callable[[], str]]]: ...
+    def remove(self) -> str: ...
+
+
+def rehearse(
+    steps: Rehearsed, outcome: Outcome, interruption: Interruption, report: Callable[[Step], None]
+) -> None:
+    """Add each step to the outcome. A signal ends the steps; the removal is always performed."""
+    try:
+        try:
+            for name, act in steps.in_order():
+                if not _performed(outcome, name, act, report):
+                    break
+        except KeyboardInterrupt:
+            outcome.is_interrupted = True
+        finally:
+            interruption.protect()
+    finally:
+        _performed(outcome, REMOVED, steps.remove, report)
+        interruption.unprotect()
+    outcome.is_interrupted |= interruption.came
+
+
+def _performed(
+    outcome: Outcome, name: str, act: Callable[[], str], report: Callable[[Step], None]
+) -> bool:
+    """Perform a step and report its line; return False if it failed."""
+    began = time.monotonic()
+    result, fix = Result.OK, ""
+    try:
+        text = act()
+    except Skipped as nothing:
+        result, text = Result.SKIPPED, str(nothing)
+    except StepFailed as failed:
+        result, text, fix = Result.FAILED, failed.text, failed.fix
+        outcome.is_unasked |= failed.is_unasked
+    except Declined as declined:
+        result, text, fix = Result.FAILED, str(declined), _grant(declined)
+    except StageRefusal as refusal:
+        problem = refusal.problem
+        result, text = Result.FAILED, f"{problem.get('code', '')}: {problem['detail']}"
+        fix = str(problem.get("hint") or "") or _again()
+    except Failure as failure:
+        result, text, fix = Result.FAILED, failure.message, _again()
+    took_ms = round((time.monotonic() - began) * 1000)
+    outcome.steps.append(Step(name, result, text, took_ms, fix))
+    report(outcome.steps[-1])
+    return result is not Result.FAILED
+
+
+def _again() -> str:
+    return _("Fix that, then rehearse again.")
+
+
+def _grant(declined: Declined) -> str:
+    service = "oss" if declined.action.endswith(("Object", "Objects")) else "live"
+    sentence = _("Grant your own access key the action {service}:{action}.")
+    return sentence.format(service=service, action=declined.action)

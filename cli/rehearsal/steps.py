@@ -1,0 +1,468 @@
+"""The steps of a rehearsal, in their order: each returns the line of what it found, or fails.
+
+cli.rehearsal.run performs them. They use the stage's own API as an operator does, and the account
+only to read configurations and to delete the objects that they made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from gettext import gettext as _
+from typing import Any
+
+import requests
+
+from cli import alerts, doctor, emergency, webhooks
+from cli.account import Account
+from cli.api import Api, Json
+from cli.doctor import report
+from cli.doctor.finding import Severity
+from cli.doctor.snapshot import AUTOMATIC
+from cli.local.encoder import Encoder
+from cli.polling import poll
+from cli.rehearsal.objects import RehearsalObjects
+from cli.rehearsal.outcome import StepFailed
+from cli.rehearsal.push_url import push_url
+from cli.setup.configurations import ConfigTarget, Value, recordings
+from cli.stage_registry import Target
+from cli.trial.patterns import Pattern
+from cli.trial.recording_config import effective, place_of
+from shared.protocol import StreamKey
+from shared.protocol.durations import instant, rfc3339
+from shared.protocol.reason import Reason
+
+LASTS_MS = 300_000
+"""ms after which the recording ends, if everything that should end it earlier is killed."""
+RECORDED_S = 2.0
+"""s that each of the two parts is recorded: of a picture or two nobody can say whether it plays."""
+FILE_PATIENCES, TIMER_PATIENCES = 4, 4
+"""How much longer than for anything else it waits for a file, and for a timer of each minute."""
+LOOK_EVERY_S = 0.5
+FILE_TOLERANCE_MS = 1_500
+"""Live reports whole seconds."""
+OK_OUTCOME, PENDING_OUTCOMES = "verified", ("missing", "unknown")
+RECORDED, FAILED, IDLE = "recording", "failed", "idle"
+ERROR_CODES = ("record_error", "file_failed")
+
+
+class Skipped(Exception):
+    """There is nothing to do in a step; the text explains why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Where the test picture is pushed to, empty for the ingest domain, and what signs that."""
+
+    to: str = ""
+    key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a rehearsal works with. `key` is the stream that it is for, `stream` the throw-away one
+    that is pushed instead."""
+
+    target: Target
+    api: Api
+    account: Account
+    key: StreamKey
+    stream: StreamKey
+    ingest: str
+    push: Push
+    patience_s: float
+    region: str
+
+    @property
+    def stage(self) -> str:
+        return self.target.name
+
+    @property
+    def is_local(self) -> bool:
+        """Return True if the stage runs between the emulators, whose timers can be fired."""
+        return self.target.live.startswith("http://") and bool(self.target.rtmp)
+
+
+class Steps:
+    """One rehearsal. Each step returns what it found in words; it raises StepFailed with the cause
+    and what to do, Skipped, Failure or Declined."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._name = str(scene.stream)
+        self._encoder: Encoder | None = None
+        self._objects: RehearsalObjects | None = None
+        self._live_at = self._recorded_again_at = 0
+        self._is_begun = self._is_recorded = self._is_stopped = False
+        self._asked_sinks: Json | None = None
+        self._asked_webhooks: Mapping[str, str] = {}
+
+    def in_order(self) -> Sequence[tuple[str, Callable[[], str]]]:
+        return (
+            ("doctor", self.check_stage),
+            ("configuration", self.read_configuration),
+            ("emergency", self.plan_emergency),
+            ("pushed", self.push),
+            ("started", self.start),
+            ("confirmed", self.await_recording),
+            ("interrupted", self.interrupt),
+            ("reconnected", self.reconnect),
+            ("stopped", self.stop),
+            ("file", self.await_file),
+            ("verified", self.await_verdict),
+            ("message", self.await_message),
+        )
+
+    # --- before anything is made -----------------------------------------------------------------
+
+    def check_stage(self) -> str:
+        findings = doctor.inspect(self._scene.target, region=self._scene.region)
+        for finding in report.root_findings(findings):
+            is_unasked = finding.code in report.UNREACHED
+            if is_unasked or finding.severity is Severity.FAULT:
+                fix = finding.fix or _("Fix that, then rehearse again.")
+                raise StepFailed(finding.text, fix, is_unasked=is_unasked)
+        return report.summary(findings)
+
+    def read_configuration(self) -> str:
+        """Find the configuration that holds for the named stream and the throw-away one."""
+        scene = self._scene
+        found = list(recordings(scene.account, scene.key.domain))
+        named = effective(found, Pattern(scene.key.app, scene.key.stream))
+        ours = effective(found, Pattern(scene.stream.app, scene.stream.stream))
+        if named is None:
+            raise StepFailed(
+                _("No recording configuration covers {stream}.").format(stream=scene.key),
+                _(
+                    "Add a rule that matches it to the policy, and run live-record setup --stage"
+                    " {stage}."
+                ).format(stage=scene.stage),
+            )
+        self._require_like(named, ours)
+        self._objects = RehearsalObjects(scene.account, scene.key.app, named[1])
+        line = _("{configuration}, into the bucket {bucket}")
+        return line.format(configuration=named[0], bucket=self._objects.bucket)
+
+    def _require_like(
+        self, named: tuple[ConfigTarget, Value], ours: tuple[ConfigTarget, Value] | None
+    ) -> None:
+        target, value = named
+        if str(value.get("OnDemand")) == str(AUTOMATIC):
+            raise StepFailed(
+                _("Live records {streams} without being asked (OnDemand 0).").format(
+                    streams=place_of(target)
+                ),
+                _("Make it manual: live-record setup --stage {stage}.").format(
+                    stage=self._scene.stage
+                ),
+            )
+        if target.kind == "vod":
+            raise StepFailed(
+                _("{stream} is recorded into VOD.").format(stream=self._scene.key),
+                _("Rehearse a stream that is recorded into OSS: rehearse reads nothing of VOD."),
+                is_unasked=True,
+            )
+        if ours is None or ours[0] != target:
+            raise StepFailed(
+                _("The recording configuration of {streams} holds for no other stream.").format(
+                    streams=place_of(target)
+                ),
+                _("Give the whole application one configuration: a throw-away name needs it, too."),
+                is_unasked=True,
+            )
+
+    def plan_emergency(self) -> str:
+        """Return what `live-record emergency` would do, without doing it."""
+        scene = self._scene
+        found = list(recordings(scene.account, scene.key.domain))
+        application = emergency.Application(scene.key.domain, scene.key.app)
+        changes = list(emergency.changes_for(found, application, {}))
+        line = _(
+            "live-record emergency {application} would let Live record by itself (configurations"
+            " to change: {count})"
+        )
+        return line.format(application=application, count=len(changes))
+
+    # --- the show --------------------------------------------------------------------------------
+
+    def push(self) -> str:
+        self._ask_for_messages()
+        began = time.monotonic()
+        self._connect()
+        status = self._await(lambda row: row["live"] == "yes")
+        if status["live"] != "yes":
+            raise StepFailed(
+                _("The stage has not detected the stream within {seconds:g} s.").format(
+                    seconds=self._scene.patience_s
+                ),
+                self._doctor_fix(),
+            )
+        self._live_at = instant(status["live_at"] or status["changed_at"])
+        line = _("the test picture is pushed; the stage knew of it after {seconds:.1f} s")
+        return line.format(seconds=time.monotonic() - began)
+
+    def start(self) -> str:
+        """Ask for a recording that ends by itself, also if the stream is never seen again."""
+        note = _("rehearsal for {stream}").format(stream=self._scene.key)
+        until = rfc3339(self._live_at + LASTS_MS)
+        answer = self._scene.api.ask(self._name, "start", until=until, note=note)
+        return str(answer["reason"]["text"])
+
+    def await_recording(self) -> str:
+        status = self._await(lambda row: row["phase"] in (RECORDED, FAILED))
+        self._require_recorded(status)
+        self._is_recorded = True
+        return str(status["reason"]["text"])
+
+    def interrupt(self) -> str:
+        time.sleep(RECORDED_S)
+        if self._encoder is not None:
+            self._require_pushed(self._encoder)
+            self._encoder.cut()
+        began = time.monotonic()
+        status = self._await(lambda row: row["live"] != "yes")
+        if status["live"] == "yes":
+            raise StepFailed(
+                _("The stage has not noticed within {seconds:g} s that the push broke off.").format(
+                    seconds=self._scene.patience_s
+                ),
+                self._doctor_fix(),
+            )
+        line = _("the push broke off; the stage knew of it after {seconds:.1f} s")
+        return line.format(seconds=time.monotonic() - began)
+
+    def reconnect(self) -> str:
+        began = time.monotonic()
+        self._connect()
+        status = self._await(lambda row: row["phase"] in (RECORDED, FAILED))
+        self._require_recorded(status)
+        took_s = time.monotonic() - began
+        self._recorded_again_at = instant(status["confirmed_at"] or status["since"])
+        time.sleep(RECORDED_S)
+        line = _("recorded again {seconds:.1f} s after the push was resumed")
+        return line.format(seconds=took_s)
+
+    def stop(self) -> str:
+        self._send_stop()
+        status = self._await(lambda row: row["phase"] == IDLE)
+        if status["phase"] != IDLE:
+            reason = status["reason"]
+            raise StepFailed(str(reason["text"]), self._fix_of(str(reason["code"])))
+        self._is_stopped = True
+        self._disconnect()
+        return _("the stop took effect, and the file was asked for at once")
+
+    def await_file(self) -> str:
+        files = self._files(self._has_last)
+        if not self._has_last(files):
+            raise StepFailed(self._why_no_file(), self._history_fix())
+        return _("{count} reported: {names}").format(
+            count=len(files), names=", ".join(str(one["uri"]) for one in files)
+        )
+
+    def await_verdict(self) -> str:
+        answer = self._scene.api.files(self._name)
+        if answer["signed"] is None:
+            raise Skipped(_("the stage names no bucket, so that it verifies no files"))
+        self._fire("files", waits=True)
+        files = self._files(_is_judged, patiences=TIMER_PATIENCES)
+        for file in files:
+            self._require_verified(file)
+        return str(files[0]["verified"]["text"])
+
+    def await_message(self) -> str:
+        if self._asked_sinks is None and not self._asked_webhooks:
+            raise Skipped(
+                _("the policy names no robot and no webhook: nobody is notified of trouble")
+            )
+        self._fire("notify", waits=False)
+        return _("; ").join([*self._await_robots(), *self._await_receivers()])
+
+    def _await_robots(self) -> Iterator[str]:
+        if self._asked_sinks is None:
+            return
+        answers = alerts.sink_answers(self._scene.api, self._asked_sinks, self._timer_wait_s)
+        for sink in answers:
+            line = alerts.sink_line(sink)
+            if not sink["is_taken"]:
+                raise StepFailed(line, _("Fix that, then run live-record alerts test."))
+            yield line
+
+    def _await_receivers(self) -> Iterator[str]:
+        asked = self._asked_webhooks
+        answers = webhooks.webhook_answers(self._scene.api, asked, self._timer_wait_s)
+        for name in asked:
+            line = webhooks.answer_line(name, answers.get(name))
+            if not (answers.get(name) or {}).get("is_taken"):
+                raise StepFailed(line, _("Fix that, then run live-record webhook test."))
+            yield line
+
+    @property
+    def _timer_wait_s(self) -> int:
+        return max(round(self._scene.patience_s * TIMER_PATIENCES), 1)
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    def remove(self) -> str:
+        """End the push and the recording, and delete the objects of this rehearsal and of those
+        that were killed."""
+        if not self._is_begun:
+            raise Skipped(_("nothing was made"))
+        self._disconnect()
+        if not self._is_stopped:
+            self._send_stop()
+            if self._is_recorded:
+                self._files(bool)
+        if self._objects is None:
+            return _("nothing is left")
+        files = self._scene.api.files(self._name)["files"]
+        reported = [str(one["uri"]) for one in files]
+        own = self._objects.of(self._scene.stream, reported)
+        left = self._objects.left(time.time())
+        for key in (*own, *left):
+            self._objects.delete(key)
+        self._require_removable(reported, own)
+        if left:
+            line = _("{count} objects deleted, and {left} that a killed rehearsal had left")
+            return line.format(count=len(own), left=len(left))
+        return _("{count} objects deleted; the stage forgets the stream within a day").format(
+            count=len(own)
+        )
+
+    def _require_removable(self, reported: Sequence[str], own: Sequence[str]) -> None:
+        if others := [uri for uri in reported if uri not in own]:
+            raise StepFailed(
+                _("{names} do not name their stream, so that they are not deleted.").format(
+                    names=", ".join(others)
+                ),
+                _("Delete them, and put {StreamName} into OssObjectPrefix."),
+            )
+
+    def _send_stop(self) -> None:
+        self._scene.api.ask(self._name, "stop", finalize=True, hold="session")
+
+    # --- parts -----------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        scene = self._scene
+        base, key = scene.push.to or scene.target.rtmp, scene.push.key
+        at_s = round(time.time())
+        url = push_url(base, scene.stream, ingest=scene.ingest, push_key=key, at_s=at_s)
+        self._is_begun = True
+        self._disconnect()
+        self._encoder = Encoder(url)
+        self._encoder.__enter__()
+        self._require_pushed(self._encoder)
+
+    def _require_pushed(self, encoder: Encoder) -> None:
+        if encoder.refusal:
+            raise StepFailed(
+                _("The push is refused: {answer}.").format(answer=encoder.refusal.rstrip(".")),
+                _(
+                    "Check --push-to and the firewall. If URL signing is on for the ingest domain,"
+                    " pass --push-key."
+                ),
+            )
+
+    def _disconnect(self) -> None:
+        encoder, self._encoder = self._encoder, None
+        if encoder is not None:
+            encoder.__exit__(None, None, None)
+
+    def _await(self, is_done: Callable[[Json], bool]) -> Json:
+        """Return the status once it is done, or the last one."""
+        ask = self._scene.api.status
+        wait_s = self._scene.patience_s
+        return poll(lambda: ask(self._name), is_done, wait_s=wait_s, every_s=LOOK_EVERY_S)
+
+    def _files(
+        self, is_done: Callable[[Sequence[Json]], bool], *, patiences: int = FILE_PATIENCES
+    ) -> Sequence[Json]:
+        wait_s = self._scene.patience_s * patiences
+        found: Sequence[Json] = poll(
+            lambda: self._scene.api.files(self._name)["files"], is_done, wait_s=wait_s
+        )
+        return found
+
+    def _has_last(self, files: Sequence[Json]) -> bool:
+        """Return True if a file is there that ends after the push was resumed."""
+        earliest = self._recorded_again_at - FILE_TOLERANCE_MS
+        return any(one["stop"] and instant(one["stop"]) >= earliest for one in files)
+
+    def _require_recorded(self, status: Json) -> None:
+        if self._encoder is not None:
+            self._require_pushed(self._encoder)
+        if status["phase"] != RECORDED:
+            late = _("It is not recorded after {seconds:g} s: {reason}.")
+            reason = str(status["reason"]["text"])
+            cause = self._first_error() or late.format(
+                seconds=self._scene.patience_s, reason=reason.rstrip(".")
+            )
+            raise StepFailed(cause, self._fix_of(str(status["reason"]["code"])))
+
+    def _require_verified(self, file: Json) -> None:
+        verdict = file["verified"]
+        if verdict is None:
+            raise StepFailed(
+                _("The stage has not verified {name}.").format(name=file["uri"]),
+                _("Enable the timer of the function files; its log says why a run failed."),
+            )
+        if verdict["outcome"] != OK_OUTCOME:
+            texts = [verdict["text"], *(finding["text"] for finding in verdict["findings"])]
+            fix = _(
+                "Check who may write to the bucket, its lifecycle rules and the role of the"
+                " function files (docs/files.md), then rehearse again."
+            )
+            raise StepFailed(_(": ").join(texts), fix)
+
+    def _why_no_file(self) -> str:
+        reported = _("Live reported no file within {seconds:g} s of the stop.")
+        waited_s = self._scene.patience_s * FILE_PATIENCES
+        return self._first_error() or reported.format(seconds=waited_s)
+
+    def _first_error(self) -> str:
+        """Return what Live reported of a recording or a file that failed, "" if nothing."""
+        lines = self._scene.api.history(self._name)["history"]
+        return next((str(one["text"]) for one in lines if one["code"] in ERROR_CODES), "")
+
+    def _ask_for_messages(self) -> None:
+        """Have a test message sent: the timer sends it while the show goes on."""
+        policy: Mapping[str, Any] = self._scene.api.policy()["policy"]
+        if policy.get("notify"):
+            self._asked_sinks = self._scene.api.test_sinks()
+        names = [row["name"] for row in self._scene.api.webhooks()["webhooks"]]
+        self._asked_webhooks = {name: self._scene.api.test_webhook(name)["id"] for name in names}
+
+    def _fire(self, function: str, *, waits: bool) -> None:
+        """Fire a timer of the emulator, which would fire by itself within a minute."""
+        if not self._scene.is_local:
+            return
+        url = f"{self._scene.target.url}/_fc/timer/{function}"
+        with contextlib.suppress(requests.RequestException):
+            requests.post(url, json={"wait": waits}, timeout=self._scene.patience_s)
+
+    def _fix_of(self, code: str) -> str:
+        """Return what to do about the reason of a stream that is not as it should be."""
+        fixes = {
+            Reason.OBSERVED: _("Take mode = observe out of the policy, and apply it."),
+            Reason.THROTTLED: _("Find out what else sends commands in this account, or try later."),
+            Reason.NO_QUOTA: _("Raise max_concurrent of the rule, or of the stage."),
+            Reason.OPERATOR_ACTION_NEEDED: _("Fix the role of the function record_command."),
+            Reason.NO_RECORD_CONFIG: _("Run live-record setup, and push again."),
+        }
+        return fixes.get(Reason(code), self._history_fix())
+
+    def _doctor_fix(self) -> str:
+        sentence = _("Run live-record doctor --stage {stage}: it compares callback URLs and keys.")
+        return sentence.format(stage=self._scene.stage)
+
+    def _history_fix(self) -> str:
+        sentence = _("Run live-record history {stream} --stage {stage}: it says what was answered.")
+        return sentence.format(stream=self._name, stage=self._scene.stage)
+
+
+def _is_judged(files: Sequence[Json]) -> bool:
+    verdicts = [one["verified"] for one in files]
+    return all(one is not None and one["outcome"] not in PENDING_OUTCOMES for one in verdicts)

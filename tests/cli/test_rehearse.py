@@ -1,0 +1,250 @@
+"""`live-record rehearse`: GO, NO-GO with the cause, and nothing left, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from benchmarks.rehearsals import (
+    FAULTS,
+    STREAM,
+    PlantedFault,
+    RehearsedStage,
+    judged,
+    rehearsed_stage,
+)
+from cli.account import Declined
+from cli.errors import Failure
+from cli.rehearsal.interruption import Interruption
+from cli.rehearsal.objects import LEFT_AFTER_S, is_left, throwaway_name
+from cli.rehearsal.outcome import EXIT_CODES, Outcome, Step, StepFailed, Verdict, verdict_lines
+from cli.rehearsal.push_url import push_url
+from cli.rehearsal.run import rehearse
+from cli.rehearsal.steps import Skipped
+from emulator.live.publishers import is_signed
+from shared.protocol import StreamKey
+from shared.protocol.command_errors import NeverSent
+from tests.support.receiver import poll
+
+OBJECTS = ("stage", "buckets", "dev-bucket")
+IN_CI = (
+    "ingest callbacks are signed with another key",
+    "the application has no recording configuration",
+    "nobody takes the push",
+    "Live finds no configuration for the stream",
+    "the file is cut off",
+)
+
+
+# --- how the steps are performed
+
+
+class Script:
+    """Steps that do what a test says; `remove` is performed once."""
+
+    def __init__(self, *acts: Callable[[], str]) -> None:
+        self._acts = acts
+        self.performed: list[str] = []
+
+    def in_order(self) -> Sequence[tuple[str, Callable[[], str]]]:
+        return [(f"step{number}", self._noted(number)) for number in range(len(self._acts))]
+
+    def _noted(self, number: int) -> Callable[[], str]:
+        def act() -> str:
+            self.performed.append(f"step{number}")
+            return self._acts[number]()
+
+        return act
+
+    def remove(self) -> str:
+        self.performed.append("removed")
+        return "removed"
+
+
+def performed(script: Script) -> Outcome:
+    outcome = Outcome("live.example.com/app", "live.example.com/app/x")
+    lines: list[Step] = []
+    with Interruption() as interruption:
+        rehearse(script, outcome, interruption, lines.append)
+    assert lines == outcome.steps
+    return outcome
+
+
+def fine() -> str:
+    return "fine"
+
+
+def ends_by(number: signal.Signals) -> str:
+    os.kill(os.getpid(), number)
+    return "went on"
+
+
+def fails(error: Exception) -> Callable[[], str]:
+    def act() -> str:
+        raise error
+
+    return act
+
+
+def test_every_step_that_holds_is_go() -> None:
+    script = Script(fine, fails(Skipped("nothing to do")), fine)
+    outcome = performed(script)
+    assert (outcome.verdict, EXIT_CODES[outcome.verdict]) == (Verdict.GO, 0)
+    assert script.performed == ["step0", "step1", "step2", "removed"]
+    assert verdict_lines(outcome) == ("GO: live.example.com/app is recorded.",)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "fix"),
+    [
+        (StepFailed("the cause", "the fix"), "the cause", "the fix"),
+        (Failure("no answer"), "no answer", "Fix that, then rehearse again."),
+        (
+            Declined("DeleteObject", NeverSent("AccessDenied", "no")),
+            "DeleteObject: AccessDenied: no",
+            "Grant your own access key the action oss:DeleteObject.",
+        ),
+    ],
+)
+def test_the_first_that_fails_is_the_cause_and_nothing_follows_it(
+    error: Exception, cause: str, fix: str
+) -> None:
+    script = Script(fine, fails(error), fine)
+    outcome = performed(script)
+    assert (outcome.verdict, EXIT_CODES[outcome.verdict]) == (Verdict.NO_GO, 3)
+    assert script.performed == ["step0", "step1", "removed"]
+    assert verdict_lines(outcome) == (f"NO-GO: {cause}", f"Next: {fix}")
+
+
+def test_what_could_not_be_asked_is_neither_go_nor_no_go() -> None:
+    outcome = performed(Script(fails(StepFailed("down", "bring it up", is_unasked=True))))
+    assert (outcome.verdict, EXIT_CODES[outcome.verdict]) == (Verdict.NOT_ASKED, 4)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_signal_at_any_step_ends_it_and_everything_is_removed(
+    at: int, number: signal.Signals
+) -> None:
+    acts = [fine, fine, fine]
+    acts[at] = lambda: ends_by(number)
+    script = Script(*acts)
+    outcome = performed(script)
+    assert (outcome.verdict, EXIT_CODES[outcome.verdict]) == (Verdict.INTERRUPTED, 4)
+    assert script.performed == [*(f"step{n}" for n in range(at + 1)), "removed"]
+
+
+def test_a_signal_does_not_end_the_removal_and_a_second_one_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Interrupted(Script):
+        def remove(self) -> str:
+            ends_by(signal.SIGINT)
+            return super().remove()
+
+    script = Interrupted(fine)
+    assert performed(script).verdict is Verdict.INTERRUPTED
+    assert script.performed == ["step0", "removed"]
+    assert "Once more ends at once" in capsys.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+        performed(Interrupted(lambda: ends_by(signal.SIGINT)))
+
+
+# --- names and addresses
+
+
+def test_an_address_is_signed_as_the_ingest_domain_wants_it() -> None:
+    key = StreamKey("live.example.com", "app", "room 1")
+    url = push_url("", key, ingest="push.example.com", push_key="hush", at_s=1_700_000_000)
+    place, _, query = url.partition("?")
+    assert place == "rtmp://push.example.com/app/room%201"
+    assert "hush" not in url
+    assert is_signed(query.partition("=")[2], "/app/room 1", "hush", 1_700_000_000)
+    assert push_url("", key, ingest="push.example.com", push_key="", at_s=0) == place
+
+
+def test_only_what_a_rehearsal_of_long_ago_has_left_is_left() -> None:
+    name = throwaway_name(1_700_000_000, "0123abcd")
+    key = f"record/app/{name}/2026.flv"
+    assert StreamKey("live.example.com", "app", name).is_rehearsal
+    assert not is_left(key, 1_700_000_000 + LEFT_AFTER_S)
+    assert is_left(key, 1_700_000_001 + LEFT_AFTER_S)
+    assert not is_left("record/app/live-record-rehearsal-mine/2026.flv", 1_900_000_000)
+
+
+# --- between the emulators
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RehearsedStage]:
+    with rehearsed_stage(tmp_path_factory.mktemp("rehearsed")) as stage:
+        yield stage
+
+
+def objects(stage: RehearsedStage) -> list[str]:
+    folder = stage.folder.joinpath(*OBJECTS)
+    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
+
+
+def heal(stage: RehearsedStage) -> None:
+    for what in ("fail", "callbacks", "objects"):
+        requests.delete(f"{stage.stack.live}/_control/{what}", timeout=60).raise_for_status()
+    stage.live.notify(stream_key="dev-stream-key-0000")
+
+
+def is_recorded(stage: RehearsedStage) -> bool:
+    streams: list[dict[str, Any]] = stage.live.get("state")["streams"]
+    return any((one["recording"] or {}).get("state") == "recording" for one in streams)
+
+
+def is_live(stage: RehearsedStage) -> bool:
+    return any(one["live"] for one in stage.live.get("state")["streams"])
+
+
+def put_object(stage: RehearsedStage, key: str) -> None:
+    path: Path = stage.folder.joinpath(*OBJECTS, key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"left")
+
+
+@pytest.mark.slow
+def test_it_is_go_and_five_faults_are_no_go_and_nothing_is_left(stage: RehearsedStage) -> None:
+    others = ["record/app/live-record-rehearsal-mine/1.flv", "record/app/room1/1.flv"]
+    for key in (*others, f"record/app/{throwaway_name(1_700_000_000, '0123abcd')}/1.flv"):
+        put_object(stage, key)
+    code, answer = stage.rehearse(STREAM, patience_s=30)
+    assert (code, answer["verdict"]) == (0, "go"), answer
+    steps = {one["step"]: one for one in answer["rehearsals"][0]["steps"]}
+    assert steps["removed"]["text"] == "1 objects deleted, and 1 that a killed rehearsal had left"
+    assert steps["message"]["text"].startswith("ops took it")
+    assert objects(stage) == others
+    faults: dict[str, PlantedFault] = {fault.name: fault for fault in FAULTS}
+    for name in IN_CI:
+        assert judged(stage, faults[name]).wrong == ""
+        heal(stage)
+        assert (objects(stage), is_live(stage), is_recorded(stage)) == (others, False, False), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_what_ends_it_leaves_no_recording(stage: RehearsedStage, number: signal.Signals) -> None:
+    """Killed, it leaves an object, which the next one deletes once it is certain that it ended."""
+    before = objects(stage)
+    with stage.process("rehearse", STREAM, "--stage", "dev", "--yes") as running:
+        poll(lambda: is_recorded(stage))
+        running.send_signal(number)
+        out, _err = running.communicate(timeout=60)
+    poll(lambda: not is_live(stage))
+    if number is signal.SIGINT:
+        assert running.returncode == 4
+        assert out.splitlines()[-1] == "The rehearsal was interrupted: neither GO nor NO-GO."
+        assert not is_recorded(stage)
+        assert objects(stage) == before
+    else:
+        poll(lambda: not is_recorded(stage))
