@@ -84,6 +84,10 @@ class Period(click.ParamType[timedelta]):
     type=Moment(or_duration=False),
     help="with --all: end (RFC 3339); by default now",
 )
+@click.option(
+    "--occurrence",
+    help="print one M3U8 playlist over an occurrence of a schedule, by its id",
+)
 @click.option("--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev")
 @click.option(
     "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
@@ -99,6 +103,7 @@ def play(
     is_whole: bool,
     begin: str | None,
     end: str | None,
+    occurrence: str | None,
     stage: str | None,
     url: str | None,
     token: str | None,
@@ -108,9 +113,12 @@ def play(
     The URLs are valid for as long as --for. The stage signs them if its bucket is configured and
     --for is at most 12h; otherwise your own access key signs them.
 
-    With --all, print one playlist instead, which the stage signs: it joins the recordings of
-    several sessions, and names what is missing. Save it in a file for a player.
+    With --all or --occurrence, print one playlist instead, which the stage signs: it joins the
+    recordings of several sessions, and names what is missing. Save it in a file for a player.
     """
+    if occurrence and (begin or end):
+        raise click.UsageError(_("Pass either --occurrence, or --from and --to."))
+    is_whole = is_whole or bool(occurrence)
     if (begin or end) and not is_whole:
         raise click.UsageError(_("--from and --to are parts of a playlist. Pass --all, too."))
     target = stage_registry.with_live(
@@ -119,7 +127,7 @@ def play(
     output.name_stage(target.name, plain=True, err=True)  # a player takes the lines of stdout
     api = api_of(target)
     if is_whole:
-        asked = {"from": begin, "to": end, "for": _written(period)}
+        asked = {"from": begin, "to": end, "occurrence": occurrence, "for": _written(period)}
         click.echo(api.playlist(stream, asked), nl=False)
         return
     answer = api.files(stream, limit)

@@ -20,6 +20,7 @@ from shared.inbound.request_fields import (
     Field,
     beginning,
     moment,
+    text,
 )
 from shared.protocol.durations import duration, rfc3339, written
 from shared.protocol.file import VOD, File, FileCopy, FileVerdict
@@ -68,6 +69,11 @@ PLAYLIST_QUERY: tuple[Field, ...] = (
     replace(
         moment("to", "the end; without it, that of the last intent, or now after `from`"),
         example="2026-11-01T20:00:00Z",
+    ),
+    text(
+        "occurrence",
+        "that of an occurrence of a schedule, by its id, in place of `from` and `to`",
+        example="tuesdays@2030-01-01T19:00:00",
     ),
     _VALIDITY,
 )

@@ -1,4 +1,5 @@
-"""One playlist over all recordings of a stream's intent, or of a stretch of time: M3U8, presigned.
+"""One playlist over all recordings of a stream's intent, of an occurrence of a schedule, or of a
+stretch of time: M3U8, presigned.
 
 People, players and programs ask for it over HTTP. It reads playlists in the bucket, names segments
 by reference, and changes nothing.
@@ -19,7 +20,7 @@ from shared.errors import Fault
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound, WrongState
 from shared.invocation.invocation import Invocation
-from shared.ledger import Edge, Span, common, coverage, spans_of_file
+from shared.ledger import Edge, Span, common, coverage, occurrence_span, spans_of_file
 from shared.outbound import oss
 from shared.outbound.oss import NoSize, Opened
 from shared.protocol import StreamKey
@@ -81,7 +82,8 @@ def _account(invocation: Invocation, key: StreamKey, query: Mapping[str, Any]) -
     app, now = invocation.app, invocation.app.clock()
     edges, left = app.store.edges(key), app.store.files(key, FILES_ROWS)
     timed = [(file, spans_of_file(file, edges, now)) for file in reversed(left) if is_object(file)]
-    within = _stretch(query, now) or _last_intent(edges, [spans for _, spans in timed], now)
+    within = _occurrence(query, edges, now) or _stretch(query, now)
+    within = within or _last_intent(edges, [spans for _, spans in timed], now)
     inside = [(file, spans) for file, spans in timed if common(spans, [within])]
     gaps = coverage(edges, left, within, now).gaps
     shown = (span for _, spans in inside for span in spans)
@@ -100,6 +102,24 @@ def _stretch(query: Mapping[str, Any], now: int) -> Span | None:
     if start >= stop:
         raise BadRequest([Fault("from", "is not before the end: write an earlier time")])
     return Span(start, stop)
+
+
+def _occurrence(query: Mapping[str, Any], edges: Sequence[Edge], now: int) -> Span | None:
+    """Return the stretch of an occurrence; None where none was asked for."""
+    name = query.get("occurrence", "")
+    if not name:
+        return None
+    if {"from", "to"} & query.keys():
+        raise BadRequest(
+            [Fault("occurrence", "is a stretch of its own: leave `from` and `to` out")]
+        )
+    span = occurrence_span(edges, name, now)
+    if span is None:
+        raise NotFound(
+            "no occurrence with this id has begun for the stream",
+            hint="write the schedule's id, @ and the announced start by its own clocks",
+        )
+    return span
 
 
 def _last_intent(edges: Sequence[Edge], files: Sequence[Sequence[Span]], now: int) -> Span:

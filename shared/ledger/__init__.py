@@ -6,7 +6,15 @@ knows neither the clock nor the store.
 
 from __future__ import annotations
 
-from shared.ledger.coverage import TOLERANCE_MS, Absence, Coverage, Gap, coverage, spans_of_file
+from shared.ledger.coverage import (
+    TOLERANCE_MS,
+    Absence,
+    Coverage,
+    Gap,
+    coverage,
+    occurrence_span,
+    spans_of_file,
+)
 from shared.ledger.edges import (
     KEEP_LEDGER_MS,
     LEDGER_MAX_ENTRIES,
@@ -33,6 +41,7 @@ __all__ = [
     "edges_between",
     "merged",
     "not_recorded_at",
+    "occurrence_span",
     "recorded_at",
     "spans_of_file",
     "without",

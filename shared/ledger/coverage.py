@@ -132,6 +132,22 @@ def _absences(
             yield Absence(name, span, reason if is_barred else Reason.SCHEDULE_NOT_LIVE)
 
 
+def occurrence_span(edges: Sequence[Edge], occurrence: str, now: int) -> Span | None:
+    """Return from when to when an occurrence of a schedule asked for a recording; None if it has
+    not begun. Where it made the intent, a show that ran over belongs to it, until the next one."""
+    noted = [(edge.at, *occurrence_of(edge)) for edge in edges if edge.kind is EdgeKind.OCCURRENCE]
+    own = [(at, ends_at) for at, name, _, ends_at in noted if name == occurrence]
+    if not own:
+        return None
+    start, stop = own[0][0], own[-1][1]
+    following = min(
+        (at for at, name, *_ in noted if name != occurrence and at > start), default=now
+    )
+    wanted = _spans(edges, EdgeKind.WANTED, EdgeKind.UNWANTED, now)
+    over = [each.stop for each in wanted if start - TOLERANCE_MS <= each.start < stop < each.stop]
+    return Span(start, min(max(over, default=stop), max(following, stop), max(now, start)))
+
+
 def _spans(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: int) -> list[Span]:
     """Return the spans between the edges of two kinds, one for each beginning; the last one may go
     on. An edge that was noted later is no earlier than the one before: a late report of a time that

@@ -21,7 +21,7 @@ from functions.files.composing import Recorded, Slice, lay_out, written
 from shared.inbound import function_compute
 from shared.invocation.invocation import Invocation
 from shared.ledger import Span
-from shared.protocol import FileLeft
+from shared.protocol import FileLeft, Occurrence, OccurrencesPlanned, TimePassed
 from shared.protocol.policy import Domain
 from tests.conftest import NOON, Clock
 from tests.functions.test_files import ROLE, Signing, apply_policy
@@ -162,6 +162,26 @@ def test_without_a_stretch_it_is_all_of_the_last_intent(playing: Playing) -> Non
         *(f"{FOLDER}/two_{n}.ts" for n in range(2)),
         *(f"{FOLDER}/three_{n}.ts" for n in range(2)),
     ]
+
+
+def test_an_occurrence_of_a_schedule_is_named_by_its_id(playing: Playing) -> None:
+    starts_at, ends_at = NOON + MINUTE_MS, NOON + 2 * MINUTE_MS
+    show = Occurrence("show@1", "show", starts_at, starts_at, ends_at, ends_at)
+    playing.stage.happens(OccurrencesPlanned("show", (show,)))
+    status, text = playing.refusal(occurrence="show@1")
+    assert (status, "no occurrence with this id has begun" in text) == (404, True)
+
+    for moment in (starts_at, ends_at):
+        playing.stage.clock.now = moment
+        playing.stage.happens(TimePassed())
+    playing.stage.clock.now = NOON + 10 * MINUTE_MS
+    playing.record(ONE, NOON - MINUTE_MS, 10.0)
+    playing.record(TWO, starts_at, 10.0, 10.0)
+    playing.record(THREE, NOON + 9 * MINUTE_MS, 10.0)
+    assert [line for line in playing.plays(occurrence="show@1") if line.endswith(".ts")] == [
+        *(f"{FOLDER}/two_{n}.ts" for n in range(2)),
+    ]
+    assert playing.refusal(occurrence="show@1", **{"from": "1h"})[0] == 400
 
 
 def test_a_stream_that_nobody_has_asked_for_needs_a_stretch(playing: Playing) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from shared.ledger import Edge, EdgeKind, Span, edges_between
+from shared.ledger import Edge, EdgeKind, Span, edges_between, occurrence_span
 from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS
 from shared.ledger.spans import total_ms
 from shared.protocol import (
@@ -121,6 +121,47 @@ def test_a_show_that_was_extended_is_absent_to_its_new_end() -> None:
     assert absent(account) == []
     account.passes(20 * MINUTE)
     assert absent(account) == [(10, 30, Reason.SCHEDULE_NOT_LIVE)]
+
+
+def asked_for(account: Account, occurrence: str = "show@1") -> tuple[int, int] | None:
+    """Return when the recording of an occurrence was asked for, in minutes after noon."""
+    span = occurrence_span(account.edges, occurrence, account.now)
+    return None if span is None else ((span.start - NOON) // MINUTE, (span.stop - NOON) // MINUTE)
+
+
+def test_an_occurrence_asks_from_its_beginning_to_its_end_or_until_now() -> None:
+    account = scheduled(11)
+    assert asked_for(account) == (9, 11)
+    assert asked_for(account, "another@1") is None
+    account.passes(10 * MINUTE)
+    assert asked_for(account) == (9, 20)
+
+
+def test_an_occurrence_that_was_extended_asks_until_its_new_end() -> None:
+    account = scheduled(11)
+    account.happens(OccurrencePut("ann", show(ends_min=30))).passes(30 * MINUTE)
+    assert asked_for(account) == (9, 30)
+
+
+def test_a_show_that_runs_over_is_of_its_occurrence_until_the_next_one() -> None:
+    account = scheduled(8)
+    lasts = replace(show(), until=NOON + 60 * MINUTE)
+    account.happens(OccurrencesPlanned("show", (lasts,))).passes(3 * MINUTE)
+    account.publish().answer().confirm().passes(29 * MINUTE)
+    assert asked_for(account) == (9, 40)
+
+    following = replace(
+        lasts, id="show@2", starts_at=NOON + 50 * MINUTE, begins_at=NOON + 45 * MINUTE
+    )
+    account.happens(OccurrencePut("ann", following)).passes(10 * MINUTE)
+    assert asked_for(account) == (9, 45)
+
+
+def test_an_intent_of_a_person_does_not_make_an_occurrence_longer() -> None:
+    account = Account(StreamSettings())
+    account.start().answer()
+    account.happens(OccurrencesPlanned("show", (show(),))).passes(40 * MINUTE)
+    assert asked_for(account) == (9, 20)
 
 
 def test_a_start_whose_report_is_on_its_way_is_no_gap() -> None:
