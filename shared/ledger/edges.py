@@ -101,8 +101,9 @@ def _ended_at(session: Session, now: int) -> int:
 
 
 def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
-    """Yield what a person or a rule has changed. A rule wants a session from its beginning on, also
-    one that was reported late; of one that is doubted, nobody knows when it began."""
+    """Yield what a person or a rule has changed. A rule wants a session from its beginning on, or
+    from the end of a person's hold, also one that was reported late; of one that is doubted, nobody
+    knows when it began."""
     intent, session = after.intent, after.session
     is_changed = before.intent.wanted is not intent.wanted
     if not (intent.wanted and intent.requester is Requester.POLICY and session is not None):
@@ -112,7 +113,8 @@ def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
     was_hidden = before.session is not None and (before.is_off or _is_doubted(before.session))
     is_shown = was_hidden and not after.is_off
     if (is_changed or is_shown) and not _is_doubted(session):
-        yield Edge(EdgeKind.WANTED, min(intent.made_at, session.began))
+        allowed_at = max(session.began, before.intent.held_until or 0)
+        yield Edge(EdgeKind.WANTED, min(intent.made_at, allowed_at))
 
 
 def is_taken_as_recorded(record: StreamRecord, now: int) -> bool:

@@ -219,6 +219,15 @@ def test_a_stream_that_is_seen_late_was_reported_late() -> None:
     assert gaps(account) == [(5, 35, Reason.DETECTED_LATE)]
 
 
+def test_what_a_person_held_back_is_due_from_the_end_of_the_hold_on() -> None:
+    account = Account(BY_RULE)
+    account.happens(StopAsked("ann", hold=MINUTE)).answer().passes(20 * SECOND)
+    account.publish().passes(2 * MINUTE)
+    account.seen(NOON + 20 * SECOND).answer().confirm().passes(MINUTE)
+    (wanted,) = account.covers().wanted
+    assert wanted.start == NOON + MINUTE
+
+
 def test_a_pause_of_the_recording_is_missing_until_it_goes_on() -> None:
     account = live()
     account.answer().confirm().passes(MINUTE)

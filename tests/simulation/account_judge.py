@@ -24,6 +24,8 @@ EDGE_MS = 6_000
 """Our times and Live's of one moment are this near: TOGETHER_MS, and Live's whole seconds."""
 LEARNT_MS = 130_000
 """After a callback that nobody heard, the list shows the change so soon, and two more polls."""
+LISTED_MS = 70_000
+"""What the list shows is believed until the next minute's list, which may be late by so much."""
 ANNOUNCED_MS = 2_000
 """Live reports no connection that is shorter."""
 PROMPT_MS = START_GRACE_MS - 1_000
@@ -48,6 +50,8 @@ class AccountJudge:
         """Stretches in which a change may be learnt late, or with a time of ours."""
         self._due_at: dict[StreamKey, list[int]] = defaultdict(list)
         """When a record said that its stream is wanted and live."""
+        self._unproved_stops: dict[StreamKey, list[int]] = defaultdict(list)
+        """When Live refused a stop with a code that nobody knows."""
         self._lost: set[StreamKey] = set()
         self._clock_was_wrong = False
 
@@ -58,8 +62,14 @@ class AccountJudge:
         self._note_intent(before, after, now)
         if after.intent.wanted and after.is_live:
             self._due_at[key].append(now)
-        if after.may_have_ended and after.session_number != before.session_number:
+        is_same_session = after.session_number == before.session_number
+        if after.may_have_ended and not is_same_session:
             self._unknown[key].append(Span(now, now + LEARNT_MS))  # believed once a poll shows it
+        if before.may_have_ended and after.is_live and is_same_session:
+            self._unknown[key].append(Span(now, now + LISTED_MS))  # its end was told, the list late
+        answer = after.answer
+        if answer is not None and answer != before.answer and answer.reason is Reason.OVER_UNPROVED:
+            self._unproved_stops[key].append(now)
         flight = before.flight
         if flight is not None and (after.flight is None or after.flight.id != flight.id):
             is_in_doubt = bool(set(after.doubts) - set(before.doubts))
@@ -73,7 +83,7 @@ class AccountJudge:
         at = now
         if after.intent.wanted and after.intent.requester is Requester.POLICY:
             since = self.sim.live.live_since(_stream(after.key))
-            at = min(now, now if since is None else since)
+            at = min(now, max(now if since is None else since, before.intent.held_until or 0))
         self._wanted[after.key].append((at, after.intent.wanted))
 
     def left(self, callback: Callback) -> None:
@@ -194,7 +204,13 @@ class AccountJudge:
             for one in self.sim.live.connections
             if one.stream == _stream(key) and one.end and one.end - one.start < ANNOUNCED_MS
         )
-        spans = merged([*self._unknown[key], *unheard, *blind, *brief, lately])
+        unproved = (
+            Span(at, one.end or now)
+            for at in self._unproved_stops[key]
+            for one in self.sim.live.connections
+            if one.stream == _stream(key) and one.start <= at <= (one.end or now)
+        )
+        spans = merged([*self._unknown[key], *unheard, *blind, *brief, *unproved, lately])
         return _wider(spans, EDGE_MS)
 
     def _misled(self, recorded: Iterable[Span]) -> Iterator[Span]:
