@@ -35,10 +35,11 @@ from shared.protocol.state.session import Session
 from shared.store import Store
 from shared.store.command_queue import row_of
 from shared.store.contract import Save
+from shared.store.record_rows import put
 from shared.store.redis import RedisStore
 from shared.store.save_request import encode_save
 from shared.store.scripts import SAVE_OR_CLAIM
-from shared.store.sqlite import SqliteStore, _put
+from shared.store.sqlite import SqliteStore
 
 NOON_MS = 1_763_800_000_000
 RULE = StreamSettings(rule=Rule(on_publish=OnPublish.RECORD))
@@ -137,7 +138,7 @@ def fill_sqlite(store: SqliteStore, numbers: range) -> None:
         with store._writing() as db:  # noqa: SLF001 - one transaction for many
             for number in range(start, min(start + BATCH_ROWS, numbers.stop)):
                 save = Save(0, settled(number))
-                _put(db, save.if_no_slot, 1, row_of(save.if_no_slot, save.quota, "", NOON_MS))
+                put(db, save.if_no_slot, 1, row_of(save.if_no_slot, save.quota, "", NOON_MS))
 
 
 def fill_redis(store: RedisStore, client: Redis, numbers: range) -> None:

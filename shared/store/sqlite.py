@@ -13,35 +13,27 @@ from pathlib import Path
 from shutil import disk_usage
 from threading import RLock
 from typing import ParamSpec, TypeVar
-from urllib.parse import urlencode
 
 from msgspec.structs import astuple, replace
 
 from shared import retry
-from shared.ledger import LEDGER_MAX_ENTRIES, Edge
+from shared.ledger import Edge
 from shared.outbox import OF_STAGE, NewTask, OutboxState, Redriven, Settlement, Task
 from shared.protocol.continuity import Continuity
-from shared.protocol.derived.phase import Phase, phase
-from shared.protocol.derived.wrong import wrong_since
+from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File
-from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
-from shared.store import command_queue, task_rows
+from shared.store import command_queue, record_rows, task_rows
 from shared.store.codec import (
     edge_from_text,
-    edge_to_text,
     entry_from_json,
-    entry_to_json,
     from_json,
-    to_json,
-    verdict_from_text,
     verdict_to_text,
 )
 from shared.store.contract import (
     COMMANDS,
     DAY_MS,
-    HISTORY_MAX_ENTRIES,
     MAX_WORKER_LEASE_MS,
     POLL_RATE_PER_S,
     POLLS,
@@ -68,13 +60,10 @@ from shared.store.contract import (
     WrongCount,
     WrongRow,
     edges_of,
-    entries_of,
-    entry_of,
     growth,
     tasks_of,
     watched_of,
 )
-from shared.store.save_request import push_args_of
 from shared.store.schema import create
 from shared.store.store_errors import StoreFull, StoreUnavailable, Unreadable
 from shared.store.store_state import StoreState
@@ -89,6 +78,8 @@ FULL = "database or disk is full"
 ROOM_ROWS = 500
 """Lines of history that make room in a full file: some 20 pages, which a few hundred saves of stops
 use up."""
+
+_SIGNED = "SELECT 1 FROM signed WHERE second=? AND domain=? AND app=? AND stream=?"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -131,7 +122,7 @@ class SqliteStore:
         with self._reading() as db:
             row = db.execute(
                 "SELECT version, document FROM record WHERE domain=? AND app=? AND stream=?",
-                _columns(key),
+                record_rows.columns(key),
             ).fetchone()
             state = _state(db)
         now = self._clock()
@@ -173,27 +164,29 @@ class SqliteStore:
         # version, or two starts for the last quota, would otherwise both succeed.
         with self._writing() as db:
             now = self._clock()
-            version, rule = _before(db, save.key)
+            version, rule = record_rows.stored_version(db, save.key)
             if version != save.version or save.decided_at > now + STEP_MS:
                 return Conflict()
             if save.if_no_slot.is_blank:
                 if task_rows.is_open_for(db, save.key):
                     return NotForgotten()
-                _add_counts(db, save.counts)
-                return _forget(db, save, rule, now)
-            saved, record, waits = self._choose(db, save, rule, _next_version(db, version), now)
+                record_rows.add_counts(db, save.counts)
+                return record_rows.forget(db, save, rule, now)
+            saved, record, waits = self._choose(
+                db, save, rule, record_rows.next_version(db, version), now
+            )
             row = command_queue.row_of(record, save.quota, waits, now)
             if save.sets_aside:
-                _set_aside(db, save.key)
+                record_rows.set_aside(db, save.key)
             command_queue.release(db, save.key)
-            _put(db, record, saved.version, row)
+            record_rows.put(db, record, saved.version, row)
             command_queue.move(db, rule, row[5], save.quota, now)
-            known = [file for file in save.files if _is_known(db, save.key, file.uri)]
-            _append(db, save, _lines(save, saved, known), now)
-            _keep(db, save, now)
-            _add_edges(db, save, edges_of(save, saved), now)
-            _add_counts(db, save.counts)
-            tasks = _tasks(tasks_of(save, saved), known)
+            known = [file for file in save.files if record_rows.is_known(db, save.key, file.uri)]
+            record_rows.append_lines(db, save, record_rows.new_lines(save, saved, known), now)
+            record_rows.keep_files(db, save, now)
+            record_rows.add_edges(db, save, edges_of(save, saved), now)
+            record_rows.add_counts(db, save.counts)
+            tasks = record_rows.new_tasks(tasks_of(save, saved), known)
             dropped = task_rows.add(db, save.key, tasks, now) if tasks else 0
         return replace(saved, dropped_tasks=dropped) if dropped else saved
 
@@ -212,7 +205,7 @@ class SqliteStore:
         )
         if not taken:
             return replace(stored, next_slot_in_ms=slot - now), save.if_no_slot, ""
-        record = _complete(save.if_slot, slot, save.lease_ms)
+        record = record_rows.complete(save.if_slot, slot, save.lease_ms)
         return Claimed(stored.version, record, max(slot - now, 0.0)), record, ""
 
     def poll_slot(self, wait: int) -> float | None:
@@ -260,7 +253,7 @@ class SqliteStore:
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
         """Note that a signature of this second has named the stream; return whether it is one of
         the first `most` streams that such a signature has named."""
-        row = (second, *_columns(key))
+        row = (second, *record_rows.columns(key))
         with self._writing() as db:
             if db.execute(_SIGNED, row).fetchone():
                 return True
@@ -354,7 +347,7 @@ class SqliteStore:
             rows = db.execute(
                 "SELECT app, stream, document FROM record WHERE domain=? AND watched", (domain,)
             ).fetchall()
-        found = (_read(StreamKey(domain, *row[:2]), row[2]) for row in rows)
+        found = (record_rows.read(StreamKey(domain, *row[:2]), row[2]) for row in rows)
         return [
             Watched(one.key, None, doubted=True) if isinstance(one, Unreadable) else watched_of(one)
             for one in found
@@ -381,11 +374,12 @@ class SqliteStore:
                 "SELECT wrong_at, domain, app, stream, document FROM record WHERE wrong_at <= ?"
                 " AND (wrong_at, domain, app, stream) > (?,?,?,?)"
                 " ORDER BY wrong_at, domain, app, stream LIMIT ?",
-                (until, since, *_columns(key), limit),
+                (until, since, *record_rows.columns(key), limit),
             ).fetchall()
         keys = [StreamKey(*row[1:4]) for row in rows]
         return [
-            WrongRow(row[0], key, _read(key, row[4])) for row, key in zip(rows, keys, strict=True)
+            WrongRow(row[0], key, record_rows.read(key, row[4]))
+            for row, key in zip(rows, keys, strict=True)
         ]
 
     def set_text(self, name: str, text: str) -> None:
@@ -437,14 +431,14 @@ class SqliteStore:
     ) -> Sequence[StreamRecord | Unreadable]:
         """Return records in the order of their keys, from behind `after` on: records that are added
         before a page do not move it."""
-        terms, values = _terms(wanted, after)
+        terms, values = record_rows.terms(wanted, after)
         with self._reading() as db:
             rows = db.execute(
                 f"SELECT domain, app, stream, document FROM record WHERE {terms}"  # noqa: S608 - terms of our own
                 " ORDER BY domain, app, stream LIMIT ?",
                 (*values, limit),
             ).fetchall()
-        return [_read(StreamKey(*row[:3]), row[3]) for row in rows]
+        return [record_rows.read(StreamKey(*row[:3]), row[3]) for row in rows]
 
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
         """Return the keys of a phase behind `after`, in their order, without reading a record."""
@@ -453,7 +447,11 @@ class SqliteStore:
             rows = db.execute(
                 "SELECT domain, app, stream FROM record WHERE phase=?"
                 " AND (domain, app, stream) > (?,?,?) ORDER BY domain, app, stream LIMIT ?",
-                (wanted.phase.value, *(_columns(after) if after else ("", "", "")), limit),
+                (
+                    wanted.phase.value,
+                    *(record_rows.columns(after) if after else ("", "", "")),
+                    limit,
+                ),
             ).fetchall()
         return [StreamKey(*row) for row in rows]
 
@@ -503,17 +501,17 @@ class SqliteStore:
         """Return a stream's files, newest first."""
         with self._reading() as db:
             rows = db.execute(
-                f"{_FILES} ORDER BY stop DESC, start DESC, uri DESC LIMIT ?",
-                (*_columns(key), limit),
+                f"{record_rows.FILES} ORDER BY stop DESC, start DESC, uri DESC LIMIT ?",
+                (*record_rows.columns(key), limit),
             ).fetchall()
-        return list(map(_file_of, rows))
+        return list(map(record_rows.file_of, rows))
 
     def file(self, key: StreamKey, uri: str) -> File | None:
         """Return a file of a stream; None if it is not known, or is no longer."""
         with self._reading() as db:
-            names = (*_columns(key), _stored_uri(db, key, uri))
-            row = db.execute(f"{_FILES} AND uri=?", names).fetchone()
-        return _file_of(row) if row else None
+            names = (*record_rows.columns(key), record_rows.stored_uri(db, key, uri))
+            row = db.execute(f"{record_rows.FILES} AND uri=?", names).fetchone()
+        return record_rows.file_of(row) if row else None
 
     @_even_if_full
     def take_tasks(self, queue: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
@@ -529,10 +527,10 @@ class SqliteStore:
         with self._writing() as db:
             is_ours = task_rows.settle(db, task, settled, self._clock())
             if is_ours and settled.verdict:
-                uri = _stored_uri(db, task.stream, settled.uri)
+                uri = record_rows.stored_uri(db, task.stream, settled.uri)
                 db.execute(
                     "UPDATE file SET verdict=? WHERE domain=? AND app=? AND stream=? AND uri=?",
-                    (verdict_to_text(settled.verdict), *_columns(task.stream), uri),
+                    (verdict_to_text(settled.verdict), *record_rows.columns(task.stream), uri),
                 )
         return is_ours
 
@@ -550,7 +548,7 @@ class SqliteStore:
     def drop_dead_letters(self, keep_ms: int) -> int:
         """Drop some of the dead letters that are older; return how many there were."""
         with self._writing() as db:
-            return task_rows.drop_old(db, self._clock() - keep_ms, OLD_ROWS)
+            return task_rows.drop_old(db, self._clock() - keep_ms, record_rows.OLD_ROWS)
 
     def open_tasks(self, *, after: str, limit: int) -> Sequence[Placed]:
         """Return the open tasks by stream, from behind the place `after` on."""
@@ -595,7 +593,7 @@ class SqliteStore:
         with self._reading() as db:
             rows = db.execute(
                 "SELECT edge FROM ledger WHERE domain=? AND app=? AND stream=? ORDER BY id",
-                _columns(key),
+                record_rows.columns(key),
             ).fetchall()
         return [edge for row in rows if (edge := edge_from_text(row[0]))]
 
@@ -604,7 +602,7 @@ class SqliteStore:
     ) -> Sequence[StreamKey]:
         """Return the streams of which there is an account, in the order of their keys, from behind
         `after` on. A phase in `wanted` is left aside: a stream may be forgotten by now."""
-        terms, values = _terms(replace(wanted, phase=None), after)
+        terms, values = record_rows.terms(replace(wanted, phase=None), after)
         with self._reading() as db:
             rows = db.execute(
                 f"SELECT DISTINCT domain, app, stream FROM ledger WHERE {terms}"  # noqa: S608 - terms of our own
@@ -619,14 +617,14 @@ class SqliteStore:
             rows = db.execute(
                 "SELECT code, about, at, last_at, count FROM history"
                 " WHERE domain=? AND app=? AND stream=? ORDER BY id DESC LIMIT ?",
-                (*_columns(key), limit),
+                (*record_rows.columns(key), limit),
             ).fetchall()
         return [HistoryLine(entry_from_json(row[0], row[1]), *row[2:]) for row in rows]
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Add to the stage's counters, as a save does."""
         with self._writing() as db:
-            _add_counts(db, counts)
+            record_rows.add_counts(db, counts)
 
     def counters(self) -> Mapping[str, int]:
         """Return the stage's counters by name, from its beginning on."""
@@ -859,268 +857,3 @@ def _room(db: sqlite3.Connection, path: str) -> int:
 
 def _pragma(db: sqlite3.Connection, name: str) -> int:
     return int(db.execute(f"PRAGMA {name}").fetchone()[0])
-
-
-def _columns(key: StreamKey) -> tuple[str, str, str]:
-    return (key.domain, key.app, key.stream)
-
-
-def _terms(wanted: Filter, after: StreamKey | None) -> tuple[str, tuple[str, ...]]:
-    """Return the terms of a WHERE for what is wanted from behind a key on, and their values."""
-    asked: list[tuple[str, str]] = [
-        (f"{name}=?", value)
-        for name, value in (
-            ("phase", wanted.phase.value if wanted.phase else None),
-            ("domain", wanted.domain),
-            ("app", wanted.app),
-        )
-        if value is not None
-    ]
-    terms = " AND ".join(["(domain, app, stream) > (?,?,?)", *(term for term, _ in asked)])
-    return terms, (*(_columns(after) if after else ("", "", "")), *(value for _, value in asked))
-
-
-def _read(key: StreamKey, document: str) -> StreamRecord | Unreadable:
-    try:
-        return from_json(key, document)
-    except Unreadable as error:
-        return error
-
-
-def _set_aside(db: sqlite3.Connection, key: StreamKey) -> None:
-    """Keep the present document, which could not be read, beside the one that replaces it."""
-    db.execute(
-        "UPDATE record SET aside=document WHERE domain=? AND app=? AND stream=?", _columns(key)
-    )
-
-
-def _before(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | None]:
-    """Return the stored version, and the rule under which it counts against quotas, or None."""
-    row: tuple[int, str | None] | None = db.execute(
-        "SELECT version, rule FROM record WHERE domain=? AND app=? AND stream=?", _columns(key)
-    ).fetchone()
-    return row or (0, None)
-
-
-def _complete(record: StreamRecord, slot: float, lease: int) -> StreamRecord:
-    """Return the record with the slot and the lease that the store gives its flight."""
-    if record.flight is None:
-        raise ValueError("a record in flight needs its flight")
-    sent_at = round(slot)
-    return replace(
-        record, flight=replace(record.flight, sent_at=sent_at, lease_until=sent_at + lease)
-    )
-
-
-_KEPT = (
-    *("version", "document", "phase", "watched", "wrong_at"),
-    *("due_at", "in_line", "command_priority", "priority", "since", "rule", "waits", "ends_at"),
-)
-_PUT = (
-    f"INSERT INTO record (domain, app, stream, {', '.join(_KEPT)})"  # noqa: S608 - names of our own
-    f" VALUES (?,?,?{',?' * len(_KEPT)}) ON CONFLICT (domain, app, stream) DO UPDATE SET"
-    f" {', '.join(f'{name}=excluded.{name}' for name in _KEPT)}"
-)
-"""An upsert: unlike REPLACE, it does not rewrite index entries that do not change."""
-
-
-def _put(
-    db: sqlite3.Connection, record: StreamRecord, version: int, row: command_queue.Row
-) -> None:
-    shown = (phase(record), record.is_watched, wrong_since(record))
-    kept = (version, to_json(record), *shown)
-    db.execute(_PUT, (*_columns(record.key), *kept, *row))
-
-
-FORGOTTEN = "forgotten"
-"""The name under which the highest version of all deleted records is kept, beside the quotas."""
-
-
-def _next_version(db: sqlite3.Connection, version: int) -> int:
-    """Return the version to store. A new record's is higher than that of any deleted one, so
-    that a caller that still holds the old record cannot mistake the new one for it."""
-    if version > 0:
-        return version + 1
-    return command_queue.counter(db, FORGOTTEN) + 1
-
-
-def _forget(db: sqlite3.Connection, save: Save, rule: str | None, now: int) -> Stored:
-    """Delete the record and all that is stored about its stream."""
-    for table in ("record", "history", "file", "quarantine"):
-        db.execute(
-            f"DELETE FROM {table} WHERE domain=? AND app=? AND stream=?",  # noqa: S608 - names of our own
-            _columns(save.key),
-        )
-    command_queue.move(db, rule, None, save.quota, now)
-    highest = max(command_queue.counter(db, FORGOTTEN), save.version)
-    db.execute("REPLACE INTO taken VALUES (?,?)", (FORGOTTEN, highest))
-    return Stored(0)
-
-
-def _lines(save: Save, saved: Stored | Claimed, known: Sequence[File]) -> Sequence[HistoryEntry]:
-    """Return what is new for the history: not what the files that were known before would add."""
-    entries = entries_of(save, saved)
-    if not known:
-        return entries
-    lines_of_known = [entry_of(file) for file in known]
-    return [entry for entry in entries if entry not in lines_of_known]
-
-
-def _tasks(tasks: Sequence[NewTask], known: Sequence[File]) -> Sequence[NewTask]:
-    """Return the tasks to add: none for a file that was known before."""
-    uris = [file.uri for file in known]
-    return [task for task in tasks if task.of_file not in uris]
-
-
-def _append(db: sqlite3.Connection, save: Save, entries: Sequence[HistoryEntry], now: int) -> None:
-    """Append entries to the history. One that repeats the newest one is counted, not added."""
-    if not entries:
-        return
-    key = _columns(save.key)
-    last = db.execute(
-        "SELECT id, code, about FROM history WHERE domain=? AND app=? AND stream=?"
-        " ORDER BY id DESC LIMIT 1",
-        key,
-    ).fetchone()
-    for entry in entries:
-        row = (entry.code, entry_to_json(entry))
-        if last and last[1:] == row:
-            db.execute("UPDATE history SET count=count+1, last_at=? WHERE id=?", (now, last[0]))
-            continue
-        written = db.execute(
-            "INSERT INTO history (domain, app, stream, code, about, at, last_at, count)"
-            " VALUES (?,?,?,?,?,?,?,1)",
-            (*key, *row, now, now),
-        )
-        last = (written.lastrowid, *row)
-    db.execute(
-        "DELETE FROM history WHERE domain=? AND app=? AND stream=? AND id <="
-        " (SELECT id FROM history WHERE domain=? AND app=? AND stream=?"
-        " ORDER BY id DESC LIMIT 1 OFFSET ?)",
-        (*key, *key, HISTORY_MAX_ENTRIES),
-    )
-    _drop_old_lines(db, key, now - save.keep_ms)
-
-
-OLD_ROWS = 20
-"""Edges of any streams that are dropped with one save, once they are too old: more than it adds."""
-
-
-def _add_edges(db: sqlite3.Connection, save: Save, edges: Sequence[Edge], now: int) -> None:
-    """Add edges to the stream's account, and drop some that are too old, whose stream may be
-    forgotten long since."""
-    if not edges:
-        return
-    key = _columns(save.key)
-    db.executemany(
-        "INSERT INTO ledger (domain, app, stream, edge, noted_at) VALUES (?,?,?,?,?)",
-        [(*key, edge_to_text(edge), now) for edge in edges],
-    )
-    too_old = (now - save.keep_ledger_ms, OLD_ROWS)
-    db.execute(_TRIM_LEDGER, (*too_old, *key, LEDGER_MAX_ENTRIES))
-
-
-_TRIM_LEDGER = """
-    DELETE FROM ledger WHERE id IN (
-        SELECT id FROM (SELECT id FROM ledger WHERE noted_at < ? ORDER BY noted_at LIMIT ?)
-        UNION ALL SELECT id FROM (
-            SELECT id FROM ledger WHERE domain=? AND app=? AND stream=?
-            ORDER BY id DESC LIMIT -1 OFFSET ?))
-"""
-
-
-def _add_counts(db: sqlite3.Connection, counts: Mapping[str, int]) -> None:
-    db.executemany(
-        "INSERT INTO counter VALUES (?,?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n",
-        list(counts.items()),
-    )
-
-
-def _drop_old_lines(db: sqlite3.Connection, key: tuple[str, str, str], before: int) -> None:
-    """Drop the lines that were last added or counted before a time; the oldest line tells whether
-    there are any."""
-    oldest = db.execute(
-        "SELECT last_at FROM history WHERE domain=? AND app=? AND stream=? ORDER BY id LIMIT 1", key
-    ).fetchone()
-    if oldest is not None and oldest[0] < before:
-        db.execute(
-            "DELETE FROM history WHERE domain=? AND app=? AND stream=? AND last_at<?",
-            (*key, before),
-        )
-
-
-_KEEP = """
-    INSERT INTO file
-    (domain, uri, app, stream, start, stop, stop_unknown, duration, push_args, stored_at)
-    VALUES (?,?,?,?,?,?,?,?,?,?) ON CONFLICT (domain, uri) DO UPDATE SET
-    start=CASE WHEN excluded.start > 0 THEN excluded.start ELSE start END,
-    stop=CASE WHEN excluded.stop_unknown AND NOT (stop_unknown AND excluded.start > 0) THEN stop
-        ELSE excluded.stop END,
-    stop_unknown=stop_unknown AND excluded.stop_unknown,
-    duration=coalesce(excluded.duration, duration),
-    push_args=coalesce(excluded.push_args, push_args)
-"""
-"""The last report holds where it says more: `File.later` in SQL."""
-_FILES = (
-    "SELECT uri, nullif(start, 0), CASE WHEN stop_unknown THEN NULL ELSE stop END, duration,"
-    " coalesce(push_args, '-'), verdict FROM file WHERE domain=? AND app=? AND stream=?"
-)
-_FileRow = tuple[str, int | None, int | None, int | None, str, str | None]
-
-
-def _file_of(row: _FileRow) -> File:
-    uri, start, stop, duration, args, verdict = row
-    name = uri.partition("\0")[0]
-    return File(name, start, stop, duration, push_args_of(args), verdict_from_text(verdict))
-
-
-_SIGNED = "SELECT 1 FROM signed WHERE second=? AND domain=? AND app=? AND stream=?"
-_NAME_TAKEN = """
-    SELECT 1 FROM file WHERE domain=:domain
-    AND (uri=:own OR uri=:uri AND (app, stream)<>(:app, :stream))
-"""
-
-
-def _stored_uri(db: sqlite3.Connection, key: StreamKey, uri: str) -> str:
-    """Return the name of a stream's file in the table, where a domain has each name once: of a file
-    that was reported of another stream before, the stream follows behind a NUL."""
-    own = _own_uri(key, uri)
-    names = {"domain": key.domain, "uri": uri, "own": own, "app": key.app, "stream": key.stream}
-    return own if db.execute(_NAME_TAKEN, names).fetchone() else uri
-
-
-def _own_uri(key: StreamKey, uri: str) -> str:
-    return f"{uri}\0{key.app}/{key.stream}"
-
-
-def _is_known(db: sqlite3.Connection, key: StreamKey, uri: str) -> bool:
-    """Return True if the file is stored as the stream's, under either name."""
-    of_stream = "domain=? AND app=? AND stream=?"
-    found = db.execute(
-        f"SELECT 1 FROM file WHERE {of_stream} AND uri IN (?,?)",  # noqa: S608 - text of our own
-        (*_columns(key), uri, _own_uri(key, uri)),
-    )
-    return found.fetchone() is not None
-
-
-def _keep(db: sqlite3.Connection, save: Save, now: int) -> None:
-    """Store the files, and drop those that were stored long ago; what an earlier release stored
-    counts from now. A file whose end is unknown is ordered by what is known: its beginning, else
-    when it was reported."""
-    if not save.files:
-        return
-    domain, app, stream = _columns(save.key)
-    for file in save.files:
-        stop = file.stop or file.start or now
-        times = (file.start or 0, stop, file.stop is None, file.duration)
-        named = (domain, _stored_uri(db, save.key, file.uri), app, stream)
-        db.execute(_KEEP, (*named, *times, urlencode(file.push_args) or None, now))
-    of_stream = "domain=? AND app=? AND stream=?"
-    db.execute(
-        f"UPDATE file SET stored_at=? WHERE {of_stream} AND stored_at IS NULL",  # noqa: S608 - text of our own
-        (now, domain, app, stream),
-    )
-    db.execute(
-        f"DELETE FROM file WHERE {of_stream} AND stored_at < ?",  # noqa: S608 - as above
-        (domain, app, stream, now - save.keep_ms),
-    )
