@@ -19,10 +19,10 @@ from shared.alerts import (
     MAX_ALERT_ENTRIES,
     WRONG_AHEAD_MS,
     AlertBook,
-    BarredWatch,
     CallbackWatch,
     ClosedReceiver,
     Condition,
+    CounterWatch,
     FailingTarget,
     Message,
     Room,
@@ -49,6 +49,7 @@ from shared.outbox import (
     DeliverFile,
     MessageBody,
     NewTask,
+    OutboxState,
     Task,
     TaskKind,
     VerifyFile,
@@ -88,15 +89,13 @@ def evaluate(invocation: Invocation) -> int:
         copy, now = app.store.alerts(), app.store.now()
         before = _book(invocation, copy.text)
         found = _found(app, before, now)
-        watched = replace(before, watch=found.watch, barred=found.barred)
+        watched = replace(before, watch=found.watch, barred=found.barred, dropped=found.dropped)
         book = observed(watched, found.conditions, found.beyond, now)
         book, sending = messages(book, app.policy.notify, now)
         tasks = _tasks(app, sending, copy.version, now)
         dropped = app.store.put_alerts(book_to_text(book), replaces=copy.version, tasks=tasks)
         if dropped is not None:
             _log(invocation, before, book)
-            if dropped:
-                app.store.touch(DROPPED)
             return len(sending)
     return 0
 
@@ -133,21 +132,24 @@ class _Found(Struct, frozen=True):
     conditions: Sequence[Condition]
     beyond: Mapping[str, int]
     watch: CallbackWatch
-    barred: BarredWatch
+    barred: CounterWatch
+    dropped: CounterWatch
 
 
 def _found(app: App, book: AlertBook, now: int) -> _Found:
     watch, barred = _watch(app, book, now), _barred(app, book, now)
+    outbox = app.store.outbox()
+    dropped = _dropped(app, book, outbox, now)
     of_streams = list(_of_streams(app, now))
     lost = sum(one.code == ConditionCode.NOT_RECORDED.value for one in of_streams)
     beyond = app.store.wrong_count(REPORTED_AFTER_MS).count - lost if lost else 0
     found = [*of_streams, *_of_schedules(app, now), *_of_files(app, now)]
     found += _of_barred(app, barred, now)
-    found += conditions_of_stage(_facts(app, watch, now))
+    found += conditions_of_stage(_facts(app, watch, outbox, now))
     if any(rule.condition == ConditionCode.UNMANAGED.value for rule in app.policy.notify):
         found += _of_others(app)
     counted = {ConditionCode.NOT_RECORDED.value: beyond} if beyond > 0 else {}
-    return _Found(found, counted, watch, barred)
+    return _Found(found, counted, watch, barred, dropped)
 
 
 def _of_streams(app: App, now: int) -> Iterator[Condition]:
@@ -184,12 +186,20 @@ def _of_schedules(app: App, now: int) -> Iterator[Condition]:
         rows = () if is_last else app.store.listed(waiting, after=after, limit=PAGE_ROWS)
 
 
-def _barred(app: App, book: AlertBook, now: int) -> BarredWatch:
+def _dropped(app: App, book: AlertBook, outbox: OutboxState, now: int) -> CounterWatch:
+    """Return the watch of what had no room: in a save, at a hand-over, or as a dead letter."""
+    dropped = book.dropped.after(outbox.dropped, now)
+    if dropped.since == now:
+        app.store.touch(DROPPED)  # health says it, too
+    return dropped
+
+
+def _barred(app: App, book: AlertBook, now: int) -> CounterWatch:
     counted = app.store.counters()
     return book.barred.after(sum(counted.get(name, 0) for name in _BARRED), now)
 
 
-def _of_barred(app: App, barred: BarredWatch, now: int) -> Iterator[Condition]:
+def _of_barred(app: App, barred: CounterWatch, now: int) -> Iterator[Condition]:
     """Yield the occurrences that were missed, or that a stop keeps from being recorded. Records are
     read only while one may be: the counters show that some were."""
     lasts_ms = max(app.settings.max_duration, DAY_MS)
@@ -236,9 +246,9 @@ def _watch(app: App, book: AlertBook, now: int) -> CallbackWatch:
     return book.watch.after(arrived, unreported, now, is_first=book.is_first_look(now))
 
 
-def _facts(app: App, watch: CallbackWatch, now: int) -> StageFacts:
+def _facts(app: App, watch: CallbackWatch, outbox: OutboxState, now: int) -> StageFacts:
     store, ages = app.store, app.store.ages()
-    outbox, size, state = store.outbox(), store.size(), store.state()
+    size, state = store.size(), store.state()
     expected, dead = app.settings.store_id, store.dead_letters(after="", limit=1)
     is_emptied = bool(expected) and state.store_id is None
     return StageFacts(

@@ -90,29 +90,29 @@ class CallbackWatch(Struct, frozen=True):
         return self
 
 
-class BarredWatch(Struct, frozen=True):
-    """How many occurrences of schedules the counters said were missed or held when they were last
-    looked at, and when they last said more."""
+class CounterWatch(Struct, frozen=True):
+    """What a counter said when it was last looked at, and when it last said more."""
 
-    barred: int = 0
+    count: int = 0
     since: int | None = None
 
-    def after(self, barred: int, now: int) -> BarredWatch:
-        """Return the watch after a look at the counters. It begins anew in an emptied store."""
-        return BarredWatch(barred, now if barred > self.barred else self.since)
+    def after(self, count: int, now: int) -> CounterWatch:
+        """Return the watch after a look at the counter. It begins anew in an emptied store."""
+        return CounterWatch(count, now if count > self.count else self.since)
 
 
 class AlertBook(Struct, frozen=True, omit_defaults=True):
     """`beyond`: by condition, how many hold beyond those that are named. `sent`: when each sink was
     last sent a message. `watch` is of the callbacks, `barred` of the occurrences that were not
-    recorded; `evaluated_at` is 0 before the first time."""
+    recorded, `dropped` of the tasks that had no room; `evaluated_at` is 0 before the first time."""
 
     evaluated_at: int = 0
     alerts: Mapping[str, Alert] = {}
     beyond: Mapping[str, int] = {}
     sent: Mapping[str, int] = {}
     watch: CallbackWatch = CallbackWatch()
-    barred: BarredWatch = BarredWatch()
+    barred: CounterWatch = CounterWatch()
+    dropped: CounterWatch = CounterWatch()
 
     def is_first_look(self, now: int) -> bool:
         """Return True if nobody has evaluated it for a while."""

@@ -56,7 +56,8 @@ class Save(Struct, frozen=True):
     `edges_over_quota` and `tasks_over_quota`, are added to the account, which is kept for
     `keep_ledger_ms`, and to what is done later. A record that
     `must_fit` is stored even if the engine is full, without its lines of history, files, edges and
-    tasks then. A record that is blank is kept while a task of its stream is open.
+    tasks then; the tasks are counted as dropped. A record that is blank is kept while a task of its
+    stream is open.
 
     `counts` are added to the stage's counters, if this save is stored: by the name of each counter,
     how much to add.

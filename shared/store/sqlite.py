@@ -147,19 +147,10 @@ class SqliteStore:
             if not (save.must_fit or save.if_no_slot.is_blank):
                 raise
             self._make_room()
-            return self._save(
-                replace(
-                    save,
-                    entries=(),
-                    files=(),
-                    edges=(),
-                    edges_over_quota=(),
-                    tasks=(),
-                    tasks_over_quota=(),
-                )
-            )
+            smaller = replace(save, entries=(), files=(), edges=(), edges_over_quota=())
+            return self._save(smaller, has_room=False)
 
-    def _save(self, save: Save) -> Saved:
+    def _save(self, save: Save, *, has_room: bool = True) -> Saved:
         # Version, slot and quota are read and written in one transaction: two writers of one
         # version, or two starts for the last quota, would otherwise both succeed.
         with self._writing() as db:
@@ -187,7 +178,8 @@ class SqliteStore:
             record_rows.add_edges(db, save, edges_of(save, saved), now)
             record_rows.add_counts(db, save.counts)
             tasks = record_rows.new_tasks(tasks_of(save, saved), known)
-            dropped = task_rows.add(db, save.key, tasks, now) if tasks else 0
+            add = task_rows.add if has_room else task_rows.leave_out
+            dropped = add(db, save.key, tasks, now) if tasks else 0
         return replace(saved, dropped_tasks=dropped) if dropped else saved
 
     def _choose(

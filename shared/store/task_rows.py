@@ -53,6 +53,13 @@ def add(db: sqlite3.Connection, key: StreamKey, tasks: Sequence[NewTask], now: i
     return dropped
 
 
+def leave_out(db: sqlite3.Connection, _key: StreamKey, tasks: Sequence[NewTask], _now: int) -> int:
+    """Count the tasks as dropped; return how many they are. An engine without room has no other
+    place for them."""
+    count(db, DROPPED_COUNT, len(tasks))
+    return len(tasks)
+
+
 def is_open_for(db: sqlite3.Connection, key: StreamKey) -> bool:
     """Return True if a task of the stream is open."""
     row = (key.domain, key.app, key.stream)

@@ -20,7 +20,7 @@ from functions import notify
 from functions.event_view import FAMILIES
 from shared.inbound.function_compute import answer_any
 from shared.invocation.invocation import Invocation
-from shared.outbox import EventType
+from shared.outbox import OF_STAGE, OUTBOX_MAX_BYTES, EventType, NewTask, TaskKind, size_of
 from shared.outbox.endpoint import PAUSE_AFTER_MS
 from shared.protocol import Command, FileLeft, Published, Reported, TimePassed, Unpublished
 from shared.protocol.command_errors import Throttled
@@ -294,6 +294,57 @@ def test_every_type_of_event_has_a_schema() -> None:
         for kind in schemas[family.__name__]["properties"]["type"]["enum"]
     }
     assert described == {kind.value for kind in EventType}
+
+
+# --- what there is no room for --------------------------------------------------------------------
+
+
+def test_what_has_no_room_is_counted_and_reported_wherever_it_was(crm: Told) -> None:
+    """A receiver is down for two days: it gets what the cap holds, and the rest is counted."""
+    crm.receiver.behave("/crm", "status:503")
+    stage, most = crm.stage, OUTBOX_MAX_BYTES
+    fill = NewTask("fill", TaskKind.VERIFY_FILE, "x" * (most - size_of("") - 6_000))
+    assert stage.store.add_tasks(OF_STAGE, (fill,)) == 0
+    crm.publish()
+    for _ in range(6):
+        crm.pass_ms(8 * 3_600_000)
+        stage.happens(Unpublished(stage.clock.now))
+        stage.happens(Published(stage.clock.now))
+        crm.run()
+    outbox = stage.store.outbox()
+    assert outbox.dropped > 0
+    assert outbox.open_bytes <= most
+    told = [one["condition"] for one in stage.ask("GET", "/v1/alerts").json["alerts"]]
+    assert "tasks_dropped" in told
+    problems = stage.ask("GET", "/v1/health").json["problems"]
+    (problem,) = (one for one in problems if one["code"] == "tasks_dropped")
+    assert str(outbox.dropped) in problem["text"]
+    # Once it answers, it gets all that was kept.
+    crm.receiver.behave("/crm", "status:200")
+    kept = {one.task.id for one in stage.store.open_tasks(after="", limit=999)} - {"fill"}
+    crm.pass_ms(6 * 3_600_000)
+    arrived = len(crm.receiver.of("/crm"))
+    crm.run()
+    got = {f"{each.id}-crm" for each in crm.receiver.of("/crm")[arrived:]}
+    assert kept
+    assert got >= kept
+    assert stage.store.outbox().dropped == outbox.dropped
+
+
+def test_what_has_no_room_at_the_hand_over_is_counted_and_reported(
+    tmp_path: Path, clock: Clock, receiver: WebhookReceiver
+) -> None:
+    stage = telling(tmp_path, clock, receiver, CRM, ERP)
+    stage.publish()
+    left_bytes = OUTBOX_MAX_BYTES - stage.stage.store.outbox().open_bytes
+    fill = NewTask("fill", TaskKind.VERIFY_FILE, "x" * (left_bytes - size_of("")))
+    assert stage.stage.store.add_tasks(OF_STAGE, (fill,)) == 0
+    stage.run()
+    assert stage.stage.store.outbox().dropped > 0
+    stage.pass_ms(60_000)
+    stage.run()
+    alerts = stage.stage.ask("GET", "/v1/alerts").json["alerts"]
+    assert "tasks_dropped" in [one["condition"] for one in alerts]
 
 
 # --- tests of a receiver, and what is known of it -----------------------------------------------

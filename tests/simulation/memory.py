@@ -193,7 +193,7 @@ class MemoryStore:
         if self.shared.is_full and not (save.must_fit or is_blank):
             raise StoreFull("memory: it is full")
         if self.shared.is_full:
-            save = replace(save, entries=(), files=(), tasks=(), tasks_over_quota=())
+            save = replace(save, entries=(), files=())
         with self.shared.lock:
             now, before = self._clock(), self.shared.rows.get(save.key)
             if (before.version if before else 0) != save.version or save.decided_at > now + STEP_MS:
@@ -216,7 +216,8 @@ class MemoryStore:
             self._tell(save, waits=waits, now=now)
             self.count(save.counts)
             tasks = [task for task in tasks_of(save, saved) if task.of_file not in uris]
-            dropped = self._add_tasks(save.key, tasks, now)
+            is_full = self.shared.is_full
+            dropped = len(tasks) if is_full else self._add_tasks(save.key, tasks, now)
             return replace(saved, dropped_tasks=dropped) if dropped else saved
 
     def _add_tasks(self, key: StreamKey, tasks: Sequence[NewTask], now: int) -> int:

@@ -16,13 +16,21 @@ from cli.local.redis_server import Engine
 from functions.reconcile import SLOT_WAIT_MS
 from shared.engine.recorder import HandlingOptions
 from shared.engine.workers import ThreadWorkers
-from shared.outbox import MessageBody, Next, Settlement, message_task, verify_file
+from shared.outbox import (
+    MessageBody,
+    NewTask,
+    Next,
+    Settlement,
+    TaskKind,
+    message_task,
+    verify_file,
+)
 from shared.protocol import Command, Phase, Published, StreamKey
 from shared.protocol.command_errors import Unavailable
 from shared.protocol.file import File, FileVerdict
 from shared.protocol.state.recording import StreamRecord
 from shared.store import open_store
-from shared.store.contract import Save
+from shared.store.contract import Save, Stored
 from shared.store.sqlite import SqliteStore
 from shared.store.store_errors import StoreFull
 from tests.conftest import ENGINES, KEY, NOON, Clock, program
@@ -111,6 +119,19 @@ def test_a_stop_is_stored_sent_and_answered(full: Full) -> None:
     assert record.answer.command is Command.STOP
     assert (record.flight, record.pending) == (None, None)
     assert stage.store.phases()[Phase.IDLE] >= 1
+
+
+def test_what_it_leaves_out_of_a_stop_is_counted(full: Full) -> None:
+    stage = recorded(full)
+    loaded = stage.store.load(KEY)
+    full.fill()
+    tasks = tuple(NewTask(name, TaskKind.EVENT, "x" * 100_000) for name in ("a", "b"))
+    saved = stage.store.save_or_claim(
+        Save(loaded.version, loaded.record, must_fit=True, tasks=tasks)
+    )
+    assert isinstance(saved, Stored)
+    assert saved.dropped_tasks == stage.store.outbox().dropped == 2
+    assert stage.store.outbox().open == 0
 
 
 def test_every_one_of_many_stops_is(full: Full) -> None:

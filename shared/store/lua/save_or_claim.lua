@@ -222,6 +222,7 @@ if type(put_result) == 'table' and put_result.err then
     return put_result
   end
   redis.call('PERSIST', KEYS[2])
+  dropped = #tasks
   entries, files, edges, tasks, put_result = {}, {}, {}, {}, put()
 end
 if #left_out > 0 then redis.call('HDEL', KEYS[2], unpack(left_out)) end
