@@ -69,6 +69,18 @@ class GapData(Struct, frozen=True, omit_defaults=True):
     reason: EventReason | None = None
 
 
+class AlertData(Struct, frozen=True, omit_defaults=True):
+    alert: Annotated[str, Meta(description="its id, the same each time the condition holds")]
+    condition: Annotated[str, Meta(description="a code of docs/notify.md")]
+    severity: Annotated[str, Meta(description="info, warning or critical")]
+    since: Time
+    text: Annotated[str, Meta(description="what is wrong, in words")]
+    subject: Annotated[str, Meta(description="the stream, or the part of the stage")] = ""
+    stream: Name | None = None
+    by: Annotated[str, Meta(description="who acknowledged it")] | None = None
+    sink: Annotated[str, Meta(description="the robot that it went on to")] | None = None
+
+
 class StageData(Struct, frozen=True, omit_defaults=True):
     version: Annotated[int, Meta(description="of the policy")] | None = None
 
@@ -121,6 +133,11 @@ class GapEvent(_Envelope, frozen=True, kw_only=True):
     data: GapData
 
 
+class AlertEvent(_Envelope, frozen=True, kw_only=True):
+    type: Literal["alert.raised", "alert.escalated", "alert.acknowledged", "alert.resolved"]
+    data: AlertData
+
+
 class StageEvent(_Envelope, frozen=True, kw_only=True):
     type: Literal["stage.policy_applied"]
     data: StageData
@@ -136,6 +153,7 @@ FAMILIES: Mapping[str, type[_Envelope]] = {
     "session": SessionEvent,
     "file": FileEvent,
     "gap": GapEvent,
+    "alert": AlertEvent,
     "stage": StageEvent,
     "webhook": WebhookTestEvent,
 }
@@ -145,7 +163,8 @@ _TIMES = ("since", "until", "start", "stop")
 
 def payload_of(task: Task, body: EventBody, stage: str) -> str:
     """Return the payload of an event, as it is signed and sent."""
-    data: dict[str, Any] = {"stream": str(task.stream)} if task.stream != OF_STAGE else {}
+    stream = body.of or task.stream
+    data: dict[str, Any] = {"stream": str(stream)} if stream != OF_STAGE else {}
     for name, value in body.data.items():
         is_time = name in _TIMES and isinstance(value, int)
         data[name] = rfc3339(int(value or 0)) if is_time else value

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from functions.alert_events import alert_events
 from functions.notify.wording import Wording
 from shared.alerts import (
     MAX_ALERT_ENTRIES,
@@ -92,7 +93,10 @@ def evaluate(invocation: Invocation) -> int:
         watched = replace(before, watch=found.watch, barred=found.barred, dropped=found.dropped)
         book = observed(watched, found.conditions, found.beyond, now)
         book, sending = messages(book, app.policy.notify, now)
-        tasks = _tasks(app, sending, copy.version, now)
+        tasks = [
+            *_tasks(app, sending, copy.version, now),
+            *alert_events(app.policy, before, book, copy.version, now),
+        ]
         dropped = app.store.put_alerts(book_to_text(book), replaces=copy.version, tasks=tasks)
         if dropped is not None:
             _log(invocation, before, book)

@@ -52,11 +52,12 @@ class HandOver(Struct):
         hooks = self.invocation.app.policy.webhooks
         if body.only:
             return [hook for hook in hooks if hook.name == body.only]
-        of_all = task.stream == OF_STAGE
+        stream = body.of or task.stream
+        of_all = stream == OF_STAGE
         wanted = [
             hook
             for hook in hooks
-            if body.type.fits(hook.events) and (of_all or hook.match.holds(task.stream))
+            if body.type.fits(hook.events) and (of_all or hook.match.holds(stream))
         ]
         found = [hook for hook in wanted if self.endpoints.of(hook).is_open]
         self.skipped += len(wanted) - len(found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from functions.alert_events import alert_events
 from functions.record_command.answers import (
     AlertState,
     AlertsView,
@@ -118,15 +119,16 @@ def _sink(store: Store, name: str) -> SinkView:
 def acknowledge(request: ApiRequest) -> Response:
     """Note who looks after an alert: it is not repeated, and goes on to nobody else."""
     (alert_id,) = request.values
-    store, who = request.invocation.app.store, request.who
+    app, who = request.invocation.app, request.who
 
-    def change(book: AlertBook) -> tuple[AlertBook, Sequence[NewTask]]:
-        alert = book.alerts.get(alert_id)
+    def change(book: AlertBook, version: int) -> tuple[AlertBook, Sequence[NewTask]]:
+        alert, now = book.alerts.get(alert_id), app.store.now()
         if alert is None or not alert.is_open:
             raise NotFound("no alert with this id is open", hint="GET /v1/alerts lists them")
-        return acknowledged(book, alert_id, who, store.now()), ()
+        after = acknowledged(book, alert_id, who, now)
+        return after, alert_events(app.policy, book, after, version, now)
 
-    book = _changed(store, lambda book, _version: change(book))
+    book, _ = _changed(app.store, change)
     request.invocation.log.info("alert.acknowledged", id=alert_id, who=who)
     return Response(200, _view(book.alerts[alert_id], request))
 
@@ -138,20 +140,23 @@ def test_sinks(request: ApiRequest) -> Response:
         raise BadRequest([Fault("policy", "has no [[notify]]: add one, which names a robot")])
     asked_at = store.now()
     bodies = [MessageBody(sink, "", is_test=True) for sink in sinks]
-    _changed(store, lambda book, version: (book, [message_task(body, version) for body in bodies]))
+    _, dropped = _changed(
+        store, lambda book, version: (book, [message_task(body, version) for body in bodies])
+    )
+    if dropped:
+        raise WrongState("too much is open already", hint="GET /v1/health says how much it is")
     return Response(200, TestedSinksView(asked_at=rfc3339(asked_at), sinks=sinks))
 
 
 def _changed(
     store: Store, change: Callable[[AlertBook, int], tuple[AlertBook, Sequence[NewTask]]]
-) -> AlertBook:
-    """Return the book after a change that was stored, with the messages that follow from it."""
+) -> tuple[AlertBook, int]:
+    """Return the book after a change that was stored, with the tasks that follow from it; and how
+    many of these had no room."""
     for _ in range(MAX_TRY_CALLS):
         before, version = _book(store)
         book, tasks = change(before, version)
         dropped = store.put_alerts(book_to_text(book), replaces=version, tasks=tasks)
-        if dropped:
-            raise WrongState("too much is open already", hint="GET /v1/health says how much it is")
         if dropped is not None:
-            return book
+            return book, dropped
     raise WrongState("the alerts change too fast", hint="try again")

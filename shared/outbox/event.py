@@ -40,6 +40,10 @@ class EventType(str, Enum):
     FILE_DELIVERY_FAILED = "file.delivery_failed"
     GAP_OPENED = "gap.opened"
     GAP_CLOSED = "gap.closed"
+    ALERT_RAISED = "alert.raised"
+    ALERT_ESCALATED = "alert.escalated"
+    ALERT_ACKNOWLEDGED = "alert.acknowledged"
+    ALERT_RESOLVED = "alert.resolved"
     STAGE_POLICY_APPLIED = "stage.policy_applied"
     WEBHOOK_TEST = "webhook.test"
 
@@ -50,7 +54,8 @@ class EventType(str, Enum):
 
 class EventBody(Struct, frozen=True, omit_defaults=True):
     """The body of a task that tells of a change: what it was, and when (ms). `reason` and `about`
-    are those of a line of history. `only` names the one receiver of a test."""
+    are those of a line of history. `only` names the one receiver of a test. `of` is the stream that
+    an event of the stage is about."""
 
     type: EventType
     at: int
@@ -58,6 +63,7 @@ class EventBody(Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     about: Mapping[str, str | int] = field(default_factory=dict)
     only: str = ""
+    of: StreamKey | None = None
 
 
 def event_task(

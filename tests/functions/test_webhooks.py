@@ -296,6 +296,52 @@ def test_every_type_of_event_has_a_schema() -> None:
     assert described == {kind.value for kind in EventType}
 
 
+# --- alerts ---------------------------------------------------------------------------------------
+
+
+def test_an_alert_is_an_event_when_it_is_raised_escalated_acknowledged_and_resolved(
+    tmp_path: Path, clock: Clock, receiver: WebhookReceiver
+) -> None:
+    rules = (
+        f'{CRM}\nevents = ["alert.*"]\n[[notify]]\nsink = "night"\nafter = "2m"',
+        f'{ERP}\nevents = ["alert.*"]\nmatch = {{ stream = "other" }}',
+    )
+    crm = telling(tmp_path, clock, receiver, *rules)
+    crm.stage.live.answers(Command.START, *[Throttled("Throttling.User", "slow down")] * 99)
+    crm.publish()
+    for _ in range(4):
+        crm.pass_ms(60_000)
+        crm.run()
+    (alert,) = (
+        one
+        for one in crm.stage.ask("GET", "/v1/alerts").json["alerts"]
+        if one["condition"] == "not_recorded"
+    )
+    crm.stage.ask("POST", f"/v1/alerts/{alert['id']}/ack")
+    crm.stage.live.script.clear()
+    crm.pass_ms(60_000)
+    crm.stage.happens(TimePassed())
+    crm.stage.happens(Reported("record_started", recording=True, time=clock.now))
+    for _ in range(2):
+        crm.pass_ms(60_000)
+        crm.run()
+    payloads = [each.payload for each in receiver.of("/crm")]
+    lost = [each for each in payloads if each["data"]["condition"] == "not_recorded"]
+    kinds = ["raised", "escalated", "acknowledged", "resolved"]
+    assert [each["type"] for each in lost] == [f"alert.{kind}" for kind in kinds]
+    assert {each["data"]["alert"] for each in lost} == {alert["id"]}
+    assert {each["data"]["stream"] for each in lost} == {str(KEY)}
+    assert lost[0]["data"]["text"].startswith("Live throttled start")
+    assert (lost[1]["data"]["sink"], lost[2]["data"]["by"]) == ("night", "ops")
+    _, schemas = msgspec.json.schema_components([FAMILIES["alert"]], ref_template="#/$defs/{name}")
+    for each in payloads:
+        jsonschema_rs.validate({**schemas["AlertEvent"], "$defs": schemas}, each)
+    # A receiver of other streams gets the alerts of the stage alone.
+    of_others = [each.payload["data"] for each in receiver.of("/erp")]
+    assert of_others
+    assert not any("stream" in data for data in of_others)
+
+
 # --- what there is no room for --------------------------------------------------------------------
 
 
@@ -314,8 +360,8 @@ def test_what_has_no_room_is_counted_and_reported_wherever_it_was(crm: Told) -> 
     outbox = stage.store.outbox()
     assert outbox.dropped > 0
     assert outbox.open_bytes <= most
-    told = [one["condition"] for one in stage.ask("GET", "/v1/alerts").json["alerts"]]
-    assert "tasks_dropped" in told
+    open_codes = [one["condition"] for one in stage.ask("GET", "/v1/alerts").json["alerts"]]
+    assert "tasks_dropped" in open_codes
     problems = stage.ask("GET", "/v1/health").json["problems"]
     (problem,) = (one for one in problems if one["code"] == "tasks_dropped")
     assert str(outbox.dropped) in problem["text"]
