@@ -5,7 +5,7 @@ The doctor command hands bucket() to its sources; play and rehearse use client()
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cli.account import LIVE_URL, Account, Declined
@@ -14,7 +14,7 @@ from shared.protocol.command_errors import LiveError, NeverSent
 
 TIMEOUT_S = 5
 """For the connection, and again for the answer."""
-NO_RULES = "NoSuchLifecycle"
+NO_RULES, NO_CORS = "NoSuchLifecycle", "NoSuchCORSConfiguration"
 ELSEWHERE = "WrongEndpoint"
 """Our own code. OSS answers AccessDenied, and names the right endpoint only in its message."""
 
@@ -27,7 +27,10 @@ def bucket(account: Account, name: str, endpoint: str) -> Bucket:
     info = calling(
         "GetBucketInfo", lambda: sdk.get_bucket_info(oss.GetBucketInfoRequest(bucket=name))
     ).bucket_info
-    return Bucket(name, info.extranet_endpoint or "", _shortest_expiry(oss, sdk, name))
+    expiry, rules = _shortest_expiry(oss, sdk, name), _cors_rules(oss, sdk, name)
+    readers = [rule for rule in rules if "GET" in (rule.allowed_methods or ())]
+    origins = tuple(origin for rule in readers for origin in rule.allowed_origins or ())
+    return Bucket(name, info.extranet_endpoint or "", expiry, origins, has_cors_rules=bool(rules))
 
 
 def client(oss: Any, account: Account, endpoint: str) -> Any:  # noqa: ANN401 - the SDK is untyped
@@ -56,6 +59,18 @@ def _shortest_expiry(oss: Any, sdk: Any, name: str) -> int | None:  # noqa: ANN4
             return None
         raise
     return min(_days(answer.lifecycle_configuration.rules or ()), default=None)
+
+
+def _cors_rules(oss: Any, sdk: Any, name: str) -> Sequence[Any]:  # noqa: ANN401 - as above
+    """Return the rules for pages of other origins, none by default."""
+    request = oss.GetBucketCorsRequest(bucket=name)
+    try:
+        answer = calling("GetBucketCors", lambda: sdk.get_bucket_cors(request))
+    except Declined as error:
+        if error.code == NO_CORS:
+            return ()
+        raise
+    return list(answer.cors_configuration.cors_rules or ())
 
 
 def _days(rules: Any) -> Iterator[int]:  # noqa: ANN401 - as above

@@ -5,10 +5,12 @@ cli.doctor.checks lists them. Like all checks they read a Snapshot and send noth
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from gettext import gettext as _
+from urllib.parse import urlsplit
 
 from cli.api import AGE_UNKNOWN, ENDED_ON_PURPOSE, STORE_EMPTIED
 from cli.doctor.finding import Check, Finding, Findings, Kind, fault, nothing, unknown, warning
@@ -126,6 +128,21 @@ DELETES_SOON = warning(
         " console of OSS"
     ),
 )
+NO_READERS = warning(
+    "cors.none",
+    N_(
+        "the bucket {bucket} has no rule for requests of other origins (CORS): the console at"
+        " {origin} cannot play its FLV and HLS files, only MP4"
+    ),
+)
+OTHER_READERS = warning(
+    "cors.others",
+    N_(
+        "the CORS rules of the bucket {bucket} leave out {origin}: the console there cannot play"
+        " its FLV and HLS files, only MP4. Add a rule in the console of OSS that allows GET and"
+        " HEAD, and every header, from {origin}"
+    ),
+)
 OLDER_THAN_CONFIG = warning(
     "fresh.older",
     N_(
@@ -202,7 +219,7 @@ NO_CONFIGS = {
 }
 NO_BUCKETS = {
     check: nothing(f"{check}.nothing", N_("no recording configuration names a bucket"))
-    for check in ("bucket", "lifecycle")
+    for check in ("bucket", "lifecycle", "cors")
 }
 
 
@@ -403,6 +420,32 @@ def lifecycle(snapshot: Snapshot) -> Findings:
             yield DELETES_SOON.found(bucket=bucket.name, days=bucket.expires_days)
 
 
+def cors(snapshot: Snapshot) -> Findings:
+    if not snapshot.buckets:
+        yield NO_BUCKETS["cors"].found()
+    url = urlsplit(snapshot.stage_ref.url)
+    origin = f"{url.scheme}://{url.netloc}"
+    for bucket in snapshot.buckets.values():
+        if isinstance(bucket, Unread) or any(fnmatchcase(origin, one) for one in bucket.readers):
+            continue
+        about = {"bucket": bucket.name, "origin": origin}
+        if bucket.has_cors_rules:  # the command would replace them
+            yield OTHER_READERS.found(**about)
+        else:
+            yield NO_READERS.found(_allow_command(bucket.name, origin), **about)
+
+
+def _allow_command(bucket: str, origin: str) -> str:
+    rule = {
+        "AllowedOrigin": [origin],
+        "AllowedMethod": ["GET", "HEAD"],
+        "AllowedHeader": "*",
+        "MaxAgeSeconds": 600,
+    }
+    rules = json.dumps({"CORSRule": [rule]}, separators=(",", ":"))
+    return f"ossutil api put-bucket-cors --bucket {bucket} --cors-configuration '{rules}'"
+
+
 def fresh(snapshot: Snapshot) -> Findings:
     """Yield a warning for each live stream that is older than its configuration.
 
@@ -597,6 +640,12 @@ CHECKS = (
         "lifecycle",
         N_("no bucket deletes recordings within a week"),
         lifecycle,
+        ("policy", "recordings", "buckets"),
+    ),
+    Check(
+        "cors",
+        N_("the console may read the recordings of every bucket"),
+        cors,
         ("policy", "recordings", "buckets"),
     ),
     Check(

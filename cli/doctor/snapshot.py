@@ -186,11 +186,14 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket; `expires_days` is the shortest expiry of its rules, None if none deletes."""
+    """A bucket; `expires_days` is the shortest expiry of its rules, None if none deletes. Pages of
+    `readers`, origins with wildcards, may read it by its CORS rules."""
 
     name: str
     endpoint: str
     expires_days: int | None = None
+    readers: tuple[str, ...] = ()
+    has_cors_rules: bool = False
 
 
 @dataclass(frozen=True, slots=True)

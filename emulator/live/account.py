@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from emulator.live.fields import Fields, Unfit
@@ -50,11 +51,16 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One OSS bucket; `expires_days` is its lifecycle rule, if it has one."""
+    """One OSS bucket; `expires_days` is its lifecycle rule, if it has one. Pages of `cors_origins`
+    may read it. Those of the account file let every page read."""
 
     name: str
     endpoint: str
     expires_days: int | None = None
+    cors_origins: tuple[str, ...] = ("*",)
+
+    def lets_read(self, origin: str) -> bool:
+        return any(fnmatchcase(origin, pattern) for pattern in self.cors_origins)
 
 
 DEVELOPMENT_BUCKET = Bucket("dev-bucket", OSS_ENDPOINT)

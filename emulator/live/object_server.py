@@ -12,6 +12,7 @@ from pathlib import Path
 import crcmod
 from aiohttp import web
 
+from emulator.live.account import Bucket
 from emulator.live.backend import Live
 from emulator.live.objects import Outside
 from emulator.live.oss import Denied, admit, error_reply
@@ -30,10 +31,12 @@ CONTENT_TYPES = {
 }
 
 
-def _cross_origin(request: web.Request) -> dict[str, str]:
+def _cross_origin(request: web.Request, bucket: Bucket) -> dict[str, str]:
     """Return what lets a page read the object, as OSS does where a CORS rule allows its origin."""
     origin = request.headers.get("Origin")
-    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin else {}
+    if not origin or not bucket.lets_read(origin):
+        return {}
+    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
 
 
 def _content_of(path: Path) -> tuple[str, int, int]:
@@ -78,8 +81,9 @@ class ObjectServer:
             path = self._find(request.match_info["bucket"], request.match_info["key"])
         except Denied as denied:
             return error_reply(denied, request)
+        bucket = self._live.buckets[request.match_info["bucket"]]
         content_type = CONTENT_TYPES.get(path.suffix, "application/octet-stream")
-        headers = {"Content-Type": content_type, **_cross_origin(request)}
+        headers = {"Content-Type": content_type, **_cross_origin(request, bucket)}
         headers["x-oss-hash-crc64ecma"] = await self._crc64_of(path)
         return web.FileResponse(path, headers=headers)
 

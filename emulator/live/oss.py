@@ -34,6 +34,7 @@ ERRORS = {
     "NoSuchKey": (404, "The specified key does not exist."),
     "NoSuchBucket": (404, "The specified bucket does not exist."),
     "NoSuchLifecycle": (404, "No Row found in Lifecycle Table."),
+    "NoSuchCORSConfiguration": (404, "The CORS Configuration does not exist."),
     "BucketAlreadyExists": (409, "The requested bucket name is not available."),
     "MalformedXML": (400, "The XML you provided was not well-formed."),
     "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),
@@ -122,13 +123,16 @@ def _string_to_sign(request: web.Request, resource: str, scope: str, additional:
     return f"OSS4-HMAC-SHA256\n{headers.get('x-oss-date', '')}\n{scope}\n{digest}"
 
 
-SUBRESOURCES = ("bucketInfo", "lifecycle", "list-type")
+SUBRESOURCES = ("bucketInfo", "lifecycle", "cors", "list-type")
 NAMES = {
     ("GET", "bucketInfo"): "GetBucketInfo",
     ("GET", "list-type"): "ListObjectsV2",
     ("GET", "lifecycle"): "GetBucketLifecycle",
     ("PUT", "lifecycle"): "PutBucketLifecycle",
     ("DELETE", "lifecycle"): "DeleteBucketLifecycle",
+    ("GET", "cors"): "GetBucketCors",
+    ("PUT", "cors"): "PutBucketCors",
+    ("DELETE", "cors"): "DeleteBucketCors",
     ("PUT", ""): "PutBucket",
     ("DELETE", ""): "DeleteBucket",
 }
@@ -192,10 +196,36 @@ def _delete_lifecycle(live: Live, name: str, _body: str) -> None:
     live.buckets[name] = replace(live.buckets[name], expires_days=None)
 
 
+def _get_cors(live: Live, name: str, _body: str) -> ET.Element:
+    origins = live.buckets[name].cors_origins
+    if not origins:
+        raise Denied("NoSuchCORSConfiguration")
+    root = ET.Element("CORSConfiguration")
+    rule = ET.SubElement(root, "CORSRule")
+    for origin in origins:
+        ET.SubElement(rule, "AllowedOrigin").text = origin
+    ET.SubElement(rule, "AllowedMethod").text = "GET"
+    return root
+
+
+def _put_cors(live: Live, name: str, body: str) -> None:
+    """Keep the origins of all rules that allow to read."""
+    rules = re.findall(r"<CORSRule>.*?</CORSRule>", body, re.DOTALL)
+    if not rules:
+        raise Denied("MalformedXML")
+    readers = [rule for rule in rules if "<AllowedMethod>GET</AllowedMethod>" in rule]
+    found = re.findall(r"<AllowedOrigin>\s*([^<]*?)\s*</AllowedOrigin>", "".join(readers))
+    live.buckets[name] = replace(live.buckets[name], cors_origins=tuple(found))
+
+
+def _delete_cors(live: Live, name: str, _body: str) -> None:
+    live.buckets[name] = replace(live.buckets[name], cors_origins=())
+
+
 def _put_bucket(live: Live, name: str, _body: str) -> None:
     if name in live.buckets:
         raise Denied("BucketAlreadyExists")
-    live.buckets[name] = Bucket(name, OSS_ENDPOINT)
+    live.buckets[name] = Bucket(name, OSS_ENDPOINT, cors_origins=())
 
 
 def _delete_bucket(live: Live, name: str, _body: str) -> None:
@@ -208,6 +238,9 @@ ACTIONS: dict[str, Callable[[Live, str, str], ET.Element | None]] = {
     "GetBucketLifecycle": _get_lifecycle,
     "PutBucketLifecycle": _put_lifecycle,
     "DeleteBucketLifecycle": _delete_lifecycle,
+    "GetBucketCors": _get_cors,
+    "PutBucketCors": _put_cors,
+    "DeleteBucketCors": _delete_cors,
     "PutBucket": _put_bucket,
     "DeleteBucket": _delete_bucket,
 }

@@ -196,6 +196,9 @@ class Ground:
             case ["aliyun", "oss", "mb", url, "--endpoint", _]:
                 name = url.removeprefix("oss://")
                 self.oss().put_bucket(oss.PutBucketRequest(bucket=name))
+            case ["ossutil", "api", "put-bucket-cors", "--bucket", name, _, rules]:
+                (rule,) = json.loads(rules)["CORSRule"]
+                self.let_pages_read(name, rule["AllowedOrigin"], rule["AllowedMethod"])
             case ["make" | "aliyun", *_]:
                 """What only a real account can do: the row does it by hand."""
             case ["redis-cli", "-u", url, *rest]:
@@ -209,6 +212,13 @@ class Ground:
         config.region, config.endpoint = "cn-shanghai", self.stack.live
         config.use_path_style = True
         return oss.Client(config)
+
+    def let_pages_read(self, bucket: str, origins: list[str], methods: list[str]) -> None:
+        rule = oss.CORSRule(allowed_origins=origins, allowed_methods=methods)
+        whole = oss.CORSConfiguration(cors_rules=[rule])
+        self.oss().put_bucket_cors(
+            oss.PutBucketCorsRequest(bucket=bucket, cors_configuration=whole)
+        )
 
     def put_config(self, **changed: Any) -> None:  # noqa: ANN401 - as the API has them
         params = _without_none(
@@ -515,6 +525,18 @@ def _keep(ground: Ground) -> None:
     ground.oss().delete_bucket_lifecycle(oss.DeleteBucketLifecycleRequest(bucket="dev-bucket"))
 
 
+def _let_no_page_read(ground: Ground) -> None:
+    ground.oss().delete_bucket_cors(oss.DeleteBucketCorsRequest(bucket="dev-bucket"))
+
+
+def _let_another_page_read(ground: Ground) -> None:
+    _let_pages_read(ground, "https://other.example.com")
+
+
+def _let_pages_read(ground: Ground, origin: str = "*") -> None:
+    ground.let_pages_read("dev-bucket", [origin], ["GET"])
+
+
 def _configured_since(ground: Ground) -> None:
     ground.live.publish("early", wait=True)
     eventually(lambda: ground.phase("early") == "recording")
@@ -652,6 +674,7 @@ def _refused_before_its_configuration(ground: Ground) -> None:
 
 def _second_bucket(ground: Ground) -> None:
     ground.oss().put_bucket(oss.PutBucketRequest(bucket="second-bucket"))
+    ground.let_pages_read("second-bucket", ["*"], ["GET"])
     ground.put_config(OssBucket="second-bucket")
 
 
@@ -692,7 +715,7 @@ VENDOR: dict[str, Row] = {
     "3.1 no configuration": Row("recording.rule", _delete_config),
     "3.1 OnDemand is not manual": Row("on-demand.automatic", config(OnDemand=0)),
     "3.1 no format of the stream": Row("formats.none", _only_transcoded),
-    "3.1 a bucket that is gone": Row("bucket.none", _delete_bucket),
+    "3.1 a bucket that is gone": Row("bucket.none", _delete_bucket, _let_pages_read),
     "3.1 the endpoint of another region": Row(
         "bucket.endpoint", config(OssEndpoint="oss-cn-beijing.aliyuncs.com")
     ),
@@ -818,6 +841,8 @@ OURS: tuple[Row, ...] = (
     Row("domain.unbound", _policy_of_an_unbound_domain, _bind_the_second),
     Row("formats.forward", _asks_others, _asks_nobody),
     Row("lifecycle.soon", _delete_soon, _keep),
+    Row("cors.none", _let_no_page_read, _let_pages_read),
+    Row("cors.others", _let_another_page_read, _let_pages_read),
     Row("fresh.older", _configured_since, again("early")),
     Row("recorded.waits", refused("throttled", "Throttling.User", 400), granted("throttled")),
     Row("role.commands", refused("barred", "Forbidden.RAM", 403), granted("barred")),

@@ -38,6 +38,11 @@ STREAM_URL, RECORD_URL, ASK_URL = (
     f"{URL}/callbacks/{kind}/path-token" for kind in ("stream", "record", "on-demand")
 )
 ENDPOINT = "oss-cn-shanghai.aliyuncs.com"
+ALLOW_PAGES = (
+    "ossutil api put-bucket-cors --bucket recordings --cors-configuration"
+    """ '{"CORSRule":[{"AllowedOrigin":["https://fc.example.com"],"AllowedMethod":["GET","HEAD"],"""
+    """"AllowedHeader":"*","MaxAgeSeconds":600}]}'"""
+)
 BUCKET = ("recordings", ENDPOINT)
 POLICY = """
 [[domain]]
@@ -120,7 +125,7 @@ HEALTHY = Snapshot(
     policy=policy(),
     listed=[],
     domains=[DOMAIN],
-    buckets={BUCKET: Bucket(*BUCKET)},
+    buckets={BUCKET: Bucket(*BUCKET, readers=("https://*",), has_cors_rules=True)},
     probes={
         url: CallbackProbe(url, status, ours=True, signed=True) for url, status in GOOD.items()
     },
@@ -618,6 +623,23 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         "after 2 days",
         "",
         lambda: replace(HEALTHY, buckets={BUCKET: Bucket(*BUCKET, expires_days=2)}),
+    ),
+    (
+        "cors",
+        WARNING,
+        "has no rule for requests of other origins (CORS)",
+        ALLOW_PAGES,
+        lambda: replace(HEALTHY, buckets={BUCKET: Bucket(*BUCKET)}),
+    ),
+    (
+        "cors",
+        WARNING,
+        "leave out",
+        "",
+        lambda: replace(
+            HEALTHY,
+            buckets={BUCKET: Bucket(*BUCKET, readers=("https://x.cn",), has_cors_rules=True)},
+        ),
     ),
     (
         "fresh",

@@ -140,6 +140,10 @@ MEANS: dict[str, tuple[str, str]] = {
         "视频直播一写入，录制就会中断。",
     ),
     "lifecycle": ("Recordings are deleted soon.", "录制文件很快会被删除。"),
+    "cors": (
+        "Nothing is lost; the console plays MP4 files only.",
+        "没有内容丢失，但控制台只能播放 MP4 文件。",
+    ),
     "fresh": (
         "The stream is recorded by the configuration that it began with.",
         "该流仍按开播时的录制模板录制。",
