@@ -7,6 +7,7 @@ that a change is told within a second or two.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -14,11 +15,14 @@ import msgspec
 from functions.notify import webhooks
 from functions.notify.endpoints import Endpoints
 from functions.notify.events import HandOver
+from shared.engine import counters
+from shared.engine.counters import WebhookResult
 from shared.engine.task_runner import TaskRunner
 from shared.engine.workers import Workers
 from shared.invocation.invocation import Invocation
 from shared.invocation.tasks import runner_of
 from shared.outbox import BACKOFF, Outcome, Task, TaskKind, queue_of
+from shared.store.store_errors import StoreUnavailable
 
 LOOK_AGAIN_S = 1.0
 """s after which a worker that has found nothing looks again, where the policy names receivers."""
@@ -30,6 +34,8 @@ SHARED_WORKERS = 36
 64 (shared/engine/workers.py)."""
 RECEIVERS = "webhook receivers"
 """The note with every name that a receiver ever had: what is left for one that is gone fails."""
+EVENTS = "event"
+"""The name of the job that hands events over."""
 Attempts = Callable[[], Callable[[Task], Outcome]]
 Job = tuple[TaskRunner, int, Attempts]
 
@@ -38,6 +44,7 @@ class Telling:
     """One run. `start` begins it, `result` ends it once the workers have been left."""
 
     def __init__(self, invocation: Invocation) -> None:
+        self._invocation = invocation
         self._hand_over = HandOver(invocation, Endpoints(invocation.app))
         self._jobs = dict(_jobs(invocation, self._hand_over))
 
@@ -46,11 +53,23 @@ class Telling:
             runner.start(workers, count, attempts)
 
     def result(self) -> Mapping[str, Any]:
-        """Return how much came to which end, by queue. Raise the last error of the store."""
+        """Return how much came to which end, by queue, and count it. Raise the last error of the
+        store."""
+        with suppress(StoreUnavailable):  # what it cannot count, it says itself
+            self._invocation.app.store.count(self._counts())
         for runner, _, _ in self._jobs.values():
             runner.check()
         results = {name: msgspec.structs.asdict(job[0].result) for name, job in self._jobs.items()}
         return {"skipped": self._hand_over.skipped, "queues": results}
+
+    def _counts(self) -> Mapping[str, int]:
+        results = [job[0].result for name, job in self._jobs.items() if name != EVENTS]
+        counts = {
+            WebhookResult.TAKEN: sum(each.done for each in results),
+            WebhookResult.REFUSED: sum(each.retry + each.dead for each in results),
+            WebhookResult.SKIPPED: self._hand_over.skipped,
+        }
+        return {counters.webhooks(result): count for result, count in counts.items() if count}
 
 
 def _jobs(invocation: Invocation, hand_over: HandOver) -> Iterator[tuple[str, Job]]:
@@ -59,7 +78,7 @@ def _jobs(invocation: Invocation, hand_over: HandOver) -> Iterator[tuple[str, Jo
     stays = _stays(invocation) if hooks else lambda: False
     deadline = invocation.deadline
     events = runner_of(invocation, queue_of(TaskKind.EVENT), deadline, stays=stays)
-    yield "event", (events, HAND_OVER_WORKERS, lambda: hand_over)
+    yield EVENTS, (events, HAND_OVER_WORKERS, lambda: hand_over)
     for hook in hooks:
         queue = queue_of(TaskKind.WEBHOOK, hook.name)
         attempts = webhooks.attempts(invocation, hook, hand_over.endpoints)

@@ -7,6 +7,7 @@ domain and no token: every label is of a closed list.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Final, Literal
@@ -17,11 +18,12 @@ from functions.record_command.alerts import open_alerts
 from functions.record_command.health import Facts, StageProblem, facts_of, problems_of
 from functions.record_command.routes import ApiRequest
 from shared.engine import counters
-from shared.engine.counters import CallbackResult, OccurrenceResult
+from shared.engine.counters import CallbackResult, OccurrenceResult, WebhookResult
 from shared.engine.step_marks import AUDIT, DRAIN, REPLAY, RESYNC, SCHEDULES, began, ended
 from shared.inbound.catalogue import Language
 from shared.inbound.function_compute import Response
 from shared.outbound.relay import Kind
+from shared.outbox import EndpointPhase
 from shared.protocol import Command, Phase
 from shared.protocol.policy import ConditionCode
 from shared.protocol.rules.command_result import OUTCOMES
@@ -65,6 +67,13 @@ FAMILIES: Final = (
         "counter",
         "Messages to robots, by what they answered",
         "result: taken or refused",
+    ),
+    Family(
+        counters.WEBHOOKS,
+        "counter",
+        "Deliveries of events to receivers of webhooks, each attempt by its end",
+        "result: taken; refused, or not answered; or skipped, since the receiver is paused or has"
+        " ended",
     ),
     Family(
         counters.OCCURRENCES,
@@ -120,6 +129,12 @@ FAMILIES: Final = (
         "live_record_deliveries_oldest_seconds",
         "gauge",
         "For how long the first open one has been due",
+    ),
+    Family(
+        "live_record_webhook_receivers",
+        "gauge",
+        "Receivers of webhooks that the policy names",
+        "state: active, failing, paused or ended",
     ),
     Family(
         "live_record_unreported_streams",
@@ -207,6 +222,7 @@ _SERIES: Final[Mapping[str, list[str]]] = {
     ],
     counters.UNREPORTED: [counters.UNREPORTED],
     counters.MESSAGES: [counters.messages(is_taken=is_taken) for is_taken in (True, False)],
+    counters.WEBHOOKS: [counters.webhooks(result) for result in WebhookResult],
     counters.OCCURRENCES: [counters.occurrences(result) for result in OccurrenceResult],
 }
 """Every counter, also one that has counted nothing yet: only what was 0 before can be seen to rise.
@@ -230,6 +246,7 @@ def _measured(
     begun = [(step, facts.ages.get(began(step))) for step in STEPS]
     done = [(step, facts.ages.get(ended(step))) for step in STEPS]
     limit = size.limit if size else None
+    receivers = Counter(endpoint.phase for endpoint in facts.endpoints.values())
     return {
         "live_record_ready": [("", 0 if any(each.stops_commands for each in problems) else 1)],
         "live_record_problem": [(f'{{code="{each.code}"}}', 1) for each in problems],
@@ -249,6 +266,9 @@ def _measured(
             ('{state="dead"}', facts.outbox.dead),
         ],
         "live_record_deliveries_oldest_seconds": [("", facts.outbox.oldest_ms / 1000)],
+        "live_record_webhook_receivers": [
+            (f'{{state="{state.value}"}}', receivers[state]) for state in EndpointPhase
+        ],
         "live_record_unreported_streams": [("", facts.unshown.count if facts.unshown else 0)],
         "live_record_deliveries_dropped_total": [("", facts.outbox.dropped)],
         "live_record_step_begin_age_seconds": list(_ages(begun)),

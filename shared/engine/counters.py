@@ -18,6 +18,7 @@ COMMANDS: Final = "live_record_commands_total"
 CALLBACKS: Final = "live_record_callbacks_total"
 UNREPORTED: Final = "live_record_sessions_unreported_total"
 MESSAGES: Final = "live_record_messages_total"
+WEBHOOKS: Final = "live_record_webhooks_total"
 OCCURRENCES: Final = "live_record_occurrences_total"
 LATE_MS: Final = 60_000
 """From when on the beginning of an occurrence counts as late."""
@@ -38,6 +39,14 @@ class CallbackResult(str, Enum):
     REJECTED = "rejected"
     MALFORMED = "malformed"
     FAILED = "failed"
+
+
+class WebhookResult(str, Enum):
+    """What became of an attempt to deliver an event, or of a delivery that was not made."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    SKIPPED = "skipped"
 
 
 class OccurrenceResult(str, Enum):
@@ -77,6 +86,11 @@ def callbacks(kind: str, result: CallbackResult) -> str:
 def messages(*, is_taken: bool) -> str:
     """Return the counter of the messages that robots took, or did not."""
     return f'{MESSAGES}{{result="{"taken" if is_taken else "refused"}"}}'
+
+
+def webhooks(result: WebhookResult) -> str:
+    """Return the counter of the deliveries of which this became."""
+    return f'{WEBHOOKS}{{result="{result.value}"}}'
 
 
 def start_bucket(bound: float | str) -> str:

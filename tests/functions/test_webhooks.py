@@ -296,6 +296,29 @@ def test_every_type_of_event_has_a_schema() -> None:
     assert described == {kind.value for kind in EventType}
 
 
+def test_metrics_count_what_receivers_took_and_refused(crm: Told) -> None:
+    def counted() -> dict[str, str]:
+        lines = crm.stage.ask("GET", "/v1/metrics").text.splitlines()
+        return dict(line.split(" ", 1) for line in lines if line.startswith("live_record_webhook"))
+
+    crm.receiver.behave("/crm", "status:503", "status:200")
+    crm.publish()
+    crm.run()
+    taken = len(crm.receiver.of("/crm")) - 1
+    found = counted()
+    assert found['live_record_webhooks_total{result="taken"}'] == str(taken)
+    assert found['live_record_webhooks_total{result="refused"}'] == "1"
+    assert found['live_record_webhook_receivers{state="active"}'] == "1"
+    crm.receiver.behave("/crm", "gone")
+    crm.pass_ms(5_000)
+    crm.run()
+    crm.stage.stop()
+    crm.run()
+    found = counted()
+    assert found['live_record_webhook_receivers{state="ended"}'] == "1"
+    assert int(found['live_record_webhooks_total{result="skipped"}']) > 0
+
+
 # --- alerts ---------------------------------------------------------------------------------------
 
 
