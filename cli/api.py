@@ -70,6 +70,12 @@ class Api:
         answer = self._call("GET", f"{_path(stream)}/history", query={"limit": limit})
         return _require_fields(self._url, answer, "history")
 
+    def store_rehearsal(self, stream: str, verdict: str, cause: str, fix: str) -> Json:
+        """Store what a rehearsal of the stream's application ended with."""
+        body = {"verdict": verdict, "cause": cause, "fix": fix}
+        answer = self._call("PUT", f"{_path(stream)}/rehearsal", body=body)
+        return _require_fields(self._url, answer, "at", "verdict")
+
     def coverage(self, stream: str, asked: Mapping[str, str | None]) -> Json:
         """Return the account of one stream, as a report of one row."""
         answer = self._call("GET", f"{_path(stream)}/coverage", query=_without_none(asked))

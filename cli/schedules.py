@@ -36,9 +36,10 @@ DEFAULTS: Mapping[str, Any] = {
     "pre_roll": "none",
     "post_roll": "none",
     "overrun": "2h",
+    "rehearsed_within": "none",
 }
 """The fields of a schedule in a file, with what a stage takes where one is left out."""
-_SPANS = ("pre_roll", "post_roll", "overrun")
+_SPANS = ("pre_roll", "post_roll", "overrun", "rehearsed_within")
 _LOCAL_CHARS = len("2026-01-06T19:00")
 
 _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -257,7 +258,8 @@ def _span(value: object) -> object:
 
 
 def as_of_file(row: Json) -> Json:
-    return {name: row[name] for name in DEFAULTS}
+    """Return the fields of a row; those that the release before does not know, as it takes them."""
+    return {name: row.get(name, default) for name, default in DEFAULTS.items()}
 
 
 def to_toml(schedules: Mapping[str, Json]) -> Iterator[str]:

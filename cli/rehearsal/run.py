@@ -13,10 +13,10 @@ from typing import Protocol
 from cli.account import Declined
 from cli.errors import Failure, StageRefusal
 from cli.rehearsal.interruption import Interruption
-from cli.rehearsal.outcome import Outcome, Result, Step, StepFailed
+from cli.rehearsal.outcome import Outcome, Result, Step, StepFailed, Verdict
 from cli.rehearsal.steps import Skipped
 
-REMOVED = "removed"
+REMOVED, KEPT = "removed", "kept"
 
 
 class Rehearsed(Protocol):
@@ -24,12 +24,14 @@ class Rehearsed(Protocol):
 
     def in_order(self) -> Sequence[tuple[str, Callable[[], str]]]: ...
     def remove(self) -> str: ...
+    def keep(self, outcome: Outcome) -> str: ...
 
 
 def rehearse(
     steps: Rehearsed, outcome: Outcome, interruption: Interruption, report: Callable[[Step], None]
 ) -> None:
-    """Add each step to the outcome. A signal ends the steps; the removal is always performed."""
+    """Add each step to the outcome. A signal ends the steps; the removal is always performed. What
+    was found is kept."""
     try:
         try:
             for name, act in steps.in_order():
@@ -43,6 +45,8 @@ def rehearse(
         _performed(outcome, REMOVED, steps.remove, report)
         interruption.unprotect()
     outcome.is_interrupted |= interruption.came
+    if outcome.verdict in (Verdict.GO, Verdict.NO_GO):
+        _performed(outcome, KEPT, lambda: steps.keep(outcome), report)
 
 
 def _performed(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from gettext import gettext as _
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -21,10 +22,12 @@ from cli.api import Api, Json
 from cli.doctor import report
 from cli.doctor.finding import Severity
 from cli.doctor.snapshot import AUTOMATIC
+from cli.errors import StageRefusal
 from cli.local.encoder import Encoder
 from cli.polling import poll
+from cli.printable import printable
 from cli.rehearsal.objects import RehearsalObjects
-from cli.rehearsal.outcome import StepFailed
+from cli.rehearsal.outcome import Outcome, StepFailed
 from cli.rehearsal.push_url import push_url
 from cli.setup.configurations import ConfigTarget, Value, recordings
 from cli.stage_registry import Target
@@ -41,6 +44,7 @@ RECORDED_S = 2.0
 FILE_PATIENCES, TIMER_PATIENCES = 4, 4
 """How much longer than for anything else it waits for a file, and for a timer of each minute."""
 LOOK_EVERY_S = 0.5
+MAX_KEPT_CHARS = 500
 FILE_TOLERANCE_MS = 1_500
 """Live reports whole seconds."""
 OK_OUTCOME, PENDING_OUTCOMES = "verified", ("missing", "unknown")
@@ -331,6 +335,19 @@ class Steps:
             count=len(own)
         )
 
+    def keep(self, outcome: Outcome) -> str:
+        """Have the stage keep the verdict, which a schedule may demand."""
+        cause = outcome.cause
+        text, fix = (cause.text, cause.fix) if cause else ("", "")
+        verdict = outcome.verdict.value
+        try:
+            self._scene.api.store_rehearsal(self._name, verdict, _short(text), _short(fix))
+        except StageRefusal as refusal:
+            if refusal.problem.get("status") == HTTPStatus.NOT_FOUND:
+                raise Skipped(_("the release of the stage keeps no rehearsals")) from None
+            raise
+        return _("the stage keeps the verdict, which a schedule may demand")
+
     def _require_removable(self, reported: Sequence[str], own: Sequence[str]) -> None:
         if others := [uri for uri in reported if uri not in own]:
             raise StepFailed(
@@ -466,3 +483,8 @@ class Steps:
 def _is_judged(files: Sequence[Json]) -> bool:
     verdicts = [one["verified"] for one in files]
     return all(one is not None and one["outcome"] not in PENDING_OUTCOMES for one in verdicts)
+
+
+def _short(text: str) -> str:
+    """Return the text as a stage takes it."""
+    return printable(" ".join(text.split()))[:MAX_KEPT_CHARS]

@@ -18,6 +18,7 @@ from functions.alert_events import alert_events
 from functions.notify.wording import Wording
 from shared.alerts import (
     MAX_ALERT_ENTRIES,
+    REHEARSAL_DUE_MS,
     WRONG_AHEAD_MS,
     AlertBook,
     CallbackWatch,
@@ -33,6 +34,7 @@ from shared.alerts import (
     conditions,
     conditions_of_stage,
     messages,
+    not_rehearsed,
     observed,
     occurrences_barred,
     scheduled_not_live,
@@ -63,7 +65,8 @@ from shared.protocol.derived.wrong import REPORTED_AFTER_MS
 from shared.protocol.policy import ConditionCode
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
-from shared.schedule import StoredSchedule
+from shared.schedule import Schedule, StoredSchedule
+from shared.schedule.rehearsal import last_rehearsal, rehearsal_note
 from shared.schedule.schedule import keys_of
 from shared.store.contract import DAY_MS, Filter
 from shared.store.store_errors import Unreadable
@@ -149,6 +152,7 @@ def _found(app: App, book: AlertBook, now: int) -> _Found:
     beyond = app.store.wrong_count(REPORTED_AFTER_MS).count - lost if lost else 0
     found = [*of_streams, *_of_schedules(app, now), *_of_files(app, now)]
     found += _of_barred(app, barred, now)
+    found += _of_rehearsals(app, now)
     found += conditions_of_stage(_facts(app, watch, outbox, now))
     if any(rule.condition == ConditionCode.UNMANAGED.value for rule in app.policy.notify):
         found += _of_others(app)
@@ -216,6 +220,52 @@ def _of_barred(app: App, barred: CounterWatch, now: int) -> Iterator[Condition]:
             continue  # reconcile reports it
         if not app.stream_settings(key).observe:
             yield from occurrences_barred(record, now)
+
+
+def _of_rehearsals(app: App, now: int) -> Iterator[Condition]:
+    """Yield each application that is to be recorded soon by a schedule which demands a rehearsal,
+    and has none; of several schedules the one that begins first."""
+    found: dict[str, Condition] = {}
+    for stored in sorted(_about_to_begin(app, now), key=lambda one: -(one.begins_at or 0)):
+        schedule, begins_at = stored.schedule, stored.begins_at or 0
+        for key in _to_come(app, schedule, begins_at):
+            application = StreamKey(key.domain, key.app, "")
+            last = last_rehearsal(app.store.get_text(rehearsal_note(key)))
+            go_at = last.at if last is not None and last.is_go else None
+            missing = not_rehearsed(
+                application, schedule.id, begins_at, schedule.rehearsed_within, go_at
+            )
+            if missing is not None:
+                found[missing.id] = missing
+    yield from found.values()
+
+
+def _about_to_begin(app: App, now: int) -> Iterator[StoredSchedule]:
+    """Yield the schedules that demand a rehearsal and begin within two hours."""
+    for text in app.store.schedules().values():
+        if '"rehearsed_within"' not in text:
+            continue
+        with suppress(msgspec.MsgspecError):  # of a later release: reconcile reports it
+            stored = StoredSchedule.from_text(text)
+            begins_at = stored.begins_at or 0
+            is_near = now < begins_at <= now + REHEARSAL_DUE_MS
+            if is_near and not (stored.is_deleted or stored.schedule.is_paused):
+                yield stored
+
+
+def _to_come(app: App, schedule: Schedule, begins_at: int) -> Sequence[StreamKey]:
+    """Return a stream of each application for which the occurrence is planned: a person may have
+    skipped it, which concerns every stream of the schedule."""
+    first = {(key.domain, key.app): key for key in reversed(keys_of(schedule.streams))}
+    return [key for key in first.values() if _is_planned(app, key, schedule.id, begins_at)]
+
+
+def _is_planned(app: App, key: StreamKey, schedule: str, begins_at: int) -> bool:
+    try:
+        planned = app.store.load(key).record.planned
+    except Unreadable:
+        return True  # reconcile reports it
+    return any(one.schedule == schedule and one.begins_at == begins_at for one in planned)
 
 
 def _scheduled_streams(app: App) -> Sequence[StreamKey]:

@@ -20,6 +20,7 @@ from shared.protocol.derived.standing import Liveness
 from shared.protocol.policy import AlertSeverity, Mode, OnInterruption
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.session import Session, SessionState
+from shared.schedule.rehearsal import RehearsalVerdict
 
 
 class ReasonView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -888,6 +889,10 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     pre_roll: str
     post_roll: str
     overrun: str
+    rehearsed_within: Annotated[
+        str,
+        Meta(description="before each occurrence, a rehearsal has to be GO within that time"),
+    ]
     paused: bool
     made_by: str
     made_at: Time
@@ -898,6 +903,25 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     load: Annotated[
         StartsView | None,
         Meta(description="what the next beginning needs; null: none is to come; in a list"),
+    ]
+
+
+class RehearsalView(Struct, frozen=True, forbid_unknown_fields=True):
+    """A rehearsal of an application. `cause` and `fix` are of a NO-GO, in the words in which
+    whoever rehearsed was answered."""
+
+    at: Time
+    verdict: RehearsalVerdict
+    who: str
+    stream: Annotated[str, Meta(description="the throw-away stream")]
+    cause: str
+    fix: str
+
+
+class LastRehearsalView(Struct, frozen=True, forbid_unknown_fields=True):
+    rehearsal: Annotated[
+        RehearsalView | None,
+        Meta(description="null: the application was not rehearsed since the store was made"),
     ]
 
 

@@ -194,6 +194,14 @@ PUT: tuple[Field, ...] = (
         'how long a show that is still live after its end is recorded at most, or "none"',
         written(OVERRUN_MS),
     ),
+    Field(
+        "rehearsed_within",
+        _span_or_none,
+        SPAN,
+        "within which time before each occurrence live-record rehearse has to have said GO for"
+        ' each application, else an alert is raised 2 h before; "none" demands no rehearsal',
+        "1d",
+    ),
     flag("paused", "whether nothing of it begins; without, as it was before"),
 )
 NEXT: tuple[Field, ...] = (
@@ -528,6 +536,7 @@ def _view(
         pre_roll=_written(schedule.pre_roll),
         post_roll=_written(schedule.post_roll),
         overrun=_written(schedule.overrun),
+        rehearsed_within=_written(schedule.rehearsed_within),
         paused=schedule.is_paused,
         made_by=stored.made_by,
         made_at=rfc3339(stored.made_at),

@@ -19,6 +19,7 @@ from shared.alerts.book import (
 )
 from shared.alerts.condition import ONLY_ON_REQUEST, SEVERITIES, Condition
 from shared.alerts.conditions import (
+    REHEARSAL_DUE_MS,
     WRONG_AHEAD_MS,
     ClosedReceiver,
     FailingTarget,
@@ -26,6 +27,7 @@ from shared.alerts.conditions import (
     StageFacts,
     conditions,
     conditions_of_stage,
+    not_rehearsed,
     occurrences_barred,
     scheduled_not_live,
     unmanaged,
@@ -36,6 +38,7 @@ from shared.alerts.messages import SPACING_MS, Message, messages
 __all__ = [
     "MAX_ALERT_ENTRIES",
     "ONLY_ON_REQUEST",
+    "REHEARSAL_DUE_MS",
     "SEVERITIES",
     "SPACING_MS",
     "WRONG_AHEAD_MS",
@@ -55,6 +58,7 @@ __all__ = [
     "conditions",
     "conditions_of_stage",
     "messages",
+    "not_rehearsed",
     "observed",
     "occurrences_barred",
     "scheduled_not_live",

@@ -22,6 +22,7 @@ SEVERITIES: Final[Mapping[ConditionCode, AlertSeverity]] = {
     ConditionCode.SCHEDULED_NOT_LIVE: AlertSeverity.WARNING,
     ConditionCode.OCCURRENCE_MISSED: AlertSeverity.WARNING,
     ConditionCode.OCCURRENCE_HELD: AlertSeverity.WARNING,
+    ConditionCode.NOT_REHEARSED: AlertSeverity.WARNING,
     ConditionCode.UNMANAGED: AlertSeverity.INFO,
     ConditionCode.QUEUE_LATE: AlertSeverity.WARNING,
     ConditionCode.CALLBACKS_SILENT: AlertSeverity.WARNING,

@@ -16,7 +16,7 @@ from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.explain import cause_of_delay, explain
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS, UNPROVED_MS, wrong_since
-from shared.protocol.durations import written
+from shared.protocol.durations import rfc3339, written
 from shared.protocol.events import StreamSettings
 from shared.protocol.policy import ConditionCode
 from shared.protocol.reason import HistoryEntry, Reason
@@ -37,6 +37,8 @@ CALLBACKS_SILENT_MS = 120_000
 """ms without a callback after an online list has shown a stream that no callback had reported."""
 TIMER_SILENT_MS = 150_000
 """ms without a run of a timer that comes once a minute: one that was left out is none yet."""
+REHEARSAL_DUE_MS = 2 * 3_600_000
+"""ms before an occurrence by which a rehearsal has to be there, where the schedule demands one."""
 TASKS_LATE_MS = 300_000
 COPIES_FAIL_MS = 600_000
 """ms after which copies to a store count as failing: each was tried five times or more."""
@@ -108,6 +110,19 @@ def occurrences_barred(record: StreamRecord, now: int) -> Iterator[Condition]:
         about = {"schedule": one.schedule, "occurrence": one.id}
         cause = HistoryEntry(one.barred_by, about) if one.barred_by is not None else None
         yield of_stream(code, record.key, one.begins_at, cause, about)
+
+
+def not_rehearsed(
+    application: StreamKey, schedule: str, begins_at: int, demanded_ms: int, go_at: int | None
+) -> Condition | None:
+    """Return that the last rehearsal of an application, which was GO at `go_at`, is missing before
+    an occurrence that begins at `begins_at`; None if it is there. `demanded_ms`: how old it may be
+    then."""
+    if go_at is not None and begins_at - go_at <= demanded_ms:
+        return None
+    about = {"schedule": schedule, "time": rfc3339(begins_at), "within": written(demanded_ms)}
+    since = begins_at - REHEARSAL_DUE_MS
+    return of_stream(ConditionCode.NOT_REHEARSED, application, since, about=about)
 
 
 def unmanaged(record: StreamRecord) -> Iterator[Condition]:

@@ -145,6 +145,7 @@ class ConditionCode(str, Enum):
     SCHEDULED_NOT_LIVE = "scheduled_not_live"
     OCCURRENCE_MISSED = "occurrence_missed"
     OCCURRENCE_HELD = "occurrence_held"
+    NOT_REHEARSED = "not_rehearsed"
     UNMANAGED = "unmanaged"
     QUEUE_LATE = "queue_late"
     CALLBACKS_SILENT = "callbacks_silent"

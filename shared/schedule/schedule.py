@@ -49,6 +49,7 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
     post_roll: int = 0
     overrun: int = OVERRUN_MS
     is_paused: bool = False
+    rehearsed_within: int = 0  # 0: no rehearsal is demanded
 
 
 class StoredSchedule(Struct, frozen=True, omit_defaults=True):

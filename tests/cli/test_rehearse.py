@@ -66,6 +66,10 @@ class Script:
         self.performed.append("removed")
         return "removed"
 
+    def keep(self, outcome: Outcome) -> str:
+        self.performed.append(f"kept {outcome.verdict.value}")
+        return "kept"
+
 
 def performed(script: Script) -> Outcome:
     outcome = Outcome("live.example.com/app", "live.example.com/app/x")
@@ -96,7 +100,7 @@ def test_every_step_that_holds_is_go() -> None:
     script = Script(fine, fails(Skipped("nothing to do")), fine)
     outcome = performed(script)
     assert (outcome.verdict, EXIT_CODES[outcome.verdict]) == (Verdict.GO, 0)
-    assert script.performed == ["step0", "step1", "step2", "removed"]
+    assert script.performed == ["step0", "step1", "step2", "removed", "kept go"]
     assert verdict_lines(outcome) == ("GO: live.example.com/app is recorded.",)
 
 
@@ -118,7 +122,7 @@ def test_the_first_that_fails_is_the_cause_and_nothing_follows_it(
     script = Script(fine, fails(error), fine)
     outcome = performed(script)
     assert (outcome.verdict, EXIT_CODES[outcome.verdict]) == (Verdict.NO_GO, 3)
-    assert script.performed == ["step0", "step1", "removed"]
+    assert script.performed == ["step0", "step1", "removed", "kept no-go"]
     assert verdict_lines(outcome) == (f"NO-GO: {cause}", f"Next: {fix}")
 
 

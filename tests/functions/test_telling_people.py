@@ -26,6 +26,7 @@ from shared.outbox import (
 )
 from shared.protocol import (
     Occurrence,
+    OccurrenceSkipped,
     Published,
     Reported,
     StartAsked,
@@ -36,6 +37,7 @@ from shared.protocol.command_errors import Throttled
 from shared.protocol.events import HOUR_MS, OccurrencesPlanned
 from shared.protocol.stream import Command, StreamKey
 from shared.schedule import Schedule, StoredSchedule
+from shared.schedule.rehearsal import Rehearsal, RehearsalVerdict, rehearsal_note
 from shared.store import Store, open_store
 from shared.store.contract import Filter, Save
 from tests.conftest import KEY, PATIENT, Clock
@@ -184,7 +186,7 @@ def test_callbacks_that_stopped_are_told_once_a_list_shows_a_stream_that_none_re
     assert "resolved: no callbacks arrive: 1" in "\n".join(stage.dingtalk.texts)
 
 
-def plan(stage: AlertingStage, starts_at: int) -> None:
+def plan(stage: AlertingStage, starts_at: int, *, rehearsed_within: int = 0) -> None:
     """Plan a show of an hour, which begins a minute before its announced start."""
     show = Occurrence(
         "show@1",
@@ -195,8 +197,10 @@ def plan(stage: AlertingStage, starts_at: int) -> None:
         until=starts_at + HOUR_MS,
     )
     begin, end = "2025-11-22T16:30:00", "2025-11-22T17:30:00"
-    schedule = Schedule("show", (str(KEY),), begin, end, "Asia/Shanghai")
-    text = StoredSchedule(schedule).to_text()
+    schedule = Schedule(
+        "show", (str(KEY),), begin, end, "Asia/Shanghai", rehearsed_within=rehearsed_within
+    )
+    text = StoredSchedule(schedule, begins_at=show.begins_at).to_text()
     stage.store.put_schedule("show", text, due_at=None, replaces=None)
     stage.happens(OccurrencesPlanned("show", (show,)))
 
@@ -251,6 +255,50 @@ def test_a_show_that_a_stop_keeps_from_being_recorded_is_told_until_somebody_sta
     stage.happens(StartAsked("ann"))
     stage.minutes(1)
     assert of(stage)[1:] == [f"resolved: {name}: 1"]
+
+
+NOT_REHEARSED = "applications that are to be recorded soon and were not rehearsed"
+
+
+def pass_time(stage: AlertingStage, ms: int) -> None:
+    """Let time pass, and both timers fire."""
+    stage.clock.pass_ms(ms - 60_000)
+    stage.minute()
+    stage.minutes(1)
+
+
+def rehearse(stage: AlertingStage, verdict: RehearsalVerdict, *, ago_ms: int = 0) -> None:
+    found = Rehearsal(stage.store.now() - ago_ms, verdict, "ann", f"{KEY}-rehearsal")
+    stage.store.set_text(rehearsal_note(KEY), found.to_text())
+
+
+def test_an_application_that_was_not_rehearsed_is_told_two_hours_before(
+    stage: AlertingStage,
+) -> None:
+    plan(stage, stage.clock.now + 3 * HOUR_MS, rehearsed_within=24 * HOUR_MS)
+    pass_time(stage, HOUR_MS - 120_000)
+    assert of(stage) == []
+    pass_time(stage, 60_000)
+    assert of(stage) == [f"WARNING: {NOT_REHEARSED}: 1"]
+    assert "live.example.com/app, for" in stage.dingtalk.texts[0]
+    assert "and no rehearsal has said GO within 1d before" in stage.dingtalk.texts[0]
+    rehearse(stage, RehearsalVerdict.NO_GO)
+    pass_time(stage, 120_000)
+    rehearse(stage, RehearsalVerdict.GO, ago_ms=23 * HOUR_MS)
+    pass_time(stage, 120_000)
+    assert len(of(stage)) == 1
+    rehearse(stage, RehearsalVerdict.GO)
+    pass_time(stage, 120_000)
+    assert of(stage)[1:] == [f"resolved: {NOT_REHEARSED}: 1"]
+
+
+def test_an_occurrence_that_is_skipped_needs_no_rehearsal(stage: AlertingStage) -> None:
+    plan(stage, stage.clock.now + HOUR_MS, rehearsed_within=24 * HOUR_MS)
+    stage.minutes(1)
+    assert of(stage) == [f"WARNING: {NOT_REHEARSED}: 1"]
+    stage.happens(OccurrenceSkipped("ann", "show@1"))
+    pass_time(stage, 120_000)
+    assert of(stage)[1:] == [f"resolved: {NOT_REHEARSED}: 1"]
 
 
 def test_commands_that_are_late_are_told(stage: AlertingStage) -> None:

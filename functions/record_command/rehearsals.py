@@ -1,0 +1,70 @@
+"""The last rehearsal of an application: stored as `live-record rehearse` ends, and read.
+
+A schedule may demand one; the function notify says when it is missing.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from functions.record_command.answers import LastRehearsalView, RehearsalView
+from functions.record_command.routes import ApiRequest
+from shared.inbound.function_compute import Response
+from shared.inbound.request_fields import Field, choice, text
+from shared.protocol.durations import rfc3339
+from shared.schedule.rehearsal import (
+    Rehearsal,
+    RehearsalVerdict,
+    last_rehearsal,
+    rehearsal_note,
+)
+
+LONGEST_CHARS = 500
+STORED: tuple[Field, ...] = (
+    replace(
+        choice(
+            "verdict",
+            RehearsalVerdict,
+            [verdict.value for verdict in RehearsalVerdict],
+            "what the rehearsal ended with",
+        ),
+        is_required=True,
+    ),
+    text("cause", "what would spoil the show", example="no file", longest=LONGEST_CHARS),
+    text("fix", "what to do about it", example="live-record doctor", longest=LONGEST_CHARS),
+)
+
+
+def store(request: ApiRequest) -> Response:
+    """Store the rehearsal of the stream's application in place of the one before."""
+    app = request.invocation.app
+    found = Rehearsal(
+        app.store.now(),
+        request.body["verdict"],
+        request.who,
+        str(request.stream),
+        request.body.get("cause", ""),
+        request.body.get("fix", ""),
+    )
+    app.store.set_text(rehearsal_note(request.stream), found.to_text())
+    about = {"stream": found.stream, "verdict": found.verdict.value, "who": found.who}
+    request.invocation.log.info("rehearsal.stored", **about)
+    return Response(200, _view(found))
+
+
+def last(request: ApiRequest) -> Response:
+    """Return the last rehearsal of the stream's application."""
+    note = request.invocation.app.store.get_text(rehearsal_note(request.stream))
+    found = last_rehearsal(note)
+    return Response(200, LastRehearsalView(_view(found) if found else None))
+
+
+def _view(found: Rehearsal) -> RehearsalView:
+    return RehearsalView(
+        at=rfc3339(found.at),
+        verdict=found.verdict,
+        who=found.who,
+        stream=found.stream,
+        cause=found.cause,
+        fix=found.fix,
+    )
