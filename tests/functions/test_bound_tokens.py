@@ -51,6 +51,8 @@ REACH = {
     f"GET {STREAM}/history": Reach.OWN,
     f"GET {STREAM}/files": Reach.OWN,
     f"GET {STREAM}/coverage": Reach.OWN,
+    f"GET {STREAM}/rehearsal": Reach.OWN,
+    f"PUT {STREAM}/rehearsal": Reach.OWN,
     "GET /v1/files/{domain}/{app}/{stream}": Reach.OWN,
     f"GET {STREAM}/playlist.m3u8": Reach.OWN,
     "GET /v1/files/{domain}/{app}/{stream}/playlist.m3u8": Reach.OWN,
