@@ -192,6 +192,8 @@ def exchanges(stack: Stack) -> dict[str, Exchange]:
     made["webhooks"] = caller.asks("GET", "/v1/webhooks")
     made["deliveries"] = caller.asks("GET", "/v1/deliveries", state="open")
     requests.post(f"{stack.fc}/_fc/timer/files", json={"wait": True}, timeout=100)
+    made["store_rehearsal"] = caller.asks("PUT", f"{STREAM}/rehearsal", verdict="go")
+    made["rehearsal"] = caller.asks("GET", f"{STREAM}/rehearsal")
     made["coverage"] = caller.asks("GET", f"{STREAM}/coverage", **{"from": "1h"})
     made["report"] = caller.asks("GET", "/v1/report", **{"from": "24h", "app": "app"})
     return {**made, "files": caller.asks("GET", f"{STREAM}/files", limit=1)}
