@@ -59,6 +59,13 @@ class _Idle:
             self._signal.wait_for(lambda: self._left > 0)
             return self._left
 
+    def wait_for_more(self, count: int) -> bool:
+        """Wait until more than `count` are idle; return False if those are all that there are."""
+        if count == self._most:
+            return False
+        with self._signal:
+            return self._signal.wait_for(lambda: self._left > count)
+
     def wait_for_all(self) -> None:
         with self._signal:
             self._signal.wait_for(lambda: self._left == self._most)
@@ -135,10 +142,12 @@ class TaskRunner:
             raise self._failures[-1]
 
     def _due(self, idle: _Idle) -> Iterator[Task]:
-        """Yield what is due, as much at a time as there are workers for."""
+        """Yield what is due, as much at a time as there are workers for. Where nothing is, a task
+        that a worker is at may still be continued, which is due at once."""
         while self._has_time():
-            taken = self._taken(idle.wait_for_one())
-            if not taken and not self._stays():
+            count = idle.wait_for_one()
+            taken = self._taken(count)
+            if not (taken or self._stays() or idle.wait_for_more(count)):
                 return
             yield from taken
 
