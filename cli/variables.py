@@ -14,7 +14,10 @@ from gettext import gettext as _
 from cli.paths import S_YAML
 from shared.config import settings
 
-_OF_THE_COMMAND_LINE = ("LIVE_RECORD_STAGES", "LIVE_RECORD_TOKEN", "LIVE_RECORD_URL")
+_OF_THE_COMMAND_LINE = (
+    *("LIVE_RECORD_STAGES", "LIVE_RECORD_TOKEN", "LIVE_RECORD_URL"),
+    "LIVE_RECORD_PUSH_KEY",
+)
 _NAME = re.compile(rf"{settings.PREFIX}[A-Z_]+")
 
 

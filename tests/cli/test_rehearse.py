@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import requests
+from click.testing import CliRunner, Result
 
 from benchmarks.rehearsals import (
     FAULTS,
+    POLICY,
     STREAM,
     PlantedFault,
     RehearsedStage,
@@ -20,7 +22,9 @@ from benchmarks.rehearsals import (
     rehearsed_stage,
 )
 from cli.account import Declined
+from cli.api import Api
 from cli.errors import Failure
+from cli.main import main
 from cli.rehearsal.interruption import Interruption
 from cli.rehearsal.objects import LEFT_AFTER_S, is_left, throwaway_name
 from cli.rehearsal.outcome import EXIT_CODES, Outcome, Step, StepFailed, Verdict, verdict_lines
@@ -30,6 +34,7 @@ from cli.rehearsal.steps import Skipped
 from emulator.live.publishers import is_signed
 from shared.protocol import StreamKey
 from shared.protocol.command_errors import NeverSent
+from tests.support.http_stage import TOKEN, HttpStage, http_stage
 from tests.support.receiver import poll
 
 OBJECTS = ("stage", "buckets", "dev-bucket")
@@ -180,6 +185,62 @@ def test_only_what_a_rehearsal_of_long_ago_has_left_is_left() -> None:
     assert not is_left(key, 1_700_000_000 + LEFT_AFTER_S)
     assert is_left(key, 1_700_000_001 + LEFT_AFTER_S)
     assert not is_left("record/app/live-record-rehearsal-mine/2026.flv", 1_900_000_000)
+
+
+# --- what is refused before anything begins
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[HttpStage]:
+    with http_stage(tmp_path, POLICY.format(receiver="http://127.0.0.1:9")) as alone:
+        yield alone
+
+
+def run(alone: HttpStage, *options: str) -> Result:
+    where = ("--url", alone.url, "--token", TOKEN, "--live", alone.live)
+    return CliRunner().invoke(main, ["rehearse", *options, *where])
+
+
+@pytest.mark.parametrize("options", [(), (STREAM, "--schedule", "tuesdays")])
+def test_either_a_stream_or_a_schedule_is_rehearsed(
+    alone: HttpStage, options: tuple[str, ...]
+) -> None:
+    refused = run(alone, *options, "--yes")
+    assert (refused.exit_code, "Name either a STREAM or a schedule" in refused.output) == (2, True)
+
+
+def test_it_says_what_it_costs_and_begins_only_if_somebody_agrees(alone: HttpStage) -> None:
+    refused = run(alone, STREAM)
+    assert (refused.exit_code, "Pass --yes to confirm" in refused.output) == (2, True)
+    assert "Alibaba Cloud charges your account for it" in refused.output
+    assert alone.remote.calls()["calls"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("other.example.com/app/room1",), "other.example.com"),
+        (("--schedule", "none"), "there is no schedule of that id"),
+        ((STREAM, "--url", "http://127.0.0.1:9"), "cannot be reached"),
+    ],
+)
+def test_what_cannot_be_asked_is_neither_go_nor_no_go(
+    alone: HttpStage, options: tuple[str, ...], why: str
+) -> None:
+    where = ("--url", alone.url) if "--url" not in options else ()
+    command = ["rehearse", *where, *options, "--token", TOKEN, "--live", alone.live, "--yes"]
+    refused = CliRunner().invoke(main, command)
+    assert (refused.exit_code, why in refused.output) == (4, True), refused.output
+
+
+def test_a_schedule_is_rehearsed_once_for_each_application(alone: HttpStage) -> None:
+    streams = ["app/room1", "app/room2", "other/room1"]
+    api = Api(alone.url, TOKEN)
+    times = {"start": "2030-01-01T19:00:00", "end": "2030-01-01T20:00:00"}
+    named = [f"live.example.com/{stream}" for stream in streams]
+    api.put_schedule("show", {"streams": named, "timezone": "Asia/Shanghai", **times})
+    refused = run(alone, "--schedule", "show")
+    assert "Applications to rehearse, one after the other: 2." in " ".join(refused.output.split())
 
 
 # --- between the emulators
