@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from functools import partial
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
 
 from functions.notify.evaluating import evaluate
+from shared.alerts import book_from_text
 from shared.invocation.invocation import Invocation
 from shared.outbox import (
+    OF_STAGE,
+    OUTBOX_MAX_BYTES,
     NewTask,
     Next,
     Settlement,
@@ -32,14 +35,17 @@ from shared.protocol import (
     StartAsked,
     StopAsked,
     StreamRecord,
+    Unpublished,
 )
 from shared.protocol.command_errors import Throttled
 from shared.protocol.events import HOUR_MS, OccurrencesPlanned
+from shared.protocol.policy import ConditionCode
 from shared.protocol.stream import Command, StreamKey
 from shared.schedule import Schedule, StoredSchedule
 from shared.schedule.rehearsal import Rehearsal, RehearsalVerdict, rehearsal_note
 from shared.store import Store, open_store
 from shared.store.contract import Filter, Save
+from shared.store.sqlite import SqliteStore
 from tests.conftest import KEY, PATIENT, Clock
 from tests.support.alerting import AlertingStage, alerting
 
@@ -50,11 +56,67 @@ severity = "info"
 """
 ALL = OPS + '[[notify]]\nsink = "talk"\nlanguage = "zh"\n[[notify]]\nsink = "night"\n'
 Alerting = Callable[..., AbstractContextManager[AlertingStage]]
+Test = TypeVar("Test", bound=Callable[..., object])
+PLANTED: dict[ConditionCode, str] = {}
+"""The test that plants the fault of each condition, and heals it."""
+ELSEWHERE = {ConditionCode.COPIES_FAIL: "test_deliver.py"}
+RUN_MS = 10_000
+"""What a run itself takes: some wait for the robots."""
+PAGE = Path(__file__).parents[2] / "docs" / "notify.md"
+_ROW = re.compile(
+    r"^\| `(\w+)` \| \w+ \| .+ \| (?:at once|\d+ h before [\w ]+|(\d+) (s|min)) \|$", re.MULTILINE
+)
+STATED_MS = {
+    code: int(count or 0) * (60_000 if unit == "min" else 1_000)
+    for code, count, unit in _ROW.findall(PAGE.read_text(encoding="utf-8"))
+}
+"""After how long each condition counts, as the page says."""
+BY_RECONCILE = (ConditionCode.OCCURRENCE_MISSED, ConditionCode.OCCURRENCE_HELD)
+"""Known once the minute's reconcile has decided about the occurrence, which began before."""
+
+
+def plants(code: ConditionCode) -> Callable[[Test], Test]:
+    """Return what says of a test that it plants the fault of a condition, with nobody at work but
+    notify's timer: the alert is raised within its time and a minute, and resolved once it heals."""
+
+    def mark(test: Test) -> Test:
+        PLANTED[code] = test.__name__
+        test.__dict__["plants"] = code
+        return test
+
+    return mark
 
 
 @pytest.fixture
-def at(tmp_path: Path, clock: Clock) -> Alerting:
-    return partial(alerting, tmp_path, clock)
+def at(tmp_path: Path, clock: Clock, request: pytest.FixtureRequest) -> Alerting:
+    code: ConditionCode | None = getattr(request.function, "plants", None)
+
+    @contextmanager
+    def stage_with(policy: str, **settings: str) -> Iterator[AlertingStage]:
+        with alerting(tmp_path, clock, policy, **settings) as stage:
+            yield stage
+            if code is not None:
+                came_and_went(stage, code)
+
+    return stage_with
+
+
+def came_and_went(stage: AlertingStage, code: ConditionCode) -> None:
+    alerts = book_from_text(stage.store.alerts().text).alerts.values()
+    found = [alert for alert in alerts if alert.code == code.value]
+    assert found
+    for alert in found:
+        assert not alert.is_open
+        took_ms = alert.raised_at - alert.condition.since
+        assert code in BY_RECONCILE or took_ms <= STATED_MS[code.value] + 60_000 + RUN_MS, took_ms
+
+
+def test_the_fault_of_every_condition_is_planted_and_its_time_is_stated() -> None:
+    assert PLANTED.keys() | ELSEWHERE.keys() == set(ConditionCode)
+    assert STATED_MS.keys() == {code.value for code in ConditionCode}
+    for code, name in ELSEWHERE.items():
+        text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+        assert f'condition="{code.value}"' in text
 
 
 @pytest.fixture
@@ -106,6 +168,7 @@ def test_it_is_told_on_a_deployed_engine_too(
         assert stage.store.outbox().open == 0
 
 
+@plants(ConditionCode.NOT_RECORDED)
 def test_it_is_told_when_it_heals(stage: AlertingStage) -> None:
     lose(stage)
     stage.minutes(1)
@@ -115,6 +178,7 @@ def test_it_is_told_when_it_heals(stage: AlertingStage) -> None:
     assert of(stage)[1:] == ["resolved: streams that are live and not recorded: 1"]
 
 
+@plants(ConditionCode.UNCONFIRMED)
 def test_a_start_without_a_report_is_told_where_reports_are_known_to_come(
     stage: AlertingStage,
 ) -> None:
@@ -133,6 +197,7 @@ def add(stage: AlertingStage) -> None:
     stage.store.save_or_claim(Save(0, record, tasks=(NewTask("a", TaskKind.VERIFY_FILE, body),)))
 
 
+@plants(ConditionCode.FILE_UNVERIFIED)
 def test_a_file_that_nobody_verifies_is_told_after_ten_minutes(stage: AlertingStage) -> None:
     add(stage)
     for _ in range(11):
@@ -152,6 +217,7 @@ def test_a_file_that_nobody_verifies_is_told_after_ten_minutes(stage: AlertingSt
     assert of(stage)[1:] == ["resolved: files that are not verified: 1"]
 
 
+@plants(ConditionCode.TASKS_DEAD)
 def test_dead_letters_are_told_until_they_are_sent_again(stage: AlertingStage) -> None:
     add(stage)
     (task,) = stage.store.take_tasks("verify_file", limit=1, lease_ms=1)
@@ -163,6 +229,7 @@ def test_dead_letters_are_told_until_they_are_sent_again(stage: AlertingStage) -
     assert of(stage) == [f"WARNING: {name}", f"resolved: {name}: 1"]
 
 
+@plants(ConditionCode.TIMER_SILENT)
 def test_a_silent_timer_of_reconcile_is_told_by_the_timer_of_notify(stage: AlertingStage) -> None:
     stage.minutes(3)
     assert of(stage) == ["CRITICAL: a timer is silent"]
@@ -172,6 +239,7 @@ def test_a_silent_timer_of_reconcile_is_told_by_the_timer_of_notify(stage: Alert
     assert of(stage)[1:] == ["resolved: a timer is silent: 1"]
 
 
+@plants(ConditionCode.CALLBACKS_SILENT)
 def test_callbacks_that_stopped_are_told_once_a_list_shows_a_stream_that_none_reported(
     stage: AlertingStage,
 ) -> None:
@@ -205,6 +273,7 @@ def plan(stage: AlertingStage, starts_at: int, *, rehearsed_within: int = 0) -> 
     stage.happens(OccurrencesPlanned("show", (show,)))
 
 
+@plants(ConditionCode.SCHEDULED_NOT_LIVE)
 def test_a_show_that_is_not_live_is_told_two_minutes_after_its_announced_start(
     stage: AlertingStage,
 ) -> None:
@@ -220,6 +289,7 @@ def test_a_show_that_is_not_live_is_told_two_minutes_after_its_announced_start(
     assert of(stage)[-1].startswith("resolved: streams that a schedule wants")
 
 
+@plants(ConditionCode.OCCURRENCE_MISSED)
 def test_a_show_that_was_over_before_it_could_begin_is_told_for_a_day(
     stage: AlertingStage,
 ) -> None:
@@ -239,6 +309,7 @@ def test_a_show_that_was_over_before_it_could_begin_is_told_for_a_day(
     assert f"resolved: {name}: 1" in "\n".join(stage.dingtalk.texts)
 
 
+@plants(ConditionCode.OCCURRENCE_HELD)
 def test_a_show_that_a_stop_keeps_from_being_recorded_is_told_until_somebody_starts_it(
     stage: AlertingStage,
 ) -> None:
@@ -272,6 +343,7 @@ def rehearse(stage: AlertingStage, verdict: RehearsalVerdict, *, ago_ms: int = 0
     stage.store.set_text(rehearsal_note(KEY), found.to_text())
 
 
+@plants(ConditionCode.NOT_REHEARSED)
 def test_an_application_that_was_not_rehearsed_is_told_two_hours_before(
     stage: AlertingStage,
 ) -> None:
@@ -301,13 +373,73 @@ def test_an_occurrence_that_is_skipped_needs_no_rehearsal(stage: AlertingStage) 
     assert of(stage)[1:] == [f"resolved: {NOT_REHEARSED}: 1"]
 
 
+@plants(ConditionCode.QUEUE_LATE)
 def test_commands_that_are_late_are_told(stage: AlertingStage) -> None:
     stage.live.answers(Command.START, *[Throttled("Throttling", "too many")] * 99)
     stage.happens(Published(stage.clock.now))
     stage.minutes(1)
     assert any("commands are late" in text for text in stage.dingtalk.texts)
+    stage.live.script.clear()
+    stage.minute()
+    stage.minutes(1)
+    assert any("resolved: commands are late" in text for text in stage.dingtalk.texts)
 
 
+@plants(ConditionCode.TASKS_LATE)
+def test_what_is_due_and_nobody_does_is_told_after_five_minutes(stage: AlertingStage) -> None:
+    add(stage)
+    for _ in range(6):
+        stage.minute()
+        stage.minutes(1)
+    assert "WARNING: deliveries are late" in of(stage)
+    (task,) = stage.store.take_tasks("verify_file", limit=1, lease_ms=1)
+    stage.store.settle_task(task, Settlement(Next.DONE))
+    stage.minutes(1)
+
+
+@plants(ConditionCode.TASKS_DROPPED)
+def test_what_has_no_room_is_told_for_a_day(stage: AlertingStage) -> None:
+    fill = NewTask("fill", TaskKind.VERIFY_FILE, "x" * (OUTBOX_MAX_BYTES - 2_000))
+    assert stage.store.add_tasks(OF_STAGE, (fill,)) == 0
+    assert stage.store.add_tasks(OF_STAGE, (replace(fill, id="more"),)) == 1
+    stage.minutes(1)
+    assert len(of(stage)) == 1
+    stage.clock.pass_ms(24 * HOUR_MS)
+    stage.minute()
+    stage.tell()
+
+
+def limit_room(stage: AlertingStage, room_bytes: int) -> None:
+    """Let the file of the store grow by so much and no more."""
+    db = cast("SqliteStore", stage.store)._open()
+    (pages,), (page_bytes,) = (
+        db.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size")
+    )
+    db.execute(f"PRAGMA max_page_count={pages + room_bytes // page_bytes}")
+
+
+@plants(ConditionCode.STORE_NEARLY_FULL)
+def test_a_store_that_is_nearly_full_is_told(stage: AlertingStage) -> None:
+    stage.store.set_text("filler", "x" * 2_000_000)
+    limit_room(stage, 200_000)
+    stage.minutes(1)
+    assert of(stage) == ["WARNING: the store is nearly full"]
+    limit_room(stage, 100_000_000)
+    stage.minutes(1)
+    assert of(stage)[1:] == ["resolved: the store is nearly full: 1"]
+
+
+@plants(ConditionCode.STORE_FULL)
+def test_a_store_that_is_full_is_told(stage: AlertingStage) -> None:
+    limit_room(stage, 60_000)
+    stage.minutes(1)
+    assert of(stage) == ["CRITICAL: the store is full"]
+    limit_room(stage, 100_000_000)
+    stage.minutes(1)
+    assert of(stage)[1:] == ["resolved: the store is full: 1"]
+
+
+@plants(ConditionCode.WEBHOOK_CLOSED)
 def test_a_receiver_that_gets_no_events_any_more_is_told(at: Alerting) -> None:
     url = "https://crm.example.com/in"
     with at(OPS + f'[[webhook]]\nname = "crm"\nurl = "{url}"\n') as stage:
@@ -325,6 +457,7 @@ def test_a_receiver_that_gets_no_events_any_more_is_told(at: Alerting) -> None:
         assert any("resolved: a receiver gets no events any more" in body for body in bodies)
 
 
+@plants(ConditionCode.STORE_EMPTIED)
 def test_an_emptied_store_is_told_until_a_person_accepts_it(at: Alerting) -> None:
     with at(OPS, LIVE_RECORD_STORE_ID="cn-shanghai.dev.0000") as stage:
         stage.minute()
@@ -336,6 +469,7 @@ def test_an_emptied_store_is_told_until_a_person_accepts_it(at: Alerting) -> Non
         assert of(stage) == [f"CRITICAL: {name}", f"resolved: {name}: 1"]
 
 
+@plants(ConditionCode.UNMANAGED)
 def test_recordings_of_somebody_else_are_told_once_for_their_application(at: Alerting) -> None:
     with at('[[notify]]\nsink = "ops"\nmatch = { condition = "unmanaged" }\n') as stage:
         for name in ("a", "b"):
@@ -346,6 +480,11 @@ def test_recordings_of_somebody_else_are_told_once_for_their_application(at: Ale
         (text,) = stage.dingtalk.texts
         assert text.splitlines()[1] == "INFO: applications that somebody else records: 1"
         assert f"{KEY.domain}/theirs, for 1m" in text
+        for name in ("a", "b"):
+            key = StreamKey(KEY.domain, "theirs", name)
+            stage.happens(Reported("record_paused", recording=False, time=stage.clock.now), key)
+            stage.happens(Unpublished(stage.clock.now), key)
+        stage.minutes(1)
 
 
 def counted_calls(stage: AlertingStage) -> int:
