@@ -12,14 +12,16 @@ from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
 from shared.outbound.oss import Bucket, Opened
 from shared.protocol import StreamKey
+from shared.protocol.policy import NamedBucket
 
 
-def bucket_of(invocation: Invocation, stream: StreamKey) -> Bucket:
-    """Return the bucket that the policy names for the stream, else the stage's own. Raise
-    WrongState if neither is named, or if the function has no role."""
+def bucket_of(invocation: Invocation, stream: StreamKey, place: str = "") -> Bucket:
+    """Return the bucket at `place`, which is name/endpoint; else the one that the policy names for
+    the stream, else the stage's own. Raise WrongState if none is named, or if the function has no
+    role."""
     require_role(invocation)
     settings, key = invocation.app.settings, invocation.credentials
-    named = invocation.app.policy.bucket_of(stream.domain, stream.app)
+    named = _placed(place) or invocation.app.policy.bucket_of(stream.domain, stream.app)
     name = named.name if named else settings.bucket
     if not name:
         raise WrongState(
@@ -28,8 +30,13 @@ def bucket_of(invocation: Invocation, stream: StreamKey) -> Bucket:
         )
     # An emulator has all buckets at its own address, and that is http.
     is_oss = settings.oss_protocol != "http"
-    place = (named.endpoint, "https") if named and is_oss else _own(settings)
-    return Bucket(name, *place, key.access_key_id, key.access_key_secret, key.security_token)
+    at = (named.endpoint, "https") if named and is_oss else _own(settings)
+    return Bucket(name, *at, key.access_key_id, key.access_key_secret, key.security_token)
+
+
+def _placed(place: str) -> NamedBucket | None:
+    name, _, endpoint = place.partition("/")
+    return NamedBucket(name, endpoint) if endpoint else None
 
 
 class OpenBuckets(Struct):
@@ -38,9 +45,9 @@ class OpenBuckets(Struct):
     invocation: Invocation
     opened: dict[Bucket, Opened] = field(default_factory=dict)
 
-    def of(self, stream: StreamKey) -> Opened:
-        """Return the bucket of a stream's recordings; raise WrongState as `bucket_of` does."""
-        bucket = bucket_of(self.invocation, stream)
+    def of(self, stream: StreamKey, place: str = "") -> Opened:
+        """Return the bucket of a stream's file at `place`; raise WrongState as `bucket_of` does."""
+        bucket = bucket_of(self.invocation, stream, place)
         if bucket not in self.opened:
             self.opened[bucket] = bucket.open()
         return self.opened[bucket]

@@ -103,7 +103,7 @@ class _CopyAttempt(Struct, frozen=True):
     def _step(self, copying: _Copying, rule: CopyRule) -> Outcome:
         """Return the outcome of the next step; raise why there is none."""
         body = copying.body
-        source = self.buckets.of(copying.task.stream)
+        source = self.buckets.of(copying.task.stream, copying.verdict.place)
         target = open_target(self.invocation.app, rule)
         listing = self._listing(copying, source) if body.is_playlist else None
         if listing is not None:

@@ -24,13 +24,18 @@ not finds nothing there, and goes on."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
+Sign = Callable[[str, str], str]
+"""Returns the URL of an object, by its name and the place of its bucket."""
+
+
 class Slice(Struct, frozen=True):
-    """A segment by the name of its object. `follows_break`: its timestamps do not go on from the
-    segment before."""
+    """A segment by the name of its object, in the bucket at `place`. `follows_break`: its
+    timestamps do not go on from the segment before."""
 
     uri: str
     duration_ms: int
     follows_break: bool = False
+    place: str = ""
 
 
 class Recorded(Struct, frozen=True):
@@ -47,6 +52,7 @@ class Piece(Struct, frozen=True):
     span: Span
     uri: str | None
     follows_break: bool
+    place: str = ""
 
 
 def lay_out(files: Iterable[Recorded], wanted: Iterable[Span], within: Span) -> list[Piece]:
@@ -69,7 +75,8 @@ def _laid(file: Recorded) -> Iterator[Piece]:
     for number, each in enumerate(file.slices):
         start = _wall_time(file.spans, media_ms)
         span = Span(start, start + each.duration_ms)
-        yield Piece(span, each.uri, follows_break=number == 0 or each.follows_break)
+        follows_break = number == 0 or each.follows_break
+        yield Piece(span, each.uri, follows_break, each.place)
         media_ms += each.duration_ms
 
 
@@ -86,8 +93,8 @@ def _meets(span: Span, within: Span) -> bool:
     return span.start < within.stop and span.stop > within.start
 
 
-def written(pieces: Sequence[Piece], sign: Callable[[str], str], notes: Iterable[str]) -> str:
-    """Return the playlist; `sign` returns the URL of an object, and `notes` become comments."""
+def written(pieces: Sequence[Piece], sign: Sign, notes: Iterable[str]) -> str:
+    """Return the playlist, with `notes` as comments."""
     lengths_ms = [piece.span.ms for piece in pieces if piece.uri is not None]
     target_s = max(math.ceil(max(lengths_ms, default=0) / 1000), 1)
     lines = [
@@ -114,9 +121,9 @@ def _breaks(piece: Piece, next_at: int | None, *, is_first: bool) -> Iterator[st
         yield f"#EXT-X-PROGRAM-DATE-TIME:{_date_time(piece.span.start)}"
 
 
-def _segment(piece: Piece, sign: Callable[[str], str]) -> Iterator[str]:
+def _segment(piece: Piece, sign: Sign) -> Iterator[str]:
     yield f"#EXTINF:{piece.span.ms / 1000:.3f},"
-    yield sign(piece.uri or "")
+    yield sign(piece.uri or "", piece.place)
 
 
 def _missing(piece: Piece, longest_ms: int) -> Iterator[str]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from functions.file_view import HOUR_MS, M3u8, is_object
 from functions.files.composing import Recorded, Slice, lay_out, written
-from functions.stage_bucket import bucket_of
+from functions.stage_bucket import OpenBuckets
 from shared.config.tokens import Caller
 from shared.errors import Fault
 from shared.inbound.function_compute import Response
@@ -50,10 +50,14 @@ def respond(
     why_unsigned: Callable[[Caller, StreamKey, str], str | None],
 ) -> Response:
     """Return the playlist; raise a RequestError that says what is missing."""
-    bucket = bucket_of(invocation, key)
-    opened = bucket.open()
+    buckets = OpenBuckets(invocation)
+    buckets.of(key)  # raises what is missing before anything is read
     account = _account(invocation, key, query)
-    source = _Source(invocation, bucket.name, opened, lambda uri: why_unsigned(caller, key, uri))
+    source = _Source(
+        invocation,
+        lambda place: buckets.of(key, place),
+        lambda uri: why_unsigned(caller, key, uri),
+    )
     recorded = [each for file in _playlists(account) if (each := source.read(file, account))]
     pieces = lay_out(recorded, account.wanted, account.within)
     if not any(piece.uri for piece in pieces):
@@ -63,7 +67,7 @@ def respond(
     until = f"the URLs are valid until {rfc3339(invocation.app.clock() + period)}"
     text = written(
         pieces,
-        lambda uri: opened.signed(uri, period),
+        lambda uri, place: buckets.of(key, place).signed(uri, period),
         [until, *(f"left out: {each}" for each in source.left_out)],
     )
     return Response(200, text, {"Content-Type": M3u8.MEDIA_TYPE})
@@ -161,10 +165,10 @@ class _Source:
     files nothing can be played, and why."""
 
     def __init__(
-        self, invocation: Invocation, bucket: str, opened: Opened, may_read: MayRead
+        self, invocation: Invocation, bucket_at: Callable[[str], Opened], may_read: MayRead
     ) -> None:
-        self._invocation, self._bucket = invocation, bucket
-        self._opened, self._why_not = opened, may_read
+        self._invocation = invocation
+        self._bucket_at, self._why_not = bucket_at, may_read
         self._playlists, self._bytes, self._segments = 0, 0, 0
         self.left_out: list[str] = []
 
@@ -172,7 +176,7 @@ class _Source:
         """Return the segments of a file; None, with a note, if they cannot be played."""
         file, spans = pair
         try:
-            slices = self._slices(file.uri)
+            slices = self._slices(file)
         except _LeftOutError as why:
             self.left_out.append(f"{file.uri}: {why}")
             return None
@@ -182,19 +186,20 @@ class _Source:
             raise _too_long(f"it has more than {MAX_SEGMENTS} segments")
         return recorded
 
-    def _slices(self, uri: str) -> Sequence[Slice]:
+    def _slices(self, file: File) -> Sequence[Slice]:
         """Return the segments; raise _LeftOutError unless each may be read by whoever asks."""
+        uri, bucket = file.uri, self._bucket_at(file.place)
         self._allow(uri)
-        playlist = parse_playlist(self._fetch(uri))
+        playlist = parse_playlist(self._fetch(uri, bucket))
         if not (playlist.is_playlist and playlist.is_plain):
             raise _LeftOutError("it is no playlist of whole segments")
         slices: list[Slice] = []
         for segment in playlist.segments:
-            target = segment_uri(uri, segment.name, self._bucket)
+            target = segment_uri(uri, segment.name, bucket.name)
             if target is None:
                 raise _LeftOutError("a segment of it is in no bucket of this stage")
             self._allow(target)
-            slices.append(Slice(target, segment.duration_ms, segment.follows_break))
+            slices.append(Slice(target, segment.duration_ms, segment.follows_break, file.place))
         return slices
 
     def _allow(self, uri: str) -> None:
@@ -202,14 +207,14 @@ class _Source:
         if why is not None:
             raise _LeftOutError(why)
 
-    def _fetch(self, uri: str) -> bytes:
+    def _fetch(self, uri: str, bucket: Opened) -> bytes:
         if self._playlists == MAX_READ_REQUESTS or self._bytes > MAX_READ_BYTES:
             raise _too_long("it has too many playlists")
         if self._invocation.deadline.left() < 2 * oss.TIMEOUT_S:
             raise _too_long("there is not enough time to read its playlists")
         self._playlists += 1
         try:
-            data = self._opened.read(uri, 0, MAX_PLAYLIST_BYTES + 1)
+            data = bucket.read(uri, 0, MAX_PLAYLIST_BYTES + 1)
         except NoSize as why:
             if why.is_silent:
                 raise WrongState(str(why), hint="try again in a moment") from None

@@ -22,7 +22,7 @@ from functions.file_view import (
     view_of,
 )
 from functions.files import playlist
-from functions.stage_bucket import bucket_of
+from functions.stage_bucket import OpenBuckets
 from shared.config.tokens import Caller
 from shared.inbound import authorization
 from shared.inbound.catalogue import Language, preferred_language
@@ -60,13 +60,16 @@ def respond(invocation: Invocation, request: Request) -> Response:
 
 def _listed(invocation: Invocation, request: Request, caller: Caller, key: StreamKey) -> Response:
     asked = read(QUERY, request.query, where="query")
-    opened = bucket_of(invocation, key).open()
     left = files_of(invocation.app.store, key, asked)
+    buckets = OpenBuckets(invocation)
+    if not left:
+        buckets.of(key)
     period = asked.get("for", HOUR_MS)
     until = invocation.app.clock() + period
     policy = invocation.app.policy
     language = preferred_language(request.headers.get("accept-language", ""))
     found = [(file, _why_unsigned(policy, caller, key, file)) for file in left]
+    opened = [buckets.of(key, file.place) for file in left]
     signed = list(_signed(invocation, opened, found, period, language))
     return Response(200, SignedFilesView(str(key), rfc3339(until), signed))
 
@@ -110,15 +113,15 @@ def _why_no_url(policy: Policy, caller: Caller, key: StreamKey, uri: str) -> str
 
 def _signed(
     invocation: Invocation,
-    opened: Opened,
+    opened: Sequence[Opened],
     found: Sequence[tuple[File, str | None]],
     period: int,
     language: Language,
 ) -> Iterator[SignedFileView]:
-    sizes = _Sizes(invocation, opened)
-    for left, why_no_url in found:
-        url = None if why_no_url else opened.signed(left.uri, period)
-        size, why = (None, why_no_url) if why_no_url else sizes.of(left)
+    sizes = _Sizes(invocation)
+    for bucket, (left, why_no_url) in zip(opened, found, strict=True):
+        url = None if why_no_url else bucket.signed(left.uri, period)
+        size, why = (None, why_no_url) if why_no_url else sizes.of(left, bucket)
         yield SignedFileView(
             **asdict(view_of(left, language)),
             size=size,
@@ -131,19 +134,19 @@ def _signed(
 class _Sizes:
     """Reads at most MAX_SIZES sizes, while there is time and OSS answers."""
 
-    def __init__(self, invocation: Invocation, opened: Opened) -> None:
-        self._call, self._opened = invocation, opened
+    def __init__(self, invocation: Invocation) -> None:
+        self._call = invocation
         self._left, self._silence = MAX_SIZES, ""
 
-    def of(self, left: File) -> tuple[int | None, str | None]:
+    def of(self, left: File, bucket: Opened) -> tuple[int | None, str | None]:
         """Return the size in bytes, or why it is not known."""
         try:
-            return self._ask(left), None
+            return self._ask(left, bucket), None
         except NoSize as why:
             self._silence = str(why) if why.is_silent else self._silence
             return None, str(why)
 
-    def _ask(self, left: File) -> int:
+    def _ask(self, left: File, bucket: Opened) -> int:
         if self._silence:
             raise NoSize(self._silence)
         if self._left == 0:
@@ -151,4 +154,4 @@ class _Sizes:
         if self._call.deadline.left() < 2 * oss.TIMEOUT_S:
             raise NoSize("the time is over: ask again with a smaller limit")
         self._left -= 1
-        return self._opened.size(left.uri)
+        return bucket.size(left.uri)

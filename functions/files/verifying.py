@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from functions.stage_bucket import OpenBuckets, names_bucket, require_role
 from shared.inbound.function_compute import Response
@@ -66,10 +66,10 @@ class _Attempt(Struct, frozen=True):
         if task.stream.is_rehearsal and app.store.now() - task.made_at > REHEARSED_MS:
             return Done()  # nobody waits for it any more, and its object is deleted
         try:
-            uri = msgspec.json.decode(task.body, type=VerifyFile).uri
+            body = msgspec.json.decode(task.body, type=VerifyFile)
         except msgspec.MsgspecError:
             return Failed("what it says cannot be read", is_final=True)
-        file = app.store.file(task.stream, uri)
+        uri, file = body.uri, app.store.file(task.stream, body.uri)
         if file is None:
             return Done()  # it is not listed any more
         if not app.policy.names_object(task.stream, uri):
@@ -77,12 +77,12 @@ class _Attempt(Struct, frozen=True):
             found = (Evidence(EvidenceCode.NOT_NAMED_BY_POLICY),)
             return Done(uri, _stored(Verdict(FileOutcome.UNKNOWN, found), app.clock()))
         try:
-            bucket = self.buckets.of(task.stream)
+            bucket = self.buckets.of(task.stream, body.place)
         except WrongState as why:
             return Failed(why.detail)
-        return self._judged(task, file, bucket)
+        return self._judged(task, file, bucket, body.place)
 
-    def _judged(self, task: Task, file: File, bucket: Opened) -> Outcome:
+    def _judged(self, task: Task, file: File, bucket: Opened, place: str) -> Outcome:
         app = self.invocation.app
         deadline = Deadline.after(BACKOFF[KIND].patience_ms / 1000, clock=app.monotonic)
         expected = ExpectedFile.of(file, bucket.name)
@@ -90,7 +90,7 @@ class _Attempt(Struct, frozen=True):
             verdict = oss.judge(bucket, expected, has_time=lambda: not deadline.passed())
         except NotJudged as error:
             return Failed(str(error))
-        stored = _stored(verdict, app.clock())
+        stored = replace(_stored(verdict, app.clock()), place=place)
         self.invocation.log.info("file.verified", uri=file.uri, outcome=stored.outcome)
         data = {"uri": file.uri, "outcome": stored.outcome, "duration_ms": stored.duration_ms}
         events = events_of(self.invocation, task, EventType.FILE_VERIFIED, data, stored.at)

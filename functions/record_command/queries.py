@@ -63,7 +63,8 @@ def files(request: ApiRequest) -> Response:
     left = files_of(app.store, request.stream, request.query)
     shown = [representations.file(one, app.settings.files_url, request.language) for one in left]
     key = request.stream
-    has_bucket = app.settings.bucket or app.policy.bucket_of(key.domain, key.app)
+    named = app.settings.bucket or app.policy.bucket_of(key.domain, key.app)
+    has_bucket = named or any(file.place for file in left)
     signed = f"{SIGNED}/{key.url_path}" if has_bucket else None
     return Response(200, FilesView(str(request.stream), shown, signed))
 

@@ -216,6 +216,14 @@ class StreamSettingsCache:
             keep_ledger=settings.keep_ledger,
             observe=mode_of(settings, policy) is Mode.OBSERVE,
             max_concurrent=settings.max_concurrent,
-            verifies_files=bool(settings.bucket or policy.bucket_of(key.domain, key.app)),
+            files_in=_files_in(settings, policy, key),
             event_globs=policy.event_globs(key),
         )
+
+
+def _files_in(settings: Settings, policy: Policy, key: StreamKey) -> str:
+    """Return the bucket that a file of the stream is in, as name/endpoint; "" if none is named."""
+    named = policy.bucket_of(key.domain, key.app)
+    if named is not None:
+        return f"{named.name}/{named.endpoint}"
+    return f"{settings.bucket}/{settings.oss_endpoint}" if settings.bucket else ""

@@ -26,7 +26,7 @@ from shared.engine.effects import (
     do,
 )
 from shared.ledger import edges_between
-from shared.outbox import verify_file
+from shared.outbox import NewTask, verify_file
 from shared.protocol import (
     Accepted,
     CommandSettled,
@@ -329,14 +329,20 @@ class Recorder:
         return (yield from self.handle_alone(keys[0], TimePassed(), options, is_due=True))
 
 
+def _verifying(key: StreamKey, event: Event, settings: StreamSettings) -> tuple[NewTask, ...]:
+    """Return the task to verify a file that was reported, where the stage knows its bucket."""
+    if not (settings.files_in and isinstance(event, FileLeft)):
+        return ()
+    return verify_file(key, event.uri, settings.files_in)
+
+
 def _completed(
     save: Save, loaded: Loaded, decision: Decision, event: Event, settings: StreamSettings
 ) -> Save:
     """Return the save with all that it stores beside the record. One copy: every callback makes
     one."""
     before, now, over_quota = loaded.record, loaded.now, save.if_no_quota
-    verified = event.uri if settings.verifies_files and isinstance(event, FileLeft) else None
-    files = verify_file(save.key, verified) if verified is not None else ()
+    files = _verifying(save.key, event, settings)
     save = replace(
         save,
         entries=decision.entries,

@@ -28,7 +28,7 @@ class StreamSettings(Struct, frozen=True):
     status_known: bool = False  # status callbacks are known to work for the domain
     observe: bool = False
     max_concurrent: int | None = None  # of the whole account
-    verifies_files: bool = False  # the stage knows the bucket
+    files_in: str = ""  # the bucket of its files and the endpoint, as name/endpoint, where known
     event_globs: tuple[str, ...] = ()  # which events receivers of the policy want of it
     is_policy_suspended: bool = False  # no rule starts a recording
 

@@ -38,7 +38,8 @@ class FileCopy(Struct, frozen=True):
 class FileVerdict(Struct, frozen=True):
     """What was found of a file in the bucket at `at` (ms): `verified`, or what is wrong with it.
     `size_bytes` and `duration_ms` are those of the object itself, None where unknown. `copy` is
-    None where it is not delivered elsewhere."""
+    None where it is not delivered elsewhere. `place` is the bucket that it was looked for in, as
+    name/endpoint: the policy may name another one by now."""
 
     outcome: str
     at: int
@@ -46,6 +47,7 @@ class FileVerdict(Struct, frozen=True):
     size_bytes: int | None = None
     duration_ms: int | None = None
     copy: FileCopy | None = None
+    place: str = ""
 
 
 class File(Struct, frozen=True):
@@ -62,6 +64,12 @@ class File(Struct, frozen=True):
     duration: int | None = None
     push_args: PushArgs = ()
     verdict: FileVerdict | None = None
+
+    @property
+    def place(self) -> str:
+        """Return the bucket that the file is known to be in, as name/endpoint; "" for the one that
+        the policy names now."""
+        return self.verdict.place if self.verdict else ""
 
     def later(self, report: File) -> File:
         """Return what is known once the same file was reported again: the last report holds where

@@ -35,7 +35,8 @@ def tasks(stage: Stage) -> list[str]:
 def test_a_reported_file_makes_one_task_however_often_it_is_reported(stage: Stage) -> None:
     for _ in range(3):
         stage.happens(FILE)
-    assert tasks(stage) == ['{"uri":"record/1.flv"}']
+    place = "example-bucket/oss-cn-shanghai.aliyuncs.com"
+    assert tasks(stage) == [f'{{"uri":"record/1.flv","place":"{place}"}}']
 
 
 def test_a_file_in_vod_makes_none(stage: Stage) -> None:

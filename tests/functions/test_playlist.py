@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,10 +21,13 @@ from functions.files.composing import Recorded, Slice, lay_out, written
 from shared.inbound import function_compute
 from shared.invocation.invocation import Invocation
 from shared.ledger import Span
+from shared.outbox import Done, settlement
 from shared.protocol import FileLeft, Occurrence, OccurrencesPlanned, TimePassed
-from shared.protocol.policy import Domain
+from shared.protocol.file import FileVerdict
+from shared.protocol.policy import Domain, NamedBucket
 from tests.conftest import NOON, Clock
 from tests.functions.test_files import ROLE, Signing, apply_policy
+from tests.support.buckets import add_bucket
 from tests.support.scripted_stage import Got, Stage, check
 
 FOLDER = "record/app/room1"
@@ -96,7 +99,13 @@ def _object(line: str) -> str:
 
 @pytest.fixture
 def playing(tmp_path: Path, clock: Clock) -> Iterator[Playing]:
-    stage = Stage(tmp_path, clock, LIVE_RECORD_API_TOKENS=TOKENS)
+    stage = Stage(
+        tmp_path,
+        clock,
+        LIVE_RECORD_API_TOKENS=TOKENS,
+        LIVE_RECORD_BUCKET="dev-bucket",
+        LIVE_RECORD_OSS_ENDPOINT="oss-cn-shanghai.aliyuncs.com",
+    )
     (tmp_path / "dev-bucket").mkdir()
     with LiveInThread(buckets=tmp_path) as live:
         playing = Playing(stage, live, ROLE, tmp_path / "dev-bucket")
@@ -256,6 +265,23 @@ def test_of_two_configurations_each_moment_is_played_once(playing: Playing) -> N
     ]
 
 
+def test_each_file_is_played_from_the_bucket_that_it_was_verified_in(playing: Playing) -> None:
+    """The policy names another bucket by now, for what is reported from now on."""
+    playing.record(ONE, NOON - 200_000, 10.0)
+    store = playing.stage.store
+    (task,) = store.take_tasks("verify_file", limit=1, lease_ms=1_000)
+    verdict = FileVerdict("verified", NOON, place="dev-bucket/oss-cn-shanghai.aliyuncs.com")
+    assert store.settle_task(task, settlement(task, Done(ONE, verdict), 0.0))
+    add_bucket(playing.live.address, "other-bucket")
+    other = NamedBucket("other-bucket", "oss-cn-beijing.aliyuncs.com")
+    apply_policy(playing, Domain("live.example.com", bucket=(other,)))
+    replace(playing, folder=playing.folder.parent / "other-bucket").record(TWO, NOON, 10.0)
+    playing.stage.clock.now = NOON + MINUTE_MS
+
+    urls = [line for line in playing.fetch(**{"from": "1h"}).text.splitlines() if "://" in line]
+    assert [requests.get(url, timeout=60).text for url in urls] == [f"{ONE} 0", f"{TWO} 0"]
+
+
 def test_a_stretch_that_is_too_long_is_refused(
     playing: Playing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,7 +340,7 @@ def test_a_pause_within_a_file_moves_what_follows_it() -> None:
         (50_000, "2.ts"),
         (60_000, "3.ts"),
     ]
-    text = written(pieces, lambda uri: uri, [])
+    text = written(pieces, lambda uri, _place: uri, [])
     assert text.count("#EXT-X-PROGRAM-DATE-TIME") == 2
     assert _gap_seconds(text.splitlines()) == 30.0
 

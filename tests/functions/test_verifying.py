@@ -39,6 +39,7 @@ OSS = {
     "LIVE_RECORD_BUCKET": "dev-bucket",
     "LIVE_RECORD_OSS_ENDPOINT": "oss-cn-shanghai.aliyuncs.com",
 }
+PLACE = "dev-bucket/oss-cn-shanghai.aliyuncs.com"
 
 
 @dataclass
@@ -115,10 +116,32 @@ def test_a_file_is_looked_at_in_the_bucket_that_the_policy_names_for_its_applica
     assert verifying.verdict().outcome == "verified"
 
 
+def test_a_file_stays_in_the_bucket_that_was_named_when_it_was_reported(
+    verifying: Verifying,
+) -> None:
+    """Though the policy names another one before it is verified."""
+    verifying.put(CLIP.read_bytes())
+    verifying.stage.happens(LEFT)
+    app = verifying.stage.app
+    add_bucket(f"http://{app.settings.oss_endpoint}", "other-bucket")
+    other = NamedBucket("other-bucket", "oss-cn-beijing.aliyuncs.com", "app")
+    policy = Policy((Domain("live.example.com", bucket=(other,)),))
+    assert app.store.put_policy(json.dumps(policy_document(policy)), replaces=0)
+    app.policies.forget()
+
+    assert verifying.run()["done"] == 1
+    verdict = verifying.verdict()
+    assert (verdict.outcome, verdict.place) == (
+        "verified",
+        PLACE,
+    )
+
+
 def test_what_comes_later_is_missing_until_it_is_there(verifying: Verifying, clock: Clock) -> None:
     verifying.stage.happens(LEFT)
     assert verifying.run()["retry"] == 1
-    assert verifying.verdict() == FileVerdict("missing", NOON, (Finding("no_object"),))
+    found = (Finding("no_object"),)
+    assert verifying.verdict() == FileVerdict("missing", NOON, found, place=PLACE)
     assert verifying.run()["retry"] == 0  # not before its pause has passed
     clock.pass_ms(60_000)
     verifying.put(CLIP.read_bytes())
