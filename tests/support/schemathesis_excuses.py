@@ -61,8 +61,8 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: (max_duration|hold|for|from|lasts|by|pre_roll|post_roll|overrun): "
-        r"(write it like|a playback URL is valid)",
+        r"MalformedParam: (max_duration|hold|for|from|lasts|by|pre_roll|post_roll|overrun"
+        r"|rehearsed_within): (write it like|a playback URL is valid)",
         "a pattern does not add up the days, hours, minutes and seconds of a text",
     ),
     Excuse(
@@ -70,6 +70,12 @@ EXCUSES = (
         400,
         r"MissingParam: from: is missing: `to` needs it",
         "a schema describes each parameter of a query by itself",
+    ),
+    Excuse(
+        REJECTED,
+        400,
+        r"MalformedParam: occurrence: is a stretch of its own: leave",
+        "as above: that two parameters exclude each other is said in words",
     ),
     Excuse(
         REJECTED,
