@@ -170,6 +170,8 @@ def test_an_alert_is_acknowledged_and_an_occurrence_skipped(
     stage.ask(name, "start")
     stage.live.advance(REPORTED_AFTER_S)
     stage.fire("notify")
+    marked = stage.call("PUT", f"{schedules}/{name}", json={**SHOW, "title": "\u202egpj.exe"})
+    assert marked.status_code == 400
     put = stage.call("PUT", f"{schedules}/{name}", json={**SHOW, "title": f"<i>{name}</i>"})
     assert put.status_code == 200, put.text
     first = put.json()["next"][0]["id"]
@@ -177,11 +179,11 @@ def test_an_alert_is_acknowledged_and_an_occurrence_skipped(
         opened.sign_in(TOKEN)
         opened.page.click("button.alerts")
         mine = f".alertList li.critical:has-text('{name}')"
-        opened.page.click(f"{mine} > button")
+        opened.page.click(f"{mine} .ack")
         opened.wait_for(f"{mine} .hint")
         assert opened.violations() == []
         opened.close_panel()
-        opened.page.click(".tools .buttons button")
+        opened.page.click(".tools .schedules")
         show = f".schedules > li:has-text('<i>{name}</i>')"
         opened.page.click(f"{show} .buttons button:nth-child(2)")
         opened.wait_for("dialog .going")
@@ -193,6 +195,39 @@ def test_an_alert_is_acknowledged_and_an_occurrence_skipped(
     heal(stage)
     stage.ask(name, "stop")
     stage.call("DELETE", f"{schedules}/{name}")
+
+
+def test_a_policy_is_suspended_and_what_came_up_meanwhile_is_recorded_afterwards(
+    evening: Evening,
+) -> None:
+    stage, stream = evening.stage, "class-late"
+    with evening.browser.window(language="zh", width_px=380, scheme="dark") as opened:
+        opened.sign_in(TOKEN)
+        opened.page.click(".tools .suspension")
+        opened.page.fill("dialog .ask input", NOTE)
+        assert "/v1/policy/suspend'" in opened.page.text_content("dialog form pre")
+        opened.page.click("dialog .main.stop")
+        opened.wait_for("dialog .going")
+        assert opened.violations() == []
+        opened.close_panel()
+        opened.wait_for(".suspended q")
+        assert opened.page.inner_text(".suspended q") == NOTE
+        assert opened.violations() == []
+        stage.publish(stream)
+        assert stage.history(stream) == ["published", "policy_suspended"]
+        opened.page.click(".suspended")
+        opened.page.click("dialog section .main")
+        opened.close_panel()
+        opened.page.wait_for_selector(".suspended", state="detached")
+        stage.until(lambda: stage.records(stream))
+        stage.live.advance(60)
+        opened.page.click(".tools .today")
+        opened.wait_for(f"dialog .listed li:has-text('{stream}')")
+        assert opened.violations() == []
+        opened.page.click(f"dialog .listed li:has-text('{stream}') button")
+        opened.wait_for("dialog .standing")
+        assert opened.errors == []
+    stage.unpublish(stream)
 
 
 def test_leaving_before_the_ten_seconds_sends_nothing_and_says_so(evening: Evening) -> None:
@@ -264,8 +299,61 @@ def test_a_token_that_may_only_read_presses_every_button(evening: Evening) -> No
             opened.page.click("dialog button.main")
             if action == "stop":
                 opened.page.wait_for_selector("dialog .going", state="detached")
+                opened.wait_for("dialog .news:has-text('▲')")
             opened.wait_for("dialog .actions .fault")
+        opened.close_panel()
+        opened.page.click(".tools .suspension")
+        press(opened, "dialog form .main")
+        opened.close_panel()
+        find_many(opened, "live.example.com/app/watch*")
+        press(opened, "dialog .buttons .stop")
+        opened.wait_for("dialog .going >> nth=1")
+        opened.page.wait_for_selector("dialog .going", state="detached")
+        opened.wait_for("dialog .news:has-text('▲')")
         assert stage.status("watched")["intent"]["generation"] == 1
+        overview = stage.call("GET", f"{stage.stack.fc}/v1/overview").json()
+        assert overview["suspended"] is None
+
+
+def press(opened: Opened, selector: str) -> None:
+    """Press a button that is disabled, as somebody may who changes the page."""
+    opened.wait_for(f"{selector}:disabled")
+    opened.page.evaluate(f"document.querySelector('{selector}').disabled = false")
+    opened.page.click(selector)
+
+
+def find_many(opened: Opened, pattern: str) -> None:
+    """Preview the streams that fit the pattern."""
+    opened.page.click(".tools .bulk")
+    opened.page.fill("#pattern", pattern)
+    opened.page.press("#pattern", "Enter")
+    opened.wait_for("dialog .listed li")
+
+
+def test_many_are_started_after_a_preview_and_one_of_them_is_extended(evening: Evening) -> None:
+    stage, streams = evening.stage, [f"many-{number}" for number in range(3)]
+    for stream in streams:
+        stage.publish(stream)
+    with evening.browser.window(width_px=380) as opened:
+        opened.sign_in(TOKEN)
+        find_many(opened, "live.example.com/app/many-*")
+        assert len(opened.page.query_selector_all("dialog .listed li")) == len(streams)
+        commands = [found.text_content() for found in opened.page.query_selector_all("dialog pre")]
+        assert [command.split()[1] for command in commands] == ["start", "stop"]
+        assert opened.violations() == []
+        opened.page.click("dialog .buttons .start")
+        opened.close_panel()
+        opened.wait_for(".going")
+        stage.until(lambda: all(map(stage.records, streams)))
+        stage.ask(streams[0], "start", max_duration="2h")
+        before = stage.status(streams[0])["until"]
+        opened.open_stream(f"live.example.com/app/{streams[0]}")
+        opened.page.click("dialog .buttons .extend")
+        assert "/extend'" in opened.page.text_content("dialog .ask pre")
+        opened.page.click("dialog button.main")
+        opened.wait_for("dialog .actions .answer")
+        assert stage.status(streams[0])["until"] != before
+        assert opened.errors == []
 
 
 def test_a_session_is_over_when_its_token_is_revoked(evening: Evening) -> None:

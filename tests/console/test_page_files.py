@@ -22,30 +22,40 @@ VENDOR = FOLDER / "vendor"
 VENDORED: list[dict[str, Any]] = json.loads((VENDOR / "vendored.json").read_text())
 OWN = sorted(FOLDER.glob("*.js"))
 MAX_FIRST_LOAD_BYTES = 40 * 1024
+PLAYERS = {"mpegts.js", "hls.light.min.mjs"}
 HOLE = re.compile(r"\{(\w+)\}")
 
 
-def loaded_first() -> Iterator[Path]:
-    """Yield what a browser loads before the page shows anything."""
-    waiting = [FOLDER / "index.html", FOLDER / "console.css", FOLDER / "console.js"]
+def loaded(*names: str) -> Iterator[Path]:
+    """Yield these files, and what they import before they run."""
+    waiting = [FOLDER / name for name in names]
     known = set(waiting)
     while waiting:
         file = waiting.pop()
         yield file
         if file.suffix == ".js":
-            imports = re.findall(r'^import .*from "(\./[^"]+)";$', file.read_text(), re.MULTILINE)
+            imports = re.findall(
+                r'^(?:import|export) .*from "(\./[^"]+)";$', file.read_text(), re.MULTILINE
+            )
             found = {(file.parent / name).resolve() for name in imports} - known
             known |= found
             waiting += found
 
 
 def test_the_first_load_is_small() -> None:
-    files = list(loaded_first())
+    files = list(loaded("index.html", "console.css", "console.js"))
     sizes = {file.name: len(gzip.compress(file.read_bytes(), 9, mtime=0)) for file in files}
 
-    assert {"console.js", "preact.module.js", "drawer.js"} <= sizes.keys()
-    assert "mpegts.js" not in sizes
+    assert {"console.js", "preact.module.js", "wall.js"} <= sizes.keys()
+    assert {"drawer.js", *PLAYERS}.isdisjoint(sizes)
     assert sum(sizes.values()) <= MAX_FIRST_LOAD_BYTES, sizes
+
+
+def test_every_file_is_loaded_by_the_page_or_by_its_panels_and_a_player_by_neither() -> None:
+    names = {file.name for file in loaded("console.js", "panels.js")}
+
+    assert {file.name for file in OWN} <= names
+    assert names.isdisjoint(PLAYERS)
 
 
 def test_it_runs_no_text_as_code_and_has_no_code_in_its_text() -> None:
@@ -85,7 +95,7 @@ def test_every_text_is_in_both_languages() -> None:
 def test_every_text_is_used_and_every_used_one_is_there() -> None:
     code = "".join(file.read_text() for file in OWN if file.name != "words.js")
     named = set(re.findall(r'"(\w+)"', code))
-    computed = ("phase_", "outcome_", "severity_")
+    computed = ("phase_", "outcome_", "severity_", "copy_")
 
     unused = {key for key in words()["en"] if key not in named and not key.startswith(computed)}
     assert {key.removesuffix("Title") for key in unused} <= {"start", "stop", "extend", "restart"}

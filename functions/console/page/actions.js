@@ -25,8 +25,8 @@ export class Command extends Component {
   }
 
   render() {
-    const { say, text } = this.props;
-    return html`<details class="command"><summary>${say("sameAs")}</summary>
+    const { say, text, of } = this.props;
+    return html`<details class="command"><summary>${say("sameAs")}${of && `: ${of}`}</summary>
       <pre tabindex="0"><code>${text}</code></pre>
       <button onClick=${() => this.copy()}>${say(this.state.isCopied ? "copied" : "copy")}</button></details>`;
   }
@@ -77,7 +77,10 @@ export class Actions extends Component {
       const standing = await api.post(path, body, { "Idempotency-Key": crypto.randomUUID() });
       this.setState({ isSent: false, answer: standing.reason.text });
     } catch (error) {
-      this.setState({ isSent: false, fault: textOf(error, say) });
+      const fault = textOf(error, say);
+      this.setState({ isSent: false, fault });
+      onDone();
+      return fault;
     }
     onDone();
   }

@@ -6,6 +6,7 @@ import { Component, html } from "./html.js";
 import { Panel } from "./panel.js";
 import { textOf } from "./signin.js";
 import { now, Ticking } from "./ticker.js";
+import { Name } from "./wall.js";
 
 /** @typedef {{alerts: import("./api.js").Alert[], beyond: Record<string, number>, isLoaded: boolean, fault: string}} State */
 
@@ -58,17 +59,19 @@ export class Alerts extends Component {
 
   /** @param {import("./api.js").Alert} alert */
   alert(alert) {
-    const { say, language, caller } = this.props;
+    const { say, language, caller, onOpen } = this.props;
+    const isStream = alert.subject.split("/").length > 2;
     const path = `/v1/alerts/${encodeURIComponent(alert.id)}/ack`;
     const { acknowledged_at: at, acknowledged_by: name } = alert;
     return html`<li key=${alert.id} class=${alert.severity}>
       <p><span class="sign" aria-hidden="true">${alert.severity === "critical" ? "▲" : "◆"}</span>
         <strong>${say(`severity_${alert.severity}`)}: ${alert.name}</strong> <${Ticking} since=${alert.since} /></p>
-      ${alert.subject && html`<bdi>${visible(alert.subject)}</bdi>`}
-      <p>${visible(alert.text)} <span class="why">${alert.fix}</span></p>
+      ${isStream ? html`<button class="plain" onClick=${() => onOpen(alert.subject)}><${Name} stream=${alert.subject} /></button>` : alert.subject && html`<bdi>${visible(alert.subject)}</bdi>`}
+      <p>${visible(alert.text)}</p>
+      <p class="why">${alert.fix}</p>
       ${at
         ? html`<p class="hint">✓ ${say("acked", { name: visible(name ?? ""), time: timeOfDay(Date.parse(at), language, now()) })}</p>`
-        : html`<button disabled=${!caller.scopes.includes("control")} onClick=${() => this.acknowledge(path)}>${say("ack")}</button>
+        : html`<button class="ack" disabled=${!caller.scopes.includes("control")} onClick=${() => this.acknowledge(path)}>${say("ack")}</button>
           <${Command} say=${say} text=${curlOf(location.origin, path, {})} />`}
     </li>`;
   }

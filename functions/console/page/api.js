@@ -9,6 +9,7 @@
  * @typedef {{critical: number, warning: number, recording: number, waiting: number, idle: number}} Counts
  * @typedef {{version: string, at: string, stage: string, mode: string, caller: Caller, severities: Counts,
  *   complete: boolean, rows: Row[], more: number, problems: Problem[],
+ *   suspended: {until: string, who: string, note: string} | null,
  *   alerts: {open: number, unacknowledged: number} | null, queue: {due: number, oldest_at: string | null},
  *   reconciled_at: string | null, heartbeat_at: string | null}} Overview
  * @typedef {{stream: string, wanted: boolean, phase: string, since: string | null, confirmed_at: string | null,
@@ -20,7 +21,8 @@
  *   ratio: number | null, live: Span[], recorded: Span[], gaps: Span[]}} Coverage
  * @typedef {{uri: string, start: string | null, stop: string | null, duration: number | null, url: string | null,
  *   size?: number | null, why_no_url?: string | null,
- *   verified: {outcome: string, text: string, findings: {text: string}[]} | null}} File
+ *   verified: {outcome: string, text: string, findings: {text: string}[]} | null, copy: Copy | null}} File
+ * @typedef {{state: "delivering" | "delivered" | "failed", target: string, copied: number, size: number | null, why: string}} Copy
  * @typedef {{id: string, severity: string, subject: string, name: string, text: string, fix: string, since: string,
  *   acknowledged_at: string | null, acknowledged_by: string | null}} Alert
  * @typedef {{at: string, last_at: string, count: number, code: string, text: string}} HistoryLine

@@ -81,6 +81,8 @@ export class Bulk extends Component {
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
+    const { failed, why } = /** @type {State} */ (this.state);
+    return failed ? say("someFailed", { count: failed, why }) : "";
   }
 
   render() {
@@ -106,7 +108,7 @@ export class Bulk extends Component {
         <p class="hint">${say(mayNot ? "mayNot" : "inTen")}</p>
         <div class="buttons">${/** @type {const} */ (["start", "stop"]).map((action) => html`<button type="button" class=${action} disabled=${mayNot || isMore}
           onClick=${() => this.plan(action)}>${say(action)} (${found.length})</button>`)}</div>
-        ${["start", "stop"].map((action) => html`<${Command} say=${say} text=${`live-record ${action} '${pattern.replaceAll("'", "'\\''")}' --stage ${stage}`} />`)}
+        ${["start", "stop"].map((action) => html`<${Command} say=${say} of=${say(action)} text=${`live-record ${action} '${pattern.replaceAll("'", "'\\''")}' --stage ${stage}`} />`)}
       </form>`}
     <//>`;
   }

@@ -1,14 +1,9 @@
 // The page: it asks the stage again and again, and shows what it last said, with its age.
 
-import { Alerts } from "./alerts.js";
 import { Api, Failure } from "./api.js";
-import { Bulk } from "./bulk.js";
-import { Drawer } from "./drawer.js";
 import { lasted, timeOfDay, visible } from "./format.js";
 import { Component, html, render } from "./html.js";
-import { Listed } from "./listed.js";
 import { Outgoing } from "./outgoing.js";
-import { Schedules } from "./schedules.js";
 import { SignIn } from "./signin.js";
 import { now, setAhead, Ticking } from "./ticker.js";
 import { Wall } from "./wall.js";
@@ -19,11 +14,15 @@ const RED_MS = 2_000;
 const CALM_MS = 5_000;
 /** When the page greys at the latest, after the last answer. An answer may take 4 s. */
 const STALE_MS = 10_000;
+/** The problems that the page shows in a place of their own. */
+const SHOWN_APART = ["not_recorded", "policy_suspended"];
+const TOOLS = /** @type {const} */ ([["today", "today"], ["schedules", "schedules"], ["bulk", "bulk"], ["suspension", "suspend"]]);
 
 /**
  * @typedef {import("./api.js").Overview} Overview
  * @typedef {{language: string, isIn: boolean | null, over: boolean, overview: Overview | null, answeredAt: number,
- *   isStale: boolean, stream: string, phase: string, opened: "" | "bulk" | "alerts" | "schedules"}} State
+ *   isStale: boolean, stream: string, phase: string, opened: "" | "bulk" | "alerts" | "schedules" | "suspension" | "today",
+ *   panels: typeof import("./panels.js") | null}} State
  */
 
 class Console extends Component {
@@ -41,12 +40,15 @@ class Console extends Component {
       stream: "",
       phase: "",
       opened: "",
+      panels: null,
     };
     this.api = new Api(language);
     this.outgoing = new Outgoing(() => this.forceUpdate());
     this.tag = "";
     this.timer = 0;
     this.isAsking = false;
+    /** @type {Promise<typeof import("./panels.js")> | undefined} */
+    this.loading = undefined;
   }
 
   componentDidMount() {
@@ -71,7 +73,19 @@ class Console extends Component {
     document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
     document.documentElement.classList.toggle("stale", Boolean(isStale && isIn));
     const sign = !overview || isStale ? "…" : overview.severities.critical ? `▲ ${overview.severities.critical}` : "✓";
+    if (overview && !this.state.panels) this.loadPanels();
     document.title = isIn && overview ? `${sign} ${overview.stage} · live-record` : "live-record";
+  }
+
+  /** Load what opens over the page once the first picture is there. */
+  async loadPanels() {
+    this.loading ??= import("./panels.js");
+    try {
+      const panels = await this.loading;
+      if (!this.state.panels) this.setState({ panels });
+    } catch {
+      this.loading = undefined;
+    }
   }
 
   /** Grey the page once what it shows is old: also while an answer is still awaited. */
@@ -148,6 +162,7 @@ class Console extends Component {
       ${!hasPanel && notices}
       <main id="main">
         ${this.verdict(overview, say)}
+        ${this.suspended(overview, say)}
         ${this.problems(overview, say)}
         ${this.alerts(overview, say)}
         <${Wall} overview=${overview} say=${say} onOpen=${(/** @type {string} */ stream) => this.setState({ stream })} />
@@ -215,8 +230,20 @@ class Console extends Component {
    * @param {Overview} overview
    * @param {import("./words.js").Say} say
    */
+  suspended({ suspended }, say) {
+    if (!suspended) return null;
+    const time = timeOfDay(Date.parse(suspended.until), this.state.language, now());
+    return html`<button class="suspended" onClick=${() => this.setState({ opened: "suspension" })}>
+      <span class="sign" aria-hidden="true">◆</span> <span><strong>${say("suspendedUntil", { time })}</strong>
+        <span class="why">${visible(suspended.who)} ${suspended.note && html`<q>${visible(suspended.note)}</q>`}</span></span></button>`;
+  }
+
+  /**
+   * @param {Overview} overview
+   * @param {import("./words.js").Say} say
+   */
   problems({ problems }, say) {
-    const shown = problems.filter((problem) => problem.code !== "not_recorded");
+    const shown = problems.filter((problem) => !SHOWN_APART.includes(problem.code));
     if (!shown.length) return null;
     return html`<section class="problems"><h2>${say("problems")}</h2><ul>
       ${shown.map((problem) => html`<li key=${problem.code} class=${problem.stops_commands ? "critical" : "warning"}>
@@ -259,8 +286,7 @@ class Console extends Component {
       <form onSubmit=${open}><label for="stream">${say("open")}</label>
         <input id="stream" required pattern=".+/.+/.+" placeholder=${say("openHint")} autocomplete="off" spellcheck=${false} />
         <button>${say("go")}</button></form>
-      <div class="buttons"><button onClick=${() => this.setState({ opened: "schedules" })}>${say("schedules")}</button>
-        <button onClick=${() => this.setState({ opened: "bulk" })}>${say("bulk")}</button></div>
+      <div class="buttons">${TOOLS.map(([opened, key]) => html`<button class=${opened} onClick=${() => this.setState({ opened })}>${say(key)}</button>`)}</div>
     </section>`;
   }
 
@@ -283,15 +309,20 @@ class Console extends Component {
    * @param {any} notices
    */
   panels(overview, say, notices) {
-    const { stream, phase, opened, language } = this.state;
-    const shared = { api: this.api, say, language, caller: overview.caller, stage: overview.stage, outgoing: this.outgoing, notices };
-    const open = (/** @type {string} */ chosen) => this.setState({ stream: chosen, phase: "" });
+    const { stream, phase, opened, language, panels } = this.state;
+    if (!panels) return null;
+    const { Alerts, Bulk, Drawer, Listed, Schedules, Suspension, Today } = panels;
+    const open = (/** @type {string} */ chosen) => this.setState({ stream: chosen, phase: "", opened: "" });
+    const shared = { onOpen: open, api: this.api, say, language, caller: overview.caller, stage: overview.stage, outgoing: this.outgoing, notices };
     if (stream)
       return html`<${Drawer} key=${stream + language} ...${shared} stream=${stream} version=${overview.version} onClose=${() => this.setState({ stream: "" })} />`;
     if (phase)
-      return html`<${Listed} key=${phase + language} ...${shared} phase=${phase} onOpen=${open} onClose=${() => this.setState({ phase: "" })} />`;
+      return html`<${Listed} key=${phase + language} ...${shared} phase=${phase} onClose=${() => this.setState({ phase: "" })} />`;
     const close = () => this.setState({ opened: "" });
     if (opened === "alerts") return html`<${Alerts} key=${language} ...${shared} version=${overview.version} onClose=${close} />`;
+    if (opened === "today") return html`<${Today} key=${language} ...${shared} onClose=${close} />`;
+    if (opened === "suspension")
+      return html`<${Suspension} key=${language} ...${shared} suspended=${overview.suspended} onDone=${() => this.ask()} onClose=${close} />`;
     if (opened === "schedules") return html`<${Schedules} key=${language} ...${shared} onClose=${close} />`;
     return opened === "bulk" && html`<${Bulk} ...${shared} onClose=${close} />`;
   }

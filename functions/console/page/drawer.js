@@ -1,6 +1,6 @@
 // All about one stream: its state, what can be done, its account, files and history.
 
-import { Actions } from "./actions.js";
+import { Actions, Command } from "./actions.js";
 import { Failure } from "./api.js";
 import { lasted, pathOf, sized, timeOfDay, visible } from "./format.js";
 import { Component, html } from "./html.js";
@@ -18,14 +18,14 @@ const ROWS = 50;
 /**
  * @typedef {{standing: import("./api.js").Standing | null, coverage: import("./api.js").Coverage | null,
  *   files: import("./api.js").File[], history: import("./api.js").HistoryLine[], stretch: string, fault: string,
- *   isSigned: boolean, played: string}} State
+ *   isSigned: boolean, played: string, wholeFault: string}} State
  */
 
 export class Drawer extends Component {
   constructor() {
     super();
     /** @type {State} */
-    this.state = { standing: null, coverage: null, files: [], history: [], stretch: "1h", fault: "", isSigned: true, played: "" };
+    this.state = { standing: null, coverage: null, files: [], history: [], stretch: "1h", fault: "", isSigned: true, played: "", wholeFault: "" };
   }
 
   componentDidMount() {
@@ -65,10 +65,11 @@ export class Drawer extends Component {
    */
   async files(path) {
     const { api, stream } = this.props;
+    /** @type {{files: import("./api.js").File[]}} */
     const { files } = await api.get(`${path}/files?limit=${ROWS}`);
     const known = this.state.files;
-    const isKnown = known.length === files.length && files.every((/** @type {import("./api.js").File} */ file, /** @type {number} */ at) => file.uri === known[at].uri && file.verified?.outcome === known[at].verified?.outcome);
-    if (isKnown || !files.length) return { files: isKnown ? known : files, isSigned: this.state.isSigned };
+    const isKnown = known.length === files.length && files.every((file, at) => file.uri === known[at].uri && file.verified?.outcome === known[at].verified?.outcome);
+    if (isKnown || !files.length) return { files: files.map((file, at) => ({ ...known[at], ...file })), isSigned: this.state.isSigned };
     try {
       const signed = await api.get(`${pathOf(stream, "/v1/files")}?limit=${ROWS}`);
       return { files: signed.files, isSigned: true };
@@ -133,6 +134,7 @@ export class Drawer extends Component {
     return html`<section><h3>${say("files")}</h3>
       ${!files.length && html`<p class="hint">${say("noFiles")}</p>`}
       ${files.length > 0 && !isSigned && html`<p class="hint">${say("noBucket")}</p>`}
+      ${isSigned && files.some((file) => file.uri.endsWith(".m3u8")) && this.whole()}
       <ul class="files">${files.map((file) => html`<li key=${file.uri}>
         <div><span class="verdict-${file.verified?.outcome ?? "none"}">${file.verified?.outcome === "verified" ? "✓" : file.verified ? "▲" : "○"} ${say(file.verified ? `outcome_${file.verified.outcome}` : "unchecked")}</span>
           <span>${at(file.start)} – ${at(file.stop)}</span>
@@ -141,9 +143,43 @@ export class Drawer extends Component {
           ${file.url && played !== file.uri && html`<button onClick=${() => this.setState({ played: file.uri })}>▶ ${say("play")}</button>`}</div>
         <bdi class="uri">${visible(file.uri)}</bdi>
         ${file.verified && file.verified.outcome !== "verified" && html`<p class="why">${file.verified.text} ${file.verified.findings.map((each) => each.text).join(" ")}</p>`}
+        ${file.copy && this.copied(file.copy)}
         ${file.why_no_url && html`<p class="why">${file.why_no_url}</p>`}
         ${played === file.uri && html`<${Player} url=${file.url} name=${visible(file.uri)} say=${say} />`}
       </li>`)}</ul></section>`;
+  }
+
+  /** Offer all files of the last recording as one: over reconnects. */
+  whole() {
+    const { say, stream, stage } = this.props;
+    const { played, wholeFault } = this.state;
+    const url = `${pathOf(stream, "/v1/files")}/playlist.m3u8`;
+    const command = `live-record play '${stream.replaceAll("'", "'\\''")}' --all --stage ${stage} > show.m3u8`;
+    return html`<div class="whole">
+      ${played !== url && html`<button onClick=${() => this.playWhole(url)}>▶ ${say("playWhole")}</button>`}
+      ${wholeFault && html`<p class="fault" role="alert">▲ ${wholeFault}</p>`}
+      ${played === url && html`<${Player} url=${url} name=${say("playWhole")} say=${say} />`}
+      <${Command} say=${say} text=${command} /></div>`;
+  }
+
+  /** Ask for the playlist first: a player does not say why there is none. @param {string} url */
+  async playWhole(url) {
+    const { api, say } = this.props;
+    try {
+      await api.send("GET", url);
+      this.setState({ played: url, wholeFault: "" });
+    } catch (error) {
+      this.setState({ wholeFault: textOf(error, say) });
+    }
+  }
+
+  /** @param {import("./api.js").Copy} copy */
+  copied({ state, target, copied, size, why }) {
+    const { say } = this.props;
+    const sign = { delivered: "✓", failed: "▲", delivering: "◆" }[state];
+    const progress = state === "delivering" && size ? say("copyProgress", { copied: sized(copied), size: sized(size) }) : "";
+    return html`<p class="copy copy-${state}"><strong>${sign} ${say(`copy_${state}`)}</strong> <bdi>${visible(target)}</bdi> ${progress}
+      ${state !== "delivered" && why && html`<span class="why">${visible(why)}</span>`}</p>`;
   }
 
   history() {

@@ -62,8 +62,20 @@ export function lasted(ms) {
 export function timeOfDay(at, language, now) {
   const day = new Date(at).toDateString() === new Date(now).toDateString();
   /** @type {Intl.DateTimeFormatOptions} */
-  const how = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
-  return new Intl.DateTimeFormat(language, day ? how : { month: "2-digit", day: "2-digit", ...how }).format(at);
+  const how = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+  return new Intl.DateTimeFormat(language, day ? how : { month: "short", day: "numeric", ...how }).format(at);
+}
+
+/**
+ * Return from when to when, in minutes, with the day of the week.
+ * @param {string} start
+ * @param {string} stop
+ * @param {string} language
+ */
+export function stretchOf(start, stop, language) {
+  /** @type {Intl.DateTimeFormatOptions} */
+  const how = { weekday: "short", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  return new Intl.DateTimeFormat(language, how).formatRange(Date.parse(start), Date.parse(stop));
 }
 
 /**

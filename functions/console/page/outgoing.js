@@ -6,7 +6,8 @@ import { Ticking } from "./ticker.js";
 const DELAY_MS = 10_000;
 const LEFT = "live-record not sent";
 
-/** @typedef {{id: number, at: number, text: (say: import("./words.js").Say, seconds: number) => string, send: () => Promise<void>, timer: number}} Item */
+/** `send` returns why it was refused: whoever planned it may have closed its panel since.
+ * @typedef {{id: number, at: number, text: (say: import("./words.js").Say, seconds: number) => string, send: () => Promise<string | void>, timer: number}} Item */
 
 export class Outgoing {
   /** @param {() => void} changed */
@@ -15,6 +16,7 @@ export class Outgoing {
     /** @type {Item[]} */
     this.items = [];
     this.word = "";
+    this.fault = "";
     this.left = sessionStorage.getItem(LEFT) ?? "";
     sessionStorage.removeItem(LEFT);
     this.next = 1;
@@ -24,22 +26,23 @@ export class Outgoing {
 
   /**
    * @param {Item["text"]} text
-   * @param {() => Promise<void>} send
+   * @param {Item["send"]} send
    */
   add(text, send) {
     const id = this.next++;
     const timer = window.setTimeout(() => this.due(id), DELAY_MS);
-    this.word = "";
+    this.word = this.fault = "";
     this.items.push({ id, at: Date.now() + DELAY_MS, text, send, timer });
     this.changed();
   }
 
   /** @param {number} id */
-  due(id) {
+  async due(id) {
     const item = this.items.find((each) => each.id === id);
     this.items = this.items.filter((each) => each.id !== id);
     this.changed();
-    item?.send();
+    this.fault = (await item?.send()) ?? "";
+    if (this.fault) this.changed();
   }
 
   /** @param {number} id */
@@ -65,10 +68,10 @@ export class Outgoing {
   /** @param {import("./words.js").Say} say */
   bar(say) {
     const close = () => {
-      this.left = this.word = "";
+      this.left = this.word = this.fault = "";
       this.changed();
     };
-    const news = this.left ? say("leftBefore", { what: this.left }) : this.word ? say(this.word) : "";
+    const news = this.fault ? `▲ ${this.fault}` : this.left ? say("leftBefore", { what: this.left }) : this.word ? say(this.word) : "";
     return html`<aside class="outgoing" aria-live="polite">
       ${this.items.map((item) => html`<p key=${item.id} class="going">
         <${Ticking} of=${() => html`<span aria-live="off">${item.text(say, Math.max(Math.ceil((item.at - Date.now()) / 1000), 0))}</span>`} />

@@ -25,7 +25,7 @@ export class Player extends Component {
     video.addEventListener("error", () => this.fail(video.error?.message ?? ""));
     try {
       if (kind === "flv") await this.openFlv(url, video);
-      else if (kind === "m3u8" && !video.canPlayType("application/vnd.apple.mpegurl")) await this.openHls(url, video);
+      else if (kind === "m3u8") await this.openHls(url, video);
       else video.src = url;
       await video.play();
     } catch (error) {
@@ -48,11 +48,17 @@ export class Player extends Component {
   }
 
   /**
+   * Play a playlist by hls.js, and by the browser itself only where it cannot run, as on an iPhone:
+   * a browser may say that it plays playlists and fail at their first segment.
    * @param {string} url
    * @param {HTMLVideoElement} video
    */
   async openHls(url, video) {
     const { default: Hls } = await import("./vendor/hls.light.min.mjs");
+    if (!Hls.isSupported()) {
+      video.src = url;
+      return;
+    }
     const hls = new Hls({ enableWorker: false });
     hls.on("hlsError", (/** @type {string} */ _event, /** @type {{fatal: boolean, details: string}} */ data) => data.fatal && this.fail(data.details));
     this.engine = hls;

@@ -1,14 +1,15 @@
 // Lists the schedules with what they record next; pauses one, or skips an occurrence.
 
 import { Command } from "./actions.js";
-import { curlOf, timeOfDay, visible } from "./format.js";
+import { curlOf, stretchOf, visible } from "./format.js";
 import { Component, html } from "./html.js";
 import { Panel } from "./panel.js";
 import { textOf } from "./signin.js";
-import { now } from "./ticker.js";
+import { Name } from "./wall.js";
 
 const NEXT_OF = 20;
 const SHOWN = 3;
+const SHOWN_STREAMS = 12;
 
 /**
  * @typedef {{id: string, starts_at: string, ends_at: string}} Occurrence
@@ -55,7 +56,9 @@ export class Schedules extends Component {
     try {
       await api.post(path, body);
     } catch (error) {
-      return this.setState({ fault: textOf(error, say) });
+      const fault = textOf(error, say);
+      this.setState({ fault });
+      return fault;
     }
     this.load();
   }
@@ -85,23 +88,23 @@ export class Schedules extends Component {
 
   /** @param {Schedule} schedule */
   schedule(schedule) {
-    const { say, language, caller } = this.props;
+    const { say, language, caller, onOpen } = this.props;
     const { id, title, streams, timezone, paused } = schedule;
     /** @type {Occurrence[] | undefined} */
     const next = this.state.next[id];
     const mayNot = !caller.scopes.includes("control");
-    const at = (/** @type {string} */ time) => timeOfDay(Date.parse(time), language, now());
     const toggle = pathOfSchedule(id, paused ? "resume" : "pause");
     return html`<li key=${id}>
       <p><strong>${visible(title || id)}</strong> <span class="why">${visible(id)} · ${visible(timezone)}</span>
         ${paused && html` <em class="paused">‖ ${say("paused")}</em>`}</p>
-      <p class="why"><bdi>${visible(streams.join(", "))}</bdi></p>
-      ${next && html`<ol>${next.map((each) => html`<li key=${each.id}><time>${at(each.starts_at)}</time> – <time>${at(each.ends_at)}</time></li>`)}</ol>`}
+      <p class="streams">${streams.slice(0, SHOWN_STREAMS).map((stream) => html`<button class="plain" onClick=${() => onOpen(stream)}><${Name} stream=${stream} /></button>`)}
+        ${streams.length > SHOWN_STREAMS && html`<span class="why">${say("andMore", { count: streams.length - SHOWN_STREAMS })}</span>`}</p>
+      ${next && html`<ol>${next.map((each) => html`<li key=${each.id}>${stretchOf(each.starts_at, each.ends_at, language)}</li>`)}</ol>`}
       ${next && !next.length && html`<p class="hint">${say("nothingNext")}</p>`}
       <div class="buttons"><button disabled=${mayNot} onClick=${() => this.send(toggle, {})}>${say(paused ? "resume" : "pause")}</button>
         ${next && next.length > 0 && html`<button disabled=${mayNot} onClick=${() => this.skip(schedule, next[0])}>${say("skip")}</button>`}</div>
-      <${Command} say=${say} text=${curlOf(location.origin, toggle, {})} />
-      ${next && next.length > 0 && html`<${Command} say=${say} text=${curlOf(location.origin, pathOfSchedule(id, "skip"), { occurrence: next[0].id })} />`}
+      <${Command} say=${say} of=${say(paused ? "resume" : "pause")} text=${curlOf(location.origin, toggle, {})} />
+      ${next && next.length > 0 && html`<${Command} say=${say} of=${say("skip")} text=${curlOf(location.origin, pathOfSchedule(id, "skip"), { occurrence: next[0].id })} />`}
     </li>`;
   }
 }
