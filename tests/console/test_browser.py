@@ -170,8 +170,8 @@ def test_an_alert_is_acknowledged_and_an_occurrence_skipped(
     stage.ask(name, "start")
     stage.live.advance(REPORTED_AFTER_S)
     stage.fire("notify")
-    marked = stage.call("PUT", f"{schedules}/{name}", json={**SHOW, "title": "\u202egpj.exe"})
-    assert marked.status_code == 400
+    refused = stage.call("PUT", f"{schedules}/{name}", json={**SHOW, "title": "\u202egpj.exe"})
+    assert refused.status_code == 400
     put = stage.call("PUT", f"{schedules}/{name}", json={**SHOW, "title": f"<i>{name}</i>"})
     assert put.status_code == 200, put.text
     first = put.json()["next"][0]["id"]
