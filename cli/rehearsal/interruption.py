@@ -6,6 +6,7 @@ The command enters it. A second signal ends at once; what is then left, the next
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from gettext import gettext as _
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,9 @@ class Interruption:
 
     def _on(self, _number: int, _frame: FrameType | None) -> None:
         is_second, self.came = self.came, True
+        if not is_second:
+            line = _("Removing what the rehearsal has made. Once more ends at once.")
+            with suppress(OSError):  # the terminal may be gone
+                click.echo(line, err=True)
         if is_second or not self._protects:
             raise KeyboardInterrupt
-        click.echo(_("Removing what the rehearsal has made. Once more ends at once."), err=True)

@@ -35,6 +35,7 @@ from cli.trial.patterns import Pattern
 from cli.trial.recording_config import effective, place_of
 from shared.protocol import StreamKey
 from shared.protocol.durations import instant, rfc3339
+from shared.protocol.policy import OnInterruption
 from shared.protocol.reason import Reason
 
 LASTS_MS = 300_000
@@ -211,7 +212,10 @@ class Steps:
         """Ask for a recording that ends by itself, also if the stream is never seen again."""
         note = _("rehearsal for {stream}").format(stream=self._scene.key)
         until = rfc3339(self._live_at + LASTS_MS)
-        answer = self._scene.api.ask(self._name, "start", until=until, note=note)
+        resume = OnInterruption.RESUME.value
+        answer = self._scene.api.ask(
+            self._name, "start", until=until, on_interruption=resume, note=note
+        )
         return str(answer["reason"]["text"])
 
     def await_recording(self) -> str:
@@ -311,18 +315,29 @@ class Steps:
 
     def remove(self) -> str:
         """End the push and the recording, and delete the objects of this rehearsal and of those
-        that were killed."""
+        that were killed. The objects are deleted also if the stage does not answer any more."""
         if not self._is_begun:
             raise Skipped(_("nothing was made"))
         self._disconnect()
+        reported: list[str] = []
+        try:
+            reported += self._end_recording()
+        finally:
+            line = self._delete_objects(reported)
+        return line
+
+    def _end_recording(self) -> Sequence[str]:
+        """Return the objects that Live has reported, once the recording has ended."""
         if not self._is_stopped:
             self._send_stop()
-            if self._is_recorded:
-                self._files(bool)
+        if self._is_recorded and not self._is_stopped:
+            self._files(bool)
+        files = self._scene.api.files(self._name)["files"]
+        return [str(one["uri"]) for one in files]
+
+    def _delete_objects(self, reported: Sequence[str]) -> str:
         if self._objects is None:
             return _("nothing is left")
-        files = self._scene.api.files(self._name)["files"]
-        reported = [str(one["uri"]) for one in files]
         own = self._objects.of(self._scene.stream, reported)
         left = self._objects.left(time.time())
         for key in (*own, *left):
@@ -331,9 +346,8 @@ class Steps:
         if left:
             line = _("{count} objects deleted, and {left} that a killed rehearsal had left")
             return line.format(count=len(own), left=len(left))
-        return _("{count} objects deleted; the stage forgets the stream within a day").format(
-            count=len(own)
-        )
+        line = _("{count} objects deleted; the stage forgets the stream within a day")
+        return line.format(count=len(own))
 
     def keep(self, outcome: Outcome) -> str:
         """Have the stage keep the verdict, which a schedule may demand."""
