@@ -20,6 +20,14 @@ def reachable(*, anywhere: bool) -> MayReach:
     return (lambda _address: True) if anywhere else is_public
 
 
+INSECURE = "its URL does not begin with https://"
+
+
+def is_secure(url: str, *, anywhere: bool) -> bool:
+    """Return False for a URL without TLS, which leads to nobody but the emulator's programs."""
+    return anywhere or url.lower().startswith("https://")
+
+
 def is_public(text: str) -> bool:
     """Return False for an address that is private, link-local (Function Compute's metadata among
     them), loopback, shared (100.100.100.200 has Alibaba Cloud's metadata) or reserved."""

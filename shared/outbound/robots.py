@@ -60,10 +60,12 @@ class _AnswerBody(Struct, frozen=True):
 
 
 def send(robot: Robot, text: str, now_ms: int, *, anywhere: bool = False) -> RobotAnswer:
-    """Send a message and return the robot's answer. It goes to public addresses alone; `anywhere`
+    """Send a message and return the robot's answer. It goes to public addresses alone, over TLS; `anywhere`
     is for the emulator, whose robots are programs of the same machine."""
-    from shared.outbound.public_address import reachable
+    from shared.outbound.public_address import INSECURE, is_secure, reachable
 
+    if not is_secure(robot.url, anywhere=anywhere):
+        return RobotAnswer(is_taken=False, text=INSECURE)
     may_reach = reachable(anywhere=anywhere)
     try:
         status, body = http.call(

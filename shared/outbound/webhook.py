@@ -14,7 +14,7 @@ from msgspec import Struct
 from shared.outbound import http
 from shared.outbound.bounded_socket import MayReach
 from shared.outbound.http import Outgoing, Unanswered
-from shared.outbound.public_address import reachable
+from shared.outbound.public_address import INSECURE, is_secure, reachable
 
 TIMEOUT_S = 5.0
 """s for the whole call, from the resolution of the name to the last byte of the answer."""
@@ -49,8 +49,8 @@ class WebhookSender(Struct, frozen=True):
         target = urlsplit(url)
         if (target.hostname or "").lower() not in self.hosts:
             raise NotAllowed("its host is not in LIVE_RECORD_WEBHOOK_HOSTS")
-        if target.scheme.lower() != "https" and not self.anywhere:
-            raise NotAllowed("its URL does not begin with https://")
+        if not is_secure(url, anywhere=self.anywhere):
+            raise NotAllowed(INSECURE)
         headers = self._signed(names, event_id, payload, at_ms)
         may_reach = reachable(anywhere=self.anywhere)
         outgoing = Outgoing("POST", url, headers, payload.encode())

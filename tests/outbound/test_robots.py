@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from emulator.robots import Dingtalk, Feishu, RobotsInThread, Wecom
 from emulator.robots import Robot as Emulated
@@ -63,7 +64,13 @@ def test_a_robot_that_was_sent_too_much_is_left_alone(
 def test_nobody_there_is_an_answer_too() -> None:
     gone = Robot("x", RobotKind.WECOM, "http://127.0.0.1:1/cgi-bin/webhook/send?key=k")
     assert sent(gone) == RobotAnswer(is_taken=False, text="no answer (ConnectionRefusedError)")
-    assert send(gone, "x", NOON).text == "no answer (ForbiddenAddress)"
+
+
+def test_a_message_goes_over_tls_to_public_addresses_alone() -> None:
+    plain = Robot("x", RobotKind.WECOM, "http://127.0.0.1:1/cgi-bin/webhook/send?key=k")
+    secure = replace(plain, url=plain.url.replace("http:", "https:"))
+    assert send(plain, "x", NOON).text == "its URL does not begin with https://"
+    assert send(secure, "x", NOON).text == "no answer (ForbiddenAddress)"
 
 
 @pytest.mark.parametrize(
