@@ -211,5 +211,6 @@ def asked(url: str) -> Sequence[Mapping[str, Any]]:
     address = urlsplit(url)
     with closing(HTTPConnection(address.hostname or "", address.port)) as connection:
         connection.request("GET", address.path)
-        found: Sequence[Mapping[str, Any]] = json.load(connection.getresponse())
+        with closing(connection.getresponse()) as answer:
+            found: Sequence[Mapping[str, Any]] = json.load(answer)
         return found

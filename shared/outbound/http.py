@@ -98,8 +98,9 @@ def _call(outgoing: Outgoing, deadline: CallDeadline, may_reach: MayReach) -> tu
     target = (address.path or "/") + (f"?{address.query}" if address.query else "")
     with closing(_connection(address, deadline, may_reach)) as connection:
         connection.request(outgoing.method, target, outgoing.body or None, dict(outgoing.headers))
-        answer = connection.getresponse()
-        body = answer.read(MAX_ANSWER_BYTES)
+        # A response without a length holds the socket by itself, also where reading it raises.
+        with closing(connection.getresponse()) as answer:
+            body = answer.read(MAX_ANSWER_BYTES)
         deadline.check()
         return answer.status, body
 

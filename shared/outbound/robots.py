@@ -60,8 +60,8 @@ class _AnswerBody(Struct, frozen=True):
 
 
 def send(robot: Robot, text: str, now_ms: int, *, anywhere: bool = False) -> RobotAnswer:
-    """Send a message and return the robot's answer. It goes to public addresses alone, over TLS; `anywhere`
-    is for the emulator, whose robots are programs of the same machine."""
+    """Send a message and return the robot's answer. It goes to public addresses alone, over TLS;
+    `anywhere` is for the emulator, whose robots are programs of the same machine."""
     from shared.outbound.public_address import INSECURE, is_secure, reachable
 
     if not is_secure(robot.url, anywhere=anywhere):
