@@ -60,6 +60,7 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
     done = dispatcher.run(invocation.app.workers(), invocation.has_time, side_steps)
     if isinstance(trigger, TimerEvent):
         invocation.send_heartbeat()
+        invocation.watch_timers()
     return _answer(done, side_steps)
 
 

@@ -74,7 +74,9 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 
 
 def respond(invocation: Invocation, request: Request) -> Response:
-    return dispatch(ROUTES, invocation, request)
+    response = dispatch(ROUTES, invocation, request)
+    invocation.watch_timers()
+    return response
 
 
 _LIST = "/v1/recordings"

@@ -16,7 +16,7 @@ from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.explain import cause_of_delay, explain
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS, UNPROVED_MS, wrong_since
-from shared.protocol.durations import rfc3339, written
+from shared.protocol.durations import TIMER_SILENT_MS, rfc3339, written
 from shared.protocol.events import StreamSettings
 from shared.protocol.policy import ConditionCode
 from shared.protocol.reason import HistoryEntry, Reason
@@ -35,8 +35,6 @@ UNVERIFIED_MS = 600_000
 QUEUE_LATE_MS = 30_000
 CALLBACKS_SILENT_MS = 120_000
 """ms without a callback after an online list has shown a stream that no callback had reported."""
-TIMER_SILENT_MS = 150_000
-"""ms without a run of a timer that comes once a minute: one that was left out is none yet."""
 REHEARSAL_DUE_MS = 2 * 3_600_000
 """ms before an occurrence by which a rehearsal has to be there, where the schedule demands one."""
 TASKS_LATE_MS = 300_000

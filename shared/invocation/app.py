@@ -15,6 +15,7 @@ from shared.config.token_cache import TokenCache
 from shared.engine.recorder import Recorder
 from shared.engine.resync import Resync
 from shared.engine.tally import Tally
+from shared.engine.timer_watch import TimerWatch
 from shared.engine.worker_lease import WorkerLease
 from shared.engine.workers import Workers
 from shared.invocation.process_life import ProcessLife
@@ -51,6 +52,7 @@ class App(Struct, frozen=True):
     wake: Wake
     relay: Relay
     tally: Tally
+    timer_watch: TimerWatch
     heartbeat: Heartbeat
     log: Log
     clock: Clock

@@ -21,6 +21,7 @@ from shared.config.token_cache import TokenCache
 from shared.engine.recorder import Recorder
 from shared.engine.resync import Resync
 from shared.engine.tally import Tally
+from shared.engine.timer_watch import TimerWatch
 from shared.engine.worker_lease import WorkerLease
 from shared.engine.workers import MAX_WORKERS, ThreadWorkers
 from shared.errors import Fault, Misconfigured
@@ -92,6 +93,7 @@ def build(
         wake=_wake(settings, capabilities, log),
         relay=Relay(settings.relay_url, settings.relay_key),
         tally=Tally(store, clock),
+        timer_watch=TimerWatch(store, clock),
         heartbeat=Heartbeat(settings.heartbeat_url, anywhere=settings.is_emulated),
         log=log,
         clock=clock,

@@ -201,6 +201,12 @@ class Invocation:
             self.app.tally.store_if_due()
         else:
             self.count_callback(kind, CallbackResult.UNCHANGED)
+        self.watch_timers()
+
+    def watch_timers(self) -> None:
+        """Log each timer that is silent, now and then: it cannot say so itself."""
+        for function, ms in self.app.timer_watch.silent().items():
+            self.log.error("timer.silent", function=function, ms_ago=ms)
 
     def count_callback(self, kind: Kind, result: CallbackResult) -> None:
         """Count a callback that is in no save."""

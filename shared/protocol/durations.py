@@ -16,6 +16,9 @@ _INSTANT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
+TIMER_SILENT_MS = 150_000
+"""ms without a run of a timer that comes once a minute, from which on it is silent: one run that
+was left out is none yet."""
 MAX_DURATION_MS = 3650 * _UNITS["d"]
 """The longest duration that can be written."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

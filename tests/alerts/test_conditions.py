@@ -15,9 +15,10 @@ from shared.alerts import (
     conditions_of_stage,
     unmanaged,
 )
-from shared.alerts.conditions import TIMER_SILENT_MS, UNVERIFIED_MS, unverified
+from shared.alerts.conditions import UNVERIFIED_MS, unverified
 from shared.protocol import Reported, StreamSettings
 from shared.protocol.command_errors import Throttled
+from shared.protocol.durations import TIMER_SILENT_MS
 from shared.protocol.policy import AlertSeverity
 from shared.protocol.reason import Reason
 from tests.conftest import KEY, NOON

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,8 @@ import pytest
 import yaml
 
 from cli.paths import ROOT
+from functions import record_command
+from shared.engine.step_marks import NOTIFY, began
 from shared.protocol import Published, Reported, StartAsked
 from shared.protocol.command_errors import Throttled
 from tests.conftest import KEY, Clock
@@ -72,9 +74,12 @@ def rules() -> Iterator[tuple[str, Rule]]:
 RULES = dict(rules())
 
 
+READER = {"Authorization": "Bearer reader-token"}
+
+
 @pytest.fixture
 def stage(tmp_path: Path, clock: Clock) -> Iterator[ReconcilingStage]:
-    stage = ReconcilingStage(tmp_path, clock)
+    stage = ReconcilingStage(tmp_path, clock, LIVE_RECORD_API_TOKENS="ann:read:reader-token")
     yield stage
     stage.app.store.close()
 
@@ -104,6 +109,30 @@ def is_broken(stage: ReconcilingStage) -> None:
     break_record(stage.app.store, KEY)
 
 
+def test_a_silent_timer_is_told_by_whoever_still_runs(stage: ReconcilingStage) -> None:
+    def named() -> list[str]:
+        lines = stage.logged("timer.silent")
+        stage.lines.clear()
+        return [line["function"] for line in lines]
+
+    passes(stage, 1)
+    stage.app.store.touch(began(NOTIFY))
+    passes(stage, 4)  # the timer of reconcile runs alone
+    assert RULES["AlertTimerSilent"].fires(stage)
+    assert set(named()) == {"notify"}
+    # Now none of both does. One look tells of them, and there is no other within a minute.
+    requests: tuple[Callable[[], object], ...] = (
+        stage.ingest,
+        lambda: stage.call(record_command, "GET", "/v1/recordings", headers=READER),
+    )
+    for act in requests:
+        stage.clock.pass_ms(4 * MINUTE_MS)
+        stage.app.store.touch(began(NOTIFY))
+        act()
+        act()
+        assert named() == ["reconcile"]
+
+
 @pytest.mark.parametrize(
     ("name", "fault"), [("AlertUnrecorded", is_throttled), ("AlertCrashed", is_broken)]
 )
@@ -131,7 +160,7 @@ def test_each_rule_asks_for_a_field_of_the_index() -> None:
     indexed = {key["Name"] for key in keys["JsonKeyIndices"]}
 
     assert {rule.field for rule in RULES.values()} <= indexed
-    assert len(RULES) == 2
+    assert len(RULES) == 3
 
 
 def test_there_are_no_rules_unless_somebody_is_to_be_told() -> None:

@@ -15,6 +15,7 @@ from shared.config.token_cache import TokenCache
 from shared.engine.recorder import Recorder
 from shared.engine.resync import Resync
 from shared.engine.tally import Tally
+from shared.engine.timer_watch import TimerWatch
 from shared.engine.worker_lease import WorkerLease
 from shared.invocation.app import App
 from shared.logs import Log
@@ -96,6 +97,7 @@ def app_of(sim: Simulation, settings: Settings, skew: int) -> App:
         wake=Wake(settings.wake_url, WAKE_KEY, monotonic=monotonic, post=lambda _: _wake(sim)),
         relay=Relay("", ""),
         tally=Tally(store, clock),
+        timer_watch=TimerWatch(store, clock),
         heartbeat=Heartbeat(""),
         log=log,
         clock=clock,
