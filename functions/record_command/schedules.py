@@ -231,10 +231,10 @@ def put(request: ApiRequest) -> Response:
 
     def change(before: StoredSchedule | None) -> StoredSchedule:
         made_by, made_at = request.who, request.invocation.app.clock()
-        if before is None or before.is_deleted:
+        if before is None:
             return StoredSchedule(schedule, made_by, made_at)
         kept = schedule
-        if is_paused is None:
+        if is_paused is None and not before.is_deleted:
             kept = replace(schedule, is_paused=before.schedule.is_paused)
         leaving = {*before.leaving, *before.schedule.streams} - {*schedule.streams}
         return StoredSchedule(kept, made_by, made_at, leaving=tuple(sorted(leaving)))
@@ -326,16 +326,24 @@ def _change(
         before, text_ = _stored(request, name)
         if before is not None and not _may_see(request, before):
             raise Forbidden(f"the token {request.who} may not change {name}")
-        if before is None and may_be_new and len(store.schedules()) >= MAX_SCHEDULES_NUMBER:
+        if before is None and may_be_new and _count(request) >= MAX_SCHEDULES_NUMBER:
             raise WrongState(
                 f"the stage has {MAX_SCHEDULES_NUMBER} schedules", hint="delete one that is over"
             )
         now = store.now()
-        after = replace(change(before), planned_until=None, due_at=now)
+        after = replace(change(before), planned_until=None, due_at=now, changed_at=now)
         if store.put_schedule(name, after.to_text(), now, replaces=text_):
             request.invocation.plan_schedule(name, after.to_text())
             return after
     raise WrongState(f"somebody else changes {name} at the same time", hint="try again")
+
+
+def _count(request: ApiRequest) -> int:
+    """Return how many schedules there are, without those that are deleted and not settled yet."""
+    texts = request.invocation.app.store.schedules().values()
+    if len(texts) < MAX_SCHEDULES_NUMBER:
+        return len(texts)
+    return sum(not StoredSchedule.from_text(text).is_deleted for text in texts)
 
 
 def _changed(request: ApiRequest, **changes: Any) -> StoredSchedule:  # noqa: ANN401 - of a Schedule

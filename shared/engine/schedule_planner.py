@@ -17,7 +17,14 @@ from shared.engine.recorder import Crashed, HandleResult, Recorder
 from shared.engine.resync import ONLY_STORE_NEWS
 from shared.protocol import Occurrence, OccurrencesPlanned
 from shared.schedule import StoredSchedule
-from shared.schedule.schedule import LEAD_MS, PLANNED_AHEAD_MS, due_at, keys_of, next_begin
+from shared.schedule.schedule import (
+    LEAD_MS,
+    PLANNED_AHEAD_MS,
+    due_at,
+    keys_of,
+    next_begin,
+    settles_at,
+)
 from shared.store.store_errors import StoreUnavailable
 
 MAX_SCHEDULES_NUMBER = 1000
@@ -88,7 +95,8 @@ class SchedulePlanner:
             if not self._plan_streams(stored, upcoming, now):
                 return None
             self._planned[name] = text
-        if stored.is_deleted:
+        settled_at = settles_at(stored, now)
+        if stored.is_deleted and settled_at is None:
             self._store.remove_schedule(name, replaces=text)
             return None
         begins_at = next_begin(now, upcoming)
@@ -97,9 +105,9 @@ class SchedulePlanner:
         planned = replace(
             stored,
             planned_until=now + PLANNED_AHEAD_MS,
-            due_at=due_at(now, begins_at),
+            due_at=min(filter(None, (due_at(now, begins_at), settled_at)), default=None),
             begins_at=begins_at,
-            leaving=(),
+            leaving=stored.leaving if settled_at else (),
         )
         self._store.put_schedule(name, planned.to_text(), planned.due_at, replaces=text)
         return None

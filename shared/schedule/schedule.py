@@ -19,6 +19,9 @@ PLANNED_AHEAD_MS = 48 * HOUR_MS
 LEAD_MS = 65_000
 """How long before an occurrence begins its schedule is due: the timer's run that meets it stays, so
 that the occurrence begins at its second. The timer comes each minute, and a run may last 70 s."""
+SETTLED_AFTER_MS = 120_000
+"""How long after a change a schedule is planned once more: until then a run that had read it before
+may still plan what it was."""
 PLAN_EVERY_MS = 24 * HOUR_MS
 OVERRUN_MS = 2 * HOUR_MS
 """How long a show that runs over is recorded, where nothing else is said."""
@@ -55,13 +58,15 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
 class StoredSchedule(Struct, frozen=True, omit_defaults=True):
     """A schedule as it is stored, to be looked at again at `due_at`, None for never. Up to
     `planned_until` its occurrences are in the records of its streams, which is None until they are.
-    They are still to be taken from the records of `leaving`, and from all if it `is_deleted`."""
+    They are still to be taken from the records of `leaving`, and from all if it `is_deleted`: its
+    document goes once that has settled."""
 
     schedule: Schedule
     made_by: str = ""
     made_at: int = 0
     planned_until: int | None = None
     due_at: int | None = None
+    changed_at: int = 0
     begins_at: int | None = None  # its next occurrence, as of when it was planned
     leaving: tuple[str, ...] = ()
     is_deleted: bool = False
@@ -77,6 +82,12 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
 
 def keys_of(streams: Iterable[str]) -> Sequence[StreamKey]:
     return [StreamKey(*stream.split("/", 2)) for stream in streams]
+
+
+def settles_at(stored: StoredSchedule, now: int) -> int | None:
+    """Return when a schedule that was changed lately is planned once more; None for others."""
+    at = stored.changed_at + SETTLED_AFTER_MS
+    return at if now < at else None
 
 
 def next_begin(now: int, upcoming: Iterable[Occurrence]) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,9 +165,10 @@ def test_a_schedule_is_listed_shown_and_deleted(stage: Stage) -> None:
 
     assert stage.ask("GET", TUESDAYS).status == 404
     assert stage.ask("DELETE", TUESDAYS).status == 404
-    assert stage.store.schedules() == {}
+    assert stage.ask("GET", "/v1/schedules").json["schedules"] == []
     to(stage, TUESDAY)
     assert not wanted(stage)
+    assert stage.store.schedules() == {}
 
 
 def test_a_token_that_is_bound_reaches_its_own_alone(stage: Stage) -> None:
@@ -226,6 +227,26 @@ def test_a_change_replaces_what_is_to_come(stage: Stage) -> None:
 
     to(stage, TUESDAY + HOUR_MS)
     assert (wanted(stage), wanted(stage, OTHER)) == (False, True)
+
+
+@pytest.mark.parametrize("streams", [(), (OTHER,)])
+def test_what_a_run_plans_that_knows_no_change_yet_is_taken_out_again(
+    stage: Stage, streams: Sequence[StreamKey]
+) -> None:
+    stage.clock.now = TUESDAY - HOUR_MS
+    put(stage)
+    before = stage.store.schedules()["tuesdays"]
+    if streams:
+        put(stage, streams=list(map(str, streams)))
+    else:
+        stage.ask("DELETE", TUESDAYS)
+
+    planner(stage).plan("tuesdays", before)
+    to(stage, stage.clock.now + 2 * 60_000)
+
+    assert stage.store.load(KEY).record.planned == ()
+    to(stage, TUESDAY)
+    assert (wanted(stage), wanted(stage, OTHER)) == (False, bool(streams))
 
 
 def test_a_paused_schedule_begins_nothing(stage: Stage) -> None:
