@@ -81,6 +81,7 @@ class Report:
             "429",
             "request dropped by Live",
             "stream forgotten",
+            "occurrence begun",
             *(do.value for do in Do),
             *(kind.value for kind in Kind),
         ]

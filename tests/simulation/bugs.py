@@ -13,12 +13,13 @@ from unittest import mock
 from msgspec.structs import replace
 
 from functions import on_demand, record_events
-from functions.record_command import commands
+from functions.record_command import commands, schedules
 from shared.engine import recorder, resync
 from shared.engine.dispatcher import Dispatcher
 from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import Load, OnlineSnapshot, Steps, T, do
 from shared.engine.recorder import Recorder
+from shared.engine.schedule_planner import SchedulePlanner
 from shared.engine.worker_lease import WorkerLease
 from shared.inbound import function_compute, live_callbacks, live_events
 from shared.inbound.request_errors import NotFound
@@ -37,14 +38,16 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import InDoubt, NeverSent
 from shared.protocol.continuity import Continuity
-from shared.protocol.events import Published, Remarked, Unpublished
+from shared.protocol.events import OccurrencesPlanned, Published, Remarked, Unpublished
 from shared.protocol.rules import command_result, command_retry, reassert, recording_status
 from shared.protocol.rules import intent as intent_rules
+from shared.protocol.rules import schedule as schedule_rules
 from shared.protocol.rules import session as session_rules
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import IN_DOUBT_MS, Doubt
 from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.session import SessionState
+from shared.schedule import StoredSchedule
 from shared.store.contract import Conflict, Loaded, Save, Stored
 from shared.store.store_errors import StoreUnavailable, Unreadable
 from tests.simulation import fleet, memory
@@ -493,6 +496,39 @@ def _refused_taken_for_stored() -> tuple[Patch, ...]:
     return ((EffectHandler, "_save", saved),)
 
 
+# --- schedules ------------------------------------------------------------------------------------
+
+
+def _begun_is_forgotten() -> tuple[Patch, ...]:
+    """Patch plans so that what has begun is planned again."""
+    real = schedule_rules.plan
+
+    def plan(transition: Transition, event: OccurrencesPlanned) -> None:
+        ours = [one for one in transition.record.begun if one.schedule != event.schedule]
+        transition.change(begun=tuple(ours))
+        real(transition, event)
+
+    return ((schedule_rules, "plan", plan),)
+
+
+def _deleted_is_not_taken_out() -> tuple[Patch, ...]:
+    real = SchedulePlanner._plan_streams
+
+    def plan(self: SchedulePlanner, stored: StoredSchedule, *about: Any) -> bool:  # noqa: ANN401 - as the real one
+        return stored.is_deleted or real(self, stored, *about)
+
+    return ((SchedulePlanner, "_plan_streams", plan),)
+
+
+def _skip_is_not_stored() -> tuple[Patch, ...]:
+    return ((schedules, "_changed", lambda *_, **__: None), (schedules, "_tell", lambda *_: 1))
+
+
+def _planned_by_the_api_alone() -> tuple[Patch, ...]:
+    """Patch the timer's run so that it leaves what a killed request has not planned."""
+    return ((Invocation, "tend_schedules", lambda _self: 0),)
+
+
 # --- an account that is kept badly ----------------------------------------------------------------
 
 
@@ -565,5 +601,9 @@ BUGS: Mapping[str, Bug] = {
         Bug("account without causes", _no_edges_of(EdgeKind.CAUSE)),
         Bug("account without ends of sessions", _no_edges_of(EdgeKind.OFF)),
         Bug("what is wanted taken for recorded", _wanted_taken_for_recorded),
+        Bug("an occurrence that has begun is planned again", _begun_is_forgotten),
+        Bug("a deleted schedule goes on", _deleted_is_not_taken_out),
+        Bug("a skip is not stored", _skip_is_not_stored),
+        Bug("a schedule is planned by the API alone", _planned_by_the_api_alone),
     )
 }

@@ -47,7 +47,7 @@ _READS = (
     *("load", "accounts", "age_ms", "ages", "continuity", "dead_letters", "edges", "file", "files"),
     *("get_policy", "get_text", "history", "listed", "misplaced_after", "named", "next_due", "now"),
     *("open_tasks", "outbox", "phases", "queue", "rate_limit_use", "state", "tokens", "watched"),
-    *("counters", "wrong", "wrong_count"),
+    *("counters", "wrong", "wrong_count", "due_schedules", "get_schedule", "schedules"),
 )
 """What an engine answers that refuses writes."""
 

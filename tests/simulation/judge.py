@@ -110,6 +110,7 @@ class Judge:
         after = self.sim.record(key)
         process.saves.append((before, after))
         self.sim.accounts.saved(before, after)
+        self.sim.timetables.saved(before, after, save)
         if after.is_blank:
             self._forgotten(before)
             return
@@ -244,7 +245,7 @@ class Judge:
         elif intent.requester is Requester.POLICY and self._may_be_forgotten(after.key, watch):
             raise Broken("promise 2", "policy began what somebody may have stopped before")
         elif intent.reason is Reason.SESSION_OVER:
-            self._judge_end(process, after, watch)
+            self._judge_end(process, before, after, watch)
         watch.accepted_live_since = None
 
     def _may_be_forgotten(self, key: StreamKey, watch: Watch) -> bool:
@@ -265,9 +266,11 @@ class Judge:
         beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
         return since is not None and not beside and self.sim.live.live_since(_stream(key)) == since
 
-    def _judge_end(self, process: Process, after: StreamRecord, watch: Watch) -> None:
+    def _judge_end(
+        self, process: Process, before: StreamRecord, after: StreamRecord, watch: Watch
+    ) -> None:
         """Raise Broken if an intent ended with a session that goes on or that it never belonged
-        to."""
+        to. A show whose announced end has passed ends with any."""
         since = watch.accepted_live_since
         beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
         if beside or process.request.sent or watch.adrift or watch.skewed:
@@ -275,6 +278,8 @@ class Judge:
         if since is None:
             if self.sim.plan.config.mode is OnDemand.CALLBACK:
                 return  # told to record it, no start of ours was accepted
+            if before.intent.requester is Requester.SCHEDULE:
+                return
             raise Broken("protocol", "an intent ended with a session that it never belonged to")
         if self.sim.live.live_since(_stream(after.key)) == since:
             raise Broken("protocol", "an intent ended with a session that goes on")

@@ -147,6 +147,9 @@ class Shared:
     tokens: dict[str, str] = field(default_factory=dict)
     schedules: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     written: list[tuple[int, StreamKey, Row | None]] = field(default_factory=list)
+    schedules_written: list[tuple[int, str, tuple[str, int | None] | None]] = field(
+        default_factory=list
+    )
     state: StoreState = field(default_factory=StoreState)
     lock: RLock = field(default_factory=RLock)
 
@@ -736,14 +739,20 @@ class MemoryStore:
     ) -> bool:
         if self.get_schedule(name) != replaces:
             return False
+        self._note_schedule(name)
         self.shared.schedules[name] = (text, due_at)
         return True
 
     def remove_schedule(self, name: str, *, replaces: str) -> bool:
         if self.get_schedule(name) != replaces:
             return False
+        self._note_schedule(name)
         del self.shared.schedules[name]
         return True
+
+    def _note_schedule(self, name: str) -> None:
+        before = self.shared.schedules.get(name)
+        self.shared.schedules_written.append((self.now(), name, before))
 
     def get_schedule(self, name: str) -> str | None:
         return self.shared.schedules.get(name, (None, None))[0]
@@ -768,8 +777,17 @@ class MemoryStore:
                 rows.pop(key, None)
             else:
                 rows[key] = before
+        self._lose_schedules(since)
         self._count_anew()
         return lost
+
+    def _lose_schedules(self, since: int) -> None:
+        schedules, written = self.shared.schedules, self.shared.schedules_written
+        while written and written[-1][0] >= since:
+            _, name, before = written.pop()
+            schedules.pop(name, None)
+            if before is not None:
+                schedules[name] = before
 
     def _count_anew(self) -> None:
         self.shared.taken.clear()

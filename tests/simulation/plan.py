@@ -66,6 +66,9 @@ class Do(str, Enum):
     CLOCK_FORWARD = "store's clock set forward"
     EMPTIED = "store emptied"
     REFUSING = "store refuses writes"
+    SCHEDULE = "schedule written"
+    UNSCHEDULE = "schedule deleted"
+    SKIP = "occurrence skipped"
 
 
 class Kind(str, Enum):
@@ -98,6 +101,18 @@ class Forgery:
 
 
 @dataclass(frozen=True, slots=True)
+class Timetable:
+    """A schedule that a person writes: these streams, by their numbers, at these times. Of a skip,
+    the occurrence that is meant."""
+
+    name: str
+    streams: tuple[int, ...]
+    begins: tuple[int, ...]
+    lasts_ms: int
+    overrun_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Deed:
     """Happens at `at`; what lasts, lasts `ms`."""
 
@@ -108,6 +123,7 @@ class Deed:
     ask: Asked | None = None
     text: str = ""
     forgery: Forgery = Forgery()
+    timetable: Timetable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +156,7 @@ def draw(seed: int) -> Plan:
     deeds += _together(stream_of_chance(seed, "together"), len(streams))
     deeds += _of_records(stream_of_chance(seed, "records"), len(streams))
     deeds += _of_engine(stream_of_chance(seed, "engine"))
+    deeds += _of_schedules(stream_of_chance(seed, "schedules"), len(streams))
     switches = stream_of_chance(seed, "switches")
     return Plan(
         seed,
@@ -311,6 +328,34 @@ def _of_engine(lots: Random) -> Iterator[Deed]:
     drawn, at, ms = lots.random(), lots.randrange(LASTS), lots.randrange(5_000, 90_000)
     if drawn < 0.15:
         yield Deed(NOON + at, Do.FULL, ms=min(ms, LASTS - at))
+
+
+def _of_schedules(lots: Random, streams: int) -> Iterator[Deed]:
+    """Yield schedules that people write, and what they change of them later."""
+    for number in range(lots.choice((0, 0, 0, 1, 1, 2))):
+        at = NOON + lots.randrange(3 * MINUTE_MS)
+        written = _timetable(lots, f"show{number}", at, streams)
+        yield Deed(at, Do.SCHEDULE, timetable=written)
+        at += lots.randrange(SECOND, 2 * MINUTE_MS)
+        do = lots.choice((None, None, Do.SCHEDULE, Do.UNSCHEDULE, Do.SKIP))
+        if do is Do.SCHEDULE:
+            written = _timetable(lots, written.name, at, streams)
+        elif do is Do.SKIP:
+            days_ms = lots.choice((0, 24 * 60 * MINUTE_MS))
+            written = replace(written, begins=(lots.choice(written.begins) + days_ms,))
+        if do is not None:
+            yield Deed(at, do, timetable=written)
+
+
+def _timetable(lots: Random, name: str, at: int, streams: int) -> Timetable:
+    first = (at + lots.choice((-20, 5, 20, 45, 70, 110)) * SECOND) // SECOND * SECOND
+    return Timetable(
+        name,
+        tuple(sorted(lots.sample(range(streams), lots.randint(1, streams)))),
+        tuple(first + minutes * MINUTE_MS for minutes in lots.choice(((0,), (0, 1), (0, 2)))),
+        lots.choice((20, 50, 100)) * SECOND,
+        lots.choice((0, 60)) * SECOND,
+    )
 
 
 def policy(lots: Random) -> str:

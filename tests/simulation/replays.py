@@ -23,6 +23,8 @@ _TIMES = dict.fromkeys(
 def judge_replay(before: StreamRecord, after: StreamRecord, *, runs: bool, skewed: bool) -> None:
     """Raise Broken for what a replay may not cause. `runs`: Live records the stream. `skewed`: the
     store's clock was wrong, so that its times may be corrected."""
+    if _is_scheduled(before, after):
+        return
     if after.intent.reason in _OF_TIME and after.intent != before.intent:
         return
     if after.intent.generation == before.intent.generation:
@@ -35,6 +37,12 @@ def judge_replay(before: StreamRecord, after: StreamRecord, *, runs: bool, skewe
     same_session = before.session_number == after.session_number
     if runs and same_session and counts_against_quota(before) and not counts_against_quota(after):
         raise Broken("promise 6", "a replayed callback gave up the place of what is recorded")
+
+
+def _is_scheduled(before: StreamRecord, after: StreamRecord) -> bool:
+    """Return True for an occurrence whose time had come anyway, to begin or to end."""
+    is_of_schedule = Requester.SCHEDULE in (before.intent.requester, after.intent.requester)
+    return before.begun != after.begun or (is_of_schedule and before.intent != after.intent)
 
 
 def _is_of_rule(intent: Intent) -> bool:

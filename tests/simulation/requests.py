@@ -24,6 +24,7 @@ from shared.protocol.durations import rfc3339
 TOKEN = "path-token-0123456789"
 API_TOKEN = "api-token-0123456789"
 WAKE_KEY = "wake-key-0123456789"
+_API_HEADERS = {"Authorization": f"Bearer {API_TOKEN}", "Content-Type": "application/json"}
 _VERBS = {"StartAsked": "start", "StopAsked": "stop", "ExtendAsked": "extend",
           "RestartAsked": "restart", "CancelDelayAsked": "cancel_delay"}  # fmt: skip
 
@@ -45,6 +46,8 @@ class Request:
     sent: CommandSettled | None = None
     genuine: str = ""
     """Empty for what is; else how it was made up."""
+    method: str = ""
+    """Of a request to the API that names no stream; `body` is its body, in JSON."""
     expected: int | None = None
     """The status that it has to be answered with, once it is answered."""
 
@@ -57,6 +60,8 @@ class Request:
     def event(self) -> bytes:
         if self.asked is not None:
             return _ask(self)
+        if self.method:
+            return _http(self.method, self.path, {}, _API_HEADERS, self.body)
         if self.function == "reconcile":
             return _wake() if self.path == "wake" else _timer()
         headers = dict(self.headers or {})
@@ -70,7 +75,7 @@ def _ask(request: Request) -> bytes:
     asked, key = request.asked, request.key
     assert asked is not None
     assert key is not None
-    headers = {"Authorization": f"Bearer {API_TOKEN}", "Content-Type": "application/json"}
+    headers = dict(_API_HEADERS)
     if asked.idempotency_key is not None:
         headers["Idempotency-Key"] = asked.idempotency_key.key
     path = f"/v1/recordings/{key}/{_VERBS[type(asked).__name__]}"

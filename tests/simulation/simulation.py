@@ -32,6 +32,7 @@ from tests.simulation.run_log import Line, ask_text, difference
 from tests.simulation.strangers import LATE_AFTER_A_STEP_MS, Strangers
 from tests.simulation.stream_watch import Broken
 from tests.simulation.tasks import TaskRunners
+from tests.simulation.timetables import Timetables
 from tests.simulation.virtual_clock import Clock
 from tests.simulation.world import Account, Callback, Compute, Invocation, Live, Outcome
 from tests.support.emptied_store import empty_memory
@@ -98,6 +99,7 @@ class Simulation:
         self.alarms = Alarms(self)
         self.wire = Wire(self)
         self.strangers = Strangers(self)
+        self.timetables = Timetables(self)
 
     def _begin_world(self) -> None:
         plan = self.plan
@@ -130,6 +132,7 @@ class Simulation:
             self.accounts.judge()
             self.tasks.judge()
             self.alarms.judge()
+            self.timetables.judge()
         except Broken as error:
             broken = error
             self.tell("BROKEN", str(error))
@@ -235,6 +238,7 @@ class Simulation:
             lost = self._memory.lose(self.clock() - ms)
             self.judge.lost(lost)
             self.accounts.lost(lost)
+            self.timetables.lost(lost)
 
     def set_clock(self, ahead: int) -> None:
         """Set the store's clock so many ms ahead of the true time."""
@@ -254,6 +258,7 @@ class Simulation:
             self.judge.emptied(keys)
             self.tasks.forget()
             self.accounts.lost(keys)
+            self.timetables.lost(keys)
             self.trouble()
 
     def accept_store(self) -> None:

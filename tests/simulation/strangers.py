@@ -170,6 +170,9 @@ class Strangers:
         self.sim.empty_store()
         self.sim.after(deed.ms, self.sim.accept_store)
 
+    def schedule(self, deed: Deed) -> None:
+        self.sim.timetables.do(deed)
+
     def refusing(self, deed: Deed) -> None:
         self.sim.store_takes_no_writes(deed.ms)
         self.sim.trouble(deed.ms)
@@ -201,5 +204,6 @@ _DOES: Mapping[Do, Callable[[Strangers, Deed], None]] = {
     Do.CLOCK_FORWARD: Strangers.clock_steps,
     Do.EMPTIED: Strangers.emptied,
     Do.REFUSING: Strangers.refusing,
+    **dict.fromkeys((Do.SCHEDULE, Do.UNSCHEDULE, Do.SKIP), Strangers.schedule),
 }
 __all__ = ["Strangers", "ask_text"]

@@ -131,6 +131,7 @@ PROMISES = {
     "invariant",
     "at rest",
     "account",
+    "schedules",
 }
 FOUND = {
     "promise 1": "what waits is left to the timer",
@@ -145,9 +146,11 @@ FOUND = {
     "invariant": "command of an older intent kept",
     "at rest": "until ignored",
     "account": "what is wanted taken for recorded",
+    "schedules": "an occurrence that has begun is planned again",
 }
 """A mistake for each promise, "invariant" for what holds of each record, "at rest" for what holds
-in the end, "account" for what is said to be missing: the check of it can fail."""
+in the end, "account" for what is said to be missing, "schedules" for their occurrences: the check
+of it can fail."""
 
 
 @pytest.mark.prove

@@ -1,0 +1,216 @@
+"""Schedules in a run: what people write, change, skip and delete, and what must come of it.
+
+Each occurrence begins once, not before its time and within a timer period of it; what was deleted,
+changed or skipped in time never begins.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from shared.protocol import Reason, StreamKey, StreamRecord
+from shared.protocol.state.intent import Requester
+from shared.store.contract import Save
+from tests.simulation.plan import NOON, Deed, Do, Timetable
+from tests.simulation.requests import Request
+from tests.simulation.stream_watch import Broken
+
+if TYPE_CHECKING:
+    from tests.simulation.simulation import Simulation
+
+BEGUN_MS = 90_000
+"""ms within which an occurrence begins, or a change of its schedule is known, whatever was killed:
+the timer comes each minute."""
+_AGAIN = (429, 500, 503)
+DAY_MS = 86_400_000
+_BEGINS = (
+    Reason.SCHEDULE_RECORDS,
+    Reason.SCHEDULE_COVERED,
+    Reason.SCHEDULE_HELD,
+    Reason.SCHEDULE_MISSED,
+)
+"""What the history says of an occurrence once, as it begins."""
+Begun = tuple[StreamKey, str]
+"""An occurrence of one stream."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What was last answered with yes about a schedule: from `at` on it is `timetable`, None for a
+    deleted one. `skipped`: when the skip of each occurrence was answered with yes."""
+
+    at: int
+    timetable: Timetable | None
+    skipped: dict[str, int] = field(default_factory=dict)
+
+
+class Timetables:
+    def __init__(self, sim: Simulation) -> None:
+        self.sim = sim
+        self._asked: dict[str, _Asked] = {}
+        self._begun: set[Begun] = set()
+        self._made: set[Begun] = set()
+        self._uncertain: set[str] = set()
+        """Schedules of which a request has no answer yet, or a lost write may be one."""
+
+    # --- what people ask ------------------------------------------------------------------------
+
+    def do(self, deed: Deed, tries: int = 5) -> None:
+        """Send the request; send it again after 2 s on 429, 500 and 503."""
+        assert deed.timetable is not None
+        timetable, sim = deed.timetable, self.sim
+        self._uncertain.add(timetable.name)
+        sim.tell("a person", f"{deed.do.value} {timetable.name}", *timetable.begins)
+
+        def answered(status: int, _need: bool) -> None:
+            sim.tell("a person", f"has {status} for {deed.do.value} {timetable.name}")
+            if status in _AGAIN and tries and not sim.lots.over:
+                sim.clock.after(2_000, self.do, deed, tries - 1)
+            elif status not in _AGAIN:
+                self._uncertain.discard(timetable.name)
+                self._answered(deed, timetable, status)
+
+        sim.invoke(_request(sim, deed, timetable), answered)
+
+    def _answered(self, deed: Deed, timetable: Timetable, status: int) -> None:
+        now, name = self.sim.clock.now, timetable.name
+        if deed.do is Do.SCHEDULE and status == 200:
+            asked = self._asked[name] = _Asked(now, timetable)
+            for key, begins_at in self._due(timetable):
+                at = max(begins_at, now)
+                self.sim.clock.at(at + BEGUN_MS, self._has_begun, asked, key, begins_at, at)
+        elif deed.do is Do.UNSCHEDULE and status in (200, 404):
+            self._asked[name] = _Asked(now, None)
+        elif deed.do is Do.SKIP and status == 200 and name in self._asked:
+            self._asked[name].skipped[_id(timetable, timetable.begins[0])] = now
+
+    def _due(self, timetable: Timetable) -> Iterator[tuple[StreamKey, int]]:
+        for stream in timetable.streams:
+            for begins_at in timetable.begins:
+                yield StreamKey(*self.sim.plan.streams[stream]), begins_at
+
+    # --- what must come of it -------------------------------------------------------------------
+
+    def saved(self, before: StreamRecord, after: StreamRecord, save: Save) -> None:
+        """Judge the occurrences that a save begins."""
+        begins = {one.id: one.begins_at for one in after.begun}
+        for entry in save.entries:
+            if entry.code not in _BEGINS:
+                continue
+            name = str(entry.about["occurrence"])
+            self._begins_once(self._begun, (after.key, name))
+            if begins.get(name, 0) > self.sim.clock() and not self._is_skewed(after.key):
+                raise Broken("schedules", "an occurrence began before its time")
+        intent = after.intent
+        is_new = intent.generation != before.intent.generation
+        if is_new and intent.requester is Requester.SCHEDULE:
+            self._begins_once(self._made, (after.key, intent.occurrence))
+            self._judge_wanted(after.key, intent.occurrence)
+
+    def _begins_once(self, begun: set[Begun], one: Begun) -> None:
+        if one in begun:
+            raise Broken("schedules", "an occurrence began twice")
+        begun.add(one)
+        if begun is self._made:
+            self.sim.lots.counts["occurrence begun"] += 1
+
+    def _judge_wanted(self, key: StreamKey, occurrence: str) -> None:
+        """Raise Broken for an occurrence that nobody wants, once everybody knows."""
+        name = occurrence.partition("@")[0]
+        asked, now = self._asked.get(name), self.sim.clock.now
+        if asked is None or name in self._uncertain or now < asked.at + BEGUN_MS:
+            return
+        if self._is_excused(key, asked.at):
+            return
+        timetable = asked.timetable
+        if timetable is None or key not in {found for found, _ in self._due(timetable)}:
+            raise Broken("schedules", "an occurrence began that was taken out of its schedule")
+        skipped_at = asked.skipped.get(occurrence)
+        if skipped_at is not None and now > skipped_at + BEGUN_MS:
+            raise Broken("schedules", "an occurrence began that was skipped")
+
+    def _has_begun(self, asked: _Asked, key: StreamKey, begins_at: int, since: int) -> None:
+        timetable = asked.timetable
+        assert timetable is not None
+        name, one = timetable.name, _id(timetable, begins_at)
+        is_changed = self._asked.get(name) is not asked or name in self._uncertain
+        if is_changed or one in asked.skipped or self._is_excused(key, since):
+            return
+        if (key, one) not in self._begun and begins_at + timetable.lasts_ms > since:
+            raise Broken("schedules", "an occurrence did not begin in time")
+
+    def _is_excused(self, key: StreamKey, since: int) -> bool:
+        watch = self.sim.judge.watch(key)
+        troubled_at = max(self.sim.judge.troubled_at, watch.troubled_at)
+        is_broken = str(key) in self.sim.ever_broken
+        return is_broken or self._is_skewed(key) or troubled_at >= since - BEGUN_MS
+
+    def _is_skewed(self, key: StreamKey) -> bool:
+        return self.sim.judge.watch(key).skewed
+
+    def lost(self, keys: set[StreamKey]) -> None:
+        """Forget what the lost last writes promised."""
+        self._uncertain |= set(self._asked)
+        for begun in (self._begun, self._made):
+            begun -= {one for one in begun if one[0] in keys}
+
+    def judge(self) -> None:
+        """Raise Broken if a schedule is due for ever, or if what is planned is not what people
+        asked."""
+        if self.sim.ever_broken:
+            return
+        if self.sim.store.due_schedules(1):
+            raise Broken("at rest", "a schedule is due for ever")
+        for name, asked in self._asked.items():
+            if name not in self._uncertain:
+                self._judge_planned(name, asked)
+
+    def _judge_planned(self, name: str, asked: _Asked) -> None:
+        due = set(self._due(asked.timetable)) if asked.timetable else set()
+        due |= {(key, at + DAY_MS) for key, at in due}
+        now = self.sim.clock()
+        for stream in self.sim.plan.streams:
+            key = StreamKey(*stream)
+            ahead = {f"{name}@{_local(at)}" for one, at in due if one == key and at > now}
+            planned = [one for one in self.sim.record(key).planned if one.schedule == name]
+            found = {one.id for one in planned if one.begins_at < NOON + 1.5 * DAY_MS}
+            if found != ahead - asked.skipped.keys() and not self._is_skewed(key):
+                raise Broken("schedules", "something else is planned than people asked")
+
+
+def _id(timetable: Timetable, begins_at: int) -> str:
+    return f"{timetable.name}@{_local(begins_at)}"
+
+
+def _local(at: int) -> str:
+    """Return a time by the clocks of UTC, to the second."""
+    return datetime.fromtimestamp(at // 1000, timezone.utc).replace(tzinfo=None).isoformat()
+
+
+def _request(sim: Simulation, deed: Deed, timetable: Timetable) -> Request:
+    path = f"/v1/schedules/{timetable.name}"
+    if deed.do is Do.UNSCHEDULE:
+        return Request("record_command", path, method="DELETE")
+    if deed.do is Do.SKIP:
+        body = json.dumps({"occurrence": _id(timetable, timetable.begins[0])}).encode()
+        return Request("record_command", f"{path}/skip", body=body, method="POST")
+    body = json.dumps(_body(sim, timetable)).encode()
+    return Request("record_command", path, body=body, method="PUT")
+
+
+def _body(sim: Simulation, timetable: Timetable) -> Mapping[str, object]:
+    first = timetable.begins[0]
+    minutes = ",".join(str(at // 60_000 % 60) for at in timetable.begins)
+    overrun_ms = timetable.overrun_ms
+    return {
+        "streams": [str(StreamKey(*sim.plan.streams[number])) for number in timetable.streams],
+        "start": _local(first),
+        "end": _local(first + timetable.lasts_ms),
+        "timezone": "UTC",
+        "rrule": f"FREQ=DAILY;BYMINUTE={minutes}",
+        "overrun": f"{overrun_ms // 1000}s" if overrun_ms else "none",
+    }
