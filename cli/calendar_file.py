@@ -71,6 +71,7 @@ def _schedules(calendar: Any, defaults: _Defaults) -> tuple[Mapping[str, Json], 
 def _of_event(event: Any, changed: Sequence[Any], defaults: _Defaults) -> Iterator[Json]:  # noqa: ANN401 - as above
     if str(event.get("STATUS", "")).upper() == "CANCELLED":
         raise _Skipped(_("it is cancelled"))
+    _require_expressible(event, changed)
     start, end, zone = _times(event, defaults)
     fields: Json = {
         "title": printable(str(event.get("SUMMARY", "")))[:200],
@@ -78,8 +79,6 @@ def _of_event(event: Any, changed: Sequence[Any], defaults: _Defaults) -> Iterat
         "timezone": zone,
     }
     rule = event.get("RRULE")
-    if isinstance(rule, list):
-        raise _Skipped(_("it has several recurrence rules"))
     once = {**fields, "start": start.isoformat(), "end": end.isoformat()}
     if rule is None or "RECURRENCE-ID" in event:
         yield once
@@ -90,6 +89,20 @@ def _of_event(event: Any, changed: Sequence[Any], defaults: _Defaults) -> Iterat
     for more in _dates(event, "RDATE", zone):
         at = datetime.fromisoformat(more)
         yield {**fields, "start": at.isoformat(), "end": (at + (end - start)).isoformat()}
+
+
+def _require_expressible(event: Any, changed: Sequence[Any]) -> None:  # noqa: ANN401 - as above
+    """Raise _Skipped for what no schedule can say: recording something else would be worse."""
+    if isinstance(event.get("RRULE"), list):
+        raise _Skipped(_("it has several recurrence rules"))
+    if "EXRULE" in event:
+        raise _Skipped(_("it excludes dates by a rule: list them in EXDATE"))
+    series = [event, *(one for one in changed if one.get("UID") == event.get("UID"))]
+    ids = [one["RECURRENCE-ID"] for one in series if "RECURRENCE-ID" in one]
+    if any("RANGE" in at.params for at in ids):
+        raise _Skipped(_("a change of it concerns all later occurrences: make two events of it"))
+    if any(isinstance(one.dt, tuple) for one in _listed(event, "RDATE")):
+        raise _Skipped(_("a further date of it lasts a time of its own: make it an event"))
 
 
 def _times(event: Any, defaults: _Defaults) -> tuple[datetime, datetime, str]:  # noqa: ANN401 - as above
@@ -135,11 +148,14 @@ def _streams(event: Any, defaults: _Defaults) -> Sequence[str]:  # noqa: ANN401 
 
 
 def _dates(event: Any, name: str, zone: str) -> Iterator[str]:  # noqa: ANN401 - as above
+    for one in _listed(event, name):
+        yield _written(one.dt, zone)
+
+
+def _listed(event: Any, name: str) -> Iterator[Any]:  # noqa: ANN401 - as above
     lists = event.get(name, [])
     for each in lists if isinstance(lists, list) else [lists]:
-        for one in each.dts:
-            at = one.dt[0] if isinstance(one.dt, tuple) else one.dt
-            yield _written(at, zone)
+        yield from each.dts
 
 
 def _written(at: date, zone: str) -> str:

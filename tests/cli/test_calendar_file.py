@@ -6,7 +6,7 @@ each from the events that these tests name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -99,6 +99,69 @@ def test_a_zone_that_is_no_name_of_the_database_has_to_be_passed() -> None:
         "01-11T19:00:00",
         "01-25T19:00:00",
     ]
+
+
+SERIES = """
+BEGIN:VEVENT
+UID:series@example.com
+SUMMARY:Series
+DTSTART;TZID=Asia/Shanghai:20280104T190000
+DTEND;TZID=Asia/Shanghai:20280104T210000
+{more}
+END:VEVENT
+"""
+WEEKLY = "RRULE:FREQ=WEEKLY;BYDAY=TU"
+LATER = """
+BEGIN:VEVENT
+UID:series@example.com
+SUMMARY:Series, later
+DTSTART;TZID=Asia/Shanghai:20280118T200000
+DTEND;TZID=Asia/Shanghai:20280118T220000
+RECURRENCE-ID;TZID=Asia/Shanghai{range}:20280118T190000
+{more}
+END:VEVENT
+"""
+
+
+def read_text(folder: Path, *events: str) -> tuple[Mapping[str, Json], Sequence[str]]:
+    text = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//a//b//\n" + "".join(events)
+    lines = [line for line in f"{text}\nEND:VCALENDAR\n".splitlines() if line]
+    (folder / "a.ics").write_text("\r\n".join(lines), encoding="utf-8")
+    return read_calendar(folder / "a.ics", streams=[ROOM1], timezone="")
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ("RRULE:FREQ=WEEKLY\nRRULE:FREQ=DAILY", "several recurrence rules"),
+        (f"{WEEKLY}\nEXRULE:FREQ=MONTHLY;BYMONTHDAY=4", "excludes dates by a rule"),
+        ("RDATE;VALUE=PERIOD:20280105T110000Z/PT1H", "lasts a time of its own"),
+    ],
+)
+def test_what_no_schedule_can_say_is_left_out(tmp_path: Path, more: str, reason: str) -> None:
+    found, (skipped,) = read_text(tmp_path, SERIES.format(more=more))
+
+    assert found == {}
+    assert skipped.startswith("Series is left out: ")
+    assert reason in skipped
+
+
+def test_a_change_of_all_later_occurrences_leaves_the_series_out(tmp_path: Path) -> None:
+    changed = LATER.format(range=";RANGE=THISANDFUTURE", more="")
+    found, skipped = read_text(tmp_path, SERIES.format(more=WEEKLY), changed)
+
+    assert found == {}
+    assert [line.partition(" is left out: ")[0] for line in skipped] == ["Series", "Series, later"]
+    assert all("all later occurrences" in line for line in skipped)
+
+
+def test_an_occurrence_that_the_calendar_cancels_is_an_excluded_date(tmp_path: Path) -> None:
+    cancelled = LATER.format(range="", more="STATUS:CANCELLED")
+    found, (skipped,) = read_text(tmp_path, SERIES.format(more=f"{WEEKLY};COUNT=4"), cancelled)
+
+    assert skipped == "Series, later is left out: it is cancelled"
+    days = [start[5:10] for start in starts(found["series-example.com"])]
+    assert days == ["01-04", "01-11", "01-25"]
 
 
 def test_the_same_calendar_gives_the_same_ids_again() -> None:
