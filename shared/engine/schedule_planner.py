@@ -120,7 +120,8 @@ class SchedulePlanner:
         near = tuple(one for one in upcoming if one.begins_at <= now + PLANNED_AHEAD_MS)
         nothing = OccurrencesPlanned(schedule.id)
         plans = dict.fromkeys(keys_of(stored.leaving), nothing)
-        plans |= dict.fromkeys(keys_of(schedule.streams), OccurrencesPlanned(schedule.id, near))
+        planned = OccurrencesPlanned(schedule.id, near, as_of=now)
+        plans |= dict.fromkeys(keys_of(schedule.streams), planned)
         for key, event in plans.items():
             if not self._may_go_on():
                 return False

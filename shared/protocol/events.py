@@ -175,10 +175,12 @@ class StateImported(Struct, frozen=True):
 
 class OccurrencesPlanned(Struct, frozen=True):
     """These are the occurrences of the schedule that have not begun, as far ahead as is planned;
-    what was planned of it before gives way to them."""
+    what was planned of it before gives way to them. `as_of`: when the calendar was looked at, None
+    for now."""
 
     schedule: str
     occurrences: tuple[Occurrence, ...] = ()
+    as_of: int | None = None
 
 
 class OccurrencePut(Struct, frozen=True):

@@ -133,6 +133,18 @@ def test_a_plan_may_be_made_again_at_any_time() -> None:
     assert story.record.planned == (NEXT,)
 
 
+def test_a_plan_that_was_made_before_an_occurrence_ended_does_not_call_it_missed() -> None:
+    story = to(on_air(STRICT), STRICT.until).answer()
+    assert story.record.begun == ()
+    late = OccurrencesPlanned("show", (STRICT, NEXT), as_of=STRICT.until - SECOND)
+
+    story.happens(late)
+    assert (story.record.begun, story.record.planned) == ((), (NEXT,))
+
+    story.happens(replace(late, as_of=STRICT.until))
+    assert story.reasons[-1] is Reason.SCHEDULE_MISSED
+
+
 def test_a_plan_that_changes_replaces_what_has_not_begun() -> None:
     story = planned(SHOW).happens(OccurrencesPlanned("show", (NEXT,)))
 

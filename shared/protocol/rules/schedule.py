@@ -34,10 +34,18 @@ MISSED_SHOWN_MS = 24 * 3_600_000
 def plan(transition: Transition, event: OccurrencesPlanned) -> None:
     """Replace what was planned of the schedule. What has begun stays as it is, whether it was
     recorded, stopped or skipped; so a plan may be made again at any time."""
+    now = transition.now
     others = [one for one in transition.record.planned if one.schedule != event.schedule]
     known = {one.id for one in (*others, *transition.record.begun)}
-    _set_planned(transition, [*others, *(one for one in event.occurrences if one.id not in known)])
+    new = [one for one in event.occurrences if one.id not in known]
+    _set_planned(transition, [*others, *(one for one in new if not _ended_since(event, one, now))])
     pass_time(transition)
+
+
+def _ended_since(event: OccurrencesPlanned, occurrence: Occurrence, now: int) -> bool:
+    """Return True if its limit passed between the look at the calendar and now: then it has begun,
+    and the record knows nothing of it any more."""
+    return event.as_of is not None and event.as_of < occurrence.until <= now
 
 
 def put(transition: Transition, event: OccurrencePut) -> None:
