@@ -23,7 +23,7 @@ SCALE = 2
 """Pixels of a picture for each of the page's."""
 RECORDED = ("class-main-stage", "class-studio-2", "class-camera-3")
 LOST = ("class-finals", "class-interview")
-WIDTH_PX, HEIGHT_PX, PHONE_PX = 1_180, 660, 390
+WIDTH_PX, HEIGHT_PX, PHONE_PX = 1_180, 740, 390
 
 
 def main() -> int:

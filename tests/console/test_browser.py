@@ -6,8 +6,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
 
 import pytest
@@ -224,10 +225,25 @@ def test_a_policy_is_suspended_and_what_came_up_meanwhile_is_recorded_afterwards
         opened.page.click(".tools .today")
         opened.wait_for(f"dialog .listed li:has-text('{stream}')")
         assert opened.violations() == []
-        opened.page.click(f"dialog .listed li:has-text('{stream}') button")
-        opened.wait_for("dialog .standing")
+        with scheduled(stage, stream) as name:
+            opened.page.click(f"dialog .listed li:has-text('{stream}') button")
+            opened.wait_for(f"dialog .facts li:has-text('{name}')")
         assert opened.errors == []
     stage.unpublish(stream)
+
+
+@contextmanager
+def scheduled(stage: Stage, stream: str) -> Iterator[str]:
+    """Yield the name of a schedule that records the stream in an hour."""
+    name = f"show-of-{stream}"
+    begins = datetime.fromtimestamp(stage.now_s(), timezone.utc).replace(tzinfo=None)
+    times = [(begins + timedelta(hours=n)).isoformat() for n in (1, 2)]
+    show = {"start": times[0], "end": times[1], "timezone": "UTC"}
+    body = {**show, "streams": [f"live.example.com/app/{stream}"]}
+    url = f"{stage.stack.fc}/v1/schedules/{name}"
+    assert stage.call("PUT", url, json=body).status_code == 200
+    yield name
+    stage.call("DELETE", url)
 
 
 def test_leaving_before_the_ten_seconds_sends_nothing_and_says_so(evening: Evening) -> None:

@@ -2,7 +2,7 @@
 
 import { Actions, Command } from "./actions.js";
 import { Failure } from "./api.js";
-import { lasted, pathOf, sized, timeOfDay, visible } from "./format.js";
+import { lasted, pathOf, sized, stretchOf, timeOfDay, visible } from "./format.js";
 import { Component, html } from "./html.js";
 import { Panel } from "./panel.js";
 import { Player } from "./player.js";
@@ -14,6 +14,7 @@ import { Name } from "./wall.js";
 const STRETCHES = ["1h", "6h", "24h"];
 const SIGNS = { recording: "●", waiting: "○", idle: "–", failed: "▲", stopping: "◆", queued: "◆", starting: "◆", unmanaged: "◇" };
 const ROWS = 50;
+const SHOWN_OCCURRENCES = 3;
 
 /**
  * @typedef {{standing: import("./api.js").Standing | null, coverage: import("./api.js").Coverage | null,
@@ -113,6 +114,7 @@ export class Drawer extends Component {
         ${standing.confirmed_at && html`<li>${say("confirmed", { time: at(standing.confirmed_at) })}</li>`}
         ${standing.wanted && html`<li>${standing.until ? say("until", { time: at(standing.until) }) : say("noEnd")}</li>`}
         ${standing.next_attempt_at && html`<li>${say("nextTry", { time: at(standing.next_attempt_at) })}</li>`}
+        ${standing.schedules?.slice(0, SHOWN_OCCURRENCES).map((each) => html`<li>${say(each.begun ? "scheduledNow" : "scheduled", { id: visible(each.schedule), when: stretchOf(each.starts_at, each.ends_at, language) })}</li>`)}
         ${standing.intent?.note && html`<li><q>${visible(standing.intent.note)}</q> ${visible(standing.intent.who)}</li>`}
       </ul></section>`;
   }
