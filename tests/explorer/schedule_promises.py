@@ -42,11 +42,13 @@ def handled(memory: Memory, old: StreamRecord, new: StreamRecord, event: object)
 
 
 def _forgetting(memory: Memory, old: StreamRecord) -> Memory:
-    """Forget what can no longer be begun: its limit has passed."""
+    """Forget what can no longer be begun: its limit has passed. What a stop that stands has stopped
+    is barred all the same if it is planned anew."""
     passed = {one.id for one in old.begun if one.until <= NOW}
     if not passed:
         return memory
-    excused = tuple(one for one in memory.excused if one not in passed)
+    stopped = "" if old.intent.wanted else old.intent.occurrence
+    excused = tuple(one for one in memory.excused if one not in passed or one == stopped)
     return memory._replace(excused=excused, made=tuple(set(memory.made) - passed))
 
 
