@@ -172,6 +172,15 @@ def test_a_start_that_live_accepts_again_shows_that_nothing_was_recorded_since_t
     assert wrong_since(story.confirm().record) is None
 
 
+def test_a_stream_that_waits_for_its_start_is_not_lost_while_live_reports_that_it_records() -> None:
+    story = Story(by_rule())
+    story.lane_is_free = False
+    story.publish().passes(SECOND)
+    assert wrong_since(story.record) == NOON
+
+    assert wrong_since(story.happens(RUNS).record) is None
+
+
 def test_a_refused_start_leaves_an_adopted_one_unproved_and_says_why() -> None:
     story = adopted().passes(5 * SECOND).unpublish().passes(6 * SECOND).seen(NOON)
     story.answer(NoRecordConfig("CodeConfigNotFound"))

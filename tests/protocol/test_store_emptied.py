@@ -34,6 +34,16 @@ def test_a_session_that_begins_later_is_recorded() -> None:
     assert story.sent == ["start"]
 
 
+def test_a_repeated_publish_begins_nothing_until_a_poll_shows_since_when_it_is_live() -> None:
+    story = emptied(Story(by_rule()))
+    story.now += 10 * SECOND
+    story.happens(Published(NOON - 60 * SECOND, needs_poll=True))
+    assert (story.sent, story.record.intent.wanted) == ([], False)
+
+    assert story.seen(NOON - 60 * SECOND).sent == []
+    assert story.seen(NOON + 5 * SECOND + 1).sent == ["start"]
+
+
 def test_a_person_s_start_and_stop_are_sent_as_ever() -> None:
     story = emptied(Story(by_rule())).seen(NOON - 60 * SECOND).start()
     assert story.sent == ["start"]

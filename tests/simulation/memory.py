@@ -789,6 +789,13 @@ class MemoryStore:
             if before is not None:
                 schedules[name] = before
 
+    def clock_steps(self, ms: int) -> None:
+        """Keep the true distance to what was written before the clock was set."""
+        self.shared.written = [(at + ms, key, before) for at, key, before in self.shared.written]
+        self.shared.schedules_written = [
+            (at + ms, name, before) for at, name, before in self.shared.schedules_written
+        ]
+
     def _count_anew(self) -> None:
         self.shared.taken.clear()
         for row in self.shared.rows.values():

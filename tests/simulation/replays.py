@@ -51,8 +51,10 @@ def _is_of_rule(intent: Intent) -> bool:
 
 
 def _judge_same_intent(before: Intent, after: Intent, corrected: Mapping[str, None]) -> None:
-    """Raise Broken if more of an intent changed than the session that it belongs to."""
-    if replace(before, session=None, **corrected) != replace(after, session=None, **corrected):
+    """Raise Broken if more of an intent changed than the session that it belongs to, and that what
+    was pending for it is sent."""
+    corrected = {"session": None, "claimed": None, **corrected}
+    if replace(before, **corrected) != replace(after, **corrected):
         raise Broken("promise 6", "a replayed callback changed an intent")
 
 

@@ -245,6 +245,8 @@ class Simulation:
         if self.clock.ahead != ahead:
             self.accounts.clock_steps()
             self.judge.clock_steps(ahead - self.clock.ahead)
+            if self._memory is not None:
+                self._memory.clock_steps(ahead - self.clock.ahead)
             self.clock.ahead = ahead
             self.trouble(LATE_AFTER_A_STEP_MS)
 

@@ -25,8 +25,8 @@ its time."""
 def wrong_since(record: StreamRecord) -> int | None:
     """Return from when the stream counts as wanted, live and not recorded; None if it does not. The
     time may lie ahead: it counts from then on, unless something changes before."""
-    session = record.session
-    if not record.intent.wanted or session is None or record.is_off or record.is_recorded:
+    session, is_shown = record.session, record.is_recorded or record.is_reported
+    if not record.intent.wanted or session is None or record.is_off or is_shown:
         return None
     if session.state is SessionState.ENDING:
         return session.off_since + UNDECIDED_MS

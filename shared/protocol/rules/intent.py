@@ -278,7 +278,9 @@ def _against(record: StreamRecord, transition: Transition) -> Reason | None:
         return Reason.HELD
     if transition.settings.is_policy_suspended:
         return Reason.POLICY_SUSPENDED
-    if session is not None and transition.continuity.may_miss_records(session.began):
+    # A publish that may be a replay says nothing of when the session began.
+    began = session.began if session is not None and not session.is_undated else 0
+    if session is not None and transition.continuity.may_miss_records(began):
         return Reason.STORE_EMPTIED
     return Reason.ONCE_PER_SESSION if record.policy_session == record.session_number else None
 
