@@ -39,17 +39,22 @@ _XML = '<?xml version="1.0"?><{0} xmlns="http://s3.amazonaws.com/doc/2006-03-01/
 
 
 class Sink:
-    """A store that speaks as much of S3 as a copy in parts needs, for one object."""
+    """A store that speaks as much of S3 as copies need. Of objects that come whole it keeps the
+    sizes, by path; of the parts of a single further one, a digest."""
 
     def __init__(self) -> None:
+        self.objects: dict[str, int] = {}
         self.parts: dict[int, tuple[int, str]] = {}
         self.digest = hashlib.sha256()
         self.size = 0
         self.at: list[float] = []
 
-    def answer(self, method: str, query: Mapping[str, list[str]], body: bytes) -> str:
+    def answer(self, method: str, path: str, query: Mapping[str, list[str]], body: bytes) -> str:
         """Return the body of the answer; a part's is its ETag."""
         self.at.append(time.monotonic())
+        if method == "PUT" and not query:
+            self.objects[path] = len(body)
+            return ""
         if "partNumber" in query:
             etag = hashlib.md5(body, usedforsecurity=False).hexdigest()
             self.parts[int(query["partNumber"][0])] = (len(body), etag)
@@ -89,15 +94,17 @@ def sink() -> Iterator[tuple[Sink, str]]:
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            query = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+            url = urlsplit(self.path)
+            query = parse_qs(url.query, keep_blank_values=True)
             is_head = self.command == "HEAD"
-            text = "" if is_head else kept.answer(self.command, query, body)
+            text = "" if is_head else kept.answer(self.command, url.path, query, body)
             is_part = "partNumber" in query
             self.send_response_only(200)
             if is_part:
                 self.send_header("ETag", f'"{text}"')
             data = b"" if is_part else text.encode()
-            self.send_header("Content-Length", str(kept.size if is_head else len(data)))
+            size = kept.objects.get(url.path, kept.size) if is_head else len(data)
+            self.send_header("Content-Length", str(size))
             self.end_headers()
             self.wfile.write(data)
 

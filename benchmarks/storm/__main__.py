@@ -1,7 +1,7 @@
 """Measures how fast and how completely a burst of streams is recorded, against a naive loop.
 
 `python -m benchmarks.storm --streams 2000 --instances 4 --store redis --json`. It exits with 1 if a
-stream is not recorded.
+stream is not recorded, or a file of `--copies` not copied.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.storm import figures
 from benchmarks.storm.chaos import Chaos
+from benchmarks.storm.copies import copies
 from benchmarks.storm.machine import WakeUpLateness
 from benchmarks.storm.naive import Naive
 from benchmarks.storm.publishers import publish
@@ -39,9 +40,15 @@ def main(argv: list[str]) -> int:
     )  # fmt: skip
     with (
         tempfile.TemporaryDirectory(prefix="storm-") as name,
-        running_stage(Path(name), options) as stage,
+        copies(arguments.copies) as copying,
+        running_stage(Path(name), options, copying.policy if copying else "") as stage,
     ):
-        result = _storm(stage, options, arguments.seed)
+        if copying:
+            with copying.going_on(stage, Path(name)):
+                result = _storm(stage, options, arguments.seed)
+            result |= copying.figures()
+        else:
+            result = _storm(stage, options, arguments.seed)
         if arguments.wire:
             arguments.wire.write_text(json.dumps(stage.live.calls()))
         if not arguments.no_naive and not options.chaos:
@@ -50,7 +57,7 @@ def main(argv: list[str]) -> int:
         for name, value in result.items():
             print(f"{name:>22}  {value}")
     print(json.dumps(result))
-    return 0 if result["lost"] == 0 else 1
+    return 0 if result["lost"] == 0 and result.get("copied") == result.get("copies") else 1
 
 
 def _storm(stage: Stage, options: Options, seed: int) -> dict[str, object]:
@@ -135,6 +142,7 @@ def parser() -> argparse.ArgumentParser:
     add("--excess", choices=["drop", "refuse"], default="drop", help="what exceeds the rate")
     add("--thief", type=float, default=0, help="commands a second of another process")
     add("--chaos", action="store_true", help="kills, a restart of the store, lost answers")
+    add("--copies", type=int, default=0, help="small files to copy to another store meanwhile")
     add("--no-naive", action="store_true", help="leave out the naive loop")
     add("--wire", type=Path, metavar="FILE", help="keep what came over the wire, as JSON")
     add("--seed", type=int, default=1)

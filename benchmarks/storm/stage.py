@@ -32,6 +32,8 @@ on_publish = "record"
 """
 CALLBACKS, RECONCILE = "stream_events", "reconcile"
 TIMEOUT_S = 30.0
+KEYS = {"LIVE_RECORD_DELIVER_CREDENTIALS": "archive:key-id:key-secret"}
+"""Of the store that copies go to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,14 @@ class Stage:
     stack: Stack
     live: Remote
     engine: Engine | None
+    store: str
 
-    def fc(self, path: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    def fc(self, path: str, *, timeout_s: float = TIMEOUT_S, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         url = f"{self.stack.fc}/_fc/{path}"
         answer = (
-            requests.post(url, json=body, timeout=TIMEOUT_S)
+            requests.post(url, json=body, timeout=timeout_s)
             if body
-            else requests.get(url, timeout=TIMEOUT_S)
+            else requests.get(url, timeout=timeout_s)
         )
         document: dict[str, Any] = answer.json()
         return document
@@ -76,18 +79,20 @@ class Stage:
 
 
 @contextmanager
-def running_stage(folder: Path, options: Options) -> Iterator[Stage]:
+def running_stage(folder: Path, options: Options, more_policy: str = "") -> Iterator[Stage]:
+    """Provide the stage; `more_policy` goes behind its rules."""
     policy, template = folder / "policy.toml", folder / "s.yaml"
-    policy.write_text(POLICY)
+    policy.write_text(POLICY + more_policy)
     template.write_text(_with_quota(options.instances))
     engine = Engine(folder / "store", options=DURABLE) if options.store == REDIS else None
-    settings = {"LIVE_RECORD_RATE": str(options.rate)}
+    settings = {"LIVE_RECORD_RATE": str(options.rate), **KEYS}
     try:
         if engine:
             engine.start()
             settings["LIVE_RECORD_STORE"] = engine.url
         with running(folder, policy=policy, template=template, settings=settings) as stack:
-            stage = Stage(stack, Remote(stack.live), engine)
+            store = settings.get("LIVE_RECORD_STORE", f"sqlite:///{folder}/records.db")
+            stage = Stage(stack, Remote(stack.live), engine, store)
             stage.live.notify(record_url="", on_demand_url="")
             stage.live.switch(limiter=options.limiter, throttle_mode=options.excess)
             _warm(stage, options.instances)
