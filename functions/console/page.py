@@ -102,3 +102,4 @@ def _origins(app: App) -> Iterator[str]:
             yield f"{settings.oss_protocol}://{settings.oss_endpoint}"
     for domain in app.policy.domains:
         yield f"https://{domain.streaming}"
+        yield from (f"https://{bucket.name}.{bucket.endpoint}" for bucket in domain.bucket)

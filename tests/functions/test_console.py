@@ -155,6 +155,19 @@ def test_the_bucket_may_be_read_too(tmp_path: Path, clock: Clock) -> None:
     stage.store.close()
 
 
+def test_a_bucket_that_the_policy_names_may_be_read_too(tmp_path: Path, clock: Clock) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(
+        '[[domain]]\nstreaming = "live.example.com"\n'
+        '[[domain.bucket]]\nname = "vip"\nendpoint = "oss-cn-beijing.aliyuncs.com"\n'
+    )
+    stage = Stage(tmp_path, clock, LIVE_RECORD_API_TOKENS=TOKENS, LIVE_RECORD_POLICY=str(file))
+    policy = Browser(stage).call("GET", "/console/").headers["Content-Security-Policy"]
+
+    assert "https://vip.oss-cn-beijing.aliyuncs.com" in policy
+    stage.store.close()
+
+
 @pytest.mark.parametrize(
     "path",
     ["../__init__.py", "..%2f__init__.py", "session.js", "index.html/", "//etc/passwd", "%00"],
