@@ -6,7 +6,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,9 +109,12 @@ class Delivering:
 
     def until_delivered(self, name: str = NAME) -> FileCopy:
         """Fire the timer, with the pauses that failures cause, until the copy is whole."""
+        return self.until(lambda copy: copy.state == "delivered", name)
+
+    def until(self, holds: Callable[[FileCopy], bool], name: str = NAME) -> FileCopy:
         for _ in range(400):
             copy = self.copy(name)
-            if copy is not None and copy.state == "delivered":
+            if copy is not None and holds(copy):
                 return copy
             with suppress(InvocationFailed):
                 self.deliver()
@@ -371,11 +374,9 @@ def test_a_playlist_is_not_there_before_its_segments(delivering: Delivering) -> 
     objects = record_playlist(delivering)
     *first, last = sorted(objects.keys() - {PLAYLIST})
     (delivering.bucket / last).unlink()
-    assert delivering.deliver()["retry"] == 1
-    assert delivering.s3.names() == [f"tv/{name}" for name in first]
-    copy = delivering.copy(PLAYLIST)
-    assert copy is not None
+    copy = delivering.until(lambda copy: "no such object" in copy.why, PLAYLIST)
     assert (copy.state, copy.copied_segments, copy.segments) == ("delivering", 3, 4)
+    assert delivering.s3.names() == [f"tv/{name}" for name in first]
 
     (delivering.bucket / last).write_bytes(objects[last])
     delivering.until_delivered(PLAYLIST)
@@ -406,8 +407,8 @@ def test_a_playlist_never_leads_to_an_object_that_is_no_recording(
 ) -> None:
     text = f"#EXTM3U\n#EXTINF:4,\n{name}\n#EXT-X-ENDLIST\n"
     delivering.record_verified(text.encode(), PLAYLIST)
-    assert delivering.deliver()["dead"] == 1
-    assert why in str(delivering.copy(PLAYLIST))
+    copy = delivering.until(lambda copy: copy.state == "failed", PLAYLIST)
+    assert why in copy.why
     assert delivering.s3.names() == []
 
 
@@ -564,7 +565,7 @@ def test_how_far_a_copy_is_and_its_end_are_events(delivering: Delivering) -> Non
     delivering.receivers = {"webhooks": (CRM,)}
     delivering.applies()
     record_playlist(delivering)
-    delivering.deliver()
+    delivering.until_delivered(PLAYLIST)
     found = [body for body in delivering.events() if "copied_segments" in body.data]
     by_progress = {body.data["copied_segments"]: body.type for body in found}
     on_the_way = dict.fromkeys((1, 2, 3), EventType.FILE_DELIVERING)
