@@ -56,7 +56,7 @@ def _never_takes_over() -> Patches:
 
 
 def _policy_never_takes_over() -> Patches:
-    return ((intent_rules, "_hand_over_to_policy", lambda *_: False),)
+    return ((intent_rules, "_hand_over_to_policy", lambda _transition: False),)
 
 
 def _never_waits_for_the_next() -> Patches:
@@ -86,7 +86,7 @@ def _stop_bars_later_ones() -> Patches:
 
 
 def _nothing_bars() -> Patches:
-    return ((occurrence_rules, "is_barred", lambda _transition: False),)
+    return ((occurrence_rules, "is_barred", lambda *_: False),)
 
 
 def _goes_on_after_the_show() -> Patches:
