@@ -119,6 +119,7 @@ class Alarms:
             "fail-over": self._sim.has_lost_writes,
             "misled": watch.misled,
             "refused": self._is_refused(key),
+            "listed": self._sim.live.is_visible(Stream(key.domain, key.app, key.stream)),
             "by itself": self._records_unheard(key),
         }
         excuse = next((name for name, holds in excuses.items() if holds), "")
