@@ -114,7 +114,7 @@ REMOVALS = (
         "what has begun is not planned again",
         "What has begun stays as it is, so a plan may be made again at any time",
         _forgets_what_began,
-        Scenario("", (PLAN, STOP, PLAN_BEGUN), before=LIVE),
+        Scenario("", (PLAN, SKIP, PLAN_BEGUN), before=LIVE),
     ),
     Removal(
         "a schedule lengthens an end",
