@@ -14,7 +14,11 @@ from msgspec import Struct
 
 from shared.outbound.oss import NoSize, Opened, crc64
 from shared.outbox import DeliverFile
-from shared.verification import MAX_PLAYLIST_BYTES, parse_playlist, segment_uri
+from shared.verification.media_playlist import (
+    MAX_PLAYLIST_BYTES,
+    parse_playlist,
+    segment_uri,
+)
 
 
 class NotCopied(Exception):

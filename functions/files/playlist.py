@@ -26,7 +26,11 @@ from shared.outbound.oss import NoSize, Opened
 from shared.protocol import StreamKey
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
-from shared.verification import MAX_PLAYLIST_BYTES, parse_playlist, segment_uri
+from shared.verification.media_playlist import (
+    MAX_PLAYLIST_BYTES,
+    parse_playlist,
+    segment_uri,
+)
 
 FILES_ROWS = 5_000
 """Files of a stream among which those of the stretch are looked for, newest first."""

@@ -20,8 +20,8 @@ from shared.verification import (
     Request,
     Stat,
     Verdict,
-    verify,
 )
+from shared.verification.verify import verify
 
 TIMEOUT_S = 2
 """s to connect, and to read: all sizes are requested within the one budget of the function."""

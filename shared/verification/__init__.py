@@ -10,6 +10,9 @@ does a caller whose verdict has `is_final` False, since the object may still com
 
 `shared.outbound.oss.judge` drives it against a bucket; a task of the function with the OSS SDK
 calls that. Whatever the bytes are, `verify` raises nothing. It knows neither clock nor bucket.
+
+The room itself has the types alone, which the functions that judge nothing read verdicts with.
+`shared.verification.verify` has `verify`, and `media_playlist` what reads a playlist.
 """
 
 from __future__ import annotations
@@ -31,35 +34,21 @@ from shared.verification.contract import (
     Stat,
     Verdict,
 )
-from shared.verification.media_playlist import (
-    MAX_PLAYLIST_BYTES,
-    MediaPlaylist,
-    Segment,
-    parse_playlist,
-    segment_uri,
-)
-from shared.verification.verify import verify
 
 __all__ = [
     "ABSENT",
     "DENIED",
     "DURATION_TOLERANCE_MS",
     "MAX_BYTES",
-    "MAX_PLAYLIST_BYTES",
     "MAX_REQUESTS",
     "Answer",
     "Evidence",
     "EvidenceCode",
     "ExpectedFile",
     "FileOutcome",
-    "MediaPlaylist",
     "NoAnswer",
     "ReadRange",
     "Request",
-    "Segment",
     "Stat",
     "Verdict",
-    "parse_playlist",
-    "segment_uri",
-    "verify",
 ]

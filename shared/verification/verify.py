@@ -1,6 +1,6 @@
 """The verdict on one file, whatever its format.
 
-Callers import it from the room. It knows no format itself: the name's ending chooses the judge.
+It knows no format itself: the name's ending chooses the judge.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from shared.verification import (
     Request,
     Stat,
     Verdict,
-    verify,
 )
+from shared.verification.verify import verify
 
 
 @dataclass
