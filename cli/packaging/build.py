@@ -20,10 +20,11 @@ from cli.errors import Failure
 from cli.packaging import archive, roots
 from cli.packaging.contents import (
     NEEDED,
+    RARE,
     WITHOUT_SDK,
     Shipped,
-    is_rare,
     of_s3_alone,
+    of_used_modules,
     read_wheel,
     trimmed,
 )
@@ -180,15 +181,16 @@ def _packages(package: Package, runtime: str, whole: bool) -> list[Shipped]:
     pins = read_pins(package.pins.read_text(encoding="utf-8"), version)
     chosen = pins if whole or package.needed is None else only(pins, package.needed)
     shipped = [read_wheel(wheel) for wheel in wheels(chosen, version, STATE / "wheels")]
-    return shipped if whole else [_trim_sdk(each) for each in shipped]
+    return shipped if whole else [_trim(each) for each in shipped]
 
 
-def _trim_sdk(shipped: Shipped) -> Shipped:
+def _trim(shipped: Shipped) -> Shipped:
+    files: Mapping[str, bytes] = of_used_modules(shipped.files)
     if shipped.name == "botocore":
-        return replace(shipped, files=of_s3_alone(shipped.files))
-    if shipped.name != SDK:
-        return shipped
-    return replace(shipped, files=trimmed(shipped.files, get_args(Action)))
+        files = of_s3_alone(files)
+    if shipped.name == SDK:
+        files = trimmed(files, get_args(Action))
+    return replace(shipped, files=files)
 
 
 def _files(own: Mapping[str, bytes], shipped: Sequence[Shipped]) -> dict[str, bytes]:
@@ -210,7 +212,7 @@ def _to_compile(shipped: Sequence[Shipped], whole: bool) -> list[str]:
     files = [path.relative_to(ROOT).as_posix() for path in _our_files()]
     files += [path for each in shipped for path in each.files]
     code = (path for path in files if path.endswith(".py"))
-    return sorted(path for path in code if whole or not is_rare(path))
+    return sorted(path for path in code if whole or path != RARE)
 
 
 def _manifest(

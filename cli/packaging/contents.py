@@ -51,18 +51,21 @@ the bytecode differs between runtimes."""
 WITHOUT_SDK = frozenset(["async-timeout", "certifi", "msgspec", "redis", "tenacity"])
 """The packages of a function that calls nothing but the store."""
 
-RARE = tuple(
+UNUSED = tuple(
     name.replace(".", "/")
     for name in (
         *sdk_import.UNUSED,
         *redis_connection.UNUSED,
-        "idna.uts46data",
-        "urllib3.contrib.emscripten",
-        "urllib3.http2",
+        "dateutil.zoneinfo",
+        "urllib3.contrib",
     )
+    if "." in name
 )
-"""Modules to deploy without bytecode, because our calls do not import them. A stage that is
-configured to import everything still can, more slowly."""
+"""Modules of the packages that are not deployed: stubs replace them, or nothing imports them.
+dateutil's own time zones are older than those of tzdata."""
+
+RARE = "idna/uts46data.py"
+"""Deployed without bytecode: a host's name beyond ASCII needs it, and its tables are large."""
 
 CLIENT = "alibabacloud_live20161101/client.py"
 OWN_METHODS = ("__init__", "get_endpoint")
@@ -136,8 +139,16 @@ def of_s3_alone(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {path: data for path, data in files.items() if not services.match(path)}
 
 
-def is_rare(path: str) -> bool:
-    return any(path == f"{rare}.py" or path.startswith(f"{rare}/") for rare in RARE)
+def of_used_modules(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files without modules that no call imports, and without the time zones as text."""
+    text = re.compile(r"tzdata/zoneinfo/(leapseconds|[^/]+\.(tab|zi))$")
+    return {
+        path: data for path, data in files.items() if not text.match(path) and not _is_unused(path)
+    }
+
+
+def _is_unused(path: str) -> bool:
+    return any(path == f"{name}.py" or path.startswith(f"{name}/") for name in UNUSED)
 
 
 def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, bytes]:

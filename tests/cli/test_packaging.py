@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -18,7 +19,9 @@ from cli.local.stack import Deployed, running
 from cli.packaging import DELIVER, FILES, MAIN, PACKAGES, RUNTIMES, Package, Packaged, build
 from cli.paths import ROOT
 from emulator.live import Remote
+from shared.outbound.live import sdk_import
 from shared.outbound.tls import ROOTS
+from shared.store import redis_connection
 from tests.support.journey import Stage
 from tests.support.programs import RUNTIME_PARAMS, python_of
 from tests.support.redis_answers import certificate
@@ -69,6 +72,18 @@ try:
     bucket.put("a.flv", b"FLV")
 except s3.StoreRefuses as why:
     print(why)
+"""
+CALENDAR = """
+import sys
+import zoneinfo
+sys.path[:0] = [sys.argv[1]]
+zoneinfo.reset_tzpath(())
+from shared.schedule import Schedule
+from shared.schedule.recurrence import occurrences
+times = ("2026-01-06T19:00:00", "2026-01-06T21:00:00", "Asia/Shanghai")
+rule = "FREQ=MONTHLY;BYDAY=1TU;UNTIL=20260303T110000Z"
+schedule = Schedule("quiz", ("live.example.com/app/room1",), *times, rrule=rule)
+print(*(each.starts_at for each in occurrences(schedule, ends_after=0, limit=9)))
 """
 Build = Callable[..., Packaged]
 
@@ -143,6 +158,14 @@ def test_the_package_of_deliver_begins_a_client_with_nothing_else_installed(
 ) -> None:
     code = unpacked(built(runtime, DELIVER), tmp_path)
     assert output_of(runtime, COPY, code) == "the target does not answer (ConnectionClosedError)"
+
+
+def test_the_package_reads_a_calendar_with_no_time_zones_of_the_machine(
+    built: Build, runtime: str
+) -> None:
+    times = output_of(runtime, CALENDAR, built(runtime).folder).split()
+
+    assert times == ["1767697200000", "1770116400000", "1772535600000"]
 
 
 def test_each_package_carries_the_sdk_of_its_own_functions_alone(
@@ -232,10 +255,12 @@ def test_the_quick_way_is_the_one_taken_from_the_archive(built: Build, runtime: 
     assert output_of(runtime, WAY, built(runtime).folder) == "lazy"
 
 
-def test_two_clones_make_the_same_bytes(tmp_path: Path) -> None:
-    hashes = {packaged_in(clone_at(tmp_path / name)) for name in ("one", "another/deeper")}
+@pytest.mark.parametrize("runtime", RUNTIME_PARAMS[:1], indirect=True)
+def test_a_clone_elsewhere_makes_the_same_bytes(built: Build, runtime: str, tmp_path: Path) -> None:
+    archives = [built(runtime, package).archive for package in PACKAGES]
+    ours = {archive.name: hash_of(archive) for archive in archives}
 
-    assert len(hashes) == 1
+    assert packaged_in(clone_at(tmp_path / "deeper" / "clone"), runtime) == ours
 
 
 def clone_at(folder: Path) -> Path:
@@ -248,12 +273,14 @@ def clone_at(folder: Path) -> Path:
     return folder
 
 
-def packaged_in(clone: Path) -> tuple[bytes, ...]:
-    command = [sys.executable, "-m", "cli.main", "package", "--runtime", RUNTIMES[0]]
+def packaged_in(clone: Path, runtime: str) -> dict[str, str]:
+    command = [sys.executable, "-m", "cli.main", "package", "--runtime", runtime]
     subprocess.run(command, cwd=clone, env={"PYTHONPATH": str(clone)}, check=True)
-    made = sorted((clone / "dist").glob("*.zip"))
-    assert len(made) == len(PACKAGES)
-    return tuple(archive.read_bytes() for archive in made)
+    return {file.name: hash_of(file) for file in (clone / "dist").glob("*.zip")}
+
+
+def hash_of(file: Path) -> str:
+    return sha256(file.read_bytes()).hexdigest()
 
 
 def test_no_emulator_and_no_test_is_deployed(package: Packaged) -> None:
@@ -262,6 +289,14 @@ def test_no_emulator_and_no_test_is_deployed(package: Packaged) -> None:
     assert {"index.py", "policy.json", "functions", "shared", "manifest.json"} <= roots
     assert not roots & {"emulator", "tests", "cli", "benchmarks"}
     assert [name for name in names(package) if "/tests/" in name or "/SelfTest/" in name] == []
+
+
+def test_no_module_that_a_stub_replaces_is_deployed(package: Packaged) -> None:
+    stubs = [name.replace(".", "/") for name in (*sdk_import.UNUSED, *redis_connection.UNUSED)]
+    modules = [name for name in names(package) if "charset_normalizer" not in name]
+
+    assert [name for name in modules if name.removesuffix(".py") in stubs] == []
+    assert [name for name in modules if name.startswith(tuple(f"{stub}/" for stub in stubs))] == []
 
 
 def test_every_script_and_every_text_of_ours_is_deployed(package: Packaged) -> None:
