@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,16 @@ def load_template(path: Path, env: Mapping[str, str], environment: str = "") -> 
 
 
 def _parse(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
-    """Return what the YAML file says; libyaml, where it is installed, is several times as fast."""
+    """Return what the YAML file says. Nobody may change it."""
+    return _parsed(path.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> Any:  # noqa: ANN401 - as above
+    """Parse a text once: a deploy reads its template for each step. libyaml, where it is installed,
+    is several times as fast."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506 - both are safe
+    return yaml.load(text, loader)  # noqa: S506 - both are safe
 
 
 def _read(path: Path) -> dict[str, Any]:
