@@ -12,7 +12,8 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _UNIX, _FILE = 3, 0o100644
-_COMPRESS_LEVEL = 9
+_COMPRESS_LEVEL = 7
+"""Level 9 takes four times as long and saves 0.5 % of the size."""
 
 
 def names(folder: Path) -> Iterator[str]:
