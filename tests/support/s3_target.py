@@ -7,10 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from moto.server import ThreadedMotoServer
-
 from emulator.faulty_proxy import FaultyProxy
 
 BUCKET = "archive-bucket"
@@ -39,7 +35,11 @@ class S3Target:
 
 @contextmanager
 def s3_target() -> Iterator[S3Target]:
-    """Provide an empty bucket of a store of its own."""
+    """Provide an empty bucket of a store of its own. Who only collects the tests loads no SDK."""
+    import boto3
+    from botocore.config import Config
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
