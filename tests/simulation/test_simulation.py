@@ -144,13 +144,13 @@ FOUND = {
     "promise 8": "unmanaged recording stopped",
     "protocol": "lease ignored",
     "invariant": "command of an older intent kept",
-    "at rest": "until ignored",
+    "at rest": "quota refusals never healed",
     "account": "what is wanted taken for recorded",
     "schedules": "an occurrence that has begun is planned again",
 }
-"""A mistake for each promise, "invariant" for what holds of each record, "at rest" for what holds
-in the end, "account" for what is said to be missing, "schedules" for their occurrences: the check
-of it can fail."""
+"""A mistake for each promise that shows soon, "invariant" for what holds of each record, "at rest"
+for what holds in the end, "account" for what is said to be missing, "schedules" for their
+occurrences: the check of it can fail."""
 
 
 @pytest.mark.prove
