@@ -9,7 +9,7 @@ import requests
 
 from cli.local.encoder import Encoder
 from cli.local.stack import Deployed, running
-from cli.packaging import DELIVER, FILES, build
+from cli.packaging import DELIVER, FILES, RUNTIMES, build
 from emulator.live import Remote
 from tests.cli.test_play import the_second_ends
 from tests.support.journey import Stage
@@ -18,11 +18,14 @@ from tests.support.s3_target import BUCKET, S3Target, s3_target
 
 pytestmark = pytest.mark.slow
 SOURCE = "source"
+CODES = (SOURCE, RUNTIME_PARAMS[0], pytest.param(RUNTIMES[1], marks=pytest.mark.prove))
+"""The second runtime takes 25 CPU seconds more. Its packages answer, sign and copy in
+tests/cli/test_packaging.py too."""
 FILMED_MS = 500
 """Of a file with a picture or two, nobody can say whether it is whole."""
 
 
-@pytest.mark.parametrize("code", [SOURCE, *RUNTIME_PARAMS])
+@pytest.mark.parametrize("code", CODES)
 def test_a_recorded_file_is_listed_signed_and_played(code: str, tmp_path: Path) -> None:
     """And copied to another store. Of a runtime, its packages are what runs, on nothing but its own
     library."""
