@@ -69,7 +69,9 @@ def start_later(fc: FcInThread, function: str) -> Got:
 
 
 def eventually(what: Callable[[], Json]) -> Json:
-    deadline = time.monotonic() + 120
+    """Return what came about. A hang ends before pytest's own limit, and a slow machine does not
+    fail."""
+    deadline = time.monotonic() + 600
     while not (found := what()):
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.02)
