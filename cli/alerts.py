@@ -24,7 +24,7 @@ LATE_MS = 180_000
 
 @click.group()
 def alerts() -> None:
-    """List what is wrong, take it over, and test the robots.
+    """List what is wrong, acknowledge alerts, and test the robots.
 
     The policy says under [[notify]] which robot is sent what.
     """
@@ -69,7 +69,7 @@ def _say_more(answer: Json) -> None:
 @click.argument("ids", nargs=-1, required=True)
 @of_stage(changes=True)
 def acknowledge(api: Api, ids: Sequence[str], as_json: bool) -> None:
-    """Take alerts over by the IDS that list shows: they are not repeated, nor passed on."""
+    """Acknowledge alerts by the IDS that list shows: they are not repeated or escalated."""
     taken = [api.acknowledge(each) for each in ids]
     if as_json:
         output.as_json({"alerts": taken})

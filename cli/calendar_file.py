@@ -100,9 +100,9 @@ def _require_expressible(event: Any, changed: Sequence[Any]) -> None:  # noqa: A
     series = [event, *(one for one in changed if one.get("UID") == event.get("UID"))]
     ids = [one["RECURRENCE-ID"] for one in series if "RECURRENCE-ID" in one]
     if any("RANGE" in at.params for at in ids):
-        raise _Skipped(_("a change of it concerns all later occurrences: make two events of it"))
+        raise _Skipped(_("it changes all later occurrences: split it into two events"))
     if any(isinstance(one.dt, tuple) for one in _listed(event, "RDATE")):
-        raise _Skipped(_("a further date of it lasts a time of its own: make it an event"))
+        raise _Skipped(_("an added date (RDATE) has its own length: make it a separate event"))
 
 
 def _times(event: Any, defaults: _Defaults) -> tuple[datetime, datetime, str]:  # noqa: ANN401 - as above
@@ -111,7 +111,7 @@ def _times(event: Any, defaults: _Defaults) -> tuple[datetime, datetime, str]:  
         raise _Skipped(_("it has no start"))
     start: Any = event["DTSTART"].dt
     if not isinstance(start, datetime):
-        raise _Skipped(_("it lasts whole days"))
+        raise _Skipped(_("it is an all-day event"))
     zone = _zone_of(start, str(event["DTSTART"].params.get("TZID", "")), defaults)
     if "DTEND" in event:
         end: Any = event["DTEND"].dt

@@ -1,4 +1,4 @@
-"""`live-record deliveries`: what follows from recordings, and failed or is still to be done.
+"""`live-record deliveries`: the stage's tasks that failed for good, or that are still to be done.
 
 cli.main adds the group.
 """
@@ -21,9 +21,10 @@ ALL_ROWS = 100_000
 
 @click.group()
 def deliveries() -> None:
-    """List what follows from recordings, and try it again.
+    """List the tasks of a stage, and retry those that failed for good.
 
-    A file that Live reports is verified, and then copied where the policy says so.
+    A task verifies a file, copies it, or sends a message or an event. The stage retries it
+    automatically; after the last attempt it has failed for good.
     """
 
 
@@ -33,7 +34,7 @@ def deliveries() -> None:
     default="dead",
     type=click.Choice(["dead", "open"]),
     show_default=True,
-    help="list what failed for good, or else what is still to be done",
+    help="list the tasks that failed for good, or those that are still to be done",
 )
 @click.option(
     "--limit",
@@ -44,7 +45,7 @@ def deliveries() -> None:
 )
 @of_stage(changes=False)
 def list_deliveries(api: Api, state: str, limit: int, as_json: bool) -> None:
-    """List what failed for good, and why; or what is still to be done."""
+    """List the tasks that failed for good, and why; or those that are still to be done."""
     answer = api.deliveries(state, limit)
     nothing = _("nothing has failed for good") if state == "dead" else _("nothing is open")
     output.rows(answer, "deliveries", _line_of, as_json, nothing=nothing)
@@ -52,10 +53,10 @@ def list_deliveries(api: Api, state: str, limit: int, as_json: bool) -> None:
 
 @deliveries.command("redrive")
 @click.argument("ids", nargs=-1)
-@click.option("--all", "of_all", is_flag=True, help="try everything that failed for good again")
+@click.option("--all", "of_all", is_flag=True, help="retry every task that failed for good")
 @of_stage(changes=True)
 def redrive(api: Api, ids: Sequence[str], of_all: bool, as_json: bool) -> None:
-    """Try once more what failed for good, by the IDS that list shows."""
+    """Retry tasks that failed for good, by the IDS that list shows."""
     if bool(ids) is of_all:
         raise click.UsageError(_("Name the deliveries, or pass --all."))
     if of_all:

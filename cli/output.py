@@ -122,7 +122,10 @@ def scheduled_line(row: Json) -> str:
     under_way = [one for one in schedules if one["begun"]]
     if under_way:
         last = max(under_way, key=lambda one: str(one["ends_at"]))
-        line = _("the schedule {schedule} asks for it until {ends_at}, at the latest {until}")
+        line = _(
+            "the schedule {schedule} asks for a recording until {ends_at},"
+            " or {until} if the show runs over"
+        )
         return line.format(**{name: last[name] for name in ("schedule", "ends_at", "until")})
     if schedules:
         line = _("the schedule {schedule} begins at {starts_at}")

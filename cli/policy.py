@@ -217,13 +217,14 @@ def set_mode(api: Api, mode: str, as_json: bool) -> None:
     required=True,
     help="how long no rule starts a recording, such as 2h; 7d at most",
 )
-@click.option("--note", default="", help="the reason; the console shows it")
+@click.option("--note", default="", help="the reason; health and the console show it")
 @of_stage(changes=True)
 def suspend(api: Api, lasts: str, note: str, as_json: bool) -> None:
     """Let no rule start a recording for a while.
 
-    Recordings that run go on, also over interruptions. What people and schedules ask for is
-    recorded. Afterwards the rules also start the streams that came up meanwhile and are live.
+    Running recordings continue, also after an interruption. What people and schedules ask for is
+    recorded. When the suspension ends, the rules also start streams that came up during it and are
+    still live.
     """
     answer = api.suspend_policy(lasts, note)
     if as_json:
@@ -231,7 +232,7 @@ def suspend(api: Api, lasts: str, note: str, as_json: bool) -> None:
         return
     until = shown(moment(answer["policy"]["suspended"]["until"]))
     sentence = _(
-        "No rule starts a recording until {until}, from within 10 s. What is recorded continues."
+        "Within 10 s, and until {until}, no rule starts a recording. Running recordings continue."
     )
     click.echo(sentence.format(until=until))
 
@@ -239,9 +240,9 @@ def suspend(api: Api, lasts: str, note: str, as_json: bool) -> None:
 @policy.command("resume")
 @of_stage(changes=True)
 def resume(api: Api, as_json: bool) -> None:
-    """Let the rules start recordings again after a suspend.
+    """Let the rules start recordings again after suspend.
 
-    This includes the streams that came up meanwhile and are live.
+    The rules also start streams that came up during the suspension and are still live.
     """
     answer = api.resume_policy()
     if as_json:

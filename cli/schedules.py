@@ -115,8 +115,8 @@ def import_calendar(  # noqa: PLR0917 - click names them
     """Turn the events of FILE (.ics) into schedules.
 
     An event names its streams by lines such as "live-record: domain/app/stream" in its
-    description. Events that are changed or left out once become schedules of their own or excluded
-    dates.
+    description. An occurrence that was moved becomes a schedule of its own; one that was removed
+    becomes an excluded date.
     """
     from cli.calendar_file import read_calendar
 
@@ -315,7 +315,14 @@ def show(api: Api, schedule_id: str, as_json: bool) -> None:
 
 @schedule.command("next")
 @_name
-@click.option("-n", "number", default=5, show_default=True, type=click.IntRange(1, 100))
+@click.option(
+    "-n",
+    "number",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="number of occurrences to list",
+)
 @of_stage(changes=False)
 def upcoming(api: Api, schedule_id: str, number: int, as_json: bool) -> None:
     """List the next occurrences of the schedule ID."""
@@ -332,7 +339,7 @@ def _occurrence_line(row: Mapping[str, Any]) -> str:
 @_name
 @of_stage(changes=True)
 def pause(api: Api, schedule_id: str, as_json: bool) -> None:
-    """Let nothing of the schedule ID begin any more. What has begun goes on."""
+    """Pause the schedule ID: no further occurrence begins. One under way goes on."""
     _say(api.change_schedule(schedule_id, "pause"), _line_of, as_json=as_json)
 
 
@@ -340,7 +347,7 @@ def pause(api: Api, schedule_id: str, as_json: bool) -> None:
 @_name
 @of_stage(changes=True)
 def resume(api: Api, schedule_id: str, as_json: bool) -> None:
-    """Let occurrences of the schedule ID begin again."""
+    """Resume the schedule ID: its occurrences begin again."""
     _say(api.change_schedule(schedule_id, "resume"), _line_of, as_json=as_json)
 
 
@@ -351,14 +358,17 @@ def resume(api: Api, schedule_id: str, as_json: bool) -> None:
 )
 @of_stage(changes=True)
 def skip(api: Api, schedule_id: str, occurrence: str | None, as_json: bool) -> None:
-    """Record nothing for one occurrence of the schedule ID."""
+    """Skip one occurrence of the schedule ID: nothing is recorded for it."""
     answer = api.change_schedule(schedule_id, "skip", occurrence=occurrence)
     _say(answer, _changed_line, as_json=as_json)
 
 
 @schedule.command("trigger")
 @_name
-@click.option("--lasts", help="for how long; without it, as long as an occurrence lasts")
+@click.option(
+    "--lasts",
+    help="how long the occurrence lasts, such as 2h; by default as long as the schedule's others",
+)
 @of_stage(changes=True)
 def trigger(api: Api, schedule_id: str, lasts: str | None, as_json: bool) -> None:
     """Begin an occurrence of the schedule ID now."""
@@ -371,7 +381,7 @@ def trigger(api: Api, schedule_id: str, lasts: str | None, as_json: bool) -> Non
 @click.option("--by", required=True, help="how much later the occurrence ends, such as 30m")
 @of_stage(changes=True)
 def extend(api: Api, schedule_id: str, by: str, as_json: bool) -> None:
-    """Let the occurrence of the schedule ID that is under way end later."""
+    """Extend the occurrence of the schedule ID that is under way."""
     _say(api.change_schedule(schedule_id, "extend", by=by), _changed_line, as_json=as_json)
 
 

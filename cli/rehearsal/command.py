@@ -90,9 +90,9 @@ def rehearse(
 ) -> None:
     """Rehearse a recording, and print GO or NO-GO.
 
-    A test picture is pushed to a throw-away stream next to STREAM, in the same domain and
-    application. Nothing of it is left. It exits with 0 for GO, 3 for NO-GO, and 4 if that could
-    not be found out.
+    The command pushes a test picture to a throw-away stream in the domain and application of
+    STREAM. It has that stream recorded, interrupted, resumed and stopped, and then deletes its
+    files. Exit codes: 0 for GO, 3 for NO-GO, 4 for neither.
     """
     if bool(stream) == bool(schedule_id):
         raise click.UsageError(_("Name either a STREAM or a schedule with --schedule."))

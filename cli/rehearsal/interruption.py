@@ -46,7 +46,7 @@ class Interruption:
     def _on(self, _number: int, _frame: FrameType | None) -> None:
         is_second, self.came = self.came, True
         if not is_second:
-            line = _("Removing what the rehearsal has made. Once more ends at once.")
+            line = _("Removing what the rehearsal has made. Press Ctrl-C again to end at once.")
             with suppress(OSError):  # the terminal may be gone
                 click.echo(line, err=True)
         if is_second or not self._protects:

@@ -98,7 +98,7 @@ def verdict_lines(outcome: Outcome) -> tuple[str, ...]:
         case Verdict.INTERRUPTED:
             return (_("The rehearsal was interrupted: neither GO nor NO-GO."),)
         case Verdict.NOT_ASKED:
-            head = _("The stage could not be asked, so this is neither GO nor NO-GO: {cause}")
+            head = _("The rehearsal could not be performed: neither GO nor NO-GO. {cause}")
         case _:
             head = _("NO-GO: {cause}")
     text, fix = (cause.text, cause.fix) if cause else ("", "")

@@ -166,15 +166,15 @@ class Steps:
         if target.kind == "vod":
             raise StepFailed(
                 _("{stream} is recorded into VOD.").format(stream=self._scene.key),
-                _("Rehearse a stream that is recorded into OSS: rehearse reads nothing of VOD."),
+                _("Rehearse a stream that is recorded into OSS: a rehearsal cannot read VOD."),
                 is_unasked=True,
             )
         if ours is None or ours[0] != target:
             raise StepFailed(
-                _("The recording configuration of {streams} holds for no other stream.").format(
-                    streams=place_of(target)
-                ),
-                _("Give the whole application one configuration: a throw-away name needs it, too."),
+                _(
+                    "The recording configuration of {streams} does not cover a throw-away stream."
+                ).format(streams=place_of(target)),
+                _("Give the whole application one recording configuration."),
                 is_unasked=True,
             )
 
@@ -205,7 +205,7 @@ class Steps:
                 self._doctor_fix(),
             )
         self._live_at = instant(status["live_at"] or status["changed_at"])
-        line = _("the test picture is pushed; the stage knew of it after {seconds:.1f} s")
+        line = _("the test picture is pushed; the stage detected it after {seconds:.1f} s")
         return line.format(seconds=time.monotonic() - began)
 
     def start(self) -> str:
@@ -238,7 +238,7 @@ class Steps:
                 ),
                 self._doctor_fix(),
             )
-        line = _("the push broke off; the stage knew of it after {seconds:.1f} s")
+        line = _("the push broke off; the stage detected it after {seconds:.1f} s")
         return line.format(seconds=time.monotonic() - began)
 
     def reconnect(self) -> str:
@@ -358,16 +358,18 @@ class Steps:
             self._scene.api.store_rehearsal(self._name, verdict, _short(text), _short(fix))
         except StageRefusal as refusal:
             if refusal.problem.get("status") == HTTPStatus.NOT_FOUND:
-                raise Skipped(_("the release of the stage keeps no rehearsals")) from None
+                raise Skipped(
+                    _("the stage's release does not store verdicts of rehearsals")
+                ) from None
             raise
         return _("the stage keeps the verdict, which a schedule may demand")
 
     def _require_removable(self, reported: Sequence[str], own: Sequence[str]) -> None:
         if others := [uri for uri in reported if uri not in own]:
             raise StepFailed(
-                _("{names} do not name their stream, so that they are not deleted.").format(
-                    names=", ".join(others)
-                ),
+                _(
+                    "These objects are not deleted, since their names lack the stream's: {names}."
+                ).format(names=", ".join(others)),
                 _("Delete them, and put {StreamName} into OssObjectPrefix."),
             )
 

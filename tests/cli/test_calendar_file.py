@@ -83,7 +83,7 @@ def test_what_becomes_no_schedule_is_named_with_its_reason() -> None:
 
     assert skipped == [
         'Gala is left out: it names no stream: pass --stream, or add "live-record: ..." to it',
-        "Holiday is left out: it lasts whole days",
+        "Holiday is left out: it is an all-day event",
         "Called off is left out: it is cancelled",
     ]
 
@@ -135,7 +135,7 @@ def read_text(folder: Path, *events: str) -> tuple[Mapping[str, Json], Sequence[
     [
         ("RRULE:FREQ=WEEKLY\nRRULE:FREQ=DAILY", "several recurrence rules"),
         (f"{WEEKLY}\nEXRULE:FREQ=MONTHLY;BYMONTHDAY=4", "excludes dates by a rule"),
-        ("RDATE;VALUE=PERIOD:20280105T110000Z/PT1H", "lasts a time of its own"),
+        ("RDATE;VALUE=PERIOD:20280105T110000Z/PT1H", "has its own length"),
     ],
 )
 def test_what_no_schedule_can_say_is_left_out(tmp_path: Path, more: str, reason: str) -> None:

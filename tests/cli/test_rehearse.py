@@ -160,7 +160,7 @@ def test_a_signal_does_not_end_the_removal_and_a_second_one_does(
     script = Interrupted(fine)
     assert performed(script).verdict is Verdict.INTERRUPTED
     assert script.performed == ["step0", "removed"]
-    assert "Once more ends at once" in capsys.readouterr().err
+    assert "Press Ctrl-C again to end at once" in capsys.readouterr().err
     with pytest.raises(KeyboardInterrupt):
         performed(Interrupted(lambda: ends_by(signal.SIGINT)))
 

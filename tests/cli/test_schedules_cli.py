@@ -153,14 +153,14 @@ def test_why_names_the_schedule_and_until_when(stage: HttpStage, file: Path) -> 
 
     said = CliRunner().invoke(main, ["why", "live.example.com/app/room2", *options]).output
 
-    assert "the schedule gala asks for it until 20" in said
+    assert "the schedule gala asks for a recording until 20" in said
 
 
 def test_a_calendar_is_imported_once(stage: HttpStage) -> None:
     stream = ("--stream", "live.example.com/app/room2")
     tried = run(stage, "import", CALENDAR, *stream, "--dry-run")
     assert sum(line.startswith("+ ") for line in lines(tried)) == 5
-    assert "Holiday is left out: it lasts whole days" in tried.output
+    assert "Holiday is left out: it is an all-day event" in tried.output
     assert stage.app.store.schedules() == {}
 
     run(stage, "import", CALENDAR, *stream, "--yes")
