@@ -47,7 +47,8 @@ def _forgetting(memory: Memory, old: StreamRecord) -> Memory:
     passed = {one.id for one in old.begun if one.until <= NOW}
     if not passed:
         return memory
-    stopped = "" if old.intent.wanted else old.intent.occurrence
+    stands = not old.intent.wanted and old.intent.requester is Requester.PERSON
+    stopped = old.intent.occurrence if stands else ""
     excused = tuple(one for one in memory.excused if one not in passed or one == stopped)
     return memory._replace(excused=excused, made=tuple(set(memory.made) - passed))
 
@@ -61,7 +62,8 @@ def _asked(memory: Memory, old: StreamRecord, new: StreamRecord, event: object) 
         is_long = event.hold is None and not event.hold_session
         return _excusing(memory, ids)._replace(bars=is_long and not during)
     if isinstance(event, OccurrenceSkipped):
-        return _excusing(memory, (event.id,))
+        known = {one.id for one in (*old.planned, *old.begun) if one.until > NOW}
+        return _excusing(memory, tuple({event.id} & known))
     if isinstance(event, StartAsked | ExtendAsked):
         sets_end = event.until is not None or event.max_duration is not None
         scheduled = old.intent.requester is Requester.SCHEDULE or not old.intent.wanted
