@@ -22,6 +22,7 @@ from typing import Any, Final
 MAX_LINE_BYTES: Final = 32 * 1024  # bytes in a line, the platform's limit
 _HIDDEN: Final = "[hidden]"
 _CUT_CHARS: Final = (8000, 1000, 100)
+_KEPT_CHARS: Final = 64
 _MAX_LEVELS: Final = 6
 _SECRET_NAME: Final = re.compile(
     r"secret|token|passw|authorization|signature|auth.?key|usrargs|credential|access.?key"
@@ -150,10 +151,19 @@ class Log:
     def _text(self, text: str, longest: int) -> str:
         for secret in self._hide:
             text = text.replace(secret, _HIDDEN)
-        if _is_suspect(text):
-            for pattern in _PATTERNS:
-                text = pattern.sub(rf"\1{_HIDDEN}", text)
+        text = _redacted(text) if len(text) > _KEPT_CHARS else _redacted_once(text)
         return text if len(text) <= longest else text[:longest] + "[cut]"
+
+
+def _redacted(text: str) -> str:
+    if _is_suspect(text):
+        for pattern in _PATTERNS:
+            text = pattern.sub(rf"\1{_HIDDEN}", text)
+    return text
+
+
+_redacted_once = lru_cache(maxsize=512)(_redacted)
+"""The same for short texts: names of fields and paths occur in every line."""
 
 
 def _is_suspect(text: str) -> bool:
