@@ -108,7 +108,7 @@ def whole(record: StreamRecord, shown: Shown) -> RecordingView:
         intent=intent(record.intent),
         session=_session(record.session),
         schedules=_scheduled(record, shown.now),
-        held=record.held_at(shown.now),
+        held=not record.intent.wanted and record.held_at(shown.now),
         flight=_flight(record),
         pending=_pending(record),
         last_answer=_answer(record, shown.language),

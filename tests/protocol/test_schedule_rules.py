@@ -401,6 +401,18 @@ def test_an_occurrence_that_is_put_begins_although_a_hold_lasts() -> None:
     assert story.record.intent.occurrence == "show@now"
 
 
+def test_a_person_s_hold_keeps_policy_back_also_after_an_occurrence_that_it_did_not_bar() -> None:
+    show, later = SHOW, after(STRICT, HOUR_MS, "show@later")
+    story = on_air(show, later, settings=by_rule()).stop().answer().confirm().unpublish()
+    to(story, later.begins_at).publish().answer().confirm()
+    assert story.record.intent.occurrence == later.id
+
+    to(story, later.ends_at).answer()
+    assert not story.record.intent.wanted
+    story.passes(MINUTE).publish()
+    assert (story.record.intent.wanted, story.reasons[-1]) == (False, Reason.HELD)
+
+
 # --- how it is kept ------------------------------------------------------------------------------
 
 

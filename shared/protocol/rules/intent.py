@@ -54,6 +54,7 @@ def _start_again(transition: Transition, asked: StartAsked) -> None:
     _leave_schedule(transition, asked)
     transition.change_intent(
         requester=Requester.PERSON,
+        held_until=None,
         made_at=transition.now,
         who=asked.who,
         note=asked.note or transition.record.intent.note,
@@ -103,6 +104,7 @@ def _leave_schedule(transition: Transition, asked: StartAsked | ExtendAsked) -> 
         occurrence_rules.end_all(transition)
     transition.change_intent(
         requester=Requester.PERSON,
+        held_until=None,
         reason=Reason.ASKED_AGAIN,
         who=asked.who,
         until=None,
@@ -403,6 +405,7 @@ def _hand_over_to_policy(transition: Transition) -> bool:
         on_interruption=rule.on_interruption,
         max_duration=rule.max_duration,
         until=None,
+        held_until=None,  # it has passed
         session=session.number if bound else None,
         occurrence="",
         overrun_at=None,
@@ -444,6 +447,7 @@ def _end(  # noqa: PLR0913 - what an ended intent keeps
         reason=reason,
         who=who,
         finalize=finalize,
+        held_until=transition.record.intent.held_until,
         held_session=held_session,
         held_opening_before=held_opening_before,
     )

@@ -37,6 +37,7 @@ def make_intent(transition: Transition, occurrence: Occurrence) -> None:
         until=occurrence.until,
         occurrence=occurrence.id,
         overrun_at=occurrence.ends_at,
+        held_until=transition.record.intent.held_until,  # policy is held back when it is over
         claimed=transition.record.is_on_wire(Command.START),
     )
     add_entry(transition, Reason.SCHEDULE_RECORDS, occurrence)

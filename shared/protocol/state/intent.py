@@ -32,7 +32,8 @@ class Intent(Struct, frozen=True, omit_defaults=True):
     """The desired state of one stream. Every new intent raises `generation`.
 
     `until` and `max_duration` end an intent that wants a recording; the `held_` fields of one that
-    does not keep policy from making a new one.
+    does not keep policy from making a new one. A schedule's keeps a `held_until` that it did not
+    end, for the time after it.
     """
 
     generation: int = 0

@@ -49,10 +49,11 @@ def requester_fits_intent(record: StreamRecord) -> bool:
 
 
 def wanted_implies_no_hold(record: StreamRecord) -> bool:
-    """An intent that wants a recording holds no policy back and finalizes nothing."""
+    """An intent that wants a recording finalizes nothing and holds no policy back, but for a
+    schedule's, which keeps the hold that it did not end."""
     intent = record.intent
     return not intent.wanted or (
-        intent.held_until is None
+        (intent.held_until is None or intent.requester is Requester.SCHEDULE)
         and intent.held_session is None
         and intent.held_opening_before is None
         and not intent.finalize

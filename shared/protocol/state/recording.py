@@ -203,7 +203,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     def held_at(self, now: int) -> bool:
         """Return True if a hold still keeps policy from making an intent."""
         until = self.intent.held_until
-        return self.is_held or (not self.intent.wanted and until is not None and now < until)
+        return self.is_held or (until is not None and now < until)
 
 
 def record_of_unknown(key: StreamKey, now: int) -> StreamRecord:
