@@ -375,7 +375,7 @@ def test_a_policy_stays_suspended_until_it_is_resumed(tmp_path: Path, file: Path
     with http_stage(folder, POLICY) as running:
         at = ("--url", running.url, "--token", TOKEN)
         suspended = run("suspend", "--for", "2h", "--note", "rehearsal", *at)
-        assert (suspended.exit_code, "No rule starts" in suspended.output) == (0, True)
+        assert (suspended.exit_code, "no rule starts" in suspended.output) == (0, True)
         assert "stays suspended" in run("apply", file, "--yes", *at).output
         shown = json.loads(run("show", *at, "--json").output)["policy"]["suspended"]
         assert (shown["who"], shown["note"]) == ("dev", "rehearsal")
