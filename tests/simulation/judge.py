@@ -528,13 +528,15 @@ class Judge:
             watch.skewed = True
 
     def emptied(self, keys: set[StreamKey]) -> None:
-        """Forget what was promised, but for this: policy begins nothing for what is live now."""
+        """Forget what was promised, but for this: policy begins nothing for what is live now, and
+        was a moment ago. A publish may have been sent with a later time than its own."""
         self.lost(keys)
         self._not_accepted = True
         for key in keys:
-            watch = self.watch(key)
+            watch, since = self.watch(key), self.sim.live.live_since(_stream(key))
+            is_known = since is not None and since < self.sim.clock.now - TOGETHER_MS
             watch.held = False
-            watch.emptied_live_since = self.sim.live.live_since(_stream(key))
+            watch.emptied_live_since = since if is_known else None
 
     def accepted(self) -> None:
         self._not_accepted = False
