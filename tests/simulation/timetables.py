@@ -71,7 +71,9 @@ class Timetables:
             if status in _AGAIN and tries and not sim.lots.over:
                 sim.clock.after(2_000, self.do, deed, tries - 1)
             elif status not in _AGAIN:
-                self._uncertain.discard(timetable.name)
+                # That there is no such occurrence may mean that the store has lost the schedule.
+                if deed.do is not Do.SKIP or status == 200:
+                    self._uncertain.discard(timetable.name)
                 self._answered(deed, timetable, status)
 
         sim.invoke(_request(sim, deed, timetable), answered)
@@ -112,7 +114,7 @@ class Timetables:
             self._judge_wanted(after.key, intent.occurrence)
 
     def _begins_once(self, begun: set[Begun], one: Begun) -> None:
-        if one in begun:
+        if one in begun and str(one[0]) not in self.sim.ever_broken:
             raise Broken("schedules", "an occurrence began twice")
         begun.add(one)
         if begun is self._made:
