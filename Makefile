@@ -10,6 +10,8 @@ READY := $(VENV)/.ready-$(VERSION)
 NODE := $(VENV)/.node-$(VERSION)
 BROWSER := $(VENV)/.browser-$(VERSION)
 SPLIT := -n 2 --dist loadfile
+# They wait for servers for half of their time.
+SLOW := -n 4 --dist loadfile
 # The quick tests wait as much as they work, so that two cores carry four of them.
 QUICK := -n 4 --dist loadscope
 
@@ -57,7 +59,7 @@ check: $(READY)
 
 test: $(READY) $(NODE)
 	$(MAKE) check EXAMPLES=ours
-	$(BIN)/pytest --quiet $(SPLIT) -m "slow and not prove and not cloud"
+	$(BIN)/pytest --quiet $(SLOW) -m "slow and not prove and not cloud"
 
 # Exhaustive tests, and those that need Debian's programs (.ci/run installs them).
 prove: $(READY) $(NODE) $(BROWSER)
