@@ -144,8 +144,7 @@ class TaskRunner:
     def _due(self, idle: _Idle) -> Iterator[Task]:
         """Yield what is due, as much at a time as there are workers for. Where nothing is, a task
         that a worker is at may still be continued, which is due at once."""
-        while self._has_time():
-            count = idle.wait_for_one()
+        while (count := idle.wait_for_one()) and self._has_time():
             taken = self._taken(count)
             if not (taken or self._stays() or idle.wait_for_more(count)):
                 return

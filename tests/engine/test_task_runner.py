@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from threading import Barrier
+from threading import Barrier, Semaphore
 from threading import Event as Flag
 from typing import cast
 
@@ -21,6 +21,7 @@ from tests.conftest import KEY, Clock
 KIND = TaskKind.VERIFY_FILE
 LEASE_MS = BACKOFF[KIND].lease_ms
 LONG_S = 100
+SHORT_S = 0.2
 Attempt = Callable[[Task], Outcome]
 
 
@@ -179,6 +180,24 @@ def test_nothing_is_begun_once_the_time_is_up(store: Store) -> None:
     left = [True, True, False]
     result, _ = run(store, lambda _task: Done(), has_time=lambda: left.pop(0))
     assert (result.done, store.outbox().open) == (2, 1)
+
+
+def test_nothing_is_begun_once_the_time_is_up_while_another_was_tried(store: Store) -> None:
+    add(store, "a", "b")
+    asked, tried = Semaphore(0), list[Task]()
+
+    def has_time() -> bool:
+        asked.release()
+        return not tried
+
+    def attempt(task: Task) -> Outcome:
+        asked.acquire(timeout=SHORT_S)  # for this one
+        asked.acquire(timeout=SHORT_S)  # for the next one, if nobody waits for this one's end
+        tried.append(task)
+        return Done()
+
+    run(store, attempt, has_time=has_time)
+    assert len(tried) == 1
 
 
 def test_a_store_that_is_away_ends_the_run(store: Store) -> None:
