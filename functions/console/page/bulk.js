@@ -69,19 +69,21 @@ export class Bulk extends Component {
   async send(action, streams, body) {
     const { api, say } = this.props;
     const rest = [...streams];
+    let failed = 0;
+    let why = "";
     this.setState({ count: streams.length, done: 0, failed: 0, why: "" });
     const work = async () => {
       for (let stream = rest.shift(); stream !== undefined; stream = rest.shift()) {
         try {
           await api.post(`${pathOf(stream)}/${action}`, body, { "Idempotency-Key": crypto.randomUUID() });
         } catch (error) {
-          this.setState({ failed: this.state.failed + 1, why: textOf(error, say) });
+          failed += 1;
+          why = textOf(error, say);
         }
-        this.setState((/** @type {{done: number}} */ state) => ({ done: state.done + 1 }));
+        this.setState((/** @type {{done: number}} */ state) => ({ done: state.done + 1, failed, why }));
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, work));
-    const { failed, why } = /** @type {State} */ (this.state);
     return failed ? say("someFailed", { count: failed, why }) : "";
   }
 

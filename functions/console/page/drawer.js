@@ -70,7 +70,7 @@ export class Drawer extends Component {
     const { files } = await api.get(`${path}/files?limit=${ROWS}`);
     const known = this.state.files;
     const isKnown = known.length === files.length && files.every((file, at) => file.uri === known[at].uri && file.verified?.outcome === known[at].verified?.outcome);
-    if (isKnown || !files.length) return { files: files.map((file, at) => ({ ...known[at], ...file })), isSigned: this.state.isSigned };
+    if (isKnown || !files.length) return { files: files.map((file, at) => ({ ...known[at], ...file, url: known[at].url })), isSigned: this.state.isSigned };
     try {
       const signed = await api.get(`${pathOf(stream, "/v1/files")}?limit=${ROWS}`);
       return { files: signed.files, isSigned: true };

@@ -41,8 +41,10 @@ export class Outgoing {
     const item = this.items.find((each) => each.id === id);
     this.items = this.items.filter((each) => each.id !== id);
     this.changed();
-    this.fault = (await item?.send()) ?? "";
-    if (this.fault) this.changed();
+    const fault = await item?.send();
+    if (!fault) return;
+    this.fault = fault;
+    this.changed();
   }
 
   /** @param {number} id */
