@@ -134,7 +134,8 @@ def _absences(
 
 def occurrence_span(edges: Sequence[Edge], occurrence: str, now: int) -> Span | None:
     """Return from when to when an occurrence of a schedule asked for a recording; None if it has
-    not begun. Where it made the intent, a show that ran over belongs to it, until the next one."""
+    not begun. Where it made the intent, or goes on with that of an occurrence before, a show that
+    ran over belongs to it, until the next one."""
     noted = [(edge.at, *occurrence_of(edge)) for edge in edges if edge.kind is EdgeKind.OCCURRENCE]
     own = [(at, ends_at) for at, name, _, ends_at in noted if name == occurrence]
     if not own:
@@ -143,8 +144,12 @@ def occurrence_span(edges: Sequence[Edge], occurrence: str, now: int) -> Span | 
     following = min(
         (at for at, name, *_ in noted if name != occurrence and at > start), default=now
     )
-    wanted = _spans(edges, EdgeKind.WANTED, EdgeKind.UNWANTED, now)
-    over = [each.stop for each in wanted if start - TOLERANCE_MS <= each.start < stop < each.stop]
+    over = [
+        each.stop
+        for each in _spans(edges, EdgeKind.WANTED, EdgeKind.UNWANTED, now)
+        if each.start < stop < each.stop
+        and any(at - TOLERANCE_MS <= each.start < ends_at for at, _name, _starts, ends_at in noted)
+    ]
     return Span(start, min(max(over, default=stop), max(following, stop), max(now, start)))
 
 

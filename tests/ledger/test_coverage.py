@@ -157,6 +157,23 @@ def test_a_show_that_runs_over_is_of_its_occurrence_until_the_next_one() -> None
     assert asked_for(account) == (9, 45)
 
 
+def test_an_occurrence_that_goes_on_with_the_one_before_runs_over_as_any_other() -> None:
+    """They begin within the merge delay of each other's end, and are one intent."""
+    account = Account(StreamSettings())
+    second = replace(
+        show(ends_min=30),
+        id="show@2",
+        starts_at=NOON + 22 * MINUTE,
+        begins_at=NOON + 21 * MINUTE,
+        until=NOON + 60 * MINUTE,
+    )
+    account.happens(OccurrencesPlanned("show", (show(), second))).passes(11 * MINUTE)
+    account.publish().answer().confirm()
+    for _ in range(29):
+        account.passes(MINUTE)
+    assert (asked_for(account), asked_for(account, "show@2")) == ((9, 21), (21, 40))
+
+
 def test_an_intent_of_a_person_does_not_make_an_occurrence_longer() -> None:
     account = Account(StreamSettings())
     account.start().answer()
