@@ -27,7 +27,7 @@ from cli.setup.plan import Change, Plan, SetupOptions, compare, redacted, url_pa
 from cli.setup.stage import stage_of
 from shared.protocol.policy import Mode
 
-_FORMATS = ("mp4", "flv")
+_FORMATS = ("mp4", "flv", "m3u8")
 
 
 @click.command()
@@ -73,8 +73,8 @@ _FORMATS = ("mp4", "flv")
     "formats",
     multiple=True,
     type=click.Choice(_FORMATS),
-    default=["mp4"],
-    help="file format of recording configurations to add; repeatable",
+    help="file format that recording configurations must have; it is added to those that lack it,"
+    " and new ones get mp4 without it; repeatable",
 )
 @click.option(
     "--json",

@@ -35,7 +35,7 @@ _VOD = (
 )
 _NOT_UPDATABLE = {"oss": ("OssBucket",), "vod": ("RecordContent", "SpaceId", "StorageLocation")}
 """Parameters that an update cannot change."""
-_NAMES = ("OssObjectPrefix", "SliceOssObjectPrefix")
+OBJECT_NAMES = ("OssObjectPrefix", "SliceOssObjectPrefix")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def write(account: Account, target: ConfigTarget, now: Value | None, wanted: Val
         account.ask(_ACTIONS[target.kind]["delete"], **target.names)
     elif target.kind == "stream" or now is None:
         account.ask(_ACTIONS[target.kind]["add"], **target.names, **_wire_params(wanted))
-    elif target.kind in _NOT_UPDATABLE and _needs_new(target, now, wanted):
+    elif needs_new(target, now, wanted):
         account.ask(_ACTIONS[target.kind]["delete"], **target.names)
         account.ask(_ACTIONS[target.kind]["add"], **target.names, **_wire_params(wanted))
     else:
@@ -255,7 +255,10 @@ def _pages(
         more = len(rows) == size
 
 
-def _needs_new(target: ConfigTarget, now: Value, wanted: Value) -> bool:
+def needs_new(target: ConfigTarget, now: Value, wanted: Value) -> bool:
+    """Return True if no update can make this change: it takes a deletion and an addition."""
+    if not target.is_recording:
+        return False
     fixed = _NOT_UPDATABLE[target.kind]
     moved = any(now.get(name) != wanted.get(name) for name in fixed)
     return moved or _object_names(now) != _object_names(wanted)
@@ -264,7 +267,9 @@ def _needs_new(target: ConfigTarget, now: Value, wanted: Value) -> bool:
 def _object_names(value: Value) -> dict[str, tuple[str, ...]]:
     """Return the object names by format; an update cannot set the name of a new format."""
     formats = (*value.get("RecordFormat", ()), *value.get("TranscodeRecordFormat", ()))
-    return {entry["Format"]: tuple(entry.get(name, "") for name in _NAMES) for entry in formats}
+    return {
+        entry["Format"]: tuple(entry.get(name, "") for name in OBJECT_NAMES) for entry in formats
+    }
 
 
 def _update_params(target: ConfigTarget, wanted: Value) -> dict[str, Any]:
@@ -273,7 +278,7 @@ def _update_params(target: ConfigTarget, wanted: Value) -> dict[str, Any]:
     for formats in ("RecordFormat", "TranscodeRecordFormat"):
         if formats in sent and target.kind == "oss":
             sent[formats] = [
-                {name: value for name, value in entry.items() if name not in _NAMES}
+                {name: value for name, value in entry.items() if name not in OBJECT_NAMES}
                 for entry in sent[formats]
             ]
     return sent

@@ -13,7 +13,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cli.account import Account
-from cli.setup.configurations import KEY, ConfigTarget, Value, read, recordings
+from cli.setup.configurations import (
+    KEY,
+    OBJECT_NAMES,
+    ConfigTarget,
+    Value,
+    needs_new,
+    read,
+    recordings,
+)
 from cli.setup.stage import Secret, Stage, Unusable
 from shared.protocol import StreamKey
 from shared.protocol.object_prefix import prefix_of
@@ -22,6 +30,7 @@ from shared.protocol.policy import Domain, Mode, Rule
 AUTOMATIC, ASKS, PUSH_URL, MANUAL = 0, 1, 2, 7
 """OnDemand of a recording configuration (docs/platform/live.md §5)."""
 OBJECT_NAME = "record/{AppName}/{StreamName}/{EscapedStartTime}_{EscapedEndTime}"
+SEGMENT_NAME, SEGMENT_S = "{UnixTimestamp}_{Sequence}", 30
 GLOB = frozenset("*?[")
 
 
@@ -30,7 +39,8 @@ class SetupOptions:
     """The options of the command.
 
     `manual`: also switch automatic configurations to manual if no policy rule covers them; `mode`:
-    let the stage act, or only observe, from now on.
+    let the stage act, or only observe, from now on; `formats`: those that each manual configuration
+    must have.
     """
 
     take_over: bool = False
@@ -38,7 +48,7 @@ class SetupOptions:
     mode: Mode | None = None
     bucket: str = ""
     endpoint: str = ""
-    formats: Sequence[str] = ("mp4",)
+    formats: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +263,14 @@ class _Recordings:
 
     def compare(self, present: Sequence[tuple[ConfigTarget, Value]]) -> None:
         for target, value in present:
-            self.plan.put(target, value, self._corrected(target, value))
+            after = self._corrected(target, value)
+            self.plan.put(target, value, after)
+            if needs_new(target, value, after):
+                sentence = _(
+                    "{target}: no update can change object names, so this one is deleted and added"
+                    " again: a stream that comes up in that second is not recorded"
+                )
+                self.plan.notes.append(sentence.format(target=target))
         for app, stream in self._missing([target for target, _value in present]):
             target = ConfigTarget("oss", self.domain.streaming, app, stream)
             pattern = [value for other, value in present if other.kind == "oss"]
@@ -276,6 +293,8 @@ class _Recordings:
         after["DelayTime"] = self.stage.merge_delay
         if target.kind == "oss":
             after["RecordFormat"] = self._formats(target, value)
+            if after.get("OnDemand") not in (AUTOMATIC, PUSH_URL):
+                after["RecordFormat"] += self._lacking(after["RecordFormat"])
             after["OssEndpoint"] = self.options.endpoint or value.get("OssEndpoint", "")
         return after
 
@@ -285,11 +304,19 @@ class _Recordings:
         Without it one stream could overwrite another's file.
         """
         formats = [dict(entry) for entry in value["RecordFormat"]] or self._new_formats()
-        for entry in formats:
-            prefix = entry.get("OssObjectPrefix", "")
-            if target.streams == "*" and prefix and "{StreamName}" not in prefix:
-                entry["OssObjectPrefix"] = _with_stream(prefix, self.domain.object_prefix)
+        for entry in formats if target.streams == "*" else ():
+            for name in OBJECT_NAMES:
+                prefix = entry.get(name, "")
+                if prefix and "{StreamName}" not in prefix:
+                    entry[name] = _with_stream(prefix, self.domain.object_prefix)
         return formats
+
+    def _lacking(self, formats: Sequence[Value]) -> list[dict[str, Any]]:
+        """Return the formats that the command names and that are not there, with their objects in
+        the same folder."""
+        known = {str(entry.get("Format")).lower() for entry in formats}
+        like = next((str(each.get("OssObjectPrefix") or "") for each in formats), "") or OBJECT_NAME
+        return [_format(name, like) for name in self.options.formats if name not in known]
 
     def _is_ruled(self, target: ConfigTarget) -> bool:
         """Return True if a rule lets streams of this configuration be recorded."""
@@ -331,6 +358,7 @@ class _Recordings:
         elif pattern:
             where = {name: pattern[0][name] for name in ("OssBucket", "OssEndpoint")}
             formats = [dict(entry) for entry in pattern[0]["RecordFormat"]] or self._new_formats()
+            formats += self._lacking(formats)
         else:
             raise Blocked(
                 _(
@@ -346,7 +374,17 @@ class _Recordings:
         }
 
     def _new_formats(self) -> list[dict[str, Any]]:
-        return [{"Format": name, "OssObjectPrefix": OBJECT_NAME} for name in self.options.formats]
+        return [_format(name, OBJECT_NAME) for name in self.options.formats or ("mp4",)]
+
+
+def _format(name: str, object_name: str) -> dict[str, Any]:
+    """Return a format, whose segments lie beside its objects."""
+    entry: dict[str, Any] = {"Format": name, "OssObjectPrefix": object_name}
+    if name != "m3u8":
+        return entry
+    folder = "".join(prefix_of(object_name).rpartition("/")[:2])
+    segment = SEGMENT_NAME if "{StreamName}" in folder else f"{{StreamName}}_{SEGMENT_NAME}"
+    return {**entry, "SliceDuration": SEGMENT_S, "SliceOssObjectPrefix": f"{folder}{segment}"}
 
 
 def _matches(pattern: str, name: str) -> bool:

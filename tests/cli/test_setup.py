@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -369,6 +369,66 @@ def test_an_object_name_that_streams_share_gets_the_stream_in_it(person: Person)
     person.does("--undo")
     (mp4,) = person.sees()[str(APP)]["RecordFormat"]
     assert mp4["OssObjectPrefix"] == shared
+
+
+def formats_of(value: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what a configuration says of each format, by its name."""
+    return {entry.pop("Format"): entry for entry in (value or {})["RecordFormat"]}
+
+
+def test_a_format_is_added_to_what_is_manual_and_its_segments_lie_beside_its_playlist(
+    person: Person,
+) -> None:
+    add_with_name(person.account, "all/{AppName}/{StreamName}-{StartTime}-{EndTime}")
+    person.control.post("recording", {**APP_OF_LIVE, "app": "else", "on_demand": 0})
+    shown = person.does("--format", "m3u8")
+
+    assert f"note: {APP}: no update can change object names" in shown
+    assert formats_of(person.sees()[str(APP)]) == {
+        "mp4": {"OssObjectPrefix": "all/{AppName}/{StreamName}-{StartTime}-{EndTime}"},
+        "m3u8": {
+            "OssObjectPrefix": "all/{AppName}/{StreamName}-{StartTime}-{EndTime}",
+            "SliceDuration": 30,
+            "SliceOssObjectPrefix": "all/{AppName}/{StreamName}_{UnixTimestamp}_{Sequence}",
+        },
+    }
+    automatic = read(person.account, ConfigTarget("oss", "live.example.com", "else", "*"))
+    assert "m3u8" not in formats_of(automatic)
+    for again in ((), ("--format", "m3u8")):
+        assert person.does(*again).endswith("\nnothing to do\n")
+
+
+def test_a_new_configuration_has_the_formats_that_are_named(person: Person) -> None:
+    person.account.ask("DeleteLiveAppRecordConfig", **APP.names)
+    bucket = ("--bucket", "dev-bucket", "--endpoint", "oss-cn-shanghai.aliyuncs.com")
+    person.does(*bucket, "--format", "m3u8", "--format", "flv")
+
+    added = formats_of(person.sees()[str(APP)])
+    assert list(added) == ["m3u8", "flv"]
+    assert added["m3u8"]["SliceOssObjectPrefix"] == (
+        "record/{AppName}/{StreamName}/{UnixTimestamp}_{Sequence}"
+    )
+
+
+def test_segments_that_streams_share_get_the_stream_in_their_names(person: Person) -> None:
+    bucket = {"OssBucket": "dev-bucket", "OssEndpoint": "oss-cn-shanghai.aliyuncs.com"}
+    m3u8 = {
+        "Format": "m3u8",
+        "OssObjectPrefix": "record/{AppName}/{StreamName}/{StartTime}_{EndTime}",
+        "SliceDuration": 10,
+        "SliceOssObjectPrefix": "record/{AppName}/{UnixTimestamp}_{Sequence}",
+    }
+    person.account.ask("DeleteLiveAppRecordConfig", **APP.names)
+    person.account.ask(
+        "AddLiveAppRecordConfig", **APP.names, **bucket, OnDemand=7, RecordFormat=[m3u8]
+    )
+    person.does()
+
+    segments = formats_of(person.sees()[str(APP)])["m3u8"]
+    assert segments["SliceOssObjectPrefix"] == (
+        "record/{AppName}/{StreamName}/{UnixTimestamp}_{Sequence}"
+    )
+    assert segments["SliceDuration"] == 10
 
 
 def test_a_configuration_into_vod_is_corrected_in_its_own_fields(person: Person) -> None:
