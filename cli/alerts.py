@@ -67,10 +67,11 @@ def _say_more(answer: Json) -> None:
 
 @alerts.command("ack")
 @click.argument("ids", nargs=-1, required=True)
+@click.option("--note", default="", help="what to tell the others; list and the console show it")
 @of_stage(changes=True)
-def acknowledge(api: Api, ids: Sequence[str], as_json: bool) -> None:
+def acknowledge(api: Api, ids: Sequence[str], note: str, as_json: bool) -> None:
     """Acknowledge alerts by the IDS that list shows: they are not repeated or escalated."""
-    taken = [api.acknowledge(each) for each in ids]
+    taken = [api.acknowledge(each, note) for each in ids]
     if as_json:
         output.as_json({"alerts": taken})
         return
@@ -143,4 +144,5 @@ def _line_of(row: Json) -> str:
         shown += _("; it ended {time}").format(time=row["resolved_at"])
     if row["acknowledged_by"]:
         shown += _("; {who} takes care of it").format(who=row["acknowledged_by"])
+        shown += _(": {note}").format(note=row["note"]) if row.get("note") else ""
     return shown

@@ -143,9 +143,9 @@ class Api:
             self._url, self._call("GET", "/v1/alerts", query={"state": state}), "alerts", "sinks"
         )
 
-    def acknowledge(self, alert: str) -> Json:
-        path = f"/v1/alerts/{quote(alert, safe='')}/ack"
-        return _require_fields(self._url, self._call("POST", path, body={}), "id", "subject")
+    def acknowledge(self, alert: str, note: str) -> Json:
+        path, body = f"/v1/alerts/{quote(alert, safe='')}/ack", {"note": note} if note else {}
+        return _require_fields(self._url, self._call("POST", path, body=body), "id", "subject")
 
     def test_sinks(self) -> Json:
         """Have a test message sent to each robot; their answers are among the alerts."""

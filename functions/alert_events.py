@@ -66,6 +66,7 @@ def _body(change: Change, now: int) -> EventBody:
     }
     if kind is EventType.ALERT_ACKNOWLEDGED:
         data["by"] = who
+        data |= {"note": alert.note} if alert.note else {}
     if kind is EventType.ALERT_ESCALATED:
         data["sink"] = who
     return EventBody(kind, now, data, of=alert.stream)

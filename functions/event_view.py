@@ -78,6 +78,7 @@ class AlertData(Struct, frozen=True, omit_defaults=True):
     subject: Annotated[str, Meta(description="the stream, or the part of the stage")] = ""
     stream: Name | None = None
     by: Annotated[str, Meta(description="who acknowledged it")] | None = None
+    note: Annotated[str, Meta(description="what they wrote")] | None = None
     sink: Annotated[str, Meta(description="the robot that it went on to")] | None = None
 
 

@@ -61,7 +61,7 @@ from functions.record_command.health import QUERY as HEALTH_QUERY
 from functions.record_command.health import health
 from functions.record_command.routes import SIGNED, ApiRequest, Route, dispatch
 from shared.inbound.function_compute import Request, Response
-from shared.inbound.request_fields import Field, OneOf, choice
+from shared.inbound.request_fields import Field, OneOf, choice, text
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
 
@@ -139,6 +139,9 @@ _ALERTS: tuple[Field, ...] = (
         "open: what holds now, the gravest first; resolved: what ended within a day. Without it,"
         " open",
     ),
+)
+_ACKNOWLEDGE: tuple[Field, ...] = (
+    text("note", "what the others should know; lists of alerts show it", example="Ann is on it"),
 )
 
 
@@ -396,6 +399,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Take an alert over: it is not repeated, and goes on to nobody else",
         answers={200: AlertView},
         errors=(404, 409),
+        body=_ACKNOWLEDGE,
     ),
     Route(
         method="POST",

@@ -93,6 +93,7 @@ def _view(alert: Alert, request: ApiRequest) -> AlertView:
         resolved_at=_time(alert.resolved_at),
         acknowledged_at=_time(alert.acknowledged_at),
         acknowledged_by=alert.acknowledged_by or None,
+        note=alert.note,
         messages=sum(notice.times for notice in alert.notices.values()),
     )
 
@@ -119,13 +120,13 @@ def _sink(store: Store, name: str) -> SinkView:
 def acknowledge(request: ApiRequest) -> Response:
     """Note who looks after an alert: it is not repeated, and goes on to nobody else."""
     (alert_id,) = request.values
-    app, who = request.invocation.app, request.who
+    app, who, note = request.invocation.app, request.who, request.body.get("note", "")
 
     def change(book: AlertBook, version: int) -> tuple[AlertBook, Sequence[NewTask]]:
         alert, now = book.alerts.get(alert_id), app.store.now()
         if alert is None or not alert.is_open:
             raise NotFound("no alert with this id is open", hint="GET /v1/alerts lists them")
-        after = acknowledged(book, alert_id, who, now)
+        after = acknowledged(book, alert_id, who, now, note)
         return after, alert_events(app.policy, book, after, version, now)
 
     book, _ = _changed(app.store, change)

@@ -515,6 +515,7 @@ class AlertView(Struct, frozen=True, forbid_unknown_fields=True):
     resolved_at: Time | None
     acknowledged_at: Time | None
     acknowledged_by: Annotated[str | None, Meta(description="the name of the token")]
+    note: Annotated[str, Meta(description="what whoever acknowledged it wrote")]
     messages: Annotated[Count, Meta(description="how often robots were sent it")]
 
 

@@ -34,13 +34,15 @@ class Notice(Struct, frozen=True):
 
 class Alert(Struct, frozen=True, omit_defaults=True):
     """A condition that held at `raised_at` and, if it is not resolved, still does. `notices` are by
-    the rule's name; that of a rule that has notified its sink of the end is taken out."""
+    the rule's name; that of a rule that has notified its sink of the end is taken out. `note` is
+    what whoever acknowledged it wrote."""
 
     condition: Condition
     raised_at: int
     notices: Mapping[str, Notice] = {}
     acknowledged_at: int | None = None
     acknowledged_by: str = ""
+    note: str = ""
     resolved_at: int | None = None
 
     @property
@@ -170,12 +172,12 @@ def _kept(alerts: Mapping[str, Alert], now: int) -> Mapping[str, Alert]:
     }
 
 
-def acknowledged(book: AlertBook, alert_id: str, who: str, now: int) -> AlertBook:
+def acknowledged(book: AlertBook, alert_id: str, who: str, now: int, note: str = "") -> AlertBook:
     """Return the book in which `who` looks after an alert. One that is acknowledged stays so."""
     alert = book.alerts[alert_id]
     if alert.acknowledged_at is not None:
         return book
-    alert = replace(alert, acknowledged_at=now, acknowledged_by=who)
+    alert = replace(alert, acknowledged_at=now, acknowledged_by=who, note=note)
     return replace(book, alerts={**book.alerts, alert_id: alert})
 
 

@@ -83,6 +83,13 @@ def test_somebody_takes_one_over(stage: HttpStage) -> None:
     assert "NotFound" in refused.output
 
 
+def test_a_note_is_shown_beside_who_took_it_over(stage: HttpStage) -> None:
+    alert = plant(stage)
+    shown = run(stage, "ack", alert, "--note", "cable on its way").output
+    assert shown.splitlines()[-1].endswith("; dev takes care of it: cable on its way")
+    assert "cable on its way" in run(stage, "list").output
+
+
 def test_the_robots_answers_are_printed(stage: HttpStage, talk: Feishu) -> None:
     def runs_notify() -> None:
         while not talk.texts:

@@ -180,8 +180,11 @@ def test_an_alert_is_acknowledged_and_an_occurrence_skipped(
         opened.sign_in(TOKEN)
         opened.page.click("button.alerts")
         mine = f".alertList li.critical:has-text('{name}')"
+        opened.page.fill(f"{mine} input", NOTE)
+        assert '"note":' in opened.page.text_content(f"{mine} pre")
         opened.page.click(f"{mine} .ack")
-        opened.wait_for(f"{mine} .hint")
+        opened.wait_for(f"{mine} .hint q")
+        assert opened.page.inner_text(f"{mine} .hint q") == NOTE
         assert opened.violations() == []
         opened.close_panel()
         opened.page.click(".tools .schedules")

@@ -32,10 +32,11 @@ def ask(
     method: str,
     path: str,
     token: str = "ops-token",  # noqa: S107 - made up
+    body: str = "",
     **query: str,
 ) -> Got:
     headers = {"Authorization": f"Bearer {token}"}
-    return stage.call(record_command, method, path, query=query, headers=headers, body="")
+    return stage.call(record_command, method, path, query=query, headers=headers, body=body)
 
 
 def listed(stage: AlertingStage, **query: str) -> Any:  # noqa: ANN401 - JSON
@@ -94,6 +95,21 @@ def test_one_that_somebody_takes_over_is_not_repeated_and_its_end_is_sent(
     ended = listed(stage, state="resolved")["alerts"]
     assert [row["acknowledged_by"] for row in ended if row["subject"] == str(KEY)] == ["ops"]
     assert ask(stage, "POST", f"/v1/alerts/{alert['id']}/ack").status == 404
+
+
+def test_whoever_takes_an_alert_over_may_leave_a_note(stage: AlertingStage) -> None:
+    lose(stage)
+    stage.minutes(1)
+    first, second = listed(stage)["alerts"]
+    path = f"/v1/alerts/{first['id']}/ack"
+    assert (first["note"], second["note"]) == ("", "")
+
+    assert ask(stage, "POST", path, body='{"note": "ann: the \\ud800"}').status == 400
+    assert ask(stage, "POST", path, body='{"note": "ann: cable is on its way"}').status == 200
+    assert ask(stage, "POST", path, body='{"note": "me, too"}').json["note"] == (
+        "ann: cable is on its way"
+    ), "it stays with whoever took it over first"
+    assert [row["note"] for row in listed(stage)["alerts"]] == ["ann: cable is on its way", ""]
 
 
 def test_acknowledging_and_testing_take_control_and_no_bound_token_sees_alerts(

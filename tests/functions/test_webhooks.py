@@ -340,7 +340,7 @@ def test_an_alert_is_an_event_when_it_is_raised_escalated_acknowledged_and_resol
         for one in crm.stage.ask("GET", "/v1/alerts").json["alerts"]
         if one["condition"] == "not_recorded"
     )
-    crm.stage.ask("POST", f"/v1/alerts/{alert['id']}/ack")
+    crm.stage.ask("POST", f"/v1/alerts/{alert['id']}/ack", {"note": "on it"})
     crm.stage.live.script.clear()
     crm.pass_ms(60_000)
     crm.stage.happens(TimePassed())
@@ -356,6 +356,7 @@ def test_an_alert_is_an_event_when_it_is_raised_escalated_acknowledged_and_resol
     assert {each["data"]["stream"] for each in lost} == {str(KEY)}
     assert lost[0]["data"]["text"].startswith("Live throttled start")
     assert (lost[1]["data"]["sink"], lost[2]["data"]["by"]) == ("night", "ops")
+    assert [each["data"].get("note") for each in lost] == [None, None, "on it", None]
     _, schemas = msgspec.json.schema_components([FAMILIES["alert"]], ref_template="#/$defs/{name}")
     for each in payloads:
         jsonschema_rs.validate({**schemas["AlertEvent"], "$defs": schemas}, each)

@@ -1,4 +1,5 @@
-// Lists the open alerts, and acknowledges one: it is not repeated then, and goes on to nobody else.
+// Lists the open alerts, and acknowledges one, with a note: it is not repeated then, and goes on to
+// nobody else.
 
 import { Command } from "./actions.js";
 import { curlOf, timeOfDay, visible } from "./format.js";
@@ -35,10 +36,13 @@ export class Alerts extends Component {
     }
   }
 
-  /** @param {string} path */
-  async acknowledge(path) {
+  /**
+   * @param {string} path
+   * @param {object} body
+   */
+  async acknowledge(path, body) {
     try {
-      await this.props.api.post(path, {});
+      await this.props.api.post(path, body);
     } catch (error) {
       return this.setState({ fault: textOf(error, this.props.say) });
     }
@@ -61,8 +65,7 @@ export class Alerts extends Component {
   alert(alert) {
     const { say, language, caller, onOpen } = this.props;
     const isStream = alert.subject.split("/").length > 2;
-    const path = `/v1/alerts/${encodeURIComponent(alert.id)}/ack`;
-    const { acknowledged_at: at, acknowledged_by: name } = alert;
+    const { acknowledged_at: at, acknowledged_by: name, note } = alert;
     return html`<li key=${alert.id} class=${alert.severity}>
       <p><span class="sign" aria-hidden="true">${alert.severity === "critical" ? "▲" : "◆"}</span>
         <strong>${say(`severity_${alert.severity}`)}: ${alert.name}</strong> <${Ticking} since=${alert.since} /></p>
@@ -70,9 +73,31 @@ export class Alerts extends Component {
       <p>${visible(alert.text)}</p>
       <p class="why">${alert.fix}</p>
       ${at
-        ? html`<p class="hint">✓ ${say("acked", { name: visible(name ?? ""), time: timeOfDay(Date.parse(at), language, now()) })}</p>`
-        : html`<button class="ack" disabled=${!caller.scopes.includes("control")} onClick=${() => this.acknowledge(path)}>${say("ack")}</button>
-          <${Command} say=${say} text=${curlOf(location.origin, path, {})} />`}
+        ? html`<p class="hint">✓ ${say("acked", { name: visible(name ?? ""), time: timeOfDay(Date.parse(at), language, now()) })} ${note && html`<q>${visible(note)}</q>`}</p>`
+        : html`<${TakeOver} alert=${alert} say=${say} caller=${caller} onTake=${(/** @type {string} */ path, /** @type {object} */ body) => this.acknowledge(path, body)} />`}
     </li>`;
+  }
+}
+
+/** The form of one alert, which keeps its own note. */
+class TakeOver extends Component {
+  constructor() {
+    super();
+    this.state = { note: "" };
+  }
+
+  render() {
+    const { alert, say, caller, onTake } = this.props;
+    const { note } = this.state;
+    const path = `/v1/alerts/${encodeURIComponent(alert.id)}/ack`;
+    const body = note ? { note } : {};
+    const submit = (/** @type {SubmitEvent} */ event) => {
+      event.preventDefault();
+      onTake(path, body);
+    };
+    return html`<form onSubmit=${submit}>
+      <label>${say("ackNote")} <input value=${note} maxlength="200" onInput=${(/** @type {Event} */ event) => this.setState({ note: /** @type {HTMLInputElement} */ (event.target).value })} /></label>
+      <button class="ack" disabled=${!caller.scopes.includes("control")}>${say("ack")}</button>
+      <${Command} say=${say} text=${curlOf(location.origin, path, body)} /></form>`;
   }
 }

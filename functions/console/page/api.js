@@ -25,7 +25,7 @@
  *   verified: {outcome: string, text: string, findings: {text: string}[]} | null, copy: Copy | null}} File
  * @typedef {{state: "delivering" | "delivered" | "failed", target: string, copied: number, size: number | null, why: string}} Copy
  * @typedef {{id: string, severity: string, subject: string, name: string, text: string, fix: string, since: string,
- *   acknowledged_at: string | null, acknowledged_by: string | null}} Alert
+ *   acknowledged_at: string | null, acknowledged_by: string | null, note: string}} Alert
  * @typedef {{at: string, last_at: string, count: number, code: string, text: string}} HistoryLine
  */
 
