@@ -39,12 +39,13 @@ class Fault:
 
 @dataclass
 class FaultyProxy:
-    """Runs in threads while it is entered. `operations` are the names of what was asked, in order;
-    those that a fault kept from the store are among them."""
+    """Runs in threads while it is entered. `operations` are the names of what was asked, in order,
+    and `headers` what came with each; those that a fault kept from the store are among them."""
 
     store: str
     faults: list[Fault] = field(default_factory=list)
     operations: list[str] = field(default_factory=list)
+    headers: list[Mapping[str, str]] = field(default_factory=list)
     address: str = ""
 
     def __enter__(self) -> Self:
@@ -66,9 +67,10 @@ class FaultyProxy:
     def plan(self, do: str, operation: str = ANY, **more: object) -> None:
         self.faults.append(Fault(do, operation, **more))  # type: ignore[arg-type] # its own fields
 
-    def next_fault(self, operation: str) -> Fault | None:
+    def next_fault(self, operation: str, headers: Mapping[str, str]) -> Fault | None:
         with self._lock:
             self.operations.append(operation)
+            self.headers.append(headers)
             for fault in self.faults:
                 if fault.times > 0 and fault.operation in (ANY, operation):
                     fault.times -= 1
@@ -82,7 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = self.faulty.next_fault(operation_of(self.command, self.path))
+        operation = operation_of(self.command, self.path)
+        fault = self.faulty.next_fault(operation, dict(self.headers.items()))
         if fault is None:
             self._answer(*self._passed_on(body))
         elif fault.do == SLOW_DOWN:

@@ -21,6 +21,7 @@ from shared.engine.recorder import HandlingOptions
 from shared.invocation.invocation import Invocation
 from shared.outbound.live import Credentials
 from shared.protocol import FileLeft, StreamKey
+from shared.protocol.durations import rfc3339
 from tests.support.http_stage import ROLE, TOKEN, HttpStage, http_stage, now_ms
 
 ROOM = "live.example.com/app/room1"
@@ -187,3 +188,52 @@ def test_what_lies_in_vod_is_said_and_not_signed(stage: HttpStage, bucket: str) 
         "",
         ["vod:v-1 is in VOD and has no playback URL here"],
     )
+
+
+# --- one playlist over all of it
+
+
+PLAYLIST_KEY = "record/app/room1/x.m3u8"
+
+
+@pytest.fixture
+def joined(stage: HttpStage, tmp_path: Path) -> HttpStage:
+    """Provide a stage with a recording of two segments."""
+    path = tmp_path / "dev-bucket" / PLAYLIST_KEY
+    path.write_text("#EXTM3U\n#EXTINF:10.0,\n0.ts\n#EXTINF:10.0,\n1.ts\n#EXT-X-ENDLIST\n")
+    at = now_ms() - 60_000
+    call = Invocation(stage.app, SimpleNamespace(request_id="1-77", credentials=ROLE), seconds=9)
+    left = FileLeft(PLAYLIST_KEY, at, at + 20_000, 20_000)
+    call.handle(StreamKey(*ROOM.split("/")), left, HandlingOptions(slot_wait_ms=250))
+    return stage
+
+
+def test_a_playlist_is_printed_as_a_player_takes_it(joined: HttpStage) -> None:
+    shown = plays(joined, "--all", "--from", "1h", "--for", "2h").stdout
+    assert shown.startswith("#EXTM3U\n")
+    assert len([line for line in shown.splitlines() if "://" in line]) == 2
+
+    late = rfc3339(now_ms() - 45_000)
+    shown = plays(joined, "--all", "--from", "1h", "--to", late).stdout
+    assert "/0.ts?" in shown
+    assert "/1.ts?" in shown  # a part has whole segments
+
+    early = rfc3339(now_ms() - 55_000)
+    assert "/1.ts?" not in plays(joined, "--all", "--from", "1h", "--to", early).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--all",), "nothing is known of an intent"),
+        (("--occurrence", "show@1"), "no occurrence with this id"),
+        (("--from", "1h"), "Pass --all, too"),
+        (("--occurrence", "show@1", "--from", "1h"), "Pass either --occurrence"),
+    ],
+)
+def test_what_cannot_be_joined_says_what_to_do(
+    joined: HttpStage, options: tuple[str, ...], said: str
+) -> None:
+    words = ["play", ROOM, "--url", joined.url, "--token", TOKEN, *options]
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code != 0, said in result.output) == (True, True), result.output

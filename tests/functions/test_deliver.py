@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import random
 import re
@@ -241,6 +243,26 @@ def test_a_kill_between_any_two_steps_costs_only_time(delivering: Delivering) ->
     is_whole(delivering)
     assert (copy.copied_bytes, copy.size_bytes) == (len(LONG), len(LONG))
     assert delivering.s3.proxy.operations.count("UploadPart") == 2 * PARTS
+
+
+@pytest.mark.slow
+def test_what_is_sent_has_its_md5_and_nothing_that_only_aws_knows(delivering: Delivering) -> None:
+    """Moto takes wrong bytes, and most stores know neither AWS's own checksums nor its chunks."""
+    delivering.record_verified(b"short", "record/app/room1/short.flv")
+    delivering.record_verified(LONG[: PART_BYTES + 1])
+    delivering.until_delivered()
+
+    proxy = delivering.s3.proxy
+    sent = list(zip(proxy.operations, proxy.headers, strict=True))
+    sums = [headers["Content-MD5"] for name, headers in sent if name in ("UploadPart", "PutObject")]
+    pieces = [b"short", LONG[:PART_BYTES], LONG[PART_BYTES : PART_BYTES + 1]]
+    assert sorted(sums) == sorted(
+        base64.b64encode(hashlib.md5(piece, usedforsecurity=False).digest()).decode()
+        for piece in pieces
+    )
+    names = {name.lower() for _, headers in sent for name in headers}
+    assert not any("checksum" in name for name in names)
+    assert not any("aws-chunked" in str(headers) for _, headers in sent)
 
 
 @pytest.mark.slow
