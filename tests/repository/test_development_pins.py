@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 PINS = sorted(REQUIREMENTS.glob("*.txt"))
@@ -32,6 +34,28 @@ def test_what_builds_packages_is_what_is_installed_afterwards() -> None:
 
     for lock in ("dev.txt", "dev-3.10.txt"):
         assert {name: pinned(REQUIREMENTS / lock)[name] for name in build} == build
+
+
+def test_the_least_version_of_a_dependency_is_one_that_the_tests_run_with() -> None:
+    """An older one may lack what the code calls: redis 6.4 raised a TypeError."""
+    project = (REQUIREMENTS.parent / "pyproject.toml").read_text(encoding="utf-8")
+    block = project.partition("dependencies = [")[2].partition("\n]")[0]
+    needed = re.findall(r'^    "([\w-]+)([^\w;"]+)([\w.]+)', block, re.MULTILINE)
+
+    assert len(needed) == block.count('    "') > 10
+    for name, operator, least in needed:
+        assert operator == ">="
+        assert Version(least) == min(versions_of(name)), name
+
+
+def versions_of(name: str) -> list[Version]:
+    """Return the versions of a package that the tests run with: one for each lock that has it."""
+    return [
+        Version(line.partition("==")[2].split()[0].rstrip(";"))
+        for lock in ("dev.txt", "dev-3.10.txt")
+        for package, line in pinned(REQUIREMENTS / lock).items()
+        if canonicalize_name(package) == canonicalize_name(name)
+    ]
 
 
 def test_setup_installs_nothing_without_its_hash() -> None:
