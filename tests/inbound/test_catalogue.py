@@ -82,6 +82,7 @@ ELSEWHERE = {
     Reason.IMPORTED,  # test_state_import
     Reason.LIVE_NOT_ACTIVATED,  # one code of OPERATOR_ACTION_NEEDED
     Reason.NEVER_ASKED,  # explain
+    Reason.RULE_PENDING,  # explain
     Reason.NEVER_RECORDED,  # test_retention
     Reason.INTERRUPTED,  # explain
     Reason.RECORDED_UNCHECKED,  # test_standing

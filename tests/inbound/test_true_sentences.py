@@ -83,12 +83,12 @@ WAYS: dict[str, tuple[Story, Reason, str]] = {
     "an end that is being checked": (
         recording().missed().passes(SECOND).unpublish(),
         Reason.UNPUBLISHED_TWICE,
-        "the end of the stream was reported again; it was known, or being checked",
+        "an end of the stream was reported that was known already, or is being checked",
     ),
     "an end of what has ended": (
         recording().goes_off().unpublish(),
         Reason.UNPUBLISHED_TWICE,
-        "the end of the stream was reported again; it was known, or being checked",
+        "an end of the stream was reported that was known already, or is being checked",
     ),
     "the same end after the list has refuted it": (
         refuted().happens(Unpublished(NOON + 50 * SECOND)),

@@ -10,7 +10,6 @@ from shared.protocol.state.command import Answer, Flight
 from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
-from shared.protocol.state.session import SessionState
 from shared.protocol.stream import Command
 
 SILENT_MS = 10_000
@@ -76,11 +75,8 @@ def _wanted(record: StreamRecord, now: int, settings: StreamSettings) -> History
 def _waiting(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
     """Return the cause without a command. Where the session goes on, a pause was reported, or what
     it lacks has yet to be decided."""
-    session = record.session
-    if session is None or record.is_off:
-        return HistoryEntry(Reason.NOT_LIVE)
-    if session.state is SessionState.ENDING:
-        return HistoryEntry(Reason.MAY_HAVE_ENDED)
+    if not record.is_live:
+        return _absent(record)
     if settings.observe:
         return HistoryEntry(Reason.OBSERVED, {"command": Command.START.value})
     return HistoryEntry(Reason.QUEUED) if record.denied_at is None else _denied(record)
@@ -157,14 +153,16 @@ def _is_suspended(record: StreamRecord, settings: StreamSettings) -> bool:
 
 
 def _unasked(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
-    """Return the cause without an intent. A rule that records makes one once the stream is live."""
+    """Return the cause without an intent. A rule that records makes one once the stream is live, or
+    within a minute where it is live and the rule is new."""
     if _is_suspended(record, settings):
         return HistoryEntry(Reason.POLICY_SUSPENDED)
+    about = {"rule": settings.rule.name}
     if settings.rule.records_on_publish:
-        return HistoryEntry(Reason.NOT_LIVE)
+        return HistoryEntry(Reason.RULE_PENDING, about) if record.is_live else _absent(record)
     ignored = record.session is not None
-    return (
-        HistoryEntry(Reason.RULE_IGNORES, {"rule": settings.rule.name})
-        if ignored
-        else HistoryEntry(Reason.NEVER_ASKED)
-    )
+    return HistoryEntry(Reason.RULE_IGNORES, about) if ignored else HistoryEntry(Reason.NEVER_ASKED)
+
+
+def _absent(record: StreamRecord) -> HistoryEntry:
+    return HistoryEntry(Reason.MAY_HAVE_ENDED if record.may_have_ended else Reason.NOT_LIVE)

@@ -225,7 +225,8 @@ def restart(transition: Transition, asked: RestartAsked) -> None:
     wanted = record.intent.wanted
     running = record.is_started and not record.is_off if wanted else is_unmanaged(record)
     if not running and not (wanted and record.pending):
-        transition.refused = Reason.NOT_LIVE if wanted else Reason.NOT_WANTED
+        off = Reason.NOTHING_TO_SPLIT if record.is_watched else Reason.NOT_LIVE
+        transition.refused = off if wanted else Reason.NOT_WANTED
         return
     transition.add_entry(Reason.ASKED_RESTART, who=asked.who)
     if running:
