@@ -22,8 +22,11 @@ UNKNOWN_DOMAIN = "InvalidDomain"
 STALE_MS, LATE_MS = 90_000, 120_000
 """Reconcile counts as stopped after the first, as for health, whose problem is not shown beside it;
 a due command is late after the second."""
-CLOCK_WARNING_MS, CLOCK_FAULT_MS = 30_000, 240_000
-"""A callback is rejected when the clocks differ by 5 minutes (docs/platform/live.md §3)."""
+SIGNATURE_WINDOW_MS = 300_000
+"""That of a stage whose release does not tell it: a callback is rejected when the clocks differ by
+as much."""
+CLOCK_WARNINGS = 10
+"""The clock is reported from this part of the window on: 30 s of five minutes."""
 RECENT_MS = 3_600_000
 """A failed forwarding of a callback is reported for this time."""
 HEARTBEAT_MS = 180_000
@@ -129,11 +132,13 @@ NO_FORWARDS = nothing("relay.none", N_("the policy forwards no callbacks"))
 NO_SECRETS = fault("secrets.none", N_("{variable} is unset, so every callback is rejected"))
 CLOCK_AHEAD = warning(
     "clock.ahead",
-    N_("the stage's clock is {offset} ahead of Live's: at 5m, genuine callbacks are rejected"),
+    N_(
+        "the stage's clock is {offset} ahead of Live's: at {window}, genuine callbacks are rejected"
+    ),
 )
 CLOCK_BEHIND = warning(
     "clock.behind",
-    N_("the stage's clock is {offset} behind Live's: at 5m, genuine callbacks are rejected"),
+    N_("the stage's clock is {offset} behind Live's: at {window}, genuine callbacks are rejected"),
 )
 CLOCK_OFF_AHEAD = fault(
     "clock.far_ahead",
@@ -365,14 +370,15 @@ def secrets(snapshot: Snapshot) -> Findings:
 
 def clock(snapshot: Snapshot) -> Findings:
     offset_ms = snapshot.clock_offset_ms
-    if isinstance(offset_ms, Unread) or abs(offset_ms) <= CLOCK_WARNING_MS:
+    window_ms = snapshot.setting("signature_window_ms") or SIGNATURE_WINDOW_MS
+    if isinstance(offset_ms, Unread) or abs(offset_ms) * CLOCK_WARNINGS <= window_ms:
         return
-    is_far, is_ahead = abs(offset_ms) > CLOCK_FAULT_MS, offset_ms > 0
+    is_far, is_ahead = abs(offset_ms) >= window_ms, offset_ms > 0
     if is_far:
         kind = CLOCK_OFF_AHEAD if is_ahead else CLOCK_OFF_BEHIND
     else:
         kind = CLOCK_AHEAD if is_ahead else CLOCK_BEHIND
-    yield kind.found(offset=written(abs(offset_ms)))
+    yield kind.found(offset=written(abs(offset_ms)), window=written(window_ms))
 
 
 def role(snapshot: Snapshot) -> Findings:

@@ -786,6 +786,7 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
 class SettingsView(Struct, frozen=True, forbid_unknown_fields=True):
     callback_host: str
     merge_delay_ms: Count
+    signature_window_ms: Annotated[Count, Meta(description="how old a callback's signature may be")]
     max_duration_ms: Count
     max_concurrent: Count | None
     rate: Amount

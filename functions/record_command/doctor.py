@@ -78,6 +78,7 @@ def _settings(app: App) -> SettingsView:
     return SettingsView(
         callback_host=settings.callback_host,
         merge_delay_ms=settings.merge_delay,
+        signature_window_ms=settings.signature_window,
         max_duration_ms=settings.max_duration,
         max_concurrent=settings.max_concurrent,
         rate=settings.rate,

@@ -62,6 +62,7 @@ EXAMINED: dict[str, Any] = {
         "signs_files": True,
         "bucket": "recordings",
         "max_concurrent": None,
+        "signature_window_ms": 300_000,
         "wakes": True,
         "stream_keys": 1,
         "record_keys": 1,
@@ -157,6 +158,12 @@ def reporting(*, stops_commands: bool) -> Snapshot:
     return replace(HEALTHY, health={**HEALTH, "problems": problems})
 
 
+def narrow(*, offset_ms: int) -> Snapshot:
+    """Return a stage that takes the shortest signature window, with a clock that is off."""
+    short = examined("settings", signature_window_ms=40_000)
+    return replace(short, clock_offset_ms=offset_ms)
+
+
 def engine(**settings: str) -> Snapshot:
     return examined("store", settings={**EXAMINED["store"]["settings"], **settings})
 
@@ -237,6 +244,9 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     ("access", UNKNOWN, "NeverSent", "", lambda: replace(HEALTHY, refused=[SILENT, SILENT])),
     ("clock", WARNING, "1m behind", "", lambda: replace(HEALTHY, clock_offset_ms=-60_000)),
     ("clock", FAULT, "5m ahead", "", lambda: replace(HEALTHY, clock_offset_ms=300_000)),
+    ("clock", WARNING, "at 5m", "", lambda: replace(HEALTHY, clock_offset_ms=299_000)),
+    ("clock", WARNING, "at 40s", "", lambda: narrow(offset_ms=20_000)),
+    ("clock", FAULT, "40s behind", "", lambda: narrow(offset_ms=-40_000)),
     ("domain", FAULT, "bound to none", APPLY, lambda: domain(mapping=[(LIVE, "publish")])),
     (
         "durable",

@@ -186,7 +186,7 @@ def test_the_settings_that_other_things_must_agree_with_are_told(stage: Stage) -
     answer = examined(stage)["settings"]
 
     assert isinstance(answer, dict)
-    assert answer["merge_delay_ms"] == 180_000
+    assert (answer["merge_delay_ms"], answer["signature_window_ms"]) == (180_000, 300_000)
     assert (answer["callback_host"], answer["stream_keys"]) == ("live.example.com", 1)
 
 
