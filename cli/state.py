@@ -179,10 +179,11 @@ def _import_schedules(
 
 
 def _import_policy(api: Api, policy: Json) -> int | None:
-    """Apply the policy with the importing stage's own fields; return its version, None if it is in
-    force already."""
+    """Apply the policy with the importing stage's own fields, and its suspension if there is one;
+    return its version, None if it is in force already."""
     before = api.policy()
-    own = {name: before["policy"][name] for name in _OWN_FIELDS if name in before["policy"]}
+    kept = (*_OWN_FIELDS, "suspended")
+    own = {name: before["policy"][name] for name in kept if name in before["policy"]}
     theirs = {name: policy[name] for name in policy if name not in _OWN_FIELDS}
     if {**theirs, **own} == before["policy"]:
         return None

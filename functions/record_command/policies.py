@@ -26,9 +26,14 @@ def show(request: ApiRequest) -> Response:
     """Return the newest policy, whichever instance answers: changes are made from this answer."""
     policies = request.invocation.app.policies
     policies.forget()
-    policy = policies.policy()
-    view = PolicyView(policies.version, policies.newest, policy_document(policy))
-    return Response(200, view)
+    return _view(request, policies.policy(), policies.version, policies.newest)
+
+
+def _view(request: ApiRequest, policy: Policy, version: int, newest: int) -> Response:
+    """Return the policy without a suspension that is over, so that nobody carries it on."""
+    is_suspended = policy.is_suspended(request.invocation.app.clock())
+    shown = policy if is_suspended else replace(policy, suspended=None)
+    return Response(200, PolicyView(version, newest, policy_document(shown)))
 
 
 def _read_policy(value: object) -> Mapping[str, object]:
@@ -127,7 +132,7 @@ def _suspend(request: ApiRequest, suspended: Suspension | None) -> Response:
         hint = "apply one that it can read: live-record policy apply policy.toml"
         raise WrongState(f"this release cannot read policy version {policies.newest}", hint=hint)
     if policy.suspended == suspended:
-        return Response(200, PolicyView(version, version, policy_document(policy)))
+        return _view(request, policy, version, version)
     changed = replace(policy, suspended=suspended)
     document = json.dumps(policy_document(changed), ensure_ascii=False)
     return _put(request, changed, document, replaces=version)
@@ -142,7 +147,7 @@ def _put(request: ApiRequest, policy: Policy, document: str, *, replaces: int) -
     _note_event(request, policy, copy.version)
     request.invocation.apply_policy_soon()
     request.invocation.log.warning("policy.applied", version=copy.version, who=request.who)
-    return Response(200, PolicyView(copy.version, copy.version, policy_document(policy)))
+    return _view(request, policy, copy.version, copy.version)
 
 
 def _note_event(request: ApiRequest, policy: Policy, version: int) -> None:

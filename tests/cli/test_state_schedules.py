@@ -1,4 +1,4 @@
-"""The schedules of a stage go with its state to another one."""
+"""The schedules of a stage go with its state to another one, whose suspension stays."""
 
 from __future__ import annotations
 
@@ -93,3 +93,20 @@ def test_what_the_stage_refuses_is_named_and_stops_no_other(
     assert "The schedule gala is not imported: " in output
     assert "tv.example.com/app/room2" in output
     assert list(second.app.store.schedules()) == ["tuesdays"]
+
+
+def test_an_import_keeps_the_suspension_of_the_importing_stage(
+    stages: tuple[HttpStage, HttpStage], tmp_path: Path
+) -> None:
+    first, second = stages
+    state = tmp_path / "state.json"
+    run(first, "policy", "suspend", "--for", "1h")
+    run(first, "state", "export", state)
+    run(second, "policy", "suspend", "--for", "2h", "--note", "own")
+    run(second, "state", "import", state)
+    kept = json.loads(run(second, "policy", "show", "--json").stdout)["policy"]["suspended"]
+    run(second, "policy", "resume")
+    run(second, "state", "import", state)
+    theirs = json.loads(run(second, "policy", "show", "--json").stdout)["policy"]["suspended"]
+
+    assert (kept["note"], "note" in theirs) == ("own", False)

@@ -269,6 +269,21 @@ def test_what_came_up_meanwhile_is_started_once_the_rules_hold_again(
     assert stage.listing.carried == [(Command.START, KEY)]
 
 
+def test_a_suspension_that_is_over_is_not_shown_so_that_nobody_carries_it_on(
+    stage: ReconcilingStage,
+) -> None:
+    apply(stage, "act", RECORDS)
+    ask(stage, "suspend", **{"for": "10m"})
+    api = Stage(stage.database.parent, stage.clock)
+    before = api.ask("GET", "/v1/policy").json["policy"]
+    stage.clock.pass_ms(600_000)
+    after = api.ask("GET", "/v1/policy").json["policy"]
+    api.store.close()
+
+    assert "suspended" in before
+    assert after == {name: before[name] for name in before if name != "suspended"}
+
+
 def test_an_instance_whose_clock_is_behind_loses_no_stream_at_the_end(
     stage: ReconcilingStage,
 ) -> None:
