@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from gettext import gettext as _
 from importlib import import_module
 from pathlib import Path
@@ -34,7 +34,7 @@ class Target:
     it.
 
     `live` is the address of the Live emulator, empty for the real service; `rtmp` is the
-    emulator's address to push streams to.
+    emulator's address to push streams to. `live_option` names the emulator if --live did.
     """
 
     url: str
@@ -42,10 +42,26 @@ class Target:
     live: str = ""
     rtmp: str = ""
     registered_as: str = ""
+    live_option: str = ""
 
     @property
     def name(self) -> str:
         return self.registered_as or self.url
+
+    @property
+    def options(self) -> str:
+        """Return the options of a command that name the stage."""
+        return f"--stage {self.registered_as}" if self.registered_as else f"--url {self.url}"
+
+    @property
+    def is_emulated(self) -> bool:
+        """Return True if the stage's Live is an emulator: its functions are not in the cloud."""
+        return self.live.startswith("http://")
+
+    @property
+    def is_local(self) -> bool:
+        """Return True if `live-record dev` runs the stage, which has an emulator for Live."""
+        return self.is_emulated and bool(self.rtmp)
 
 
 def resolve_target(
@@ -132,7 +148,7 @@ def with_live(target: Target, live: str | None) -> Target:
     The order is --live, the stages file, then LIVE_RECORD_LIVE_ENDPOINT; empty is the real service.
     """
     endpoint = live or target.live or os.environ.get("LIVE_RECORD_LIVE_ENDPOINT", "")
-    return replace(target, live=endpoint)
+    return replace(target, live=endpoint, live_option=f" --live {live}" if live else "")
 
 
 def path() -> Path:
@@ -166,7 +182,7 @@ def _toml() -> Any:  # noqa: ANN401 - tomllib, or tomli before Python 3.11
 
 def register(stage: str, target: Target) -> None:
     """Write the stage's table and leave all others unchanged; raise Failure if it cannot."""
-    fields = asdict(replace(target, registered_as=""))
+    fields = {name: getattr(target, name) for name in ("url", "token", "live", "rtmp")}
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in fields.items() if value]
     table = "".join([f"[{stage}]\n", *lines])
     try:

@@ -85,12 +85,8 @@ def doctor(
         sources = _sources(target, region, fc)
     except Failure as error:
         raise NothingInspected(error.message) from None
-    options = f"--url {url}" if url else f"--stage {target.name}"
     output.name_stage(target.name, plain=not as_json)
-    stage_ref = StageRef(
-        target.url, options, f" --live {live}" if live else "", instances, _is_local(target)
-    )
-    findings = _findings(sources, target, stage_ref)
+    findings = _findings(sources, target, instances)
     if as_json:
         output.as_json(report.as_json(findings))
     else:
@@ -100,10 +96,7 @@ def doctor(
 
 def inspect(target: Target, *, region: str = DEFAULT_REGION) -> Sequence[Finding]:
     """Return what all checks find; raise Failure if nothing can be asked of the stage's address."""
-    stage_ref = StageRef(
-        target.url, f"--stage {target.name}", "", DEFAULT_INSTANCES, _is_local(target)
-    )
-    return _findings(_sources(target, region, None), target, stage_ref)
+    return _findings(_sources(target, region, None), target, DEFAULT_INSTANCES)
 
 
 def _sources(target: Target, region: str, fc: str | None) -> Sources:
@@ -114,11 +107,11 @@ def _sources(target: Target, region: str, fc: str | None) -> Sources:
 
     language = texts.current_language()
     api = Api(target.url, target.token, language=language, timeout_s=STAGE_TIMEOUT_S)
-    compute = fc or ("" if _is_emulated(target) else address_in(region))
+    compute = fc or ("" if target.is_emulated else address_in(region))
     return Sources(api, None, bucket, compute=compute, region=region)
 
 
-def _findings(sources: Sources, target: Target, stage_ref: StageRef) -> Sequence[Finding]:
+def _findings(sources: Sources, target: Target, instances: int) -> Sequence[Finding]:
     from cli.account import account_at
     from cli.doctor.checks import CHECKS
     from cli.doctor.collect import collect
@@ -128,17 +121,8 @@ def _findings(sources: Sources, target: Target, stage_ref: StageRef) -> Sequence
         sources.account = account_at(target.live)
     except Failure as error:
         sources.why = error.message
+    stage_ref = StageRef(target.url, target.options, target.live_option, instances, target.is_local)
     return examine(CHECKS, collect(sources, stage_ref, now_ms=_now_ms))
-
-
-def _is_emulated(target: Target) -> bool:
-    """Return True if the stage's Live is an emulator: its functions are not in the cloud."""
-    return target.live.startswith("http://")
-
-
-def _is_local(target: Target) -> bool:
-    """Return True if `live-record dev` runs the stage, which has an emulator for Live."""
-    return _is_emulated(target) and bool(target.rtmp)
 
 
 def _now_ms() -> int:

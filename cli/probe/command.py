@@ -203,7 +203,7 @@ def _default_stream(stage: Stage) -> str:
 def _publisher(target: Target, push: str | None, names: tuple[str, str, str]) -> Publisher:
     if push:
         return ProgramPublisher(push)
-    if target.live.startswith("http://"):
+    if target.is_emulated:
         return EmulatorPublisher(target.live, *names)
     if not sys.stdin.isatty():
         raise click.UsageError(

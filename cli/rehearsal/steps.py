@@ -80,15 +80,6 @@ class Scene:
     patience_s: float
     region: str
 
-    @property
-    def stage(self) -> str:
-        return self.target.name
-
-    @property
-    def is_local(self) -> bool:
-        """Return True if the stage runs between the emulators, whose timers can be fired."""
-        return self.target.live.startswith("http://") and bool(self.target.rtmp)
-
 
 class Steps:
     """One rehearsal. Each step returns what it found in words; it raises StepFailed with the cause
@@ -141,9 +132,8 @@ class Steps:
             raise StepFailed(
                 _("No recording configuration covers {stream}.").format(stream=scene.key),
                 _(
-                    "Add a rule that matches it to the policy, and run live-record setup --stage"
-                    " {stage}."
-                ).format(stage=scene.stage),
+                    "Add a rule that matches it to the policy, and run live-record setup {options}."
+                ).format(options=self._options),
             )
         self._require_like(named, ours)
         self._objects = RehearsalObjects(scene.account, scene.key.app, named[1])
@@ -159,9 +149,7 @@ class Steps:
                 _("Live records {streams} without being asked (OnDemand 0).").format(
                     streams=place_of(target)
                 ),
-                _("Make it manual: live-record setup --stage {stage}.").format(
-                    stage=self._scene.stage
-                ),
+                _("Make it manual: live-record setup {options}.").format(options=self._options),
             )
         if target.kind == "vod":
             raise StepFailed(
@@ -470,7 +458,7 @@ class Steps:
 
     def _fire(self, function: str, *, waits: bool) -> None:
         """Fire a timer of the emulator, which would fire by itself within a minute."""
-        if not self._scene.is_local:
+        if not self._scene.target.is_local:
             return
         url = f"{self._scene.target.url}/_fc/timer/{function}"
         with contextlib.suppress(requests.RequestException):
@@ -488,12 +476,17 @@ class Steps:
         return fixes.get(Reason(code), self._history_fix())
 
     def _doctor_fix(self) -> str:
-        sentence = _("Run live-record doctor --stage {stage}: it compares callback URLs and keys.")
-        return sentence.format(stage=self._scene.stage)
+        sentence = _("Run live-record doctor {options}: it compares callback URLs and keys.")
+        return sentence.format(options=self._options)
 
     def _history_fix(self) -> str:
-        sentence = _("Run live-record history {stream} --stage {stage}: it says what was answered.")
-        return sentence.format(stream=self._name, stage=self._scene.stage)
+        sentence = _("Run live-record history {stream} {options}: it says what was answered.")
+        return sentence.format(stream=self._name, options=self._scene.target.options)
+
+    @property
+    def _options(self) -> str:
+        """Return the options of a command that reads Live, too."""
+        return self._scene.target.options + self._scene.target.live_option
 
 
 def _is_judged(files: Sequence[Json]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -231,6 +232,17 @@ def test_what_cannot_be_asked_is_neither_go_nor_no_go(
     command = ["rehearse", *where, *options, "--token", TOKEN, "--live", alone.live, "--yes"]
     refused = CliRunner().invoke(main, command)
     assert (refused.exit_code, why in refused.output) == (4, True), refused.output
+
+
+def test_a_fix_names_the_stage_and_live_as_the_command_did(tmp_path: Path) -> None:
+    domain = '[[domain]]\nstreaming = "live.example.com"\ningest = ["push.example.com"]\n'
+    with http_stage(tmp_path, domain) as stage:
+        stage.remote.notify(stream_url="http://127.0.0.1:9/")
+        (rehearsal,) = json.loads(run(stage, STREAM, "--yes", "--json").stdout)["rehearsals"]
+
+    assert (rehearsal["verdict"], rehearsal["steps"][0]["step"]) == ("no-go", "doctor")
+    assert rehearsal["fix"].startswith("live-record setup ")
+    assert rehearsal["fix"].endswith(f" --url {stage.url} --live {stage.live}")
 
 
 def test_a_schedule_is_rehearsed_once_for_each_application(alone: HttpStage) -> None:
