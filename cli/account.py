@@ -48,7 +48,11 @@ class Declined(Exception):
 
     @property
     def is_forbidden(self) -> bool:
-        return self.code.startswith(("Forbidden", "NoPermission"))
+        return self.code.startswith(("Forbidden", "NoPermission", "AccessDenied"))
+
+    @property
+    def is_unanswered(self) -> bool:
+        return not self.status
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,19 +177,20 @@ def _cost(count: int) -> str:
 
 
 def _perform(scenes: Sequence[Scene], *, as_json: bool) -> Sequence[Outcome]:
-    """Perform one rehearsal after the other; none follows one that was interrupted."""
+    """Perform one rehearsal after the other; those after an interruption are interrupted, too."""
     outcomes: list[Outcome] = []
     with Interruption() as interruption:
         for scene in scenes:
-            if not as_json:
-                click.echo(str(scene.stream))
             outcome = Outcome(f"{scene.key.domain}/{scene.key.app}", str(scene.stream))
             outcomes.append(outcome)
+            if interruption.came:
+                outcome.is_interrupted = True
+                continue
+            if not as_json:
+                click.echo(str(scene.stream))
             perform(Steps(scene), outcome, interruption, _ignore if as_json else _show)
             for line in () if as_json else verdict_lines(outcome):
                 output.say(line)
-            if interruption.came:
-                break
     return outcomes
 
 

@@ -11,7 +11,7 @@ from gettext import gettext as _
 from typing import Protocol
 
 from cli.account import Declined
-from cli.errors import Failure, StageRefusal
+from cli.errors import Failure, NoAnswer, StageRefusal
 from cli.rehearsal.interruption import Interruption
 from cli.rehearsal.outcome import Outcome, Result, Step, StepFailed, Verdict
 from cli.rehearsal.steps import Skipped
@@ -20,8 +20,11 @@ REMOVED, KEPT = "removed", "kept"
 
 
 class Rehearsed(Protocol):
-    """The steps of one rehearsal, each with its name, and what removes what they made."""
+    """The steps of one rehearsal, each with its name, and what removes what they made; `is_begun`
+    once there may be something to remove."""
 
+    @property
+    def is_begun(self) -> bool: ...
     def in_order(self) -> Sequence[tuple[str, Callable[[], str]]]: ...
     def remove(self) -> str: ...
     def keep(self, outcome: Outcome) -> str: ...
@@ -35,22 +38,26 @@ def rehearse(
     try:
         try:
             for name, act in steps.in_order():
-                if not _performed(outcome, name, act, report):
+                if not _performed(steps, outcome, name, act, report):
                     break
         except KeyboardInterrupt:
             outcome.is_interrupted = True
         finally:
             interruption.protect()
     finally:
-        _performed(outcome, REMOVED, steps.remove, report)
-        interruption.unprotect()
+        _performed(steps, outcome, REMOVED, steps.remove, report)
     outcome.is_interrupted |= interruption.came
     if outcome.verdict in (Verdict.GO, Verdict.NO_GO):
-        _performed(outcome, KEPT, lambda: steps.keep(outcome), report)
+        _performed(steps, outcome, KEPT, lambda: steps.keep(outcome), report)
+    interruption.unprotect()
 
 
 def _performed(
-    outcome: Outcome, name: str, act: Callable[[], str], report: Callable[[Step], None]
+    steps: Rehearsed,
+    outcome: Outcome,
+    name: str,
+    act: Callable[[], str],
+    report: Callable[[Step], None],
 ) -> bool:
     """Perform a step and report its line; return False if it failed."""
     began = time.monotonic()
@@ -59,25 +66,30 @@ def _performed(
         text = act()
     except Skipped as nothing:
         result, text = Result.SKIPPED, str(nothing)
-    except StepFailed as failed:
+    except (StepFailed, Declined, Failure) as error:
+        failed = _failed(error)
         result, text, fix = Result.FAILED, failed.text, failed.fix
-        outcome.is_unasked |= failed.is_unasked
-    except Declined as declined:
-        result, text, fix = Result.FAILED, str(declined), _grant(declined)
-    except StageRefusal as refusal:
-        problem = refusal.problem
-        result, text = Result.FAILED, f"{problem.get('code', '')}: {problem['detail']}"
-        fix = str(problem.get("hint") or "") or _again()
-    except Failure as failure:
-        result, text, fix = Result.FAILED, failure.message, _again()
+        outcome.is_unasked |= failed.is_unasked and not steps.is_begun
     took_ms = round((time.monotonic() - began) * 1000)
     outcome.steps.append(Step(name, result, text, took_ms, fix))
     report(outcome.steps[-1])
     return result is not Result.FAILED
 
 
-def _again() -> str:
-    return _("Fix that, then rehearse again.")
+def _failed(error: StepFailed | Declined | Failure) -> StepFailed:
+    """Return the cause of a step's failure, and what to do about it."""
+    again = _("Fix that, then rehearse again.")
+    match error:
+        case StepFailed():
+            return error
+        case Declined():
+            fix = _grant(error) if error.is_forbidden else again
+            return StepFailed(str(error), fix, is_unasked=error.is_unanswered)
+        case StageRefusal(problem=problem):
+            text = f"{problem.get('code', '')}: {problem['detail']}"
+            return StepFailed(text, str(problem.get("hint") or "") or again)
+        case Failure(message=message):
+            return StepFailed(message, again, is_unasked=isinstance(error, NoAnswer))
 
 
 def _grant(declined: Declined) -> str:

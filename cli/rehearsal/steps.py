@@ -91,7 +91,7 @@ class Steps:
         self._encoder: Encoder | None = None
         self._objects: RehearsalObjects | None = None
         self._live_at = self._recorded_again_at = 0
-        self._is_begun = self._is_recorded = self._is_stopped = False
+        self.is_begun = self._is_recorded = self._is_stopped = False
         self._asked_sinks: Json | None = None
         self._asked_webhooks: Mapping[str, str] = {}
 
@@ -304,7 +304,7 @@ class Steps:
     def remove(self) -> str:
         """End the push and the recording, and delete the objects of this rehearsal and of those
         that were killed. The objects are deleted also if the stage does not answer any more."""
-        if not self._is_begun:
+        if not self.is_begun:
             raise Skipped(_("nothing was made"))
         self._disconnect()
         reported: list[str] = []
@@ -371,7 +371,7 @@ class Steps:
         base, key = scene.push.to or scene.target.rtmp, scene.push.key
         at_s = round(time.time())
         url = push_url(base, scene.stream, ingest=scene.ingest, push_key=key, at_s=at_s)
-        self._is_begun = True
+        self.is_begun = True
         self._disconnect()
         self._encoder = Encoder(url)
         self._encoder.__enter__()

@@ -45,7 +45,7 @@ def _refusal(declined: Declined, domain: str) -> str:
         sentence = _(
             "This access key may not call {action}. Give its user the policy deploy/ram/trial.json."
         )
-    elif not declined.status:
+    elif declined.is_unanswered:
         sentence = _("Live did not answer: {error}. Check this machine's Internet connection.")
     else:
         sentence = _("Live refused: {error}.")

@@ -24,7 +24,7 @@ from benchmarks.rehearsals import (
 )
 from cli.account import Declined
 from cli.api import Api
-from cli.errors import Failure
+from cli.errors import Failure, NoAnswer
 from cli.main import main
 from cli.rehearsal.interruption import Interruption
 from cli.rehearsal.objects import LEFT_AFTER_S, is_left, throwaway_name
@@ -34,7 +34,7 @@ from cli.rehearsal.run import rehearse
 from cli.rehearsal.steps import Skipped
 from emulator.live.publishers import is_signed
 from shared.protocol import StreamKey
-from shared.protocol.command_errors import NeverSent
+from shared.protocol.command_errors import LiveError, NeverSent
 from tests.support.http_stage import TOKEN, HttpStage, http_stage
 from tests.support.receiver import poll
 
@@ -54,8 +54,8 @@ IN_CI = (
 class Script:
     """Steps that do what a test says; `remove` is performed once."""
 
-    def __init__(self, *acts: Callable[[], str]) -> None:
-        self._acts = acts
+    def __init__(self, *acts: Callable[[], str], is_begun: bool = True) -> None:
+        self._acts, self.is_begun = acts, is_begun
         self.performed: list[str] = []
 
     def in_order(self) -> Sequence[tuple[str, Callable[[], str]]]:
@@ -116,9 +116,19 @@ def test_every_step_that_holds_is_go() -> None:
         (StepFailed("the cause", "the fix"), "the cause", "the fix"),
         (Failure("no answer"), "no answer", "Fix that, then rehearse again."),
         (
-            Declined("DeleteObject", NeverSent("AccessDenied", "no")),
+            Declined("DeleteObject", LiveError("AccessDenied", "no", status=403)),
             "DeleteObject: AccessDenied: no",
             "Grant your own access key the action oss:DeleteObject.",
+        ),
+        (
+            Declined("ListObjects", LiveError("NoSuchBucket", "none", status=404)),
+            "ListObjects: NoSuchBucket: none",
+            "Fix that, then rehearse again.",
+        ),
+        (
+            Declined("DeleteObject", NeverSent("", "no answer")),
+            "DeleteObject: NeverSent: no answer",
+            "Fix that, then rehearse again.",
         ),
     ],
 )
@@ -132,9 +142,19 @@ def test_the_first_that_fails_is_the_cause_and_nothing_follows_it(
     assert verdict_lines(outcome) == (f"NO-GO: {cause}", f"Next: {fix}")
 
 
-def test_what_could_not_be_asked_is_neither_go_nor_no_go() -> None:
-    outcome = performed(Script(fails(StepFailed("down", "bring it up", is_unasked=True))))
+@pytest.mark.parametrize(
+    "error",
+    [
+        StepFailed("down", "bring it up", is_unasked=True),
+        Declined("DescribeLiveRecordConfig", NeverSent("", "no answer")),
+        NoAnswer("the stage does not answer"),
+    ],
+)
+def test_what_could_not_be_asked_is_neither_go_nor_no_go(error: Exception) -> None:
+    script = Script(fails(error), is_begun=False)
+    outcome = performed(script)
     assert (outcome.verdict, EXIT_CODES[outcome.verdict]) == (Verdict.NOT_ASKED, 4)
+    assert script.performed == ["step0", "removed"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -164,6 +184,17 @@ def test_a_signal_does_not_end_the_removal_and_a_second_one_does(
     assert "Press Ctrl-C again to end at once" in capsys.readouterr().err
     with pytest.raises(KeyboardInterrupt):
         performed(Interrupted(lambda: ends_by(signal.SIGINT)))
+
+
+def test_a_signal_while_the_verdict_is_kept_does_not_end_that() -> None:
+    class Interrupted(Script):
+        def keep(self, outcome: Outcome) -> str:
+            ends_by(signal.SIGINT)
+            return super().keep(outcome)
+
+    script = Interrupted(fine)
+    assert performed(script).verdict is Verdict.GO
+    assert script.performed == ["step0", "removed", "kept go"]
 
 
 # --- names and addresses
