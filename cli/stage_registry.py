@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from gettext import gettext as _
 from importlib import import_module
@@ -93,7 +93,7 @@ def _known(stages: Mapping[str, object]) -> str:
 
 def _checked(target: Target, where: str) -> Target:
     """Return the target; raise a usage error that begins with `where` if a value is malformed."""
-    if not _is_address(target.url):
+    if not is_address(target.url):
         sentence = _("{where}: The address is no URL. Write it like https://record.example.com.")
         raise click.UsageError(sentence.format(where=where))
     if not (target.token.isascii() and target.token.isprintable()):
@@ -102,12 +102,13 @@ def _checked(target: Target, where: str) -> Target:
     return target
 
 
-def _is_address(url: str) -> bool:
+def is_address(url: str, schemes: Sequence[str] = ("http", "https")) -> bool:
+    """Return True if the URL has one of these schemes, a host, and no port or one that can be."""
     try:
         parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def target_of(stage: str, token: str | None) -> Target:

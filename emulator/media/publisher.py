@@ -40,9 +40,8 @@ class Publisher:
     """A context manager that connects and publishes; raises NotTaken."""
 
     def __init__(self, url: str) -> None:
-        place = urlsplit(url)
+        place, self._place = _place(url)
         app, _, name = place.path.strip("/").partition("/")
-        self._place = _place(place)
         if place.scheme != "rtmp" or not app or not name:
             raise NotTaken(NO_ADDRESS)
         self._app = app
@@ -57,7 +56,7 @@ class Publisher:
             self._socket = socket.create_connection(self._place, PATIENCE_S)
             self._shake_hands()
             self._request_publish()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # of a host's name that is none
             self.cut()
             host, port = self._place
             raise NotTaken(f"{host}:{port} cannot be reached: {error}") from error
@@ -158,14 +157,16 @@ class Publisher:
         self._connection.sendall(data)
 
 
-def _place(parts: SplitResult) -> tuple[str, int]:
+def _place(url: str) -> tuple[SplitResult, tuple[str, int]]:
+    """Return the parts of an address, and the host and port to connect to."""
     try:
+        parts = urlsplit(url)
         port = parts.port or PORT
     except ValueError:
         raise NotTaken(NO_ADDRESS) from None
     if not parts.hostname:
         raise NotTaken(NO_ADDRESS)
-    return parts.hostname, port
+    return parts, (parts.hostname, port)
 
 
 def _raise_if_error(command: list[Value]) -> None:

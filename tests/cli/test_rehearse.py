@@ -241,6 +241,14 @@ def test_either_a_stream_or_a_schedule_is_rehearsed(
     assert (refused.exit_code, "Name either a STREAM or a schedule" in refused.output) == (2, True)
 
 
+@pytest.mark.parametrize("to", ["foo", "http://push.example.com", "rtmp://[bad", "rtmp://a:99999"])
+def test_an_address_that_nothing_can_be_pushed_to_costs_no_rehearsal(
+    alone: HttpStage, to: str
+) -> None:
+    refused = run(alone, STREAM, "--push-to", to, "--yes")
+    assert (refused.exit_code, "--push-to: The address is no URL" in refused.output) == (2, True)
+
+
 def test_it_says_what_it_costs_and_begins_only_if_somebody_agrees(alone: HttpStage) -> None:
     refused = run(alone, STREAM)
     assert (refused.exit_code, "Pass --yes to confirm" in refused.output) == (2, True)

@@ -219,6 +219,19 @@ def test_an_unknown_domain_is_refused_naming_the_known_ones(
         push_once(f"{port.rtmp}/{place}")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtmp://[bad/app/room",
+        "http://127.0.0.1/app/room",
+        f"rtmp://{'a' * 64}.example.com/app/room",
+    ],
+)
+def test_what_is_no_address_is_not_pushed_to(url: str) -> None:
+    with pytest.raises(NotTaken):
+        push_once(url)
+
+
 def test_a_stream_that_the_control_plane_ends_is_cut_off(port: Port) -> None:
     with Encoder(f"{port.rtmp}/app/room"):
         port.control.unpublish("room")
