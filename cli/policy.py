@@ -19,7 +19,7 @@ from cli.api import Api, Json
 from cli.confirmation import YES, confirm
 from cli.errors import Failure
 from cli.local_time import moment, shown
-from cli.policy_file import packed_policy, read_policy, stage_policy
+from cli.policy_file import packed_policy, read_policy, served, stage_policy
 from cli.printable import printable_json
 from cli.stage_command import of_stage
 from cli.stream_names import Stream
@@ -253,12 +253,7 @@ def resume(api: Api, as_json: bool) -> None:
 
 def _stream_key(policy: Policy, stream: str) -> StreamKey:
     key = StreamKey.parse(stream)
-    streaming = policy.streaming(key.domain)
-    if streaming is None:
-        known = ", ".join(served.streaming for served in policy.domains)
-        sentence = _("The policy does not contain {domain}; it names {known}.")
-        raise Failure(sentence.format(domain=key.domain, known=known))
-    return StreamKey(streaming, key.app, key.stream)
+    return StreamKey(served(policy, key).streaming, key.app, key.stream)
 
 
 def policy_effect(policy: Policy, key: StreamKey) -> Json:

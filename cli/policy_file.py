@@ -17,7 +17,8 @@ from cli import texts
 from cli.errors import Failure
 from shared.config import Kind, load_policy, policy_as_json
 from shared.errors import Fault, Misconfigured
-from shared.protocol.policy import Policy
+from shared.protocol import StreamKey
+from shared.protocol.policy import Domain, Policy
 
 
 def read_policy(file: Path) -> Policy:
@@ -38,6 +39,17 @@ def stage_policy(document: Mapping[str, Any]) -> Policy:
             " the stage runs."
         )
         raise Failure(sentence.format(error=error)) from None
+
+
+def served(policy: Policy, key: StreamKey) -> Domain:
+    """Return the domain of a stream; raise Failure if the policy does not contain it."""
+    streaming = policy.streaming(key.domain)
+    for domain in policy.domains:
+        if domain.streaming == streaming:
+            return domain
+    known = ", ".join(domain.streaming for domain in policy.domains)
+    sentence = _("The policy does not contain {domain}; it names {known}.")
+    raise Failure(sentence.format(domain=key.domain, known=known))
 
 
 def packed_policy(file: Path) -> str:

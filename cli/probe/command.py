@@ -21,6 +21,7 @@ from cli import output, stage_registry
 from cli.account import Declined, account_at
 from cli.api import Api
 from cli.errors import Failure
+from cli.policy_file import served
 from cli.probe.experiments import EXPERIMENTS
 from cli.probe.load import LOAD_EXPERIMENTS
 from cli.probe.observations import OBSERVATIONS, observing
@@ -167,14 +168,7 @@ def _record_unasked(names: Any, report: Report, why: str) -> None:  # noqa: ANN4
 
 def _test_stream_for(target: Target, stage: Stage, options: dict[str, Any]) -> TestStream:
     named = StreamKey.parse(options["stream"] or _default_stream(stage))
-    streaming = stage.policy.streaming(named.domain)
-    row = next((served for served in stage.policy.domains if served.streaming == streaming), None)
-    if row is None:
-        raise Failure(
-            _(
-                "The stage's policy does not contain {domain}. Name a stream of one of its domains."
-            ).format(domain=named.domain)
-        )
+    row = served(stage.policy, named)
     if (
         stage.policy.rule(StreamKey(row.streaming, named.app, named.stream)).on_publish
         is OnPublish.RECORD

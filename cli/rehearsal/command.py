@@ -21,7 +21,7 @@ from cli.confirmation import YES, confirm
 from cli.doctor.report import columns
 from cli.errors import Failure
 from cli.exit_codes import NOT_ASKED
-from cli.policy_file import stage_policy
+from cli.policy_file import served, stage_policy
 from cli.rehearsal.interruption import Interruption
 from cli.rehearsal.objects import throwaway_name
 from cli.rehearsal.outcome import EXIT_CODES, Outcome, Result, Step, verdict_lines, worst
@@ -32,7 +32,7 @@ from cli.stage_command import api_of, stage_options
 from cli.stage_registry import Target
 from cli.stream_names import Stream
 from shared.protocol import StreamKey
-from shared.protocol.policy import Policy
+from shared.schedule.schedule import keys_of
 
 NAME_WIDTH = len("configuration")
 
@@ -127,8 +127,7 @@ def _streams(api: Api, stream: str | None, schedule_id: str | None) -> Sequence[
     """Return a stream of each application that is to be rehearsed."""
     if stream:
         return [StreamKey.parse(stream)]
-    named = api.schedule(str(schedule_id))["streams"]
-    keys = [StreamKey(*each.split("/", 2)) for each in named]
+    keys = keys_of(api.schedule(str(schedule_id))["streams"])
     return list({(key.domain, key.app): key for key in reversed(keys)}.values())
 
 
@@ -139,34 +138,19 @@ def _scenes(
     account, api = account_at(target.live), api_of(target)
     policy = stage_policy(api.policy()["policy"])
     for key in keys:
-        named, thrown_away, ingest = _names(policy, key)
+        domain = served(policy, key)
+        name = throwaway_name(time.time(), secrets.token_hex(4))
         yield Scene(
             target,
             api,
             account,
-            named,
-            thrown_away,
-            ingest,
+            StreamKey(domain.streaming, key.app, key.stream),
+            StreamKey(domain.streaming, key.app, name),
+            (domain.ingest or (domain.streaming,))[0],
             push,
             patience_s=patience_s,
             region=region,
         )
-
-
-def _names(policy: Policy, key: StreamKey) -> tuple[StreamKey, StreamKey, str]:
-    """Return the stream with its main streaming domain, a throw-away one, and the ingest domain."""
-    streaming = policy.streaming(key.domain)
-    row = next((one for one in policy.domains if one.streaming == streaming), None)
-    if row is None:
-        sentence = _("The stage's policy does not contain {domain}.")
-        raise Failure(sentence.format(domain=key.domain))
-    name = throwaway_name(time.time(), secrets.token_hex(4))
-    ingest = (row.ingest or (row.streaming,))[0]
-    return (
-        StreamKey(row.streaming, key.app, key.stream),
-        StreamKey(row.streaming, key.app, name),
-        ingest,
-    )
 
 
 def _cost(count: int) -> str:
