@@ -13,7 +13,7 @@ import click
 from cli import output
 from cli.api import Api
 from cli.output import Json
-from cli.stage_command import of_stage
+from cli.stage_command import limited, of_stage
 
 ALL_ROWS = 100_000
 """More than a stage keeps of them."""
@@ -36,13 +36,7 @@ def deliveries() -> None:
     show_default=True,
     help="list the tasks that failed for good, or those that are still to be done",
 )
-@click.option(
-    "--limit",
-    default=100,
-    type=click.IntRange(1),
-    show_default=True,
-    help="largest number of rows",
-)
+@limited(100)
 @of_stage(changes=False)
 def list_deliveries(api: Api, state: str, limit: int, as_json: bool) -> None:
     """List the tasks that failed for good, and why; or those that are still to be done."""

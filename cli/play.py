@@ -18,7 +18,7 @@ from cli.account import Account, Declined, account_at
 from cli.api import Api, Json
 from cli.errors import Failure, StageRefusal
 from cli.moments import Moment
-from cli.stage_command import api_of
+from cli.stage_command import api_of, limited
 from cli.stage_registry import Target
 from cli.stream_names import Stream
 from functions.file_view import MAX_SIGNED_MS
@@ -59,13 +59,7 @@ class Period(click.ParamType[timedelta]):
     show_default=True,
     help="how long the URLs are valid",
 )
-@click.option(
-    "--limit",
-    default=10,
-    type=click.IntRange(1, 1000),
-    show_default=True,
-    help="largest number of files",
-)
+@limited(10, 1000)
 @click.option(
     "--all",
     "is_whole",

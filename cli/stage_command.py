@@ -41,6 +41,17 @@ _OTHER_OPTIONS = (
 )
 
 
+def limited(default: int, most: int | None = None) -> Callable[[Command], Command]:
+    """Return a decorator that adds the option --limit."""
+    return click.option(
+        "--limit",
+        default=default,
+        type=click.IntRange(1, most),
+        show_default=True,
+        help="largest number of rows",
+    )
+
+
 def of_stage(
     *, changes: bool, many: bool = False, prints_value: bool = False
 ) -> Callable[[Command], Command]:

@@ -18,7 +18,7 @@ from cli.api import ALL_STREAMS, STORE_EMPTIED, Api, Json
 from cli.confirmation import YES
 from cli.errors import NoAnswer, StageRefusal
 from cli.exit_codes import AS_WANTED, NOT_AS_WANTED, NOT_ASKED
-from cli.stage_command import api_of, asking, of_stage, show, stage_options
+from cli.stage_command import api_of, asking, limited, of_stage, show, stage_options
 from cli.stage_registry import Target
 from cli.stream_names import Stream, nearest
 from shared.protocol import Phase
@@ -34,13 +34,7 @@ CHOICES = {
 
 _stream = click.argument("stream", type=Stream())
 _stream_or_pattern = click.argument("stream", type=bulk.StreamOrPattern())
-_limit = click.option(
-    "--limit",
-    default=100,
-    type=click.IntRange(1, 1000),
-    show_default=True,
-    help="largest number of rows",
-)
+_limit = limited(100, 1000)
 _max_duration = click.option(
     "--max-duration", help='stop this long after the first accepted start, such as "4h"'
 )
@@ -224,13 +218,7 @@ def files(api: Api, stream: str, limit: int, push_arg: str, as_json: bool) -> No
 @click.option("--phase", type=CHOICES["phase"], help="list only streams in this phase")
 @click.option("--domain", help="list only streams of this domain")
 @click.option("--app", help="list only streams of this application")
-@click.option(
-    "--limit",
-    default=1000,
-    type=click.IntRange(1),
-    show_default=True,
-    help="largest number of streams",
-)
+@limited(1000)
 @of_stage(changes=False, many=True)
 def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters: str | None) -> int:
     """List the streams that the stage knows, wrong ones first."""
