@@ -10,12 +10,12 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from gettext import gettext as _
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -25,6 +25,7 @@ from cli.errors import Failure
 from cli.local.encoder import Encoder
 from cli.local.scheduling_latency import SchedulingLatency
 from cli.local.stack import TOKEN, Stack, running
+from cli.polling import poll
 from cli.report.text import lines
 from cli.stage_registry import STATE
 from cli.variables import without_ours
@@ -42,8 +43,9 @@ OUTAGE_S = 1.0
 """How long the network is down."""
 MIN_RECORDED_S = 1.5
 """Each session is recorded for at least so long."""
-STEP_TIMEOUT_S = 60.0
-"""For any one step."""
+STEP_TIMEOUT_S, LOOK_EVERY_S = 60.0, 0.02
+"""For any one step, and how often it looks."""
+T = TypeVar("T")
 ANNOUNCED_MS = 2_000
 """So long after the encoder has connected, Live sends the callback of a publish."""
 ACCOUNT_TOLERANCE_MS = 4_000
@@ -118,49 +120,50 @@ def _encoder(url: str) -> Iterator[Encoder]:
 
 
 def _wait_for_phase(api: Api, phase: str) -> None:
-    deadline = time.monotonic() + STEP_TIMEOUT_S
-    while (answer := api.status(STREAM))["phase"] != phase:
-        if time.monotonic() > deadline:
-            sentence = _("{stream} is in the phase {phase} and not {expected}: {reason}")
-            raise Failure(
-                sentence.format(
-                    stream=STREAM,
-                    phase=output.phase_word(answer["phase"]),
-                    expected=output.phase_word(phase),
-                    reason=answer["reason"]["text"],
-                )
+    answer = _poll(lambda: api.status(STREAM), lambda answer: answer["phase"] == phase)
+    if answer["phase"] != phase:
+        sentence = _("{stream} is in the phase {phase} and not {expected}: {reason}")
+        raise Failure(
+            sentence.format(
+                stream=STREAM,
+                phase=output.phase_word(answer["phase"]),
+                expected=output.phase_word(phase),
+                reason=answer["reason"]["text"],
             )
-        time.sleep(0.02)
+        )
     _print_status(answer)
+
+
+def _poll(ask: Callable[[], T], is_done: Callable[[T], bool]) -> T:
+    return poll(ask, is_done, wait_s=STEP_TIMEOUT_S, every_s=LOOK_EVERY_S)
 
 
 def _wait_for_history(api: Api, code: str) -> None:
     """Wait for a history entry: it alone shows that the duplicate callback has arrived."""
-    deadline = time.monotonic() + STEP_TIMEOUT_S
-    while code not in [line["code"] for line in api.history(STREAM)["history"]]:
-        if time.monotonic() > deadline:
-            sentence = _("the history of {stream} never had {code}")
-            raise Failure(sentence.format(stream=STREAM, code=code))
-        time.sleep(0.02)
+    if not _poll(lambda: code in _history_codes(api), bool):
+        sentence = _("the history of {stream} never had {code}")
+        raise Failure(sentence.format(stream=STREAM, code=code))
+
+
+def _history_codes(api: Api) -> Sequence[str]:
+    return [line["code"] for line in api.history(STREAM)["history"]]
 
 
 def _wait_for_files(api: Api, count: int) -> None:
-    deadline = time.monotonic() + STEP_TIMEOUT_S
-    while len(api.files(STREAM)["files"]) < count:
-        if time.monotonic() > deadline:
-            sentence = _("{stream} never left {count} files")
-            raise Failure(sentence.format(stream=STREAM, count=count))
-        time.sleep(0.02)
+    if not _poll(lambda: len(api.files(STREAM)["files"]) >= count, bool):
+        sentence = _("{stream} never left {count} files")
+        raise Failure(sentence.format(stream=STREAM, count=count))
 
 
 def _wait_for_frames(stack: Stack) -> None:
     """Wait for frames in the file, not for time: a busy machine pushes them late."""
-    deadline = time.monotonic() + STEP_TIMEOUT_S
-    while (_stream(stack)["recording"] or {}).get("filmed_ms", 0) < MIN_RECORDED_S * 1000:
-        if time.monotonic() > deadline:
-            sentence = _("{stream} was not recorded for {seconds} s")
-            raise Failure(sentence.format(stream=STREAM, seconds=MIN_RECORDED_S))
-        time.sleep(0.02)
+    if not _poll(lambda: _filmed_ms(stack) >= MIN_RECORDED_S * 1000, bool):
+        sentence = _("{stream} was not recorded for {seconds} s")
+        raise Failure(sentence.format(stream=STREAM, seconds=MIN_RECORDED_S))
+
+
+def _filmed_ms(stack: Stack) -> int:
+    return int((_stream(stack)["recording"] or {}).get("filmed_ms", 0))
 
 
 def _report(stack: Stack, api: Api, tolerance_ms: int) -> dict[str, Any]:
@@ -220,13 +223,12 @@ def _unrecorded_ms(account: Mapping[str, Any]) -> int:
 def _verified(stack: Stack, api: Api) -> Sequence[str]:
     """Let the stage verify the files, and return what it found of each, the oldest first. A run of
     the timer's own may be at one of them meanwhile."""
-    deadline = time.monotonic() + STEP_TIMEOUT_S
-    while True:
+
+    def verdicts() -> Sequence[Mapping[str, Any] | None]:
         stack.fire_timer("files")
-        verdicts = [file["verified"] for file in reversed(api.files(STREAM)["files"])]
-        if all(verdicts) or time.monotonic() > deadline:
-            return [verdict["outcome"] if verdict else "" for verdict in verdicts]
-        time.sleep(0.1)
+        return [file["verified"] for file in reversed(api.files(STREAM)["files"])]
+
+    return [verdict["outcome"] if verdict else "" for verdict in _poll(verdicts, all)]
 
 
 def _stream(stack: Stack) -> Mapping[str, Any]:
