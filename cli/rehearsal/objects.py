@@ -49,14 +49,14 @@ class RehearsalObjects:
         self._oss, self._client = oss, client(oss, account, endpoint)
         self._prefixes = list(_prefixes(app, configuration))
 
-    def of(self, stream: StreamKey, reported: Sequence[str]) -> Sequence[str]:
-        """Return the names of what one rehearsal has made, with those that Live has `reported`."""
-        found = [key for key in (*self._all(), *reported) if stream.stream in key]
-        return list(dict.fromkeys(found))
-
-    def left(self, now_s: float) -> Sequence[str]:
-        """Return the names of what rehearsals have left that were killed."""
-        return [key for key in self._all() if is_left(key, now_s)]
+    def own_and_left(
+        self, stream: StreamKey, reported: Sequence[str], now_s: float
+    ) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the names of what this rehearsal has made, with those that Live has `reported`,
+        and of what others have left that were killed."""
+        found = list(dict.fromkeys((*self._all(), *reported)))
+        own = [key for key in found if stream.stream in key]
+        return own, [key for key in found if key not in own and is_left(key, now_s)]
 
     def delete(self, key: str) -> None:
         if _NAME.search(key) is None:

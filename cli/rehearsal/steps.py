@@ -89,6 +89,7 @@ class Steps:
         self._scene = scene
         self._name = str(scene.stream)
         self._encoder: Encoder | None = None
+        self._recordings: Sequence[tuple[ConfigTarget, Value]] = ()
         self._objects: RehearsalObjects | None = None
         self._live_at = self._recorded_again_at = 0
         self.is_begun = self._is_recorded = self._is_stopped = False
@@ -125,7 +126,7 @@ class Steps:
     def read_configuration(self) -> str:
         """Find the configuration that holds for the named stream and the throw-away one."""
         scene = self._scene
-        found = list(recordings(scene.account, scene.key.domain))
+        found = self._recordings = list(recordings(scene.account, scene.key.domain))
         named = effective(found, Pattern(scene.key.app, scene.key.stream))
         ours = effective(found, Pattern(scene.stream.app, scene.stream.stream))
         if named is None:
@@ -168,10 +169,9 @@ class Steps:
 
     def plan_emergency(self) -> str:
         """Return what `live-record emergency` would do, without doing it."""
-        scene = self._scene
-        found = list(recordings(scene.account, scene.key.domain))
-        application = emergency.Application(scene.key.domain, scene.key.app)
-        changes = list(emergency.changes_for(found, application, {}))
+        key = self._scene.key
+        application = emergency.Application(key.domain, key.app)
+        changes = list(emergency.changes_for(self._recordings, application, {}))
         line = _(
             "live-record emergency {application} would let Live record by itself (configurations"
             " to change: {count})"
@@ -326,8 +326,7 @@ class Steps:
     def _delete_objects(self, reported: Sequence[str]) -> str:
         if self._objects is None:
             return _("nothing is left")
-        own = self._objects.of(self._scene.stream, reported)
-        left = self._objects.left(time.time())
+        own, left = self._objects.own_and_left(self._scene.stream, reported, time.time())
         for key in (*own, *left):
             self._objects.delete(key)
         self._require_removable(reported, own)

@@ -22,16 +22,17 @@ from benchmarks.rehearsals import (
     judged,
     rehearsed_stage,
 )
-from cli.account import Declined
+from cli.account import Declined, account_at
 from cli.api import Api
 from cli.errors import Failure, NoAnswer
 from cli.main import main
 from cli.rehearsal.interruption import Interruption
-from cli.rehearsal.objects import LEFT_AFTER_S, is_left, throwaway_name
+from cli.rehearsal.objects import LEFT_AFTER_S, RehearsalObjects, is_left, throwaway_name
 from cli.rehearsal.outcome import EXIT_CODES, Outcome, Step, StepFailed, Verdict, verdict_lines
 from cli.rehearsal.push_url import push_url
 from cli.rehearsal.run import rehearse
 from cli.rehearsal.steps import Skipped
+from emulator.live import LiveInThread
 from emulator.live.publishers import is_signed
 from shared.protocol import StreamKey
 from shared.protocol.command_errors import LiveError, NeverSent
@@ -217,6 +218,22 @@ def test_only_what_a_rehearsal_of_long_ago_has_left_is_left() -> None:
     assert not is_left(key, 1_700_000_000 + LEFT_AFTER_S)
     assert is_left(key, 1_700_000_001 + LEFT_AFTER_S)
     assert not is_left("record/app/live-record-rehearsal-mine/2026.flv", 1_900_000_000)
+
+
+def test_what_a_long_rehearsal_has_made_is_not_also_what_another_has_left(tmp_path: Path) -> None:
+    own, other = (throwaway_name(1_700_000_000, f"0123abc{end}") for end in "de")
+    app = tmp_path / "dev-bucket" / "record" / "app"
+    for name in (own, other, "room1"):
+        (app / name).mkdir(parents=True)
+        (app / name / "1.flv").write_bytes(b"left")
+    formats = [{"OssObjectPrefix": "record/{AppName}/{StreamName}/{StartTime}"}]
+    configuration = {"OssBucket": "dev-bucket", "RecordFormat": formats}
+    stream = StreamKey("live.example.com", "app", own)
+    with LiveInThread(buckets=tmp_path) as live:
+        found = RehearsalObjects(account_at(live.address), "app", configuration)
+        names = found.own_and_left(stream, [f"record/app/{own}/1.flv"], 1_700_009_000)
+
+    assert names == ([f"record/app/{own}/1.flv"], [f"record/app/{other}/1.flv"])
 
 
 # --- what is refused before anything begins
