@@ -76,6 +76,12 @@ class Api:
         answer = self._call("PUT", f"{_path(stream)}/rehearsal", body=body)
         return _require_fields(self._url, answer, "at", "verdict")
 
+    def last_rehearsal(self, stream: str) -> Json | None:
+        """Return what the last rehearsal of the stream's application ended with."""
+        answer = self._call("GET", f"{_path(stream)}/rehearsal")
+        found: Json | None = _require_fields(self._url, answer, "rehearsal")["rehearsal"]
+        return found
+
     def coverage(self, stream: str, asked: Mapping[str, str | None]) -> Json:
         """Return the account of one stream, as a report of one row."""
         answer = self._call("GET", f"{_path(stream)}/coverage", query=_without_none(asked))

@@ -24,6 +24,7 @@ from cli.confirmation import YES, confirm
 from cli.errors import Failure
 from cli.stage_command import of_stage
 from shared.protocol.durations import duration, written
+from shared.schedule.schedule import one_of_each_application
 
 DEFAULTS: Mapping[str, Any] = {
     "title": "",
@@ -301,16 +302,39 @@ _LISTED = ("id", "title", "start", "end", "timezone", "rrule")
 @_name
 @of_stage(changes=False)
 def show(api: Api, schedule_id: str, as_json: bool) -> None:
-    """Show the schedule ID with its streams and next occurrences."""
+    """Show the schedule ID with its streams, rehearsals and next occurrences."""
     answer = api.schedule(schedule_id)
+    rehearsals = {
+        f"{key.domain}/{key.app}": api.last_rehearsal(str(key))
+        for key in one_of_each_application(answer["streams"])
+    }
     if as_json:
-        output.as_json(answer)
+        output.as_json({**answer, "rehearsals": rehearsals})
         return
     output.say(_line_of(answer))
     for stream in answer["streams"]:
         output.say(f"  {stream}")
+    for line in _rehearsal_lines(answer["rehearsed_within"], rehearsals):
+        output.say(f"  {line}")
     for row in answer["next"]:
         output.say(_occurrence_line(row))
+
+
+def _rehearsal_lines(within: str, rehearsals: Mapping[str, Json | None]) -> Iterator[str]:
+    """Yield the rehearsal that each occurrence demands, and what the last one ended with."""
+    is_demanded = within != DEFAULTS["rehearsed_within"]
+    if is_demanded:
+        yield _("rehearsed within {within} before each occurrence").format(within=within)
+    for application, last in rehearsals.items():
+        if last is not None:
+            line = _("{application}: {verdict} at {time}").format(
+                application=application, verdict=last["verdict"].upper(), time=last["at"]
+            )
+            yield _(": ").join(filter(None, (line, last["cause"])))
+            if last["fix"]:
+                yield _("Next: {fix}").format(fix=last["fix"])
+        elif is_demanded:
+            yield _("{application}: not rehearsed yet").format(application=application)
 
 
 @schedule.command("next")

@@ -32,7 +32,7 @@ from cli.stage_command import api_of, stage_options
 from cli.stage_registry import Target
 from cli.stream_names import Stream
 from shared.protocol import StreamKey
-from shared.schedule.schedule import keys_of
+from shared.schedule.schedule import one_of_each_application
 
 NAME_WIDTH = len("configuration")
 
@@ -127,8 +127,7 @@ def _streams(api: Api, stream: str | None, schedule_id: str | None) -> Sequence[
     """Return a stream of each application that is to be rehearsed."""
     if stream:
         return [StreamKey.parse(stream)]
-    keys = keys_of(api.schedule(str(schedule_id))["streams"])
-    return list({(key.domain, key.app): key for key in reversed(keys)}.values())
+    return one_of_each_application(api.schedule(str(schedule_id))["streams"])
 
 
 def _scenes(

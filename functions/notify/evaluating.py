@@ -67,7 +67,7 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.schedule import Schedule, StoredSchedule
 from shared.schedule.rehearsal import last_rehearsal, rehearsal_note
-from shared.schedule.schedule import keys_of
+from shared.schedule.schedule import keys_of, one_of_each_application
 from shared.store.contract import DAY_MS, Filter
 from shared.store.store_errors import Unreadable
 
@@ -256,8 +256,8 @@ def _about_to_begin(app: App, now: int) -> Iterator[StoredSchedule]:
 def _to_come(app: App, schedule: Schedule, begins_at: int) -> Sequence[StreamKey]:
     """Return a stream of each application for which the occurrence is planned: a person may have
     skipped it, which concerns every stream of the schedule."""
-    first = {(key.domain, key.app): key for key in reversed(keys_of(schedule.streams))}
-    return [key for key in first.values() if _is_planned(app, key, schedule.id, begins_at)]
+    first = one_of_each_application(schedule.streams)
+    return [key for key in first if _is_planned(app, key, schedule.id, begins_at)]
 
 
 def _is_planned(app: App, key: StreamKey, schedule: str, begins_at: int) -> bool:

@@ -84,6 +84,12 @@ def keys_of(streams: Iterable[str]) -> Sequence[StreamKey]:
     return [StreamKey(*stream.split("/", 2)) for stream in streams]
 
 
+def one_of_each_application(streams: Iterable[str]) -> Sequence[StreamKey]:
+    """Return the first stream of each application: its streams are recorded alike."""
+    first = {(key.domain, key.app): key for key in reversed(keys_of(streams))}
+    return [*reversed(first.values())]
+
+
 def settles_at(stored: StoredSchedule, now: int) -> int | None:
     """Return when a schedule that was changed lately is planned once more; None for others."""
     at = stored.changed_at + SETTLED_AFTER_MS

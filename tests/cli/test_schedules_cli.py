@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.api import Api
 from cli.main import main
 from tests.repository.rooms import ROOT
 from tests.support.http_stage import TOKEN, HttpStage, http_stage
@@ -144,6 +145,32 @@ def test_a_schedule_is_listed_shown_and_changed(stage: HttpStage, file: Path) ->
     assert lines(run(stage, "extend", "tuesdays", "--by", "1h"))[0].startswith("tuesdays@")
     assert lines(run(stage, "delete", "tuesdays")) == ["tuesdays is deleted"]
     assert run(stage, "show", "tuesdays").exit_code != 0
+
+
+def test_a_schedule_is_shown_with_the_rehearsals_that_it_demands(
+    stage: HttpStage, file: Path
+) -> None:
+    demand = 'rehearsed_within = "24h"\n'
+    two = FILE.replace('app/room1"', 'app/room1", "live.example.com/other/x"')
+    file.write_text(two.replace('pre_roll = "60s"\n', demand), encoding="utf-8")
+    run(stage, "apply", file, "--yes")
+    api, app, other = Api(stage.url, TOKEN), "live.example.com/app", "live.example.com/other"
+    assert lines(run(stage, "show", "tuesdays"))[3:6] == [
+        "  rehearsed within 1d before each occurrence",
+        f"  {app}: not rehearsed yet",
+        f"  {other}: not rehearsed yet",
+    ]
+
+    api.store_rehearsal(f"{app}/x", "go", "", "")
+    api.store_rehearsal(f"{other}/x", "no-go", "no file", "live-record doctor")
+    shown = lines(run(stage, "show", "tuesdays"))
+    assert shown[4].startswith(f"  {app}: GO at 20")
+    assert shown[5].startswith(f"  {other}: NO-GO at 20")
+    assert (shown[5].endswith(": no file"), shown[6]) == (True, "  Next: live-record doctor")
+    document = json.loads(run(stage, "show", "tuesdays", "--json").stdout)
+    verdicts = {name: last["verdict"] for name, last in document["rehearsals"].items()}
+    assert verdicts == {app: "go", other: "no-go"}
+    assert lines(run(stage, "show", "gala"))[2].startswith(f"  {app}: GO at 20")
 
 
 def test_why_names_the_schedule_and_until_when(stage: HttpStage, file: Path) -> None:
