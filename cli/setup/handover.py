@@ -30,21 +30,27 @@ def await_recorded(
     """Return once the stage records every live stream of the configuration that a rule records, but
     for those that somebody has stopped or whose time is over.
 
-    Raise Failure if it does not: to go on would lose their recordings.
+    Raise Failure if it does not, at once while its policy is suspended: to go on would lose their
+    recordings.
     """
     looks = 0
     while missing := list(_not_recorded(stage, account, target)):
-        if looks == MAX_POLLS:
-            raise Failure(_refusal(target, missing))
+        if looks == MAX_POLLS or stage.policy.suspended:
+            raise Failure(_refusal(stage, target, missing))
         wait(EVERY_S)
         looks += 1
 
 
-def _refusal(target: ConfigTarget, missing: list[str]) -> str:
-    sentence = _(
+def _refusal(stage: Stage, target: ConfigTarget, missing: list[str]) -> str:
+    suspended = _(
+        "{target}: the policy is suspended, and the stage does not record {streams}, so going on"
+        " would lose recordings. Run live-record policy resume, and then setup again"
+    )
+    otherwise = _(
         "{target}: the stage does not record {streams}, so going on would lose recordings. Run"
         " live-record doctor, and then setup again"
     )
+    sentence = suspended if stage.policy.suspended else otherwise
     shown = ", ".join(missing[:_SHOWN])
     more = len(missing) - _SHOWN
     if more > 0:

@@ -170,6 +170,20 @@ def test_a_stage_that_cannot_record_does_not_take_over_from_live(operator: Opera
     assert operator.unrecorded == []
 
 
+def test_while_the_policy_is_suspended_nothing_is_waited_for(operator: Operator) -> None:
+    operator.does()
+    operator.publish()
+    operator.api.suspend_policy("2h", "")
+    result = operator.types("--act", "--yes")
+
+    assert (result.exit_code, operator.on_demand) == (1, AUTOMATIC)
+    assert "Run live-record policy resume, and then setup again" in result.output
+    assert operator.published == 2  # while the mode comes into force
+    operator.api.resume_policy()
+    operator.does("--act")
+    assert (operator.on_demand, operator.unrecorded) == (MANUAL, [])
+
+
 def test_a_stream_that_somebody_stopped_is_not_waited_for(operator: Operator) -> None:
     operator.does()
     stopped = operator.publish()
