@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from gettext import gettext as _
 from pathlib import Path
@@ -190,7 +191,7 @@ def rollback(stage: str, sure: bool) -> None:
     s = Serverless(target_stage)
     with only_one(stage):
         plan = plan_rollback(s, target_stage.functions())
-        for warning in plan.warnings:
+        for warning in (*plan.warnings, *_suspended(stage)):
             _say(_("warning: {warning}").format(warning=warning))
         _confirm(
             _("Roll {stage} back to {release}?").format(stage=stage, release=plan.release),
@@ -220,8 +221,7 @@ def _refuse_during_event(stage: str) -> None:
     """Raise a Failure if an occurrence of a schedule is under way or begins soon. Of a stage that
     does not answer, or has no schedules yet, nothing is known."""
     try:
-        target = stage_registry.resolve_target(stage, None, None, changes=True)
-        rows = Api(target.url, target.token).schedules()
+        rows = _api(stage).schedules()
     except click.ClickException:
         return
     soon = time.time_ns() // 1_000_000 + EVENT_MS
@@ -233,6 +233,24 @@ def _refuse_during_event(stage: str) -> None:
             " later, or pass --during-event."
         )
         raise Failure(sentence.format(names=", ".join(near)))
+
+
+def _suspended(stage: str) -> Iterator[str]:
+    """Yield a warning if the policy is suspended, which a release of before cannot read. Of a stage
+    that does not answer another warning says so."""
+    with suppress(click.ClickException):
+        if "suspended" in _api(stage).policy()["policy"]:
+            sentence = _(
+                "the policy is suspended. A release that knows no suspension cannot read it, and"
+                " uses the packaged policy instead. Run live-record policy resume --stage {stage}"
+                " first"
+            )
+            yield sentence.format(stage=stage)
+
+
+def _api(stage: str) -> Api:
+    target = stage_registry.resolve_target(stage, None, None, changes=True)
+    return Api(target.url, target.token)
 
 
 def _confirm(question: str, stage: str, sure: bool) -> None:
@@ -247,8 +265,7 @@ def _confirm(question: str, stage: str, sure: bool) -> None:
 def _activity_warning(stage: str) -> str:
     """Return a warning if the stage is recording or does not answer, else nothing."""
     try:
-        target = stage_registry.resolve_target(stage, None, None, changes=True)
-        phases = Api(target.url, target.token).list_recordings(1)["phases"]
+        phases = _api(stage).list_recordings(1)["phases"]
     except click.ClickException as error:
         return _("whether {stage} is recording is unknown: {error}").format(
             stage=stage, error=error.format_message()

@@ -371,6 +371,7 @@ def says(
         monkeypatch.delenv(name, raising=False)
     for name, value in ours.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr("cli.deploying.lock.STATE", tmp_path)
     policy = tmp_path / "own.json"
     policy.write_text(POLICY)
 
@@ -556,6 +557,23 @@ def test_a_deploy_is_refused_shortly_before_an_occurrence_and_during_it(
 
     assert f"begins within 30 minutes: gala@{times[0]}. Deploy later" in refused.output
     assert "begins within" not in meant.output
+
+
+def test_a_rollback_says_that_a_suspension_has_to_be_ended_first(
+    says: Callable[..., Result], program: Program, tmp_path: Path
+) -> None:
+    deploys = Deploys(program.account)
+    for code in ("1", "2"):
+        deploys.deploy(code)
+    with http_stage(tmp_path, STAGE_POLICY) as stage:
+        register("prod", Target(stage.url, TOKEN))
+        api, words = Api(stage.url, TOKEN), ("rollback", "--stage", "prod")
+        api.suspend_policy("2h", "")
+        suspended = says(*words, typed="n\n").output
+        api.resume_policy()
+
+        assert "Run live-record policy resume --stage prod first" in suspended
+        assert "policy resume" not in says(*words, typed="n\n").output
 
 
 @pytest.mark.slow
