@@ -17,39 +17,29 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 from msgspec.structs import replace
 
 from benchmarks import notify_webhooks
+from benchmarks.notify_webhooks import DOMAIN, NOON_MS, POLICY
 from benchmarks.refusing_live import LOST, RefusingLive
 from cli.local.redis_server import DURABLE, Engine
 from emulator.robots import Dingtalk, Feishu, Robot, RobotsInThread, Wecom
-from functions import notify
 from functions.notify.evaluating import evaluate
 from shared.config import Settings
 from shared.engine.recorder import HandlingOptions
-from shared.inbound import function_compute
 from shared.invocation.app import App
 from shared.invocation.composition import build
 from shared.invocation.invocation import Invocation
-from shared.invocation.serve import answer_in
 from shared.logs import Log
 from shared.outbound.live import LiveClient
 from shared.protocol import Published, Reported, StreamKey
 from shared.store import open_store
 
-NOON_MS = 1_763_800_000_000
 FAIL_WITHIN_MS, MINUTE_MS = 10_000, 60_000
 MINUTES = 5
-DOMAIN = "live.example.com"
-POLICY = """
-[[domain]]
-streaming = "live.example.com"
-[[rule]]
-match = { domain = "live.example.com" }
-on_publish = "record"
+SINKS = """
 [[notify]]
 sink = "ding"
 [[notify]]
@@ -57,7 +47,6 @@ sink = "fei"
 [[notify]]
 sink = "we"
 """
-TIMER = b'{"triggerTime":"2026-11-29T12:00:00Z","triggerName":"every-minute","payload":""}'
 _COUNT = re.compile(r"^CRITICAL: streams that are live and not recorded: (\d+)$", re.MULTILINE)
 _WORST = re.compile(r"^(\S+), for", re.MULTILINE)
 
@@ -78,7 +67,7 @@ class Failing:
 
     def __init__(self, folder: Path, store: str, addresses: Sequence[str]) -> None:
         self.clock = VirtualClock()
-        (folder / "policy.toml").write_text(POLICY)
+        (folder / "policy.toml").write_text(POLICY + SINKS)
         settings = Settings.from_env(
             {
                 "FC_EMULATOR": "1",
@@ -127,18 +116,6 @@ class Failing:
         evaluate(Invocation(self.app, None, seconds=60))
         return (time.perf_counter() - began) * 1000
 
-    def notify(self) -> None:
-        answer: Any = answer_in(
-            self.app,
-            function_compute.answer_any,
-            notify.respond,
-            TIMER,
-            SimpleNamespace(request_id="1-77"),
-            seconds=notify.BUDGET_S,
-        )
-        if answer["statusCode"] != 200:
-            raise RuntimeError(answer["body"])
-
 
 def received(robot: Robot) -> Iterator[tuple[int, int, str]]:
     """Yield of each message that names lost streams: when it came, how many, the worst."""
@@ -164,7 +141,7 @@ def figures(stage: Failing, robots: Sequence[Robot], streams: int, well: int) ->
     well_ms = stage.evaluation_ms()
     failed_at = stage.fails(streams)
     for _ in range(MINUTES):
-        stage.notify()
+        notify_webhooks.run_notify(stage.app)
         stage.clock.now += MINUTE_MS
     lost_ms = stage.evaluation_ms()
     delays = [delays_s(robot, sorted(failed_at.values())) for robot in robots]

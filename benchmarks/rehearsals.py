@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.rows import show
 from cli.local.readiness import make_ready
 from cli.local.stack import TOKEN, Stack, running
 from cli.paths import ROOT
@@ -326,22 +327,15 @@ def main(argv: list[str]) -> int:
     for fault in (None, *chosen):
         with tempfile.TemporaryDirectory() as folder, rehearsed_stage(Path(folder)) as stage:
             rows.append(judged(stage, fault))
-        _show(vars(rows[-1]), as_json=arguments.json)
+        show(vars(rows[-1]), as_json=arguments.json)
     summary = {
         "faults": len(chosen),
         "right": sum(not one.wrong for one in rows[1:]),
         "go_s": rows[0].took_s,
         "passed": not any(one.wrong for one in rows),
     }
-    _show(summary, as_json=arguments.json)
+    show(summary, as_json=arguments.json)
     return 0 if summary["passed"] else 1
-
-
-def _show(row: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(row, ensure_ascii=False), flush=True)
-    else:
-        print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

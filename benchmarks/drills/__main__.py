@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks.drills.result import Result
+from benchmarks.rows import show
 
 DRILLS = (
     "cluster",
@@ -45,11 +45,7 @@ def _run(name: str) -> Result:
 
 
 def _show(result: Result, *, as_json: bool) -> bool:
-    shown = result.shown()
-    if as_json:
-        print(json.dumps(shown), flush=True)
-    else:
-        print("  ".join(f"{name} {value}" for name, value in shown.items()), flush=True)
+    show(result.shown(), as_json=as_json)
     return result.passed
 
 

@@ -8,7 +8,6 @@ and after how many seconds the last stream was recorded again. It exits with 1 i
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from benchmarks.incidents.catalogue import INCIDENTS, Incident
 from benchmarks.incidents.run import Outcome, run
+from benchmarks.rows import show
 
 SIDE_BY_SIDE = 6
 _SETTING_UP = threading.Lock()
@@ -31,8 +31,8 @@ def main(argv: list[str]) -> int:
         futures = [pool.submit(_run, incident) for incident in longest_first]
         for future in as_completed(futures):
             outcomes.append(future.result())
-            _show(outcomes[-1].shown(), as_json=arguments.json)
-    _show(_summary(outcomes, time.monotonic() - began), as_json=arguments.json)
+            show(outcomes[-1].shown(), as_json=arguments.json)
+    show(_summary(outcomes, time.monotonic() - began), as_json=arguments.json)
     return 0 if all(outcome.passed for outcome in outcomes) else 1
 
 
@@ -54,13 +54,6 @@ def _summary(outcomes: list[Outcome], took_s: float) -> dict[str, object]:
         "took_s": round(took_s),
         "passed": all(one.passed for one in outcomes),
     }
-
-
-def _show(row: dict[str, object], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(row, ensure_ascii=False), flush=True)
-    else:
-        print("  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
