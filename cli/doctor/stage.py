@@ -107,6 +107,7 @@ NO_WAKE = warning(
         " the address of reconcile's HTTP trigger"
     ),
 )
+WAKE_LOST = warning("wake.lost", N_("{problem}. {advice}"))
 RELAY_LOST = warning(
     "relay.lost",
     N_(
@@ -246,12 +247,16 @@ NOT_RECORDED = "not_recorded"
 """Health's code for streams that are wanted, live and not recorded."""
 UNREPORTED = "starts_unreported"
 """Health's code for starts that Live accepted and has not reported on."""
+UNREACHED = "wake_unreachable"
+"""Health's code for a wake-up call that did not reach reconcile."""
 SHOWN_ELSEWHERE = {
     "reconcile_never_ran",
     "reconcile_silent",
     "mode_observe",
+    "policy_unreadable",
     NOT_RECORDED,
     UNREPORTED,
+    UNREACHED,
 }
 """Problems of health that a check of their own reports, with the command that fixes them."""
 
@@ -333,6 +338,9 @@ def timer(snapshot: Snapshot) -> Findings:
 def wake(snapshot: Snapshot) -> Findings:
     if snapshot.setting("wakes") is False:
         yield NO_WAKE.found(snapshot.deploy_command())
+    for problem in snapshot.problems:
+        if problem["code"] == UNREACHED:
+            yield WAKE_LOST.found(problem=problem["text"], advice=problem["fix"])
 
 
 def relay(snapshot: Snapshot) -> Findings:
@@ -486,7 +494,8 @@ CHECKS = (
         "wake",
         N_("commands that cannot be sent at once wake a reconcile"),
         wake,
-        after=OF_STORE,
+        ("health",),
+        OF_STORE,
     ),
     Check(
         "relay",

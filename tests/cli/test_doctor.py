@@ -886,6 +886,7 @@ NEED_ANOTHER_STACK = {
     *("answer.none", "answer.other", "answer.signature"),  # behind a proxy or another domain
     *("stream-callback.http", "record-callback.http", "on-demand-callback.http"),  # not loopback
     "recorded.undated",  # a clock of its own
+    "wake.lost",  # a trigger that refuses
     *("stage.unreadable", "timer.late"),  # another release, a queue that nobody works off
     "recorded.stage",  # a stream that the stage loses and Live's list never showed
     "durable.disk",  # a full one

@@ -152,6 +152,17 @@ def examined(part: str, **changed: object) -> Snapshot:
     return replace(HEALTHY, examined={**EXAMINED, part: {**EXAMINED[part], **changed}})
 
 
+def telling(code: str) -> Snapshot:
+    """Return a stage whose health reports this problem."""
+    problem = {
+        "code": code,
+        "text": "it did not arrive",
+        "fix": "Mend it.",
+        "stops_commands": False,
+    }
+    return replace(HEALTHY, health={**HEALTH, "problems": [problem]})
+
+
 def reporting(*, stops_commands: bool) -> Snapshot:
     problem = {"code": "store_busy", "text": "there is an other writer", "fix": "End it."}
     problems = [{**problem, "stops_commands": stops_commands}]
@@ -476,6 +487,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         lambda: replace(HEALTHY, health={**HEALTH, "oldest_due_ms": 200_000}),
     ),
     ("wake", WARNING, "WAKE_URL", DEPLOY, lambda: examined("settings", wakes=False)),
+    ("wake", WARNING, "did not arrive", "", lambda: telling("wake_unreachable")),
     (
         "relay",
         WARNING,
@@ -933,6 +945,22 @@ def test_without_a_recording_configuration_there_is_nothing_to_check() -> None:
     assert {f.code for f in examine(CHECKS, bare) if f.check in checks} == {
         f"{check}.nothing" for check in checks
     }
+
+
+def test_a_wake_up_call_that_health_tells_of_is_not_said_to_be_well() -> None:
+    lost = telling("wake_unreachable")
+
+    assert [f.code for f in found(lost, "wake")] == ["wake.lost"]
+    assert [f.severity for f in found(lost, "health")] == []
+
+
+def test_a_policy_that_cannot_be_read_is_one_finding() -> None:
+    refused = replace(
+        telling("policy_unreadable"), examined=examined("policy", fault="too new").examined
+    )
+
+    assert [f.code for f in found(refused, "policy")] == ["policy.refused"]
+    assert [f.severity for f in found(refused, "health")] == []
 
 
 def test_a_timer_that_health_tells_of_is_not_said_to_be_well() -> None:
