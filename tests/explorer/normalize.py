@@ -95,7 +95,7 @@ def bare(record: StreamRecord, settings: StreamSettings) -> StreamRecord:
         intent=_bare_intent(record),
         session=record.session and _bare_session(record.session, record.intent),
         confirmation=record.confirmation and _bare_started(record, record.confirmation, settings),
-        failure=record.failure and replace(record.failure, at=NOW),
+        failure=record.failure and replace(record.failure, at=NOW, lost_since=None),
         last_report=record.last_report
         and _bare_evidence(record.last_report, record.stopped_at, old),
         interrupted_at=_not_before(old, record.interrupted_at),

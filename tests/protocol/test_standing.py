@@ -7,13 +7,20 @@ from itertools import pairwise
 import pytest
 
 from shared.protocol import Phase, Reason, Reported, StreamSettings
-from shared.protocol.command_errors import AlreadyStarted, StreamNotLive, Throttled
+from shared.protocol.command_errors import (
+    AlreadyStarted,
+    NoRecordConfig,
+    StreamNotLive,
+    Throttled,
+)
 from shared.protocol.derived.standing import Liveness, Standing, standing
+from shared.protocol.events import RecordFailed
 from tests.conftest import NOON
 from tests.support.stream_story import RECORDS, SECOND, Story, accepted, recording
 
 STARTED = Reported("record_started", recording=True)
 PAUSED = Reported("record_paused", recording=False)
+NO_CONFIG = NoRecordConfig("CodeConfigNotFound")
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 
@@ -135,6 +142,29 @@ def test_a_second_request_does_not_reset_what_was_lost() -> None:
 
     assert wrong is not None
     assert wrong.since == NOON
+
+
+def test_a_second_request_after_a_refusal_does_not_reset_what_was_lost() -> None:
+    story = Story().publish().start().answer(NO_CONFIG).passes(10 * MINUTE)
+    story.start("bea").answer(NO_CONFIG).passes(MINUTE)
+    wrong = said(story).wrong
+
+    assert story.record.has_failed
+    assert wrong is not None
+    assert wrong.since == NOON
+
+
+def test_what_was_recorded_before_an_error_is_not_lost() -> None:
+    story = recording().passes(60 * MINUTE)
+    failed_at = story.now
+    while not story.record.has_failed:
+        story.happens(RecordFailed("BucketNotFound", "no such bucket")).passes(SECOND)
+        if story.record.flight:
+            story.answer().passes(SECOND)
+    wrong = said(story).wrong
+
+    assert wrong is not None
+    assert failed_at <= wrong.since <= story.now
 
 
 def test_nobody_knows_of_a_stream_that_was_never_seen_until_the_list_was_read() -> None:

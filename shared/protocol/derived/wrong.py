@@ -30,7 +30,7 @@ def wrong_since(record: StreamRecord) -> int | None:
         return None
     if session.state is SessionState.ENDING:
         return session.off_since + UNDECIDED_MS
-    if (denied_at := record.denied_at) is not None:
+    if (denied_at := _failed_since(record) or record.denied_at) is not None:
         return denied_at
     if (confirmation := record.confirmation) is not None and record.awaits_proof:
         if confirmation.accepted_again:
@@ -38,6 +38,17 @@ def wrong_since(record: StreamRecord) -> int | None:
         return confirmation.at + UNPROVED_MS
     began = min(session.opened_at, session.began)
     return max(began, _wanted_since(record))
+
+
+def lost_by(record: StreamRecord, now: int) -> int:
+    """Return from when the stream is lost that is found not to be recorded now."""
+    since = wrong_since(record)
+    return now if since is None else min(since, now)
+
+
+def _failed_since(record: StreamRecord) -> int | None:
+    failure = record.failure if record.has_failed else None
+    return failure.lost_since if failure else None
 
 
 def _wanted_since(record: StreamRecord) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from shared.protocol.command_errors import (
     SLOT_MISSED,
     AlreadyStarted,
@@ -18,6 +20,7 @@ from shared.protocol.command_errors import (
     Unavailable,
     UnknownRejection,
 )
+from shared.protocol.derived.wrong import lost_by
 from shared.protocol.events import Accepted, CommandSettled
 from shared.protocol.reason import Reason
 from shared.protocol.rules import command_retry
@@ -213,7 +216,13 @@ def _failed(transition: Transition, flight: Flight, answer: LiveError) -> None:
     denied = record.confirmation is not None and record.confirmation.denied > 0
     is_reported = record.is_reported and isinstance(answer, UnknownRejection)
     if record.intent.wanted and (denied or not (record.is_started or is_reported)):
-        failure = SessionFailure(record.session_number, _code(answer), answer.code, transition.now)
+        failure = SessionFailure(
+            record.session_number,
+            _code(answer),
+            answer.code,
+            transition.now,
+            lost_since=lost_by(replace(record, flight=flight), transition.now),
+        )
         transition.change(failure=failure, confirmation=None)
     elif record.intent.wanted and (record.awaits_proof or is_reported):
         after = command_retry.delay_after_refusal(flight.attempts)

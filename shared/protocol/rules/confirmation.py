@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shared.protocol.derived.wrong import lost_by
 from shared.protocol.durations import doubled
 from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition
@@ -210,8 +211,9 @@ def confirm(transition: Transition, time: int | None) -> bool:
 def fail(transition: Transition, code: str, message: str = "") -> None:
     """Take an error that Live reported of the session: ask about it, or mark the session failed."""
     if not _deny(transition):
-        number = transition.record.session_number
-        failure = SessionFailure(number, Reason.RECORD_ERROR, code, transition.now, message)
+        number, now = transition.record.session_number, transition.now
+        lost_since = lost_by(transition.record, now)
+        failure = SessionFailure(number, Reason.RECORD_ERROR, code, now, message, lost_since)
         transition.change(failure=failure, confirmation=None)
 
 

@@ -65,8 +65,9 @@ def _start_again(transition: Transition, asked: StartAsked) -> None:
     transition.add_entry(Reason.ASKED_AGAIN, who=asked.who)
     _set_end(transition, asked)
     if transition.record.pending is None and not transition.record.is_started:
+        since = _lost_since(transition.record)
         transition.change(failure=None)
-        _send_start(transition, Reason.ASKED_AGAIN)
+        _send_start(transition, Reason.ASKED_AGAIN, since)
 
 
 def _is_recorded_here(record: StreamRecord) -> bool:
@@ -76,10 +77,16 @@ def _is_recorded_here(record: StreamRecord) -> bool:
     return surely_live and here
 
 
-def _send_start(transition: Transition, reason: Reason) -> None:
+def _lost_since(record: StreamRecord) -> int | None:
+    """Return since when the start is missing that failed this session, which goes on."""
+    failure = record.failure if record.is_live and record.has_failed else None
+    return failure.lost_since if failure else None
+
+
+def _send_start(transition: Transition, reason: Reason, since: int | None = None) -> None:
     """Enqueue a start, unless one of this session is on the wire: it serves the new intent, too."""
     if not transition.record.is_on_wire(Command.START):
-        transition.enqueue(Command.START, reason)
+        transition.enqueue(Command.START, reason, since=since)
 
 
 def extend(transition: Transition, asked: ExtendAsked) -> None:

@@ -126,6 +126,7 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     StoredTime("confirmation", "begun_at", none_ahead),
     StoredTime("confirmation", "unshown_since", none_ahead),
     StoredTime("failure", "at", none_ahead),
+    StoredTime("failure", "lost_since", none_ahead),
     StoredTime("last_report", "at", none_ahead),
     StoredTime("last_report", "time", _OF_LIVE),
     StoredTime("answer", "at", none_ahead),

@@ -105,6 +105,7 @@ class SessionFailure(Struct, frozen=True, omit_defaults=True):
     code: str
     at: int
     message: str = ""
+    lost_since: int | None = None  # release 0.2 did not store it
 
 
 class LastReport(Struct, frozen=True, omit_defaults=True):
