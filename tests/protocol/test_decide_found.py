@@ -375,3 +375,17 @@ def test_what_live_reports_to_be_recorded_has_not_failed_for_a_start_that_it_ref
 
     assert story.phase is Phase.STARTING
     assert story.answer_when_due(ALREADY).phase is Phase.RECORDING
+
+
+def test_a_recorded_session_has_failed_if_live_refuses_the_start_after_an_interruption() -> None:
+    story = recording().passes(MINUTE).unpublish().passes(5 * SECOND).seen(NOON)
+    assert story.sent == ["start", "start"]
+
+    assert story.answer(NO_CONFIG).phase is Phase.FAILED
+
+
+def test_so_has_what_live_reports_to_be_paused() -> None:
+    story = recording().passes(MINUTE).happens(Reported("record_paused", recording=False))
+    story.passes(3 * MINUTE).answer(NO_CONFIG)
+
+    assert story.phase is Phase.FAILED

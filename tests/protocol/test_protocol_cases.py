@@ -181,11 +181,11 @@ def test_a_stream_that_waits_for_its_start_is_not_lost_while_live_reports_that_i
     assert wrong_since(story.happens(RUNS).record) is None
 
 
-def test_a_refused_start_leaves_an_adopted_one_unproved_and_says_why() -> None:
+def test_a_session_whose_start_is_refused_after_an_interruption_has_failed_and_says_why() -> None:
     story = adopted().passes(5 * SECOND).unpublish().passes(6 * SECOND).seen(NOON)
     story.answer(NoRecordConfig("CodeConfigNotFound"))
 
-    assert story.phase is Phase.WAITING
+    assert story.phase is Phase.FAILED
     assert explain(story.record, story.now, story.settings).code is Reason.NO_RECORD_CONFIG
 
 

@@ -208,12 +208,13 @@ def _has_just_come(transition: Transition) -> bool:
 
 def _failed(transition: Transition, flight: Flight, answer: LiveError) -> None:
     """Mark the session failed by a refused start, unless Live accepted an earlier start in it and
-    has reported no error since, or reports that it records and answers what nobody knows. Where
-    nothing has shown yet that it records, the start is retried: Live may be recording, and only
-    another answer shows it."""
+    nothing denies since that it records, or reports that it records and answers what nobody knows.
+    Where nothing has shown yet that it records, the start is retried: Live may be recording, and
+    only another answer shows it."""
     command_retry.remember_answer(transition, flight, answer, _code(answer))
     record = transition.record
-    denied = record.confirmation is not None and record.confirmation.denied > 0
+    had_error = record.confirmation is not None and record.confirmation.denied > 0
+    denied = had_error or record.denied_at is not None
     is_reported = record.is_reported and isinstance(answer, UnknownRejection)
     if record.intent.wanted and (denied or not (record.is_started or is_reported)):
         failure = SessionFailure(
