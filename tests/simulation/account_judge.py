@@ -65,6 +65,8 @@ class AccountJudge:
         is_same_session = after.session_number == before.session_number
         if after.may_have_ended and not is_same_session:
             self._unknown[key].append(Span(now, now + LEARNT_MS))  # believed once a poll shows it
+        if not is_same_session:
+            self._unknown[key] += self._over_unheard(after)
         if before.may_have_ended and after.is_live and is_same_session:
             self._unknown[key].append(Span(now, now + LISTED_MS))  # its end was told, the list late
         answer = after.answer
@@ -76,6 +78,16 @@ class AccountJudge:
             self._unknown[key].append(
                 Span(flight.sent_at, now + UNPROVED_MS if is_in_doubt else now)
             )
+
+    def _over_unheard(self, record: StreamRecord) -> Iterator[Span]:
+        """Yield the time since the end of a session that was over before its publish was reported.
+        If that of its end is lost, the next list shows it."""
+        # connected ── end ── reported: now ── the list misses it
+        session, now = record.session, self.sim.clock.now
+        for one in self.sim.live.connections:
+            is_its = session is not None and abs(one.start - session.began) <= EDGE_MS
+            if one.stream == _stream(record.key) and is_its and one.end and one.end < now - EDGE_MS:
+                yield Span(one.end, now + LEARNT_MS)
 
     def _note_intent(self, before: StreamRecord, after: StreamRecord, now: int) -> None:
         if before.intent.wanted is after.intent.wanted:
