@@ -76,7 +76,10 @@ class Judge:
         self._watches: dict[StreamKey, Watch] = {}
 
     def watch(self, key: StreamKey) -> Watch:
-        return self._watches.setdefault(key, Watch())
+        found = self._watches.get(key)
+        if found is None:
+            found = self._watches[key] = Watch(skewed=self.sim.clock.ahead != 0)
+        return found
 
     # --- the store ------------------------------------------------------------------------------
 
