@@ -20,10 +20,12 @@ from icalendar import Calendar
 from cli.api import Json
 from cli.errors import Failure
 from cli.printable import printable
-from cli.schedules import normalized
+from cli.schedules import SPANS, normalized
 
 _STREAM = re.compile(r"^\s*live-record:\s*(\S+)\s*$", re.MULTILINE)
+_FIELD = re.compile(r"^\s*live-record\.(\w+):\s*(\S+)\s*$", re.MULTILINE)
 _NOT_OF_ID = re.compile(r"[^a-z0-9._-]+")
+_FIELDS = {*SPANS, "expect"}
 MAX_ID_CHARS = 40
 
 
@@ -77,6 +79,7 @@ def _of_event(event: Any, changed: Sequence[Any], defaults: _Defaults) -> Iterat
         "title": printable(str(event.get("SUMMARY", "")))[:200],
         "streams": _streams(event, defaults),
         "timezone": zone,
+        **_fields(event),
     }
     rule = event.get("RRULE")
     once = {**fields, "start": start.isoformat(), "end": end.isoformat()}
@@ -140,11 +143,24 @@ def _local(at: datetime, zone: str) -> datetime:
 
 
 def _streams(event: Any, defaults: _Defaults) -> Sequence[str]:  # noqa: ANN401 - as above
-    named = _STREAM.findall(str(event.get("DESCRIPTION", "")).replace("\\n", "\n"))
+    named = _STREAM.findall(_description(event))
     streams = list(dict.fromkeys(named)) or list(defaults.streams)
     if not streams:
         raise _Skipped(_('it names no stream: pass --stream, or add "live-record: ..." to it'))
     return streams
+
+
+def _fields(event: Any) -> Json:  # noqa: ANN401 - as above
+    """Return the fields that the description sets by lines of their own."""
+    found = dict(_FIELD.findall(_description(event)))
+    unknown = sorted(found.keys() - _FIELDS)
+    if unknown:
+        raise _Skipped(_("it sets {name}, which is unknown").format(name=unknown[0]))
+    return found
+
+
+def _description(event: Any) -> str:  # noqa: ANN401 - as above
+    return str(event.get("DESCRIPTION", "")).replace("\\n", "\n")
 
 
 def _dates(event: Any, name: str, zone: str) -> Iterator[str]:  # noqa: ANN401 - as above

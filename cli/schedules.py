@@ -38,9 +38,11 @@ DEFAULTS: Mapping[str, Any] = {
     "post_roll": "none",
     "overrun": "2h",
     "rehearsed_within": "none",
+    "late_after": "2m",
+    "expect": "all",
 }
 """The fields of a schedule in a file, with what a stage takes where one is left out."""
-_SPANS = ("pre_roll", "post_roll", "overrun", "rehearsed_within")
+SPANS = ("pre_roll", "post_roll", "overrun", "rehearsed_within", "late_after")
 _LOCAL_CHARS = len("2026-01-06T19:00")
 
 _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -116,8 +118,9 @@ def import_calendar(  # noqa: PLR0917 - click names them
     """Turn the events of FILE (.ics) into schedules.
 
     An event names its streams by lines such as "live-record: domain/app/stream" in its
-    description. An occurrence that was moved becomes a schedule of its own; one that was removed
-    becomes an excluded date.
+    description, and may set other fields by lines such as "live-record.late_after: 5m". An
+    occurrence that was moved becomes a schedule of its own; one that was removed becomes an
+    excluded date.
     """
     from cli.calendar_file import read_calendar
 
@@ -239,7 +242,7 @@ def normalized(row: Json) -> Json:
     for name in ("start", "end"):
         if len(str(fields[name])) == _LOCAL_CHARS:
             fields[name] += ":00"
-    for name in _SPANS:
+    for name in SPANS:
         fields[name] = _span(fields[name])
     fields["rrule"] = str(fields["rrule"]).removeprefix("RRULE:")
     return fields

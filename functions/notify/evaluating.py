@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 
 import msgspec
 from msgspec import Struct
@@ -33,7 +34,9 @@ from shared.alerts import (
     book_to_text,
     conditions,
     conditions_of_stage,
+    live_at,
     messages,
+    missed_occurrences,
     not_rehearsed,
     observed,
     occurrences_barred,
@@ -67,10 +70,14 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.schedule import Schedule, StoredSchedule
 from shared.schedule.rehearsal import last_rehearsal, rehearsal_note
-from shared.schedule.schedule import keys_of, one_of_each_application
+from shared.schedule.schedule import Expect, keys_of, one_of_each_application
 from shared.store.contract import DAY_MS, Filter
 from shared.store.store_errors import Unreadable
 
+_Schedules = Mapping[str, StoredSchedule]
+"""Those that can be read, by their ids."""
+_DELETED = Schedule("", (), start="", end="", timezone="")
+"""What stands for a schedule that was deleted while its occurrence is under way."""
 MAX_TRY_CALLS = 3
 """How often the book is written anew after somebody else has written it."""
 PAGE_ROWS = 500
@@ -150,9 +157,10 @@ def _found(app: App, book: AlertBook, now: int) -> _Found:
     of_streams = list(_of_streams(app, now))
     lost = sum(one.code == ConditionCode.NOT_RECORDED.value for one in of_streams)
     beyond = app.store.wrong_count(REPORTED_AFTER_MS).count - lost if lost else 0
-    found = [*of_streams, *_of_schedules(app, now), *_of_files(app, now)]
-    found += _of_barred(app, barred, now)
-    found += _of_rehearsals(app, now)
+    schedules = _schedules(app)
+    found = [*of_streams, *_of_schedules(app, schedules, now), *_of_files(app, now)]
+    found += _of_barred(app, schedules, barred, now)
+    found += _of_rehearsals(app, schedules, now)
     found += conditions_of_stage(_facts(app, watch, outbox, now))
     if any(rule.condition == ConditionCode.UNMANAGED.value for rule in app.policy.notify):
         found += _of_others(app)
@@ -179,16 +187,47 @@ def _of_files(app: App, now: int) -> Iterator[Condition]:
             seen.add(one.id)
 
 
-def _of_schedules(app: App, now: int) -> Iterator[Condition]:
-    """Yield the streams that a schedule wants and that are not live, if there are schedules."""
-    waiting, after = Filter(Phase.WAITING), None
-    rows = app.store.listed(waiting, after=None, limit=PAGE_ROWS) if app.store.schedules() else ()
-    read = 0
+def _schedules(app: App) -> _Schedules:
+    found: dict[str, StoredSchedule] = {}
+    for name, text in app.store.schedules().items():
+        with suppress(msgspec.MsgspecError):  # of a later release: reconcile reports it
+            found[name] = StoredSchedule.from_text(text)
+    return found
+
+
+def _of_schedules(app: App, schedules: _Schedules, now: int) -> Iterator[Condition]:
+    """Yield the streams that a schedule wants and that are not live. Of a schedule that expects any
+    one of its streams, it is one for all, and none while one is live."""
+    others_live_at = dict[str, int]()
+    for record in _waiting(app) if schedules else ():
+        stored = schedules.get(record.intent.who)
+        schedule = stored.schedule if stored else _DELETED
+        is_any = schedule.expect is Expect.ANY
+        if is_any and schedule.id not in others_live_at:
+            others_live_at[schedule.id] = _live_at(app, schedule, now)
+        others_at = others_live_at.get(schedule.id, 0)
+        settings = app.stream_settings(record.key)
+        for one in scheduled_not_live(record, settings, now, schedule.late_after, others_at):
+            yield one
+            if is_any:
+                others_live_at[schedule.id] = now
+
+
+def _live_at(app: App, schedule: Schedule, now: int) -> int:
+    """Return when a stream of the schedule was live last, which is now if one is."""
+    last = 0
+    for key in keys_of(schedule.streams):
+        with suppress(Unreadable):  # reconcile reports it
+            last = max(last, live_at(app.store.load(key).record, now))
+    return last
+
+
+def _waiting(app: App) -> Iterator[StreamRecord]:
+    """Yield the streams that are set to record and are not live."""
+    waiting, read = Filter(Phase.WAITING), 0
+    rows = app.store.listed(waiting, after=None, limit=PAGE_ROWS)
     while rows:
-        for record in rows:
-            if isinstance(record, StreamRecord):
-                settings = app.stream_settings(record.key)
-                yield from scheduled_not_live(record, settings, now)
+        yield from (record for record in rows if isinstance(record, StreamRecord))
         read, after = read + len(rows), rows[-1].key
         is_last = len(rows) < PAGE_ROWS or read >= MAX_ALERT_ENTRIES
         rows = () if is_last else app.store.listed(waiting, after=after, limit=PAGE_ROWS)
@@ -207,26 +246,50 @@ def _barred(app: App, book: AlertBook, now: int) -> CounterWatch:
     return book.barred.after(sum(counted.get(name, 0) for name in _BARRED), now)
 
 
-def _of_barred(app: App, barred: CounterWatch, now: int) -> Iterator[Condition]:
+def _of_barred(
+    app: App, schedules: _Schedules, barred: CounterWatch, now: int
+) -> Iterator[Condition]:
     """Yield the occurrences that were missed, or that a stop keeps from being recorded. Records are
     read only while one may be: the counters show that some were."""
     lasts_ms = max(app.settings.max_duration, DAY_MS)
     if barred.since is None or now - barred.since > lasts_ms:
         return
-    for key in _scheduled_streams(app)[:MAX_ALERT_ENTRIES]:
+    found, missed = list[Condition](), dict[StreamKey, Sequence[str]]()
+    for key in _scheduled_streams(schedules)[:MAX_ALERT_ENTRIES]:
         try:
             record = app.store.load(key).record
         except Unreadable:
             continue  # reconcile reports it
         if not app.stream_settings(key).observe:
-            yield from occurrences_barred(record, now)
+            found += occurrences_barred(record, now)
+            missed[key] = missed_occurrences(record)
+    yield from _without_replaced(found, schedules, missed)
 
 
-def _of_rehearsals(app: App, now: int) -> Iterator[Condition]:
+def _without_replaced(
+    found: Sequence[Condition], schedules: _Schedules, missed: Mapping[StreamKey, Sequence[str]]
+) -> Iterator[Condition]:
+    """Leave out what was missed of a schedule that expects any one of its streams, but one for all
+    of them if none was recorded. `missed` has each stream that could be read."""
+    named = set[str]()
+    for one in found:
+        stored = schedules.get(str(one.about["schedule"]))
+        is_any = stored is not None and stored.schedule.expect is Expect.ANY
+        if stored is None or not is_any or one.code != ConditionCode.OCCURRENCE_MISSED.value:
+            yield one
+            continue
+        occurrence = str(one.about["occurrence"])
+        known = (missed[key] for key in keys_of(stored.schedule.streams) if key in missed)
+        if occurrence not in named and all(occurrence in ids for ids in known):
+            named.add(occurrence)
+            yield one
+
+
+def _of_rehearsals(app: App, schedules: _Schedules, now: int) -> Iterator[Condition]:
     """Yield each application that is to be recorded soon by a schedule which demands a rehearsal,
     and has none; of several schedules the one that begins first."""
     found: dict[str, Condition] = {}
-    for stored in sorted(_about_to_begin(app, now), key=lambda one: -(one.begins_at or 0)):
+    for stored in sorted(_about_to_begin(schedules, now), key=lambda one: -(one.begins_at or 0)):
         schedule, begins_at = stored.schedule, stored.begins_at or 0
         for key in _to_come(app, schedule, begins_at):
             application = StreamKey(key.domain, key.app, "")
@@ -240,17 +303,13 @@ def _of_rehearsals(app: App, now: int) -> Iterator[Condition]:
     yield from found.values()
 
 
-def _about_to_begin(app: App, now: int) -> Iterator[StoredSchedule]:
+def _about_to_begin(schedules: _Schedules, now: int) -> Iterator[StoredSchedule]:
     """Yield the schedules that demand a rehearsal and begin within two hours."""
-    for text in app.store.schedules().values():
-        if '"rehearsed_within"' not in text:
-            continue
-        with suppress(msgspec.MsgspecError):  # of a later release: reconcile reports it
-            stored = StoredSchedule.from_text(text)
-            begins_at = stored.begins_at or 0
-            is_near = now < begins_at <= now + REHEARSAL_DUE_MS
-            if is_near and not (stored.is_deleted or stored.schedule.is_paused):
-                yield stored
+    for stored in schedules.values():
+        is_near = now < (stored.begins_at or 0) <= now + REHEARSAL_DUE_MS
+        is_off = stored.is_deleted or stored.schedule.is_paused
+        if stored.schedule.rehearsed_within and is_near and not is_off:
+            yield stored
 
 
 def _to_come(app: App, schedule: Schedule, begins_at: int) -> Sequence[StreamKey]:
@@ -268,12 +327,9 @@ def _is_planned(app: App, key: StreamKey, schedule: str, begins_at: int) -> bool
     return any(one.schedule == schedule and one.begins_at == begins_at for one in planned)
 
 
-def _scheduled_streams(app: App) -> Sequence[StreamKey]:
-    found: dict[StreamKey, None] = {}
-    for text in app.store.schedules().values():
-        with suppress(msgspec.MsgspecError):  # of a later release: reconcile reports it
-            found.update(dict.fromkeys(keys_of(StoredSchedule.from_text(text).schedule.streams)))
-    return list(found)
+def _scheduled_streams(schedules: _Schedules) -> Sequence[StreamKey]:
+    keys = (keys_of(stored.schedule.streams) for stored in schedules.values())
+    return list(dict.fromkeys(chain.from_iterable(keys)))
 
 
 def _uri(task: Task) -> str:

@@ -21,6 +21,7 @@ from shared.protocol.policy import AlertSeverity, Mode, OnInterruption
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.session import Session, SessionState
 from shared.schedule.rehearsal import RehearsalVerdict
+from shared.schedule.schedule import Expect
 
 
 class ReasonView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -894,6 +895,12 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     rehearsed_within: Annotated[
         str,
         Meta(description="before each occurrence, a rehearsal has to be GO within that time"),
+    ]
+    late_after: Annotated[
+        str, Meta(description="after that time without its stream, an alert is raised")
+    ]
+    expect: Annotated[
+        Expect, Meta(description="which of its streams have to be live: all, or any one of them")
     ]
     paused: bool
     made_by: str

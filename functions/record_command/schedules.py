@@ -34,14 +34,25 @@ from shared.inbound.request_errors import (
     RequestError,
     WrongState,
 )
-from shared.inbound.request_fields import DURATION, PRINTABLE, Field, flag, span, text, whole
+from shared.inbound.request_fields import (
+    DURATION,
+    PRINTABLE,
+    Field,
+    choice,
+    flag,
+    span,
+    text,
+    whole,
+)
 from shared.invocation.invocation import Invocation
 from shared.protocol import Occurrence, OccurrencePut, OccurrenceSkipped, StreamKey
 from shared.protocol.durations import duration, rfc3339, written
 from shared.schedule import Schedule, StoredSchedule
 from shared.schedule.schedule import (
+    LATE_AFTER_MS,
     MAX_EXDATES_NUMBER,
     OVERRUN_MS,
+    Expect,
     is_schedule_id,
     keys_of,
 )
@@ -201,6 +212,19 @@ PUT: tuple[Field, ...] = (
         "within which time before each occurrence live-record rehearse has to have said GO for"
         ' each application, else an alert is raised 2 h before; "none" demands no rehearsal',
         "1d",
+    ),
+    span(
+        "late_after",
+        "after which time without the stream the alert scheduled_not_live is raised: from the"
+        " announced start on, or since the stream went down",
+        example=written(LATE_AFTER_MS),
+    ),
+    choice(
+        "expect",
+        Expect,
+        [each.value for each in Expect],
+        "which streams have to be live for no alert to be raised: all, or any one of them; all"
+        " that are live are recorded",
     ),
     flag("paused", "whether nothing of it begins; without, as it was before"),
 )
@@ -545,6 +569,8 @@ def _view(
         post_roll=_written(schedule.post_roll),
         overrun=_written(schedule.overrun),
         rehearsed_within=_written(schedule.rehearsed_within),
+        late_after=written(schedule.late_after),
+        expect=schedule.expect,
         paused=schedule.is_paused,
         made_by=stored.made_by,
         made_at=rfc3339(stored.made_at),

@@ -28,8 +28,6 @@ from shared.protocol.stream import StreamKey
 UNCONFIRMED_MS = 60_000
 """ms after which an accepted start counts as unconfirmed, where Live's reports are known to come.
 """
-NOT_LIVE_MS = 120_000
-"""ms after the announced start of a show in which its stream may still come up, or come back."""
 UNVERIFIED_MS = 600_000
 """ms after which a file that was reported has to be verified."""
 QUEUE_LATE_MS = 30_000
@@ -70,21 +68,34 @@ def conditions(
 
 
 def scheduled_not_live(
-    record: StreamRecord, settings: StreamSettings, now: int
+    record: StreamRecord,
+    settings: StreamSettings,
+    now: int,
+    late_after_ms: int,
+    others_live_at: int = 0,
 ) -> Iterator[Condition]:
-    """Yield that a schedule wants a stream recorded which is not live: since its announced start,
-    or since it went off."""
+    """Yield that a schedule wants a stream recorded which has not been live for `late_after_ms`:
+    since its announced start, or since it went off. `others_live_at`: when another stream was live
+    last that would do in its place."""
     intent, session = record.intent, record.session
     is_wanted = intent.wanted and intent.requester is Requester.SCHEDULE
     if settings.observe or not is_wanted or not (session is None or record.is_off):
         return
     shows = [one for one in record.begun if one.id == intent.occurrence]
     off_since = session.off_since if session is not None else 0
-    since = max(off_since, *([one.starts_at for one in shows] or [intent.made_at]))
-    if now - since >= NOT_LIVE_MS:
+    since = max(off_since, others_live_at, *([one.starts_at for one in shows] or [intent.made_at]))
+    if now - since >= late_after_ms:
         about = {"schedule": intent.who}
         cause = HistoryEntry(Reason.NOT_LIVE)
         yield of_stream(ConditionCode.SCHEDULED_NOT_LIVE, record.key, since, cause, about)
+
+
+def live_at(record: StreamRecord, now: int) -> int:
+    """Return when a stream was live last, which is now if it is; 0 if it never was."""
+    session = record.session
+    if session is None:
+        return 0
+    return session.off_since if record.is_off else now
 
 
 _BARRED: Final = {
@@ -108,6 +119,11 @@ def occurrences_barred(record: StreamRecord, now: int) -> Iterator[Condition]:
         about = {"schedule": one.schedule, "occurrence": one.id}
         cause = HistoryEntry(one.barred_by, about) if one.barred_by is not None else None
         yield of_stream(code, record.key, one.begins_at, cause, about)
+
+
+def missed_occurrences(record: StreamRecord) -> Sequence[str]:
+    """Return the occurrences of a stream that were missed, as far as its record still has them."""
+    return [one.id for one in record.begun if one.barred_by is Reason.SCHEDULE_MISSED]
 
 
 def not_rehearsed(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from enum import Enum
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +26,9 @@ may still plan what it was."""
 PLAN_EVERY_MS = 24 * HOUR_MS
 OVERRUN_MS = 2 * HOUR_MS
 """How long a show that runs over is recorded, where nothing else is said."""
+LATE_AFTER_MS = 120_000
+"""How long after the announced start a stream may come up, or come back, before people are told,
+where nothing else is said."""
 MAX_EXDATES_NUMBER = 500
 
 ID_PATTERN = "[a-z0-9][a-z0-9._-]{0,62}"
@@ -33,6 +37,14 @@ _ID = re.compile(ID_PATTERN)
 
 def is_schedule_id(value: str) -> bool:
     return bool(_ID.fullmatch(value))
+
+
+class Expect(str, Enum):
+    """Which streams of a schedule have to be live. `ANY`: one of them is enough, for instance a
+    main one or its backup; all that are live are recorded."""
+
+    ALL = "all"
+    ANY = "any"
 
 
 class Schedule(Struct, frozen=True, omit_defaults=True):
@@ -53,6 +65,8 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
     overrun: int = OVERRUN_MS
     is_paused: bool = False
     rehearsed_within: int = 0  # 0: no rehearsal is demanded
+    late_after: int = LATE_AFTER_MS
+    expect: Expect = Expect.ALL
 
 
 class StoredSchedule(Struct, frozen=True, omit_defaults=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from msgspec.structs import replace
 
@@ -13,12 +15,21 @@ from shared.alerts import (
     StageFacts,
     conditions,
     conditions_of_stage,
+    live_at,
+    scheduled_not_live,
     unmanaged,
 )
 from shared.alerts.conditions import UNVERIFIED_MS, unverified
-from shared.protocol import Reported, StreamSettings
+from shared.protocol import (
+    Occurrence,
+    OccurrencesPlanned,
+    Reported,
+    StreamSettings,
+    TimePassed,
+)
 from shared.protocol.command_errors import Throttled
 from shared.protocol.durations import TIMER_SILENT_MS
+from shared.protocol.events import HOUR_MS
 from shared.protocol.policy import AlertSeverity
 from shared.protocol.reason import Reason
 from tests.conftest import KEY, NOON
@@ -88,6 +99,38 @@ def test_a_file_counts_once_it_has_not_been_verified_for_ten_minutes() -> None:
     assert list(unverified(KEY, uri, NOON, NOON + UNVERIFIED_MS - 1, "")) == []
     (found,) = unverified(KEY, uri, NOON, NOON + UNVERIFIED_MS, "OSS refuses")
     assert (found.code, found.about) == ("file_unverified", {"uri": uri, "why": "OSS refuses"})
+
+
+def test_of_several_streams_the_last_that_was_live_counts() -> None:
+    draw, seen = random.Random(5), set[bool]()  # noqa: S311 - lots, not keys
+    for _ in range(200):
+        stories = [scheduled(draw) for _ in range(draw.randrange(1, 4))]
+        now = max(story.now for story in stories) + draw.randrange(300_000)
+        late_ms = draw.randrange(1, 300_000)
+        last = max(live_at(story.record, now) for story in stories)
+        is_late = now - max(last, NOON) >= late_ms
+        for story in stories:
+            found = list(scheduled_not_live(story.record, SCHEDULED, now, late_ms, last))
+            assert bool(found) is (is_late and not story.record.is_live)
+        seen.add(is_late)
+    assert seen == {True, False}
+
+
+SCHEDULED = StreamSettings()
+
+
+def scheduled(draw: random.Random) -> Story:
+    """Return a stream whose occurrence began at noon, and which came and went since, or did not."""
+    story = Story(SCHEDULED)
+    show = Occurrence("a@1", "a", NOON, NOON, ends_at=NOON + HOUR_MS, until=NOON + HOUR_MS)
+    story.happens(OccurrencesPlanned("a", (show,))).happens(TimePassed())
+    for _ in range(draw.randrange(4)):
+        story.passes(draw.randrange(1_000, 60_000))
+        if story.record.is_live:
+            story.goes_off()
+        else:
+            story.publish()
+    return story
 
 
 MB = 1_000_000

@@ -146,6 +146,23 @@ def test_what_no_schedule_can_say_is_left_out(tmp_path: Path, more: str, reason:
     assert reason in skipped
 
 
+def test_lines_of_the_description_set_other_fields(tmp_path: Path) -> None:
+    lines = r"DESCRIPTION:Bring cake\nlive-record.late_after: 300s\nlive-record.overrun: none"
+    found, skipped = read_text(tmp_path, SERIES.format(more=lines))
+
+    fields = found["series-example.com"]
+    assert (fields["late_after"], fields["overrun"], fields["pre_roll"]) == ("5m", "none", "none")
+    assert (fields["streams"], skipped) == ([ROOM1], [])
+
+
+def test_a_line_that_sets_an_unknown_field_leaves_the_event_out(tmp_path: Path) -> None:
+    more = "DESCRIPTION:live-record.late: 5m"
+    found, skipped = read_text(tmp_path, SERIES.format(more=more))
+
+    assert found == {}
+    assert skipped == ["Series is left out: it sets late, which is unknown"]
+
+
 def test_a_change_of_all_later_occurrences_leaves_the_series_out(tmp_path: Path) -> None:
     changed = LATER.format(range=";RANGE=THISANDFUTURE", more="")
     found, skipped = read_text(tmp_path, SERIES.format(more=WEEKLY), changed)

@@ -38,6 +38,8 @@ start = "2099-02-01T12:00:00"
 end = "2099-02-01T15:00:00"
 timezone = "UTC"
 overrun = "none"
+late_after = "300s"
+expect = "any"
 """
 CALENDAR = ROOT / "tests" / "fixtures" / "calendars" / "icalendar.ics"
 
@@ -103,7 +105,9 @@ def test_what_is_exported_can_be_applied_again(
     exported = tmp_path / "exported.toml"
     exported.write_text(run(stage, "export").stdout, encoding="utf-8")
 
-    assert 'title = "周二节目"' in exported.read_text(encoding="utf-8")
+    written = exported.read_text(encoding="utf-8")
+    assert 'title = "周二节目"' in written
+    assert written.count("late_after") == written.count('late_after = "5m"') == 1
     assert lines(run(stage, "diff", exported)) == ["Nothing changes."]
 
 

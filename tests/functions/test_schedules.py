@@ -146,6 +146,18 @@ def test_an_occurrence_lasts_no_longer_than_a_recording_may(stage: Stage) -> Non
     assert "and this stage records 12h at most" in got.json["detail"]
 
 
+def test_it_says_how_late_a_stream_may_be(stage: Stage) -> None:
+    assert put(stage).json["late_after"] == "2m"
+    assert put(stage, late_after="300s").json["late_after"] == "5m"
+    assert set(faults(put(stage, late_after="none"))) == {"late_after"}
+
+
+def test_it_says_which_streams_it_expects(stage: Stage) -> None:
+    assert put(stage).json["expect"] == "all"
+    assert put(stage, expect="any").json["expect"] == "any"
+    assert set(faults(put(stage, expect="some"))) == {"expect"}
+
+
 def test_a_wildcard_is_refused(stage: Stage) -> None:
     assert "wildcard" in faults(put(stage, streams=["live.example.com/app/*"]))["streams"]
 

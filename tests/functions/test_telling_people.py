@@ -35,6 +35,7 @@ from shared.protocol import (
     StartAsked,
     StopAsked,
     StreamRecord,
+    TimePassed,
     Unpublished,
 )
 from shared.protocol.command_errors import Throttled
@@ -43,6 +44,7 @@ from shared.protocol.policy import ConditionCode
 from shared.protocol.stream import Command, StreamKey
 from shared.schedule import Schedule, StoredSchedule
 from shared.schedule.rehearsal import Rehearsal, RehearsalVerdict, rehearsal_note
+from shared.schedule.schedule import LATE_AFTER_MS, Expect, keys_of
 from shared.store import Store, open_store
 from shared.store.contract import Filter, Save
 from shared.store.sqlite import SqliteStore
@@ -60,6 +62,7 @@ Test = TypeVar("Test", bound=Callable[..., object])
 PLANTED: dict[ConditionCode, str] = {}
 """The test that plants the fault of each condition, and heals it."""
 ELSEWHERE = {ConditionCode.COPIES_FAIL: "test_deliver.py"}
+BACKUP = StreamKey("live.example.com", "app", "room1-backup")
 RUN_MS = 10_000
 """What a run itself takes: some wait for the robots."""
 PAGE = Path(__file__).parents[2] / "docs" / "notify.md"
@@ -254,8 +257,27 @@ def test_callbacks_that_stopped_are_told_once_a_list_shows_a_stream_that_none_re
     assert "resolved: no callbacks arrive: 1" in "\n".join(stage.dingtalk.texts)
 
 
-def plan(stage: AlertingStage, starts_at: int, *, rehearsed_within: int = 0) -> None:
+def plan(
+    stage: AlertingStage,
+    starts_at: int,
+    *,
+    rehearsed_within: int = 0,
+    late_after: int = LATE_AFTER_MS,
+) -> None:
     """Plan a show of an hour, which begins a minute before its announced start."""
+    demands = replace(SHOW, rehearsed_within=rehearsed_within, late_after=late_after)
+    put(stage, demands, starts_at)
+
+
+def plan_either(stage: AlertingStage, starts_at: int) -> None:
+    """Plan the same of a main stream and its backup, of which one is enough."""
+    put(stage, replace(SHOW, streams=(str(KEY), str(BACKUP)), expect=Expect.ANY), starts_at)
+
+
+SHOW = Schedule("show", (str(KEY),), "2025-11-22T16:30:00", "2025-11-22T17:30:00", "Asia/Shanghai")
+
+
+def put(stage: AlertingStage, schedule: Schedule, starts_at: int) -> None:
     show = Occurrence(
         "show@1",
         "show",
@@ -264,13 +286,10 @@ def plan(stage: AlertingStage, starts_at: int, *, rehearsed_within: int = 0) -> 
         ends_at=starts_at + HOUR_MS,
         until=starts_at + HOUR_MS,
     )
-    begin, end = "2025-11-22T16:30:00", "2025-11-22T17:30:00"
-    schedule = Schedule(
-        "show", (str(KEY),), begin, end, "Asia/Shanghai", rehearsed_within=rehearsed_within
-    )
     text = StoredSchedule(schedule, begins_at=show.begins_at).to_text()
     stage.store.put_schedule("show", text, due_at=None, replaces=None)
-    stage.happens(OccurrencesPlanned("show", (show,)))
+    for key in keys_of(schedule.streams):
+        stage.happens(OccurrencesPlanned("show", (show,)), key)
 
 
 @plants(ConditionCode.SCHEDULED_NOT_LIVE)
@@ -287,6 +306,69 @@ def test_a_show_that_is_not_live_is_told_two_minutes_after_its_announced_start(
     stage.happens(Published(stage.clock.now))
     stage.minutes(1)
     assert of(stage)[-1].startswith("resolved: streams that a schedule wants")
+
+
+def test_a_schedule_says_how_late_its_stream_may_be(stage: AlertingStage) -> None:
+    plan(stage, stage.clock.now + 180_000, late_after=300_000)
+    counts = list[int]()
+    for _ in range(9):
+        stage.minute()
+        stage.minutes(1)
+        counts.append(len(of(stage)))
+    assert counts == [0, 0, 0, 0, 0, 0, 0, 1, 1]
+    assert f"{KEY}, for 5m" in stage.dingtalk.texts[0]
+
+
+NOT_LIVE = "streams that a schedule wants and that are not live"
+
+
+def not_live(stage: AlertingStage) -> list[str]:
+    return [text for text in of(stage) if NOT_LIVE in text]
+
+
+def test_of_a_main_stream_and_its_backup_one_is_enough(stage: AlertingStage) -> None:
+    plan_either(stage, stage.clock.now + 60_000)
+    stage.happens(Published(stage.clock.now), BACKUP)
+    stage.listing.up = {BACKUP: stage.clock.now}
+    for _ in range(5):
+        stage.minute()
+        stage.minutes(1)
+    assert not_live(stage) == []
+
+    went_off_at = stage.clock.now
+    stage.happens(Unpublished(went_off_at), BACKUP)
+    stage.listing.up = {}
+    while not not_live(stage) and stage.clock.now < went_off_at + 600_000:
+        stage.minute()
+        stage.minutes(1)
+    assert not_live(stage) == [f"WARNING: {NOT_LIVE}: 1"]
+    assert stage.clock.now - went_off_at >= 120_000
+
+
+def test_if_neither_is_live_people_are_told_once(stage: AlertingStage) -> None:
+    plan_either(stage, stage.clock.now + 60_000)
+    for _ in range(5):
+        stage.minute()
+        stage.minutes(1)
+    assert of(stage) == [f"WARNING: {NOT_LIVE}: 1"]
+    stage.happens(Published(stage.clock.now), BACKUP)
+    stage.minutes(1)
+    assert of(stage)[1:] == [f"resolved: {NOT_LIVE}: 1"]
+
+
+@pytest.mark.parametrize("begun", [0, 1, 2])
+def test_of_either_stream_what_was_missed_is_told_if_none_began(
+    stage: AlertingStage, begun: int
+) -> None:
+    plan_either(stage, stage.clock.now + 180_000)
+    stage.clock.pass_ms(HOUR_MS)
+    for key in (KEY, BACKUP)[:begun]:
+        stage.happens(TimePassed(), key)
+    stage.clock.pass_ms(HOUR_MS)
+    stage.minute()
+    stage.minutes(1)
+    missed = [text for text in of(stage) if "were missed" in text]
+    assert missed == ([] if begun else ["WARNING: occurrences of schedules that were missed: 1"])
 
 
 @plants(ConditionCode.OCCURRENCE_MISSED)

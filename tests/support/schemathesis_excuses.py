@@ -62,7 +62,7 @@ EXCUSES = (
         REJECTED,
         400,
         r"MalformedParam: (max_duration|hold|for|from|lasts|by|pre_roll|post_roll|overrun"
-        r"|rehearsed_within): (write it like|a playback URL is valid)",
+        r"|rehearsed_within|late_after): (write it like|a playback URL is valid)",
         "a pattern does not add up the days, hours, minutes and seconds of a text",
     ),
     Excuse(
