@@ -25,7 +25,7 @@ from cli.schedules import SPANS, normalized
 _STREAM = re.compile(r"^\s*live-record:\s*(\S+)\s*$", re.MULTILINE)
 _FIELD = re.compile(r"^\s*live-record\.(\w+):\s*(\S+)\s*$", re.MULTILINE)
 _NOT_OF_ID = re.compile(r"[^a-z0-9._-]+")
-_FIELDS = {*SPANS, "expect"}
+_FIELDS = {*SPANS, "expect", "coverage_target"}
 MAX_ID_CHARS = 40
 
 

@@ -40,6 +40,7 @@ DEFAULTS: Mapping[str, Any] = {
     "rehearsed_within": "none",
     "late_after": "2m",
     "expect": "all",
+    "coverage_target": None,
 }
 """The fields of a schedule in a file, with what a stage takes where one is left out."""
 SPANS = ("pre_roll", "post_roll", "overrun", "rehearsed_within", "late_after")
@@ -160,7 +161,9 @@ def _lines(name: str, before: Json | None, new: Json) -> Iterator[str]:
 
 
 def _shown(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value) or "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "-" if value in (None, "") else str(value)
 
 
 def _show(changes: _Changes, *, as_json: bool) -> None:
@@ -244,6 +247,7 @@ def normalized(row: Json) -> Json:
             fields[name] += ":00"
     for name in SPANS:
         fields[name] = _span(fields[name])
+    fields["coverage_target"] = _number(fields["coverage_target"])
     fields["rrule"] = str(fields["rrule"]).removeprefix("RRULE:")
     return fields
 
@@ -257,6 +261,13 @@ def _plain(value: object) -> object:
 def _span(value: object) -> object:
     try:
         return value if value == "none" else written(duration(value))
+    except ValueError:
+        return value
+
+
+def _number(value: object) -> object:
+    try:
+        return float(value) if isinstance(value, str) else value
     except ValueError:
         return value
 

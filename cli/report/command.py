@@ -111,13 +111,19 @@ def _named(domain: str | None, app: str | None) -> dict[str, str | None]:
 
 
 def _is_short(row: Json, target: float | None, max_gap_s: float | None) -> bool:
-    """Return True if less of a stream is there than was asked for, by an option or else by its
-    rule. A stage of an earlier release names no rule's aims."""
+    """Return True if less of a stream is there than was asked for: by an option, or else by the
+    schedule of an occurrence, and of the rest by its rule. A stage of an earlier release names no
+    aims of either."""
+    judged = row.get("occurrences", ()) if target is None else ()
+    due_ms, missing_ms = (
+        row[name] - sum(one[name] for one in judged) for name in ("due_ms", "missing_ms")
+    )
     target = row.get("coverage_target") if target is None else target
     longest_ms = row.get("max_gap_ms") if max_gap_s is None else max_gap_s * 1000
     is_too_long = longest_ms is not None and any(gap["ms"] > longest_ms for gap in row["gaps"])
     least = _WHOLE if target is None else target
-    return is_too_long or (row["ratio"] is not None and row["ratio"] * _WHOLE < least)
+    is_rest_short = missing_ms * _WHOLE > due_ms * (_WHOLE - least)
+    return is_too_long or is_rest_short or any(map(text.is_short, judged))
 
 
 def _all(api: Api, asked: dict[str, str | None]) -> Json:

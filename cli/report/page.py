@@ -12,7 +12,15 @@ from html import escape
 
 from cli.local_time import moment
 from cli.output import Json
-from cli.report.text import absences, clock, is_shown, length, percent, summary
+from cli.report.text import (
+    absences,
+    clock,
+    is_shown,
+    length,
+    percent,
+    short_occurrences,
+    summary,
+)
 
 _STYLE = """
 :root { color-scheme: light dark; --live: #c9cdd3; --recorded: #2f855a; --gap: #c53030; }
@@ -75,7 +83,8 @@ def _row(row: Json) -> str:
         f"{escape(gap['reason']['text'])}</li>"
         for gap in row["gaps"]
     )
-    gaps += "".join(f"<li>{escape(line)}</li>" for line in absences(row))
+    lines = (*short_occurrences(row), *absences(row))
+    gaps += "".join(f"<li>{escape(line)}</li>" for line in lines)
     return (
         f"<tr><td>{escape(row['stream'])}</td>"
         + "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)

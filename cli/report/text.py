@@ -53,13 +53,27 @@ def lines(streams: Sequence[Json]) -> Iterator[str]:
             yield missing.format(
                 start=clock(gap["start"]), length=length(gap["ms"]), reason=gap["reason"]["text"]
             )
-        yield from (f"  {line}" for line in absences(row))
+        yield from (f"  {line}" for line in (*short_occurrences(row), *absences(row)))
     yield from summary(streams)
 
 
 def is_shown(row: Json) -> bool:
     """Return True if the stream was due or recorded, or an occurrence of it is absent."""
     return bool(row["due_ms"] or row["recorded"] or row.get("absences"))
+
+
+def is_short(occurrence: Json) -> bool:
+    """Return True if less of an occurrence is there than its schedule expects."""
+    return bool(occurrence["ratio"] * 100 < occurrence["coverage_target"])
+
+
+def short_occurrences(row: Json) -> Iterator[str]:
+    """Yield a line for each occurrence of which less is there than its schedule expects. A stage of
+    an earlier release names none."""
+    line = _("{start}: of occurrence {occurrence} there is {percent}, and {target} % is expected")
+    for one in filter(is_short, row.get("occurrences", ())):
+        shown = {"occurrence": one["occurrence"], "target": f"{one['coverage_target']:g}"}
+        yield line.format(start=clock(one["start"]), percent=percent(one["ratio"]), **shown)
 
 
 def absences(row: Json) -> Iterator[str]:

@@ -20,7 +20,7 @@ from shared.errors import Fault
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound, WrongState
 from shared.invocation.invocation import Invocation
-from shared.ledger import Edge, Span, common, coverage, occurrence_span, spans_of_file
+from shared.ledger import Edge, Span, common, coverage, occurrence_spans, spans_of_file
 from shared.outbound import oss
 from shared.outbound.oss import NoSize, Opened
 from shared.protocol import StreamKey
@@ -121,7 +121,7 @@ def _occurrence(query: Mapping[str, Any], edges: Sequence[Edge], now: int) -> Sp
         raise BadRequest(
             [Fault("occurrence", "is a stretch of its own: leave `from` and `to` out")]
         )
-    span = occurrence_span(edges, name, now)
+    span = occurrence_spans(edges, now).get(name)
     if span is None:
         raise NotFound(
             "no occurrence with this id has begun for the stream",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
+import msgspec
 from msgspec.structs import replace
 
 from functions.record_command import representations
@@ -13,6 +15,7 @@ from functions.record_command.answers import (
     CoverageView,
     FileCountsView,
     GapView,
+    OccurrenceCoverageView,
     ReportView,
     SpanView,
 )
@@ -30,10 +33,19 @@ from shared.errors import Fault
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest
 from shared.inbound.request_fields import LIMIT, Field, beginning, moment, stream_name, text
-from shared.ledger import Coverage, Span, coverage
+from shared.ledger import (
+    Coverage,
+    Edge,
+    Span,
+    coverage,
+    occurrence_parts,
+    occurrence_spans,
+    schedule_of,
+)
 from shared.protocol import StreamKey
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
+from shared.schedule import StoredSchedule
 from shared.store.contract import DAY_MS, Filter
 from shared.verification import FileOutcome
 
@@ -59,7 +71,7 @@ REPORT: tuple[Field, ...] = (
 
 def of_stream(request: ApiRequest) -> Response:
     """Answer also about a stream that was forgotten: its account is kept for longer."""
-    return Response(200, _covered(request, request.stream, _stretch(request)))
+    return Response(200, _covered(request, request.stream, _stretch(request), _targets(request)))
 
 
 def report(request: ApiRequest) -> Response:
@@ -92,19 +104,32 @@ def _page(request: ApiRequest, within: Span) -> tuple[list[CoverageView], str | 
         size=SCAN_ROWS,
         limit=request.query.get("limit", DEFAULT_PAGE_ROWS),
     )
-    rows: list[CoverageView] = []
+    rows, targets = list[CoverageView](), _targets(request)
     for key in keys:
         if rows and not request.invocation.has_time():
             return rows, cursor_after(keys[len(rows) - 1])
-        rows.append(_covered(request, key, within))
+        rows.append(_covered(request, key, within, targets))
     return rows, cursor_for(request, last) if last else None
 
 
-def _covered(request: ApiRequest, key: StreamKey, within: Span) -> CoverageView:
+def _targets(request: ApiRequest) -> Mapping[str, float]:
+    """Return what each schedule that says so expects of its occurrences, in percent."""
+    found: dict[str, float] = {}
+    for name, text_ in request.invocation.app.store.schedules().items():
+        with suppress(msgspec.MsgspecError):  # of a later release: reconcile reports it
+            target = StoredSchedule.from_text(text_).schedule.coverage_target
+            if target is not None:
+                found[name] = target
+    return found
+
+
+def _covered(
+    request: ApiRequest, key: StreamKey, within: Span, targets: Mapping[str, float]
+) -> CoverageView:
     app = request.invocation.app
     now, store, rule = app.clock(), app.store, app.policies.policy().rule(key)
-    files = store.files(key, FILES_ROWS)
-    found = coverage(store.edges(key), files, within, now)
+    files, edges = store.files(key, FILES_ROWS), store.edges(key)
+    found = coverage(edges, files, within, now)
     return CoverageView(
         stream=str(key),
         start=rfc3339(within.start),
@@ -121,7 +146,28 @@ def _covered(request: ApiRequest, key: StreamKey, within: Span) -> CoverageView:
         files=_counts(file for file in files if _is_within(file, within)),
         coverage_target=rule.coverage_target,
         max_gap_ms=rule.max_gap,
+        occurrences=_occurrences(found, edges, now, targets) if targets else (),
     )
+
+
+def _occurrences(
+    found: Coverage, edges: Sequence[Edge], now: int, targets: Mapping[str, float]
+) -> list[OccurrenceCoverageView]:
+    spans = occurrence_spans(edges, now).items()
+    judged = ((name, span) for name, span in spans if schedule_of(name) in targets)
+    return [
+        OccurrenceCoverageView(
+            part.schedule,
+            part.occurrence,
+            rfc3339(part.span.start),
+            rfc3339(part.span.stop),
+            part.due_ms,
+            part.missing_ms,
+            round(part.ratio, 6),
+            targets[part.schedule],
+        )
+        for part in occurrence_parts(found, judged)
+    ]
 
 
 def _is_within(file: File, within: Span) -> bool:

@@ -123,6 +123,19 @@ class FileCountsView(Struct, frozen=True, forbid_unknown_fields=True):
     ]
 
 
+class OccurrenceCoverageView(Struct, frozen=True, forbid_unknown_fields=True):
+    """The part of an account that belongs to an occurrence of a schedule."""
+
+    schedule: str
+    occurrence: str
+    start: Time
+    stop: Time
+    due_ms: Annotated[Count, Meta(description="how long the stream was wanted and live")]
+    missing_ms: Annotated[Count, Meta(description="the sum of the gaps")]
+    ratio: Annotated[Amount, Meta(description="the part without gaps, up to 1")]
+    coverage_target: Annotated[Amount, Meta(description="what the schedule expects, in percent")]
+
+
 class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
     """The account of one stream."""
 
@@ -154,6 +167,13 @@ class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
         Count | None,
         Meta(description="the longest gap that its rule accepts; null: the rule says nothing"),
     ] = None
+    occurrences: Annotated[
+        Sequence[OccurrenceCoverageView],
+        Meta(
+            description="the parts that a schedule with a coverage_target judges; they do not"
+            " overlap, and the rule judges the rest"
+        ),
+    ] = ()
 
 
 class ReportView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -901,6 +921,10 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     ]
     expect: Annotated[
         Expect, Meta(description="which of its streams have to be live: all, or any one of them")
+    ]
+    coverage_target: Annotated[
+        Amount | None,
+        Meta(description="what it expects of each occurrence, in percent; null: nothing"),
     ]
     paused: bool
     made_by: str

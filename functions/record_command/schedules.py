@@ -60,6 +60,7 @@ from shared.schedule.schedule import (
 SHOWN_NUMBER, MAX_SHOWN_NUMBER = 5, 100
 MAX_STREAMS_NUMBER = 2000
 NONE = "none"
+MAX_PERCENT = 100
 MINUTE_MS = 60_000
 ATTEMPTS_NUMBER = 3
 """How often a change is made anew on what another writer has stored meanwhile."""
@@ -123,6 +124,15 @@ def _exdates(value: object) -> tuple[str, ...]:
 
 def _span_or_none(value: object) -> int:
     return 0 if value == NONE else duration(value)
+
+
+def _percentage(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or not is_number or not 0 <= value <= MAX_PERCENT:
+        raise ValueError("write a percentage from 0 to 100, like 99.9, or null")
+    return float(value)
 
 
 LOCAL: Mapping[str, object] = {
@@ -225,6 +235,14 @@ PUT: tuple[Field, ...] = (
         [each.value for each in Expect],
         "which streams have to be live for no alert to be raised: all, or any one of them; all"
         " that are live are recorded",
+    ),
+    Field(
+        "coverage_target",
+        _percentage,
+        {"type": ["number", "null"], "minimum": 0, "maximum": MAX_PERCENT},
+        "which part of the time for which an occurrence is live has to be recorded, in percent;"
+        " null: what the rule of the stream says",
+        99,
     ),
     flag("paused", "whether nothing of it begins; without, as it was before"),
 )
@@ -571,6 +589,7 @@ def _view(
         rehearsed_within=_written(schedule.rehearsed_within),
         late_after=written(schedule.late_after),
         expect=schedule.expect,
+        coverage_target=schedule.coverage_target,
         paused=schedule.is_paused,
         made_by=stored.made_by,
         made_at=rfc3339(stored.made_at),

@@ -12,7 +12,6 @@ from shared.ledger.coverage import (
     Coverage,
     Gap,
     coverage,
-    occurrence_span,
     spans_of_file,
 )
 from shared.ledger.edges import (
@@ -23,6 +22,12 @@ from shared.ledger.edges import (
     edges_between,
     not_recorded_at,
     recorded_at,
+)
+from shared.ledger.occurrences import (
+    OccurrencePart,
+    occurrence_parts,
+    occurrence_spans,
+    schedule_of,
 )
 from shared.ledger.spans import Span, common, merged, without
 
@@ -35,14 +40,17 @@ __all__ = [
     "Edge",
     "EdgeKind",
     "Gap",
+    "OccurrencePart",
     "Span",
     "common",
     "coverage",
     "edges_between",
     "merged",
     "not_recorded_at",
-    "occurrence_span",
+    "occurrence_parts",
+    "occurrence_spans",
     "recorded_at",
+    "schedule_of",
     "spans_of_file",
     "without",
 ]

@@ -86,9 +86,9 @@ def coverage(edges: Sequence[Edge], files: Iterable[File], within: Span, now: in
     """Return what was wanted, live, recorded and missing within a stretch of time, as it is known
     at `now`. `edges` are in the order in which they were noted."""
     within = Span(within.start, max(min(within.stop, now), within.start))
-    wanted = _spans(edges, EdgeKind.WANTED, EdgeKind.UNWANTED, now)
-    sessions = _spans(edges, EdgeKind.LIVE, EdgeKind.OFF, now)
-    noted = _spans(edges, EdgeKind.RECORDED, EdgeKind.NOT_RECORDED, now)
+    wanted = spans_between(edges, EdgeKind.WANTED, EdgeKind.UNWANTED, now)
+    sessions = spans_between(edges, EdgeKind.LIVE, EdgeKind.OFF, now)
+    noted = spans_between(edges, EdgeKind.RECORDED, EdgeKind.NOT_RECORDED, now)
     filed = merged(span for file in files for span in _shown_by(file, noted))
     recorded = _corrected(noted, filed, now)
     gaps, latency_ms = list[Gap](), 0
@@ -132,28 +132,7 @@ def _absences(
             yield Absence(name, span, reason if is_barred else Reason.SCHEDULE_NOT_LIVE)
 
 
-def occurrence_span(edges: Sequence[Edge], occurrence: str, now: int) -> Span | None:
-    """Return from when to when an occurrence of a schedule asked for a recording; None if it has
-    not begun. Where it made the intent, or goes on with that of an occurrence before, a show that
-    ran over belongs to it, until the next one."""
-    noted = [(edge.at, *occurrence_of(edge)) for edge in edges if edge.kind is EdgeKind.OCCURRENCE]
-    own = [(at, ends_at) for at, name, _, ends_at in noted if name == occurrence]
-    if not own:
-        return None
-    start, stop = own[0][0], own[-1][1]
-    following = min(
-        (at for at, name, *_ in noted if name != occurrence and at > start), default=now
-    )
-    over = [
-        each.stop
-        for each in _spans(edges, EdgeKind.WANTED, EdgeKind.UNWANTED, now)
-        if each.start < stop < each.stop
-        and any(at - TOLERANCE_MS <= each.start < ends_at for at, _name, _starts, ends_at in noted)
-    ]
-    return Span(start, min(max(over, default=stop), max(following, stop), max(now, start)))
-
-
-def _spans(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: int) -> list[Span]:
+def spans_between(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: int) -> list[Span]:
     """Return the spans between the edges of two kinds, one for each beginning; the last one may go
     on. An edge that was noted later is no earlier than the one before: a late report of a time that
     is over changes no span that is closed. What ends first had begun when the account begins."""
@@ -173,7 +152,7 @@ def _spans(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: int) ->
 def spans_of_file(file: File, edges: Sequence[Edge], now: int) -> Sequence[Span]:
     """Return when the file was being recorded: more than one span where the recording paused
     within it; none if Live reported too little of it."""
-    return _shown_by(file, _spans(edges, EdgeKind.RECORDED, EdgeKind.NOT_RECORDED, now))
+    return _shown_by(file, spans_between(edges, EdgeKind.RECORDED, EdgeKind.NOT_RECORDED, now))
 
 
 def _shown_by(file: File, noted: Sequence[Span]) -> Sequence[Span]:

@@ -67,6 +67,7 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
     rehearsed_within: int = 0  # 0: no rehearsal is demanded
     late_after: int = LATE_AFTER_MS
     expect: Expect = Expect.ALL
+    coverage_target: float | None = None  # in percent; None where the rule decides
 
 
 class StoredSchedule(Struct, frozen=True, omit_defaults=True):

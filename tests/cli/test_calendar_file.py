@@ -148,11 +148,12 @@ def test_what_no_schedule_can_say_is_left_out(tmp_path: Path, more: str, reason:
 
 def test_lines_of_the_description_set_other_fields(tmp_path: Path) -> None:
     lines = r"DESCRIPTION:Bring cake\nlive-record.late_after: 300s\nlive-record.overrun: none"
+    lines += r"\nlive-record.coverage_target: 99.5"
     found, skipped = read_text(tmp_path, SERIES.format(more=lines))
 
     fields = found["series-example.com"]
     assert (fields["late_after"], fields["overrun"], fields["pre_roll"]) == ("5m", "none", "none")
-    assert (fields["streams"], skipped) == ([ROOM1], [])
+    assert (fields["coverage_target"], fields["streams"], skipped) == (99.5, [ROOM1], [])
 
 
 def test_a_line_that_sets_an_unknown_field_leaves_the_event_out(tmp_path: Path) -> None:

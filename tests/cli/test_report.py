@@ -20,6 +20,7 @@ from shared.ledger import Edge, EdgeKind
 from shared.outbox import Next, Settlement, verify_file
 from shared.protocol import Reason, StreamKey, StreamRecord
 from shared.protocol.file import File, FileVerdict
+from shared.schedule import Schedule, StoredSchedule
 from shared.store.contract import Save
 from tests.support.http_stage import TOKEN, HttpStage, http_stage, now_ms
 from tests.support.time_zone import in_zone
@@ -30,6 +31,8 @@ streaming = "live.example.com"
 ingest = ["push.example.com"]
 """
 MINUTE_MS = 60_000
+APP = "live.example.com/app"
+START, END = "2026-01-06T19:00:00", "2026-01-06T19:10:00"
 NAUGHTY = "=1+1<b>"
 
 
@@ -39,10 +42,14 @@ def stage(tmp_path: Path) -> Iterator[HttpStage]:
         yield stage
 
 
-def was_live(stage: HttpStage, name: str, *, lost_ms: int = 0) -> None:
-    """Note a stream that was live and wanted for ten minutes, and not recorded at first."""
+def was_live(
+    stage: HttpStage, name: str, *, lost_ms: int = 0, show: tuple[int, int] | None = None
+) -> None:
+    """Note a stream that was live and wanted for ten minutes, and not recorded at first. `show`:
+    after how many minutes an occurrence began, and how many it lasted."""
     key, began = StreamKey("live.example.com", "app", name), now_ms() - 12 * MINUTE_MS
     edges = (
+        *([_show(began, *show)] if show else []),
         Edge(EdgeKind.LIVE, began),
         Edge(EdgeKind.WANTED, began),
         *([Edge(EdgeKind.CAUSE, began, Reason.THROTTLED, "Throttling.User")] if lost_ms else []),
@@ -51,6 +58,12 @@ def was_live(stage: HttpStage, name: str, *, lost_ms: int = 0) -> None:
         Edge(EdgeKind.OFF, began + 10 * MINUTE_MS),
     )
     stage.app.store.save_or_claim(Save(0, StreamRecord(key, changed_at=began), edges=edges))
+
+
+def _show(began: int, after_min: int, lasts_min: int) -> Edge:
+    start = began + after_min * MINUTE_MS
+    code = f"show@1/{start}/{start + lasts_min * MINUTE_MS}"
+    return Edge(EdgeKind.OCCURRENCE, start, Reason.SCHEDULE_RECORDS, code)
 
 
 def report(stage: HttpStage, *options: str) -> Result:
@@ -139,6 +152,53 @@ def test_the_rule_of_a_stream_says_what_is_enough(tmp_path: Path, aim: str, code
         assert report(stage).exit_code == code
         assert report(stage, "--target", "100").exit_code == NOT_AS_WANTED
         assert report(stage, "--target", "80", "--max-gap", "70").exit_code == AS_WANTED
+
+
+@pytest.mark.parametrize(
+    ("of_rule", "of_show", "minutes", "code"),
+    [
+        (None, None, (0, 10), NOT_AS_WANTED),
+        (None, 89, (0, 10), AS_WANTED),
+        (None, 91, (0, 10), NOT_AS_WANTED),
+        (89, 91, (0, 10), NOT_AS_WANTED),
+        (91, 89, (0, 10), AS_WANTED),
+        (91, 79, (0, 5), AS_WANTED),
+        (91, 99, (5, 5), NOT_AS_WANTED),
+        (79, 99, (5, 5), AS_WANTED),
+    ],
+)
+def test_a_schedule_says_what_is_enough_of_its_occurrences(
+    tmp_path: Path,
+    of_rule: int | None,
+    of_show: int | None,
+    minutes: tuple[int, int],
+    code: int,
+) -> None:
+    """The first of ten minutes is missing; `minutes` are when the show begins, and how long it
+    is."""
+    rule = f'[[rule]]\nmatch = {{ app = "app" }}\ncoverage_target = {of_rule}\n' if of_rule else ""
+    with http_stage(tmp_path, POLICY + rule) as stage:
+        was_live(stage, "room1", lost_ms=65_000, show=minutes)
+        show = Schedule("show", (f"{APP}/room1",), START, END, "UTC", coverage_target=of_show)
+        text = StoredSchedule(show).to_text()
+        stage.app.store.put_schedule("show", text, due_at=None, replaces=None)
+        assert report(stage).exit_code == code
+        assert report(stage, "--target", "100").exit_code == NOT_AS_WANTED
+
+
+def test_what_is_too_little_of_an_occurrence_is_named(stage: HttpStage, tmp_path: Path) -> None:
+    was_live(stage, "room1", lost_ms=65_000, show=(0, 10))
+    show = Schedule("show", (f"{APP}/room1",), START, END, "UTC", coverage_target=99.5)
+    text = StoredSchedule(show).to_text()
+    stage.app.store.put_schedule("show", text, due_at=None, replaces=None)
+    line = "of occurrence show@1 there is 90.000 %, and 99.5 % is expected"
+    assert line in report(stage).output
+    (row,) = json.loads(report(stage, "--json").stdout)["streams"]
+    (found,) = row["occurrences"]
+    assert (found["schedule"], found["occurrence"], found["ratio"]) == ("show", "show@1", 0.9)
+    assert (found["due_ms"], found["missing_ms"]) == (10 * MINUTE_MS, MINUTE_MS)
+    report(stage, "--html", str(tmp_path / "a.html"))
+    assert line in (tmp_path / "a.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ timezone = "UTC"
 overrun = "none"
 late_after = "300s"
 expect = "any"
+coverage_target = 99
 """
 CALENDAR = ROOT / "tests" / "fixtures" / "calendars" / "icalendar.ics"
 
@@ -94,6 +95,9 @@ def test_what_differs_is_shown_field_by_field(stage: HttpStage, file: Path) -> N
 
     assert lines(run(stage, "diff", file)) == ["~ tuesdays: pre_roll: 1m -> 2m"]
     assert lines(run(stage, "diff", file, "--prune"))[1:] == ["- gala"]
+    file.write_text(FILE.replace("coverage_target = 99\n", ""))
+    assert lines(run(stage, "diff", file)) == ["~ gala: coverage_target: 99.0 -> -"]
+    file.write_text(FILE.partition('\n[[schedule]]\nid = "gala"')[0])
     run(stage, "apply", file, "--prune", "--yes")
     assert len(lines(run(stage, "list"))) == 1
 

@@ -158,6 +158,14 @@ def test_it_says_which_streams_it_expects(stage: Stage) -> None:
     assert set(faults(put(stage, expect="some"))) == {"expect"}
 
 
+def test_it_says_what_is_enough_of_an_occurrence(stage: Stage) -> None:
+    assert put(stage).json["coverage_target"] is None
+    assert put(stage, coverage_target=99).json["coverage_target"] == 99
+    assert put(stage, coverage_target=None).json["coverage_target"] is None
+    for wrong in (101, -1, True, "99"):
+        assert set(faults(put(stage, coverage_target=wrong))) == {"coverage_target"}
+
+
 def test_a_wildcard_is_refused(stage: Stage) -> None:
     assert "wildcard" in faults(put(stage, streams=["live.example.com/app/*"]))["streams"]
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from shared.ledger import Coverage, Edge, Span, coverage, edges_between
+from shared.ledger import Coverage, Edge, Span, coverage, edges_between, occurrence_parts
 from shared.ledger.coverage import TOLERANCE_MS
 from shared.ledger.spans import common, merged, total_ms, without
 from shared.protocol import Event, Published, Reason, Reported, StreamSettings, Unpublished
@@ -47,6 +47,20 @@ def test_each_gap_was_due_and_not_recorded_and_has_a_cause(seed: int) -> None:
     assert without(gaps, common(account.live, account.wanted)) == []
     assert common(gaps, account.recorded) == []
     assert all(gap.reason.code is not Reason.UNKNOWN for gap in account.gaps)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_each_moment_that_was_due_belongs_to_one_occurrence_or_to_none(seed: int) -> None:
+    account, draw = account_of(seed), random.Random(seed)  # noqa: S311 - lots, not keys
+    starts = [NOON + draw.randrange(600_000) for _ in range(draw.randrange(9))]
+    spans = {f"a@{at}": Span(at, at + draw.randrange(300_000)) for at in starts}
+    parts = list(occurrence_parts(account, spans.items()))
+    due = common(account.live, account.wanted)
+    assert sum(part.due_ms for part in parts) == total_ms(common(due, spans.values()))
+    gaps = [gap.span for gap in account.gaps]
+    assert sum(part.missing_ms for part in parts) == total_ms(common(gaps, spans.values()))
+    assert all(0 <= part.ratio <= 1 for part in parts)
+    assert all(common([part.span], [spans[part.occurrence]]) == [part.span] for part in parts)
 
 
 def test_spans_are_subtracted_and_intersected_as_sets_of_moments() -> None:

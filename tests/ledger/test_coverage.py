@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from shared.ledger import Edge, EdgeKind, Span, edges_between, occurrence_span
+from shared.ledger import Edge, EdgeKind, Span, edges_between, occurrence_parts, occurrence_spans
 from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS
 from shared.ledger.spans import total_ms
 from shared.protocol import (
@@ -125,7 +125,7 @@ def test_a_show_that_was_extended_is_absent_to_its_new_end() -> None:
 
 def asked_for(account: Account, occurrence: str = "show@1") -> tuple[int, int] | None:
     """Return when the recording of an occurrence was asked for, in minutes after noon."""
-    span = occurrence_span(account.edges, occurrence, account.now)
+    span = occurrence_spans(account.edges, account.now).get(occurrence)
     return None if span is None else ((span.start - NOON) // MINUTE, (span.stop - NOON) // MINUTE)
 
 
@@ -135,6 +135,20 @@ def test_an_occurrence_asks_from_its_beginning_to_its_end_or_until_now() -> None
     assert asked_for(account, "another@1") is None
     account.passes(10 * MINUTE)
     assert asked_for(account) == (9, 20)
+
+
+def test_what_is_missing_of_an_occurrence_is_counted_apart() -> None:
+    account = scheduled(0, Published(NOON))
+    account.start().answer().confirm().passes(12 * MINUTE)
+    account.happens(Reported("record_paused", recording=False, time=account.now))
+    account.passes(MINUTE).happens(Reported("record_resumed", recording=True, time=account.now))
+    account.passes(17 * MINUTE)
+
+    covered, spans = account.covers(), occurrence_spans(account.edges, account.now)
+    (part,) = occurrence_parts(covered, spans.items())
+    assert (part.occurrence, part.schedule) == ("show@1", "show")
+    assert (part.due_ms, part.missing_ms, covered.due_ms) == (11 * MINUTE, MINUTE, 30 * MINUTE)
+    assert list(occurrence_parts(account.covers(NOON + 25 * MINUTE), spans.items())) == []
 
 
 def test_an_occurrence_that_was_extended_asks_until_its_new_end() -> None:

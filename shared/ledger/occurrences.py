@@ -1,0 +1,100 @@
+"""Which part of a stream's account belongs to which occurrence of a schedule.
+
+The API and the playlist ask for it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from operator import attrgetter, itemgetter
+
+from msgspec import Struct
+
+from shared.ledger.coverage import TOLERANCE_MS, Coverage, spans_between
+from shared.ledger.edges import Edge, EdgeKind, occurrence_of
+from shared.ledger.spans import Span, common, merged
+
+
+class OccurrencePart(Struct, frozen=True):
+    """What was due of an occurrence, and how much of that is missing."""
+
+    occurrence: str
+    span: Span
+    due_ms: int
+    missing_ms: int
+
+    @property
+    def schedule(self) -> str:
+        return schedule_of(self.occurrence)
+
+    @property
+    def ratio(self) -> float:
+        return 1 - self.missing_ms / self.due_ms
+
+
+def schedule_of(occurrence: str) -> str:
+    return occurrence.partition("@")[0]
+
+
+def occurrence_parts(
+    found: Coverage, spans: Iterable[tuple[str, Span]]
+) -> Iterator[OccurrencePart]:
+    """Yield the parts of an account that belong to these occurrences, in their order, but for those
+    of which nothing was due. They do not overlap: what is of two belongs to the earlier one."""
+    due, gaps = common(found.live, found.wanted), [gap.span for gap in found.gaps]
+    taken_until = 0
+    for name, span in sorted(spans, key=lambda each: each[1]):
+        own = Span(max(span.start, taken_until), max(span.stop, taken_until))
+        taken_until = own.stop
+        due_ms = _ms_within(due, own)
+        if due_ms:
+            yield OccurrencePart(name, own, due_ms, _ms_within(gaps, own))
+
+
+def occurrence_spans(edges: Sequence[Edge], now: int) -> Mapping[str, Span]:
+    """Return from when to when each occurrence of a schedule that has begun asked for a recording.
+    Where it made the intent, or goes on with that of an occurrence before, a show that ran over
+    belongs to it, until the next one."""
+    noted = [(edge.at, *occurrence_of(edge)) for edge in edges if edge.kind is EdgeKind.OCCURRENCE]
+    announced = dict[str, Span]()
+    for at, name, _, ends_at in noted:
+        announced[name] = Span(announced[name].start if name in announced else at, ends_at)
+    asking = merged(Span(at - TOLERANCE_MS, ends_at) for at, _name, _starts, ends_at in noted)
+    wanted = [
+        each
+        for each in spans_between(edges, EdgeKind.WANTED, EdgeKind.UNWANTED, now)
+        if _span_at(asking, each.start) is not None
+    ]
+    begins = sorted((at, name) for at, name, *_ in noted)
+    found = dict[str, Span]()
+    for name, span in announced.items():
+        over = _span_at(wanted, span.stop - 1)
+        latest = max(_next_begin(begins, name, span.start, now), span.stop)
+        stop = min(span.stop if over is None else over.stop, latest, max(now, span.start))
+        found[name] = Span(span.start, stop)
+    return found
+
+
+def _next_begin(begins: Sequence[tuple[int, str]], name: str, start: int, now: int) -> int:
+    """Return when the next occurrence of another name begins, now if none has."""
+    later = islice(begins, bisect_right(begins, start, key=itemgetter(0)), None)
+    return next((at for at, other in later if other != name), now)
+
+
+def _span_at(spans: Sequence[Span], at: int) -> Span | None:
+    """Return the span of these, sorted and apart, that has begun before or at a time and lasts
+    longer."""
+    place = bisect_right(spans, at, key=_start) - 1
+    return spans[place] if place >= 0 and at < spans[place].stop else None
+
+
+def _ms_within(spans: Sequence[Span], stretch: Span) -> int:
+    """Return how much of a stretch is in the spans, which are sorted and do not overlap."""
+    first = bisect_right(spans, stretch.start, key=_stop)
+    there = spans[first : bisect_left(spans, stretch.stop, key=_start)]
+    return sum(min(span.stop, stretch.stop) - max(span.start, stretch.start) for span in there)
+
+
+_start, _stop = attrgetter("start"), attrgetter("stop")
