@@ -61,14 +61,14 @@ class PolicyCache:
         self._source = source
         self._log = log
         self._policy = packaged
-        self._version = 0
+        self._taken: PolicyCopy | None = None
         self._clock = clock
         self._asked = LastAsked(clock)
 
     @property
     def version(self) -> int:
         """Return the version of the policy in force; 0 is the packaged one."""
-        return self._version
+        return self._taken.version if self._taken is not None else 0
 
     def policy(self) -> Policy:
         """Return the store's newest policy, at most ten seconds old; the last one known while the
@@ -92,12 +92,13 @@ class PolicyCache:
 
     def _take(self, copy: PolicyCopy | None) -> None:
         self.newest = copy.version if copy is not None else 0
-        if copy is None or copy.version == self._version:
+        # The whole copy: an emptied store counts its versions from 1 again.
+        if copy is None or copy == self._taken:
             self.is_refused = False
             return
         try:
             self._policy = load_policy(copy.text, kind="json", is_stored=True)
-            self._version, self.is_refused = copy.version, False
+            self._taken, self.is_refused = copy, False
         except Exception as error:  # noqa: BLE001 - a later release wrote it, or nobody knows who
             self._refuse(copy.version, error)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from shared.config.policy_cache import POLICY_AGE_MS
 from shared.protocol import Command, Polled, StreamKey
 from tests.conftest import KEY, NOON, Clock
 from tests.support.emptied_store import empty
@@ -102,6 +104,20 @@ def test_after_it_is_accepted_the_policy_goes_on(stage: Stage) -> None:
 
     assert stage.live.sent == [Command.START]
     assert reason(stage)["code"] == "accepted"
+
+
+def test_a_policy_applied_after_the_store_was_emptied_replaces_one_of_the_same_version(
+    stage: Stage,
+) -> None:
+    """The versions of an emptied store count from 1 again."""
+    for domain in ("one.example.com", "two.example.com"):
+        empty(stage.store)
+        policy = {"domain": [{"streaming": domain}]}
+        assert stage.store.put_policy(json.dumps(policy), replaces=0)
+        stage.clock.pass_ms(POLICY_AGE_MS)
+        shown = stage.ask("GET", "/v1/policy").json
+
+        assert (shown["version"], shown["policy"]["domain"][0]["streaming"]) == (1, domain)
 
 
 def test_another_stage_sends_nothing_and_says_whose_the_store_is(
