@@ -109,6 +109,9 @@ class Ground:
         return result.exit_code, result.output
 
     def doctor(self) -> tuple[int, list[dict[str, Any]]]:
+        """Return its exit code and what is wrong. The stage asks Live once a second at most, and
+        would wait for the rest of it."""
+        self.live.advance(1)
         code, output = self.types("doctor", "--stage", STAGE, "--json")
         report = json.loads(output)
         assert report["exit"] == code
