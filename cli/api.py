@@ -58,34 +58,30 @@ class Api:
 
     def ask(self, stream: str, command: str, **body: object) -> Json:
         fields = {name: value for name, value in body.items() if value not in (None, False, "")}
-        answer = self._call("POST", f"{_path(stream)}/{command}", body=fields)
-        return _require_fields(self._url, answer, "stream", "phase", "outcome", "reason")
+        path, shown = f"{_path(stream)}/{command}", ("stream", "phase", "outcome", "reason")
+        return self._call("POST", path, *shown, body=fields)
 
     def status(self, stream: str) -> Json:
-        return _require_fields(
-            self._url, self._call("GET", _path(stream)), "stream", "phase", "reason"
-        )
+        return self._call("GET", _path(stream), "stream", "phase", "reason")
 
     def history(self, stream: str, limit: int = 100) -> Json:
-        answer = self._call("GET", f"{_path(stream)}/history", query={"limit": limit})
-        return _require_fields(self._url, answer, "history")
+        return self._call("GET", f"{_path(stream)}/history", "history", query={"limit": limit})
 
     def store_rehearsal(self, stream: str, verdict: str, cause: str, fix: str) -> Json:
         """Store what a rehearsal of the stream's application ended with."""
         body = {"verdict": verdict, "cause": cause, "fix": fix}
-        answer = self._call("PUT", f"{_path(stream)}/rehearsal", body=body)
-        return _require_fields(self._url, answer, "at", "verdict")
+        return self._call("PUT", f"{_path(stream)}/rehearsal", "at", "verdict", body=body)
 
     def last_rehearsal(self, stream: str) -> Json | None:
         """Return what the last rehearsal of the stream's application ended with."""
-        answer = self._call("GET", f"{_path(stream)}/rehearsal")
-        found: Json | None = _require_fields(self._url, answer, "rehearsal")["rehearsal"]
+        answer = self._call("GET", f"{_path(stream)}/rehearsal", "rehearsal")
+        found: Json | None = answer["rehearsal"]
         return found
 
     def coverage(self, stream: str, asked: Mapping[str, str | None]) -> Json:
         """Return the account of one stream, as a report of one row."""
-        answer = self._call("GET", f"{_path(stream)}/coverage", query=_without_none(asked))
-        row = _require_fields(self._url, answer, "stream", "gaps", "ratio")
+        path, query = f"{_path(stream)}/coverage", _without_none(asked)
+        row = self._call("GET", path, "stream", "gaps", "ratio", query=query)
         return {"start": row["start"], "stop": row["stop"], "streams": [row], "next": None}
 
     def report_pages(self, asked: Mapping[str, str | None]) -> Iterator[Json]:
@@ -97,13 +93,12 @@ class Api:
 
     def files(self, stream: str, limit: int = 100, push_arg: str = "") -> Json:
         query = _without_none({"limit": limit, "push_arg": push_arg})
-        answer = self._call("GET", f"{_path(stream)}/files", query=query)
-        return _require_fields(self._url, answer, "files", "signed")
+        return self._call("GET", f"{_path(stream)}/files", "files", "signed", query=query)
 
     def playback_urls(self, path: str, period: str, limit: int) -> list[Json]:
         """Return the file rows with playback URLs; `path` is `signed` of files()."""
-        answer = self._call("GET", path, query={"for": period, "limit": limit})
-        rows: list[Json] = _require_fields(self._url, answer, "files")["files"]
+        query: dict[str, str | int] = {"for": period, "limit": limit}
+        rows: list[Json] = self._call("GET", path, "files", query=query)["files"]
         return rows
 
     def playlist(self, stream: str, asked: Mapping[str, str | None]) -> str:
@@ -141,96 +136,81 @@ class Api:
 
     def redrive(self, delivery: str) -> Json:
         path = f"/v1/deliveries/{quote(delivery, safe='')}/redrive"
-        return _require_fields(self._url, self._call("POST", path, body={}), "id", "state")
+        return self._call("POST", path, "id", "state", body={})
 
     def alerts(self, state: str) -> Json:
         """Return what is wrong over time, or what ended within a day, and each robot's answer."""
-        return _require_fields(
-            self._url, self._call("GET", "/v1/alerts", query={"state": state}), "alerts", "sinks"
-        )
+        return self._call("GET", "/v1/alerts", "alerts", "sinks", query={"state": state})
 
     def acknowledge(self, alert: str, note: str) -> Json:
         path, body = f"/v1/alerts/{quote(alert, safe='')}/ack", {"note": note} if note else {}
-        return _require_fields(self._url, self._call("POST", path, body=body), "id", "subject")
+        return self._call("POST", path, "id", "subject", body=body)
 
     def test_sinks(self) -> Json:
         """Have a test message sent to each robot; their answers are among the alerts."""
-        answer = self._call("POST", "/v1/alerts/test", body={})
-        return _require_fields(self._url, answer, "asked_at", "sinks")
+        return self._call("POST", "/v1/alerts/test", "asked_at", "sinks", body={})
 
     def webhooks(self) -> Json:
         """Return the receivers of the policy, each with its state and its latest test."""
-        return _require_fields(self._url, self._call("GET", "/v1/webhooks"), "webhooks")
+        return self._call("GET", "/v1/webhooks", "webhooks")
 
     def test_webhook(self, name: str) -> Json:
         """Have a test event sent; the answer is among the receivers."""
         path = f"/v1/webhooks/{quote(name, safe='')}/test"
-        return _require_fields(self._url, self._call("POST", path, body={}), "receiver", "id")
+        return self._call("POST", path, "receiver", "id", body={})
 
     def policy(self) -> Json:
         """Return the policy as it is in force: only printable() makes it fit for a terminal. A new
         policy replaces the version `newest`."""
-        answer = self._call("GET", "/v1/policy", as_sent=True)
-        _require_fields(self._url, answer, "version", "policy")
+        answer = self._call("GET", "/v1/policy", "version", "policy", as_sent=True)
         return {"newest": answer["version"], **answer}  # the release before has no such field
 
     def apply_policy(self, policy: Json, *, replaces: int) -> Json:
         body = {"policy": policy, "replaces": replaces}
-        return _require_fields(
-            self._url, self._call("POST", "/v1/policy/apply", body=body), "version"
-        )
+        return self._call("POST", "/v1/policy/apply", "version", body=body)
 
     def suspend_policy(self, lasts: str, note: str) -> Json:
         """Let no rule of the stage start a recording for so long; return the policy in force."""
         body = {"for": lasts} | ({"note": note} if note else {})
-        answer = self._call("POST", "/v1/policy/suspend", body=body)
-        return _require_fields(self._url, answer, "version", "policy")
+        return self._call("POST", "/v1/policy/suspend", "version", "policy", body=body)
 
     def resume_policy(self) -> Json:
-        answer = self._call("POST", "/v1/policy/resume", body={})
-        return _require_fields(self._url, answer, "version", "policy")
+        return self._call("POST", "/v1/policy/resume", "version", "policy", body={})
 
     def accept_store(self, replaces: str | None) -> Json:
         body = {"replaces": replaces} if replaces else {}
-        answer = self._call("POST", "/v1/store/accept", body=body)
-        return _require_fields(self._url, answer, "store_id")
+        return self._call("POST", "/v1/store/accept", "store_id", body=body)
 
     def tokens(self) -> Json:
-        return _require_fields(self._url, self._call("GET", "/v1/tokens"), "tokens", "unreadable")
+        return self._call("GET", "/v1/tokens", "tokens", "unreadable")
 
     def add_token(self, **fields: object) -> Json:
         body = {name: value for name, value in fields.items() if value}
-        return _require_fields(self._url, self._call("POST", "/v1/tokens", body=body), "name")
+        return self._call("POST", "/v1/tokens", "name", body=body)
 
     def revoke_token(self, name: str) -> Json:
-        path = f"/v1/tokens/{quote(name, safe='')}"
-        return _require_fields(self._url, self._call("DELETE", path), "name")
+        return self._call("DELETE", f"/v1/tokens/{quote(name, safe='')}", "name")
 
     def schedules(self) -> Sequence[Json]:
-        answer = _require_fields(self._url, self._call("GET", "/v1/schedules"), "schedules")
-        found: Sequence[Json] = answer["schedules"]
+        found: Sequence[Json] = self._call("GET", "/v1/schedules", "schedules")["schedules"]
         return found
 
     def schedule(self, name: str) -> Json:
-        answer = self._call("GET", _schedule_path(name))
-        return _require_fields(self._url, answer, "id", "streams", "next")
+        return self._call("GET", _schedule_path(name), "id", "streams", "next")
 
     def put_schedule(self, name: str, fields: Mapping[str, Any]) -> Json:
         body = {field: value for field, value in fields.items() if value not in ("", [])}
-        answer = self._call("PUT", _schedule_path(name), body=body)
-        return _require_fields(self._url, answer, "id", "next", "load")
+        return self._call("PUT", _schedule_path(name), "id", "next", "load", body=body)
 
     def next_occurrences(self, name: str, number: int) -> Json:
-        answer = self._call("GET", f"{_schedule_path(name)}/next", query={"n": number})
-        return _require_fields(self._url, answer, "next")
+        return self._call("GET", f"{_schedule_path(name)}/next", "next", query={"n": number})
 
     def change_schedule(self, name: str, change: str, **body: str | None) -> Json:
         sent = {field: value for field, value in body.items() if value}
-        answer = self._call("POST", f"{_schedule_path(name)}/{change}", body=sent)
-        return _require_fields(self._url, answer, "id")
+        return self._call("POST", f"{_schedule_path(name)}/{change}", "id", body=sent)
 
     def delete_schedule(self, name: str) -> Json:
-        return _require_fields(self._url, self._call("DELETE", _schedule_path(name)), "id")
+        return self._call("DELETE", _schedule_path(name), "id")
 
     def state(self) -> list[Json]:
         """Return the state of every stream that another stage needs, read page by page, with names
@@ -239,23 +219,21 @@ class Api:
         return [row for page in pages for row in page["streams"]]
 
     def import_state(self, streams: Sequence[Json]) -> Json:
-        answer = self._call("POST", "/v1/state/import", body={"streams": streams})
-        return _require_fields(self._url, answer, "imported", "kept", "refused")
+        body = {"streams": streams}
+        return self._call("POST", "/v1/state/import", "imported", "kept", "refused", body=body)
 
     def health(self) -> Json:
-        return _require_fields(self._url, self._call("GET", "/v1/health"), "ready", "why")
+        return self._call("GET", "/v1/health", "ready", "why")
 
     def examine(self, **digests: str) -> Json:
         """Return what only the stage can check; `digests` are SHA-256 of Live's secrets."""
-        answer = self._call("GET", "/v1/doctor", query=digests)
-        return _require_fields(
-            self._url, answer, "stage", "settings", "store", "policy", "live", "matches"
-        )
+        shown = ("stage", "settings", "store", "policy", "live", "matches")
+        return self._call("GET", "/v1/doctor", *shown, query=digests)
 
     def rejected_callbacks(self, stream: str) -> Json:
         """Return why the answering instance rejected callbacks that claim to be about a stream."""
-        answer = self._call("GET", "/callbacks/stream/refused", query={"stream": stream})
-        return _require_fields(self._url, answer, "refused", "last")
+        query = {"stream": stream}
+        return self._call("GET", "/callbacks/stream/refused", "refused", "last", query=query)
 
     def _pages(
         self, path: str, query: Mapping[str, str | int], *names: str, as_sent: bool = False
@@ -265,8 +243,7 @@ class Api:
         following: str | None = ""
         while following is not None:
             asked = {**query, "cursor": following} if following else query
-            answer = self._call("GET", path, query=asked, as_sent=as_sent)
-            page = _require_fields(self._url, answer, *names, "next")
+            page = self._call("GET", path, *names, "next", query=asked, as_sent=as_sent)
             yield page
             following = page["next"]
 
@@ -274,13 +251,19 @@ class Api:
         self,
         method: str,
         path: str,
-        *,
+        *fields: str,
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str | int] | None = None,
         as_sent: bool = False,
     ) -> Json:
-        answer = self._send(method, path, body=body, query=query)
-        document = self._document(answer)
+        """Return an answer that has these fields; raise Failure if something other than a stage
+        answered."""
+        document = self._document(self._send(method, path, body=body, query=query))
+        if any(name not in document for name in fields):
+            message = printable(str(document.get("errorMessage") or ""))
+            error = message or _("its answer lacks the expected fields")
+            sentence = _("{url} does not answer as live-record does: {error}")
+            raise NoAnswer(sentence.format(url=self._url, error=error))
         return document if as_sent else printable_json(document)
 
     def _send(
@@ -371,13 +354,3 @@ def _path(stream: str) -> str:
 
 def _schedule_path(name: str) -> str:
     return f"/v1/schedules/{quote(name, safe='')}"
-
-
-def _require_fields(url: str, document: Json, *names: str) -> Json:
-    """Return the document; raise Failure if something other than a stage answered."""
-    if any(name not in document for name in names):
-        message = printable(str(document.get("errorMessage") or ""))
-        error = message or _("its answer lacks the expected fields")
-        sentence = _("{url} does not answer as live-record does: {error}")
-        raise NoAnswer(sentence.format(url=url, error=error))
-    return document

@@ -18,7 +18,7 @@ from cli.account import Account, Declined, account_at
 from cli.api import Api, Json
 from cli.errors import Failure, StageRefusal
 from cli.moments import Moment
-from cli.stage_command import api_of, limited
+from cli.stage_command import STAGE, TOKEN, URL, api_of, limited
 from cli.stage_registry import Target
 from cli.stream_names import Stream
 from functions.file_view import MAX_SIGNED_MS
@@ -82,13 +82,9 @@ class Period(click.ParamType[timedelta]):
     "--occurrence",
     help="print one M3U8 playlist over an occurrence of a schedule, by its id",
 )
-@click.option("--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev")
-@click.option(
-    "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
-)
-@click.option(
-    "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
-)
+@STAGE
+@URL
+@TOKEN
 def play(
     *,
     stream: str,

@@ -21,7 +21,7 @@ from cli.exit_codes import AS_WANTED, FAILED, NOT_ASKED
 from cli.stage_registry import Target
 
 Command = Callable[..., Any]
-_ONE_STAGE = click.option(
+STAGE = click.option(
     "--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev"
 )
 _STAGES = click.option(
@@ -30,15 +30,13 @@ _STAGES = click.option(
     multiple=True,
     help="name of a stage in .live-record/stages.toml; repeatable, to ask several stages",
 )
-_OTHER_OPTIONS = (
-    click.option(
-        "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
-    ),
-    click.option(
-        "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
-    ),
-    click.option("--json", "as_json", is_flag=True, help="print the answer as JSON"),
+URL = click.option(
+    "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
 )
+TOKEN = click.option(
+    "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="print the answer as JSON")
 
 
 def limited(default: int, most: int | None = None) -> Callable[[Command], Command]:
@@ -102,7 +100,7 @@ def stage_options(*, changes: bool, many: bool) -> Callable[[Command], Command]:
             command(targets=targets, as_json=as_json, **options)
 
         decorated: Command = run
-        for option in reversed((_STAGES if many else _ONE_STAGE, *_OTHER_OPTIONS)):
+        for option in reversed((_STAGES if many else STAGE, URL, TOKEN, _JSON)):
             decorated = option(decorated)
         return decorated
 

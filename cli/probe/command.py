@@ -31,6 +31,7 @@ from cli.probe.run import ALL_EXPERIMENTS, Report, Say, prepared, run_experiment
 from cli.probe.test_stream import TestStream, Unanswered
 from cli.setup.backup import Backup, load_backup
 from cli.setup.stage import Stage, stage_of
+from cli.stage_command import STAGE, TOKEN, URL
 from cli.stage_registry import Target
 from cli.stream_names import Stream
 from shared.protocol import StreamKey
@@ -42,13 +43,9 @@ NAME = "live-record-probe"
 
 
 @click.command()
-@click.option("--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev")
-@click.option(
-    "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
-)
-@click.option(
-    "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
-)
+@STAGE
+@URL
+@TOKEN
 @click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
 @click.option(
     "--stream", type=Stream(), help="test stream, domain/app/stream, that nobody else uses"

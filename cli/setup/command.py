@@ -15,9 +15,8 @@ from typing import Any
 
 import click
 
-from cli import output, stage_registry, texts
+from cli import output, stage_registry
 from cli.account import Declined, account_at
-from cli.api import Api
 from cli.errors import Failure
 from cli.printable import printable
 from cli.setup.apply import Applier, Outcome
@@ -25,19 +24,16 @@ from cli.setup.backup import Backup, load_backup
 from cli.setup.configurations import KEY, Value
 from cli.setup.plan import Change, Plan, SetupOptions, compare, redacted, url_parts_that_differ
 from cli.setup.stage import stage_of
+from cli.stage_command import STAGE, TOKEN, URL, api_of
 from shared.protocol.policy import Mode
 
 _FORMATS = ("mp4", "flv", "m3u8")
 
 
 @click.command()
-@click.option("--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev")
-@click.option(
-    "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
-)
-@click.option(
-    "--token", envvar="LIVE_RECORD_TOKEN", help="API token; overrides the one in stages.toml"
-)
+@STAGE
+@URL
+@TOKEN
 @click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
 @click.option("--yes", is_flag=True, help="apply the changes without asking")
 @click.option(
@@ -107,7 +103,7 @@ def setup(
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=True), live
     )
-    api = Api(target.url, target.token, language=texts.current_language())
+    api = api_of(target)
     output.name_stage(target.name, plain=not as_json)
     found = stage_of(target, api, os.environ)
     account = account_at(target.live)
