@@ -38,146 +38,123 @@ class Family(Struct, frozen=True):
     """One metric. `labels` is for people: each label, and where its values are listed."""
 
     name: str
-    kind: Literal["counter", "gauge", "histogram"]
     help: str
     labels: str = ""
+    kind: Literal["counter", "gauge", "histogram"] = "gauge"
 
 
 FAMILIES: Final = (
     Family(
         counters.COMMANDS,
-        "counter",
         "Commands to Live by what became of them. Each took a slot of the rate limit",
         "command: start, stop, restart or cancel_delay; outcome: a reason of docs/errors.md",
+        kind="counter",
     ),
     Family(
         counters.CALLBACKS,
-        "counter",
         "Callbacks that arrived, by what became of them",
         "kind: stream, record or on_demand; result: stored, unchanged, ignored, answered,"
         " rejected, malformed or failed",
+        kind="counter",
     ),
     Family(
         counters.UNREPORTED,
-        "counter",
         "Sessions that an online list showed and no callback had reported",
+        kind="counter",
     ),
     Family(
         counters.MESSAGES,
-        "counter",
         "Messages to robots, by what they answered",
         "result: taken or refused",
+        kind="counter",
     ),
     Family(
         counters.WEBHOOKS,
-        "counter",
         "Deliveries of events to receivers of webhooks, each attempt by its end",
         "result: taken; refused, or not answered; or skipped, since the receiver is paused or has"
         " ended",
+        kind="counter",
     ),
     Family(
         counters.OCCURRENCES,
-        "counter",
         "Occurrences of schedules that were to begin, of each stream, by what became of them",
         "result: begun; late, by more than a minute; covered, recorded already; held, barred by a"
         " stop; or missed, over before it could begin",
+        kind="counter",
     ),
     Family(
         counters.START_SECONDS,
-        "histogram",
         "How long the first start of a session took, from when it was due to Live's acceptance",
         "le",
+        kind="histogram",
     ),
-    Family("live_record_ready", "gauge", "1 if a command could be sent now, else 0"),
+    Family("live_record_ready", "1 if a command could be sent now, else 0"),
     Family(
         "live_record_problem",
-        "gauge",
         "1 for each problem that GET /v1/health shows",
         "code: those of docs/operate.md",
     ),
-    Family(
-        "live_record_alerts",
-        "gauge",
-        "Alerts that are open",
-        "condition: those of docs/notify.md",
-    ),
-    Family("live_record_streams", "gauge", "Streams that the stage knows, by phase", "phase"),
+    Family("live_record_alerts", "Alerts that are open", "condition: those of docs/notify.md"),
+    Family("live_record_streams", "Streams that the stage knows, by phase", "phase"),
     Family(
         "live_record_not_recorded_streams",
-        "gauge",
         "Streams that have been wanted and live and not recorded for at least 20 s",
     ),
     Family(
         "live_record_not_recorded_oldest_seconds",
-        "gauge",
         "For how long the first of them has been; 0 if there is none",
     ),
-    Family("live_record_due_streams", "gauge", "Streams with something due now"),
-    Family("live_record_due_oldest_seconds", "gauge", "For how long the first of them has been"),
+    Family("live_record_due_streams", "Streams with something due now"),
+    Family("live_record_due_oldest_seconds", "For how long the first of them has been"),
     Family(
         "live_record_quarantined_streams",
-        "gauge",
         "Streams whose handling crashed the last time, or whose record cannot be read",
     ),
     Family(
         "live_record_deliveries",
-        "gauge",
         "What follows from recordings, such as files to verify",
         "state: open, to be done; dead, failed for good",
     ),
-    Family(
-        "live_record_deliveries_oldest_seconds",
-        "gauge",
-        "For how long the first open one has been due",
-    ),
+    Family("live_record_deliveries_oldest_seconds", "For how long the first open one has been due"),
     Family(
         "live_record_webhook_receivers",
-        "gauge",
         "Receivers of webhooks that the policy names",
         "state: active, failing, paused or ended",
     ),
     Family(
         "live_record_unreported_streams",
-        "gauge",
         "Streams whose start Live accepted and has not reported in time, counted up to 100",
     ),
     Family(
         "live_record_deliveries_dropped_total",
-        "counter",
         "Deliveries, open or dead, that the store had no room for",
+        kind="counter",
     ),
     Family(
         "live_record_step_begin_age_seconds",
-        "gauge",
         "How long ago a step of reconcile last began",
         "step: drain, resync, replay, audit or schedules",
     ),
     Family(
         "live_record_step_end_age_seconds",
-        "gauge",
         "How long ago a step of reconcile last ended",
         "step: as above",
     ),
-    Family("live_record_rate_limit_slots", "gauge", "Commands a second that the rate limit allows"),
+    Family("live_record_rate_limit_slots", "Commands a second that the rate limit allows"),
     Family(
         "live_record_rate_limit_used_slots",
-        "gauge",
         "Commands a second over the last minute, of those that the rate limit allows",
     ),
     Family(
         "live_record_rate_limit_ahead_seconds",
-        "gauge",
         "How far ahead the next free slot of the rate limit is",
     ),
     Family(
-        "live_record_store_write_age_seconds",
-        "gauge",
-        "How long ago a trial write to the store last worked",
+        "live_record_store_write_age_seconds", "How long ago a trial write to the store last worked"
     ),
-    Family("live_record_store_used_bytes", "gauge", "Bytes of the store's engine that are in use"),
+    Family("live_record_store_used_bytes", "Bytes of the store's engine that are in use"),
     Family(
         "live_record_store_limit_bytes",
-        "gauge",
         "Bytes that the engine may use; absent where it has no limit or does not tell",
     ),
 )
