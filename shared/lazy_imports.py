@@ -14,13 +14,17 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+ZONES = Path(__file__).parents[1] / "tzdata.zip"
+"""The time zones of a package, which are one archive."""
 _WORD = re.compile(r"[A-Z]+[^A-Z]*")
 
 
@@ -134,6 +138,13 @@ def first_working(ways: Sequence[Callable[[], T]], packages: Iterable[str]) -> T
                 if name.partition(".")[0] in packages:
                     del sys.modules[name]
     return ways[-1]()
+
+
+@cache
+def find_zones() -> None:
+    """Let Python find the time zones of a package. Before that it looks for nothing in there."""
+    if ZONES.is_file():
+        sys.path.append(str(ZONES))
 
 
 @contextmanager

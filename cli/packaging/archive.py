@@ -6,7 +6,8 @@ cli.packaging.build calls it. No time stamp, owner or file order may get into th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -26,10 +27,25 @@ def write(folder: Path, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     with ZipFile(archive, "w", ZIP_DEFLATED, compresslevel=_COMPRESS_LEVEL) as opened:
         for name in names(folder):
-            entry = ZipInfo(name, _FIXED_TIME)
-            entry.create_system, entry.external_attr = _UNIX, _FILE << 16
+            entry = _entry(name)
             entry.compress_type = ZIP_DEFLATED
             opened.writestr(entry, (folder / name).read_bytes(), compresslevel=_COMPRESS_LEVEL)
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """Return an archive of the files, not compressed, so that an archive around it compresses all
+    of them together."""
+    data = BytesIO()
+    with ZipFile(data, "w") as opened:
+        for name in sorted(files):
+            opened.writestr(_entry(name), files[name])
+    return data.getvalue()
+
+
+def _entry(name: str) -> ZipInfo:
+    entry = ZipInfo(name, _FIXED_TIME)
+    entry.create_system, entry.external_attr = _UNIX, _FILE << 16
+    return entry
 
 
 def tree_hash(folder: Path) -> str:

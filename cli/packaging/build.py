@@ -19,12 +19,17 @@ from typing import Any, get_args
 from cli.errors import Failure
 from cli.packaging import archive, roots
 from cli.packaging.contents import (
+    BUNDLE,
+    ELSEWHERE,
+    LARGE,
     NEEDED,
     RARE,
     WITHOUT_SDK,
     Shipped,
+    is_of,
     of_s3_alone,
     of_used_modules,
+    packed_zones,
     read_wheel,
     trimmed,
 )
@@ -51,7 +56,8 @@ class Package:
 
     The names of folder and archive begin with `prefix`; `variable` names the folder for s.yaml. It
     contains the packages of the file `pins` that are `needed`, or all of them if that is None, and
-    of our own files also those below `page`.
+    of our own files also those below `page`, but nothing that is in `without`. What is `rare` has
+    no bytecode.
     """
 
     prefix: str
@@ -59,9 +65,11 @@ class Package:
     pins: Path
     needed: Collection[str] | None
     page: Path | None = None
+    without: Collection[str] = ()
+    rare: Collection[str] = LARGE
 
 
-MAIN = Package("", "LIVE_RECORD_CODE", PINS, NEEDED)
+MAIN = Package("", "LIVE_RECORD_CODE", PINS, NEEDED, without=ELSEWHERE, rare=RARE)
 FILES = Package("files-", "LIVE_RECORD_FILES_CODE", PINS.with_name("files.txt"), None)
 """The package of the function `files`: OSS's SDK instead of Live's."""
 CONSOLE = Package(
@@ -70,6 +78,7 @@ CONSOLE = Package(
     PINS,
     WITHOUT_SDK,
     ROOT / "functions" / "console" / "page",
+    without=(BUNDLE,),
 )
 """The package of the function `console`: its page, and no SDK."""
 DELIVER = Package("deliver-", "LIVE_RECORD_DELIVER_CODE", PINS.with_name("deliver.txt"), None)
@@ -105,13 +114,14 @@ def build(
     otherwise only what our calls use. Raise Failure if the policy or a pinned package is wrong.
     """
     own = {"policy.json": packed_policy(policy).encode(), **_authority(policy.with_name(AUTHORITY))}
+    own |= _our_files() | _page(package)
     folder = folder_of(package, runtime, into)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary, "code")
-        own |= _page(package)
         shipped = _packages(package, runtime, whole)
-        manifest = _make(made, runtime, shipped, own, warn, whole=whole)
+        trim = replace(package, without=(), rare=()) if whole else package
+        manifest = _make(made, runtime, trim, shipped, own, warn=warn)
         _replace_folder(folder, made)
     packed = into / "dist" / f"live-record-{package.prefix}{runtime}.zip"
     archive.write(folder, packed)
@@ -146,19 +156,23 @@ def _authority(file: Path) -> dict[str, bytes]:
 def _make(
     folder: Path,
     runtime: str,
+    package: Package,
     shipped: Sequence[Shipped],
     own: Mapping[str, bytes],
-    warn: Warn,
     *,
-    whole: bool,
+    warn: Warn,
 ) -> dict[str, Any]:
-    for path, data in _files(own, shipped).items():
+    files = _files(package, own, shipped)
+    for path, data in files.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
     python = interpreter(runtime)
     if python:
-        compile_all(folder, python, _to_compile(shipped, whole))
+        code = sorted(
+            path for path in files if path.endswith(".py") and not is_of(path, package.rare)
+        )
+        compile_all(folder, python, code)
     else:
         warn(
             f"{runtime} is not installed, so the package has no bytecode and a cold start takes far"
@@ -190,29 +204,26 @@ def _trim(shipped: Shipped) -> Shipped:
         files = of_s3_alone(files)
     if shipped.name == SDK:
         files = trimmed(files, get_args(Action))
+    if shipped.name == "tzdata":
+        files = packed_zones(files)
     return replace(shipped, files=files)
 
 
-def _files(own: Mapping[str, bytes], shipped: Sequence[Shipped]) -> dict[str, bytes]:
-    ours = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in _our_files()}
-    files = {**ours, **own}
+def _files(
+    package: Package, own: Mapping[str, bytes], shipped: Sequence[Shipped]
+) -> dict[str, bytes]:
+    files = dict(own)
     for each in shipped:
         files |= {**each.files, **each.licences}
-    return files | roots.hashed_roots(files)
+    files |= roots.hashed_roots(files)
+    return {path: data for path, data in files.items() if not is_of(path, package.without)}
 
 
-def _our_files() -> list[Path]:
+def _our_files() -> dict[str, bytes]:
     """Return our code, the Lua scripts that the store reads, and the catalogue of texts."""
-    trees = (path for tree in OURS for kind in KINDS for path in (ROOT / tree).rglob(kind))
-    return [ROOT / "index.py", *trees]
-
-
-def _to_compile(shipped: Sequence[Shipped], whole: bool) -> list[str]:
-    """Return the paths of the files to compile; without `whole`, those that our calls import."""
-    files = [path.relative_to(ROOT).as_posix() for path in _our_files()]
-    files += [path for each in shipped for path in each.files]
-    code = (path for path in files if path.endswith(".py"))
-    return sorted(path for path in code if whole or path != RARE)
+    trees = (file for tree in OURS for kind in KINDS for file in (ROOT / tree).rglob(kind))
+    files = (ROOT / "index.py", *trees)
+    return {file.relative_to(ROOT).as_posix(): file.read_bytes() for file in files}
 
 
 def _manifest(

@@ -18,6 +18,8 @@ from zipfile import ZipFile
 from packaging.utils import canonicalize_name
 
 from cli.errors import Failure
+from cli.packaging import archive
+from shared.lazy_imports import ZONES
 from shared.outbound.live import sdk_import
 from shared.store import redis_connection
 
@@ -56,16 +58,36 @@ UNUSED = tuple(
     for name in (
         *sdk_import.UNUSED,
         *redis_connection.UNUSED,
-        "dateutil.zoneinfo",
-        "urllib3.contrib",
+        *("alibabacloud_credentials.providers", "urllib3.contrib", "urllib3.http2.connection"),
+        *(f"darabonba.{name}" for name in ("date", "decorators", "file", "number", "url")),
+        *("dateutil.easter", "dateutil.tz.win", "dateutil.utils", "dateutil.zoneinfo"),
+        *("idna.cli", "idna.codec", "idna.compat", "requests.help"),
+        *("redis._himport_exec", "redis._parsers.helpers", "redis._parsers.response_callbacks"),
+        *("redis.auth.idp", "redis.auth.token_manager", "redis.background", "redis.crc"),
+        *("redis.data_structure", "redis.http", "redis.lock"),
     )
     if "." in name
 )
 """Modules of the packages that are not deployed: stubs replace them, or nothing imports them.
 dateutil's own time zones are older than those of tzdata."""
 
-RARE = "idna/uts46data.py"
+BUNDLE = "certifi/cacert.pem"
+"""Nothing reads it but the SDKs of stores: all others read the roots from a file each."""
+ELSEWHERE = (
+    BUNDLE,
+    *("functions/console", "functions/deliver", "functions/files", "functions/stage_bucket"),
+    *("shared/outbound/oss", "shared/outbound/s3"),
+    *("shared/verification/flv", "shared/verification/media_playlist", "shared/verification/mp4"),
+    *("shared/verification/mpeg_ts", "shared/verification/playlist"),
+    *("shared/verification/ranges", "shared/verification/verify"),
+)
+"""What only the functions with packages of their own use."""
+
+LARGE = ("idna/uts46data",)
 """Deployed without bytecode: a host's name beyond ASCII needs it, and its tables are large."""
+RARE = ("dateutil", "idna", "six")
+"""Deployed without bytecode where no instance imports it as it begins: planning a schedule compiles
+it, and so does such a host's name."""
 
 CLIENT = "alibabacloud_live20161101/client.py"
 OWN_METHODS = ("__init__", "get_endpoint")
@@ -140,15 +162,21 @@ def of_s3_alone(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def of_used_modules(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the files without modules that no call imports, and without the time zones as text."""
+    """Return the files without modules that no call imports."""
+    return {path: data for path, data in files.items() if not is_of(path, UNUSED)}
+
+
+def is_of(path: str, names: Iterable[str]) -> bool:
+    """Return True if the path is one of these, of such a module, or below such a package."""
+    return any(path in (name, f"{name}.py") or path.startswith(f"{name}/") for name in names)
+
+
+def packed_zones(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return tzdata as one archive, which Python imports from, without the zones as text: 600 small
+    files take three times as many bytes."""
     text = re.compile(r"tzdata/zoneinfo/(leapseconds|[^/]+\.(tab|zi))$")
-    return {
-        path: data for path, data in files.items() if not text.match(path) and not _is_unused(path)
-    }
-
-
-def _is_unused(path: str) -> bool:
-    return any(path == f"{name}.py" or path.startswith(f"{name}/") for name in UNUSED)
+    zones = {path: data for path, data in files.items() if not text.match(path)}
+    return {ZONES.name: archive.packed(zones)}
 
 
 def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, bytes]:

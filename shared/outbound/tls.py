@@ -47,8 +47,9 @@ def _trusting(bundle: str) -> ssl.SSLContext:
 
 @cache
 def _widen(bundle: str) -> None:
-    trusted = _trusting(bundle)
-    trusted.load_verify_locations(cafile=bundle)
+    trusted, single = _trusting(bundle), Path(bundle).with_name(ROOTS)
+    for file in [Path(bundle)] if Path(bundle).is_file() else single.iterdir():
+        trusted.load_verify_locations(cafile=file)
     trusted.load_default_certs()
 
 

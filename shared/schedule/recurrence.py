@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from dateutil.rrule import rrule, rrulestr
 
 from shared.errors import Fault
+from shared.lazy_imports import find_zones
 from shared.protocol import Occurrence
 from shared.protocol.durations import written
 from shared.schedule.schedule import Schedule
@@ -61,6 +62,7 @@ def exdate(text: str) -> str:
 @cache
 def zone(name: str) -> ZoneInfo:
     """Return the time zone. Raise ValueError for a name that the IANA database does not have."""
+    find_zones()
     try:
         return ZoneInfo(name)
     except (OSError, KeyError, ValueError):  # ZoneInfoNotFoundError is a KeyError

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import sha256
@@ -19,11 +20,13 @@ from cli.local.stack import Deployed, running
 from cli.packaging import DELIVER, FILES, MAIN, PACKAGES, RUNTIMES, Package, Packaged, build
 from cli.paths import ROOT
 from emulator.live import Remote
+from shared.inbound.live_callbacks import sign
 from shared.outbound.live import sdk_import
 from shared.outbound.tls import ROOTS
 from shared.store import redis_connection
 from tests.support.journey import Stage
 from tests.support.programs import RUNTIME_PARAMS, python_of
+from tests.support.reconciling import TIMER
 from tests.support.redis_answers import certificate
 
 pytestmark = pytest.mark.slow
@@ -85,6 +88,37 @@ rule = "FREQ=MONTHLY;BYDAY=1TU;UNTIL=20260303T110000Z"
 schedule = Schedule("quiz", ("live.example.com/app/room1",), *times, rrule=rule)
 print(*(each.starts_at for each in occurrences(schedule, ends_after=0, limit=9)))
 """
+IMPORT_ALL = """
+import sys
+from importlib import import_module
+from pathlib import Path
+code = Path(sys.argv[1])
+sys.path[:0] = [str(code)]
+files = [*code.glob("functions/**/*.py"), *code.glob("shared/**/*.py")]
+names = [".".join(file.relative_to(code).with_suffix("").parts) for file in files]
+for name in sorted(name.removesuffix(".__init__") for name in names):
+    if name != "shared.outbound.live.connection":  # it comes with the SDK
+        import_module(name)
+print(len(names))
+"""
+COLD = """
+import sys
+from importlib.util import cache_from_source
+from pathlib import Path
+from types import SimpleNamespace
+code, name, event = sys.argv[1:]
+sys.path[:0] = [code]
+import index
+context = SimpleNamespace(request_id="1", function=SimpleNamespace(handler=f"index.{name}"))
+index.initialize(context)
+try:
+    print(getattr(index, name)(event.encode(), context))
+except Exception as error:  # of a store that is away
+    print(error)
+files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+ours = [file for file in files if file.startswith(code) and file.endswith(".py")]
+print(len(ours), [file for file in ours if not Path(cache_from_source(file)).exists()])
+"""
 Build = Callable[..., Packaged]
 
 
@@ -115,10 +149,12 @@ def unpacked(package: Packaged, folder: Path) -> Path:
     return folder
 
 
-def output_of(runtime: str, program: str, code: Path, env: Mapping[str, str] | None = None) -> str:
+def output_of(
+    runtime: str, program: str, code: Path, env: Mapping[str, str] | None = None, *more: str
+) -> str:
     """By that Python, which has no package but those of the folder."""
     ended = subprocess.run(
-        [str(python_of(runtime)), "-I", "-S", "-B", "-c", program, str(code)],
+        [str(python_of(runtime)), "-I", "-S", "-B", "-c", program, str(code), *more],
         capture_output=True,
         text=True,
         check=False,
@@ -251,6 +287,68 @@ def test_the_bytecode_is_what_runs_wherever_it_was_unpacked(
     assert output_of(runtime, HOUR, code) == "3600000"
 
 
+def test_what_a_package_has_of_our_code_can_be_imported(built: Build, runtime: str) -> None:
+    assert int(output_of(runtime, IMPORT_ALL, built(runtime).folder)) > 100
+
+
+def test_only_the_package_of_a_function_has_its_code(built: Build, runtime: str) -> None:
+    def functions(package: Package) -> set[str]:
+        parts = [name.split("/") for name in names(built(runtime, package))]
+        return {part[1] for part in parts if part[0] == "functions" and len(part) > 2}
+
+    assert not functions(MAIN) & {"console", "deliver", "files"}
+    assert "files" in functions(FILES)
+    assert "deliver" in functions(DELIVER)
+
+
+def http_event(method: str, path: str, headers: Mapping[str, str], **query: str) -> str:
+    http = {"method": method, "path": path}
+    event = {"version": "v1", "rawPath": path, "requestContext": {"http": http}, "body": ""}
+    return json.dumps({**event, "headers": headers, "queryParameters": query})
+
+
+def publish_event() -> str:
+    second = str(int(time.time()))
+    signature = sign("push.example.com", second, "dev-stream-key-0000")
+    headers = {"ALI-LIVE-TIMESTAMP": second, "ALI-LIVE-SIGNATURE": signature}
+    query = {"action": "publish", "app": "push.example.com", "appname": "classroom", "id": "room1"}
+    return http_event("GET", "/callbacks/stream/dev-path", headers, **query, time=second)
+
+
+START = "/v1/recordings/live.example.com/app/room1/start"
+EVENTS: Mapping[str, Callable[[], str]] = {
+    "stream_events": publish_event,
+    "record_events": lambda: http_event("POST", "/callbacks/record/dev-path", {}),
+    "on_demand": lambda: http_event("GET", "/callbacks/on-demand/dev-path", {}),
+    "record_command": lambda: http_event("POST", START, {"Authorization": "Bearer dev-token"}),
+    "reconcile": lambda: json.dumps(TIMER),
+}
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "redis"])
+@pytest.mark.parametrize("function", EVENTS)
+def test_all_that_a_cold_start_loads_is_compiled(
+    built: Build, runtime: str, function: str, engine: str, tmp_path: Path
+) -> None:
+    stores = {"sqlite": f"sqlite:///{tmp_path}/records.db", "redis": "redis://127.0.0.1:1/0"}
+    env = {
+        "FC_EMULATOR": "1",  # the secrets are those of development
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": "dev",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "dev-secret",
+        "LIVE_RECORD_STORE": stores[engine],
+        "LIVE_RECORD_POLICY": "policy.json",
+        "LIVE_RECORD_API_TOKENS": "dev:read+control:dev-token",
+        "LIVE_RECORD_PATH_TOKENS": "dev-path",
+        "LIVE_RECORD_STREAM_KEYS": "dev-stream-key-0000",
+        "LIVE_RECORD_LIVE_ENDPOINT": "http://127.0.0.1:1",
+    }
+    output = output_of(runtime, COLD, built(runtime).folder, env, function, EVENTS[function]())
+    count, uncompiled = output.splitlines()[-1].split(" ", 1)
+
+    assert int(count) > 140
+    assert uncompiled == "[]"
+
+
 def test_the_quick_way_is_the_one_taken_from_the_archive(built: Build, runtime: str) -> None:
     assert output_of(runtime, WAY, built(runtime).folder) == "lazy"
 
@@ -324,9 +422,9 @@ def test_a_private_key_is_not_packaged(tmp_path: Path) -> None:
         build(RUNTIMES[0], policy=tmp_path / "policy.toml", into=tmp_path, warn=pytest.fail)
 
 
-def test_every_root_of_certifi_is_a_file_of_its_own_too(built: Build, runtime: str) -> None:
+def test_every_root_of_certifi_is_a_file_of_its_own(built: Build, runtime: str) -> None:
     certifi = built(runtime).folder / "certifi"
-    bundle = (certifi / "cacert.pem").read_text(encoding="ascii")
+    bundle = (built(runtime, FILES).folder / "certifi/cacert.pem").read_text(encoding="ascii")
     roots = [file.read_text(encoding="ascii") for file in (certifi / ROOTS).iterdir()]
 
     assert len(roots) == bundle.count("-----BEGIN") > 100

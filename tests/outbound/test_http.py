@@ -79,6 +79,16 @@ def test_a_server_under_a_root_of_the_package_is_called_once(server: Wire, packa
     assert server.connections == 1
 
 
+def test_a_root_of_a_package_without_the_bundle_is_found_under_any_name(
+    server: Wire, package: Path
+) -> None:
+    (package / "cacert.pem").unlink()
+    (root,) = (package / ROOTS).iterdir()
+    root.rename(root.with_name("00000000.0"))
+    assert call(server) == 200
+    assert len(server.seen) == 1
+
+
 def test_a_root_that_only_this_machine_has_is_trusted_too(
     server: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
