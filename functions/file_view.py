@@ -101,17 +101,20 @@ def is_object(left: File) -> bool:
     return not left.uri.startswith(VOD)
 
 
+def doc(text: str) -> Meta:
+    """Return what tells readers of the API about a field."""
+    return Meta(description=text)
+
+
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Count = Annotated[int, Meta(ge=0)]
 Amount = Annotated[float, Meta(ge=0)]
 
 
 class FindingView(Struct, frozen=True, forbid_unknown_fields=True):
-    code: Annotated[str, Meta(description="stable; docs/coverage.md lists them")]
+    code: Annotated[str, doc("stable; docs/coverage.md lists them")]
     text: str
-    numbers: Annotated[
-        Mapping[str, int], Meta(description="what the text says, in the unit of the name")
-    ]
+    numbers: Annotated[Mapping[str, int], doc("what the text says, in the unit of the name")]
 
 
 class VerdictView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,8 +123,8 @@ class VerdictView(Struct, frozen=True, forbid_unknown_fields=True):
 
     outcome: Annotated[
         str,
-        Meta(
-            description="verified, missing, truncated, unplayable, duration_differs, or unknown"
+        doc(
+            "verified, missing, truncated, unplayable, duration_differs, or unknown"
             " where nothing can be said of it yet"
         ),
     ]
@@ -137,26 +140,21 @@ class CopyView(Struct, frozen=True, forbid_unknown_fields=True):
 
     state: Annotated[
         str,
-        Meta(
-            description="delivering, delivered, or failed: only POST /v1/deliveries/{id}/redrive"
-            " repeats that"
-        ),
+        doc("delivering, delivered, or failed: only POST /v1/deliveries/{id}/redrive repeats that"),
     ]
-    target: Annotated[str, Meta(description="s3://bucket/name")]
+    target: Annotated[str, doc("s3://bucket/name")]
     at: Time
-    copied: Annotated[Count, Meta(description="bytes")]
+    copied: Annotated[Count, doc("bytes")]
     size: Annotated[
         Count | None,
-        Meta(
-            description="bytes; null until the copy has begun, and for a playlist until each of its"
+        doc(
+            "bytes; null until the copy has begun, and for a playlist until each of its"
             " segments is copied"
         ),
     ]
-    segments: Annotated[
-        Count | None, Meta(description="of a playlist: how many it has, once it was read")
-    ]
-    copied_segments: Annotated[Count | None, Meta(description="of a playlist: how many are copied")]
-    why: Annotated[str, Meta(description='what the last attempt failed with, or ""')]
+    segments: Annotated[Count | None, doc("of a playlist: how many it has, once it was read")]
+    copied_segments: Annotated[Count | None, doc("of a playlist: how many are copied")]
+    why: Annotated[str, doc('what the last attempt failed with, or ""')]
 
 
 class FileView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,31 +165,26 @@ class FileView(Struct, frozen=True, forbid_unknown_fields=True):
     start: Time | None
     stop: Time | None
     duration: Annotated[
-        Amount | None,
-        Meta(description="s, as Live reports; where it reports none, stop - start"),
+        Amount | None, doc("s, as Live reports; where it reports none, stop - start")
     ]
     push_args: Annotated[
-        Mapping[str, str],
-        Meta(description="the arguments of the push URL that begin with callback_"),
+        Mapping[str, str], doc("the arguments of the push URL that begin with callback_")
     ]
-    verified: Annotated[
-        VerdictView | None,
-        Meta(description="null until the stage has checked the file"),
-    ]
-    copy: Annotated[CopyView | None, Meta(description="null where nothing copies the file")]
+    verified: Annotated[VerdictView | None, doc("null until the stage has checked the file")]
+    copy: Annotated[CopyView | None, doc("null where nothing copies the file")]
 
 
 class SignedFileView(FileView, frozen=True, forbid_unknown_fields=True):
-    size: Annotated[Count | None, Meta(description="bytes, as OSS reports")]
-    why_no_size: Annotated[str | None, Meta(description="where `size` is null")]
-    url: Annotated[str | None, Meta(description="presigned")]
-    why_no_url: Annotated[str | None, Meta(description="where `url` is null")]
+    size: Annotated[Count | None, doc("bytes, as OSS reports")]
+    why_no_size: Annotated[str | None, doc("where `size` is null")]
+    url: Annotated[str | None, doc("presigned")]
+    why_no_url: Annotated[str | None, doc("where `url` is null")]
 
 
 class SignedFilesView(Struct, frozen=True, forbid_unknown_fields=True):
     stream: str
-    until: Annotated[Time, Meta(description="when the URLs end, or before with the role's key")]
-    files: Annotated[Sequence[SignedFileView], Meta(description="newest first")]
+    until: Annotated[Time, doc("when the URLs end, or before with the role's key")]
+    files: Annotated[Sequence[SignedFileView], doc("newest first")]
 
 
 def view_of(left: File, language: Language) -> FileView:

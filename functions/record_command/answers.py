@@ -1,7 +1,7 @@
 """The answers of the API: one type for each, from which its JSON and its schema are made.
 
 The other modules of this package build them. openapi derives the schemas from them and from nothing
-else, so that no answer can drift from its schema. A description for readers of the API is a `Meta`:
+else, so that no answer can drift from its schema. A description for readers of the API is a `doc`:
 what is deployed has no docstrings. Annotations stay text until openapi reads them, and so cost a
 cold start nothing.
 """
@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
-from functions.file_view import Amount, Count, FileView, Time
+from functions.file_view import Amount, Count, FileView, Time, doc
 from shared.protocol import Command, Phase, Reason
 from shared.protocol.derived.standing import Liveness
 from shared.protocol.policy import AlertSeverity, Mode, OnInterruption
@@ -26,11 +26,11 @@ from shared.schedule.schedule import Expect
 
 class ReasonView(Struct, frozen=True, forbid_unknown_fields=True):
     code: Reason
-    text: Annotated[str, Meta(description="the code in words")]
+    text: Annotated[str, doc("the code in words")]
 
 
 class IntentView(Struct, frozen=True, forbid_unknown_fields=True):
-    generation: Annotated[Count, Meta(description="raised by every new intent")]
+    generation: Annotated[Count, doc("raised by every new intent")]
     requester: Requester
     who: str
     note: str
@@ -42,48 +42,45 @@ class IntentView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WrongView(Struct, frozen=True, forbid_unknown_fields=True):
-    since: Annotated[Time, Meta(description="since when the recording is being lost")]
-    lost_ms: Annotated[Count, Meta(description="for how long that is so far")]
-    reason: Annotated[ReasonView, Meta(description="what keeps it from being recorded")]
+    since: Annotated[Time, doc("since when the recording is being lost")]
+    lost_ms: Annotated[Count, doc("for how long that is so far")]
+    reason: Annotated[ReasonView, doc("what keeps it from being recorded")]
 
 
 class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
     """What every answer about a stream has in common."""
 
-    stream: Annotated[str, Meta(description="domain/app/stream, with the main streaming domain")]
+    stream: Annotated[str, doc("domain/app/stream, with the main streaming domain")]
     wanted: bool
     phase: Phase
-    since: Annotated[Time | None, Meta(description="since when it is in this phase")]
-    confirmed: Annotated[bool, Meta(description="Live has shown that it records")]
+    since: Annotated[Time | None, doc("since when it is in this phase")]
+    confirmed: Annotated[bool, doc("Live has shown that it records")]
     confirmed_at: Annotated[
         Time | None,
-        Meta(
-            description="when Live last showed that it records; null unless it is recorded, and"
+        doc(
+            "when Live last showed that it records; null unless it is recorded, and"
             " while that is not known because the clock was set back"
         ),
     ]
-    confirmed_ms_ago: Annotated[
-        Count | None, Meta(description="how old that is: nothing has denied it since")
-    ]
-    live: Annotated[Liveness, Meta(description="whether the stream is live")]
+    confirmed_ms_ago: Annotated[Count | None, doc("how old that is: nothing has denied it since")]
+    live: Annotated[Liveness, doc("whether the stream is live")]
     live_at: Annotated[
-        Time | None, Meta(description="when that was last known: by a callback or the online list")
+        Time | None, doc("when that was last known: by a callback or the online list")
     ]
     wrong: Annotated[
-        WrongView | None,
-        Meta(description="not null: the stream is wanted and live, and is not recorded"),
+        WrongView | None, doc("not null: the stream is wanted and live, and is not recorded")
     ]
     next_attempt_at: Annotated[
         Time | None,
-        Meta(
-            description="when its command is next sent, or its state next checked; with the timer,"
+        doc(
+            "when its command is next sent, or its state next checked; with the timer,"
             " up to a minute later; null: a command is on the wire, or nothing is planned"
         ),
     ]
-    attempts: Annotated[Count, Meta(description="how often that command was tried so far")]
-    changed_at: Annotated[Time | None, Meta(description="when its record last changed")]
+    attempts: Annotated[Count, doc("how often that command was tried so far")]
+    changed_at: Annotated[Time | None, doc("when its record last changed")]
     until: Time | None
-    ever_live: Annotated[bool, Meta(description="the stream has been live since we know it")]
+    ever_live: Annotated[bool, doc("the stream has been live since we know it")]
     reason: ReasonView
 
 
@@ -94,7 +91,7 @@ class SpanView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GapView(SpanView, frozen=True, forbid_unknown_fields=True):
-    reason: Annotated[ReasonView, Meta(description="why it was not recorded")]
+    reason: Annotated[ReasonView, doc("why it was not recorded")]
 
 
 class AbsenceView(SpanView, frozen=True, forbid_unknown_fields=True):
@@ -103,23 +100,20 @@ class AbsenceView(SpanView, frozen=True, forbid_unknown_fields=True):
     schedule: str
     occurrence: str
     reason: Annotated[
-        ReasonView,
-        Meta(description="the stream was never live, a stop barred it, or it was missed"),
+        ReasonView, doc("the stream was never live, a stop barred it, or it was missed")
     ]
 
 
 class FileCountsView(Struct, frozen=True, forbid_unknown_fields=True):
     """The files of a stretch of time, by what the stage found of them in the bucket."""
 
-    reported: Annotated[Count, Meta(description="by Live; the sum of the next three")]
-    verified: Annotated[Count, Meta(description="there, whole and as long as reported")]
-    wrong: Annotated[
-        Count, Meta(description="missing, truncated, unplayable, or of another duration")
-    ]
-    unverified: Annotated[Count, Meta(description="not checked yet, or nothing can be said")]
-    delivered: Annotated[Count, Meta(description="copied to another store")]
+    reported: Annotated[Count, doc("by Live; the sum of the next three")]
+    verified: Annotated[Count, doc("there, whole and as long as reported")]
+    wrong: Annotated[Count, doc("missing, truncated, unplayable, or of another duration")]
+    unverified: Annotated[Count, doc("not checked yet, or nothing can be said")]
+    delivered: Annotated[Count, doc("copied to another store")]
     undelivered: Annotated[
-        Count, Meta(description="still to be copied there, or failed for good: files say which")
+        Count, doc("still to be copied there, or failed for good: files say which")
     ]
 
 
@@ -130,10 +124,10 @@ class OccurrenceCoverageView(Struct, frozen=True, forbid_unknown_fields=True):
     occurrence: str
     start: Time
     stop: Time
-    due_ms: Annotated[Count, Meta(description="how long the stream was wanted and live")]
-    missing_ms: Annotated[Count, Meta(description="the sum of the gaps")]
-    ratio: Annotated[Amount, Meta(description="the part without gaps, up to 1")]
-    coverage_target: Annotated[Amount, Meta(description="what the schedule expects, in percent")]
+    due_ms: Annotated[Count, doc("how long the stream was wanted and live")]
+    missing_ms: Annotated[Count, doc("the sum of the gaps")]
+    ratio: Annotated[Amount, doc("the part without gaps, up to 1")]
+    coverage_target: Annotated[Amount, doc("what the schedule expects, in percent")]
 
 
 class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,35 +136,31 @@ class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
     stream: str
     start: Time
     stop: Time
-    due_ms: Annotated[Count, Meta(description="how long the stream was wanted and live")]
-    covered_ms: Annotated[Count, Meta(description="how long of that it was recorded")]
-    missing_ms: Annotated[Count, Meta(description="the sum of the gaps")]
+    due_ms: Annotated[Count, doc("how long the stream was wanted and live")]
+    covered_ms: Annotated[Count, doc("how long of that it was recorded")]
+    missing_ms: Annotated[Count, doc("the sum of the gaps")]
     start_latency_ms: Annotated[
-        Count, Meta(description="how long the starts took, within 5 s each: shown, and no gap")
+        Count, doc("how long the starts took, within 5 s each: shown, and no gap")
     ]
-    ratio: Annotated[
-        Amount | None, Meta(description="the part without gaps, up to 1; null: nothing was due")
-    ]
-    live: Annotated[Sequence[SpanView], Meta(description="one for each publish")]
+    ratio: Annotated[Amount | None, doc("the part without gaps, up to 1; null: nothing was due")]
+    live: Annotated[Sequence[SpanView], doc("one for each publish")]
     recorded: Sequence[SpanView]
     gaps: Sequence[GapView]
     absences: Annotated[
         Sequence[AbsenceView],
-        Meta(description="occurrences of schedules of which there is nothing; no part of ratio"),
+        doc("occurrences of schedules of which there is nothing; no part of ratio"),
     ]
     files: FileCountsView
     coverage_target: Annotated[
-        Amount | None,
-        Meta(description="what its rule expects, in percent; null: the rule says nothing"),
+        Amount | None, doc("what its rule expects, in percent; null: the rule says nothing")
     ] = None
     max_gap_ms: Annotated[
-        Count | None,
-        Meta(description="the longest gap that its rule accepts; null: the rule says nothing"),
+        Count | None, doc("the longest gap that its rule accepts; null: the rule says nothing")
     ] = None
     occurrences: Annotated[
         Sequence[OccurrenceCoverageView],
-        Meta(
-            description="the parts that a schedule with a coverage_target judges; they do not"
+        doc(
+            "the parts that a schedule with a coverage_target judges; they do not"
             " overlap, and the rule judges the rest"
         ),
     ] = ()
@@ -182,7 +172,7 @@ class ReportView(Struct, frozen=True, forbid_unknown_fields=True):
     start: Time
     stop: Time
     streams: Sequence[CoverageView]
-    next: Annotated[str | None, Meta(description="the cursor of the next page")]
+    next: Annotated[str | None, doc("the cursor of the next page")]
 
 
 class Outcome(str, Enum):
@@ -199,19 +189,19 @@ class Outcome(str, Enum):
 
 
 class AskView(StandingView, frozen=True, forbid_unknown_fields=True):
-    intent: Annotated[IntentView, Meta(description="what people or policy want now")]
+    intent: Annotated[IntentView, doc("what people or policy want now")]
     outcome: Outcome
     command: Command | None
-    code: Annotated[str | None, Meta(description="Live's own, where it did not simply accept")]
-    request_id: Annotated[str | None, Meta(description="Live's")]
+    code: Annotated[str | None, doc("Live's own, where it did not simply accept")]
+    request_id: Annotated[str | None, doc("Live's")]
     replicated: Annotated[
         Count | None,
-        Meta(
-            description="how many replicas of the store had this when it was answered; null: the"
+        doc(
+            "how many replicas of the store had this when it was answered; null: the"
             " store has none, or does not tell"
         ),
     ]
-    file_by: Annotated[Time | None, Meta(description="when the file is there at the latest")]
+    file_by: Annotated[Time | None, doc("when the file is there at the latest")]
 
 
 class SessionView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -250,36 +240,30 @@ class LastReportView(Struct, frozen=True, forbid_unknown_fields=True):
 class ScheduledView(Struct, frozen=True, forbid_unknown_fields=True):
     schedule: str
     occurrence: str
-    begun: Annotated[bool, Meta(description="it is under way; else it is to come")]
-    starts_at: Annotated[Time, Meta(description="as announced")]
+    begun: Annotated[bool, doc("it is under way; else it is to come")]
+    starts_at: Annotated[Time, doc("as announced")]
     ends_at: Time
-    until: Annotated[Time, Meta(description="when it ends at the latest if the show runs over")]
+    until: Annotated[Time, doc("when it ends at the latest if the show runs over")]
 
 
 class RecordingView(StandingView, frozen=True, forbid_unknown_fields=True):
-    intent: Annotated[IntentView, Meta(description="what people or policy want now")]
-    session: Annotated[
-        SessionView | None, Meta(description="the last publish; its times are Live's")
-    ]
+    intent: Annotated[IntentView, doc("what people or policy want now")]
+    session: Annotated[SessionView | None, doc("the last publish; its times are Live's")]
     schedules: Annotated[
         Sequence[ScheduledView],
-        Meta(description="occurrences that ask for a recording, and those of the next 48 h"),
+        doc("occurrences that ask for a recording, and those of the next 48 h"),
     ]
-    held: Annotated[bool, Meta(description="an explicit stop keeps policy from starting it")]
-    flight: Annotated[
-        FlightView | None, Meta(description="the command that may be on the wire now")
-    ]
-    pending: Annotated[PendingView | None, Meta(description="the command that goes out next")]
-    last_answer: Annotated[LastAnswerView | None, Meta(description="what Live last answered")]
-    last_report: Annotated[
-        LastReportView | None, Meta(description="what Live last reported of the recording")
-    ]
+    held: Annotated[bool, doc("an explicit stop keeps policy from starting it")]
+    flight: Annotated[FlightView | None, doc("the command that may be on the wire now")]
+    pending: Annotated[PendingView | None, doc("the command that goes out next")]
+    last_answer: Annotated[LastAnswerView | None, doc("what Live last answered")]
+    last_report: Annotated[LastReportView | None, doc("what Live last reported of the recording")]
 
 
 class HistoryLineView(Struct, frozen=True, forbid_unknown_fields=True):
     at: Time
     last_at: Time
-    count: Annotated[Count, Meta(description="so many of the same, the last of them at `last_at`")]
+    count: Annotated[Count, doc("so many of the same, the last of them at `last_at`")]
     code: Reason
     text: str
     about: Mapping[str, str | int]
@@ -287,7 +271,7 @@ class HistoryLineView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class HistoryView(Struct, frozen=True, forbid_unknown_fields=True):
     stream: str
-    history: Annotated[Sequence[HistoryLineView], Meta(description="newest first")]
+    history: Annotated[Sequence[HistoryLineView], doc("newest first")]
 
 
 class LinkedFileView(FileView, frozen=True, forbid_unknown_fields=True):
@@ -296,11 +280,11 @@ class LinkedFileView(FileView, frozen=True, forbid_unknown_fields=True):
 
 class FilesView(Struct, frozen=True, forbid_unknown_fields=True):
     stream: str
-    files: Annotated[Sequence[LinkedFileView], Meta(description="newest first")]
+    files: Annotated[Sequence[LinkedFileView], doc("newest first")]
     signed: Annotated[
         str | None,
-        Meta(
-            description="where the same files are listed with playback URLs; null where the"
+        doc(
+            "where the same files are listed with playback URLs; null where the"
             " stage names no bucket"
         ),
     ]
@@ -321,23 +305,23 @@ class PhaseCounts(Struct, frozen=True, forbid_unknown_fields=True):
 
 class UnreadableView(Struct, frozen=True, forbid_unknown_fields=True):
     stream: str
-    reason: Annotated[str, Meta(description="why this release cannot read its record")]
+    reason: Annotated[str, doc("why this release cannot read its record")]
 
 
 class RecordingsView(Struct, frozen=True, forbid_unknown_fields=True):
     recordings: Sequence[StandingView]
     unreadable: Annotated[
         Sequence[UnreadableView],
-        Meta(
-            description="streams whose record a later release wrote, or something broke; a stop of"
+        doc(
+            "streams whose record a later release wrote, or something broke; a stop of"
             " one is still sent, and replaces its record"
         ),
     ]
-    next: Annotated[str | None, Meta(description="the cursor of the next page; null: the last one")]
+    next: Annotated[str | None, doc("the cursor of the next page; null: the last one")]
     phases: Annotated[
         PhaseCounts,
-        Meta(
-            description="streams of the whole stage, by phase; for a token that is bound to some"
+        doc(
+            "streams of the whole stage, by phase; for a token that is bound to some"
             " streams, of this page"
         ),
     ]
@@ -352,10 +336,8 @@ class Severity(str, Enum):
 
 
 class SeverityCounts(Struct, frozen=True, forbid_unknown_fields=True):
-    critical: Annotated[
-        Count, Meta(description="wanted and live, and not recorded for 20 s or longer")
-    ]
-    warning: Annotated[Count, Meta(description="others that are neither recorded nor at rest")]
+    critical: Annotated[Count, doc("wanted and live, and not recorded for 20 s or longer")]
+    warning: Annotated[Count, doc("others that are neither recorded nor at rest")]
     recording: Count
     waiting: Count
     idle: Count
@@ -367,38 +349,34 @@ class OverviewRowView(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     stream: str
     severity: Severity
     phase: Phase | None = None
-    since: Annotated[Time | None, Meta(description="since when it is in this phase")] = None
-    lost_since: Annotated[
-        Time | None, Meta(description="since when the recording is being lost")
-    ] = None
+    since: Annotated[Time | None, doc("since when it is in this phase")] = None
+    lost_since: Annotated[Time | None, doc("since when the recording is being lost")] = None
     reason: ReasonView | None = None
     live: Liveness = Liveness.UNKNOWN
     next_attempt_at: Time | None = None
     until: Time | None = None
     unreadable: Annotated[
-        bool, Meta(description="this release cannot read its record; a stop is still sent")
+        bool, doc("this release cannot read its record; a stop is still sent")
     ] = False
 
 
 class OverviewProblemView(Struct, frozen=True, forbid_unknown_fields=True):
-    code: Annotated[str, Meta(description="as in GET /v1/health")]
+    code: Annotated[str, doc("as in GET /v1/health")]
     text: str
     fix: str
     stops_commands: bool
 
 
 class OverviewQueueView(Struct, frozen=True, forbid_unknown_fields=True):
-    due: Annotated[Count, Meta(description="streams that a reconcile has to look after now")]
-    oldest_at: Annotated[
-        Time | None, Meta(description="when the first of them was due; null: none is")
-    ]
+    due: Annotated[Count, doc("streams that a reconcile has to look after now")]
+    oldest_at: Annotated[Time | None, doc("when the first of them was due; null: none is")]
 
 
 class OverviewAlertsView(Struct, frozen=True, forbid_unknown_fields=True):
     """How many alerts are open; GET /v1/alerts lists them."""
 
     open: Count
-    unacknowledged: Annotated[Count, Meta(description="of them, nobody looks after these")]
+    unacknowledged: Annotated[Count, doc("of them, nobody looks after these")]
 
 
 class SuspensionView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -415,58 +393,48 @@ class OverviewCallerView(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     scopes: Sequence[str]
     streams: Annotated[
-        Sequence[str],
-        Meta(description="globs of the streams that it is bound to; empty: all streams"),
+        Sequence[str], doc("globs of the streams that it is bound to; empty: all streams")
     ]
 
 
 class OverviewView(Struct, frozen=True, forbid_unknown_fields=True):
     """What is not recorded as it should be, and counts for the rest."""
 
-    version: Annotated[
-        str, Meta(description="also the ETag; the same while nothing changes but ages")
-    ]
-    at: Annotated[Time, Meta(description="when it was so, by the clock of the store")]
+    version: Annotated[str, doc("also the ETag; the same while nothing changes but ages")]
+    at: Annotated[Time, doc("when it was so, by the clock of the store")]
     stage: str
     mode: Mode
     caller: OverviewCallerView
     severities: SeverityCounts
     complete: Annotated[
         bool,
-        Meta(
-            description="false: the token is bound to more streams than are counted, and each"
+        doc(
+            "false: the token is bound to more streams than are counted, and each"
             " count is a least one"
         ),
     ]
     rows: Annotated[
         Sequence[OverviewRowView],
-        Meta(
-            description="what is being lost, the longest first; then what failed, waits, starts, is"
+        doc(
+            "what is being lost, the longest first; then what failed, waits, starts, is"
             " unmanaged or stops. At most 200, and 80,000 bytes"
         ),
     ]
-    more: Annotated[Count, Meta(description="streams that such a row was left out for")]
+    more: Annotated[Count, doc("streams that such a row was left out for")]
     phases: Annotated[
-        PhaseCounts,
-        Meta(description="all streams by phase; of a bound token, those that it is bound to"),
+        PhaseCounts, doc("all streams by phase; of a bound token, those that it is bound to")
     ]
-    problems: Annotated[
-        Sequence[OverviewProblemView], Meta(description="of the stage, as in GET /v1/health")
-    ]
+    problems: Annotated[Sequence[OverviewProblemView], doc("of the stage, as in GET /v1/health")]
     alerts: Annotated[
-        OverviewAlertsView | None,
-        Meta(description="null for a token that is bound to some streams"),
+        OverviewAlertsView | None, doc("null for a token that is bound to some streams")
     ]
     suspended: Annotated[
-        SuspensionView | None,
-        Meta(description="no rule starts a recording until then; null: they do"),
+        SuspensionView | None, doc("no rule starts a recording until then; null: they do")
     ]
     queue: OverviewQueueView
-    reconciled_at: Annotated[
-        Time | None, Meta(description="when the timer last began to work; null: never")
-    ]
+    reconciled_at: Annotated[Time | None, doc("when the timer last began to work; null: never")]
     heartbeat_at: Annotated[
-        Time | None, Meta(description="when the monitor last answered a heartbeat; null: never")
+        Time | None, doc("when the monitor last answered a heartbeat; null: never")
     ]
 
 
@@ -481,32 +449,30 @@ class DeliveryView(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     kind: Annotated[
         str,
-        Meta(
-            description="verify_file: a file of the stream is checked; deliver_file: it is copied"
+        doc(
+            "verify_file: a file of the stream is checked; deliver_file: it is copied"
             " to another store; event: a change is handed to the receivers of the policy; webhook:"
             " one of them gets it; message: people are sent what is wrong"
         ),
     ]
-    receiver: Annotated[str, Meta(description="of a webhook: its name in the policy; else empty")]
-    stream: Annotated[str, Meta(description="empty: of the whole stage")]
-    state: Annotated[
-        DeliveryState, Meta(description="open: it is tried by itself; dead: it failed for good")
-    ]
+    receiver: Annotated[str, doc("of a webhook: its name in the policy; else empty")]
+    stream: Annotated[str, doc("empty: of the whole stage")]
+    state: Annotated[DeliveryState, doc("open: it is tried by itself; dead: it failed for good")]
     made_at: Time
     at: Annotated[
         Time,
-        Meta(
-            description="when it is tried next, or again where it is under way; of a dead one,"
+        doc(
+            "when it is tried next, or again where it is under way; of a dead one,"
             " when it failed for good"
         ),
     ]
-    attempts: Annotated[Count, Meta(description="how often it was begun")]
-    why: Annotated[str, Meta(description="what the last attempt failed with; empty: nothing yet")]
+    attempts: Annotated[Count, doc("how often it was begun")]
+    why: Annotated[str, doc("what the last attempt failed with; empty: nothing yet")]
 
 
 class DeliveriesView(Struct, frozen=True, forbid_unknown_fields=True):
     deliveries: Sequence[DeliveryView]
-    next: Annotated[str | None, Meta(description="the cursor of the next page; null: the last")]
+    next: Annotated[str | None, doc("the cursor of the next page; null: the last")]
 
 
 class RedrivenView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -522,22 +488,20 @@ class AlertState(str, Enum):
 class AlertView(Struct, frozen=True, forbid_unknown_fields=True):
     """A condition that holds, or ended within a day."""
 
-    id: Annotated[str, Meta(description="the same each time that the condition holds again")]
-    condition: Annotated[str, Meta(description="its code, of docs/notify.md")]
+    id: Annotated[str, doc("the same each time that the condition holds again")]
+    condition: Annotated[str, doc("its code, of docs/notify.md")]
     severity: AlertSeverity
-    subject: Annotated[
-        str, Meta(description="the stream, application or function; empty: the stage as a whole")
-    ]
-    name: Annotated[str, Meta(description="the condition in words")]
-    text: Annotated[str, Meta(description="what is wrong, as `why` says it")]
+    subject: Annotated[str, doc("the stream, application or function; empty: the stage as a whole")]
+    name: Annotated[str, doc("the condition in words")]
+    text: Annotated[str, doc("what is wrong, as `why` says it")]
     fix: str
-    since: Annotated[Time, Meta(description="since when the condition holds")]
-    raised_at: Annotated[Time, Meta(description="when it was found")]
+    since: Annotated[Time, doc("since when the condition holds")]
+    raised_at: Annotated[Time, doc("when it was found")]
     resolved_at: Time | None
     acknowledged_at: Time | None
-    acknowledged_by: Annotated[str | None, Meta(description="the name of the token")]
-    note: Annotated[str, Meta(description="what whoever acknowledged it wrote")]
-    messages: Annotated[Count, Meta(description="how often robots were sent it")]
+    acknowledged_by: Annotated[str | None, doc("the name of the token")]
+    note: Annotated[str, doc("what whoever acknowledged it wrote")]
+    messages: Annotated[Count, doc("how often robots were sent it")]
 
 
 class SinkView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -552,12 +516,10 @@ class SinkView(Struct, frozen=True, forbid_unknown_fields=True):
 class AlertsView(Struct, frozen=True, forbid_unknown_fields=True):
     alerts: Sequence[AlertView]
     beyond: Annotated[
-        Mapping[str, int],
-        Meta(description="by condition, how many more hold than the alerts name"),
+        Mapping[str, int], doc("by condition, how many more hold than the alerts name")
     ]
     evaluated_ms_ago: Annotated[
-        int | None,
-        Meta(description="when the function notify last looked; null: never"),
+        int | None, doc("when the function notify last looked; null: never")
     ]
     sinks: Sequence[SinkView]
 
@@ -573,8 +535,8 @@ class WebhookTestView(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     at: Time
     is_taken: bool
-    status: Annotated[int | None, Meta(description="of the answer; null: none came")]
-    why: Annotated[str, Meta(description="why it was not taken; else empty")]
+    status: Annotated[int | None, doc("of the answer; null: none came")]
+    why: Annotated[str, doc("why it was not taken; else empty")]
     took_ms: Count
 
 
@@ -582,19 +544,19 @@ class WebhookView(Struct, frozen=True, forbid_unknown_fields=True):
     """A receiver of the policy. Its path and query may be its secret, and are left out."""
 
     name: str
-    address: Annotated[str, Meta(description="scheme and host")]
+    address: Annotated[str, doc("scheme and host")]
     events: Sequence[str]
-    streams: Annotated[str, Meta(description="domain/app/stream, with wildcards")]
+    streams: Annotated[str, doc("domain/app/stream, with wildcards")]
     state: Annotated[
         str,
-        Meta(
-            description="active; failing: it takes nothing now; paused: it has taken nothing for"
+        doc(
+            "active; failing: it takes nothing now; paused: it has taken nothing for"
             " five days; ended: it answered 410"
         ),
     ]
-    since: Annotated[Time | None, Meta(description="since when it is not active")]
+    since: Annotated[Time | None, doc("since when it is not active")]
     why: str
-    test: Annotated[WebhookTestView | None, Meta(description="its latest test; null: none")]
+    test: Annotated[WebhookTestView | None, doc("its latest test; null: none")]
 
 
 class WebhooksView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -603,19 +565,19 @@ class WebhooksView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class TestedWebhookView(Struct, frozen=True, forbid_unknown_fields=True):
     receiver: str
-    id: Annotated[str, Meta(description="of the event; its answer appears in GET /v1/webhooks")]
+    id: Annotated[str, doc("of the event; its answer appears in GET /v1/webhooks")]
 
 
 class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
-    version: Annotated[Count, Meta(description="of this policy; 0 is the packaged one")]
+    version: Annotated[Count, doc("of this policy; 0 is the packaged one")]
     newest: Annotated[
         Count,
-        Meta(
-            description="the newest version, which a new policy replaces; above `version`, where"
+        doc(
+            "the newest version, which a new policy replaces; above `version`, where"
             " this release cannot read it"
         ),
     ]
-    policy: Annotated[Mapping[str, Any], Meta(description="the fields of policy.toml")]
+    policy: Annotated[Mapping[str, Any], doc("the fields of policy.toml")]
 
 
 class TokenView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -624,24 +586,18 @@ class TokenView(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     scopes: Sequence[str]
     streams: Annotated[
-        Sequence[str],
-        Meta(description="globs of the streams that it is bound to; empty: all streams"),
+        Sequence[str], doc("globs of the streams that it is bound to; empty: all streams")
     ]
-    until: Annotated[Time | None, Meta(description="its end; null: none")]
+    until: Annotated[Time | None, doc("its end; null: none")]
     kept_in: Literal["environment", "store"]
-    made_by: Annotated[
-        str | None, Meta(description="the token that added it; null for the environment's")
-    ]
+    made_by: Annotated[str | None, doc("the token that added it; null for the environment's")]
     made_at: Time | None
 
 
 class TokensView(Struct, frozen=True, forbid_unknown_fields=True):
-    tokens: Annotated[
-        Sequence[TokenView], Meta(description="the environment's, then the store's by name")
-    ]
+    tokens: Annotated[Sequence[TokenView], doc("the environment's, then the store's by name")]
     unreadable: Annotated[
-        Sequence[str],
-        Meta(description="names of tokens that this release cannot read, and so refuses"),
+        Sequence[str], doc("names of tokens that this release cannot read, and so refuses")
     ]
 
 
@@ -650,32 +606,28 @@ class TokenRevokedView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StoreAcceptedView(Struct, frozen=True, forbid_unknown_fields=True):
-    store_id: Annotated[str, Meta(description="of this stage, which the store has now")]
+    store_id: Annotated[str, doc("of this stage, which the store has now")]
 
 
 class StreamState(Struct, frozen=True, omit_defaults=True):
     """Unknown fields are left out: a later release may have written more."""
 
-    domain: Annotated[str, Meta(description="the main streaming domain")]
+    domain: Annotated[str, doc("the main streaming domain")]
     app: str
     stream: str
-    intent: Annotated[
-        Intent, Meta(description="what people or policy want; times in ms since the epoch")
-    ]
+    intent: Annotated[Intent, doc("what people or policy want; times in ms since the epoch")]
     session: Annotated[
-        Session | None, Meta(description="the last publish; the numbers in `intent` refer to it")
+        Session | None, doc("the last publish; the numbers in `intent` refer to it")
     ] = None
-    is_of_policy: Annotated[
-        bool, Meta(description="policy has made its intent for that publish")
-    ] = False
+    is_of_policy: Annotated[bool, doc("policy has made its intent for that publish")] = False
     stop_unsent: Annotated[
-        bool, Meta(description="a stop was not answered yet: ask for it again where it is imported")
+        bool, doc("a stop was not answered yet: ask for it again where it is imported")
     ] = False
 
 
 class StateView(Struct, frozen=True, forbid_unknown_fields=True):
     streams: Sequence[StreamState]
-    next: Annotated[str | None, Meta(description="the cursor of the next page; null: the last one")]
+    next: Annotated[str | None, doc("the cursor of the next page; null: the last one")]
 
 
 class NotImportedView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -685,23 +637,23 @@ class NotImportedView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class StateImportView(Struct, frozen=True, forbid_unknown_fields=True):
     imported: Count
-    kept: Annotated[Count, Meta(description="what this stage knew was as new")]
+    kept: Annotated[Count, doc("what this stage knew was as new")]
     refused: Sequence[NotImportedView]
 
 
 class RateLimitView(Struct, frozen=True, forbid_unknown_fields=True):
-    rate: Annotated[Amount, Meta(description="how many there may be")]
-    used: Annotated[Amount, Meta(description="how many there were over the last minute")]
-    ahead_ms: Annotated[Count, Meta(description="how far ahead the turn of the next one is")]
+    rate: Annotated[Amount, doc("how many there may be")]
+    used: Annotated[Amount, doc("how many there were over the last minute")]
+    ahead_ms: Annotated[Count, doc("how far ahead the turn of the next one is")]
 
 
 class StageProblemView(Struct, frozen=True, forbid_unknown_fields=True):
-    code: Annotated[str, Meta(description="stable; docs/errors.md lists them")]
-    text: Annotated[str, Meta(description="the code in words")]
-    fix: Annotated[str, Meta(description="what to do about it")]
-    age_ms: Annotated[Count | None, Meta(description="for how long; null: not known")]
+    code: Annotated[str, doc("stable; docs/errors.md lists them")]
+    text: Annotated[str, doc("the code in words")]
+    fix: Annotated[str, doc("what to do about it")]
+    age_ms: Annotated[Count | None, doc("for how long; null: not known")]
     stops_commands: Annotated[
-        bool, Meta(description="while it lasts, the stage is not ready, and the status is 503")
+        bool, doc("while it lasts, the stage is not ready, and the status is 503")
     ]
 
 
@@ -709,13 +661,11 @@ class StoreSizeView(Struct, frozen=True, forbid_unknown_fields=True):
     """How full the store's engine is."""
 
     used_bytes: Count
-    limit_bytes: Annotated[
-        Count | None, Meta(description="null: the engine has no limit, or does not say")
-    ]
+    limit_bytes: Annotated[Count | None, doc("null: the engine has no limit, or does not say")]
     full_in_ms: Annotated[
         Count | None,
-        Meta(
-            description="if it goes on growing as in the last days; null: it does not, or it has"
+        doc(
+            "if it goes on growing as in the last days; null: it does not, or it has"
             " not been known for a day"
         ),
     ]
@@ -725,17 +675,17 @@ class NotRecordedView(Struct, frozen=True, forbid_unknown_fields=True):
     """Streams that are wanted and live, and have not been recorded for 20 s."""
 
     count: Count
-    oldest_ms: Annotated[Count, Meta(description="for how long the first of them has waited")]
-    reason: Annotated[ReasonView, Meta(description="the commonest cause")]
+    oldest_ms: Annotated[Count, doc("for how long the first of them has waited")]
+    reason: Annotated[ReasonView, doc("the commonest cause")]
 
 
 class OutboxView(Struct, frozen=True, forbid_unknown_fields=True):
     """What follows from recordings and is done later; GET /v1/deliveries lists it."""
 
-    open: Annotated[Count, Meta(description="still to be done")]
-    oldest_ms: Annotated[Count, Meta(description="for how long the first of them has been due")]
-    dead: Annotated[Count, Meta(description="failed for good")]
-    dropped: Annotated[Count, Meta(description="there was no room for, since the store was made")]
+    open: Annotated[Count, doc("still to be done")]
+    oldest_ms: Annotated[Count, doc("for how long the first of them has been due")]
+    dead: Annotated[Count, doc("failed for good")]
+    dropped: Annotated[Count, doc("there was no room for, since the store was made")]
 
 
 class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -744,61 +694,52 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
 
     status: Annotated[
         Literal["ready", "degraded", "not_ready"],
-        Meta(
-            description="degraded: commands can be sent, and streams that are wanted and live are"
-            " not recorded"
+        doc(
+            "degraded: commands can be sent, and streams that are wanted and live are not recorded"
         ),
     ]
-    ready: Annotated[bool, Meta(description="a command could be sent now")]
-    why: Annotated[
-        Sequence[str],
-        Meta(description="the texts of the problems that keep it from being ready"),
-    ]
+    ready: Annotated[bool, doc("a command could be sent now")]
+    why: Annotated[Sequence[str], doc("the texts of the problems that keep it from being ready")]
     problems: Annotated[
-        Sequence[StageProblemView],
-        Meta(description="all that somebody should know of, also while it is ready"),
+        Sequence[StageProblemView], doc("all that somebody should know of, also while it is ready")
     ]
     store: Annotated[
         Literal["ok", "unwritable", "unavailable"],
-        Meta(description="unwritable: it answers, and takes no writes"),
+        doc("unwritable: it answers, and takes no writes"),
     ]
     store_size: Annotated[
-        StoreSizeView | UnsetType | None, Meta(description="null: the engine does not let us ask")
+        StoreSizeView | UnsetType | None, doc("null: the engine does not let us ask")
     ] = UNSET
     written_ms_ago: Annotated[
         Count | UnsetType,
-        Meta(description="since this instance last wrote to the store, which it tries every 5 s"),
+        doc("since this instance last wrote to the store, which it tries every 5 s"),
     ] = UNSET
     reconciled_ms_ago: Count | UnsetType | None = UNSET
-    due: Annotated[
-        Count | UnsetType, Meta(description="streams that a reconcile has to look after now")
-    ] = UNSET
+    due: Annotated[Count | UnsetType, doc("streams that a reconcile has to look after now")] = UNSET
     oldest_due_ms: Count | UnsetType = UNSET
-    rate_limit: Annotated[RateLimitView | UnsetType, Meta(description="commands a second")] = UNSET
+    rate_limit: Annotated[RateLimitView | UnsetType, doc("commands a second")] = UNSET
     not_recorded: Annotated[
         NotRecordedView | UnsetType | None,
-        Meta(description="streams that are wanted and live and not recorded; null: none"),
+        doc("streams that are wanted and live and not recorded; null: none"),
     ] = UNSET
     outbox: OutboxView | UnsetType = UNSET
     relay_lost_ms_ago: Annotated[
         Count | UnsetType | None,
-        Meta(
-            description="when a callback last did not reach the previous receiver, at the first try"
+        doc(
+            "when a callback last did not reach the previous receiver, at the first try"
             " or for good; null: never. To the minute"
         ),
     ] = UNSET
     heartbeat_ms_ago: Annotated[
-        Count | UnsetType | None,
-        Meta(description="when the monitor last answered a heartbeat; null: never"),
+        Count | UnsetType | None, doc("when the monitor last answered a heartbeat; null: never")
     ] = UNSET
     heartbeat_lost_ms_ago: Annotated[
-        Count | UnsetType | None,
-        Meta(description="when it last did not; null: never"),
+        Count | UnsetType | None, doc("when it last did not; null: never")
     ] = UNSET
     phases: Annotated[
         PhaseCounts | UnsetType,
-        Meta(
-            description="streams of the whole stage, by phase; for a token that is bound to some"
+        doc(
+            "streams of the whole stage, by phase; for a token that is bound to some"
             " streams, of this page"
         ),
     ] = UNSET
@@ -807,16 +748,16 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
 class SettingsView(Struct, frozen=True, forbid_unknown_fields=True):
     callback_host: str
     merge_delay_ms: Count
-    signature_window_ms: Annotated[Count, Meta(description="how old a callback's signature may be")]
+    signature_window_ms: Annotated[Count, doc("how old a callback's signature may be")]
     max_duration_ms: Count
     max_concurrent: Count | None
     rate: Amount
-    clock_offset_ms: Annotated[int, Meta(description="of the development clock; else 0")]
+    clock_offset_ms: Annotated[int, doc("of the development clock; else 0")]
     on_demand_default: bool
     wakes: bool
     relays: bool
     signs_files: bool
-    bucket: Annotated[str, Meta(description="whose files are signed and verified; empty: none")]
+    bucket: Annotated[str, doc("whose files are signed and verified; empty: none")]
     stream_keys: Count
     record_keys: Count
     path_tokens: Count
@@ -828,8 +769,8 @@ class MatchesView(Struct, frozen=True, forbid_unknown_fields=True):
     path_token: bool | None
     path_token_kind: Annotated[
         Literal["stream", "record", "on-demand", "all"] | None,
-        Meta(
-            description="the kind of callback that it is good for; all: it is the secret itself, as"
+        doc(
+            "the kind of callback that it is good for; all: it is the secret itself, as"
             " release 0.2 wrote it into each URL"
         ),
     ]
@@ -837,75 +778,65 @@ class MatchesView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class StoreView(Struct, frozen=True, forbid_unknown_fields=True):
     engine: str
-    settings: Annotated[Mapping[str, str], Meta(description="under the engine's own names")]
+    settings: Annotated[Mapping[str, str], doc("under the engine's own names")]
     writable: bool
-    why: Annotated[str, Meta(description="what keeps it from being written to")]
-    missing: Annotated[
-        Sequence[str], Meta(description="commands that the store needs and its user may not run")
-    ]
+    why: Annotated[str, doc("what keeps it from being written to")]
+    missing: Annotated[Sequence[str], doc("commands that the store needs and its user may not run")]
     expected_id: Annotated[
-        str, Meta(description="what the deploy gave this stage; empty: none, and no check is made")
+        str, doc("what the deploy gave this stage; empty: none, and no check is made")
     ]
-    found_id: Annotated[str, Meta(description="what the store has; empty: none, it was emptied")]
+    found_id: Annotated[str, doc("what the store has; empty: none, it was emptied")]
 
 
 class PolicyInForceView(Struct, frozen=True, forbid_unknown_fields=True):
-    version: Annotated[Count, Meta(description="0 is the packaged one")]
-    fault: Annotated[str, Meta(description="why the newest of the store is not in force")]
+    version: Annotated[Count, doc("0 is the packaged one")]
+    fault: Annotated[str, doc("why the newest of the store is not in force")]
 
 
 class DomainView(Struct, frozen=True, forbid_unknown_fields=True):
     domain: str
     online: Count | None
-    code: Annotated[str | None, Meta(description="Live's own, where it refused")]
+    code: Annotated[str | None, doc("Live's own, where it refused")]
 
 
 class DoctorView(Struct, frozen=True, forbid_unknown_fields=True):
     stage: str
     mode: Mode
     now: Time
-    settings: Annotated[
-        SettingsView, Meta(description="as they are in force; secrets are only counted")
-    ]
+    settings: Annotated[SettingsView, doc("as they are in force; secrets are only counted")]
     matches: Annotated[
-        MatchesView,
-        Meta(description="whether one of our secrets has the digest asked about; null: none was"),
+        MatchesView, doc("whether one of our secrets has the digest asked about; null: none was")
     ]
     store: StoreView
     policy: PolicyInForceView
     live: Annotated[
-        Sequence[DomainView],
-        Meta(description="what Live answers the function's own role about each domain"),
+        Sequence[DomainView], doc("what Live answers the function's own role about each domain")
     ]
 
 
 class OccurrenceView(Struct, frozen=True, forbid_unknown_fields=True):
-    id: Annotated[str, Meta(description="the schedule's id and the local time of its start")]
-    starts_at: Annotated[Time, Meta(description="as announced")]
-    begins_at: Annotated[Time, Meta(description="when the recording begins, pre_roll earlier")]
-    ends_at: Annotated[Time, Meta(description="the announced end, and post_roll after it")]
-    until: Annotated[
-        Time, Meta(description="when the recording ends at the latest if the show runs over")
-    ]
+    id: Annotated[str, doc("the schedule's id and the local time of its start")]
+    starts_at: Annotated[Time, doc("as announced")]
+    begins_at: Annotated[Time, doc("when the recording begins, pre_roll earlier")]
+    ends_at: Annotated[Time, doc("the announced end, and post_roll after it")]
+    until: Annotated[Time, doc("when the recording ends at the latest if the show runs over")]
 
 
 class StartsView(Struct, frozen=True, forbid_unknown_fields=True):
     """What the rate limit needs for the next occurrence."""
 
-    at: Annotated[Time, Meta(description="when the recordings begin")]
-    starts: Annotated[
-        Count, Meta(description="of this schedule, and of all others that begin in that minute")
-    ]
-    take_s: Annotated[Amount, Meta(description="seconds until the last of them is sent")]
-    text: Annotated[str, Meta(description="the same in words")]
+    at: Annotated[Time, doc("when the recordings begin")]
+    starts: Annotated[Count, doc("of this schedule, and of all others that begin in that minute")]
+    take_s: Annotated[Amount, doc("seconds until the last of them is sent")]
+    text: Annotated[str, doc("the same in words")]
 
 
 class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     title: str
-    streams: Annotated[Sequence[str], Meta(description="each as domain/app/stream")]
-    start: Annotated[str, Meta(description="local time of the first occurrence")]
-    end: Annotated[str, Meta(description="local time at which the first occurrence ends")]
+    streams: Annotated[Sequence[str], doc("each as domain/app/stream")]
+    start: Annotated[str, doc("local time of the first occurrence")]
+    end: Annotated[str, doc("local time at which the first occurrence ends")]
     timezone: str
     rrule: str
     exdates: Sequence[str]
@@ -913,29 +844,22 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     post_roll: str
     overrun: str
     rehearsed_within: Annotated[
-        str,
-        Meta(description="before each occurrence, a rehearsal has to be GO within that time"),
+        str, doc("before each occurrence, a rehearsal has to be GO within that time")
     ]
-    late_after: Annotated[
-        str, Meta(description="after that time without its stream, an alert is raised")
-    ]
-    expect: Annotated[
-        Expect, Meta(description="which of its streams have to be live: all, or any one of them")
-    ]
+    late_after: Annotated[str, doc("after that time without its stream, an alert is raised")]
+    expect: Annotated[Expect, doc("which of its streams have to be live: all, or any one of them")]
     coverage_target: Annotated[
-        Amount | None,
-        Meta(description="what it expects of each occurrence, in percent; null: nothing"),
+        Amount | None, doc("what it expects of each occurrence, in percent; null: nothing")
     ]
     paused: bool
     made_by: str
     made_at: Time
     next: Annotated[
         Sequence[OccurrenceView],
-        Meta(description="under way or to come; in a list the first, of a paused schedule none"),
+        doc("under way or to come; in a list the first, of a paused schedule none"),
     ]
     load: Annotated[
-        StartsView | None,
-        Meta(description="what the next beginning needs; null: none is to come; in a list"),
+        StartsView | None, doc("what the next beginning needs; null: none is to come; in a list")
     ]
 
 
@@ -946,7 +870,7 @@ class RehearsalView(Struct, frozen=True, forbid_unknown_fields=True):
     at: Time
     verdict: RehearsalVerdict
     who: str
-    stream: Annotated[str, Meta(description="the throw-away stream")]
+    stream: Annotated[str, doc("the throw-away stream")]
     cause: str
     fix: str
 
@@ -954,7 +878,7 @@ class RehearsalView(Struct, frozen=True, forbid_unknown_fields=True):
 class LastRehearsalView(Struct, frozen=True, forbid_unknown_fields=True):
     rehearsal: Annotated[
         RehearsalView | None,
-        Meta(description="null: the application was not rehearsed since the store was made"),
+        doc("null: the application was not rehearsed since the store was made"),
     ]
 
 
@@ -971,8 +895,8 @@ class OccurrencesView(Struct, frozen=True, forbid_unknown_fields=True):
 class OccurrenceChangedView(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     occurrence: OccurrenceView
-    streams: Annotated[Count, Meta(description="of the schedule")]
-    changed: Annotated[Count, Meta(description="of them that were changed")]
+    streams: Annotated[Count, doc("of the schedule")]
+    changed: Annotated[Count, doc("of them that were changed")]
 
 
 class ScheduleDeletedView(Struct, frozen=True, forbid_unknown_fields=True):
