@@ -40,8 +40,10 @@ from shared.inbound.request_fields import (
     Field,
     choice,
     flag,
+    list_of,
     span,
     text,
+    texts,
     whole,
 )
 from shared.invocation.invocation import Invocation
@@ -69,14 +71,6 @@ ATTEMPTS_NUMBER = 3
 # --- the fields ----------------------------------------------------------------------------------
 
 
-def _texts(value: object, most: int, read: Callable[[str], str]) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(value) > most:
-        raise ValueError(f"write a list of at most {most} texts")
-    if not all(isinstance(each, str) for each in value) or len(set(value)) < len(value):
-        raise ValueError("write a list of different texts")
-    return tuple(map(read, value))
-
-
 def _stream(value: str) -> str:
     if value.count("/") < 2:  # noqa: PLR2004 - domain/app/stream
         raise ValueError("write each stream as domain/app/stream")
@@ -86,7 +80,7 @@ def _stream(value: str) -> str:
 
 
 def _streams(value: object) -> tuple[str, ...]:
-    streams = _texts(value, MAX_STREAMS_NUMBER, _stream)
+    streams = tuple(map(_stream, texts(value, MAX_STREAMS_NUMBER)))
     if not streams:
         raise ValueError("write a list of streams, each as domain/app/stream")
     return streams
@@ -107,19 +101,15 @@ def _zone(value: object) -> str:
 def _rule(value: object) -> str:
     from shared.schedule.recurrence import rule_text
 
-    return rule_text(value) if value != "" and isinstance(value, str) else _no_rule(value)
-
-
-def _no_rule(value: object) -> str:
-    if value != "":
-        raise ValueError("write a rule of RFC 5545, like FREQ=WEEKLY;BYDAY=TU")
-    return ""
+    if not isinstance(value, str):
+        raise ValueError("write a rule of RFC 5545, like FREQ=WEEKLY;BYDAY=TU")  # noqa: TRY004 - one way to say all faults
+    return rule_text(value) if value else ""
 
 
 def _exdates(value: object) -> tuple[str, ...]:
     from shared.schedule.recurrence import exdate
 
-    return _texts(value, MAX_EXDATES_NUMBER, exdate)
+    return tuple(map(exdate, texts(value, MAX_EXDATES_NUMBER)))
 
 
 def _span_or_none(value: object) -> int:
@@ -147,22 +137,11 @@ SPAN = {"anyOf": [{"const": NONE}, DURATION]}
 _TEXT = {"type": "string", "pattern": f"^[{PRINTABLE} ]*$"}
 
 
-def _list_of(items: Mapping[str, object], most: int, least: int = 0) -> Mapping[str, object]:
-    """Return the schema of a list of different texts."""
-    return {
-        "type": "array",
-        "items": items,
-        "minItems": least,
-        "maxItems": most,
-        "uniqueItems": True,
-    }
-
-
 PUT: tuple[Field, ...] = (
     Field(
         "streams",
         _streams,
-        _list_of(_TEXT, MAX_STREAMS_NUMBER, least=1),
+        list_of(_TEXT, MAX_STREAMS_NUMBER, least=1),
         "the streams to record, each as domain/app/stream",
         ["live.example.com/app/room1"],
         is_required=True,
@@ -202,7 +181,7 @@ PUT: tuple[Field, ...] = (
     Field(
         "exdates",
         _exdates,
-        _list_of(_DAY_OR_LOCAL, MAX_EXDATES_NUMBER),
+        list_of(_DAY_OR_LOCAL, MAX_EXDATES_NUMBER),
         "dates or local times at which it does not occur",
         ["2030-01-08"],
     ),

@@ -32,7 +32,7 @@ from shared.inbound.request_errors import (
     RequestError,
     WrongState,
 )
-from shared.inbound.request_fields import PRINTABLE, Field, moment
+from shared.inbound.request_fields import PRINTABLE, Field, list_of, moment, texts
 from shared.invocation.app import App
 from shared.protocol.durations import rfc3339
 from shared.protocol.policy import Match
@@ -55,25 +55,17 @@ def _digest(value: object) -> bytes:
 
 
 def _scopes(value: object) -> frozenset[str]:
-    names = _texts(value, most=len(SCOPES))
+    names = texts(value, len(SCOPES))
     if not names or not set(names) <= set(SCOPES):
         raise ValueError(f"write a list of {', '.join(SCOPES)}")
     return frozenset(names)
 
 
 def _streams(value: object) -> tuple[Match, ...]:
-    globs = _texts(value, most=MAX_GLOBS_NUMBER)
+    globs = texts(value, MAX_GLOBS_NUMBER)
     if any(len(glob) > MAX_GLOB_CHARS or not glob.isprintable() for glob in globs):
         raise ValueError(f"write globs of at most {MAX_GLOB_CHARS} printable characters")
     return tuple(map(read_glob, globs))
-
-
-def _texts(value: object, *, most: int) -> list[str]:
-    if not isinstance(value, list) or len(value) > most:
-        raise ValueError(f"write a list of at most {most} texts")
-    if not all(isinstance(each, str) for each in value) or len(set(value)) < len(value):
-        raise ValueError("write a list of different texts")
-    return value
 
 
 _SCOPE = {"type": "string", "enum": list(SCOPES)}
@@ -106,13 +98,7 @@ ADD: tuple[Field, ...] = (
     Field(
         "scopes",
         _scopes,
-        {
-            "type": "array",
-            "items": _SCOPE,
-            "minItems": 1,
-            "maxItems": len(SCOPES),
-            "uniqueItems": True,
-        },
+        list_of(_SCOPE, len(SCOPES), least=1),
         "what it allows; no more than the token that adds it does",
         ["read", "control"],
         is_required=True,
@@ -120,7 +106,7 @@ ADD: tuple[Field, ...] = (
     Field(
         "streams",
         _streams,
-        {"type": "array", "items": _GLOB, "maxItems": MAX_GLOBS_NUMBER, "uniqueItems": True},
+        list_of(_GLOB, MAX_GLOBS_NUMBER),
         "the streams that it is bound to, as globs of domain/app/stream; all of them without",
         ["live.example.com/brand-a/*"],
     ),

@@ -119,6 +119,21 @@ def flag(name: str, doc: str) -> Field:
     return Field(name, read, {"type": "boolean"}, doc, example=True)
 
 
+def texts(value: object, most: int) -> list[str]:
+    """Return a list of different texts. Raise ValueError for anything else."""
+    if not isinstance(value, list) or len(value) > most:
+        raise ValueError(f"write a list of at most {most} texts")
+    if not all(isinstance(each, str) for each in value) or len(set(value)) < len(value):
+        raise ValueError("write a list of different texts")
+    return value
+
+
+def list_of(items: Schema, most: int, *, least: int = 0) -> Schema:
+    """Return the schema of such a list."""
+    size = {"minItems": least, "maxItems": most}
+    return {"type": "array", "items": items, **size, "uniqueItems": True}
+
+
 def switch(name: str, doc: str) -> Field:
     """Return a field of a query that is true or false, which is sent as text."""
     return choice(name, "true".__eq__, ["true", "false"], doc)
