@@ -132,14 +132,7 @@ def sink_line(sink: Json) -> str:
 def _line_of(row: Json) -> str:
     about = row["subject"] or row["name"]
     line = _("{id}  {severity}  {condition}  {about}  since {since}: {text}")
-    shown = line.format(
-        id=row["id"],
-        severity=row["severity"],
-        condition=row["condition"],
-        about=about,
-        since=row["since"],
-        text=row["text"],
-    )
+    shown = line.format(**{**row, "about": about})
     if row["resolved_at"]:
         shown += _("; it ended {time}").format(time=row["resolved_at"])
     if row["acknowledged_by"]:

@@ -64,11 +64,4 @@ def redrive(api: Api, ids: Sequence[str], of_all: bool, as_json: bool) -> None:
 
 def _line_of(row: Json) -> str:
     line = _("{id}  {stream}  {kind}  {at}  tried {count} times  {why}")
-    return line.format(
-        id=row["id"],
-        stream=row["stream"],
-        kind=row["kind"],
-        at=row["at"],
-        count=row["attempts"],
-        why=row["why"],
-    ).rstrip()
+    return line.format(**{**row, "count": row["attempts"]}).rstrip()

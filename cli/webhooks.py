@@ -91,13 +91,8 @@ def answer_line(name: str, answer: Json | None) -> str:
 
 
 def _line_of(row: Json) -> str:
-    line = _("{name}  {state}  {address}  {streams}  {events}").format(
-        name=row["name"],
-        state=row["state"],
-        address=row["address"],
-        streams=row["streams"],
-        events=" ".join(row["events"]),
-    )
+    line = _("{name}  {state}  {address}  {streams}  {events}")
+    line = line.format(**{**row, "events": " ".join(row["events"])})
     if row["since"]:
         line += "  " + _("since {since}: {why}").format(since=row["since"], why=row["why"])
     return line

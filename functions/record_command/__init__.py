@@ -101,7 +101,6 @@ _ALERTS: tuple[Field, ...] = (
     choice(
         "state",
         views.AlertState,
-        [state.value for state in views.AlertState],
         "open: what holds now, the gravest first; resolved: what ended within a day. Without it,"
         " open",
     ),

@@ -18,6 +18,7 @@ from functions.record_command.answers import (
     SinkView,
     TestedSinksView,
 )
+from functions.record_command.representations import time
 from functions.record_command.routes import ApiRequest
 from shared.alerts import Alert, AlertBook, acknowledged, book_from_text, book_to_text
 from shared.errors import Fault
@@ -90,16 +91,12 @@ def _view(alert: Alert, request: ApiRequest) -> AlertView:
         fix=words.fix,
         since=rfc3339(alert.condition.since),
         raised_at=rfc3339(alert.raised_at),
-        resolved_at=_time(alert.resolved_at),
-        acknowledged_at=_time(alert.acknowledged_at),
+        resolved_at=time(alert.resolved_at),
+        acknowledged_at=time(alert.acknowledged_at),
         acknowledged_by=alert.acknowledged_by or None,
         note=alert.note,
         messages=sum(notice.times for notice in alert.notices.values()),
     )
-
-
-def _time(ms: int | None) -> str | None:
-    return None if ms is None else rfc3339(ms)
 
 
 def _sinks(request: ApiRequest) -> Sequence[str]:

@@ -56,13 +56,11 @@ START: tuple[Field, ...] = (
     choice(
         "on_interruption",
         OnInterruption,
-        [kind.value for kind in OnInterruption],
         "what to do when the stream drops: record it again, stop, or also write the file at once",
     ),
     choice(
         "if_not_live",
         IfNotLive,
-        [kind.value for kind in IfNotLive],
         "what to do when the stream is offline: wait for it, or fail at once",
     ),
     *_END,

@@ -42,7 +42,6 @@ LIST: tuple[Field, ...] = (
     choice(
         "state",
         DeliveryState,
-        [state.value for state in DeliveryState],
         "open: what is still to be done, by stream; dead: what failed for good, the oldest first."
         " Without it, dead",
     ),

@@ -132,7 +132,7 @@ def cursor_after(key: StreamKey, since: int | None = None) -> str:
 
 CURSOR = cursor_field(_cursor, cursor_after(StreamKey("live.example.com", "app", "room1")))
 LIST: tuple[Field, ...] = (
-    choice("phase", Phase, [phase.value for phase in Phase], "only streams in this phase"),
+    choice("phase", Phase, "only streams in this phase"),
     text("domain", "only streams of this domain", example="live.example.com"),
     stream_name("app", "only streams of this application", example="app"),
     switch(

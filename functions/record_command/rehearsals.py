@@ -21,15 +21,7 @@ from shared.schedule.rehearsal import (
 
 LONGEST_CHARS = 500
 STORED: tuple[Field, ...] = (
-    replace(
-        choice(
-            "verdict",
-            RehearsalVerdict,
-            [verdict.value for verdict in RehearsalVerdict],
-            "what the rehearsal ended with",
-        ),
-        is_required=True,
-    ),
+    replace(choice("verdict", RehearsalVerdict, "what the rehearsal ended with"), is_required=True),
     text("cause", "what would spoil the show", example="no file", longest=LONGEST_CHARS),
     text("fix", "what to do about it", example="live-record doctor", longest=LONGEST_CHARS),
 )

@@ -211,7 +211,6 @@ PUT: tuple[Field, ...] = (
     choice(
         "expect",
         Expect,
-        [each.value for each in Expect],
         "which streams have to be live for no alert to be raised: all, or any one of them; all"
         " that are live are recorded",
     ),

@@ -7,6 +7,7 @@ declarations.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 from msgspec import Struct
@@ -101,7 +102,12 @@ def stream_name(name: str, doc: str, *, example: str) -> Field:
     return Field(name, read, NAME, doc, example)
 
 
-def choice(name: str, kind: Callable[[str], Any], values: Sequence[str], doc: str) -> Field:
+def choice(name: str, kind: type[Enum], doc: str) -> Field:
+    """Return a field that holds one of the values of `kind`."""
+    return _one_of(name, kind, [each.value for each in kind], doc)
+
+
+def _one_of(name: str, kind: Callable[[str], Any], values: Sequence[str], doc: str) -> Field:
     def read(value: object) -> object:
         if not isinstance(value, str) or value not in values:
             raise ValueError(f"write one of {', '.join(values)}")
@@ -136,7 +142,7 @@ def list_of(items: Schema, most: int, *, least: int = 0) -> Schema:
 
 def switch(name: str, doc: str) -> Field:
     """Return a field of a query that is true or false, which is sent as text."""
-    return choice(name, "true".__eq__, ["true", "false"], doc)
+    return _one_of(name, "true".__eq__, ["true", "false"], doc)
 
 
 DURATION: Schema = {

@@ -106,20 +106,3 @@ DROP_DEAD_LETTERS = Script("drop_dead_letters", ALWAYS)
 OUTBOX = Script("outbox", CLOCK)
 PUT_ALERTS = Script("put_alerts", NEW_TASKS_ALWAYS, repeatable=False)
 """Repeated, it would take its own version for that of another run, whose tasks are stored."""
-ALL = (
-    *(
-        LOAD,
-        SAVE_OR_CLAIM,
-        TAKE_DUE,
-        POSTPONE,
-        QUEUE_STATE,
-        WRONG_COUNT,
-        TAKE_SLOT,
-        DELAY_SLOTS,
-        RATE_LIMIT_USE,
-        NOW,
-    ),
-    *(REGISTER, MAY_WAKE_ONE, TOUCH, AGE_MS, AGES, NOTE_SIZE, SIZES, PUT_POLICY, GET_POLICY),
-    *(MOVE_MISPLACED, ACCEPT, IS_AMONG_FIRST, PUT_SCHEDULE, DUE_SCHEDULES),
-    *(TAKE_TASKS, ADD_TASKS, SETTLE_TASK, REDRIVE, DROP_DEAD_LETTERS, OUTBOX, PUT_ALERTS),
-)

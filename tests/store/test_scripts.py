@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cli.paths import ROOT
+from shared.store import scripts
 from shared.store.redis import RedisStore
 from shared.store.scripts import (
-    ALL,
     ALWAYS,
     FOLDER,
     NEW_TASKS,
@@ -23,6 +23,7 @@ from shared.store.scripts import (
 )
 from tests.conftest import KEY
 
+ALL = [each for each in vars(scripts).values() if isinstance(each, Script)]
 LUA_FILES = sorted(FOLDER.glob("*.lua"))
 OPENED = """
 import sys
@@ -62,7 +63,7 @@ def test_a_file_begins_with_its_contract(file: Path) -> None:
         assert all(f"-- {part}: " in header for part in ("KEYS", "ARGV", "Returns", "One step"))
 
 
-@pytest.mark.parametrize("script", ALL, ids=lambda script: script.name)
+@pytest.mark.parametrize("script", ALL, ids=lambda script: "-".join(script.files))
 def test_a_script_names_its_keys_as_a_managed_cluster_wants_it(script: Script) -> None:
     """Tair refuses any other way: "KEYS should not be in expression"."""
     calls = re.findall(r"redis\.p?call\('(\w+)'(?:, ([^,)]*))?", script.text)
