@@ -29,13 +29,17 @@ Answer = tuple[Any, str]
 class Experiment:
     """One open question about Live and the function that answers it.
 
-    `fact` is the section of docs/platform/live.md; `needs` is "receiver", "load" or empty.
+    `fact` is the section of docs/platform/live.md.
     """
 
     fact: str
     question: str
     answer: Callable[[Any], Answer]
-    needs: str = ""
+
+
+def by_name(*experiments: Experiment) -> Mapping[str, Experiment]:
+    """Return the experiments by the names of their functions."""
+    return {each.answer.__name__: each for each in experiments}
 
 
 def wrong_domain_code(test_stream: TestStream) -> Answer:
@@ -214,39 +218,25 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-EXPERIMENTS: Mapping[str, Experiment] = {
-    "stream_visible_after_publish_ms": Experiment(
+EXPERIMENTS = by_name(
+    Experiment(
         "§11", "how soon after a publish a start finds the stream", stream_visible_after_publish_ms
     ),
-    "online_list_lag_ms": Experiment("§7", "how soon the online list shows it", online_list_lag_ms),
-    "publish_time_offset_ms": Experiment(
-        "§2, §7", "how far PublishTime is from the callback's time", publish_time_offset_ms
-    ),
-    "wrong_domain_code": Experiment(
-        "§1.3", "what a command for the ingest domain is answered", wrong_domain_code
-    ),
-    "stop_when_offline": Experiment("§1.2", "stop while offline", stop_when_offline),
-    "cancel_delay_when_offline": Experiment(
-        "§1.2", "cancel_delay while offline", cancel_delay_when_offline
-    ),
-    "stop_when_idle": Experiment("§1.2", "stop while nothing is recorded", stop_when_idle),
-    "cancel_delay_without_stop": Experiment(
-        "§1.2", "cancel_delay without a stop before", cancel_delay_without_stop
-    ),
-    "restart_before_start": Experiment("§1.2", "restart before any start", restart_before_start),
-    "start_after_stop_within_delay": Experiment(
-        "§1.2", "start within DelayTime of a stop", start_after_stop_within_delay
-    ),
-    "manual_resumes_within_delay": Experiment(
+    Experiment("§7", "how soon the online list shows it", online_list_lag_ms),
+    Experiment("§2, §7", "how far PublishTime is from the callback's time", publish_time_offset_ms),
+    Experiment("§1.3", "what a command for the ingest domain is answered", wrong_domain_code),
+    Experiment("§1.2", "stop while offline", stop_when_offline),
+    Experiment("§1.2", "cancel_delay while offline", cancel_delay_when_offline),
+    Experiment("§1.2", "stop while nothing is recorded", stop_when_idle),
+    Experiment("§1.2", "cancel_delay without a stop before", cancel_delay_without_stop),
+    Experiment("§1.2", "restart before any start", restart_before_start),
+    Experiment("§1.2", "start within DelayTime of a stop", start_after_stop_within_delay),
+    Experiment(
         "§6", "whether a manual recording resumes automatically", manual_resumes_within_delay
     ),
-    "start_after_interruption_within_delay": Experiment(
+    Experiment(
         "§6", "start within DelayTime of an interruption", start_after_interruption_within_delay
     ),
-    "status_events_carry_time": Experiment(
-        "§4", "whether status events carry their time", status_events_carry_time
-    ),
-    "record_key_is_returned": Experiment(
-        "§3", "whether the key of recording callbacks is returned", record_key_is_returned
-    ),
-}
+    Experiment("§4", "whether status events carry their time", status_events_carry_time),
+    Experiment("§3", "whether the key of recording callbacks is returned", record_key_is_returned),
+)

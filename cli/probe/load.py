@@ -7,11 +7,11 @@ gets through.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cli.account import Declined
-from cli.probe.experiments import Answer, Experiment
+from cli.probe.experiments import Answer, Experiment, by_name
 from cli.probe.test_stream import TestStream, Unanswered
 
 MAX_COMMANDS = 400
@@ -124,13 +124,9 @@ def _send_stop(test_stream: TestStream, began: float) -> CommandAnswer:
     return CommandAnswer(time.monotonic() - began, "OK", 200, 0)
 
 
-LOAD_EXPERIMENTS: Mapping[str, Experiment] = {
-    "throttle_mode": Experiment(
-        "§1.5", "whether a command over the limit is answered", throttle_mode, "load"
-    ),
-    "throttle_status": Experiment("§1.5", "with which HTTP status", throttle_status, "load"),
-    "throttle_retry_after": Experiment(
-        "§1.5", "whether the answer has a time to retry", throttle_retry_after, "load"
-    ),
-    "limiter": Experiment("§1.5", "how the second is counted", limiter, "load"),
-}
+LOAD_EXPERIMENTS = by_name(
+    Experiment("§1.5", "whether a command over the limit is answered", throttle_mode),
+    Experiment("§1.5", "with which HTTP status", throttle_status),
+    Experiment("§1.5", "whether the answer has a time to retry", throttle_retry_after),
+    Experiment("§1.5", "how the second is counted", limiter),
+)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from cli.account import Declined, rows_at
-from cli.probe.experiments import Answer, Experiment
+from cli.probe.experiments import Answer, Experiment, by_name
 from cli.probe.publisher import EmulatorPublisher
 from cli.probe.receiver import NO_ANSWER_S, Receiver
 from cli.probe.test_stream import TestStream, Unanswered
@@ -234,32 +234,14 @@ def _is_true_in_time(
     return True
 
 
-OBSERVATIONS: Mapping[str, Experiment] = {
-    "callback_retry_on_5xx": Experiment(
-        "§2", "whether a callback answered 500 is retried", callback_retry_on_5xx, "receiver"
+OBSERVATIONS = by_name(
+    Experiment("§2", "whether a callback answered 500 is retried", callback_retry_on_5xx),
+    Experiment("§3", "whether a retried callback is signed anew", callback_resigns),
+    Experiment("§3", "whether the port is part of the signed host", record_signature_host),
+    Experiment("§5", "whether the on-demand callback is signed", on_demand_carries_signature),
+    Experiment("§5", "what happens after a failed on-demand callback", on_demand_failure_records),
+    Experiment(
+        "§7", "how Live reports a callback configuration that does not exist", absent_notify_config
     ),
-    "callback_resigns": Experiment(
-        "§3", "whether a retried callback is signed anew", callback_resigns, "receiver"
-    ),
-    "record_signature_host": Experiment(
-        "§3", "whether the port is part of the signed host", record_signature_host, "receiver"
-    ),
-    "on_demand_carries_signature": Experiment(
-        "§5", "whether the on-demand callback is signed", on_demand_carries_signature, "receiver"
-    ),
-    "on_demand_failure_records": Experiment(
-        "§5",
-        "what happens after a failed on-demand callback",
-        on_demand_failure_records,
-        "receiver",
-    ),
-    "absent_notify_config": Experiment(
-        "§7",
-        "how Live reports a callback configuration that does not exist",
-        absent_notify_config,
-        "receiver",
-    ),
-    "remarks_carry_signature": Experiment(
-        "§2.1", "whether exception callbacks are signed", remarks_carry_signature, "receiver"
-    ),
-}
+    Experiment("§2.1", "whether exception callbacks are signed", remarks_carry_signature),
+)
