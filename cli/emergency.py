@@ -117,13 +117,12 @@ def _begin(
     _ask(yes=yes)
     for target, now, after in changes:
         _change(account, backup, target, now, after)
-    click.echo(
-        _(
-            "Done: Live records {app} by itself from each stream's next publish on. A stream that"
-            " is live now keeps its configuration: push it anew, or start it by"
-            " RealTimeRecordCommand."
-        ).format(app=application)
+    sentence = _(
+        "Done: Live records {app} by itself from each stream's next publish on. A stream that"
+        " is live now keeps its configuration: push it anew, or start it by"
+        " RealTimeRecordCommand."
     )
+    click.echo(sentence.format(app=application))
     line = _("What was there is stored in {file}, for: live-record emergency {app} --undo")
     click.echo(line.format(file=backup.path, app=application))
 
@@ -181,9 +180,8 @@ def _nothing_to_copy(application: Application) -> str:
 
 def _undo(account: Account, backup: Backup, *, yes: bool, take_over: bool) -> None:
     if backup.is_empty:
-        click.echo(
-            _("There is nothing to restore: {file} does not exist.").format(file=backup.path)
-        )
+        sentence = _("There is nothing to restore: {file} does not exist.")
+        click.echo(sentence.format(file=backup.path))
         return
     for entry in reversed(backup.entries):
         click.echo(_("to restore: {target}").format(target=entry.target))

@@ -53,9 +53,8 @@ def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
                 click.echo(_("pushing {file} to {url}").format(file=file.name, url=shown))
                 sent = _send(publisher, looped(tags) if loop else tags)
     except Malformed as error:
-        raise Failure(
-            _("{file} cannot be pushed: {error}").format(file=file, error=error)
-        ) from None
+        sentence = _("{file} cannot be pushed: {error}")
+        raise Failure(sentence.format(file=file, error=error)) from None
     except NotTaken as refused:
         sentence = _("{url} rejected the stream: {error}")
         raise Failure(sentence.format(url=shown, error=refused)) from None

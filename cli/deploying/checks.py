@@ -47,9 +47,8 @@ def _faults(key: str, resource: Resource) -> Iterator[str]:
         if not shape:  # what follows reads values
             yield from _function(key, props)
     else:
-        yield _("{key} is of the component {component!r}, neither fc3 nor fc3-domain").format(
-            key=key, component=component
-        )
+        sentence = _("{key} is of the component {component!r}, neither fc3 nor fc3-domain")
+        yield sentence.format(key=key, component=component)
 
 
 def _certificate(key: str, props: Resource) -> Iterator[str]:
@@ -64,9 +63,10 @@ def _certificate(key: str, props: Resource) -> Iterator[str]:
 def _cleared(key: str, props: Resource) -> Iterator[str]:
     for name in CLEARED:
         if name not in props:
-            yield _(
+            sentence = _(
                 "{key} omits {name}, so a deploy would clear it. Write it, even if it is empty."
-            ).format(key=key, name=name)
+            )
+            yield sentence.format(key=key, name=name)
 
 
 def _function(key: str, props: Resource) -> Iterator[str]:
@@ -76,35 +76,34 @@ def _function(key: str, props: Resource) -> Iterator[str]:
         yield f"{key}.role is {role!r}: fc3 writes it in lower case. Name the role in lower case."
     yield from _variables(key, props.get("environmentVariables", {}))
     if "provisionConfig" in props and "scalingConfig" in props:
-        yield _(
-            "{key} has both provisionConfig and scalingConfig, which exclude each other"
-        ).format(key=key)
+        sentence = _("{key} has both provisionConfig and scalingConfig, which exclude each other")
+        yield sentence.format(key=key)
     for number, trigger in enumerate(props.get("triggers", [])):
         yield from _trigger(f"{key}.triggers[{number}]", trigger)
 
 
 def _ratio(key: str, cpu: float, memory: int) -> Iterator[str]:
     if not MIN_MEMORY_GB <= memory / 1024 / cpu <= MAX_MEMORY_GB:
-        yield (
-            _(
-                "{key} has {memory} MB to {cpu} vCPU: Function Compute takes {min_memory_gb}"
-                " to {max_memory_gb} GB to one vCPU"
-            ).format(
-                key=key,
-                memory=memory,
-                cpu=cpu,
-                min_memory_gb=MIN_MEMORY_GB,
-                max_memory_gb=MAX_MEMORY_GB,
-            )
+        sentence = _(
+            "{key} has {memory} MB to {cpu} vCPU: Function Compute takes {min_memory_gb}"
+            " to {max_memory_gb} GB to one vCPU"
+        )
+        yield sentence.format(
+            key=key,
+            memory=memory,
+            cpu=cpu,
+            min_memory_gb=MIN_MEMORY_GB,
+            max_memory_gb=MAX_MEMORY_GB,
         )
 
 
 def _variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
     size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
     if size > MAX_VARIABLES_BYTES:
-        yield _(
+        sentence = _(
             "{key}.environmentVariables hold {size} bytes, more than {max_variables_bytes}"
-        ).format(key=key, size=size, max_variables_bytes=MAX_VARIABLES_BYTES)
+        )
+        yield sentence.format(key=key, size=size, max_variables_bytes=MAX_VARIABLES_BYTES)
 
 
 def _trigger(where: str, trigger: Resource) -> Iterator[str]:

@@ -204,9 +204,8 @@ def rollback(stage: str, sure: bool) -> None:
 def _fail_on(found: list[str], subject: str) -> None:
     if found:
         listed = "".join(f"\n  {fault}" for fault in found)
-        raise Failure(
-            _("{subject} cannot be deployed:{listed}").format(subject=subject, listed=listed)
-        )
+        sentence = _("{subject} cannot be deployed:{listed}")
+        raise Failure(sentence.format(subject=subject, listed=listed))
 
 
 def _named(made: Packaged, now: datetime, environment: Mapping[str, str]) -> str:
@@ -267,9 +266,8 @@ def _activity_warning(stage: str) -> str:
     try:
         phases = _api(stage).list_recordings(1)["phases"]
     except click.ClickException as error:
-        return _("whether {stage} is recording is unknown: {error}").format(
-            stage=stage, error=error.format_message()
-        )
+        sentence = _("whether {stage} is recording is unknown: {error}")
+        return sentence.format(stage=stage, error=error.format_message())
     counts = [f"{phases[phase]} {phase}" for phase in BUSY_PHASES if phases.get(phase)]
     return (
         _("{stage} is in use: {names}").format(stage=stage, names=", ".join(counts))

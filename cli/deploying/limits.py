@@ -56,18 +56,17 @@ def _of_instances(stage: Stage, others: Sequence[Share], instances: int) -> Iter
     taken = {stage.name: reserved(stage), **{each.stage: each.reserved for each in others}}
     most = instances - UNRESERVED
     if sum(taken.values()) > most:
-        yield (
-            _(
-                "{sum} instances would be reserved ({listed}), more than {most}: of the"
-                " region's {instances}, {unreserved} stay for the other functions. Reserve"
-                " fewer in env.yaml, or pass --instances with your larger quota."
-            ).format(
-                sum=sum(taken.values()),
-                listed=_listed(taken),
-                most=most,
-                instances=instances,
-                unreserved=UNRESERVED,
-            )
+        sentence = _(
+            "{sum} instances would be reserved ({listed}), more than {most}: of the"
+            " region's {instances}, {unreserved} stay for the other functions. Reserve"
+            " fewer in env.yaml, or pass --instances with your larger quota."
+        )
+        yield sentence.format(
+            sum=sum(taken.values()),
+            listed=_listed(taken),
+            most=most,
+            instances=instances,
+            unreserved=UNRESERVED,
         )
 
 
@@ -75,13 +74,14 @@ def _of_rates(stage: Stage, others: Sequence[Share]) -> Iterator[str]:
     ours = float(stage.environment.get("LIVE_RECORD_RATE") or DEFAULT_RATE)
     rates = {stage.name: ours, **{each.stage: each.rate for each in others if each.rate}}
     if sum(rates.values()) > ACCOUNT_RATE:
-        yield (
-            _(
-                "LIVE_RECORD_RATE: {listed} calls a second are more than the {account_rate}"
-                " of an account. Set the variable for each stage, such as 40 for prod and 5"
-                " for staging, and deploy the stage that gets fewer first. A stage of another"
-                ' account says so in {path}: account = "NAME".'
-            ).format(listed=_listed(rates), account_rate=ACCOUNT_RATE, path=stage_registry.path())
+        sentence = _(
+            "LIVE_RECORD_RATE: {listed} calls a second are more than the {account_rate}"
+            " of an account. Set the variable for each stage, such as 40 for prod and 5"
+            " for staging, and deploy the stage that gets fewer first. A stage of another"
+            ' account says so in {path}: account = "NAME".'
+        )
+        yield sentence.format(
+            listed=_listed(rates), account_rate=ACCOUNT_RATE, path=stage_registry.path()
         )
 
 

@@ -28,12 +28,11 @@ def only_one(stage: str) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
-            raise Failure(
-                _(
-                    "{stage} is being deployed or rolled back on this machine already, by"
-                    " process {holder}. Wait until it has ended."
-                ).format(stage=stage, holder=holder)
-            ) from None
+            sentence = _(
+                "{stage} is being deployed or rolled back on this machine already, by"
+                " process {holder}. Wait until it has ended."
+            )
+            raise Failure(sentence.format(stage=stage, holder=holder)) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()

@@ -174,19 +174,13 @@ def _with_addresses(
         deployed = Deployed(s)
         address = deployed.http_address(function)
         if not address and not wanted.is_dry_run:
-            say(
-                _("{function} has no address yet: it is deployed first, without it").format(
-                    function=function
-                )
-            )
+            sentence = _("{function} has no address yet: it is deployed first, without it")
+            say(sentence.format(function=function))
             _run(_steps_to_an_address(stage, s, deployed, wanted, function), wanted, say, changes)
             address = deployed.http_address(function)
             if not address:
-                raise Failure(
-                    _("s {function} info shows no address of its http trigger").format(
-                        function=function
-                    )
-                )
+                sentence = _("s {function} info shows no address of its http trigger")
+                raise Failure(sentence.format(function=function))
         say(f"{variable}: {address or _('known once the function is deployed')}")
         stage = replace(stage, environment={**stage.environment, variable: address})
     return stage

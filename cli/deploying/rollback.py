@@ -60,11 +60,8 @@ def roll_back(s: Commands, plan: Rollback, say: Say) -> None:
     say(_("back to {release}").format(release=plan.release))
     for function, number in plan.versions.items():
         point_alias(s, function, number)
-        say(
-            _("{function}: {alias} points to {number}").format(
-                function=function, alias=ALIAS, number=number
-            )
-        )
+        sentence = _("{function}: {alias} points to {number}")
+        say(sentence.format(function=function, alias=ALIAS, number=number))
 
 
 def point_alias(s: Commands, function: str, number: int) -> None:
@@ -92,17 +89,15 @@ def _about_secrets(
     now = max((each.release for each in serve), default="")
     names = changed(now, before)
     if names is None:
-        yield _("{named} may have other secrets: one of the releases says nothing of them").format(
-            named=_named(before)
-        )
+        sentence = _("{named} may have other secrets: one of the releases says nothing of them")
+        yield sentence.format(named=_named(before))
     elif names:
-        yield (
-            _(
-                "{named} has other secrets than those in force: {names}. The rollback"
-                " revives the older ones. If they were replaced because somebody else knew"
-                " them, deploy the older code with today's secrets instead."
-            ).format(named=_named(before), names=", ".join(names))
+        sentence = _(
+            "{named} has other secrets than those in force: {names}. The rollback"
+            " revives the older ones. If they were replaced because somebody else knew"
+            " them, deploy the older code with today's secrets instead."
         )
+        yield sentence.format(named=_named(before), names=", ".join(names))
 
 
 def _named(release: str) -> str:
@@ -116,9 +111,8 @@ def _release_before(
     """Return the release that served before the newest serving one. A function that serves its
     first version cannot go back and does not count."""
     if all(number is None for number in serving.values()):
-        raise Failure(
-            _("no function has an alias {alias}: nothing was released yet").format(alias=ALIAS)
-        )
+        sentence = _("no function has an alias {alias}: nothing was released yet")
+        raise Failure(sentence.format(alias=ALIAS))
     now = [
         each
         for function, known in versions.items()

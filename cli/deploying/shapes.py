@@ -173,15 +173,13 @@ def misfits(value: object, shape: object, where: str) -> Iterator[str]:
         yield from _number(value, shape, where)
     elif isinstance(shape, OneOf):
         if value not in shape.values:
-            yield _("{where} is {value!r}, none of {names}").format(
-                where=where, value=value, names=", ".join(map(str, shape.values))
-            )
+            sentence = _("{where} is {value!r}, none of {names}")
+            yield sentence.format(where=where, value=value, names=", ".join(map(str, shape.values)))
     elif isinstance(shape, Texts):
         yield from _texts(value, where)
     elif isinstance(shape, type) and not isinstance(value, shape):
-        yield _("{where} is {value!r}, which is not of type {name}").format(
-            where=where, value=value, name=shape.__name__
-        )
+        sentence = _("{where} is {value!r}, which is not of type {name}")
+        yield sentence.format(where=where, value=value, name=shape.__name__)
 
 
 def _keys(value: object, shape: Keys, where: str) -> Iterator[str]:
@@ -190,9 +188,8 @@ def _keys(value: object, shape: Keys, where: str) -> Iterator[str]:
         return
     known = {**shape.optional, **shape.needed}
     for name in sorted(value.keys() - known.keys(), key=str):
-        yield _("{where} has no property {name}, only {names}").format(
-            where=where, name=name, names=", ".join(known)
-        )
+        sentence = _("{where} has no property {name}, only {names}")
+        yield sentence.format(where=where, name=name, names=", ".join(known))
     for name in sorted(shape.needed.keys() - value.keys()):
         yield _("{where} needs {name}").format(where=where, name=name)
     for name in sorted(known.keys() & value.keys()):
@@ -216,7 +213,8 @@ def _number(value: object, shape: Number, where: str) -> Iterator[str]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         yield _("{where} is {value!r}, which is no number").format(where=where, value=value)
     elif not shape.low <= value <= shape.high or round(value / shape.step, 6) % 1:
-        yield _("{where} is {value}, not one of {low} to {high} in steps of {step}").format(
+        sentence = _("{where} is {value}, not one of {low} to {high} in steps of {step}")
+        yield sentence.format(
             where=where, value=value, low=shape.low, high=shape.high, step=shape.step
         )
 
@@ -227,6 +225,5 @@ def _texts(value: object, where: str) -> Iterator[str]:
         return
     for name, text in value.items():
         if not isinstance(text, str):
-            yield _("{where}.{name} is {text!r}: Function Compute takes strings alone").format(
-                where=where, name=name, text=text
-            )
+            sentence = _("{where}.{name} is {text!r}: Function Compute takes strings alone")
+            yield sentence.format(where=where, name=name, text=text)

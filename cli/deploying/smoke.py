@@ -29,9 +29,8 @@ def smoke_test(stage: str, say: Say, *, pause: Callable[[float], None] = time.sl
     try:
         target = stage_registry.resolve_target(stage, None, None, changes=True)
     except click.ClickException as error:
-        say(
-            _("smoke {stage}: not asked: {error}").format(stage=stage, error=error.format_message())
-        )
+        sentence = _("smoke {stage}: not asked: {error}")
+        say(sentence.format(stage=stage, error=error.format_message()))
         return
     why = ""
     for number in range(TRIES):
@@ -40,12 +39,11 @@ def smoke_test(stage: str, say: Say, *, pause: Callable[[float], None] = time.sl
         if not why:
             say(f"smoke {stage}: ready")
             return
-    raise Failure(
-        _(
-            "The release is in place, but {stage} is not ready: {why}. Run live-record"
-            " doctor --stage {stage}; make rollback STAGE={stage} goes back."
-        ).format(stage=stage, why=why)
+    sentence = _(
+        "The release is in place, but {stage} is not ready: {why}. Run live-record"
+        " doctor --stage {stage}; make rollback STAGE={stage} goes back."
     )
+    raise Failure(sentence.format(stage=stage, why=why))
 
 
 def _why_not_ready(url: str) -> str:

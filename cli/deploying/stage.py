@@ -139,15 +139,11 @@ def stage_named(
     `codes` are the folders of code, by the variable of s.yaml that names each."""
     known = environments(template.with_name("env.yaml"))
     if not name:
-        raise Failure(
-            _("No stage is named. Pass one of env.yaml: {names}.").format(names=", ".join(known))
-        )
+        sentence = _("No stage is named. Pass one of env.yaml: {names}.")
+        raise Failure(sentence.format(names=", ".join(known)))
     if name not in known:
-        raise Failure(
-            _("there is no stage {name!r} in env.yaml, only {names}").format(
-                name=name, names=", ".join(known)
-            )
-        )
+        sentence = _("there is no stage {name!r} in env.yaml, only {names}")
+        raise Failure(sentence.format(name=name, names=", ".join(known)))
     ours = {"LIVE_RECORD_STAGE": name, "LIVE_RECORD_ALIAS": ALIAS}
     ours["LIVE_RECORD_RUNTIME"] = runtime_of(environment)
     ours |= {variable: str(folder) for variable, folder in (codes or {}).items()}
@@ -159,11 +155,8 @@ def runtime_of(environment: Mapping[str, str]) -> str:
     region = environment.get("LIVE_RECORD_REGION", "").strip() or DEFAULT_REGION
     runtime = environment.get("LIVE_RECORD_RUNTIME", "").strip() or default_runtime(region)
     if runtime not in RUNTIMES:
-        raise Failure(
-            _("LIVE_RECORD_RUNTIME is {runtime!r}, none of {names}").format(
-                runtime=runtime, names=", ".join(RUNTIMES)
-            )
-        )
+        sentence = _("LIVE_RECORD_RUNTIME is {runtime!r}, none of {names}")
+        raise Failure(sentence.format(runtime=runtime, names=", ".join(RUNTIMES)))
     return runtime
 
 

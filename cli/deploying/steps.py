@@ -78,17 +78,13 @@ class Code:
         self.deployed.forget(self.subject)
         versions = self.deployed.versions(self.subject)
         if not versions:
-            raise Failure(
-                _("{subject}: a version was published, but none is listed").format(
-                    subject=self.subject
-                )
-            )
+            sentence = _("{subject}: a version was published, but none is listed")
+            raise Failure(sentence.format(subject=self.subject))
         self.target = versions[-1].number
         if was_published:
             return _("published version {target}").format(target=self.target)
-        return _("nothing changed since version {target}, says Function Compute").format(
-            target=self.target
-        )
+        sentence = _("nothing changed since version {target}, says Function Compute")
+        return sentence.format(target=self.target)
 
     def _publish(self) -> bool:
         """Return False if Function Compute finds that nothing changed, which is no failure."""
@@ -137,12 +133,11 @@ class Alias:
 
     def act(self) -> str:
         if self.code.target is None:
-            raise Failure(
-                _(
-                    "{subject} has no version of this code and configuration. Run the step"
-                    " functions first."
-                ).format(subject=self.subject)
+            sentence = _(
+                "{subject} has no version of this code and configuration. Run the step"
+                " functions first."
             )
+            raise Failure(sentence.format(subject=self.subject))
         self._refuse_if_moved()
         point_alias(self.s, self.subject, self.code.target)
         self.deployed.forget(self.subject)
@@ -153,11 +148,12 @@ class Alias:
         self.deployed.forget(self.subject)
         serving = self.deployed.serving(self.subject)
         if serving not in (self.seen, self.code.target):
+            sentence = _(
+                "{subject}: {alias} pointed to {seen} when this deploy began and points to"
+                " {serving} now, so somebody else deploys. Find out who, then deploy again."
+            )
             raise Failure(
-                _(
-                    "{subject}: {alias} pointed to {seen} when this deploy began and points to"
-                    " {serving} now, so somebody else deploys. Find out who, then deploy again."
-                ).format(subject=self.subject, alias=ALIAS, seen=self.seen, serving=serving)
+                sentence.format(subject=self.subject, alias=ALIAS, seen=self.seen, serving=serving)
             )
 
 

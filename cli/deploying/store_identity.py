@@ -46,13 +46,12 @@ def store_id_of(s: Commands, stage: Stage) -> StoreId:
     if found:
         return StoreId(str(found[0]), is_new=known.serving(FUNCTION) is None)
     if not any("environmentVariables" in row for row in deployed):
-        raise Failure(
-            _(
-                "s {function} info shows no environment, so that the id of the stage's store"
-                " is unknown. Set {variable} to what live-record doctor --json shows as"
-                " expected_id."
-            ).format(function=FUNCTION, variable=VARIABLE)
+        sentence = _(
+            "s {function} info shows no environment, so that the id of the stage's store"
+            " is unknown. Set {variable} to what live-record doctor --json shows as"
+            " expected_id."
         )
+        raise Failure(sentence.format(function=FUNCTION, variable=VARIABLE))
     return StoreId(_new(stage), is_new=True)
 
 
@@ -79,11 +78,10 @@ def accept_store(stage: str, store_id: StoreId, say: Callable[[str], None]) -> N
         target = stage_registry.resolve_target(stage, None, None, changes=True)
         Api(target.url, target.token).accept_store(None)
     except click.ClickException as error:
-        say(
-            _(
-                "warning: the store is not accepted yet: {error}. Run live-record store"
-                " accept --stage {stage}; until then no rule records what is live already"
-            ).format(error=error.format_message(), stage=stage)
+        sentence = _(
+            "warning: the store is not accepted yet: {error}. Run live-record store"
+            " accept --stage {stage}; until then no rule records what is live already"
         )
+        say(sentence.format(error=error.format_message(), stage=stage))
     else:
         say(_("the store is accepted as {value}").format(value=store_id.value))

@@ -145,11 +145,10 @@ def _authority(file: Path) -> dict[str, bytes]:
         return {}
     data = file.read_bytes()
     if b"PRIVATE KEY" in data or b"BEGIN CERTIFICATE" not in data:
-        raise Failure(
-            _(
-                "{file} must contain nothing but certificates in PEM form. Remove everything else."
-            ).format(file=file)
+        sentence = _(
+            "{file} must contain nothing but certificates in PEM form. Remove everything else."
         )
+        raise Failure(sentence.format(file=file))
     return {AUTHORITY: data}
 
 

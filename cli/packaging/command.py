@@ -48,11 +48,8 @@ def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
     for runtime, each in product(runtimes, PACKAGES):
         made = build(runtime, each, policy=policy_file, whole=whole, warn=_warn)
         size = made.archive.stat().st_size / 1e6
-        click.echo(
-            _("{archive} ({size:.2f} MB), unpacked in {folder}").format(
-                archive=made.archive, size=size, folder=made.folder
-            )
-        )
+        sentence = _("{archive} ({size:.2f} MB), unpacked in {folder}")
+        click.echo(sentence.format(archive=made.archive, size=size, folder=made.folder))
 
 
 def unpacked(runtime: str, folder: Path) -> Deployed:

@@ -147,11 +147,8 @@ def _licence(metadata: Message) -> str:
     ]
     licence = licence or (classified[0].rpartition(":: ")[2] if classified else "")
     if not licence:
-        raise Failure(
-            _("{package} does not declare its licence. Check whether it may be deployed.").format(
-                package=metadata["Name"]
-            )
-        )
+        sentence = _("{package} does not declare its licence. Check whether it may be deployed.")
+        raise Failure(sentence.format(package=metadata["Name"]))
     return str(licence).strip().splitlines()[0]
 
 
@@ -193,9 +190,8 @@ def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, byt
         if name in needed:
             continue
         if name not in all_statements:
-            raise Failure(
-                _("The SDK has no model {name}. Check its pinned version.").format(name=name)
-            )
+            sentence = _("The SDK has no model {name}. Check its pinned version.")
+            raise Failure(sentence.format(name=name))
         needed[name] = all_statements[name]
         wanted += _NAMED.findall(files[_file_of(needed[name])].decode("utf-8"))
     others = {**_without_models(files), **_models(files, needed)}

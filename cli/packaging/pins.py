@@ -98,8 +98,5 @@ def _pip(verb: str, *options: str | Path) -> None:
         check=False,
     )
     if ended.returncode != 0:
-        raise Failure(
-            _("pip {verb} failed for requirements/*.txt. Its output: {stderr}").format(
-                verb=verb, stderr=ended.stderr
-            )
-        )
+        sentence = _("pip {verb} failed for requirements/*.txt. Its output: {stderr}")
+        raise Failure(sentence.format(verb=verb, stderr=ended.stderr))

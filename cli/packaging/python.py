@@ -64,8 +64,5 @@ def compile_all(folder: Path, python: Path, files: Iterable[str]) -> None:
         check=False,
     )
     if ended.returncode != 0:
-        raise Failure(
-            _("{python} could not compile the package. Its output: {stdout}{stderr}").format(
-                python=python, stdout=ended.stdout, stderr=ended.stderr
-            )
-        )
+        sentence = _("{python} could not compile the package. Its output: {stdout}{stderr}")
+        raise Failure(sentence.format(python=python, stdout=ended.stdout, stderr=ended.stderr))

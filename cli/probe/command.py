@@ -118,11 +118,13 @@ def probe(
     if as_json:
         output.as_json(text)
     else:
+        sentence = _(
+            "{answered} experiments answered, {unanswered} not answered. The report is in {out}."
+        )
         click.echo(
-            _(
-                "{answered} experiments answered, {unanswered} not answered."
-                " The report is in {out}."
-            ).format(answered=len(report.answers), unanswered=len(report.unanswered), out=out)
+            sentence.format(
+                answered=len(report.answers), unanswered=len(report.unanswered), out=out
+            )
         )
 
 

@@ -91,11 +91,8 @@ class ManualPublisher:
         self._pushes = False
 
     def publish(self) -> None:
-        click.echo(
-            _("Push now to {address} (with an auth_key if the domain requires one).").format(
-                address=self._address
-            )
-        )
+        sentence = _("Push now to {address} (with an auth_key if the domain requires one).")
+        click.echo(sentence.format(address=self._address))
         click.pause(_("Press any key once the push has begun."))
         self._pushes = True
 

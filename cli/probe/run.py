@@ -109,12 +109,11 @@ def prepared(
     """
     restore_all(test_stream, backup, say)
     if test_stream.publish_time() is not None:
-        raise Failure(
-            _(
-                "{app}/{stream} is live, but probe needs a stream of its own. Name another"
-                " with --stream."
-            ).format(app=test_stream.app, stream=test_stream.stream)
+        sentence = _(
+            "{app}/{stream} is live, but probe needs a stream of its own. Name another"
+            " with --stream."
         )
+        raise Failure(sentence.format(app=test_stream.app, stream=test_stream.stream))
     target = ConfigTarget("oss", test_stream.domain, test_stream.app, test_stream.stream)
     value = _configuration(test_stream, where)
     try:
@@ -139,11 +138,12 @@ def restore_all(test_stream: TestStream, backup: Backup, say: Say) -> None:
         try:
             result = restore(test_stream.account, backup, entry)
         except Declined as declined:
+            sentence = _(
+                "{target} could not be restored ({declined}). Its previous value is kept in"
+                " {path}; the next probe restores it before anything else."
+            )
             raise Failure(
-                _(
-                    "{target} could not be restored ({declined}). Its previous value is kept in"
-                    " {path}; the next probe restores it before anything else."
-                ).format(target=entry.target, declined=declined, path=backup.path)
+                sentence.format(target=entry.target, declined=declined, path=backup.path)
             ) from None
         if entry in backup.entries:
             backup.drop(entry)

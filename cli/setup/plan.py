@@ -128,11 +128,12 @@ def _by_hand(stage: Stage, targets: Sequence[ConfigTarget]) -> Iterator[str]:
         is_refused = row["reason"]["code"] == "no_record_config"
         is_covered = any(target.covers(key) for target in targets)
         if is_refused and not is_covered and not stage.policy.rule(key).may_record:
-            yield _(
+            sentence = _(
                 "{stream} was asked for by hand, and Live has no recording configuration for it."
                 ' Add a rule that matches it to policy.toml, with on_publish = "on_request" to'
                 " record it only when somebody asks; apply it and run setup again"
-            ).format(stream=key)
+            )
+            yield sentence.format(stream=key)
 
 
 MOST_STREAMS = 1_000
@@ -159,12 +160,11 @@ class _Callbacks:
             return
         self._put(target, now, after, forward)
         if now is not None and now != after:
-            self.plan.notes.append(
-                _(
-                    "{target}: no API returns SwitchNotifyUrl, and setting the others may clear it:"
-                    " if you use dual-stream ingest, set it again afterwards"
-                ).format(target=target)
+            sentence = _(
+                "{target}: no API returns SwitchNotifyUrl, and setting the others may clear it:"
+                " if you use dual-stream ingest, set it again afterwards"
             )
+            self.plan.notes.append(sentence.format(target=target))
 
     def record(self, account: Account, target: ConfigTarget, *, asks: bool) -> None:
         now = read(account, target)
@@ -205,12 +205,11 @@ class _Callbacks:
         if not present or self.stage.is_ours(present):
             return {}
         if not self.options.take_over:
-            raise Blocked(
-                _(
-                    "{name} points to {url}, which is not ours. Pass --take-over to add it to the"
-                    " policy's forward_to and replace it with ours"
-                ).format(name=name, url=redacted(present))
+            sentence = _(
+                "{name} points to {url}, which is not ours. Pass --take-over to add it to the"
+                " policy's forward_to and replace it with ours"
             )
+            raise Blocked(sentence.format(name=name, url=redacted(present)))
         return self._forward(flow.replace("-", "_"), present, target)
 
     def _forward(self, kind: str, url: str, target: ConfigTarget) -> dict[str, str]:
@@ -223,18 +222,16 @@ class _Callbacks:
             )
         had = self.stage.policy.forward_to.of(kind) or self.plan.forward.get(kind, url)
         if had != url:
-            raise Blocked(
-                _(
-                    "callbacks are forwarded to {had} already, and forward_to.{kind} holds one"
-                    " address. Merge the receiver at {url} into it first"
-                ).format(had=redacted(had), kind=kind, url=redacted(url))
+            sentence = _(
+                "callbacks are forwarded to {had} already, and forward_to.{kind} holds one"
+                " address. Merge the receiver at {url} into it first"
             )
-        self.plan.notes.append(
-            _(
-                "{target}: callbacks are still forwarded to {url}, signed with a key that the stage"
-                " knows"
-            ).format(target=target, url=redacted(url))
+            raise Blocked(sentence.format(had=redacted(had), kind=kind, url=redacted(url)))
+        sentence = _(
+            "{target}: callbacks are still forwarded to {url}, signed with a key that the stage"
+            " knows"
         )
+        self.plan.notes.append(sentence.format(target=target, url=redacted(url)))
         return {kind: url}
 
     def _record_key(self, now: Value | None, after: dict[str, Any], target: ConfigTarget) -> None:

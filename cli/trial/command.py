@@ -119,11 +119,12 @@ def _before(
     """Yield what is said before anything is changed."""
     names = ", ".join(f"{domain}/{pattern}" for pattern in patterns)
     yield _("To record: {names}").format(names=names)
-    yield _(
+    sentence = _(
         "Alibaba Cloud charges your account for it: for the recording, by the largest number of"
         " streams recorded at once (at most {count} here, --max-concurrent); for mp4 or flv, by the"
         " hours converted; and for the files in OSS until you delete them."
-    ).format(count=max_concurrent)
+    )
+    yield sentence.format(count=max_concurrent)
     for target in missing:
         line = _("To add until the end: a manual recording configuration (OnDemand 7) of {streams}")
         yield line.format(streams=recording_config.place_of(target))
