@@ -84,18 +84,22 @@ class AccountJudge:
         If that of its end is lost, the next list shows it."""
         # connected ── end ── reported: now ── the list misses it
         session, now = record.session, self.sim.clock.now
-        for one in self.sim.live.connections:
+        for one in self._connections_of(record.key):
             is_its = session is not None and abs(one.start - session.began) <= EDGE_MS
-            if one.stream == _stream(record.key) and is_its and one.end and one.end < now - EDGE_MS:
+            if is_its and one.end and one.end < now - EDGE_MS:
                 yield Span(one.end, now + LEARNT_MS)
+
+    def _connections_of(self, key: StreamKey) -> list[Interval]:
+        return [one for one in self.sim.live.connections if one.stream == _stream(key)]
 
     def _note_intent(self, before: StreamRecord, after: StreamRecord, now: int) -> None:
         if before.intent.wanted is after.intent.wanted:
             return
         at = now
         if after.intent.wanted and after.intent.requester is Requester.POLICY:
-            since = self.sim.live.live_since(_stream(after.key))
-            at = min(now, max(now if since is None else since, before.intent.held_until or 0))
+            # A list that is late shows a stream that has gone: its session began all the same.
+            began = [one.start for one in self._connections_of(after.key)]
+            at = min(now, max(began[-1] if began else now, before.intent.held_until or 0))
         self._wanted[after.key].append((at, after.intent.wanted))
 
     def left(self, callback: Callback) -> None:
@@ -148,7 +152,7 @@ class AccountJudge:
         wrong, and for one that two encoders published at once: either may be its session."""
         is_forged, is_lost = self.sim.judge.watch(key).replayed, key in self._lost
         is_lost = is_lost or str(key) in self.sim.ever_broken
-        connections = [one for one in self.sim.live.connections if one.stream == _stream(key)]
+        connections = self._connections_of(key)
         ends = [one.end for one in connections[:-1]]
         is_alone = all(
             end is not None and end <= following.start

@@ -119,7 +119,7 @@ class Alarms:
             "fail-over": self._sim.has_lost_writes,
             "misled": watch.misled,
             "refused": self._is_refused(key),
-            "listed": self._sim.live.is_visible(Stream(key.domain, key.app, key.stream)),
+            "listed": self._is_listed_still(key),
             "by itself": self._records_unheard(key),
         }
         excuse = next((name for name, holds in excuses.items() if holds), "")
@@ -158,6 +158,12 @@ class Alarms:
             and live.is_visible(stream)
             and not live.is_recording(stream)
         )
+
+    def _is_listed_still(self, key: StreamKey) -> bool:
+        """Return True if the stream has ended, and the online list shows it all the same."""
+        live, stream = self._sim.live, Stream(key.domain, key.app, key.stream)
+        rows = live.online(self._sim.clock.now, key.domain, app=key.app, name=key.stream)
+        return bool(rows) and not live.is_live(stream)
 
     def _is_true(self, key: StreamKey) -> bool:
         stream = Stream(key.domain, key.app, key.stream)

@@ -7,6 +7,7 @@ changed or skipped in time never begins.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -56,6 +57,9 @@ class Timetables:
         self._made: set[Begun] = set()
         self._uncertain: set[str] = set()
         """Schedules of which a request has no answer yet, or a lost write may be one."""
+        self._under_way = Counter[str]()
+        self._contested: set[str] = set()
+        """Schedules of which two requests were under way at once: either may count as the last."""
 
     # --- what people ask ------------------------------------------------------------------------
 
@@ -63,20 +67,30 @@ class Timetables:
         """Send the request; send it again after 2 s on 429, 500 and 503."""
         assert deed.timetable is not None
         timetable, sim = deed.timetable, self.sim
-        self._uncertain.add(timetable.name)
+        self._sends(timetable.name)
         sim.tell("a person", f"{deed.do.value} {timetable.name}", *timetable.begins)
 
         def answered(status: int, _need: bool) -> None:
             sim.tell("a person", f"has {status} for {deed.do.value} {timetable.name}")
+            self._under_way[timetable.name] -= 1
             if status in _AGAIN and tries and not sim.lots.over:
                 sim.clock.after(2_000, self.do, deed, tries - 1)
             elif status not in _AGAIN:
                 # That there is no such occurrence may mean that the store has lost the schedule.
-                if deed.do is not Do.SKIP or status == 200:
+                is_last = timetable.name not in self._contested
+                if is_last and (deed.do is not Do.SKIP or status == 200):
                     self._uncertain.discard(timetable.name)
                 self._answered(deed, timetable, status)
 
         sim.invoke(_request(sim, deed, timetable), answered)
+
+    def _sends(self, name: str) -> None:
+        self._uncertain.add(name)
+        if self._under_way[name]:
+            self._contested.add(name)
+        else:
+            self._contested.discard(name)
+        self._under_way[name] += 1
 
     def _answered(self, deed: Deed, timetable: Timetable, status: int) -> None:
         now, name = self.sim.clock.now, timetable.name
