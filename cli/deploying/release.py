@@ -143,7 +143,7 @@ def _run(steps: Iterator[Step], wanted: Release, say: Say, changes: list[str]) -
             say(_("{where}: already so: {found}").format(where=where, found=finding.found))
             continue
         if wanted.is_dry_run:
-            did = f"would {finding.would} ({finding.found})"
+            did = _("would {action} ({found})").format(action=finding.would, found=finding.found)
         else:
             did = step.act()
         say(f"{where}: {did}")

@@ -66,7 +66,7 @@ class Code:
             found = _("version {number} has other code or configuration").format(
                 number=newest.number
             )
-            return Finding(False, found, "publish a version")
+            return Finding(False, found, _("publish a version"))
         self.target = newest.number
         return Finding(
             True, _("version {number} has this code and configuration").format(number=newest.number)
@@ -185,7 +185,7 @@ class Triggers:
     def act(self) -> str:
         self.s.run(self.subject, "deploy", "--trigger", "-y")
         self.deployed.forget(self.subject)
-        return "set"
+        return _("triggers set")
 
 
 @dataclass(slots=True)
@@ -224,11 +224,12 @@ class Reservation:
 
     def look(self) -> Finding:
         reserved = self._reserved()
-        found = "none reserved" if reserved is None else f"{reserved} reserved"
+        found = _reserved_words(reserved)
         if reserved == self.wanted:
             return Finding(True, found)
-        would = "reserve none" if self.wanted is None else f"reserve {self.wanted}"
-        return Finding(False, found, would)
+        if self.wanted is None:
+            return Finding(False, found, _("reserve none"))
+        return Finding(False, found, _("reserve {count}").format(count=self.wanted))
 
     def _reserved(self) -> int | None:
         rows = self.deployed.ask(self.subject, "concurrency", "get")
@@ -243,7 +244,11 @@ class Reservation:
                 *(self.subject, "concurrency", "put", "--reserved-concurrency", str(self.wanted))
             )
         self.deployed.forget(self.subject)
-        return "none reserved" if self.wanted is None else f"{self.wanted} reserved"
+        return _reserved_words(self.wanted)
+
+
+def _reserved_words(count: int | None) -> str:
+    return _("none reserved") if count is None else _("{count} reserved").format(count=count)
 
 
 @dataclass(slots=True)

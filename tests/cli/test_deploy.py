@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -496,6 +497,15 @@ def test_a_dry_run_changes_nothing_and_a_step_can_be_run_alone(
     assert "prod: 2 would change" in dry.output
     assert "FunctionNotFound" in alone.output
     assert program.account.changes == [("CreateCustomDomain", "record.example.com")]
+
+
+def test_the_steps_speak_the_readers_language(says: Callable[..., Result]) -> None:
+    """Each line is named by a step and a function, which are the same in every language."""
+    steps = ("--only", "reservations", "--only", "triggers")
+    shown = says("deploy", "--language", "zh", "--stage", "prod", "--dry-run", *steps).output
+    lines = [line.partition(":")[2] for line in shown.splitlines()]
+    assert len(lines) > len(steps)
+    assert [line for line in lines if re.search("[a-z]{3,} [a-z]{3,}", line)] == []
 
 
 def test_s_is_handed_every_variable_and_one_version_of_fc3(
