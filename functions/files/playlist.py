@@ -153,7 +153,7 @@ def _playlists(account: _Account) -> Iterator[tuple[File, Sequence[Span]]]:
         endings = sorted({file.uri.rpartition(".")[2].lower() for file, _ in account.files})
         raise WrongState(
             f"no recording of this time is an M3U8 playlist, but {', '.join(endings)}",
-            hint="add the format M3U8 to the recording configuration, in the console of Live",
+            hint="add the format for the next recordings: live-record setup --format m3u8",
         )
     if not found:
         raise NotFound("no file of this time has been reported")

@@ -253,7 +253,7 @@ def test_where_no_playlist_is_written_it_says_which_setting_adds_it(playing: Pla
     status, text = playing.refusal(**{"from": "1h"})
 
     assert (status, "but mp4" in text) == (409, True)
-    assert "add the format M3U8" in text
+    assert "live-record setup --format m3u8" in text
 
 
 def test_of_two_configurations_each_moment_is_played_once(playing: Playing) -> None:
