@@ -12,6 +12,7 @@ taken over counts for nothing, and neither completes nor aborts anything. The so
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from msgspec import Struct
@@ -52,11 +53,24 @@ _CHANGED_STATUS = 412
 
 def run(invocation: Invocation) -> TaskRunResult:
     """Copy what is due, within the time of the call; return how much of it came to which end."""
-    runner = runner_of(invocation, KIND.value, invocation.deadline)
+    runner = runner_of(
+        invocation, KIND.value, invocation.deadline, crashed=partial(_crashed, invocation)
+    )
     if names_bucket(invocation):
         require_role(invocation)
         runner.run(invocation.app.workers(), RUN_WORKERS, lambda: attempt_of(invocation))
     return runner.result
+
+
+def _crashed(invocation: Invocation, task: Task, failed: Failed) -> Outcome:
+    """Return the outcome of a step that crashed as that of one that failed: people and receivers
+    of events are told in the same way."""
+    body = msgspec.json.decode(task.body, type=DeliverFile)
+    file = invocation.app.store.file(task.stream, body.uri)
+    if file is None or file.verdict is None:
+        return failed
+    copying = _Copying(invocation, task, body, file.verdict)
+    return copying.failed(failed.why, is_final=failed.is_final)
 
 
 def attempt_of(invocation: Invocation) -> Callable[[Task], Outcome]:

@@ -25,6 +25,8 @@ from shared.outbox import (
 )
 from shared.store.store_errors import StoreUnavailable
 
+Crashed = Callable[[Task, Failed], Outcome]
+"""Returns the outcome of an attempt that crashed, of which `Failed` is all that is known."""
 NEVER_ENDED = "each attempt was cut off before it ended"
 
 
@@ -96,13 +98,15 @@ class TaskRunner:
         jitter: Callable[[], float],
         report: Callable[[str, Exception], None],
         stays: Callable[[], bool] = lambda: False,
+        crashed: Crashed = lambda _task, failed: failed,
     ) -> None:
         """Keep the collaborators. `has_time` says whether there is time for one more attempt;
         `report` gets the name of a log event, and what an attempt raised. Where nothing is due,
-        `stays` says whether to look again; it waits before it does."""
+        `stays` says whether to look again; it waits before it does. `crashed` adds what follows
+        from a crash, or from an end of the process at each attempt."""
         self._store, self._queue = store, queue
         self._has_time, self._jitter, self._report = has_time, jitter, report
-        self._stays = stays
+        self._stays, self._crashed = stays, crashed
         self._failures: list[StoreUnavailable] = []
         self.result = TaskRunResult()
 
@@ -162,14 +166,24 @@ class TaskRunner:
         """Return the outcome of an attempt, whatever it raises. One that has been taken more often
         than it may be tried ended its process each time: it is not tried once more."""
         if task.attempts > backoff_of(task.queue).attempts:
-            return Failed(task.why or NEVER_ENDED, is_final=True)
+            return self._after_crash(task, Failed(task.why or NEVER_ENDED, is_final=True))
         try:
             return attempt(task)
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the others go on
             self._report("task.crashed", error)
-            return Failed(f"{type(error).__name__}: the log says why")
+            return self._after_crash(task, Failed(f"{type(error).__name__}: the log says why"))
+
+    def _after_crash(self, task: Task, failed: Failed) -> Outcome:
+        """Return the outcome with what follows; without it where that crashes, too."""
+        try:
+            return self._crashed(task, failed)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others go on
+            self._report("task.crashed", error)
+            return failed
 
     def _settle(self, task: Task, outcome: Outcome) -> None:
         settled = settlement(task, outcome, self._jitter())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
-from shared.engine.task_runner import TaskRunner
+from shared.engine.task_runner import Crashed, TaskRunner
 from shared.invocation.invocation import Invocation
 from shared.outbox import EventBody, EventType, NewTask, Task, backoff_of, event_task
 from shared.retry import Deadline
@@ -34,9 +34,11 @@ def runner_of(
     deadline: Deadline,
     *,
     stays: Callable[[], bool] = lambda: False,
+    crashed: Crashed = lambda _task, failed: failed,
 ) -> TaskRunner:
     """Return the runner of a queue. It begins an attempt only while the deadline leaves the time
-    that one may take. Where nothing is due, `stays` says whether to look again; it waits before."""
+    that one may take. Where nothing is due, `stays` says whether to look again; it waits before.
+    `crashed` adds what follows from an attempt that crashed."""
     patience_s = backoff_of(queue).patience_ms / 1000
     return TaskRunner(
         invocation.app.store,
@@ -45,4 +47,5 @@ def runner_of(
         jitter=random.random,
         report=invocation.report_failed,
         stays=stays,
+        crashed=crashed,
     )

@@ -31,13 +31,14 @@ def add(store: Store, *names: str) -> None:
     store.save_or_claim(Save(version, StreamRecord(KEY, changed_at=version + 1), tasks=tasks))
 
 
-def run(
+def run(  # noqa: PLR0913 - what a run needs of its surroundings
     store: Store,
     attempt: Attempt,
     *,
     count: int = 1,
     has_time: Callable[[], bool] = lambda: True,
     stays: Callable[[], bool] = lambda: False,
+    crashed: Callable[[Task, Failed], Outcome] = lambda _task, failed: failed,
 ) -> tuple[TaskRunResult, list[str]]:
     reported: list[str] = []
     runner = TaskRunner(
@@ -47,6 +48,7 @@ def run(
         jitter=lambda: 0.0,
         report=lambda event, error: reported.append(f"{event} {error}"),
         stays=stays,
+        crashed=crashed,
     )
     runner.run(ThreadWorkers(), count, lambda: attempt)
     return runner.result, reported
@@ -77,6 +79,27 @@ def test_an_attempt_that_crashes_is_retried_and_stops_no_other(store: Store) -> 
     assert (result, reported) == (TaskRunResult(done=1, retry=1), ["task.crashed a secret"])
     (left,) = store.open_tasks(after="", limit=9)
     assert left.task.why == "ZeroDivisionError: the log says why"
+
+
+def test_what_a_crash_means_is_said_by_who_knows_the_kind(store: Store) -> None:
+    """Where that crashes as well, the task is retried all the same."""
+    add(store, "a", "b")
+
+    def attempt(_task: Task) -> Outcome:
+        raise ZeroDivisionError
+
+    def crashed(task: Task, failed: Failed) -> Outcome:
+        if task.id == "b":
+            raise KeyError("here, too")
+        return Failed(f"of a: {failed.why}")
+
+    result, _ = run(store, attempt, crashed=crashed)
+    assert result == TaskRunResult(retry=2)
+    why = "ZeroDivisionError: the log says why"
+    assert {one.task.id: one.task.why for one in store.open_tasks(after="", limit=9)} == {
+        "a": f"of a: {why}",
+        "b": why,
+    }
 
 
 def test_one_that_hangs_stops_no_other(store: Store) -> None:

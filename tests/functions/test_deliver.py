@@ -26,6 +26,7 @@ from functions import deliver, files, notify
 from functions.deliver import copying
 from shared.config.policy_dump import policy_document
 from shared.config.robots import robots
+from shared.engine.task_runner import NEVER_ENDED
 from shared.inbound.function_compute import InvocationFailed, answer_any
 from shared.invocation.invocation import Invocation
 from shared.outbox import (
@@ -603,6 +604,23 @@ def test_a_copy_that_failed_for_good_is_an_event(delivering: Delivering) -> None
     delivering.deliver()
     (body,) = [one for one in delivering.events() if one.type is EventType.FILE_DELIVERY_FAILED]
     assert (body.data["uri"], "no [[deliver]]" in str(body.data["why"])) == (NAME, True)
+
+
+def test_a_copy_that_ended_each_process_says_so_and_is_an_event(delivering: Delivering) -> None:
+    """Nobody was there to say it when it happened."""
+    delivering.receivers = {"webhooks": (CRM,)}
+    delivering.applies()
+    delivering.record_verified(b"x")
+    for _ in range(BACKOFF[KIND].attempts):
+        assert delivering.stage.store.take_tasks(KIND.value, limit=1, lease_ms=LEASE_MS)
+        delivering.stage.clock.pass_ms(LEASE_MS)
+    assert delivering.deliver()["dead"] == 1
+
+    copy = delivering.copy()
+    assert copy is not None
+    assert (copy.state, copy.why) == ("failed", NEVER_ENDED)
+    (event,) = [body for body in delivering.events() if body.type is EventType.FILE_DELIVERY_FAILED]
+    assert (event.data["uri"], event.data["why"]) == (NAME, NEVER_ENDED)
 
 
 def test_what_is_not_verified_is_not_copied(delivering: Delivering) -> None:
