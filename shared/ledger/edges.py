@@ -120,7 +120,7 @@ def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
 def is_taken_as_recorded(record: StreamRecord, now: int) -> bool:
     """Return True if Live records it, whoever asked for that, or has accepted a start lately enough
     for its report to be still on its way."""
-    if record.confirmation is None:
+    if not record.is_started:
         return is_unmanaged(record) or record.is_reported
     if record.is_recorded:
         return True

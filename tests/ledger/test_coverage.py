@@ -446,6 +446,15 @@ def test_what_live_reports_is_there_also_where_the_answer_to_its_start_was_lost(
     assert gaps(account) == []
 
 
+def test_so_is_what_it_reports_in_a_later_session() -> None:
+    account = live()
+    account.answer().confirm().passes(MINUTE)
+    account.goes_off().passes(MINUTE)
+    account.publish().passes(SECOND).confirm()
+    account.answer(InDoubt("timeout")).passes(MINUTE)
+    assert gaps(account) == []
+
+
 def test_a_refused_start_does_not_show_what_became_of_the_one_that_was_accepted() -> None:
     account = live()
     account.answer().passes(UNPROVED_MS + MINUTE)

@@ -181,6 +181,15 @@ def test_a_stream_that_waits_for_its_start_is_not_lost_while_live_reports_that_i
     assert wrong_since(story.happens(RUNS).record) is None
 
 
+def test_nor_is_one_that_an_earlier_session_was_recorded_of() -> None:
+    story = recording(by_rule()).goes_off()
+    story.lane_is_free = False
+    story.passes(MINUTE).publish().passes(SECOND)
+    assert wrong_since(story.record) is not None
+
+    assert wrong_since(story.happens(RUNS).record) is None
+
+
 def test_a_session_whose_start_is_refused_after_an_interruption_has_failed_and_says_why() -> None:
     story = adopted().passes(5 * SECOND).unpublish().passes(6 * SECOND).seen(NOON)
     story.answer(NoRecordConfig("CodeConfigNotFound"))

@@ -135,7 +135,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         """Return True if Live has reported that it records this session, which is wanted, and no
         answer shows that it took a start in it: the answer was lost."""
         report, session = self.last_report, self.session
-        if self.confirmation is not None or report is None or session is None:
+        if self.is_started or report is None or session is None:
             return False
         is_of_now = report.when > max(session.began, self.paused_since)
         return self.intent.wanted and self.is_live and report.recording and is_of_now
