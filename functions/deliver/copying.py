@@ -75,7 +75,7 @@ def _crashed(invocation: Invocation, task: Task, failed: Failed) -> Outcome:
 
 def attempt_of(invocation: Invocation) -> Callable[[Task], Outcome]:
     """Return what does a step of a task, with clients of its own: one thread at a time calls it."""
-    return _CopyAttempt(invocation, OpenBuckets(invocation), Listings())
+    return _CopyAttempt(invocation, OpenBuckets(invocation), Listings(invocation.app))
 
 
 class _CopyAttempt(Struct, frozen=True):
@@ -119,7 +119,8 @@ class _CopyAttempt(Struct, frozen=True):
         body = copying.body
         source = self.buckets.of(copying.task.stream, copying.verdict.place)
         target = open_target(self.invocation.app, rule)
-        listing = self._listing(copying, source) if body.is_playlist else None
+        stream = copying.task.stream
+        listing = self.listings.of(source, stream, body) if body.is_playlist else None
         if listing is not None:
             if body.list_etag not in ("", listing.etag):
                 why = "the playlist was changed meanwhile"
@@ -127,13 +128,6 @@ class _CopyAttempt(Struct, frozen=True):
             body = body.of_listing(listing.etag, len(listing.segments))
         known = (copying.invocation, copying.task, body, copying.verdict)
         return _Step(*known, source, target, listing).do()
-
-    def _listing(self, copying: _Copying, source: Opened) -> Listing:
-        listing = self.listings.of(source, copying.body)
-        policy, stream = self.invocation.app.policy, copying.task.stream
-        if not all(policy.names_object(stream, uri) for uri in listing.segments):
-            raise NotCopied("no object_prefix of the policy fits the name of a segment")
-        return listing
 
 
 class _TakenOverError(StoreRefuses):

@@ -12,8 +12,10 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from shared.invocation.app import App
 from shared.outbound.oss import NoSize, Opened, crc64
 from shared.outbox import DeliverFile
+from shared.protocol.stream import StreamKey
 from shared.verification.media_playlist import (
     MAX_PLAYLIST_BYTES,
     parse_playlist,
@@ -37,16 +39,19 @@ class Listing(Struct, frozen=True):
 class Listings(Struct):
     """Keeps the playlist that was read last: each segment is a step, and each step needs it."""
 
-    place: tuple[str, str, str] = ("", "", "")
+    app: App
+    place: tuple[str, str, StreamKey, str] | None = None
     last: Listing | None = None
 
-    def of(self, source: Opened, body: DeliverFile) -> Listing:
+    def of(self, source: Opened, stream: StreamKey, body: DeliverFile) -> Listing:
         """Return the playlist as it is; raise NotCopied, or NoSize. One that was changed since its
         segments were copied has another etag than `body`."""
-        place = (source.name, body.uri, body.list_etag)
+        place = (source.name, body.uri, stream, body.list_etag)
         if self.last is None or not body.list_etag or place != self.place:
-            self.last = _read(source, body.uri)
-            self.place = (source.name, body.uri, self.last.etag)
+            last = _read(source, body.uri)
+            if not all(self.app.policy.names_object(stream, uri) for uri in last.segments):
+                raise NotCopied("no object_prefix of the policy fits the name of a segment")
+            self.last, self.place = last, (*place[:3], last.etag)
         return self.last
 
 

@@ -46,7 +46,7 @@ from shared.alerts import (
 )
 from shared.engine import counters
 from shared.engine.counters import CallbackResult, OccurrenceResult
-from shared.engine.step_marks import NOTIFY, RESYNC, began
+from shared.engine.timer_watch import TIMERS
 from shared.invocation.app import App
 from shared.invocation.invocation import Invocation
 from shared.outbound.robots import cut
@@ -151,8 +151,8 @@ class _Found(Struct, frozen=True):
 
 
 def _found(app: App, book: AlertBook, now: int) -> _Found:
-    watch, barred = _watch(app, book, now), _barred(app, book, now)
-    outbox = app.store.outbox()
+    counted, outbox = app.store.counters(), app.store.outbox()
+    watch, barred = _watch(counted, book, now), _barred(counted, book, now)
     dropped = _dropped(app, book, outbox, now)
     of_streams = list(_of_streams(app, now))
     lost = sum(one.code == ConditionCode.NOT_RECORDED.value for one in of_streams)
@@ -164,8 +164,8 @@ def _found(app: App, book: AlertBook, now: int) -> _Found:
     found += conditions_of_stage(_facts(app, watch, outbox, now))
     if any(rule.condition == ConditionCode.UNMANAGED.value for rule in app.policy.notify):
         found += _of_others(app)
-    counted = {ConditionCode.NOT_RECORDED.value: beyond} if beyond > 0 else {}
-    return _Found(found, counted, watch, barred, dropped)
+    more = {ConditionCode.NOT_RECORDED.value: beyond} if beyond > 0 else {}
+    return _Found(found, more, watch, barred, dropped)
 
 
 def _of_streams(app: App, now: int) -> Iterator[Condition]:
@@ -241,8 +241,7 @@ def _dropped(app: App, book: AlertBook, outbox: OutboxState, now: int) -> Counte
     return dropped
 
 
-def _barred(app: App, book: AlertBook, now: int) -> CounterWatch:
-    counted = app.store.counters()
+def _barred(counted: Mapping[str, int], book: AlertBook, now: int) -> CounterWatch:
     return book.barred.after(sum(counted.get(name, 0) for name in _BARRED), now)
 
 
@@ -349,8 +348,7 @@ def _of_others(app: App) -> Iterator[Condition]:
             seen.add(one.id)
 
 
-def _watch(app: App, book: AlertBook, now: int) -> CallbackWatch:
-    counted = app.store.counters()
+def _watch(counted: Mapping[str, int], book: AlertBook, now: int) -> CallbackWatch:
     arrived = sum(counted.get(counters.callbacks("stream", result), 0) for result in _ARRIVED)
     unreported = counted.get(counters.UNREPORTED, 0)
     return book.watch.after(arrived, unreported, now, is_first=book.is_first_look(now))
@@ -364,7 +362,7 @@ def _facts(app: App, watch: CallbackWatch, outbox: OutboxState, now: int) -> Sta
     return StageFacts(
         now=now,
         queue_oldest_ms=store.queue().oldest,
-        timers={"reconcile": ages.get(began(RESYNC)), "notify": ages.get(began(NOTIFY), 0)},
+        timers={function: ages.get(name) for function, name in TIMERS.items()},
         unreported_since=watch.since,
         room=Room(size.used, size.limit) if size else None,
         emptied_at=(state.emptied_at or now) if is_emptied else None,

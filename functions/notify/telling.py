@@ -55,8 +55,9 @@ class Telling:
     def result(self) -> Mapping[str, Any]:
         """Return how much came to which end, by queue, and count it. Raise the last error of the
         store."""
-        with suppress(StoreUnavailable):  # what it cannot count, it says itself
-            self._invocation.app.store.count(self._counts())
+        if counts := self._counts():
+            with suppress(StoreUnavailable):  # what it cannot count, it says itself
+                self._invocation.app.store.count(counts)
         for runner, _, _ in self._jobs.values():
             runner.check()
         results = {name: msgspec.structs.asdict(job[0].result) for name, job in self._jobs.items()}

@@ -13,8 +13,10 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
+from functions import notify
 from functions.notify.evaluating import evaluate
 from shared.alerts import book_from_text
+from shared.inbound.function_compute import TimerEvent
 from shared.invocation.invocation import Invocation
 from shared.outbox import (
     OF_STAGE,
@@ -569,8 +571,10 @@ def test_recordings_of_somebody_else_are_told_once_for_their_application(at: Ale
         stage.minutes(1)
 
 
-def counted_calls(stage: AlertingStage) -> int:
-    """Return how many calls of the store one evaluation makes."""
+def counted_calls(
+    stage: AlertingStage, run: Callable[[Invocation], object] = evaluate
+) -> Counter[str]:
+    """Return how often one evaluation, or another run, calls each method of the store."""
     calls = Counter[str]()
     store = stage.app.store
 
@@ -580,8 +584,8 @@ def counted_calls(stage: AlertingStage) -> int:
             return getattr(store, name)
 
     app = replace(stage.app, store=cast("Store", Counting()))
-    evaluate(Invocation(app, None, seconds=60))
-    return calls.total()
+    run(Invocation(app, None, seconds=60))
+    return calls
 
 
 def test_an_evaluation_asks_the_store_as_often_however_many_streams_are_well(
@@ -594,6 +598,19 @@ def test_an_evaluation_asks_the_store_as_often_however_many_streams_are_well(
     assert len(stage.store.listed(Filter(), after=None, limit=200)) == 100
     assert counted_calls(stage) == few
     assert stage.store.wrong(stage.clock.now + 10**9, after=None, limit=9) == []
+
+
+def test_an_evaluation_reads_the_schedules_and_the_counters_once(stage: AlertingStage) -> None:
+    plan(stage, stage.clock.now + 180_000)
+    stage.clock.pass_ms(2 * HOUR_MS)
+    stage.minute()  # it is missed, so that every condition of a schedule is looked at
+    calls = counted_calls(stage)
+    assert (calls["schedules"], calls["counters"]) == (1, 1)
+
+
+def test_a_run_that_delivers_nothing_counts_nothing(stage: AlertingStage) -> None:
+    timer = TimerEvent("every-minute", "", "")
+    assert counted_calls(stage, lambda run: notify.respond(run, timer))["count"] == 0
 
 
 def test_each_robot_is_told_in_its_own_way_and_language(at: Alerting) -> None:
