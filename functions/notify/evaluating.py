@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain
 
 import msgspec
 from msgspec import Struct
@@ -82,6 +81,9 @@ MAX_TRY_CALLS = 3
 """How often the book is written anew after somebody else has written it."""
 PAGE_ROWS = 500
 """Tasks, and streams that somebody else records, that are looked at."""
+REST_S = 30.0
+"""s of a call that are left for what follows the records of schedules: the book is stored, and its
+messages are sent."""
 _ARRIVED = (
     CallbackResult.STORED,
     CallbackResult.UNCHANGED,
@@ -91,6 +93,7 @@ _ARRIVED = (
 """What became of callbacks that did arrive, and were Live's."""
 _BARRED = tuple(map(counters.occurrences, (OccurrenceResult.MISSED, OccurrenceResult.HELD)))
 """The counters of occurrences that were not recorded."""
+_OF_BARRED = (ConditionCode.OCCURRENCE_MISSED.value, ConditionCode.OCCURRENCE_HELD.value)
 
 
 def evaluate(invocation: Invocation) -> int:
@@ -99,9 +102,8 @@ def evaluate(invocation: Invocation) -> int:
     for _ in range(MAX_TRY_CALLS):
         copy, now = app.store.alerts(), app.store.now()
         before = _book(invocation, copy.text)
-        found = _found(app, before, now)
-        watched = replace(before, watch=found.watch, barred=found.barred, dropped=found.dropped)
-        book = observed(watched, found.conditions, found.beyond, now)
+        found = _found(invocation, before, now)
+        book = observed(found.watched, found.conditions, found.beyond, now)
         book, sending = messages(book, app.policy.notify, now)
         tasks = [
             *_tasks(app, sending, copy.version, now),
@@ -143,14 +145,15 @@ def _log(invocation: Invocation, before: AlertBook, after: AlertBook) -> None:
 
 
 class _Found(Struct, frozen=True):
+    """What holds now; and the book before it, with the watches of now."""
+
     conditions: Sequence[Condition]
     beyond: Mapping[str, int]
-    watch: CallbackWatch
-    barred: CounterWatch
-    dropped: CounterWatch
+    watched: AlertBook
 
 
-def _found(app: App, book: AlertBook, now: int) -> _Found:
+def _found(invocation: Invocation, book: AlertBook, now: int) -> _Found:
+    app = invocation.app
     counted, outbox = app.store.counters(), app.store.outbox()
     watch, barred = _watch(counted, book, now), _barred(counted, book, now)
     dropped = _dropped(app, book, outbox, now)
@@ -159,13 +162,16 @@ def _found(app: App, book: AlertBook, now: int) -> _Found:
     beyond = app.store.wrong_count(REPORTED_AFTER_MS).count - lost if lost else 0
     schedules = _schedules(app)
     found = [*of_streams, *_of_schedules(app, schedules, now), *_of_files(app, now)]
-    found += _of_barred(app, schedules, barred, now)
+    suspects = schedules if _may_be_barred(app, barred, now) else {}
+    of_barred, barred_from = _of_barred(invocation, suspects, book, now)
+    found += of_barred
     found += _of_rehearsals(app, schedules, now)
     found += conditions_of_stage(_facts(app, watch, outbox, now))
     if any(rule.condition == ConditionCode.UNMANAGED.value for rule in app.policy.notify):
         found += _of_others(app)
     more = {ConditionCode.NOT_RECORDED.value: beyond} if beyond > 0 else {}
-    return _Found(found, more, watch, barred, dropped)
+    book = replace(book, watch=watch, barred=barred, barred_from=barred_from, dropped=dropped)
+    return _Found(found, more, book)
 
 
 def _of_streams(app: App, now: int) -> Iterator[Condition]:
@@ -245,24 +251,43 @@ def _barred(counted: Mapping[str, int], book: AlertBook, now: int) -> CounterWat
     return book.barred.after(sum(counted.get(name, 0) for name in _BARRED), now)
 
 
-def _of_barred(
-    app: App, schedules: _Schedules, barred: CounterWatch, now: int
-) -> Iterator[Condition]:
-    """Yield the occurrences that were missed, or that a stop keeps from being recorded. Records are
-    read only while one may be: the counters show that some were."""
+def _may_be_barred(app: App, barred: CounterWatch, now: int) -> bool:
+    """Return True if an occurrence may be: the counters show that some were."""
     lasts_ms = max(app.settings.max_duration, DAY_MS)
-    if barred.since is None or now - barred.since > lasts_ms:
-        return
-    found, missed = list[Condition](), dict[StreamKey, Sequence[str]]()
-    for key in _scheduled_streams(schedules)[:MAX_ALERT_ENTRIES]:
-        try:
-            record = app.store.load(key).record
-        except Unreadable:
-            continue  # reconcile reports it
-        if not app.stream_settings(key).observe:
-            found += occurrences_barred(record, now)
-            missed[key] = missed_occurrences(record)
-    yield from _without_replaced(found, schedules, missed)
+    return barred.since is not None and now - barred.since <= lasts_ms
+
+
+def _of_barred(
+    invocation: Invocation, schedules: _Schedules, book: AlertBook, now: int
+) -> tuple[Sequence[Condition], int]:
+    """Return the occurrences that were missed, or that a stop keeps from being recorded, and from
+    which schedule on the next look goes. What is known stays true of a schedule that there was no
+    time to look at, and of a stream whose record cannot be read."""
+    app, first, left = invocation.app, book.barred_from, set(schedules)
+    found, unread = list[Condition](), set[StreamKey]()
+    missed = dict[StreamKey, Sequence[str]]()
+    for name in [*list(schedules)[first:], *list(schedules)[:first]]:
+        if invocation.deadline.left() <= REST_S or len(missed) >= MAX_ALERT_ENTRIES:
+            break
+        left.discard(name)
+        for key in keys_of(schedules[name].schedule.streams):
+            try:
+                record = app.store.load(key).record if key not in missed else None
+            except Unreadable:  # reconcile reports it
+                unread.add(key)
+                continue
+            if record is not None and not app.stream_settings(key).observe:
+                found += occurrences_barred(record, now)
+                missed[key] = missed_occurrences(record)
+    new = (one for one in _without_replaced(found, schedules, missed) if _of(one) not in left)
+    open_ = (alert.condition for alert in book.open if alert.code in _OF_BARRED)
+    known = (one for one in open_ if _of(one) in left or one.stream in unread)
+    return [*new, *known], (first + len(schedules) - len(left)) % max(len(schedules), 1)
+
+
+def _of(barred: Condition) -> str:
+    """Return the schedule that the condition is about."""
+    return str(barred.about["schedule"])
 
 
 def _without_replaced(
@@ -272,7 +297,7 @@ def _without_replaced(
     of them if none was recorded. `missed` has each stream that could be read."""
     named = set[str]()
     for one in found:
-        stored = schedules.get(str(one.about["schedule"]))
+        stored = schedules.get(_of(one))
         is_any = stored is not None and stored.schedule.expect is Expect.ANY
         if stored is None or not is_any or one.code != ConditionCode.OCCURRENCE_MISSED.value:
             yield one
@@ -324,11 +349,6 @@ def _is_planned(app: App, key: StreamKey, schedule: str, begins_at: int) -> bool
     except Unreadable:
         return True  # reconcile reports it
     return any(one.schedule == schedule and one.begins_at == begins_at for one in planned)
-
-
-def _scheduled_streams(schedules: _Schedules) -> Sequence[StreamKey]:
-    keys = (keys_of(stored.schedule.streams) for stored in schedules.values())
-    return list(dict.fromkeys(chain.from_iterable(keys)))
 
 
 def _uri(task: Task) -> str:

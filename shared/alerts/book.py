@@ -106,7 +106,8 @@ class CounterWatch(Struct, frozen=True):
 class AlertBook(Struct, frozen=True, omit_defaults=True):
     """`beyond`: by condition, how many hold beyond those that are named. `sent`: when each sink was
     last sent a message. `watch` is of the callbacks, `barred` of the occurrences that were not
-    recorded, `dropped` of the tasks that had no room; `evaluated_at` is 0 before the first time."""
+    recorded, whose schedules are looked at from number `barred_from` on, and `dropped` of the tasks
+    that had no room; `evaluated_at` is 0 before the first time."""
 
     evaluated_at: int = 0
     alerts: Mapping[str, Alert] = {}
@@ -114,6 +115,7 @@ class AlertBook(Struct, frozen=True, omit_defaults=True):
     sent: Mapping[str, int] = {}
     watch: CallbackWatch = CallbackWatch()
     barred: CounterWatch = CounterWatch()
+    barred_from: int = 0
     dropped: CounterWatch = CounterWatch()
 
     def is_first_look(self, now: int) -> bool:

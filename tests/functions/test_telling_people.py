@@ -48,8 +48,9 @@ from shared.schedule import Schedule, StoredSchedule
 from shared.schedule.rehearsal import Rehearsal, RehearsalVerdict, rehearsal_note
 from shared.schedule.schedule import LATE_AFTER_MS, Expect, keys_of
 from shared.store import Store, open_store
-from shared.store.contract import Filter, Save
+from shared.store.contract import Filter, Loaded, Save
 from shared.store.sqlite import SqliteStore
+from shared.store.store_errors import Unreadable
 from tests.conftest import KEY, PATIENT, Clock
 from tests.support.alerting import AlertingStage, alerting
 
@@ -281,17 +282,17 @@ SHOW = Schedule("show", (str(KEY),), "2025-11-22T16:30:00", "2025-11-22T17:30:00
 
 def put(stage: AlertingStage, schedule: Schedule, starts_at: int) -> None:
     show = Occurrence(
-        "show@1",
-        "show",
+        f"{schedule.id}@1",
+        schedule.id,
         starts_at,
         begins_at=starts_at - 60_000,
         ends_at=starts_at + HOUR_MS,
         until=starts_at + HOUR_MS,
     )
     text = StoredSchedule(schedule, begins_at=show.begins_at).to_text()
-    stage.store.put_schedule("show", text, due_at=None, replaces=None)
+    stage.store.put_schedule(schedule.id, text, due_at=None, replaces=None)
     for key in keys_of(schedule.streams):
-        stage.happens(OccurrencesPlanned("show", (show,)), key)
+        stage.happens(OccurrencesPlanned(schedule.id, (show,)), key)
 
 
 @plants(ConditionCode.SCHEDULED_NOT_LIVE)
@@ -371,6 +372,47 @@ def test_of_either_stream_what_was_missed_is_told_if_none_began(
     stage.minutes(1)
     missed = [text for text in of(stage) if "were missed" in text]
     assert missed == ([] if begun else ["WARNING: occurrences of schedules that were missed: 1"])
+
+
+class SlowStore:
+    """A store that takes 20 s for each record, and cannot read one of them."""
+
+    def __init__(self, store: Store, unreadable: str = "") -> None:
+        self._store, self._unreadable = store, unreadable
+        self.now_s = 0.0
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def load(self, key: StreamKey) -> Loaded:
+        self.now_s += 20
+        if key.stream == self._unreadable:
+            raise Unreadable(key, "of a later release")
+        return self._store.load(key)
+
+
+def evaluate_slowly(stage: AlertingStage, unreadable: str = "") -> set[str]:
+    """Evaluate within a minute, which is enough for two records; return the streams of the alerts
+    that are open then. None is resolved."""
+    slow = SlowStore(stage.store, unreadable)
+    app = replace(stage.app, store=cast("Store", slow), monotonic=lambda: slow.now_s)
+    evaluate(Invocation(app, None, seconds=60))
+    alerts = book_from_text(stage.store.alerts().text).alerts.values()
+    assert all(alert.is_open for alert in alerts)
+    return {alert.stream.stream for alert in alerts if alert.stream}
+
+
+def test_schedules_that_there_is_no_time_to_look_at_keep_their_alerts_and_come_first_next(
+    stage: AlertingStage,
+) -> None:
+    for name in "abc":
+        streams = (str(StreamKey(KEY.domain, KEY.app, name)),)
+        put(stage, replace(SHOW, id=name, streams=streams), stage.clock.now + 180_000)
+    stage.clock.pass_ms(2 * HOUR_MS)
+    stage.minute()
+    assert evaluate_slowly(stage) == {"a", "b"}
+    assert evaluate_slowly(stage) == {"a", "b", "c"}
+    assert evaluate_slowly(stage, unreadable="b") == {"a", "b", "c"}
 
 
 @plants(ConditionCode.OCCURRENCE_MISSED)
