@@ -5,6 +5,8 @@ Signing, verifying and copying files use it. It asks for nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import Struct, field
 
 from shared.config import Settings
@@ -12,6 +14,7 @@ from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
 from shared.outbound.oss import Bucket, Opened
 from shared.protocol import StreamKey
+from shared.protocol.file import File
 from shared.protocol.policy import NamedBucket
 
 
@@ -52,6 +55,10 @@ class OpenBuckets(Struct):
             self.opened[bucket] = bucket.open()
         return self.opened[bucket]
 
+    def require(self, stream: StreamKey, files: Iterable[File]) -> None:
+        """Raise WrongState as `bucket_of` does if the bucket of none of the files is known."""
+        self.of(stream, next((file.place for file in files if file.place), ""))
+
 
 def _own(settings: Settings) -> tuple[str, str]:
     return settings.oss_endpoint, settings.oss_protocol
@@ -68,6 +75,7 @@ def require_role(invocation: Invocation) -> None:
 
 
 def names_bucket(invocation: Invocation) -> bool:
-    """Return True if the settings or the policy name a bucket."""
+    """Return True if the settings or the policy name a bucket, so that the function needs a role
+    before there are files."""
     domains = invocation.app.policy.domains
     return bool(invocation.app.settings.bucket) or any(domain.bucket for domain in domains)

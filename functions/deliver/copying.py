@@ -58,7 +58,7 @@ def run(invocation: Invocation) -> TaskRunResult:
     )
     if names_bucket(invocation):
         require_role(invocation)
-        runner.run(invocation.app.workers(), RUN_WORKERS, lambda: attempt_of(invocation))
+    runner.run(invocation.app.workers(), RUN_WORKERS, lambda: attempt_of(invocation))
     return runner.result
 
 

@@ -55,8 +55,8 @@ def respond(
 ) -> Response:
     """Return the playlist; raise a RequestError that says what is missing."""
     buckets = OpenBuckets(invocation)
-    buckets.of(key)  # raises what is missing before anything is read
     account = _account(invocation, key, query)
+    buckets.require(key, [file for file, _ in account.files])  # before anything is read
     source = _Source(
         invocation,
         lambda place: buckets.of(key, place),
@@ -192,8 +192,12 @@ class _Source:
 
     def _slices(self, file: File) -> Sequence[Slice]:
         """Return the segments; raise _LeftOutError unless each may be read by whoever asks."""
-        uri, bucket = file.uri, self._bucket_at(file.place)
+        uri = file.uri
         self._allow(uri)
+        try:
+            bucket = self._bucket_at(file.place)
+        except WrongState as why:
+            raise _LeftOutError(why.detail) from None
         playlist = parse_playlist(self._fetch(uri, bucket))
         if not (playlist.is_playlist and playlist.is_plain):
             raise _LeftOutError("it is no playlist of whole segments")

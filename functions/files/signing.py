@@ -27,7 +27,7 @@ from shared.config.tokens import Caller
 from shared.inbound import authorization
 from shared.inbound.catalogue import Language, preferred_language
 from shared.inbound.function_compute import Request, Response
-from shared.inbound.request_errors import MethodNotAllowed, NotFound
+from shared.inbound.request_errors import MethodNotAllowed, NotFound, WrongState
 from shared.inbound.request_fields import read
 from shared.invocation.invocation import Invocation
 from shared.outbound import oss
@@ -62,15 +62,16 @@ def _listed(invocation: Invocation, request: Request, caller: Caller, key: Strea
     asked = read(QUERY, request.query, where="query")
     left = files_of(invocation.app.store, key, asked)
     buckets = OpenBuckets(invocation)
-    if not left:
-        buckets.of(key)
+    buckets.require(key, left)
     period = asked.get("for", HOUR_MS)
     until = invocation.app.clock() + period
     policy = invocation.app.policy
     language = preferred_language(request.headers.get("accept-language", ""))
-    found = [(file, _why_unsigned(policy, caller, key, file)) for file in left]
-    opened = [buckets.of(key, file.place) for file in left]
-    signed = list(_signed(invocation, opened, found, period, language))
+    whys = [_why_unsigned(policy, caller, key, file) for file in left]
+    found = [
+        (file, *_bucket_of(buckets, key, file, why)) for file, why in zip(left, whys, strict=True)
+    ]
+    signed = list(_signed(invocation, found, period, language))
     return Response(200, SignedFilesView(str(key), rfc3339(until), signed))
 
 
@@ -94,6 +95,18 @@ def _why_unsigned(policy: Policy, caller: Caller, key: StreamKey, left: File) ->
     return _why_no_url(policy, caller, key, left.uri)
 
 
+def _bucket_of(
+    buckets: OpenBuckets, key: StreamKey, left: File, why_unsigned: str | None
+) -> tuple[Opened | None, str | None]:
+    """Return the bucket in which a URL of the file may be signed; None, and why, if none may."""
+    if why_unsigned:
+        return None, why_unsigned
+    try:
+        return buckets.of(key, left.place), None
+    except WrongState as error:
+        return None, error.detail
+
+
 def _why_no_url(policy: Policy, caller: Caller, key: StreamKey, uri: str) -> str | None:
     """Return why no URL of an object may be signed, None if one may. The name of a file is as a
     callback says, and a signature of Live does not cover it: it may name any object of the bucket.
@@ -113,20 +126,18 @@ def _why_no_url(policy: Policy, caller: Caller, key: StreamKey, uri: str) -> str
 
 def _signed(
     invocation: Invocation,
-    opened: Sequence[Opened],
-    found: Sequence[tuple[File, str | None]],
+    found: Sequence[tuple[File, Opened | None, str | None]],
     period: int,
     language: Language,
 ) -> Iterator[SignedFileView]:
     sizes = _Sizes(invocation)
-    for bucket, (left, why_no_url) in zip(opened, found, strict=True):
-        url = None if why_no_url else bucket.signed(left.uri, period)
-        size, why = (None, why_no_url) if why_no_url else sizes.of(left, bucket)
+    for left, bucket, why_no_url in found:
+        size, why = sizes.of(left, bucket) if bucket else (None, why_no_url)
         yield SignedFileView(
             **asdict(view_of(left, language)),
             size=size,
             why_no_size=why,
-            url=url,
+            url=bucket.signed(left.uri, period) if bucket else None,
             why_no_url=why_no_url,
         )
 

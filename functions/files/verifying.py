@@ -47,7 +47,7 @@ def run(invocation: Invocation, seconds: float) -> Response:
     runner = runner_of(invocation, KIND.value, Deadline.after(seconds, clock=app.monotonic))
     if names_bucket(invocation):
         require_role(invocation)
-        runner.run(app.workers(), RUN_WORKERS, lambda: _attempt_of(invocation))
+    runner.run(app.workers(), RUN_WORKERS, lambda: _attempt_of(invocation))
     return Response(200, asdict(runner.result))
 
 

@@ -189,6 +189,18 @@ def test_a_verified_file_is_copied_once(delivering: Delivering) -> None:
     assert delivering.copy() == FileCopy("delivered", f"s3://{BUCKET}/{COPY}", NOON, size, size)
 
 
+def test_a_file_is_copied_from_where_it_was_verified_though_no_bucket_is_named_any_more(
+    delivering: Delivering,
+) -> None:
+    delivering.record(CLIP.read_bytes())
+    assert delivering.verify()["continued"] == 1
+    app = delivering.stage.app
+    delivering.stage.app = replace(app, settings=replace(app.settings, bucket=""))
+
+    assert delivering.deliver()["done"] == 1
+    assert delivering.s3.read(COPY) == CLIP.read_bytes()
+
+
 class Killed:
     """A store, and a process that is killed before the outcome of a step is stored: each second
     time."""

@@ -20,9 +20,12 @@ from functions.files.signing import MAX_SIZES
 from shared.config.policy_dump import policy_document
 from shared.inbound import function_compute
 from shared.invocation.invocation import Invocation
+from shared.outbox import Done, settlement, verify_file
 from shared.protocol import FileLeft
+from shared.protocol.file import FileVerdict
 from shared.protocol.policy import Domain, NamedBucket, Policy
 from tests.cli.test_play import the_second_ends
+from tests.conftest import KEY as ROOM1
 from tests.conftest import NOON, Clock
 from tests.support.buckets import add_bucket
 from tests.support.scripted_stage import Got, Stage, check
@@ -305,6 +308,22 @@ def test_a_stage_that_names_no_bucket_says_which_settings_it_lacks(signing: Sign
     assert (got.status, got.json["code"]) == (409, "WrongState")
     assert "LIVE_RECORD_BUCKET" in got.json["hint"]
     assert "LIVE_RECORD_OSS_ENDPOINT" in got.json["hint"]
+
+
+def test_a_stage_that_names_no_bucket_any_more_signs_what_was_verified_in_one(
+    signing: Signing,
+) -> None:
+    store = signing.stage.store
+    store.add_tasks(ROOM1, verify_file(ROOM1, KEY))
+    (task,) = store.take_tasks("verify_file", limit=1, lease_ms=1_000)
+    verdict = FileVerdict("verified", NOON, place="dev-bucket/oss-cn-shanghai.aliyuncs.com")
+    assert store.settle_task(task, settlement(task, Done(KEY, verdict), 0.0))
+    signing.stage.happens(FileLeft("record/app/room1/unknown.flv", NOON, NOON + 1))
+    signing.names(bucket="")
+    unknown, known = signing.ask().json["files"]
+
+    assert requests.get(known["url"], timeout=60).content == b"FLV"
+    assert (unknown["url"], "does not name its bucket" in unknown["why_no_url"]) == (None, True)
 
 
 def test_without_a_role_nothing_is_signed(signing: Signing) -> None:

@@ -52,6 +52,14 @@ class Playing(Signing):
         length_ms = round(sum(seconds) * 1000)
         self.stage.happens(FileLeft(uri, start, start + length_ms, length_ms))
 
+    def record_verified(self, uri: str, start: int, *seconds: float) -> None:
+        """Have it found whole, too, in the bucket that is named now."""
+        self.record(uri, start, *seconds)
+        (task,) = self.stage.store.take_tasks("verify_file", limit=1, lease_ms=1_000)
+        verdict = FileVerdict("verified", NOON, place="dev-bucket/oss-cn-shanghai.aliyuncs.com")
+        settled = settlement(task, Done(uri, verdict), 0.0)
+        assert self.stage.store.settle_task(task, settled)
+
     def put(self, name: str, text: str) -> None:
         path = self.folder / name
         if ".." in path.parts:
@@ -267,11 +275,7 @@ def test_of_two_configurations_each_moment_is_played_once(playing: Playing) -> N
 
 def test_each_file_is_played_from_the_bucket_that_it_was_verified_in(playing: Playing) -> None:
     """The policy names another bucket by now, for what is reported from now on."""
-    playing.record(ONE, NOON - 200_000, 10.0)
-    store = playing.stage.store
-    (task,) = store.take_tasks("verify_file", limit=1, lease_ms=1_000)
-    verdict = FileVerdict("verified", NOON, place="dev-bucket/oss-cn-shanghai.aliyuncs.com")
-    assert store.settle_task(task, settlement(task, Done(ONE, verdict), 0.0))
+    playing.record_verified(ONE, NOON - 200_000, 10.0)
     add_bucket(playing.live.address, "other-bucket")
     other = NamedBucket("other-bucket", "oss-cn-beijing.aliyuncs.com")
     apply_policy(playing, Domain("live.example.com", bucket=(other,)))
@@ -280,6 +284,26 @@ def test_each_file_is_played_from_the_bucket_that_it_was_verified_in(playing: Pl
 
     urls = [line for line in playing.fetch(**{"from": "1h"}).text.splitlines() if "://" in line]
     assert [requests.get(url, timeout=60).text for url in urls] == [f"{ONE} 0", f"{TWO} 0"]
+
+
+def test_a_stage_that_names_no_bucket_any_more_plays_what_was_verified_in_one(
+    playing: Playing,
+) -> None:
+    playing.record_verified(ONE, NOON - 200_000, 10.0)
+    playing.record(TWO, NOON - 100_000, 10.0)
+    playing.names(bucket="")
+
+    lines = playing.plays(**{"from": "1h"})
+    shown = [line for line in lines if line.endswith(".ts")]
+    assert shown == [f"{FOLDER}/one_0.ts", "gap.ts"]
+    assert any(TWO in line and "does not name its bucket" in line for line in lines)
+
+
+def test_a_stage_that_names_no_bucket_says_which_settings_it_lacks(playing: Playing) -> None:
+    playing.record(ONE, NOON - 200_000, 10.0)
+    playing.names(bucket="")
+    status, text = playing.refusal(**{"from": "1h"})
+    assert (status, "LIVE_RECORD_BUCKET" in text) == (409, True)
 
 
 def test_a_stretch_that_is_too_long_is_refused(

@@ -137,6 +137,18 @@ def test_a_file_stays_in_the_bucket_that_was_named_when_it_was_reported(
     )
 
 
+def test_a_file_is_verified_where_it_was_reported_though_no_bucket_is_named_any_more(
+    verifying: Verifying,
+) -> None:
+    verifying.put(CLIP.read_bytes())
+    verifying.stage.happens(LEFT)
+    app = verifying.stage.app
+    verifying.stage.app = replace(app, settings=replace(app.settings, bucket=""))
+
+    assert verifying.run()["done"] == 1
+    assert verifying.verdict().outcome == "verified"
+
+
 def test_what_comes_later_is_missing_until_it_is_there(verifying: Verifying, clock: Clock) -> None:
     verifying.stage.happens(LEFT)
     assert verifying.run()["retry"] == 1
