@@ -23,18 +23,22 @@ CONTROL = "/_control/"
 TOLERANCE_S = 300
 """s that a timestamp may be away from now, as the specification recommends."""
 DRIP_S = 0.2
+IDLE_S = 5.0
+"""s after which a connection that nothing comes from is closed."""
 OK = "status:200"
 ELSEWHERE = "http://127.0.0.1:9/elsewhere"
 
 
 class Delivery(NamedTuple):
-    """One request that arrived: when (s), where, what it said, and whether its signature holds."""
+    """One request that arrived: when (s), where, what it said, whether its signature holds, and
+    from which port of the sender's."""
 
     at: float
     path: str
     headers: dict[str, str]
     body: str
     is_genuine: bool
+    port: int = 0
 
     @property
     def id(self) -> str:
@@ -128,6 +132,9 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # connections are kept
+    timeout = IDLE_S
+    disable_nagle_algorithm = True
     server: _Server
 
     def do_POST(self) -> None:
@@ -139,7 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             headers = {name.lower(): value for name, value in self.headers.items()}
             genuine = receiver.is_genuine(headers, body)
-            delivery = Delivery(time.time(), self.path, headers, body.decode(), genuine)
+            port = self.client_address[1]
+            delivery = Delivery(time.time(), self.path, headers, body.decode(), genuine, port)
             name, _, value = receiver.take(delivery).partition(":")
             _BEHAVIOURS[name](self, value)
 
@@ -164,6 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         while not self.server.receiver.over.wait(DRIP_S):
             self.wfile.write(b".")
             self.wfile.flush()
+        self.close_connection = True
 
     def status(self, value: str) -> None:
         self._answer(int(value))

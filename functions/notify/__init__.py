@@ -5,6 +5,8 @@ Its own timer calls it each minute. It sends nothing to Live, and nothing waits 
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from functions.notify import evaluating, letters, messaging
 from functions.notify.telling import Telling
 from shared.engine.step_marks import NOTIFY, began
@@ -13,6 +15,7 @@ from shared.inbound.function_compute import Response, TimerEvent, TriggerEvent
 from shared.inbound.request_errors import BadRequest
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
+from shared.outbound.http import Connections
 
 BUDGET_S = 66.0
 """s that one run works at most: by then the run of the next minute has begun."""
@@ -28,8 +31,8 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
     if not isinstance(trigger, TimerEvent):
         raise BadRequest([Fault("event", "this function is called by its timer alone")])
     invocation.app.store.touch(began(NOTIFY))
-    telling = Telling(invocation)
-    with (workers := invocation.app.workers()):
+    with closing(Connections()) as connections, (workers := invocation.app.workers()):
+        telling = Telling(invocation, connections)
         telling.start(workers)
         planned = evaluating.evaluate(invocation)
         sent = messaging.send(invocation)

@@ -21,17 +21,16 @@ from shared.engine.task_runner import TaskRunner
 from shared.engine.workers import Workers
 from shared.invocation.invocation import Invocation
 from shared.invocation.tasks import runner_of
+from shared.outbound.http import Connections
 from shared.outbox import BACKOFF, Outcome, Task, TaskKind, queue_of
 from shared.store.store_errors import StoreUnavailable
 
 LOOK_AGAIN_S = 1.0
 """s after which a worker that has found nothing looks again, where the policy names receivers."""
-HAND_OVER_WORKERS = 8
-RECEIVER_WORKERS = 24
-"""How many deliveries one receiver gets at once, at most."""
-SHARED_WORKERS = 36
-"""What all receivers share: with those of the messages, and one more for each queue, a process has
-64 (shared/engine/workers.py)."""
+HAND_OVER_WORKERS = 4
+RECEIVER_WORKERS = 44
+"""How many deliveries go out at once, at most. All receivers share them: with those above, and one
+more for each queue, a run has 64 (shared/engine/workers.py)."""
 RECEIVERS = "webhook receivers"
 """The note with every name that a receiver ever had: what is left for one that is gone fails."""
 EVENTS = "event"
@@ -43,10 +42,10 @@ Job = tuple[TaskRunner, int, Attempts]
 class Telling:
     """One run. `start` begins it, `result` ends it once the workers have been left."""
 
-    def __init__(self, invocation: Invocation) -> None:
+    def __init__(self, invocation: Invocation, connections: Connections) -> None:
         self._invocation = invocation
         self._hand_over = HandOver(invocation, Endpoints(invocation.app))
-        self._jobs = dict(_jobs(invocation, self._hand_over))
+        self._jobs = dict(_jobs(invocation, self._hand_over, connections))
 
     def start(self, workers: Workers) -> None:
         for runner, count, attempts in self._jobs.values():
@@ -73,7 +72,9 @@ class Telling:
         return {counters.webhooks(result): count for result, count in counts.items() if count}
 
 
-def _jobs(invocation: Invocation, hand_over: HandOver) -> Iterator[tuple[str, Job]]:
+def _jobs(
+    invocation: Invocation, hand_over: HandOver, connections: Connections
+) -> Iterator[tuple[str, Job]]:
     """Yield what a run works through: the events, and what each receiver is to get."""
     hooks = invocation.app.policy.webhooks
     stays = _stays(invocation) if hooks else lambda: False
@@ -82,9 +83,9 @@ def _jobs(invocation: Invocation, hand_over: HandOver) -> Iterator[tuple[str, Jo
     yield EVENTS, (events, HAND_OVER_WORKERS, lambda: hand_over)
     for hook in hooks:
         queue = queue_of(TaskKind.WEBHOOK, hook.name)
-        attempts = webhooks.attempts(invocation, hook, hand_over.endpoints)
+        attempts = webhooks.attempts(invocation, hook, hand_over.endpoints, connections)
         runner = runner_of(invocation, queue, deadline, stays=stays)
-        yield queue, (runner, min(RECEIVER_WORKERS, SHARED_WORKERS // len(hooks)), attempts)
+        yield queue, (runner, RECEIVER_WORKERS // len(hooks), attempts)
     for name in _gone(invocation):
         queue = queue_of(TaskKind.WEBHOOK, name)
         yield queue, (runner_of(invocation, queue, deadline), 1, lambda: webhooks.refuse)

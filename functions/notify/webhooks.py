@@ -13,7 +13,7 @@ from msgspec import Struct
 from functions.notify.endpoints import Endpoints
 from shared.invocation.invocation import Invocation
 from shared.outbound import http
-from shared.outbound.http import Unanswered
+from shared.outbound.http import Connections, Unanswered
 from shared.outbound.webhook import NotAllowed, WebhookSender
 from shared.outbox import (
     Done,
@@ -100,10 +100,15 @@ class Deliver(Struct, frozen=True):
             log.warning("webhook.failing", receiver=name, phase=phase.value, why=endpoint.why)
 
 
-def attempts(invocation: Invocation, hook: Webhook, endpoints: Endpoints) -> Callable[[], Deliver]:
+def attempts(
+    invocation: Invocation, hook: Webhook, endpoints: Endpoints, connections: Connections
+) -> Callable[[], Deliver]:
     """Return what makes a worker's own attempt."""
     settings = invocation.app.settings
     sender = WebhookSender(
-        settings.webhook_hosts, settings.webhook_secrets, anywhere=settings.is_emulated
+        settings.webhook_hosts,
+        settings.webhook_secrets,
+        connections,
+        anywhere=settings.is_emulated,
     )
     return lambda: Deliver(invocation, hook, endpoints, sender)

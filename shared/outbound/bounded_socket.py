@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import io
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import socket
+
+    from _typeshed import WriteableBuffer
 
 MAX_ADDRESSES = 3
 """Addresses of a name that are tried, one after the other."""
@@ -23,6 +27,20 @@ class ForbiddenAddress(OSError):
     """The name leads to addresses that may not be connected to."""
 
 
+class CallDeadline:
+    """The end of a call, `patience` s from now."""
+
+    def __init__(self, patience: float) -> None:
+        self._ends_s = time.monotonic() + patience
+
+    def left(self) -> float:
+        """Return the s that are left; raise TimeoutError if the call is over."""
+        left = self._ends_s - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
 def connect(host: str, port: int, deadline: CallDeadline, may_reach: MayReach) -> socket.socket:
     """Return a socket that is connected to an address of the host. The address is checked here,
     where it is used: a name may lead elsewhere a moment later."""
@@ -33,14 +51,16 @@ def connect(host: str, port: int, deadline: CallDeadline, may_reach: MayReach) -
     for family, kind, protocol, _, address in found[:MAX_ADDRESSES]:
         if not may_reach(str(address[0])):
             continue
+        left = deadline.left()
         sock = socket.socket(family, kind, protocol)
-        sock.settimeout(deadline.patience)
         try:
             with closed_on_error(sock):
-                deadline.watch(sock)
+                sock.settimeout(left)
                 sock.connect(address)
+                # A request is two writes: the second must not wait for the answer to the first.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
-            deadline.check()
+            deadline.left()
             failed = error
         else:
             return sock
@@ -56,40 +76,42 @@ def closed_on_error(sock: socket.socket) -> Iterator[None]:
         raise
 
 
-class CallDeadline:
-    """Ends a call after `patience` s. A socket's own timeout bounds a single read, so that a peer
-    which sends a byte now and then would keep a call for ever."""
+class BoundedSocket:
+    """A socket as `http.client` uses one, of which a call ends at its deadline. A socket's own
+    timeout bounds a single read, so that a peer which sends a byte now and then would keep a call
+    for ever: here each read has what is left of the call."""
 
-    def __init__(self, patience: float) -> None:
-        self.patience = patience
-        self._sock: socket.socket | None = None
-        self._passed = False
-
-    def watch(self, sock: socket.socket) -> None:
-        """Have the end of the call shut this socket down. Raise TimeoutError if it is over."""
+    def __init__(self, sock: socket.socket, deadline: CallDeadline) -> None:
         self._sock = sock
-        self.check()
+        self.deadline = deadline
 
-    def check(self) -> None:
-        if self._passed:
-            raise TimeoutError
+    def sendall(self, data: bytes) -> None:
+        self._sock.settimeout(self.deadline.left())
+        self._sock.sendall(data)
 
-    def end(self) -> None:
-        self._passed = True
-        with suppress(OSError):
-            if self._sock is not None:
-                self._sock.shutdown(2)  # both ways: a read in another thread returns
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Reads(self, self._sock.makefile("rb", buffering=0)))
+
+    def recv_by(self, raw: io.RawIOBase, buffer: WriteableBuffer) -> int | None:
+        self._sock.settimeout(self.deadline.left())
+        return raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._sock.close()
 
 
-@contextmanager
-def deadline_after(patience: float) -> Iterator[CallDeadline]:
-    from threading import Timer
+class _Reads(io.RawIOBase):
+    """What is read from the socket; `raw` keeps it open until all is."""
 
-    deadline = CallDeadline(patience)
-    timer = Timer(patience, deadline.end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield deadline
-    finally:
-        timer.cancel()
+    def __init__(self, sock: BoundedSocket, raw: io.RawIOBase) -> None:
+        self._bounded, self._raw = sock, raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        return self._bounded.recv_by(self._raw, buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()

@@ -1,24 +1,26 @@
 """Short HTTP calls to anyone but Live: answered within their patience, or given up.
 
-The wake-up call, the relay and on_demand use it. It retries nothing.
+The wake-up call, the relay, webhooks and on_demand use it. It retries nothing but what a kept
+connection did not get across.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
-from typing import TYPE_CHECKING, TypeVar
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct, field
 
 from shared.outbound import tls
 from shared.outbound.bounded_socket import (
+    BoundedSocket,
     CallDeadline,
     MayReach,
     closed_on_error,
     connect,
-    deadline_after,
 )
 
 if TYPE_CHECKING:
@@ -50,19 +52,66 @@ def call(
 ) -> tuple[int, bytes]:
     """Return status and body; raise Unanswered. `patience` (s) is for the whole call, however
     slowly the other side sends."""
+    with _answered():
+        deadline = CallDeadline(patience)
+        with closing(_connection(urlsplit(outgoing.url), deadline, may_reach)) as connection:
+            return _exchanged(connection, outgoing)
+
+
+class Connections:
+    """Connections that are kept from call to call, to each place as many as there were calls at
+    once. Threads share them; whoever makes them closes them."""
+
+    def __init__(self) -> None:
+        self._free: defaultdict[tuple[str, str], list[HTTPConnection]] = defaultdict(list)
+
+    def call(self, outgoing: Outgoing, *, patience: float, may_reach: MayReach) -> int:
+        """Return the status; raise Unanswered a moment after `patience` (s) at the latest. Where a
+        kept connection has ended, the request is sent once more on a new one."""
+        from ssl import SSLError
+
+        address, deadline = urlsplit(outgoing.url), CallDeadline(patience)
+        free = self._free[address.scheme, address.netloc]
+
+        def on_new() -> int:
+            with _answered():
+                return _exchanged_and_kept(
+                    _connection(address, deadline, may_reach), outgoing, free
+                )
+
+        with _answered():
+            with suppress(IndexError, ConnectionError, SSLError):
+                kept = free.pop()
+                cast("BoundedSocket", kept.sock).deadline = deadline
+                return _exchanged_and_kept(kept, outgoing, free)
+            return in_time(on_new, deadline.left())
+
+    def close(self) -> None:
+        for free in self._free.values():
+            while free:
+                free.pop().close()
+
+
+def _exchanged_and_kept(
+    connection: HTTPConnection, outgoing: Outgoing, free: list[HTTPConnection]
+) -> int:
+    try:
+        status, _ = _exchanged(connection, outgoing)
+    except BaseException:
+        connection.close()
+        raise
+    if connection.sock is not None:
+        free.append(connection)
+    return status
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Raise Unanswered where no readable answer came in time."""
     from http.client import HTTPException
-    from ssl import SSLCertVerificationError
 
     try:
-        with deadline_after(patience) as deadline:
-            try:
-                return _call(outgoing, deadline, may_reach)
-            except SSLCertVerificationError:
-                tls.trust_all_roots()
-                return _call(outgoing, deadline, may_reach)
-            except (OSError, HTTPException):
-                deadline.check()  # the end of the call looks like the other side's
-                raise
+        yield
     except (OSError, HTTPException, ValueError) as error:
         raise Unanswered(type(error).__name__) from None
 
@@ -93,34 +142,50 @@ def is_taken(status: int) -> bool:
     return 200 <= status < 300  # noqa: PLR2004 - the successes of HTTP
 
 
-def _call(outgoing: Outgoing, deadline: CallDeadline, may_reach: MayReach) -> tuple[int, bytes]:
+def _exchanged(connection: HTTPConnection, outgoing: Outgoing) -> tuple[int, bytes]:
+    """Return status and body of the answer; close the connection unless it may be used again."""
     address = urlsplit(outgoing.url)
     target = (address.path or "/") + (f"?{address.query}" if address.query else "")
-    with closing(_connection(address, deadline, may_reach)) as connection:
-        connection.request(outgoing.method, target, outgoing.body or None, dict(outgoing.headers))
-        # A response without a length holds the socket by itself, also where reading it raises.
-        with closing(connection.getresponse()) as answer:
-            body = answer.read(MAX_ANSWER_BYTES)
-        deadline.check()
-        return answer.status, body
+    connection.request(outgoing.method, target, outgoing.body or None, dict(outgoing.headers))
+    # A response without a length holds the socket by itself, also where reading it raises.
+    with closing(connection.getresponse()) as answer:
+        body = answer.read(MAX_ANSWER_BYTES)
+        if not answer.isclosed():  # there is more of it
+            connection.close()
+    return answer.status, body
 
 
 def _connection(
     address: SplitResult, deadline: CallDeadline, may_reach: MayReach
 ) -> HTTPConnection:
     from http.client import HTTPConnection, HTTPSConnection
+    from ssl import SSLCertVerificationError
 
-    host = address.hostname or ""
-    if address.scheme != "https":
-        plain = HTTPConnection(host, address.port)
-        plain.sock = connect(host, plain.port, deadline, may_reach)
-        return plain
-    secure = HTTPSConnection(host, address.port, context=tls.context())
-    raw = connect(host, secure.port, deadline, may_reach)
-    # The handshake comes after `watch`: a server may drag it out, too.
-    sock = tls.context().wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
-    with closed_on_error(sock):
-        deadline.watch(sock)
-        sock.do_handshake()
-    secure.sock = sock
-    return secure
+    host, port = address.hostname or "", address.port
+    connection = HTTPConnection(host, port)
+    if address.scheme == "https":  # without a context it would read all of the machine's roots
+        connection = HTTPSConnection(host, port, context=tls.context())
+    connection.auto_open = 0  # it would connect by itself, to any address
+    try:
+        connection.sock = _socket(connection, deadline, may_reach)
+    except SSLCertVerificationError:
+        tls.trust_all_roots()
+        connection.sock = _socket(connection, deadline, may_reach)
+    return connection
+
+
+def _socket(
+    connection: HTTPConnection, deadline: CallDeadline, may_reach: MayReach
+) -> BoundedSocket:
+    from http.client import HTTPSConnection
+
+    sock = connect(connection.host, connection.port, deadline, may_reach)
+    if isinstance(connection, HTTPSConnection):
+        # The handshake comes later: a server may drag it out, too.
+        sock = tls.context().wrap_socket(
+            sock, server_hostname=connection.host, do_handshake_on_connect=False
+        )
+        with closed_on_error(sock):
+            sock.settimeout(deadline.left())
+            sock.do_handshake()
+    return BoundedSocket(sock, deadline)

@@ -5,15 +5,13 @@ The function notify calls it, once an attempt. It retries nothing and knows no e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from shared.outbound import http
-from shared.outbound.bounded_socket import MayReach
-from shared.outbound.http import Outgoing, Unanswered
+from shared.outbound.http import Connections, Outgoing, Unanswered
 from shared.outbound.public_address import INSECURE, is_secure, reachable
 
 TIMEOUT_S = 5.0
@@ -24,18 +22,14 @@ class NotAllowed(Exception):
     """The stage's settings do not let the event go there; the text says which one."""
 
 
-def _post(outgoing: Outgoing, may_reach: MayReach) -> int:
-    return http.call(outgoing, patience=TIMEOUT_S, may_reach=may_reach)[0]
-
-
 class WebhookSender(Struct, frozen=True):
     """Sends to public addresses of these hosts, over TLS. `secrets` are by name. `anywhere` is for
     the emulator, whose receivers are programs of the same machine."""
 
     hosts: tuple[str, ...]
     secrets: Mapping[str, str]
+    connections: Connections
     anywhere: bool = False
-    post: Callable[[Outgoing, MayReach], int] = _post
 
     def __repr__(self) -> str:
         """Return a text without secrets."""
@@ -54,7 +48,7 @@ class WebhookSender(Struct, frozen=True):
         headers = self._signed(names, event_id, payload, at_ms)
         may_reach = reachable(anywhere=self.anywhere)
         outgoing = Outgoing("POST", url, headers, payload.encode())
-        return http.in_time(lambda: self.post(outgoing, may_reach), TIMEOUT_S)
+        return self.connections.call(outgoing, patience=TIMEOUT_S, may_reach=may_reach)
 
     def _signed(
         self, names: Sequence[str], event_id: str, payload: str, at_ms: int
