@@ -198,6 +198,7 @@ def test_a_long_list_is_gathered_from_its_pages(
 def test_watch_shows_the_stage_and_what_is_busy(person: Person) -> None:
     person.publishes("watched")
     person.says("start", of("watched"))
+    assert eventually(partial(person.is_recorded, of("watched")))
     shown = person.says("watch", "--once")
 
     assert shown.startswith("The stage is ready.")
