@@ -99,7 +99,7 @@ def diff(api: Api, file: Path, as_json: bool) -> None:
 def apply(api: Api, file: Path, is_sure: bool, as_json: bool) -> None:
     """Apply FILE to a stage within ten seconds, without a deploy.
 
-    The command shows what would change, with the streams that are live or recorded now, and asks.
+    The command shows what would change, with the streams that are live or set to record, and asks.
     If FILE has no [forward_to], callbacks are forwarded as before. A suspended policy stays so.
     """
     change = _change(api, file)
@@ -163,7 +163,7 @@ def _change_line(change: Json) -> str:
 
 
 def _preview(change: _Change) -> Iterator[str]:
-    """Yield what changes, each stream that is live or recorded now, and the number of others."""
+    """Yield what changes, each stream that is live or set to record, and the number of others."""
     if unreadable := _unreadable(change.before):
         yield unreadable
     if not change.rows:
@@ -174,7 +174,7 @@ def _preview(change: _Change) -> Iterator[str]:
     yield from (_change_line(row) for row in change.rows if row["what"] not in names)
     busy = [row for row in of_streams if row.get("live") == "yes" or row["phase"] != "idle"]
     if busy:
-        yield _("{count} of the streams that are live or recorded now have another rule:").format(
+        yield _("{count} of the streams that are live or set to record have another rule:").format(
             count=len(busy)
         )
     for row in busy:

@@ -269,14 +269,19 @@ def elsewhere(tmp_path: Path) -> Path:
 def test_an_apply_shows_the_streams_it_touches_and_is_refused_where_nobody_can_be_asked(
     wire: Wire, elsewhere: Path
 ) -> None:
+    recording, waiting = "live.example.com/app/b", "live.example.com/app/c"
     stage_says(
-        wire, ("live.example.com/app/b", "recording"), ("live.example.com/classroom/a", "idle")
+        wire,
+        (recording, "recording"),
+        (waiting, "waiting"),
+        ("live.example.com/classroom/a", "idle"),
     )
     refused = types(wire, "apply", elsewhere)
 
     assert refused.exit_code == WRONG_USAGE
     assert "live.example.com/app/b: ignore, resume -> its domain is not in" in refused.output
     assert "(recording)" in refused.output
+    assert "2 of the streams that are live or set to record have" in refused.output
     assert "1 further streams have another rule" in refused.output
     assert "Pass --yes" in refused.output
     assert [seen.method for seen in wire.seen] == ["GET", "GET"]
