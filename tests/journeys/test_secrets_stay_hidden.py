@@ -71,6 +71,8 @@ class Planted:
         self.secrets = {name: planted(name[:6]) for name in (*names, "push-sign")}
         self.secrets["api-token"] = planted('t"k%/=')
         self.secrets["other-token"] = planted("other&t")
+        self.secrets["webhook"] = b64encode(secrets.token_bytes(24)).decode()
+        self.secrets |= {name: planted(name) for name in ("heartbeat", "deliver")}
         for kind in KINDS:
             self.secrets[f"path-{kind}"] = path_token_of(kind, self.secrets["path-secret"])
 
@@ -87,6 +89,9 @@ class Planted:
             "LIVE_RECORD_PATH_TOKENS": self["path-secret"],
             "LIVE_RECORD_WAKE_KEY": self["wake-key"],
             "LIVE_RECORD_RELAY_KEY": self["relay-key"],
+            "LIVE_RECORD_WEBHOOK_SECRETS": f"crm:whsec_{self['webhook']}",
+            "LIVE_RECORD_HEARTBEAT_URL": f"http://127.0.0.1:1/{self['heartbeat']}",
+            "LIVE_RECORD_DELIVER_CREDENTIALS": f"copies:an-id:{self['deliver']}",
             **({"LIVE_RECORD_STORE": self.engine} if self.engine else {}),
         }
 
@@ -216,6 +221,8 @@ def every_command(person: Person, folder: Path, *, by_json: bool) -> None:
         *(("start", ROOM), ("stop", ROOM), ("policy", "show"), ("token", "list")),
         *(("state", "export", str(folder / "state.json")), ("store", "accept"), ("setup",)),
         *(("doctor",), ("setup", "--yes", "--take-over"), ("doctor",)),
+        *(("health",), ("watch", "--once"), ("report",), ("alerts", "list"), ("schedule", "list")),
+        *(("deliveries", "list"), ("webhook", "list")),
     ):
         person.types(*words, *by_stage)
         if by_json:
