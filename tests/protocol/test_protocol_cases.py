@@ -235,6 +235,18 @@ def test_a_restart_that_may_still_land_leaves_the_proof_to_a_later_start() -> No
     assert story.phase is Phase.RECORDING
 
 
+def test_a_late_report_of_before_the_start_leaves_its_proof_to_the_end_of_that_doubt() -> None:
+    story = recording().happens(RestartAsked("ann")).answer(InDoubt()).passes(10 * SECOND)
+    story.happens(Reported("record_paused", recording=False))
+    story.unpublish().passes(5 * SECOND).seen(NOON).answer(ALREADY).passes(11 * SECOND)
+    assert story.sent == ["start", "restart", "start"]
+
+    story.happens(Reported("record_started", recording=True, time=NOON + 11 * SECOND))
+    story.passes(4 * MINUTE).answer(ALREADY)
+
+    assert story.phase is Phase.RECORDING
+
+
 def test_another_start_or_restart_that_live_accepts_shows_nothing_of_the_one_before() -> None:
     split = accepted().passes(SECOND).happens(RestartAsked("ann")).answer()
     assert wrong_since(split.record) == split.now + UNPROVED_MS

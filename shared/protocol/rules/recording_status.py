@@ -58,8 +58,12 @@ def _may_be_ours(transition: Transition, time: int | None) -> bool:
 
 
 def _settle_restart(transition: Transition, time: int | None) -> None:
-    """Settle a restart whose answer was lost: Live records since, so it was done or not needed."""
-    restarts = [doubt for doubt in transition.record.doubts if doubt.command is Command.RESTART]
+    """Settle a restart whose answer was lost: Live records since, so it was done or not needed. A
+    report of before the latest start settles none: the check of that start waits for it."""
+    record, confirmation = transition.record, transition.record.confirmation
+    if confirmation is not None and record.is_started and not confirmation.may_explain(time):
+        return
+    restarts = [doubt for doubt in record.doubts if doubt.command is Command.RESTART]
     if all(doubt.may_explain(time) for doubt in restarts):
         transition.change(restart_doubted=False)
 
