@@ -66,7 +66,8 @@ def _recording(row: Json, bucket: str) -> Recording:
 
 def _formats(row: Json) -> Iterator[Format]:
     for form in rows_at(row, "RecordFormatList", "RecordFormat"):
-        yield Format(str(form.get("Format")), str(form.get("OssObjectPrefix") or ""))
+        names = (str(form.get(name) or "") for name in ("OssObjectPrefix", "SliceOssObjectPrefix"))
+        yield Format(str(form.get("Format")), *names)
 
 
 def _number(value: object) -> int | None:

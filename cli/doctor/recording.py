@@ -343,7 +343,7 @@ def names(snapshot: Snapshot) -> Findings:
     if not any(_configurations(snapshot)):
         yield NO_CONFIGS["names"].found()
     for config in _configurations(snapshot):
-        shared = ", ".join(form.name for form in config.formats if _is_shared(config, form.prefix))
+        shared = ", ".join(_shared(config))
         if shared:
             yield SHARED_NAME.found(snapshot.fix_command(SETUP), config=config, formats=shared)
         else:
@@ -364,6 +364,15 @@ def _unsigned(snapshot: Snapshot, config: Recording) -> Findings:
     if unknown and known:
         fix = snapshot.fix_command("policy apply policy.toml")
         yield UNSIGNED_NAME.found(fix, config=config, names=unknown)
+
+
+def _shared(config: Recording) -> Iterator[str]:
+    """Yield each format of which two streams may write the same object: a file, or a segment."""
+    for form in config.formats:
+        if _is_shared(config, form.prefix):
+            yield form.name
+        if _is_shared(config, form.segments):
+            yield f"{form.name} (SliceOssObjectPrefix)"
 
 
 def _is_shared(config: Recording, prefix: str) -> bool:

@@ -67,8 +67,12 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Format:
+    """A format, and the object names of its files and of an M3U8's segments; "" if Live names
+    them."""
+
     name: str
     prefix: str
+    segments: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -609,6 +609,13 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "names",
         WARNING,
+        "m3u8 (SliceOssObjectPrefix)",
+        SETUP,
+        lambda: configured(formats=(Format("m3u8", PREFIX, "record/{UnixTimestamp}_{Sequence}"),)),
+    ),
+    (
+        "names",
+        WARNING,
         "no URL is signed",
         APPLY,
         lambda: configured(formats=(Format("mp4", "vod/{StreamName}/{StartTime}"),)),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli.doctor import parse
-from cli.doctor.snapshot import Identity
+from cli.doctor.snapshot import Format, Identity
 
 
 def notified(kind: str, at: int, result: str = "success", content: str = "{}") -> dict[str, Any]:
@@ -29,6 +29,14 @@ def test_the_mode_is_read_however_it_is_spelt(name: str) -> None:
     (read,) = parse.recordings({"LiveAppRecordList": {"LiveAppRecord": [row]}})
 
     assert (read.on_demand, read.delay_ms, read.app, read.stream) == (7, 180_000, "*", "*")
+
+
+def test_the_names_of_segments_are_read_beside_those_of_files() -> None:
+    m3u8 = {"Format": "m3u8", "OssObjectPrefix": "files/", "SliceOssObjectPrefix": "segments/"}
+    formats = {"RecordFormatList": {"RecordFormat": [m3u8, {"Format": "mp4"}]}}
+    (read,) = parse.recordings({"LiveAppRecordList": {"LiveAppRecord": [formats]}})
+
+    assert read.formats == (Format("m3u8", "files/", "segments/"), Format("mp4", "", ""))
 
 
 @pytest.mark.parametrize("answer", [{}, {"LiveAppRecordList": {}}, {"LiveAppRecordList": None}])
