@@ -173,7 +173,9 @@ def unreadable_line(row: Json) -> str:
 def history_line(entry: Json) -> str:
     repeated = _(" (x{count} until {time})").format(count=entry["count"], time=entry["last_at"])
     times = repeated if entry["count"] > 1 else ""
-    return f"{entry['at']}  {entry['text']}{times}"
+    note = entry.get("about", {}).get("note")
+    noted = _(": {note}").format(note=note) if note else ""
+    return f"{entry['at']}  {entry['text']}{noted}{times}"
 
 
 def file_line(row: Json) -> str:

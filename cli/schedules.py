@@ -394,10 +394,16 @@ def resume(api: Api, schedule_id: str, as_json: bool) -> None:
 @click.option(
     "--occurrence", help="id of the occurrence; without it, the one under way or the next"
 )
+@click.option(
+    "--note",
+    help="free text to store in the history of the streams that have the occurrence planned",
+)
 @of_stage(changes=True)
-def skip(api: Api, schedule_id: str, occurrence: str | None, as_json: bool) -> None:
+def skip(
+    api: Api, schedule_id: str, occurrence: str | None, note: str | None, as_json: bool
+) -> None:
     """Skip one occurrence of the schedule ID: nothing is recorded for it."""
-    answer = api.change_schedule(schedule_id, "skip", occurrence=occurrence)
+    answer = api.change_schedule(schedule_id, "skip", occurrence=occurrence, note=note)
     _say(answer, _changed_line, as_json=as_json)
 
 

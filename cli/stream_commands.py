@@ -116,6 +116,7 @@ def stop(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | bool
 @_max_duration
 @_until
 @_soon
+@_note
 @of_stage(changes=True)
 def extend(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> None:
     """Change the time at which STREAM's recording ends."""
@@ -124,10 +125,11 @@ def extend(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> N
 
 @click.command()
 @_stream
+@_note
 @of_stage(changes=True)
-def restart(api: Api, stream: str, as_json: bool) -> None:
+def restart(api: Api, stream: str, note: str | None, as_json: bool) -> None:
     """Finish STREAM's file and continue in a new one."""
-    _print_status(api, api.ask(stream, "restart"), as_json)
+    _print_status(api, api.ask(stream, "restart", note=note), as_json)
 
 
 @click.command("cancel-delay")

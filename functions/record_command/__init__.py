@@ -139,7 +139,7 @@ ROUTES: tuple[Route, ...] = (
         commands.EXTEND,
         commands.END_OF_EXTEND,
     ),
-    _asks("restart", "Finish the file now and continue in a new one", (409, 502)),
+    _asks("restart", "Finish the file now and continue in a new one", (409, 502), commands.RESTART),
     _asks("cancel_delay", "End the wait after a stop, so that the file appears now", (409, 502)),
     _reads(
         path=_STREAM,

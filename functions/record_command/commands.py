@@ -51,7 +51,7 @@ _END = (
     moment("until", "when to stop, no later than the stage records; instead of max_duration"),
 )
 _ALLOW_SHORT = flag("allow_short", "an end less than a minute away is meant; else it is refused")
-_NOTE = text("note", "free text to store in the history", example="morning show")
+NOTE = text("note", "free text to store in the history", example="morning show")
 START: tuple[Field, ...] = (
     choice(
         "on_interruption",
@@ -65,9 +65,10 @@ START: tuple[Field, ...] = (
     ),
     *_END,
     _ALLOW_SHORT,
-    _NOTE,
+    NOTE,
 )
-EXTEND = (*_END, _ALLOW_SHORT)
+EXTEND = (*_END, _ALLOW_SHORT, NOTE)
+RESTART = (NOTE,)
 END_OF_START = OneOf(("until", "max_duration"))
 END_OF_EXTEND = OneOf(("until", "max_duration"), is_required=True)
 
@@ -88,7 +89,7 @@ STOP: tuple[Field, ...] = (
         'how long no policy may start it again: a duration, or "session"',
         "12h",
     ),
-    _NOTE,
+    NOTE,
 )
 ONCE = "Idempotency-Key"
 HEADERS: tuple[Field, ...] = (
@@ -151,7 +152,10 @@ def stop(request: ApiRequest) -> Response:
 
 
 def restart(request: ApiRequest) -> Response:
-    return _handle(request, RestartAsked(request.who, idempotency_key=_once(request, "restart")))
+    return _handle(
+        request,
+        RestartAsked(request.who, idempotency_key=_once(request, "restart"), **request.body),
+    )
 
 
 def cancel_delay(request: ApiRequest) -> Response:

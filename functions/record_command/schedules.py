@@ -233,6 +233,12 @@ SKIP: tuple[Field, ...] = (
         "the id of the occurrence; without, the one that is under way, else the next",
         example="tuesdays@2030-01-01T19:00:00",
     ),
+    text(
+        "note",
+        "free text to store in the history of each stream that has the occurrence planned: from 48"
+        " hours before it begins; in the log, too",
+        example="rained off",
+    ),
 )
 TRIGGER: tuple[Field, ...] = (
     span("lasts", "for how long; without, as long as an occurrence lasts", example="2h"),
@@ -431,7 +437,11 @@ def skip(request: ApiRequest) -> Response:
         raise WrongState(
             f"{schedule.id} has {MAX_EXDATES_NUMBER} excluded dates", hint="take old ones out"
         )
-    changed = _tell(request, schedule, OccurrenceSkipped(request.who, found.id))
+    note = request.body.get("note", "")
+    changed = _tell(request, schedule, OccurrenceSkipped(request.who, found.id, note))
+    request.invocation.log.warning(
+        "schedules.skipped", id=schedule.id, occurrence=found.id, who=request.who, note=note
+    )
     if is_of_calendar and at not in schedule.exdates:
         _changed(request, exdates=(*schedule.exdates, at))
     return _done(schedule, found, changed)

@@ -69,12 +69,14 @@ class ExtendAsked(Struct, frozen=True):
     max_duration: int | None = None
     until: int | None = None
     allow_short: bool = False
+    note: str = ""
     idempotency_key: IdempotencyKey | None = None
 
 
 class RestartAsked(Struct, frozen=True):
     who: str
     idempotency_key: IdempotencyKey | None = None
+    note: str = ""
 
 
 class CancelDelayAsked(Struct, frozen=True):
@@ -195,6 +197,7 @@ class OccurrenceSkipped(Struct, frozen=True):
 
     who: str
     id: str
+    note: str = ""
 
 
 class SettingsChanged(Struct, frozen=True):

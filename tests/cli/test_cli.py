@@ -147,8 +147,12 @@ def test_history_and_files_are_lines(person: Person) -> None:
 def test_a_note_is_kept_in_the_history(person: Person) -> None:
     person.publishes("noted")
     person.says("start", of("noted"), "--note", "morning show")
+    person.says("extend", of("noted"), "--max-duration", "2h", "--note", "encore")
+    person.says("restart", of("noted"), "--note", "second half")
 
-    assert "morning show" in json.dumps(person.json("history", of("noted")))
+    shown = person.says("history", of("noted"))
+    for note in (": morning show", ": encore", ": second half"):
+        assert note in shown
 
 
 def test_texts_are_chinese_where_that_is_asked(person: Person) -> None:

@@ -146,7 +146,8 @@ def test_a_schedule_is_listed_shown_and_changed(stage: HttpStage, file: Path) ->
     assert lines(run(stage, "pause", "tuesdays"))[0].endswith("paused")
     assert lines(run(stage, "next", "tuesdays")) == ["nothing is to come"]
     assert not lines(run(stage, "resume", "tuesdays"))[0].endswith("paused")
-    assert lines(run(stage, "skip", "tuesdays"))[0].startswith("tuesdays@2099-01-06T19:00:00")
+    skipped = lines(run(stage, "skip", "tuesdays", "--note", "rained off"))
+    assert skipped[0].startswith("tuesdays@2099-01-06T19:00:00")
     assert lines(run(stage, "next", "tuesdays"))[0].startswith("tuesdays@2099-01-13")
     assert run(stage, "extend", "tuesdays", "--by", "1h").exit_code != 0
     assert lines(run(stage, "trigger", "tuesdays", "--lasts", "1h"))[0].startswith("tuesdays@")

@@ -296,6 +296,19 @@ def test_an_end_is_extended(recording: Stage) -> None:
     assert got.json["until"] == until
 
 
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("start", "asked_again"), ("extend", "asked_extend"), ("restart", "asked_restart")],
+)
+def test_the_history_keeps_the_note_of_whoever_asks(recording: Stage, path: str, code: str) -> None:
+    body = {"max_duration": "3h"} if path == "extend" else {}
+    assert recording.ask("POST", f"{ROOM}/{path}", {**body, "note": "encore"}).status == 200
+
+    history = recording.ask("GET", f"{ROOM}/history").json["history"]
+    notes = [line["about"].get("note") for line in history if line["code"] == code]
+    assert notes == ["encore"]
+
+
 @pytest.mark.parametrize("path", ["start", "extend"])
 def test_an_end_that_has_passed_by_arithmetic_is_refused_and_stops_nothing(
     recording: Stage, path: str

@@ -314,6 +314,20 @@ def test_skipping_the_one_under_way_ends_it(stage: Stage) -> None:
     assert stage.ask("POST", f"{TUESDAYS}/skip", {"occurrence": "no"}).status == 404
 
 
+@pytest.mark.parametrize("is_under_way", [True, False])
+def test_a_note_on_a_skip_is_kept_in_the_history_of_the_stream(
+    stage: Stage, is_under_way: bool
+) -> None:
+    stage.clock.now = TUESDAY + (1000 if is_under_way else -HOUR_MS)
+    put(stage)
+
+    stage.ask("POST", f"{TUESDAYS}/skip", {"note": "rained off"})
+
+    history = stage.ask("GET", f"/v1/recordings/{KEY}/history").json["history"]
+    (skipped,) = [line for line in history if line["code"] == "schedule_skipped"]
+    assert skipped["about"]["note"] == "rained off"
+
+
 def test_an_occurrence_can_be_triggered_and_extended(stage: Stage) -> None:
     put(stage)
     assert stage.ask("POST", f"{TUESDAYS}/extend", {"by": "1h"}).status == 409

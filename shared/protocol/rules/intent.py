@@ -15,7 +15,7 @@ from shared.protocol.events import (
 from shared.protocol.policy import OnInterruption
 from shared.protocol.reason import Reason
 from shared.protocol.rules import occurrence as occurrence_rules
-from shared.protocol.rules.transition import Transition
+from shared.protocol.rules.transition import Transition, noted
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
@@ -62,7 +62,7 @@ def _start_again(transition: Transition, asked: StartAsked) -> None:
         if_not_live=asked.if_not_live,
         session=transition.record.intent.session if _is_recorded_here(transition.record) else None,
     )
-    transition.add_entry(Reason.ASKED_AGAIN, who=asked.who)
+    transition.add_entry(Reason.ASKED_AGAIN, who=asked.who, **noted(asked.note))
     _set_end(transition, asked)
     if transition.record.pending is None and not transition.record.is_started:
         since = _lost_since(transition.record)
@@ -163,7 +163,8 @@ def _note_end(
     """Note in the history which end was set, by whom, and which one there was before."""
     if _has_end(asked):
         end = _end_of(transition.record.intent, "end")
-        transition.add_entry(Reason.ASKED_EXTEND, who=asked.who, **end, **before)
+        note = noted(asked.note) if isinstance(asked, ExtendAsked) else {}  # a start's has it
+        transition.add_entry(Reason.ASKED_EXTEND, who=asked.who, **end, **before, **note)
 
 
 def _end_of(intent: Intent, name: str) -> Mapping[str, int]:
@@ -235,7 +236,7 @@ def restart(transition: Transition, asked: RestartAsked) -> None:
         off = Reason.NOTHING_TO_SPLIT if record.is_watched else Reason.NOT_LIVE
         transition.refused = off if wanted else Reason.NOT_WANTED
         return
-    transition.add_entry(Reason.ASKED_RESTART, who=asked.who)
+    transition.add_entry(Reason.ASKED_RESTART, who=asked.who, **noted(asked.note))
     if running:
         transition.enqueue(Command.RESTART, Reason.ASKED_RESTART, who=asked.who)
 

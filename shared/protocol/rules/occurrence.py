@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from shared.protocol.policy import OnInterruption
 from shared.protocol.reason import Reason
-from shared.protocol.rules.transition import Transition
+from shared.protocol.rules.transition import Transition, noted
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.occurrence import Occurrence
 from shared.protocol.stream import Command
@@ -102,7 +102,7 @@ def is_barred(transition: Transition, occurrence: Occurrence) -> bool:
 
 
 def add_entry(
-    transition: Transition, reason: Reason, occurrence: Occurrence, who: str = ""
+    transition: Transition, reason: Reason, occurrence: Occurrence, who: str = "", note: str = ""
 ) -> None:
-    about = {"who": who} if who else {}
+    about = {**({"who": who} if who else {}), **noted(note)}
     transition.add_entry(reason, schedule=occurrence.schedule, occurrence=occurrence.id, **about)

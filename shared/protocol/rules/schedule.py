@@ -87,7 +87,7 @@ def skip(transition: Transition, event: OccurrenceSkipped) -> None:
     if found is None or found.is_over:
         transition.refused = Reason.NOT_SCHEDULED
         return
-    occurrence_rules.add_entry(transition, Reason.SCHEDULE_SKIPPED, found, event.who)
+    occurrence_rules.add_entry(transition, Reason.SCHEDULE_SKIPPED, found, event.who, event.note)
     _set_begun(transition, replace(found, is_over=True))
     if _is_of(transition, event.id):
         intent_rules.end_scheduled(transition, Reason.SCHEDULE_SKIPPED, event.who)

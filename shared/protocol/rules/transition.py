@@ -17,6 +17,11 @@ from shared.protocol.stream import Command
 _ASKED = (Reason.ASKED_START, Reason.ASKED_AGAIN)
 
 
+def noted(note: str) -> dict[str, str]:
+    """Return what a person wrote as a particular of a history entry; nothing for an empty note."""
+    return {"note": note} if note else {}
+
+
 class Transition:
     """The few moves that every rule of the protocol is made of."""
 
