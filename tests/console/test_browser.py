@@ -140,13 +140,22 @@ def plays_its_file(evening: Evening, opened: Opened, stream: str) -> None:
     opened.open_stream(f"live.example.com/app/{stream}")
     opened.wait_for("dialog .gapList li")
     opened.page.click("dialog .buttons button.restart")
+    opened.page.fill("dialog .ask input", NOTE)
     opened.page.click("dialog button.main")
+    is_sent(opened)
     opened.wait_for("dialog .files li")
+    assert NOTE in opened.page.inner_text("dialog .history")
     evening.stage.fire("files")
     opened.wait_for("dialog .verdict-verified")
     assert opened.violations() == []
     opened.page.click("dialog .files button")
     opened.until(lambda: opened.page.evaluate("document.querySelector('video').currentTime") > 0)
+
+
+def is_sent(opened: Opened) -> None:
+    """Wait until what was asked for is announced, and the ten seconds are over."""
+    opened.wait_for("dialog .going")
+    opened.page.wait_for_selector("dialog .going", state="detached")
 
 
 def stops_after_ten_seconds(evening: Evening, opened: Opened, stream: str) -> None:
@@ -183,13 +192,16 @@ def test_an_alert_is_acknowledged_and_an_occurrence_skipped(
         opened.page.fill(f"{mine} input", NOTE)
         assert '"note":' in opened.page.text_content(f"{mine} pre")
         opened.page.click(f"{mine} .ack")
+        is_sent(opened)
         opened.wait_for(f"{mine} .hint q")
         assert opened.page.inner_text(f"{mine} .hint q") == NOTE
         assert opened.violations() == []
         opened.close_panel()
         opened.page.click(".tools .schedules")
         show = f".schedules > li:has-text('<i>{name}</i>')"
-        opened.page.click(f"{show} .buttons button:nth-child(2)")
+        opened.page.fill(f"{show} input", NOTE)
+        assert '"note":' in opened.page.text_content(f"{show} form pre")
+        opened.page.click(f"{show} .skip")
         opened.wait_for("dialog .going")
         assert opened.violations() == []
         stage.until(
@@ -316,9 +328,8 @@ def test_a_token_that_may_only_read_presses_every_button(evening: Evening) -> No
             )
             opened.page.click(f"dialog .buttons > button.{action}")
             opened.page.click("dialog button.main")
-            if action == "stop":
-                opened.page.wait_for_selector("dialog .going", state="detached")
-                opened.wait_for("dialog .news:has-text('▲')")
+            if action != "start":
+                is_refused(opened)
             opened.wait_for("dialog .actions .fault")
         opened.close_panel()
         opened.page.click(".tools .suspension")
@@ -327,11 +338,49 @@ def test_a_token_that_may_only_read_presses_every_button(evening: Evening) -> No
         find_many(opened, "live.example.com/app/watch*")
         press(opened, "dialog .buttons .stop")
         opened.wait_for("dialog .going >> nth=1")
-        opened.page.wait_for_selector("dialog .going", state="detached")
-        opened.wait_for("dialog .news:has-text('▲')")
+        is_refused(opened)
         assert stage.status("watched")["intent"]["generation"] == 1
         overview = stage.call("GET", f"{stage.stack.fc}/v1/overview").json()
         assert overview["suspended"] is None
+
+
+def test_a_token_that_may_only_read_acknowledges_pauses_and_skips(evening: Evening) -> None:
+    stage = evening.stage
+    stage.live.fail(code="CodeConfigNotFound", status=400, command="start", times=99)
+    stage.publish("unheard")
+    stage.ask("unheard", "start")
+    stage.live.advance(REPORTED_AFTER_S)
+    stage.fire("notify")
+    with scheduled(stage, "unheard") as name, evening.browser.window() as opened:
+        before = alerts_and_schedule(stage, name)
+        opened.sign_in(READER)
+        opened.page.click("button.alerts")
+        press(opened, ".alertList .ack")
+        is_refused(opened)
+        opened.close_panel()
+        opened.page.click(".tools .schedules")
+        press(opened, ".schedules .buttons button")
+        opened.wait_for("dialog [role=alert].fault")
+        press(opened, ".schedules .skip")
+        is_refused(opened)
+        assert alerts_and_schedule(stage, name) == before
+    heal(stage)
+    stage.ask("unheard", "stop")
+
+
+def alerts_and_schedule(stage: Stage, name: str) -> list[object]:
+    """Return who acknowledged which alert, and what pausing and skipping would change."""
+    alerts = stage.call("GET", f"{stage.stack.fc}/v1/alerts").json()["alerts"]
+    assert alerts
+    schedule = stage.call("GET", f"{stage.stack.fc}/v1/schedules/{name}").json()
+    taken = [(row["id"], row["acknowledged_by"]) for row in alerts]
+    return [*taken, schedule["paused"], schedule["exdates"]]
+
+
+def is_refused(opened: Opened) -> None:
+    """Wait until the stage has refused what was sent after ten seconds."""
+    is_sent(opened)
+    opened.wait_for("dialog .news:has-text('▲')")
 
 
 def press(opened: Opened, selector: str) -> None:
@@ -369,9 +418,14 @@ def test_many_are_started_after_a_preview_and_one_of_them_is_extended(evening: E
         opened.open_stream(f"live.example.com/app/{streams[0]}")
         opened.page.click("dialog .buttons .extend")
         assert "/extend'" in opened.page.text_content("dialog .ask pre")
+        opened.page.fill("dialog .ask input", NOTE)
         opened.page.click("dialog button.main")
+        opened.wait_for("dialog .going")
+        assert stage.status(streams[0])["until"] == before
         opened.wait_for("dialog .actions .answer")
         assert stage.status(streams[0])["until"] != before
+        opened.wait_for("dialog .history q")
+        assert opened.page.inner_text("dialog .history q") == NOTE
         assert opened.errors == []
 
 

@@ -44,23 +44,28 @@ export class Actions extends Component {
     /** @type {Record<string, string>} */
     const body = {};
     if (chosen === "start" && hours) body.max_duration = `${hours}h`;
+    if (chosen === "extend") {
+      const until = Date.parse(this.props.standing?.until ?? "") || now();
+      body.until = new Date(until + Number(hours || 1) * HOUR_MS).toISOString();
+    }
     if (note) body.note = note;
-    if (chosen !== "extend") return body;
-    const until = Date.parse(this.props.standing?.until ?? "") || now();
-    return { until: new Date(until + Number(hours || 1) * HOUR_MS).toISOString() };
+    return body;
   }
 
-  /** @param {SubmitEvent} event */
+  /**
+   * Send a start at once, for each second may be lost; whatever else after ten seconds.
+   * @param {SubmitEvent} event
+   */
   submit(event) {
     event.preventDefault();
     const { chosen } = this.state;
     const path = `${pathOf(this.props.stream)}/${chosen}`;
     const body = this.body();
     this.setState({ chosen: "", note: "", hours: "", answer: "", fault: "" });
-    if (chosen !== "stop") return this.send(path, body);
+    if (chosen === "start") return this.send(path, body);
     const stream = visible(this.props.stream);
     this.props.outgoing.add(
-      (/** @type {import("./words.js").Say} */ say, /** @type {number} */ seconds) => say("pending", { stream, seconds }),
+      (/** @type {import("./words.js").Say} */ say, /** @type {number} */ seconds) => say("pending", { action: say(chosen), stream, seconds }),
       () => this.send(path, body),
     );
   }
@@ -101,7 +106,6 @@ export class Actions extends Component {
   form() {
     const { say, stream } = this.props;
     const { chosen, note, hours } = this.state;
-    const hasNote = chosen === "start" || chosen === "stop";
     const path = `${pathOf(stream)}/${chosen}`;
     return html`<form class="ask" onSubmit=${(/** @type {SubmitEvent} */ event) => this.submit(event)}>
       <h3>${say(`${chosen}Title`)}</h3>
@@ -109,9 +113,9 @@ export class Actions extends Component {
         <select value=${hours} onChange=${(/** @type {Event} */ event) => this.setState({ hours: /** @type {HTMLSelectElement} */ (event.target).value })}>
           ${chosen === "start" && html`<option value="">${say("byRule")}</option>`}
           ${HOURS.map((count) => html`<option value=${count}>${say("hours", { count })}</option>`)}</select></label>`}
-      ${hasNote && html`<label>${say("note")}
-        <input value=${note} maxlength="200" onInput=${(/** @type {Event} */ event) => this.setState({ note: /** @type {HTMLInputElement} */ (event.target).value })} /></label>`}
-      ${chosen === "stop" && html`<p class="hint">${say("inTen")}</p>`}
+      <label>${say("note")}
+        <input value=${note} maxlength="200" onInput=${(/** @type {Event} */ event) => this.setState({ note: /** @type {HTMLInputElement} */ (event.target).value })} /></label>
+      ${chosen !== "start" && html`<p class="hint">${say("inTen")}</p>`}
       <div class="buttons"><button class="main ${chosen}">${say(chosen)}</button>
         <button type="button" onClick=${() => this.setState({ chosen: "" })}>${say("cancel")}</button></div>
       <${Command} say=${say} text=${curlOf(location.origin, path, this.body())} />

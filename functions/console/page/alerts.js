@@ -37,14 +37,30 @@ export class Alerts extends Component {
   }
 
   /**
+   * @param {import("./api.js").Alert} alert
+   * @param {string} path
+   * @param {object} body
+   */
+  plan({ name, subject }, path, body) {
+    const stream = visible(subject || name);
+    this.props.outgoing.add(
+      (/** @type {import("./words.js").Say} */ say, /** @type {number} */ seconds) => say("pending", { action: say("ack"), stream, seconds }),
+      () => this.acknowledge(path, body),
+    );
+  }
+
+  /**
    * @param {string} path
    * @param {object} body
    */
   async acknowledge(path, body) {
+    const { api, say } = this.props;
     try {
-      await this.props.api.post(path, body);
+      await api.post(path, body);
     } catch (error) {
-      return this.setState({ fault: textOf(error, this.props.say) });
+      const fault = textOf(error, say);
+      this.setState({ fault });
+      return fault;
     }
     this.load();
   }
@@ -74,7 +90,7 @@ export class Alerts extends Component {
       <p class="why">${alert.fix}</p>
       ${at
         ? html`<p class="hint">✓ ${say("acked", { name: visible(name ?? ""), time: timeOfDay(Date.parse(at), language, now()) })} ${note && html`<q>${visible(note)}</q>`}</p>`
-        : html`<${TakeOver} alert=${alert} say=${say} caller=${caller} onTake=${(/** @type {string} */ path, /** @type {object} */ body) => this.acknowledge(path, body)} />`}
+        : html`<${TakeOver} alert=${alert} say=${say} caller=${caller} onTake=${(/** @type {string} */ path, /** @type {object} */ body) => this.plan(alert, path, body)} />`}
     </li>`;
   }
 }
@@ -97,6 +113,7 @@ class TakeOver extends Component {
     };
     return html`<form onSubmit=${submit}>
       <label>${say("ackNote")} <input value=${note} maxlength="200" onInput=${(/** @type {Event} */ event) => this.setState({ note: /** @type {HTMLInputElement} */ (event.target).value })} /></label>
+      <p class="hint">${say("inTen")}</p>
       <button class="ack" disabled=${!caller.scopes.includes("control")}>${say("ack")}</button>
       <${Command} say=${say} text=${curlOf(location.origin, path, body)} /></form>`;
   }

@@ -26,7 +26,8 @@
  * @typedef {{state: "delivering" | "delivered" | "failed", target: string, copied: number, size: number | null, why: string}} Copy
  * @typedef {{id: string, severity: string, subject: string, name: string, text: string, fix: string, since: string,
  *   acknowledged_at: string | null, acknowledged_by: string | null, note: string}} Alert
- * @typedef {{at: string, last_at: string, count: number, code: string, text: string}} HistoryLine
+ * @typedef {{at: string, last_at: string, count: number, code: string, text: string,
+ *   about: Record<string, string | number>}} HistoryLine
  */
 
 /** How long an answer may take before the stage counts as not answering. */

@@ -191,6 +191,7 @@ export class Drawer extends Component {
     const at = (/** @type {string} */ time) => timeOfDay(Date.parse(time), language, now());
     return html`<section><h3>${say("history")}</h3><ol class="history">
       ${history.map((line) => html`<li><time>${at(line.at)}</time> <span>${visible(line.text)}
+        ${line.about.note && html` <q>${visible(String(line.about.note))}</q>`}
         ${line.count > 1 && html` <em>${say("times", { count: line.count, time: at(line.last_at) })}</em>`}</span></li>`)}
     </ol></section>`;
   }

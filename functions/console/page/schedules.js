@@ -65,13 +65,13 @@ export class Schedules extends Component {
 
   /**
    * @param {Schedule} schedule
-   * @param {Occurrence} occurrence
+   * @param {object} body
    */
-  skip({ id, title }, occurrence) {
+  skip({ id, title }, body) {
     const stream = visible(title || id);
     this.props.outgoing.add(
       (/** @type {import("./words.js").Say} */ say, /** @type {number} */ seconds) => say("pendingSkip", { stream, seconds }),
-      () => this.send(pathOfSchedule(id, "skip"), { occurrence: occurrence.id }),
+      () => this.send(pathOfSchedule(id, "skip"), body),
     );
   }
 
@@ -101,10 +101,32 @@ export class Schedules extends Component {
         ${streams.length > SHOWN_STREAMS && html`<span class="why">${say("andMore", { count: streams.length - SHOWN_STREAMS })}</span>`}</p>
       ${next && html`<ol>${next.map((each) => html`<li key=${each.id}>${stretchOf(each.starts_at, each.ends_at, language)}</li>`)}</ol>`}
       ${next && !next.length && html`<p class="hint">${say("nothingNext")}</p>`}
-      <div class="buttons"><button disabled=${mayNot} onClick=${() => this.send(toggle, {})}>${say(paused ? "resume" : "pause")}</button>
-        ${next && next.length > 0 && html`<button disabled=${mayNot} onClick=${() => this.skip(schedule, next[0])}>${say("skip")}</button>`}</div>
+      <div class="buttons"><button disabled=${mayNot} onClick=${() => this.send(toggle, {})}>${say(paused ? "resume" : "pause")}</button></div>
       <${Command} say=${say} of=${say(paused ? "resume" : "pause")} text=${curlOf(location.origin, toggle, {})} />
-      ${next && next.length > 0 && html`<${Command} say=${say} of=${say("skip")} text=${curlOf(location.origin, pathOfSchedule(id, "skip"), { occurrence: next[0].id })} />`}
+      ${next && next.length > 0 && html`<${Skip} key=${next[0].id} id=${id} occurrence=${next[0].id} say=${say} mayNot=${mayNot} onSkip=${(/** @type {object} */ body) => this.skip(schedule, body)} />`}
     </li>`;
+  }
+}
+
+/** The form that skips the next occurrence of one schedule, which keeps its own note. */
+class Skip extends Component {
+  constructor() {
+    super();
+    this.state = { note: "" };
+  }
+
+  render() {
+    const { id, occurrence, say, mayNot, onSkip } = this.props;
+    const { note } = this.state;
+    const body = { occurrence, ...(note ? { note } : {}) };
+    const submit = (/** @type {SubmitEvent} */ event) => {
+      event.preventDefault();
+      onSkip(body);
+    };
+    return html`<form onSubmit=${submit}>
+      <label>${say("skipNote")} <input value=${note} maxlength="200" onInput=${(/** @type {Event} */ event) => this.setState({ note: /** @type {HTMLInputElement} */ (event.target).value })} /></label>
+      <p class="hint">${say("inTen")}</p>
+      <button class="skip" disabled=${mayNot}>${say("skip")}</button>
+      <${Command} say=${say} of=${say("skip")} text=${curlOf(location.origin, pathOfSchedule(id, "skip"), body)} /></form>`;
   }
 }
