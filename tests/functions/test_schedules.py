@@ -304,6 +304,18 @@ def test_the_next_occurrence_can_be_skipped(stage: Stage) -> None:
     assert not wanted(stage)
 
 
+def test_a_skip_is_taken_back_by_a_schedule_that_excludes_it_no_more(stage: Stage) -> None:
+    put(stage)
+    to(stage, TUESDAY - 24 * HOUR_MS)
+    assert stage.ask("POST", f"{TUESDAYS}/skip", {}).json["changed"] == 1
+
+    written = put(stage)
+
+    assert written.json["next"][0]["id"] == "tuesdays@2025-11-25T19:00:00"
+    to(stage, TUESDAY)
+    assert wanted(stage)
+
+
 def test_skipping_the_one_under_way_ends_it(stage: Stage) -> None:
     stage.clock.now = TUESDAY + 1000
     put(stage)

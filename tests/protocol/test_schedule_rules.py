@@ -20,6 +20,7 @@ from shared.protocol import (
 )
 from shared.protocol.events import HOUR_MS
 from shared.protocol.policy import OnInterruption
+from shared.protocol.rules.schedule import SKIP_STANDS_MS
 from shared.protocol.state.intent import Requester
 from tests.conftest import NOON
 from tests.support.stream_story import SECOND, Story, by_rule
@@ -347,6 +348,23 @@ def test_an_occurrence_to_come_can_be_skipped() -> None:
 
     assert not to(story, SHOW.until).record.intent.wanted
     assert to(story, NEXT.begins_at).record.intent.wanted
+
+
+def test_a_skipped_occurrence_is_recorded_if_it_is_planned_again_in_time() -> None:
+    story = planned(SHOW, NEXT).happens(OccurrenceSkipped("ann", SHOW.id))
+    to(story, SHOW.begins_at - SKIP_STANDS_MS - SECOND)
+    story.happens(OccurrencesPlanned("show", (SHOW, NEXT)))
+
+    assert (story.record.begun, story.record.planned) == ((), (SHOW, NEXT))
+    assert to(story, SHOW.begins_at).record.intent.wanted
+
+
+def test_a_skip_shortly_before_the_beginning_stands_whatever_is_planned() -> None:
+    story = planned(SHOW, NEXT)
+    to(story, SHOW.begins_at - SKIP_STANDS_MS).happens(OccurrenceSkipped("ann", SHOW.id))
+    story.happens(OccurrencesPlanned("show", (SHOW, NEXT)))
+
+    assert not to(story, SHOW.until).record.intent.wanted
 
 
 def test_skipping_the_one_under_way_ends_its_recording() -> None:

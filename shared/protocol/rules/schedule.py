@@ -29,17 +29,31 @@ from shared.protocol.state.occurrence import (
 
 MISSED_SHOWN_MS = 24 * 3_600_000
 """How long an occurrence that was missed stays in the record."""
+SKIP_STANDS_MS = 5 * 60_000
+"""How near its beginning no plan takes a skip back: a run that read the schedule before the skip
+may plan by it, which is put right within three minutes."""
 
 
 def plan(transition: Transition, event: OccurrencesPlanned) -> None:
     """Replace what was planned of the schedule. What has begun stays as it is, whether it was
-    recorded, stopped or skipped; so a plan may be made again at any time."""
+    recorded, stopped or skipped; so a plan may be made again at any time. A skip well before the
+    beginning is taken back."""
     now = transition.now
+    _take_back_skips(transition, event)
     others = [one for one in transition.record.planned if one.schedule != event.schedule]
     known = {one.id for one in (*others, *transition.record.begun)}
     new = [one for one in event.occurrences if one.id not in known]
     _set_planned(transition, [*others, *(one for one in new if not _ended_since(event, one, now))])
     pass_time(transition)
+
+
+def _take_back_skips(transition: Transition, event: OccurrencesPlanned) -> None:
+    """Forget that an occurrence is over whose beginning is well ahead, and that is planned again:
+    people have taken it from the excluded dates."""
+    earliest = transition.now + SKIP_STANDS_MS
+    ahead = {one.id for one in event.occurrences if one.begins_at > earliest}
+    begun = transition.record.begun
+    transition.change(begun=tuple(one for one in begun if not one.is_over or one.id not in ahead))
 
 
 def _ended_since(event: OccurrencesPlanned, occurrence: Occurrence, now: int) -> bool:
