@@ -118,17 +118,22 @@ class Timetables:
             if entry.code not in _BEGINS:
                 continue
             name = str(entry.about["occurrence"])
-            self._begins_once(self._begun, (after.key, name))
+            self._begins_once(self._begun, before, name)
             if begins.get(name, 0) > self.sim.clock() and not self._is_skewed(after.key):
                 raise Broken("schedules", "an occurrence began before its time")
         intent = after.intent
         is_new = intent.generation != before.intent.generation
         if is_new and intent.requester is Requester.SCHEDULE:
-            self._begins_once(self._made, (after.key, intent.occurrence))
+            self._begins_once(self._made, before, intent.occurrence)
             self._judge_wanted(after.key, intent.occurrence)
 
-    def _begins_once(self, begun: set[Begun], one: Begun) -> None:
-        if one in begun and str(one[0]) not in self.sim.ever_broken:
+    def _begins_once(self, begun: set[Begun], before: StreamRecord, name: str) -> None:
+        """Raise Broken for an occurrence that has begun, unless the record has forgotten it by a
+        wrong clock: one that was ahead had passed its limit."""
+        one = (before.key, name)
+        is_known = any(name == known.id for known in before.begun)
+        is_forgotten = self._is_skewed(before.key) and not is_known
+        if one in begun and not is_forgotten and str(before.key) not in self.sim.ever_broken:
             raise Broken("schedules", "an occurrence began twice")
         begun.add(one)
         if begun is self._made:
