@@ -103,16 +103,19 @@ def _ended_at(session: Session, now: int) -> int:
 def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
     """Yield what a person or a rule has changed. A rule wants a session from its beginning on, or
     from the end of a person's hold, also one that was reported late; of one that is doubted, nobody
-    knows when it began."""
+    knows when it began, also where a person has taken it over from the rule since."""
     intent, session = after.intent, after.session
     is_changed = before.intent.wanted is not intent.wanted
-    if not (intent.wanted and intent.requester is Requester.POLICY and session is not None):
+    is_by_rule = intent.requester is Requester.POLICY
+    if not intent.wanted or session is None or (is_changed and not is_by_rule):
         if is_changed:
             yield Edge(EdgeKind.WANTED if intent.wanted else EdgeKind.UNWANTED, intent.made_at)
         return
     was_hidden = before.session is not None and (before.is_off or _is_doubted(before.session))
     is_shown = was_hidden and not after.is_off
-    if (is_changed or is_shown) and not _is_doubted(session):
+    was_by_rule = before.policy_session == before.session_number
+    is_noted_late = is_shown and (is_by_rule or was_by_rule)
+    if (is_changed or is_noted_late) and not _is_doubted(session):
         allowed_at = max(session.began, before.intent.held_until or 0)
         yield Edge(EdgeKind.WANTED, min(intent.made_at, allowed_at))
 

@@ -23,7 +23,13 @@ from shared.protocol import (
     TimePassed,
     Unpublished,
 )
-from shared.protocol.command_errors import AlreadyStarted, InDoubt, NoRecordConfig, Throttled
+from shared.protocol.command_errors import (
+    AlreadyStarted,
+    InDoubt,
+    NoRecordConfig,
+    StreamNotLive,
+    Throttled,
+)
 from shared.protocol.derived.wrong import UNDECIDED_MS, UNPROVED_MS
 from shared.protocol.file import File
 from shared.protocol.stream import REHEARSAL_PREFIX
@@ -428,6 +434,32 @@ def test_a_publish_that_may_be_a_replay_counts_from_its_beginning_once_a_poll_sh
     covered = account.covers()
     assert [span.start for span in (*covered.live, *covered.wanted)] == [NOON, NOON]
     assert gaps(account) == [(5, 35, Reason.DETECTED_LATE)]
+
+
+def doubted_and_asked_for() -> Account:
+    """Return the account of a stream that a rule wants and a person asks for, before a poll shows
+    whether its publish is a replay."""
+    account = Account(BY_RULE)
+    account.now += 2 * SECOND
+    account.happens(Published(NOON, needs_poll=True)).passes(8 * SECOND).start()
+    return account
+
+
+def test_what_a_person_asks_for_before_a_poll_shows_it_is_wanted_from_its_beginning() -> None:
+    account = doubted_and_asked_for()
+    account.answer().confirm().passes(7 * SECOND).seen(NOON).passes(MINUTE)
+    covered = account.covers()
+    assert covered.wanted == covered.live == (Span(NOON, account.now),)
+    assert gaps(account) == [(5, 5, Reason.DETECTED_LATE)]
+
+
+def test_what_a_person_asked_for_is_wanted_in_the_next_session_where_no_poll_has_shown_it() -> None:
+    account = doubted_and_asked_for()
+    account.answer(StreamNotLive("StreamNotFound")).missed().passes(6 * SECOND).missed()
+    assert account.record.is_off
+    account.passes(MINUTE).publish().answer().confirm().passes(MINUTE)
+    covered = account.covers()
+    assert (covered.due_ms, covered.ratio) == (MINUTE, 1.0)
 
 
 def test_a_publish_that_no_poll_has_shown_is_not_in_the_account() -> None:
