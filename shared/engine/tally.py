@@ -44,3 +44,4 @@ class Tally:
         with suppress(StoreUnavailable):
             self._store.count(self._counts)
             self._counts = Counter()
+        self._stored_at = self._clock()  # it may have taken a while, and the next one may not
