@@ -52,6 +52,8 @@ class AccountJudge:
         """When a record said that its stream is wanted and live."""
         self._unproved_stops: dict[StreamKey, list[int]] = defaultdict(list)
         """When Live refused a stop with a code that nobody knows."""
+        self._told_at: dict[StreamKey, list[int]] = defaultdict(list)
+        """When Live said of a report that was heard that it records."""
         self._lost: set[StreamKey] = set()
         self._clock_was_wrong = False
 
@@ -113,6 +115,8 @@ class AccountJudge:
         if first is None:
             return
         key, now = StreamKey(*callback.stream), self.sim.clock.now
+        if callback.kind in ("record_started", "record_resumed"):
+            self._told_at[key].append(first.at)
         is_overtaken = callback.event < self._last_heard.get(key, 0)
         self._last_heard[key] = max(callback.event, self._last_heard.get(key, 0))
         if is_overtaken:
@@ -164,7 +168,7 @@ class AccountJudge:
         live, now = self.sim.live, self.sim.clock.now
         connected = _of(live.connections, stream, now)
         recorded = _of(live.intervals, stream, now)
-        by_itself = _of((one for one in live.intervals if one.automatic), stream, now)
+        by_itself = _of(filter(self._is_by_itself, live.intervals), stream, now)
         wanted = _between(self._wanted[key], now)
         missing = without(common(connected, wanted), recorded)
         unknown = merged([*self._unknown_of(key), *self._misled(recorded)])
@@ -192,6 +196,14 @@ class AccountJudge:
             rest = without(without(some, _wider(others, EDGE_MS)), unknown)
             if any(span.ms > EDGE_MS for span in rest):
                 raise Broken("account", f"what {words}")
+
+    def _is_by_itself(self, one: Interval) -> bool:
+        """Return True if Live began it without a start, or resumed it by itself and no report of it
+        has been heard: a start that it refuses says that it does not record."""
+        key = StreamKey(*one.stream)
+        end = self.sim.clock.now if one.end is None else one.end
+        is_told = any(one.start <= at <= end for at in self._told_at[key])
+        return one.automatic or (one.is_resumed_alone and not is_told)
 
     def _judge_causes(self, key: StreamKey, account: Coverage, unknown: Sequence[Span]) -> None:
         """Raise Broken if a gap is put down to a late report, and the report was not late. While an

@@ -70,7 +70,7 @@ class Channel:
             return
         self.seen = session
         if self.task.state is State.INTERRUPTED and self._switches.resumes_after_interruption:
-            self._resume(at)
+            self._resume(at, is_asked=False)
         else:
             self._record_by_itself(at, session)
 
@@ -195,11 +195,12 @@ class Channel:
         if self._works(at):
             self.task.begin(at, config or Config(), automatic=automatic, reports=reports)
 
-    def _resume(self, at: int) -> None:
+    def _resume(self, at: int, *, is_asked: bool = True) -> None:
         self.stopped = False
         if self._works(at):
             as_start = self._switches.resume_reports_start
-            self.task.resume(at, "record_started" if as_start else "record_resumed")
+            told_as = "record_started" if as_start else "record_resumed"
+            self.task.resume(at, told_as, is_asked=is_asked)
 
     def _works(self, at: int) -> bool:
         """Return False if an accepted start fails: with record_error, or silently (live.md §4)."""

@@ -62,9 +62,9 @@ class Task:
         self._file_start = at
         self._run(at, "record_started" if reports else "")
 
-    def resume(self, at: int, told_as: str = "record_resumed") -> None:
+    def resume(self, at: int, told_as: str = "record_resumed", *, is_asked: bool = True) -> None:
         """Within the merge delay: the same file goes on (live.md §6)."""
-        self._run(at, told_as)
+        self._run(at, told_as, is_asked=is_asked)
 
     def pause(self, at: int, state: State, *, reports: bool = True) -> None:
         """Pause; the file appears after the delay, 180 s unless configured (live.md §1.2, §6)."""
@@ -86,9 +86,9 @@ class Task:
         if leaves_file:
             self._write(at, self._until)
 
-    def _run(self, at: int, told_as: str) -> None:
+    def _run(self, at: int, told_as: str, *, is_asked: bool = True) -> None:
         self.state = State.RECORDING
-        self._interval = Interval(self.stream, at, self.automatic)
+        self._interval = Interval(self.stream, at, self.automatic, is_resumed_alone=not is_asked)
         self._witness.began(self._interval)
         self._restart_timer(max(at, self._file_start + self._config.cycle_ms), self._cycle)
         if told_as:

@@ -111,6 +111,8 @@ class Interval:
     start: int
     automatic: bool
     end: int | None = None
+    is_resumed_alone: bool = False
+    """Live went on by itself after an interruption, with what it had been asked to record."""
 
 
 @dataclass(frozen=True, slots=True)
