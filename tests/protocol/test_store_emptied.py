@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from shared.protocol import Published, Reason, StopAsked
+from shared.protocol import Phase, Published, Reason, StopAsked
+from shared.protocol.command_errors import AlreadyStarted
 from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.explain import explain
 from shared.protocol.policy import OnInterruption
@@ -101,3 +102,37 @@ def test_why_says_that_the_store_was_emptied() -> None:
 
     story.happens(StopAsked("ann")).answer()
     assert why(story) is Reason.HELD
+
+
+def test_what_live_records_already_may_be_paused_by_a_stop_that_was_lost() -> None:
+    story = emptied(Story(by_rule())).seen(NOON - 60 * SECOND)
+    story.continuity = UNBROKEN
+    story.seen(NOON - 60 * SECOND).answer(AlreadyStarted("TaskAlreadyStarted"))
+    assert story.phase is Phase.STARTING
+
+    story.passes(11 * SECOND)
+    assert story.sent == ["start", "restart"]
+
+
+def test_so_may_what_a_person_starts() -> None:
+    story = emptied(Story()).seen(NOON - 60 * SECOND).start()
+    story.answer(AlreadyStarted("TaskAlreadyStarted")).passes(11 * SECOND)
+
+    assert story.sent == ["start", "restart"]
+
+
+def test_no_pause_of_before_lasts_longer_than_the_merge_delay() -> None:
+    story = emptied(Story(by_rule())).seen(NOON - 60 * SECOND)
+    story.continuity = UNBROKEN
+    story.passes(story.settings.merge_delay).seen(NOON - 60 * SECOND)
+    story.answer(AlreadyStarted("TaskAlreadyStarted")).passes(11 * SECOND)
+
+    assert (story.sent, story.phase) == (["start"], Phase.RECORDING)
+
+
+def test_what_live_records_already_in_a_session_that_began_later_is_believed() -> None:
+    story = emptied(Story(by_rule()))
+    story.now += 10 * SECOND
+    story.publish().answer(AlreadyStarted("TaskAlreadyStarted")).passes(11 * SECOND)
+
+    assert (story.sent, story.phase) == (["start"], Phase.RECORDING)

@@ -124,8 +124,17 @@ def _open(
     intent_rules.meet_session(transition, session)
     _drop_start(transition)
     transition.change(session=session, failure=None)
+    _doubt_in_emptied_store(transition, session)
     if not intent_rules.by_policy(transition, says_why_not=True):
         _repeat_missed_stop(transition)
+
+
+def _doubt_in_emptied_store(transition: Transition, session: Session) -> None:
+    """Take a recording of a session that began before the store was found empty for paused, at the
+    latest by then: a stop may be lost with the record."""
+    began = 0 if session.is_undated else session.began
+    if transition.continuity.may_miss_records(began):
+        transition.change(interrupted_latest_at=transition.continuity.emptied_at)
 
 
 def open_undated(transition: Transition) -> None:
