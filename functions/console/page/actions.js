@@ -10,6 +10,39 @@ const HOURS = [1, 2, 4, 8];
 const HOUR_MS = 3_600_000;
 
 /**
+ * The field of a note.
+ * @param {{label: string, value: string, onInput: (note: string) => void}} props
+ */
+export const NoteField = ({ label, value, onInput }) => html`<label>${label}
+  <input value=${value} maxlength="200" onInput=${(/** @type {Event} */ event) => onInput(/** @type {HTMLInputElement} */ (event.target).value)} /></label>`;
+
+/**
+ * Asks for a note, and hands over what a request has with it. It keeps its own note.
+ * @extends {Component}
+ */
+export class NoteForm extends Component {
+  constructor() {
+    super();
+    this.state = { note: "" };
+  }
+
+  render() {
+    const { say, action, label, of, path, fields, mayNot, onSubmit } = this.props;
+    const { note } = this.state;
+    const body = note ? { ...fields, note } : fields;
+    const submit = (/** @type {SubmitEvent} */ event) => {
+      event.preventDefault();
+      onSubmit(body);
+    };
+    return html`<form onSubmit=${submit}>
+      <${NoteField} label=${label} value=${note} onInput=${(/** @type {string} */ written) => this.setState({ note: written })} />
+      <p class="hint">${say("inTen")}</p>
+      <button class=${action} disabled=${mayNot}>${say(action)}</button>
+      <${Command} say=${say} of=${of} text=${curlOf(location.origin, path, body)} /></form>`;
+  }
+}
+
+/**
  * Shows a command, and copies it.
  * @extends {Component}
  */
@@ -113,8 +146,7 @@ export class Actions extends Component {
         <select value=${hours} onChange=${(/** @type {Event} */ event) => this.setState({ hours: /** @type {HTMLSelectElement} */ (event.target).value })}>
           ${chosen === "start" && html`<option value="">${say("byRule")}</option>`}
           ${HOURS.map((count) => html`<option value=${count}>${say("hours", { count })}</option>`)}</select></label>`}
-      <label>${say("note")}
-        <input value=${note} maxlength="200" onInput=${(/** @type {Event} */ event) => this.setState({ note: /** @type {HTMLInputElement} */ (event.target).value })} /></label>
+      <${NoteField} label=${say("note")} value=${note} onInput=${(/** @type {string} */ written) => this.setState({ note: written })} />
       ${chosen !== "start" && html`<p class="hint">${say("inTen")}</p>`}
       <div class="buttons"><button class="main ${chosen}">${say(chosen)}</button>
         <button type="button" onClick=${() => this.setState({ chosen: "" })}>${say("cancel")}</button></div>

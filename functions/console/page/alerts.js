@@ -1,8 +1,8 @@
 // Lists the open alerts, and acknowledges one, with a note: it is not repeated then, and goes on to
 // nobody else.
 
-import { Command } from "./actions.js";
-import { curlOf, timeOfDay, visible } from "./format.js";
+import { NoteForm } from "./actions.js";
+import { timeOfDay, visible } from "./format.js";
 import { Component, html } from "./html.js";
 import { Panel } from "./panel.js";
 import { textOf } from "./signin.js";
@@ -81,6 +81,7 @@ export class Alerts extends Component {
   alert(alert) {
     const { say, language, caller, onOpen } = this.props;
     const isStream = alert.subject.split("/").length > 2;
+    const path = `/v1/alerts/${encodeURIComponent(alert.id)}/ack`;
     const { acknowledged_at: at, acknowledged_by: name, note } = alert;
     return html`<li key=${alert.id} class=${alert.severity}>
       <p><span class="sign" aria-hidden="true">${alert.severity === "critical" ? "▲" : "◆"}</span>
@@ -90,31 +91,8 @@ export class Alerts extends Component {
       <p class="why">${alert.fix}</p>
       ${at
         ? html`<p class="hint">✓ ${say("acked", { name: visible(name ?? ""), time: timeOfDay(Date.parse(at), language, now()) })} ${note && html`<q>${visible(note)}</q>`}</p>`
-        : html`<${TakeOver} alert=${alert} say=${say} caller=${caller} onTake=${(/** @type {string} */ path, /** @type {object} */ body) => this.plan(alert, path, body)} />`}
+        : html`<${NoteForm} say=${say} action="ack" label=${say("ackNote")} path=${path} fields=${{}} mayNot=${!caller.scopes.includes("control")}
+          onSubmit=${(/** @type {object} */ body) => this.plan(alert, path, body)} />`}
     </li>`;
-  }
-}
-
-/** The form of one alert, which keeps its own note. */
-class TakeOver extends Component {
-  constructor() {
-    super();
-    this.state = { note: "" };
-  }
-
-  render() {
-    const { alert, say, caller, onTake } = this.props;
-    const { note } = this.state;
-    const path = `/v1/alerts/${encodeURIComponent(alert.id)}/ack`;
-    const body = note ? { note } : {};
-    const submit = (/** @type {SubmitEvent} */ event) => {
-      event.preventDefault();
-      onTake(path, body);
-    };
-    return html`<form onSubmit=${submit}>
-      <label>${say("ackNote")} <input value=${note} maxlength="200" onInput=${(/** @type {Event} */ event) => this.setState({ note: /** @type {HTMLInputElement} */ (event.target).value })} /></label>
-      <p class="hint">${say("inTen")}</p>
-      <button class="ack" disabled=${!caller.scopes.includes("control")}>${say("ack")}</button>
-      <${Command} say=${say} text=${curlOf(location.origin, path, body)} /></form>`;
   }
 }

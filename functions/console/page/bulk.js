@@ -1,6 +1,6 @@
 // Starts or stops many streams by a pattern, after showing which.
 
-import { Command } from "./actions.js";
+import { Command, NoteField } from "./actions.js";
 import { globOf, pathOf } from "./format.js";
 import { Component, html } from "./html.js";
 import { Panel } from "./panel.js";
@@ -106,7 +106,7 @@ export class Bulk extends Component {
       </div>
       ${found && html`<ul class="listed">${found.map((row) => html`<li key=${row.stream}><${Name} stream=${row.stream} /> <span class="why">${say(`phase_${row.phase}`)}</span></li>`)}</ul>`}
       ${found && found.length > 0 && html`<form class="ask" onSubmit=${(/** @type {SubmitEvent} */ event) => event.preventDefault()}>
-        <label>${say("note")} <input value=${note} maxlength="200" onInput=${(/** @type {Event} */ event) => this.setState({ note: /** @type {HTMLInputElement} */ (event.target).value })} /></label>
+        <${NoteField} label=${say("note")} value=${note} onInput=${(/** @type {string} */ written) => this.setState({ note: written })} />
         <p class="hint">${say(mayNot ? "mayNot" : "inTen")}</p>
         <div class="buttons">${/** @type {const} */ (["start", "stop"]).map((action) => html`<button type="button" class=${action} disabled=${mayNot || isMore}
           onClick=${() => this.plan(action)}>${say(action)} (${found.length})</button>`)}</div>

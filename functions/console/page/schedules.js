@@ -1,6 +1,6 @@
 // Lists the schedules with what they record next; pauses one, or skips an occurrence.
 
-import { Command } from "./actions.js";
+import { Command, NoteForm } from "./actions.js";
 import { curlOf, stretchOf, visible } from "./format.js";
 import { Component, html } from "./html.js";
 import { Panel } from "./panel.js";
@@ -103,30 +103,8 @@ export class Schedules extends Component {
       ${next && !next.length && html`<p class="hint">${say("nothingNext")}</p>`}
       <div class="buttons"><button disabled=${mayNot} onClick=${() => this.send(toggle, {})}>${say(paused ? "resume" : "pause")}</button></div>
       <${Command} say=${say} of=${say(paused ? "resume" : "pause")} text=${curlOf(location.origin, toggle, {})} />
-      ${next && next.length > 0 && html`<${Skip} key=${next[0].id} id=${id} occurrence=${next[0].id} say=${say} mayNot=${mayNot} onSkip=${(/** @type {object} */ body) => this.skip(schedule, body)} />`}
+      ${next && next.length > 0 && html`<${NoteForm} key=${next[0].id} say=${say} action="skip" label=${say("skipNote")} of=${say("skip")} path=${pathOfSchedule(id, "skip")}
+        fields=${{ occurrence: next[0].id }} mayNot=${mayNot} onSubmit=${(/** @type {object} */ body) => this.skip(schedule, body)} />`}
     </li>`;
-  }
-}
-
-/** The form that skips the next occurrence of one schedule, which keeps its own note. */
-class Skip extends Component {
-  constructor() {
-    super();
-    this.state = { note: "" };
-  }
-
-  render() {
-    const { id, occurrence, say, mayNot, onSkip } = this.props;
-    const { note } = this.state;
-    const body = { occurrence, ...(note ? { note } : {}) };
-    const submit = (/** @type {SubmitEvent} */ event) => {
-      event.preventDefault();
-      onSkip(body);
-    };
-    return html`<form onSubmit=${submit}>
-      <label>${say("skipNote")} <input value=${note} maxlength="200" onInput=${(/** @type {Event} */ event) => this.setState({ note: /** @type {HTMLInputElement} */ (event.target).value })} /></label>
-      <p class="hint">${say("inTen")}</p>
-      <button class="skip" disabled=${mayNot}>${say("skip")}</button>
-      <${Command} say=${say} of=${say("skip")} text=${curlOf(location.origin, pathOfSchedule(id, "skip"), body)} /></form>`;
   }
 }
