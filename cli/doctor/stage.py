@@ -12,6 +12,7 @@ from cli.doctor.account import REVOKED, grant_command
 from cli.doctor.finding import Check, Finding, Findings, fault, nothing, unknown, warning
 from cli.doctor.snapshot import FORBIDDEN, NO_ANSWER, Json, Snapshot, Unread
 from cli.texts import N_
+from shared.inbound.live_callbacks import WINDOW_MS
 from shared.protocol.durations import written
 from shared.protocol.policy import ForwardTo, Mode, OnPublish
 
@@ -22,9 +23,6 @@ UNKNOWN_DOMAIN = "InvalidDomain"
 STALE_MS, LATE_MS = 90_000, 120_000
 """Reconcile counts as stopped after the first, as for health, whose problem is not shown beside it;
 a due command is late after the second."""
-SIGNATURE_WINDOW_MS = 300_000
-"""That of a stage whose release does not tell it: a callback is rejected when the clocks differ by
-as much."""
 CLOCK_WARNINGS = 10
 """The clock is reported from this part of the window on: 30 s of five minutes."""
 RECENT_MS = 3_600_000
@@ -378,7 +376,7 @@ def secrets(snapshot: Snapshot) -> Findings:
 
 def clock(snapshot: Snapshot) -> Findings:
     offset_ms = snapshot.clock_offset_ms
-    window_ms = snapshot.setting("signature_window_ms") or SIGNATURE_WINDOW_MS
+    window_ms = snapshot.setting("signature_window_ms") or WINDOW_MS  # an earlier release has none
     if isinstance(offset_ms, Unread) or abs(offset_ms) * CLOCK_WARNINGS <= window_ms:
         return
     is_far, is_ahead = abs(offset_ms) >= window_ms, offset_ms > 0

@@ -44,6 +44,7 @@ from shared.protocol.policy import (
     Rule,
     Suspension,
     Webhook,
+    is_percentage,
 )
 
 Kind = Literal["json", "toml"]
@@ -59,7 +60,6 @@ _BRACES: Final = re.compile(r"\{([^{}]*)\}")
 _MAX_PREFIX_CHARS: Final = 1_024
 _MAX_REMARK_CHARS: Final = 200
 _MAX_POINTS: Final = 100
-_MAX_PERCENT: Final = 100
 _MAX_STREAMS: Final = 9_999_999
 """As in LIVE_RECORD_MAX_CONCURRENT. A store counts no further than 2^63."""
 
@@ -536,8 +536,7 @@ def _count(value: object) -> int:
 
 
 def _percentage(value: object) -> float:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not isinstance(value, (int, float)) or not is_number or not 0 <= value <= _MAX_PERCENT:
+    if not is_percentage(value):
         raise ValueError("write a percentage from 0 to 100, like 99.9")
     return float(value)
 

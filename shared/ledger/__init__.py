@@ -22,12 +22,12 @@ from shared.ledger.edges import (
     edges_between,
     not_recorded_at,
     recorded_at,
+    schedule_of,
 )
 from shared.ledger.occurrences import (
     OccurrencePart,
     occurrence_parts,
     occurrence_spans,
-    schedule_of,
 )
 from shared.ledger.spans import Span, common, merged, without
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from shared.ledger.edges import Edge, EdgeKind, occurrence_of
+from shared.ledger.edges import Edge, EdgeKind, occurrence_of, schedule_of
 from shared.ledger.spans import Span, common, merged, total_ms, without
 from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry, Reason
@@ -51,7 +51,7 @@ class Absence(Struct, frozen=True):
 
     @property
     def schedule(self) -> str:
-        return self.occurrence.partition("@")[0]
+        return schedule_of(self.occurrence)
 
     @property
     def reason(self) -> HistoryEntry:

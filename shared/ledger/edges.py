@@ -229,3 +229,8 @@ def occurrence_of(edge: Edge) -> tuple[str, int, int]:
     """Return the id of the occurrence that the edge tells of, its announced start and its end."""
     name, starts_at, ends_at = edge.code.rsplit("/", 2)
     return name, int(starts_at), int(ends_at)
+
+
+def schedule_of(occurrence: str) -> str:
+    """Return the id of the schedule of an occurrence, by the id of that."""
+    return occurrence.partition("@")[0]

@@ -13,7 +13,7 @@ from operator import attrgetter, itemgetter
 from msgspec import Struct
 
 from shared.ledger.coverage import TOLERANCE_MS, Coverage, spans_between
-from shared.ledger.edges import Edge, EdgeKind, occurrence_of
+from shared.ledger.edges import Edge, EdgeKind, occurrence_of, schedule_of
 from shared.ledger.spans import Span, common, merged
 
 
@@ -32,10 +32,6 @@ class OccurrencePart(Struct, frozen=True):
     @property
     def ratio(self) -> float:
         return 1 - self.missing_ms / self.due_ms
-
-
-def schedule_of(occurrence: str) -> str:
-    return occurrence.partition("@")[0]
 
 
 def occurrence_parts(

@@ -6,11 +6,20 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 from fnmatch import fnmatchcase
+from typing import TypeGuard
 
 from msgspec import Struct, field
 
 from shared.protocol.object_prefix import DEFAULT_PREFIX, is_named_by, owner_by
 from shared.protocol.stream import StreamKey
+
+MAX_PERCENT = 100
+
+
+def is_percentage(value: object) -> TypeGuard[int | float]:
+    """Return True for what a `coverage_target` may be: a number from 0 to 100."""
+    is_number = not isinstance(value, bool)
+    return is_number and isinstance(value, int | float) and 0 <= value <= MAX_PERCENT
 
 
 class Mode(str, Enum):
