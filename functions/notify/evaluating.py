@@ -69,7 +69,7 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.schedule import Schedule, StoredSchedule
 from shared.schedule.rehearsal import last_rehearsal, rehearsal_note
-from shared.schedule.schedule import Expect, keys_of, one_of_each_application
+from shared.schedule.schedule import Expect, keys_of, one_of_each_application, readable
 from shared.store.contract import DAY_MS, Filter
 from shared.store.store_errors import Unreadable
 
@@ -160,7 +160,7 @@ def _found(invocation: Invocation, book: AlertBook, now: int) -> _Found:
     of_streams = list(_of_streams(app, now))
     lost = sum(one.code == ConditionCode.NOT_RECORDED.value for one in of_streams)
     beyond = app.store.wrong_count(REPORTED_AFTER_MS).count - lost if lost else 0
-    schedules = _schedules(app)
+    schedules = readable(app.store.schedules())
     found = [*of_streams, *_of_schedules(app, schedules, now), *_of_files(app, now)]
     suspects = schedules if _may_be_barred(app, barred, now) else {}
     of_barred, barred_from = _of_barred(invocation, suspects, book, now)
@@ -191,14 +191,6 @@ def _of_files(app: App, now: int) -> Iterator[Condition]:
             if one.id not in seen:
                 yield one
             seen.add(one.id)
-
-
-def _schedules(app: App) -> _Schedules:
-    found: dict[str, StoredSchedule] = {}
-    for name, text in app.store.schedules().items():
-        with suppress(msgspec.MsgspecError):  # of a later release: reconcile reports it
-            found[name] = StoredSchedule.from_text(text)
-    return found
 
 
 def _of_schedules(app: App, schedules: _Schedules, now: int) -> Iterator[Condition]:

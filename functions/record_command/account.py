@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 
-import msgspec
 from msgspec.structs import replace
 
 from functions.record_command import representations
@@ -45,7 +43,7 @@ from shared.ledger import (
 from shared.protocol import StreamKey
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
-from shared.schedule import StoredSchedule
+from shared.schedule.schedule import readable
 from shared.store.contract import DAY_MS, Filter
 from shared.verification import FileOutcome
 
@@ -114,13 +112,9 @@ def _page(request: ApiRequest, within: Span) -> tuple[list[CoverageView], str | 
 
 def _targets(request: ApiRequest) -> Mapping[str, float]:
     """Return what each schedule that says so expects of its occurrences, in percent."""
-    found: dict[str, float] = {}
-    for name, text_ in request.invocation.app.store.schedules().items():
-        with suppress(msgspec.MsgspecError):  # of a later release: reconcile reports it
-            target = StoredSchedule.from_text(text_).schedule.coverage_target
-            if target is not None:
-                found[name] = target
-    return found
+    schedules = readable(request.invocation.app.store.schedules())
+    targets = {name: stored.schedule.coverage_target for name, stored in schedules.items()}
+    return {name: target for name, target in targets.items() if target is not None}
 
 
 def _covered(

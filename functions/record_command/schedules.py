@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from functions.record_command.answers import (
@@ -49,6 +48,7 @@ from shared.inbound.request_fields import (
 from shared.invocation.invocation import Invocation
 from shared.protocol import Occurrence, OccurrencePut, OccurrenceSkipped, StreamKey
 from shared.protocol.durations import duration, rfc3339, written
+from shared.protocol.policy import MAX_PERCENT, is_percentage
 from shared.schedule import Schedule, StoredSchedule
 from shared.schedule.schedule import (
     LATE_AFTER_MS,
@@ -57,12 +57,12 @@ from shared.schedule.schedule import (
     Expect,
     is_schedule_id,
     keys_of,
+    readable,
 )
 
 SHOWN_NUMBER, MAX_SHOWN_NUMBER = 5, 100
 MAX_STREAMS_NUMBER = 2000
 NONE = "none"
-MAX_PERCENT = 100
 MINUTE_MS = 60_000
 ATTEMPTS_NUMBER = 3
 """How often a change is made anew on what another writer has stored meanwhile."""
@@ -117,10 +117,9 @@ def _span_or_none(value: object) -> int:
 
 
 def _percentage(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if value is None:
         return None
-    if not isinstance(value, int | float) or not is_number or not 0 <= value <= MAX_PERCENT:
+    if not is_percentage(value):
         raise ValueError("write a percentage from 0 to 100, like 99.9, or null")
     return float(value)
 
@@ -366,10 +365,10 @@ def _change(
 
 def _count(request: ApiRequest) -> int:
     """Return how many schedules there are, without those that are deleted and not settled yet."""
-    texts = request.invocation.app.store.schedules().values()
-    if len(texts) < MAX_SCHEDULES_NUMBER:
-        return len(texts)
-    return sum(not StoredSchedule.from_text(text).is_deleted for text in texts)
+    stored = request.invocation.app.store.schedules()
+    if len(stored) < MAX_SCHEDULES_NUMBER:
+        return len(stored)
+    return len(stored) - sum(each.is_deleted for each in readable(stored).values())
 
 
 def _changed(request: ApiRequest, **changes: Any) -> StoredSchedule:  # noqa: ANN401 - of a Schedule
@@ -388,15 +387,10 @@ def show(request: ApiRequest) -> Response:
 
 def listed(request: ApiRequest) -> Response:
     """Return the schedules that the token may reach every stream of."""
-    found = []
-    for text_ in request.invocation.app.store.schedules().values():
-        try:
-            stored = StoredSchedule.from_text(text_)
-        except msgspec.MsgspecError:
-            continue  # of a later release: reconcile reports it
-        if not stored.is_deleted and _may_see(request, stored):
-            found.append(_view(request, stored, shown=1, counts_load=False))
-    return Response(200, SchedulesView(found))
+    found = readable(request.invocation.app.store.schedules()).values()
+    shown = [one for one in found if not one.is_deleted and _may_see(request, one)]
+    views = [_view(request, one, shown=1, counts_load=False) for one in shown]
+    return Response(200, SchedulesView(views))
 
 
 def delete(request: ApiRequest) -> Response:
@@ -600,8 +594,7 @@ def _load(
     if following is None:
         return None
     starts = len(schedule.streams)
-    for name, text_ in app.store.schedules().items():
-        other = StoredSchedule.from_text(text_)
+    for name, other in readable(app.store.schedules()).items():
         is_near = (other.begins_at or 0) // MINUTE_MS == following.begins_at // MINUTE_MS
         if name != schedule.id and is_near and not other.is_deleted:
             starts += len(other.schedule.streams)

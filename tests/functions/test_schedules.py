@@ -402,6 +402,14 @@ def test_who_stays_and_is_killed_leaves_it_to_the_next(stage: Stage) -> None:
     assert list(stage.store.due_schedules(9)) == ["tuesdays"]
 
 
+def test_beside_one_that_cannot_be_read_another_is_written_shown_and_listed(stage: Stage) -> None:
+    stage.store.put_schedule("broken", "{}", 0, replaces=None)
+
+    assert (put(stage).status, stage.ask("GET", TUESDAYS).status) == (200, 200)
+    listed = stage.ask("GET", "/v1/schedules").json["schedules"]
+    assert [one["id"] for one in listed] == ["tuesdays"]
+
+
 def test_a_schedule_that_cannot_be_read_stops_no_other(stage: Stage) -> None:
     put(stage)
     stage.store.put_schedule("broken", "{}", 0, replaces=None)
