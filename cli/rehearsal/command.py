@@ -163,7 +163,7 @@ def _cost(count: int) -> str:
 
 
 def _perform(scenes: Sequence[Scene], *, as_json: bool) -> Sequence[Outcome]:
-    """Perform one rehearsal after the other; those after an interruption are interrupted, too."""
+    """Perform one rehearsal after the other; after an interruption, the rest are not begun."""
     outcomes: list[Outcome] = []
     with Interruption() as interruption:
         for scene in scenes:

@@ -232,5 +232,5 @@ def occurrence_of(edge: Edge) -> tuple[str, int, int]:
 
 
 def schedule_of(occurrence: str) -> str:
-    """Return the id of the schedule of an occurrence, by the id of that."""
+    """Return the id of the schedule that an occurrence belongs to."""
     return occurrence.partition("@")[0]

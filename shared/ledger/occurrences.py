@@ -80,8 +80,7 @@ def _next_begin(begins: Sequence[tuple[int, str]], name: str, start: int, now: i
 
 
 def _span_at(spans: Sequence[Span], at: int) -> Span | None:
-    """Return the span of these, sorted and apart, that has begun before or at a time and lasts
-    longer."""
+    """Return the span that contains a time. The spans are sorted and do not overlap."""
     place = bisect_right(spans, at, key=_start) - 1
     return spans[place] if place >= 0 and at < spans[place].stop else None
 

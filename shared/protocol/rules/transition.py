@@ -18,7 +18,7 @@ _ASKED = (Reason.ASKED_START, Reason.ASKED_AGAIN)
 
 
 def noted(note: str) -> dict[str, str]:
-    """Return what a person wrote as a particular of a history entry; nothing for an empty note."""
+    """Return the field of a history entry that holds a note; none if nobody wrote one."""
     return {"note": note} if note else {}
 
 
