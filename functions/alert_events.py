@@ -1,7 +1,7 @@
-"""The events of alerts: what receivers of webhooks are sent when one is raised, escalated,
-acknowledged or resolved.
+"""Builds the events that webhook receivers get when an alert is raised, escalated, acknowledged or
+resolved.
 
-Whoever changes the book of alerts, notify and record_command, stores them in the same step.
+`notify` and `record_command` change the alerts, and store these events in the same step.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from shared.outbox import OF_STAGE, EventBody, EventType, NewTask, event_task
 from shared.protocol.policy import Policy
 
 Change = tuple[EventType, Alert, str]
-"""What became of an alert; the robot that it went on to, or who acknowledged it."""
+"""What happened to an alert, and who or what it concerns: the robot it escalated to, or the person
+who acknowledged it."""
 
 
 def alert_events(
     policy: Policy, before: AlertBook, after: AlertBook, version: int, now: int
 ) -> Sequence[NewTask]:
-    """Return the events of what differs between two books, those that a receiver of the policy
-    wants. `version` is that of the book before."""
+    """Compare the alerts before and after a change; return an event for each difference that a
+    receiver of the policy wants. `version` is that of the alerts before."""
     if not policy.webhooks:
         return ()
     return [

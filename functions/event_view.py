@@ -1,6 +1,8 @@
-"""An event as a receiver gets it: the payload of the Standard Webhooks specification.
+"""Builds an event as a webhook receiver gets it: the payload of the Standard Webhooks
+specification.
 
-The function notify sends it, and record_command describes it. It requests nothing.
+`notify` sends it, and `record_command` describes it in the OpenAPI document. It sends nothing
+itself.
 """
 
 from __future__ import annotations
@@ -17,14 +19,14 @@ from shared.protocol.durations import rfc3339
 from shared.protocol.reason import HistoryEntry, Reason
 
 SCHEMA_NUMBER: Literal[1] = 1
-"""Rises when a receiver that reads the payloads of before could not read these."""
+"""Raised when a change would break receivers that can read the payloads of today."""
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Name = Annotated[str, Meta(description="domain/app/stream")]
 Session = Annotated[int, Meta(description="which publish of the stream, from 1")]
 
 
 class EventReason(Struct, frozen=True, omit_defaults=True):
-    """Why: a code of docs/errors.md, and the sentence."""
+    """Why it happened: a code of docs/errors.md, and its sentence."""
 
     code: str
     text: str
@@ -158,12 +160,12 @@ FAMILIES: Mapping[str, type[_Envelope]] = {
     "stage": StageEvent,
     "webhook": WebhookTestEvent,
 }
-"""The payload of each family of events, by the part of the type before the dot."""
+"""The type of the payload, by the family of the event: the part of its type before the dot."""
 _TIMES = ("since", "until", "start", "stop")
 
 
 def payload_of(task: Task, body: EventBody, stage: str) -> str:
-    """Return the payload of an event, as it is signed and sent."""
+    """Return the payload of an event, as it will be signed and sent."""
     stream = body.of or task.stream
     data: dict[str, Any] = {"stream": str(stream)} if stream != OF_STAGE else {}
     for name, value in body.data.items():

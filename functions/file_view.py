@@ -1,6 +1,6 @@
-"""A recorded file as the API shows it, and the query of the requests for files.
+"""Shows a recorded file as the API does, and parses the query of requests for files.
 
-The functions files and record_command use it. It requests nothing.
+`files` and `record_command` use it. It sends no request.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ PUSH_ARG = Field(
     "callback_id=42",
 )
 FILTERED_ROWS = 1_000
-"""The newest files of a stream, among which a filter looks."""
+"""A filter searches this many of a stream's newest files."""
 _VALIDITY = Field(
     "for", _period, DURATION, "how long the playback URLs are valid: at most 12h", "1h"
 )
@@ -97,12 +97,12 @@ def files_of(store: Store, key: StreamKey, query: Mapping[str, Any]) -> Sequence
 
 
 def is_object(left: File) -> bool:
-    """Return True if the file is in the bucket, False if it was recorded to VOD."""
+    """Return True if the file is in a bucket; False if Live recorded it to VOD."""
     return not left.uri.startswith(VOD)
 
 
 def doc(text: str) -> Meta:
-    """Return what tells readers of the API about a field."""
+    """Return the description of a field for readers of the API."""
     return Meta(description=text)
 
 
@@ -118,8 +118,8 @@ class FindingView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VerdictView(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the stage found of the file in the bucket. `size` is in bytes and `duration` in s, both
-    of the object itself, null where it did not tell."""
+    """What verification found out about the file in the bucket. `size` (bytes) and `duration` (s)
+    were read from the object; null if they could not be."""
 
     outcome: Annotated[
         str,
@@ -136,7 +136,7 @@ class VerdictView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CopyView(Struct, frozen=True, forbid_unknown_fields=True):
-    """The copy of a file in another store, where the policy has a [[deliver]] for it."""
+    """The copy of a file in another store, if a [[deliver]] rule of the policy covers it."""
 
     state: Annotated[
         str,
@@ -158,8 +158,8 @@ class CopyView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FileView(Struct, frozen=True, forbid_unknown_fields=True):
-    """What every answer says of a file. It was recorded from `start` to `stop`, by Live's clock;
-    null is what Live has not reported."""
+    """What every answer says about a file. It was recorded from `start` to `stop` (Live's clock).
+    Live did not report a field that is null."""
 
     uri: str
     start: Time | None
@@ -227,7 +227,8 @@ def _verdict(verdict: FileVerdict, language: Language) -> VerdictView:
 
 
 def _seconds(left: File) -> float | None:
-    """Return the duration that Live reported; else that of its times, or None without them."""
+    """Return the duration that Live reported, or else the one between start and stop; None without
+    either."""
     if left.duration is not None:
         return left.duration / 1000
     if left.start is None or left.stop is None:

@@ -1,6 +1,6 @@
-"""Answers Live, which asks as a stream begins whether to record it.
+"""Answers Live's question, as a stream begins, whether to record it.
 
-Live calls it over HTTP. It must answer 200 in time: any other answer means no.
+Live calls it over HTTP. It must answer 200 in time: Live takes any other answer as no.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from shared.protocol.rules.on_demand import is_asked
 from shared.store.store_errors import StoreUnavailable, Unreadable
 
 BUDGET_S = 2.5
-"""s; Live's own patience with this call is UNCONFIRMED (docs/platform/live.md §5)."""
+"""s. How long Live waits for this answer is UNCONFIRMED (docs/platform/live.md §5)."""
 TIMEOUT_S = 0.8
 """s that the previous callback receiver has to answer."""
 
@@ -78,7 +78,7 @@ def _say(invocation: Invocation, request: Request) -> OnDemandAnswer:
 
 
 def _stream(invocation: Invocation, request: Request) -> StreamKey | None:
-    """Return the stream; None for one of another domain, or that no command can name."""
+    """Return the stream; None if its domain is not the policy's, or if no command can name it."""
     try:
         ask = live_callbacks.parse_on_demand(request.query)
     except UnusableName as error:
@@ -92,8 +92,10 @@ def _stream(invocation: Invocation, request: Request) -> StreamKey | None:
 
 
 def _is_proved(invocation: Invocation, request: Request) -> bool:
-    """Return False for an invalid signature. Whether Live signs is UNCONFIRMED, so that a request
-    without a signature counts as proved. An unproved one is answered too, and changes nothing."""
+    """Return False for an invalid signature. Whether Live signs this call is UNCONFIRMED, so a
+    request without a signature counts as proved. A request that is not proved gets an answer too,
+    and changes nothing.
+    """
     if not live_callbacks.is_signed(request.headers):
         return True
     settings = invocation.app.settings
@@ -115,11 +117,12 @@ def _is_proved(invocation: Invocation, request: Request) -> bool:
 def _decide(
     invocation: Invocation, key: StreamKey, before: OnDemandAnswer | None
 ) -> OnDemandAnswer:
-    """Return the answer of the intent or a hold, else of the previous receiver, else of the rule.
+    """Return the answer of the intent or a hold; else of the previous receiver; else of the rule.
     In observe mode only the previous receiver's answer counts.
 
-    Nothing is stored: an ask proves neither who sent it nor that the stream will begin. The start
-    goes out at the publish all the same, and costs at most one TaskAlreadyStarted.
+    Nothing is stored: this call proves neither who sent it nor that the stream will begin. The
+    start is still sent when the publish is reported; at worst Live answers it with
+    TaskAlreadyStarted.
     """
     loaded, stream_settings = invocation.app.store.load(key), invocation.app.stream_settings(key)
     asked = is_asked(loaded.record, loaded.now)
@@ -151,8 +154,8 @@ _CONTAINERS = {"mp4": "Mp4", "flv": "Flv", "m3u8": "M3U8"}
 
 
 def _read(body: bytes) -> OnDemandAnswer | None:
-    """Return an answer with only what Live understands (docs/platform/live.md §5), or None: the
-    body is cut off at 2,048 bytes."""
+    """Return an answer with only the fields that Live knows (docs/platform/live.md §5); None if it
+    cannot be read. The body is cut off at 2,048 bytes."""
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """Sends what is due, and compares the records with Live's online lists and lost callbacks.
 
-The timer runs all of it every minute: the sending from the first second, the rest beside it, each
-so that it fails alone. A wake-up call runs the sending alone.
+A timer runs all of it every minute. Sending begins in the first second; the other steps run at the
+same time, and one that fails stops no other. A wake-up call only sends.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from shared.invocation.invocation import Invocation
 from shared.outbound.wake import KEY_HEADER, key_in
 
 BUDGET_S = 70.0
-"""s that one run works at most: by then the run of the next minute has begun."""
+"""s that one run works at most. The next minute's run has begun by then."""
 SLOT_WAIT_MS = 250
-"""How far ahead a slot is taken at most."""
+"""A slot that is further ahead than this is not taken."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    """Answer a wake-up over HTTP; raise InvocationFailed if a timer's run could do nothing."""
+    """Answer a wake-up call over HTTP. Raise InvocationFailed if a timer's run could do nothing."""
     return serve.serve_any(respond, event, context, seconds=BUDGET_S)
 
 
 def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
-    """Reconcile; return what was done. Function Compute itself authorizes a timer. Any other call
-    is a wake-up: it needs our own key, and only sends what is due."""
+    """Run reconcile; return what was done. Function Compute itself authorizes a timer. Any other
+    call is a wake-up call: it needs our own key, and only sends what is due."""
     options = HandlingOptions(
         slot_wait_ms=SLOT_WAIT_MS, may_query_live=True, may_send=invocation.has_time
     )

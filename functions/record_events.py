@@ -1,4 +1,5 @@
-"""Receives Live's recording callbacks: started, paused, resumed, failed, or a file was stored.
+"""Receives Live's recording callbacks: a recording started, paused, resumed or failed, or a file
+was stored.
 
 Live calls it over HTTP. It changes nothing before the signature is verified.
 """
@@ -15,7 +16,7 @@ from shared.outbound.relay import Kind
 from shared.protocol import Reported
 
 BUDGET_S = 3.0
-"""s within which Live gets its answer; it waits 5 (docs/platform/live.md §4)."""
+"""s within which Live gets its answer; Live waits 5 s (docs/platform/live.md §4)."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:

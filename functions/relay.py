@@ -1,4 +1,4 @@
-"""Forwards a genuine callback to its previous receiver; Function Compute retries for us.
+"""Forwards a genuine callback to its previous receiver; Function Compute retries if that fails.
 
 Our other functions call it asynchronously, with our own key. It stores no callback.
 """
@@ -16,14 +16,14 @@ from shared.outbound.relay import Handover, Kind
 
 BUDGET_S = 12.0
 TIMEOUT_S = 5.0
-"""s that Live itself would wait (docs/platform/live.md §2)."""
+"""s to wait for the receiver; Live waits as long (docs/platform/live.md §2)."""
 UNDELIVERED_STATUS = 502
 _LATER_STATUSES = (408, 429)
 
 
 class NotForwarded(Exception):
-    """Raised out of the handler: Function Compute retries an asynchronous call that raises
-    (docs/platform/function-compute.md §3), but not one that answers."""
+    """The callback was not forwarded. Raised out of the handler, because Function Compute retries
+    an asynchronous call only if it raises (docs/platform/function-compute.md §3)."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
@@ -57,8 +57,8 @@ def _forward(invocation: Invocation, handover: Handover) -> Response:
 
 
 def _judge(invocation: Invocation, kind: Kind, status: int) -> Response:
-    """Return the answer for a target's status. A target that refuses would refuse again; one that
-    is in trouble is tried again."""
+    """Return the answer for the receiver's status. If the receiver refused the callback, it would
+    refuse again; only a receiver in trouble is retried."""
     if status >= 500 or status in _LATER_STATUSES:  # noqa: PLR2004 - the server errors of HTTP
         invocation.log.warning("relay.failed", kind=kind, status=status)
         invocation.app.capabilities.record_lost_relay()
@@ -70,6 +70,6 @@ def _judge(invocation: Invocation, kind: Kind, status: int) -> Response:
 
 
 def _request(handover: Handover) -> Request:
-    """Return the callback as it reached the function that handed it over."""
+    """Return the callback as the function that handed it over received it."""
     headers = Headers(handover.headers)
     return Request("POST", "/", query=handover.query, headers=headers, body=handover.body)

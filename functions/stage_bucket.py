@@ -1,6 +1,6 @@
-"""The bucket of a stream's recordings, opened with the key of one call.
+"""Opens the bucket of a stream's recordings, with the credentials of one call.
 
-Signing, verifying and copying files use it. It asks for nothing.
+Signing, verifying and copying files use it. It sends nothing.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from shared.protocol.policy import NamedBucket
 
 
 def bucket_of(invocation: Invocation, stream: StreamKey, place: str = "") -> Bucket:
-    """Return the bucket at `place`, which is name/endpoint; else the one that the policy names for
-    the stream, else the stage's own. Raise WrongState if none is named, or if the function has no
-    role."""
+    """Return the bucket at `place` (name/endpoint), or else the one that the policy names for the
+    stream, or else the stage's own. Raise WrongState if none is named, or if the function has no
+    role.
+    """
     require_role(invocation)
     settings, key = invocation.app.settings, invocation.credentials
     named = _placed(place) or invocation.app.policy.bucket_of(stream.domain, stream.app)
@@ -43,7 +44,7 @@ def _placed(place: str) -> NamedBucket | None:
 
 
 class OpenBuckets(Struct):
-    """The buckets of streams, with a client for each: one thread at a time uses them."""
+    """Opens the buckets of streams and keeps one client for each. Only one thread may use it."""
 
     invocation: Invocation
     opened: dict[Bucket, Opened] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class OpenBuckets(Struct):
         return self.opened[bucket]
 
     def require(self, stream: StreamKey, files: Iterable[File]) -> None:
-        """Raise WrongState as `bucket_of` does if the bucket of none of the files is known."""
+        """Raise WrongState as `bucket_of` does if no file has a known bucket."""
         self.of(stream, next((file.place for file in files if file.place), ""))
 
 
@@ -75,7 +76,7 @@ def require_role(invocation: Invocation) -> None:
 
 
 def names_bucket(invocation: Invocation) -> bool:
-    """Return True if the settings or the policy name a bucket, so that the function needs a role
+    """Return True if the settings or the policy name a bucket: then the function needs a role even
     before there are files."""
     domains = invocation.app.policy.domains
     return bool(invocation.app.settings.bucket) or any(domain.bucket for domain in domains)

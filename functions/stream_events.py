@@ -1,4 +1,5 @@
-"""Receives Live's ingest callbacks: a stream was published or ended, an exception, a switch.
+"""Receives Live's ingest callbacks: a publish began or ended, an exception, or a switch of
+publishers.
 
 Live calls it over HTTP. It changes nothing before the signature is verified.
 """
@@ -21,15 +22,16 @@ from shared.protocol import Published, Remarked, StreamKey
 from shared.protocol.durations import rfc3339
 
 MAX_SIGNED_STREAMS = 10
-"""Streams of one signature that are started at once; before others are, a poll has to show them."""
+"""Streams with the same signature that are started at once. Further ones wait for a poll to show
+them."""
 SIGNED_LATELY_MS = 10_000
-"""ms after its signature in which a publish is believed at once. Most come within one or two
-seconds; one that Live had to repeat comes later."""
+"""ms after its signature for which a publish is believed at once. Most arrive within two seconds; a
+repeated callback arrives later."""
 SIGNED_WITH_MS = 5_000
-"""ms by which a publish may differ from its signature. A later time would make events up to it look
-late, an earlier one may be that of another signature."""
+"""ms by which a publish time may differ from its signature. A later time would make real events
+look late; an earlier one may belong to another signature."""
 BUDGET_S = 3.0
-"""s within which Live gets its answer; it waits 5 (docs/platform/live.md §2)."""
+"""s within which Live gets its answer; Live waits 5 s (docs/platform/live.md §2)."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
@@ -50,8 +52,10 @@ def respond(invocation: Invocation, request: Request) -> Response:
 
 
 def _refused(invocation: Invocation, request: Request) -> Response:
-    """Return how many callbacks this instance rejected, and why those that named the stream of the
-    query, to callers whose token may read the API. No name is repeated: anybody can send one."""
+    """Return how many callbacks this instance rejected, and why it rejected those that named the
+    stream in the query. The caller's token must be allowed to read the API. No name from a callback
+    is repeated, because anybody can send one.
+    """
     tokens, now = invocation.app.tokens, invocation.app.clock()
     require_all_streams(authorize(tokens, request, "read", now=now))
     about = request.query.get("stream", "")
@@ -96,10 +100,11 @@ def _take(invocation: Invocation, callback: StreamEvent, request: Request) -> Re
 def _may_be_replayed(
     invocation: Invocation, request: Request, key: StreamKey, event: Published
 ) -> bool:
-    """Return True for a publish whose signature is of another time, or has named many streams.
+    """Return True for a publish whose signature has another time, or has named many streams.
 
-    Live signs the second alone, so that events of one second have one signature, and a captured
-    one fits any stream. What is left to whoever has captured one is a few streams for each.
+    Live signs only the second, so all events of a second share one signature, and a captured
+    signature fits any stream. This check leaves a few streams per signature to whoever captured
+    one.
     """
     signed_at_s = live_callbacks.signed_at_s(request.headers)
     if abs(event.time - signed_at_s * 1000) > SIGNED_WITH_MS:
@@ -131,8 +136,8 @@ def _who(callback: StreamEvent) -> dict[str, str]:
 
 
 def _remark(invocation: Invocation, request: Request) -> Response:
-    """Log an exception or a switch, and add it to the history if it is signed and names its
-    stream. Its fields are UNCONFIRMED, and so is whether Live signs it."""
+    """Log an exception or a switch. Add it to the history if it is signed and names its stream. Its
+    fields, and whether Live signs it, are UNCONFIRMED."""
     settings = invocation.app.settings
     live_callbacks.path_token(request.path, settings.path_tokens, "stream")
     proved = live_callbacks.is_signed(request.headers)

@@ -1,7 +1,7 @@
-"""The console: the page for operators, and the sign-in that turns an API token into a cookie.
+"""The console: a page for operators, and the sign-in that turns an API token into a cookie.
 
-Browsers call it. All that the page shows and changes goes through the HTTP API; this function reads
-no stream and sends no command.
+Browsers call it. The page reads and changes everything through the HTTP API; this function itself
+reads no stream and sends no command.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from shared.invocation import serve
 from shared.invocation.invocation import Invocation
 
 BUDGET_S = 5.0
-"""s within which a browser has an answer."""
+"""s within which a browser gets its answer."""
 PREFIX = "/console"
 _SESSION = "session"
 

@@ -1,6 +1,6 @@
-"""The files of the page, and what a browser may do with them.
+"""Serves the files of the page, with headers that limit what a browser may do with them.
 
-They lie beside this module. A name that is none of theirs has no file, whatever it looks like.
+The files are in this folder. Only names found there are served, so no path can lead elsewhere.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ HEADERS: Mapping[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
-"""What every file is sent with, besides its policy."""
+"""Headers of every file, besides its content security policy."""
 
 
 class PageFile(Struct, frozen=True):
-    """A file of the page, compressed, and the tag of its content."""
+    """One compressed file of the page, and an ETag of its content."""
 
     kind: str
     data: bytes
@@ -61,7 +61,7 @@ def _file(name: str) -> PageFile:
 
 
 def answer(file: PageFile, request: Request, app: App) -> Response:
-    """Return the file, or 304 where the browser has it."""
+    """Return the file, or 304 if the browser has it already."""
     headers = {
         **HEADERS,
         "Content-Type": file.kind,
@@ -74,7 +74,8 @@ def answer(file: PageFile, request: Request, app: App) -> Response:
 
 
 def policy_of(app: App) -> str:
-    """Return the content security policy: this stage, and where its recordings are read from."""
+    """Return the content security policy: it allows this stage, and the addresses that recordings
+    are played from."""
     origins = " ".join(dict.fromkeys(_origins(app)))
     directives = {
         "default-src": "'none'",
@@ -91,7 +92,7 @@ def policy_of(app: App) -> str:
 
 
 def _origins(app: App) -> Iterator[str]:
-    """Yield where files and streams of this stage are played from."""
+    """Yield the addresses that files and streams of this stage are played from."""
     settings = app.settings
     if settings.files_url:
         url = urlsplit(settings.files_url)

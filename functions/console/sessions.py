@@ -1,4 +1,4 @@
-"""Sign-in, sign-out, and whose session it is."""
+"""Signs people in to the console and out of it, and says who is signed in."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from shared.invocation.invocation import Invocation
 _FLAGS = "Path=/; Secure; HttpOnly; SameSite=Strict"
 _MAX_TOKEN_CHARS = 256
 SIGN_IN_EVERY_MS = 1_000
-"""ms between two sign-ins from one address; a second one may come at once."""
+"""ms between two sign-ins from one address. A second one may follow the first at once."""
 _PLACES_NUMBER = 256
-"""So many rate limits of sign-ins there are at most: addresses share them."""
+"""The number of sign-in rate limits. Addresses share them, so that no caller can make the store
+grow."""
 
 
 class ConsoleSessionView(Struct, frozen=True):
-    """Whose token opened the session; null without one. Without a session no error is answered: a
-    browser would report it, and a page that nobody has signed in to is in order."""
+    """The name of the token that opened the session; null if nobody is signed in. That is no error
+    status: a browser would log one for every page that nobody has signed in to."""
 
     name: str | None
 
 
 def show(invocation: Invocation, request: Request) -> Response:
-    """Return whose session it is, if there is one."""
+    """Return who is signed in, if anybody is."""
     app = invocation.app
     try:
         caller = authorize(app.tokens, request, "read", now=app.clock())
@@ -40,7 +41,8 @@ def show(invocation: Invocation, request: Request) -> Response:
 
 
 def open_one(invocation: Invocation, request: Request) -> Response:
-    """Turn a token into a session. Raise TooManyRequests where too many were tried from there."""
+    """Turn a token into a session. Raise TooManyRequests after too many sign-ins from one
+    address."""
     app, token = invocation.app, _token_of(request)
     require_console(request, app.tokens.hosts)
     place, every_ms = f"sign_ins:{_place_of(request.source_ip)}", SIGN_IN_EVERY_MS
@@ -62,7 +64,7 @@ def open_one(invocation: Invocation, request: Request) -> Response:
 
 
 def close(invocation: Invocation, request: Request) -> Response:
-    """Have the browser forget the session."""
+    """Make the browser forget the session."""
     require_console(request, invocation.app.tokens.hosts)
     return Response(200, ConsoleSessionView(None), _cookie("", 0))
 
@@ -83,5 +85,5 @@ def _is_over(caller: Caller, now: int) -> bool:
 
 
 def _place_of(source_ip: str) -> str:
-    """Return one of few names for the caller's address: no caller can make the store grow."""
+    """Return the name of the rate limit that the caller's address shares."""
     return f"{hashlib.sha256(source_ip.encode()).digest()[0] % _PLACES_NUMBER:02x}"

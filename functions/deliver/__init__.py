@@ -1,6 +1,6 @@
-"""The function with boto3: it copies verified files to other stores, where the policy says so.
+"""The function that copies verified files to other S3-compatible stores, as the policy says.
 
-Its own timer calls it each minute. Nothing waits for it, and the source is never touched.
+Its timer calls it every minute. Nothing waits for it, and it never changes the source file.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from shared.invocation.invocation import Invocation
 from shared.outbound import oss, s3
 
 BUDGET_S = 100.0
-"""s that one run works at most: it begins no step in the last 40 of them, when the next has begun.
-"""
+"""s that one run works at most. In the last 40 s it begins no new step, because the next run has
+started by then."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    """Copy what is due; raise InvocationFailed if the run could do nothing."""
+    """Copy the files that are due. Raise InvocationFailed if the run could do nothing."""
     return serve.serve_any(respond, event, context, seconds=BUDGET_S)
 
 
 def prepare() -> None:
-    """Load what the first event needs, without Live's SDK, which this package does not have."""
+    """Load what the first event needs. Live's SDK is not in this package and is not loaded."""
     composition.prepare(live=False)
     oss.prepare()
     s3.prepare()

@@ -46,13 +46,13 @@ from shared.protocol.policy import CopyRule
 
 KIND = TaskKind.DELIVER_FILE
 RUN_WORKERS = 3
-"""Each holds a part in memory."""
+"""Copies at the same time. Each holds one part of a file in memory."""
 DELIVERING, DELIVERED, FAILED = "delivering", "delivered", "failed"
 _CHANGED_STATUS = 412
 
 
 def run(invocation: Invocation) -> TaskRunResult:
-    """Copy what is due, within the time of the call; return how much of it came to which end."""
+    """Copy what is due, within the time of the call; return how many tasks ended in which way."""
     runner = runner_of(
         invocation, KIND.value, invocation.deadline, crashed=partial(_crashed, invocation)
     )
@@ -63,8 +63,8 @@ def run(invocation: Invocation) -> TaskRunResult:
 
 
 def _crashed(invocation: Invocation, task: Task, failed: Failed) -> Outcome:
-    """Return the outcome of a step that crashed as that of one that failed: people and receivers
-    of events are told in the same way."""
+    """Treat a step that crashed as a step that failed, so that people and webhook receivers hear of
+    both in the same way."""
     body = msgspec.json.decode(task.body, type=DeliverFile)
     file = invocation.app.store.file(task.stream, body.uri)
     if file is None or file.verdict is None:
@@ -74,7 +74,8 @@ def _crashed(invocation: Invocation, task: Task, failed: Failed) -> Outcome:
 
 
 def attempt_of(invocation: Invocation) -> Callable[[Task], Outcome]:
-    """Return what does a step of a task, with clients of its own: one thread at a time calls it."""
+    """Return a function that does one step of a task. It has clients of its own, so only one thread
+    may use it."""
     return _CopyAttempt(invocation, OpenBuckets(invocation), Listings(invocation.app))
 
 
@@ -115,7 +116,7 @@ class _CopyAttempt(Struct, frozen=True):
             return copying.failed(str(why))
 
     def _step(self, copying: _Copying, rule: CopyRule) -> Outcome:
-        """Return the outcome of the next step; raise why there is none."""
+        """Do the next step and return its outcome; raise the reason if there is no step to do."""
         body = copying.body
         source = self.buckets.of(copying.task.stream, copying.verdict.place)
         target = open_target(self.invocation.app, rule)
@@ -131,11 +132,11 @@ class _CopyAttempt(Struct, frozen=True):
 
 
 class _TakenOverError(StoreRefuses):
-    """Another run has taken the task meanwhile: what this one finds counts for nothing."""
+    """Another run has taken the task meanwhile, so the result of this run is discarded."""
 
 
 class _Copying(Struct, frozen=True):
-    """One task, and what is known of its file."""
+    """One task, and what is known about its file."""
 
     invocation: Invocation
     task: Task
@@ -145,7 +146,7 @@ class _Copying(Struct, frozen=True):
     def failed(
         self, why: str, *, is_final: bool = False, again: DeliverFile | None = None
     ) -> Outcome:
-        """Return the outcome of a step that failed; `again` is the task as it begins anew."""
+        """Return the outcome of a failed step. `again` is the task from its beginning."""
         is_last = is_final or self.task.attempts >= BACKOFF[KIND].attempts
         copy = self._copy(FAILED if is_last else DELIVERING, again or self.body, why)
         since = self.body.failing_since or copy.at
@@ -171,7 +172,7 @@ class _Copying(Struct, frozen=True):
 
 
 class _Step(_Copying, frozen=True):
-    """The next step of one task. Its methods raise NoSize, or StoreRefuses."""
+    """The next step of one task. Its methods raise NoSize or StoreRefuses."""
 
     source: Opened
     target: S3Bucket
@@ -179,7 +180,7 @@ class _Step(_Copying, frozen=True):
 
     @property
     def segment(self) -> str | None:
-        """Return the segment that is copied now; None if the file itself is."""
+        """Return the segment to copy now; None if the file itself is to be copied."""
         segments = self.listing.segments if self.listing else ()
         return (
             segments[self.body.copied_segments]
@@ -208,7 +209,7 @@ class _Step(_Copying, frozen=True):
         return self._copy_part() if body.parts < body.part_count else self._complete()
 
     def _look(self) -> _Step:
-        """Return the step that knows the source."""
+        """Read the size, ETag and checksum of the source; return the step with them."""
         found = self.source.stat(self.uri)
         body = replace(self.body, size=found.size, etag=found.etag, crc64=found.crc64)
         return replace(self, body=body)
@@ -221,13 +222,13 @@ class _Step(_Copying, frozen=True):
         return self.delivered()
 
     def _put_listing(self, listing: Listing) -> Outcome:
-        """Put the playlist, whose segments are all there."""
+        """Store the playlist. All of its segments are copied by now."""
         self.target.put(self.key, listing.text)
         body = replace(self.body, size=len(listing.text))
         return replace(self, body=body).delivered()
 
     def _begin(self) -> Outcome:
-        """Begin a copy in parts. One that was begun before, and whose id was lost, is dropped."""
+        """Begin a multipart upload. Abort an earlier one whose id was lost."""
         for upload in self.target.uploads(self.key):
             if upload.key == self.key:
                 self._hold()
@@ -259,8 +260,8 @@ class _Step(_Copying, frozen=True):
         return self.delivered()
 
     def _completed_before(self) -> Outcome:
-        """Return the outcome where the target does not know the copy in parts: an answer was lost,
-        and it is one object now; or it was dropped."""
+        """Return the outcome if the target does not know the upload: either it was completed and
+        the answer got lost, or it was aborted."""
         try:
             if self.target.size(self.key) == self.body.size:
                 return self.delivered()
@@ -300,8 +301,8 @@ class _Step(_Copying, frozen=True):
         return data
 
     def _hold(self) -> None:
-        """Take the task for another lease; raise _TakenOverError if somebody else has taken it.
-        Whoever is told that it is his may complete, or abort: nobody else does meanwhile."""
+        """Extend the lease of the task; raise _TakenOverError if another run has taken it. Only the
+        run that holds the lease may complete or abort the upload."""
         held = Settlement(Next.RETRY, retry_in_ms=BACKOFF[KIND].lease_ms, why=self.task.why)
         if not self.invocation.app.store.settle_task(self.task, held):
             raise _TakenOverError("another run has taken it")

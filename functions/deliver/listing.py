@@ -1,7 +1,7 @@
-"""A playlist that is copied: its segments, and its text as it is at the target.
+"""Reads a playlist to copy: its segments, and its text as the target needs it.
 
-copying.py uses it. A copy leads to copies: what the playlist names by a whole address, its copy
-names by the way to the segment's copy. Names that are relative stay as they are.
+copying.py uses it. Segments named by a full address are renamed to the relative path of their
+copies. Relative names stay as they are.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ from shared.verification.media_playlist import (
 
 
 class NotCopied(Exception):
-    """The playlist is none that can be copied. The text says why and is fit for any reader."""
+    """The playlist cannot be copied. The text says why, and any caller may read it."""
 
 
 class Listing(Struct, frozen=True):
-    """What was read of a playlist with this `etag`: the objects of its segments, each once, and the
-    text of its copy."""
+    """A playlist read at version `etag`: its segments without repeats, and the text of its copy."""
 
     etag: str
     segments: Sequence[str]
@@ -37,15 +36,15 @@ class Listing(Struct, frozen=True):
 
 
 class Listings(Struct):
-    """Keeps the playlist that was read last: each segment is a step, and each step needs it."""
+    """Keeps the last playlist read, because copying each segment needs it."""
 
     app: App
     place: tuple[str, str, StreamKey, str] | None = None
     last: Listing | None = None
 
     def of(self, source: Opened, stream: StreamKey, body: DeliverFile) -> Listing:
-        """Return the playlist as it is; raise NotCopied, or NoSize. One that was changed since its
-        segments were copied has another etag than `body`."""
+        """Return the playlist as it is now; raise NotCopied or NoSize. Its ETag differs from the
+        one in `body` if it was changed since its segments were copied."""
         place = (source.name, body.uri, stream, body.list_etag)
         if self.last is None or not body.list_etag or place != self.place:
             last = _read(source, body.uri)
@@ -86,7 +85,7 @@ def _way(uri: str, segment: str) -> str:
 
 
 def _renamed(data: bytes, ways: dict[str, str]) -> bytes:
-    """Return a playlist with other names of segments, byte for byte the same where none differs."""
+    """Return the playlist with segments renamed by `ways`; every other byte stays the same."""
     if not ways:
         return data
     return "".join(_lines(data.decode("utf-8-sig", "replace"), ways)).encode()

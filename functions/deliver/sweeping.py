@@ -1,7 +1,7 @@
-"""Drops copies in parts that were begun at a target and that no task knows: an answer was lost.
+"""Aborts forgotten multipart uploads: those begun at a target, whose id was lost with the answer.
 
-The run of the timer calls it. It looks only under a prefix of our own, once an hour, at what was
-begun more than a day ago.
+The timer's run calls it. Once an hour it lists uploads under our own prefix that are more than a
+day old, and aborts those that no task knows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PAGE_ROWS = 500
 
 
 def sweep(invocation: Invocation) -> int:
-    """Return how many were dropped."""
+    """Abort forgotten uploads; return how many there were."""
     return sum(_swept(invocation, rule) for rule in invocation.app.policy.deliver if rule.prefix)
 
 
@@ -53,7 +53,7 @@ def _dropped(app: App, rule: CopyRule) -> int:
 
 
 def _known_uploads(app: App) -> Collection[str]:
-    """Return the ids that open tasks know."""
+    """Return the upload ids of all open tasks."""
     found, after = set[str](), ""
     while page := app.store.open_tasks(after=after, limit=_PAGE_ROWS):
         after = page[-1].place

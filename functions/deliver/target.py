@@ -1,6 +1,6 @@
-"""The store of a [[deliver]] of the policy, opened with the key that the environment has for it.
+"""Opens the target store of a [[deliver]] rule, with the key that the environment has for it.
 
-copying.py and sweeping.py use it. It asks for nothing.
+copying.py and sweeping.py use it. It sends nothing.
 """
 
 from __future__ import annotations
@@ -32,5 +32,5 @@ def open_target(app: App, rule: CopyRule) -> S3Bucket:
 
 @lru_cache(maxsize=8)
 def _opened(address: StoreAddress, key: tuple[str, str, str], *, anywhere: bool) -> S3Bucket:
-    """Return a client that all threads of the process use: each takes 0.3 s, and some memory."""
+    """Return a client that all threads of the process share: making one takes 0.3 s, and memory."""
     return S3Bucket(address, key, reachable(anywhere=anywhere))

@@ -1,7 +1,7 @@
-"""The function with the OSS SDK: signs playback URLs, and verifies files.
+"""The function with the OSS SDK: it signs playback URLs, and verifies files.
 
-People and programs call it over HTTP for a stream's files. Its timer has it look at each file that
-was reported and not verified yet.
+People and programs call it over HTTP for a stream's files. Its timer makes it verify each file that
+Live reported and that has no verdict yet.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from shared.invocation.invocation import Invocation
 from shared.outbound import oss
 
 BUDGET_S = 12.0
-"""s within which a person gets an answer."""
+"""s within which a caller gets an answer."""
 RUN_BUDGET_S = 50.0
-"""s that one run of the timer works at most: the next one comes a minute after it has begun."""
+"""s that a timer's run works at most. The next run begins one minute after this one began."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    """Answer a request over HTTP; raise InvocationFailed if a timer's run could do nothing."""
+    """Answer an HTTP request. Raise InvocationFailed if a timer's run could do nothing."""
     return serve.serve_any(respond, event, context, seconds=BUDGET_S)
 
 
 def prepare() -> None:
-    """Load what the first event needs, without Live's SDK, which this package does not have."""
+    """Load what the first event needs. Live's SDK is not in this package and is not loaded."""
     composition.prepare(live=False)
     oss.prepare()
 

@@ -19,18 +19,18 @@ from msgspec import Struct
 from shared.ledger import TOLERANCE_MS, Span, merged, without
 
 _GAP_URI = "gap.ts"
-"""The name of what is missing. A player that knows EXT-X-GAP does not ask for it; one that does
-not finds nothing there, and goes on."""
+"""The URI of a missing segment. A player that knows EXT-X-GAP does not request it; any other gets a
+404, and goes on."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 Sign = Callable[[str, str], str]
-"""Returns the URL of an object, by its name and the place of its bucket."""
+"""Returns the URL of an object, from its name and its bucket."""
 
 
 class Slice(Struct, frozen=True):
-    """A segment by the name of its object, in the bucket at `place`. `follows_break`: its
-    timestamps do not go on from the segment before."""
+    """A segment: the name of its object, and its bucket (`place`). `follows_break`: its timestamps
+    do not continue those of the segment before."""
 
     uri: str
     duration_ms: int
@@ -39,15 +39,15 @@ class Slice(Struct, frozen=True):
 
 
 class Recorded(Struct, frozen=True):
-    """The segments of one file. `spans` is when it was being recorded: more than one where the
-    recording paused."""
+    """The segments of one file. `spans` says when the file was being recorded; it has several spans
+    if the recording paused."""
 
     spans: Sequence[Span]
     slices: Sequence[Slice]
 
 
 class Piece(Struct, frozen=True):
-    """A stretch of the playlist; `uri` is None for what is missing."""
+    """An entry of the playlist; `uri` is None for a gap."""
 
     span: Span
     uri: str | None
@@ -56,9 +56,10 @@ class Piece(Struct, frozen=True):
 
 
 def lay_out(files: Iterable[Recorded], wanted: Iterable[Span], within: Span) -> list[Piece]:
-    """Return the pieces within a stretch of time, in the order of time. A segment that lies partly
-    in it is whole. What is `wanted` and in no segment is missing, unless it is shorter than the
-    tolerance."""
+    """Return the entries of a period, in time order. A segment at the edge of the period is kept
+    whole. Time in `wanted` that no segment covers becomes a gap, unless it is shorter than the
+    tolerance.
+    """
     slices = [piece for file in files for piece in _laid(file) if _meets(piece.span, within)]
     covered = [piece.span for piece in slices]
     holes = without(
@@ -70,7 +71,8 @@ def lay_out(files: Iterable[Recorded], wanted: Iterable[Span], within: Span) -> 
 
 
 def _laid(file: Recorded) -> Iterator[Piece]:
-    """Yield each segment with its time by Live's clock: a file's media runs on through a pause."""
+    """Yield each segment with its time by Live's clock. A file's own timestamps do not stop while
+    the recording pauses."""
     media_ms = 0
     for number, each in enumerate(file.slices):
         start = _wall_time(file.spans, media_ms)
@@ -94,7 +96,7 @@ def _meets(span: Span, within: Span) -> bool:
 
 
 def written(pieces: Sequence[Piece], sign: Sign, notes: Iterable[str]) -> str:
-    """Return the playlist, with `notes` as comments."""
+    """Return the text of the playlist, with `notes` as comments."""
     lengths_ms = [piece.span.ms for piece in pieces if piece.uri is not None]
     target_s = max(math.ceil(max(lengths_ms, default=0) / 1000), 1)
     lines = [
@@ -113,8 +115,8 @@ def written(pieces: Sequence[Piece], sign: Sign, notes: Iterable[str]) -> str:
 
 
 def _breaks(piece: Piece, next_at: int | None, *, is_first: bool) -> Iterator[str]:
-    """Yield what parts a piece from the one before. Its time is named where it does not follow, and
-    after a gap, which not every player counts."""
+    """Yield the tags between an entry and the one before. A date is written where time jumps, and
+    after a gap, because some players do not count gaps."""
     if piece.follows_break and not is_first:
         yield "#EXT-X-DISCONTINUITY"
     if piece.follows_break or piece.span.start != next_at:
@@ -127,7 +129,7 @@ def _segment(piece: Piece, sign: Sign) -> Iterator[str]:
 
 
 def _missing(piece: Piece, longest_ms: int) -> Iterator[str]:
-    """Yield a gap in parts that are no longer than a segment may be."""
+    """Yield a gap in parts, each no longer than a segment may be."""
     for start in range(piece.span.start, piece.span.stop, longest_ms):
         length_ms = min(longest_ms, piece.span.stop - start)
         yield from ("#EXT-X-GAP", f"#EXTINF:{length_ms / 1000:.3f},", _GAP_URI)

@@ -1,8 +1,8 @@
-"""One playlist over all recordings of a stream's intent, of an occurrence of a schedule, or of a
-stretch of time: M3U8, presigned.
+"""Joins all recordings of an intent, of a schedule's occurrence, or of a period in one M3U8
+playlist with presigned URLs.
 
-People, players and programs ask for it over HTTP. It reads playlists in the bucket, names segments
-by reference, and changes nothing.
+People, players and programs ask for it over HTTP. It reads playlists in the bucket, refers to their
+segments, and changes nothing.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from shared.verification.media_playlist import (
 )
 
 FILES_ROWS = 5_000
-"""Files of a stream among which those of the stretch are looked for, newest first."""
+"""This many of a stream's newest files are searched for those of the period."""
 MAX_READ_REQUESTS = 200
-"""Playlists that one answer reads; each is a request to OSS."""
+"""Playlists that are read for one answer. Each is a request to OSS."""
 MAX_READ_BYTES = 8_000_000
 MAX_SEGMENTS = 3_000
-"""Segments of one answer: 25 h in slices of 30 s. A presigned URL has some 1,200 bytes, and an
+"""Segments in one answer: 25 h in segments of 30 s. A presigned URL has about 1,200 bytes, and an
 answer of Function Compute at most 6 MB."""
 _ENDING = ".m3u8"
 
 MayRead = Callable[[str], str | None]
-"""Returns why an object may not be signed for whoever asks; None if it may be."""
+"""Returns why an object may not be signed for the caller; None if it may be."""
 
 
 def respond(
@@ -53,7 +53,7 @@ def respond(
     query: Mapping[str, Any],
     why_unsigned: Callable[[Caller, StreamKey, str], str | None],
 ) -> Response:
-    """Return the playlist; raise a RequestError that says what is missing."""
+    """Return the playlist. Raise a RequestError that says what is missing."""
     buckets = OpenBuckets(invocation)
     account = _account(invocation, key, query)
     buckets.require(key, [file for file, _ in account.files])  # before anything is read
@@ -78,8 +78,8 @@ def respond(
 
 
 class _Account(Struct, frozen=True):
-    """What is there of a stretch: `files` with their times, the oldest first, and what of it was
-    recorded or should have been."""
+    """What exists for a period: its files in time order, and which parts of it were recorded or
+    should have been."""
 
     within: Span
     files: Sequence[tuple[File, Sequence[Span]]]
@@ -99,7 +99,7 @@ def _account(invocation: Invocation, key: StreamKey, query: Mapping[str, Any]) -
 
 
 def _stretch(query: Mapping[str, Any], now: int) -> Span | None:
-    """Return the stretch that was asked for; None where no beginning was."""
+    """Return the period that the query asks for; None if the query has no `from`."""
     if "from" not in query:
         if "to" in query:
             raise BadRequest([Fault("from", "is missing: `to` needs it", "MissingParam")])
@@ -113,7 +113,7 @@ def _stretch(query: Mapping[str, Any], now: int) -> Span | None:
 
 
 def _occurrence(query: Mapping[str, Any], edges: Sequence[Edge], now: int) -> Span | None:
-    """Return the stretch of an occurrence; None where none was asked for."""
+    """Return the period of the occurrence that the query asks for; None if it asks for none."""
     name = query.get("occurrence", "")
     if not name:
         return None
@@ -131,8 +131,8 @@ def _occurrence(query: Mapping[str, Any], edges: Sequence[Edge], now: int) -> Sp
 
 
 def _last_intent(edges: Sequence[Edge], files: Sequence[Sequence[Span]], now: int) -> Span:
-    """Return when the stream was last wanted, with the whole of each file that was recorded then:
-    a file goes on for a moment after a stop."""
+    """Return the period in which the stream was last wanted, extended to the end of every file
+    recorded then: a file runs on for a moment after a stop."""
     known = Span(min((edge.at for edge in edges), default=now), now)
     wanted = coverage(edges, (), known, now).wanted
     if not wanted:
@@ -147,7 +147,8 @@ def _last_intent(edges: Sequence[Edge], files: Sequence[Sequence[Span]], now: in
 
 
 def _playlists(account: _Account) -> Iterator[tuple[File, Sequence[Span]]]:
-    """Yield the playlists, without those whose time is in one before: a second configuration."""
+    """Yield the playlists, without those that cover the time of an earlier one: a second recording
+    configuration wrote them."""
     found = [pair for pair in account.files if pair[0].uri.lower().endswith(_ENDING)]
     if account.files and not found:
         endings = sorted({file.uri.rpartition(".")[2].lower() for file, _ in account.files})
@@ -165,8 +166,8 @@ def _playlists(account: _Account) -> Iterator[tuple[File, Sequence[Span]]]:
 
 
 class _Source:
-    """Reads playlists of the bucket, within the limits of one answer. `left_out` says of which
-    files nothing can be played, and why."""
+    """Reads playlists in the bucket, within the limits of one answer. `left_out` lists the files
+    that cannot be played, with the reason."""
 
     def __init__(
         self, invocation: Invocation, bucket_at: Callable[[str], Opened], may_read: MayRead
@@ -177,7 +178,8 @@ class _Source:
         self.left_out: list[str] = []
 
     def read(self, pair: tuple[File, Sequence[Span]], account: _Account) -> Recorded | None:
-        """Return the segments of a file; None, with a note, if they cannot be played."""
+        """Return the segments of a file; None, with an entry in `left_out`, if they cannot be
+        played."""
         file, spans = pair
         try:
             slices = self._slices(file)
@@ -191,7 +193,7 @@ class _Source:
         return recorded
 
     def _slices(self, file: File) -> Sequence[Slice]:
-        """Return the segments; raise _LeftOutError unless each may be read by whoever asks."""
+        """Return the segments; raise _LeftOutError if the caller may not read all of them."""
         uri = file.uri
         self._allow(uri)
         try:
@@ -234,7 +236,7 @@ class _Source:
 
 
 class _LeftOutError(Exception):
-    """A file cannot be played. The text says why and is fit for whoever asks."""
+    """A file cannot be played. The text says why, and any caller may read it."""
 
 
 def _too_long(why: str) -> WrongState:

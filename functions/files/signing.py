@@ -1,7 +1,7 @@
-"""Lists the files of a stream: each with its size, and a URL presigned with the function's role.
+"""Lists the files of a stream, each with its size and a presigned URL.
 
-People and programs ask for it over HTTP, and for the playlist of playlist.py. It reads files and
-changes nothing.
+People and programs call it over HTTP; requests for a playlist go on to playlist.py. It signs with
+the function's role, reads files, and changes nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from shared.protocol.file import File
 from shared.protocol.policy import Policy
 
 MAX_SIZES = 100
-"""How many sizes one call reads at most; each is a request to OSS."""
+"""Sizes that one call reads at most. Each is a request to OSS."""
 _PATH = "/v1/files/"
 _PATH_PARTS = 3
 _PLAYLIST = "playlist.m3u8"
@@ -76,8 +76,8 @@ def _listed(invocation: Invocation, request: Request, caller: Caller, key: Strea
 
 
 def _parts(request: Request) -> tuple[Sequence[str], str]:
-    """Return the names of the stream and what is asked of it. The route may have cut its own prefix
-    off the path."""
+    """Return the stream's names and the request's last part. The HTTP route may have removed its
+    own prefix from the path."""
     parts = request.segments
     rest = parts[3:] if parts[:3] == _PATH.split("/")[:3] else parts[1:]
     names, what = rest[:_PATH_PARTS], "/".join(rest[_PATH_PARTS:])
@@ -89,7 +89,7 @@ def _parts(request: Request) -> tuple[Sequence[str], str]:
 
 
 def _why_unsigned(policy: Policy, caller: Caller, key: StreamKey, left: File) -> str | None:
-    """Return why no URL of a file may be signed, None if one may."""
+    """Return why no URL of this file may be signed; None if one may."""
     if not is_object(left):
         return "it is in VOD, not in the bucket"
     return _why_no_url(policy, caller, key, left.uri)
@@ -98,7 +98,8 @@ def _why_unsigned(policy: Policy, caller: Caller, key: StreamKey, left: File) ->
 def _bucket_of(
     buckets: OpenBuckets, key: StreamKey, left: File, why_unsigned: str | None
 ) -> tuple[Opened | None, str | None]:
-    """Return the bucket in which a URL of the file may be signed; None, and why, if none may."""
+    """Return the bucket for which a URL of the file may be signed; None and the reason if there is
+    none."""
     if why_unsigned:
         return None, why_unsigned
     try:
@@ -108,9 +109,8 @@ def _bucket_of(
 
 
 def _why_no_url(policy: Policy, caller: Caller, key: StreamKey, uri: str) -> str | None:
-    """Return why no URL of an object may be signed, None if one may. The name of a file is as a
-    callback says, and a signature of Live does not cover it: it may name any object of the bucket.
-    """
+    """Return why no URL of an object may be signed; None if one may. Live's signature does not
+    cover the file name in a callback, so a forged callback could name any object of the bucket."""
     if not policy.names_object(key, uri):
         return f"no object_prefix of {key.domain} in the policy fits this name and stream"
     if caller.only and not all(
@@ -143,14 +143,14 @@ def _signed(
 
 
 class _Sizes:
-    """Reads at most MAX_SIZES sizes, while there is time and OSS answers."""
+    """Reads at most MAX_SIZES sizes, while there is time left and OSS answers."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._call = invocation
         self._left, self._silence = MAX_SIZES, ""
 
     def of(self, left: File, bucket: Opened) -> tuple[int | None, str | None]:
-        """Return the size in bytes, or why it is not known."""
+        """Return the size in bytes, or the reason why it is unknown."""
         try:
             return self._ask(left, bucket), None
         except NoSize as why:

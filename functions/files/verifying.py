@@ -1,7 +1,7 @@
-"""Verifies the files that were reported: each is looked at in the bucket until that says something.
+"""Verifies the files that Live reported: reads each in the bucket until there is a verdict.
 
-The function's timer calls it. What it reads is judged by shared/verification; the verdict is stored
-beside the file, and nothing of the bucket is changed.
+The function's timer calls it. shared/verification judges what was read. The verdict is stored with
+the file; nothing in the bucket is changed.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from shared.verification import Evidence, EvidenceCode, ExpectedFile, FileOutcom
 
 KIND = TaskKind.VERIFY_FILE
 RUN_WORKERS = 4
-"""One that waits for OSS holds no other up."""
+"""Files verified at the same time, so that a slow answer of OSS delays only one."""
 REHEARSED_MS = 300_000
-"""ms for which the file of a rehearsal is looked at, whatever is found."""
+"""ms for which the file of a rehearsal is checked, whatever is found."""
 
 
 def run(invocation: Invocation, seconds: float) -> Response:
-    """Verify what is due, within so many seconds; return how much of it came to which end."""
+    """Verify what is due, within so many seconds; return how many tasks ended in which way."""
     app = invocation.app
     runner = runner_of(invocation, KIND.value, Deadline.after(seconds, clock=app.monotonic))
     if names_bucket(invocation):
@@ -56,7 +56,7 @@ def _attempt_of(invocation: Invocation) -> _Attempt:
 
 
 class _Attempt(Struct, frozen=True):
-    """Looks at one file at a time."""
+    """Verifies one file at a time."""
 
     invocation: Invocation
     buckets: OpenBuckets
@@ -102,7 +102,8 @@ class _Attempt(Struct, frozen=True):
     def _followed(
         self, key: StreamKey, uri: str, stored: FileVerdict, events: tuple[NewTask, ...]
     ) -> Outcome:
-        """Return what follows from the verdict: a verified file is copied where the policy says."""
+        """Return the tasks and events that follow from the verdict: a verified file is copied if
+        the policy says so."""
         rule = self.invocation.app.policy.delivery(key, uri)
         if rule is None or key.is_rehearsal or stored.outcome != FileOutcome.VERIFIED.value:
             return Done(uri, stored, events)

@@ -1,6 +1,6 @@
-"""The function that tells others: it works through the durable tasks of telling.
+"""The function that notifies people and programs: it sends chat messages and webhook events.
 
-Its own timer calls it each minute. It sends nothing to Live, and nothing waits for it.
+Its timer calls it every minute. It sends nothing to Live, and nothing waits for it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from shared.invocation.invocation import Invocation
 from shared.outbound.http import Connections
 
 BUDGET_S = 66.0
-"""s that one run works at most: by then the run of the next minute has begun."""
+"""s that one run works at most. The next minute's run has begun by then."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    """Run the parts; raise InvocationFailed if the run could do nothing."""
+    """Run all parts. Raise InvocationFailed if the run could do nothing."""
     return serve.serve_any(respond, event, context, seconds=BUDGET_S)
 
 
 def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
-    """Tell people and programs at the same time: neither waits for the other."""
+    """Notify people and programs at the same time; neither waits for the other."""
     if not isinstance(trigger, TimerEvent):
         raise BadRequest([Fault("event", "this function is called by its timer alone")])
     invocation.app.store.touch(began(NOTIFY))

@@ -1,4 +1,4 @@
-"""The state of each receiver, as the store keeps it: read now and then, written when it changes."""
+"""Caches the state of each webhook receiver: reads it now and then, writes it when it changes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from shared.outbox import Endpoint, endpoint_note, endpoint_of, note_of
 from shared.protocol.policy import Webhook
 
 READ_EVERY_MS = 10_000
-"""ms after which a state is read anew: another instance may have changed it."""
+"""ms after which a state is read again, since another instance may have changed it."""
 
 
 class Endpoints(Struct):
-    """The states of the receivers, for the workers of one run."""
+    """The states of the receivers, shared by the workers of one run."""
 
     app: App
     known: dict[str, tuple[int, Endpoint]] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Endpoints(Struct):
         return endpoint
 
     def put(self, hook: Webhook, endpoint: Endpoint) -> bool:
-        """Store a state that differs from the one known; return True if it did."""
+        """Store a state if it differs from the known one; return True if it did."""
         if self.of(hook) == endpoint:
             return False
         self.app.store.set_text(note_of(hook.name), endpoint_note(endpoint))

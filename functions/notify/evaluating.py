@@ -1,8 +1,7 @@
-"""Finds what is wrong, keeps the book of alerts, and puts what people are to be told into the
-outbox.
+"""Evaluates all conditions, updates the alerts, and queues the messages that follow.
 
-The function's run calls it. What is wrong is decided in shared/alerts; this reads what that needs.
-What it costs does not grow with the number of streams that are well.
+The function's run calls it. shared/alerts decides what is wrong; this module reads what that needs.
+Its cost does not grow with the number of healthy streams.
 """
 
 from __future__ import annotations
@@ -74,30 +73,29 @@ from shared.store.contract import DAY_MS, Filter
 from shared.store.store_errors import Unreadable
 
 _Schedules = Mapping[str, StoredSchedule]
-"""Those that can be read, by their ids."""
+"""The schedules that this release can read, by id."""
 _DELETED = Schedule("", (), start="", end="", timezone="")
-"""What stands for a schedule that was deleted while its occurrence is under way."""
+"""Stands for a schedule that was deleted during its occurrence."""
 MAX_TRY_CALLS = 3
-"""How often the book is written anew after somebody else has written it."""
+"""How often to write the alerts again after another writer came first."""
 PAGE_ROWS = 500
-"""Tasks, and streams that somebody else records, that are looked at."""
+"""Rows read at once, of tasks or of streams."""
 REST_S = 30.0
-"""s of a call that are left for what follows the records of schedules: the book is stored, and its
-messages are sent."""
+"""s of a call reserved for the last steps: storing the alerts and sending their messages."""
 _ARRIVED = (
     CallbackResult.STORED,
     CallbackResult.UNCHANGED,
     CallbackResult.IGNORED,
     CallbackResult.FAILED,
 )
-"""What became of callbacks that did arrive, and were Live's."""
+"""The results of callbacks that arrived and came from Live."""
 _BARRED = tuple(map(counters.occurrences, (OccurrenceResult.MISSED, OccurrenceResult.HELD)))
 """The counters of occurrences that were not recorded."""
 _OF_BARRED = (ConditionCode.OCCURRENCE_MISSED.value, ConditionCode.OCCURRENCE_HELD.value)
 
 
 def evaluate(invocation: Invocation) -> int:
-    """Bring the book up to date; return how many messages follow from it."""
+    """Update the alerts; return how many messages follow."""
     app = invocation.app
     for _ in range(MAX_TRY_CALLS):
         copy, now = app.store.alerts(), app.store.now()
@@ -117,7 +115,7 @@ def evaluate(invocation: Invocation) -> int:
 
 
 def _book(invocation: Invocation, text: str) -> AlertBook:
-    """Return the book; one that cannot be read, of a later release, begins anew."""
+    """Return the stored alerts; empty ones if they cannot be read, as after a rollback."""
     try:
         return book_from_text(text)
     except ValueError as error:
@@ -135,7 +133,7 @@ def _tasks(app: App, sending: Sequence[Message], version: int, now: int) -> Sequ
 
 
 def _log(invocation: Invocation, before: AlertBook, after: AlertBook) -> None:
-    """Log what was raised and what was resolved, each once."""
+    """Log each alert that was raised or resolved, once."""
     for name, alert in after.alerts.items():
         was_open = name in before.alerts and before.alerts[name].is_open
         if alert.is_open is not was_open:
@@ -145,7 +143,7 @@ def _log(invocation: Invocation, before: AlertBook, after: AlertBook) -> None:
 
 
 class _Found(Struct, frozen=True):
-    """What holds now; and the book before it, with the watches of now."""
+    """The conditions that hold now, and the alerts before, with their watches updated."""
 
     conditions: Sequence[Condition]
     beyond: Mapping[str, int]
@@ -175,7 +173,8 @@ def _found(invocation: Invocation, book: AlertBook, now: int) -> _Found:
 
 
 def _of_streams(app: App, now: int) -> Iterator[Condition]:
-    """Yield what is wrong with streams, from the index of those that are, or are about to be."""
+    """Yield what is wrong with streams. Reads only the index of streams that are wrong or will be
+    soon."""
     continuity = app.store.continuity()
     for row in app.store.wrong(now + WRONG_AHEAD_MS, after=None, limit=MAX_ALERT_ENTRIES):
         if isinstance(row.record, StreamRecord):
@@ -184,7 +183,7 @@ def _of_streams(app: App, now: int) -> Iterator[Condition]:
 
 
 def _of_files(app: App, now: int) -> Iterator[Condition]:
-    """Yield each stream with a file that is not verified, once."""
+    """Yield each stream that has an unverified file, once."""
     seen: set[str] = set()
     for task in app.store.open_of_kind(TaskKind.VERIFY_FILE.value, limit=PAGE_ROWS):
         for one in unverified(task.stream, _uri(task), task.made_at, now, task.why):
@@ -194,8 +193,8 @@ def _of_files(app: App, now: int) -> Iterator[Condition]:
 
 
 def _of_schedules(app: App, schedules: _Schedules, now: int) -> Iterator[Condition]:
-    """Yield the streams that a schedule wants and that are not live. Of a schedule that expects any
-    one of its streams, it is one for all, and none while one is live."""
+    """Yield the streams that a schedule wants and that are not live. If the schedule needs only one
+    of its streams, yield one condition for all, and none while one is live."""
     others_live_at = dict[str, int]()
     for record in _waiting(app) if schedules else ():
         stored = schedules.get(record.intent.who)
@@ -212,7 +211,7 @@ def _of_schedules(app: App, schedules: _Schedules, now: int) -> Iterator[Conditi
 
 
 def _live_at(app: App, schedule: Schedule, now: int) -> int:
-    """Return when a stream of the schedule was live last, which is now if one is."""
+    """Return when any stream of the schedule was last live; `now` if one is live."""
     last = 0
     for key in keys_of(schedule.streams):
         with suppress(Unreadable):  # reconcile reports it
@@ -232,7 +231,8 @@ def _waiting(app: App) -> Iterator[StreamRecord]:
 
 
 def _dropped(app: App, book: AlertBook, outbox: OutboxState, now: int) -> CounterWatch:
-    """Return the watch of what had no room: in a save, at a hand-over, or as a dead letter."""
+    """Return the watch of tasks dropped for lack of room: in a save, when an event was turned into
+    deliveries, or as dead letters."""
     dropped = book.dropped.after(outbox.dropped, now)
     if dropped.since == now:
         app.store.touch(DROPPED)  # health says it, too
@@ -244,7 +244,7 @@ def _barred(counted: Mapping[str, int], book: AlertBook, now: int) -> CounterWat
 
 
 def _may_be_barred(app: App, barred: CounterWatch, now: int) -> bool:
-    """Return True if an occurrence may be: the counters show that some were."""
+    """Return True if an occurrence may have been barred: a counter has risen."""
     lasts_ms = max(app.settings.max_duration, DAY_MS)
     return barred.since is not None and now - barred.since <= lasts_ms
 
@@ -252,9 +252,10 @@ def _may_be_barred(app: App, barred: CounterWatch, now: int) -> bool:
 def _of_barred(
     invocation: Invocation, schedules: _Schedules, book: AlertBook, now: int
 ) -> tuple[Sequence[Condition], int]:
-    """Return the occurrences that were missed, or that a stop keeps from being recorded, and from
-    which schedule on the next look goes. What is known stays true of a schedule that there was no
-    time to look at, and of a stream whose record cannot be read."""
+    """Return the occurrences that were missed or that a stop bars, and the schedule at which the
+    next run continues. Schedules that there was no time for, and streams whose record cannot be
+    read, keep their conditions.
+    """
     app, first, left = invocation.app, book.barred_from, set(schedules)
     found, unread = list[Condition](), set[StreamKey]()
     missed = dict[StreamKey, Sequence[str]]()
@@ -285,8 +286,10 @@ def _of(barred: Condition) -> str:
 def _without_replaced(
     found: Sequence[Condition], schedules: _Schedules, missed: Mapping[StreamKey, Sequence[str]]
 ) -> Iterator[Condition]:
-    """Leave out what was missed of a schedule that expects any one of its streams, but one for all
-    of them if none was recorded. `missed` has each stream that could be read."""
+    """For a schedule that needs only one of its streams, replace the missed occurrences by one for
+    all, or by none if one stream was recorded. `missed` has an entry for each stream that could be
+    read.
+    """
     named = set[str]()
     for one in found:
         stored = schedules.get(_of(one))
@@ -302,8 +305,8 @@ def _without_replaced(
 
 
 def _of_rehearsals(app: App, schedules: _Schedules, now: int) -> Iterator[Condition]:
-    """Yield each application that is to be recorded soon by a schedule which demands a rehearsal,
-    and has none; of several schedules the one that begins first."""
+    """Yield each application that lacks a rehearsal which a schedule demands before an occurrence
+    that begins soon. Of several such schedules, use the one that begins first."""
     found: dict[str, Condition] = {}
     for stored in sorted(_about_to_begin(schedules, now), key=lambda one: -(one.begins_at or 0)):
         schedule, begins_at = stored.schedule, stored.begins_at or 0
@@ -329,8 +332,8 @@ def _about_to_begin(schedules: _Schedules, now: int) -> Iterator[StoredSchedule]
 
 
 def _to_come(app: App, schedule: Schedule, begins_at: int) -> Sequence[StreamKey]:
-    """Return a stream of each application for which the occurrence is planned: a person may have
-    skipped it, which concerns every stream of the schedule."""
+    """Return one stream of each application for which the occurrence is planned. A person may have
+    skipped it, and a skip concerns every stream of the schedule."""
     first = one_of_each_application(schedule.streams)
     return [key for key in first if _is_planned(app, key, schedule.id, begins_at)]
 
@@ -390,7 +393,7 @@ def _facts(app: App, watch: CallbackWatch, outbox: OutboxState, now: int) -> Sta
 
 
 def _closed_receivers(app: App) -> Iterator[ClosedReceiver]:
-    """Yield each receiver of the policy that is sent no event any more."""
+    """Yield each webhook receiver of the policy that gets no more events."""
     for hook in app.policy.webhooks:
         endpoint = endpoint_of(hook.url, app.store.get_text(note_of(hook.name)))
         if endpoint.closed_at is not None:
@@ -398,7 +401,7 @@ def _closed_receivers(app: App) -> Iterator[ClosedReceiver]:
 
 
 def _failing_targets(app: App) -> Iterator[FailingTarget]:
-    """Yield each store of the policy that files cannot be copied to, by what their tasks keep."""
+    """Yield each store of the policy to which copies fail, as the copy tasks report."""
     if not app.policy.deliver:
         return
     found: dict[str, list[tuple[int, str]]] = {}

@@ -1,6 +1,6 @@
-"""Hands each event to the receivers of the policy: one delivery each, in the receiver's own queue.
+"""Turns each event into one delivery for each webhook receiver, in that receiver's own queue.
 
-The run of the timer calls it. The event is gone in the step that stores its deliveries.
+The timer's run calls it. One step stores the deliveries and removes the event.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from shared.protocol.policy import Webhook
 
 
 class HandOver(Struct):
-    """Hands one event at a time over. `skipped` counts the deliveries that a receiver which is
-    paused or has ended does not get."""
+    """Turns events into deliveries, one event at a time. `skipped` counts the deliveries left out
+    because their receiver is paused or has ended."""
 
     invocation: Invocation
     endpoints: Endpoints

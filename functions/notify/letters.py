@@ -1,6 +1,6 @@
-"""Dead letters age: those that are older than the stage keeps what is over are dropped.
+"""Drops dead letters (tasks that failed for good) older than the stage keeps finished work.
 
-The run of the timer calls it. What became a dead letter, and why, `deliveries` lists until then.
+The timer's run calls it. Until then, `live-record deliveries` lists each with its reason.
 """
 
 from __future__ import annotations
@@ -9,6 +9,6 @@ from shared.invocation.invocation import Invocation
 
 
 def drop(invocation: Invocation) -> int:
-    """Drop a few of the oldest; return how many there were."""
+    """Drop some of the oldest; return how many."""
     app = invocation.app
     return app.store.drop_dead_letters(app.settings.keep)

@@ -1,7 +1,7 @@
-"""Sends messages to robots, each as fast as its robot allows.
+"""Sends messages to chat robots, each as fast as its robot allows.
 
-The function's run calls it. What a robot answered last is kept for GET /v1/alerts, without any part
-of its address.
+The function's run calls it. The last answer of each robot is kept for GET /v1/alerts, without any
+part of the robot's address.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from shared.store.store_errors import StoreUnavailable
 
 KIND = TaskKind.MESSAGE
 RUN_WORKERS = 3
-"""One robot that does not answer holds no other up."""
+"""Messages sent at the same time, so that a robot which does not answer delays no other."""
 SLOT_WAIT_MS = 4_000
 UNKNOWN = "LIVE_RECORD_ROBOTS names no such robot"
 
 
 def send(invocation: Invocation) -> dict[str, int]:
-    """Send what is due; return how much of it came to which end."""
+    """Send what is due; return how many tasks ended in which way."""
     runner = runner_of(invocation, KIND.value, invocation.deadline)
     runner.run(invocation.app.workers(), RUN_WORKERS, lambda: _MessageAttempt(invocation))
     return asdict(runner.result)
@@ -53,7 +53,8 @@ class _MessageAttempt(Struct, frozen=True):
         return Failed(answer.text)
 
     def _answer(self, body: MessageBody) -> RobotAnswer:
-        """Return what the robot answers, and keep it; what it would, if it must not be asked."""
+        """Send the message; return the robot's answer and store it. If the robot is not to be
+        called, return an answer that says why."""
         settings = self.invocation.app.settings
         robot = next((one for one in settings.robots if one.name == body.sink), None)
         if robot is None:
@@ -63,13 +64,14 @@ class _MessageAttempt(Struct, frozen=True):
         return self._kept(body.sink, self._sent(robot, body.text or self._test(body.sink)))
 
     def _test(self, sink: str) -> str:
-        """Return the text of a test message, in the language of its sink."""
+        """Return the text of a test message, in the robot's language."""
         app = self.invocation.app
         languages = [rule.language for rule in app.policy.notify if rule.sink == sink]
         return Wording(app.settings.stage, next(iter(languages), "en"), app.store.now()).test()
 
     def _pause(self, sink: str) -> RobotAnswer | None:
-        """Return why the robot is left alone now; None if it is not, once its turn has come."""
+        """Return why the robot may not be called now; None if it may. Waits for the robot's next
+        slot."""
         app = self.invocation.app
         state, now = SinkState.of(app.store.get_text(sink_note(sink))), app.store.now()
         if 0 < state.paused_until - now <= max(robots.PENALTY_MS.values()):

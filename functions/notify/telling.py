@@ -1,7 +1,7 @@
-"""Runs the webhooks: the events, and what each receiver is to get, all at the same time.
+"""Sends webhooks: takes events, and delivers them to all receivers at the same time.
 
-The function's run starts it before all else. While the policy names receivers it stays at work, so
-that a change is told within a second or two.
+The function's run starts it first. It works as long as the policy names receivers, so that an event
+is sent within a second or two.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from shared.outbox import BACKOFF, Outcome, Task, TaskKind, queue_of
 from shared.store.store_errors import StoreUnavailable
 
 LOOK_AGAIN_S = 1.0
-"""s after which a worker that has found nothing looks again, where the policy names receivers."""
+"""s after which an idle worker checks its queue again, if the policy names receivers."""
 HAND_OVER_WORKERS = 4
 RECEIVER_WORKERS = 44
-"""How many deliveries go out at once, at most. All receivers share them: with those above, and one
-more for each queue, a run has 64 (shared/engine/workers.py)."""
+"""Deliveries at the same time. All receivers share them; with the workers above, and one for each
+queue, a run has 64 (shared/engine/workers.py)."""
 RECEIVERS = "webhook receivers"
-"""The note with every name that a receiver ever had: what is left for one that is gone fails."""
+"""The note with every receiver name ever used. Deliveries to a receiver that is gone fail."""
 EVENTS = "event"
-"""The name of the job that hands events over."""
+"""The name of the job that turns events into deliveries."""
 Attempts = Callable[[], Callable[[Task], Outcome]]
 Job = tuple[TaskRunner, int, Attempts]
 
 
 class Telling:
-    """One run. `start` begins it, `result` ends it once the workers have been left."""
+    """One run. `start` begins it; `result` ends it, after the workers have stopped."""
 
     def __init__(self, invocation: Invocation, connections: Connections) -> None:
         self._invocation = invocation
@@ -52,8 +52,8 @@ class Telling:
             runner.start(workers, count, attempts)
 
     def result(self) -> Mapping[str, Any]:
-        """Return how much came to which end, by queue, and count it. Raise the last error of the
-        store."""
+        """Return how many tasks ended in which way, by queue, and count them. Raise the last error
+        of the store."""
         if counts := self._counts():
             with suppress(StoreUnavailable):  # what it cannot count, it says itself
                 self._invocation.app.store.count(counts)
@@ -75,7 +75,7 @@ class Telling:
 def _jobs(
     invocation: Invocation, hand_over: HandOver, connections: Connections
 ) -> Iterator[tuple[str, Job]]:
-    """Yield what a run works through: the events, and what each receiver is to get."""
+    """Yield the queues that a run works on: the events, and each receiver's deliveries."""
     hooks = invocation.app.policy.webhooks
     stays = _stays(invocation) if hooks else lambda: False
     deadline = invocation.deadline
@@ -92,7 +92,7 @@ def _jobs(
 
 
 def _stays(invocation: Invocation) -> Callable[[], bool]:
-    """Return what says whether to look again, and waits a moment before that."""
+    """Return a function that waits a moment, and then says whether to check the queue again."""
     needed_s = BACKOFF[TaskKind.WEBHOOK].patience_ms / 1000 + LOOK_AGAIN_S
 
     def stays() -> bool:
@@ -105,7 +105,7 @@ def _stays(invocation: Invocation) -> Callable[[], bool]:
 
 
 def _gone(invocation: Invocation) -> Iterator[str]:
-    """Yield the names that the policy has had and has no more."""
+    """Yield the receiver names that the policy no longer has."""
     store = invocation.app.store
     named = {hook.name for hook in invocation.app.policy.webhooks}
     note = store.get_text(RECEIVERS)

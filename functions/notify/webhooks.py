@@ -1,6 +1,6 @@
-"""Delivers events to one receiver at a time, and keeps what is known of the receiver.
+"""Delivers events to one receiver, and stores whether it takes them.
 
-The run of the timer calls it. Each receiver has a queue and workers of its own.
+The timer's run calls it. Each receiver has its own queue and workers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ UNREADABLE = "what it says cannot be read"
 
 
 def refuse(task: Task) -> Outcome:
-    """Fail a delivery for good whose receiver the policy names no more."""
+    """Fail a delivery for good, because the policy no longer names its receiver."""
     return Failed(f"the policy names no webhook {task.receiver}", is_final=True)
 
 
@@ -66,8 +66,10 @@ class Deliver(Struct, frozen=True):
         return Failed(why, is_final=gone)
 
     def _test(self, body: WebhookBody) -> Outcome:
-        """Send a test, also to a receiver that is closed, and note the answer. It is not repeated:
-        somebody waits for it. One that is taken opens the receiver."""
+        """Send a test event, even to a receiver that is paused or has ended, and store the answer.
+        A failed test is not retried, because a person waits for it. A successful one resumes the
+        receiver.
+        """
         app = self.invocation.app
         at, begun = app.clock(), app.monotonic()
         status, why = self._send(body)
@@ -80,7 +82,8 @@ class Deliver(Struct, frozen=True):
         return Done()
 
     def _send(self, body: WebhookBody) -> tuple[int, str]:
-        """Return the status, 0 without one, and why it was no success; "" for a success."""
+        """Return the HTTP status (0 without an answer) and the reason for a failure ("" for a
+        success)."""
         hook, now = self.hook, self.invocation.app.clock()
         try:
             status = self.sender.send(hook.url, hook.secrets, body.id, body.payload, at_ms=now)
@@ -103,7 +106,7 @@ class Deliver(Struct, frozen=True):
 def attempts(
     invocation: Invocation, hook: Webhook, endpoints: Endpoints, connections: Connections
 ) -> Callable[[], Deliver]:
-    """Return what makes a worker's own attempt."""
+    """Return a function that makes a new attempt for each worker."""
     settings = invocation.app.settings
     sender = WebhookSender(
         settings.webhook_hosts,

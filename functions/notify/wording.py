@@ -1,6 +1,6 @@
-"""What a message says: the sentences that `why` uses, in the language of its sink.
+"""Writes a message to people: the same sentences as `why`, in the robot's language.
 
-`alerts` calls it. A message names the worst first, and counts what it has no room for.
+messaging.py calls it. A message names the worst alerts first, and counts those that do not fit.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from shared.inbound.catalogue import ConditionWords, Language, catalogue, condit
 from shared.protocol.durations import rfc3339, written
 
 NAMED_ENTRIES = 3
-"""How many alerts of one condition a message names."""
+"""Alerts of one condition that a message names."""
 MINUTE_MS = 60_000
 
 
 class Wording:
-    """Writes messages of one stage at one moment."""
+    """Writes the messages of one stage at one moment."""
 
     def __init__(self, stage: str, language: str, now: int) -> None:
         self._stage, self._now = stage, now
@@ -82,7 +82,7 @@ class Wording:
 
 
 def _by_code(alerts: Sequence[Alert]) -> Sequence[Sequence[Alert]]:
-    """Return the alerts of each condition together, in the order of the first of each."""
+    """Return the alerts grouped by condition, in the order of each group's first alert."""
     found: dict[str, list[Alert]] = {}
     for alert in alerts:
         found.setdefault(alert.code, []).append(alert)
@@ -90,5 +90,5 @@ def _by_code(alerts: Sequence[Alert]) -> Sequence[Sequence[Alert]]:
 
 
 def _rounded(ms: int) -> int:
-    """Return a time without seconds, unless it is short."""
+    """Return a duration without seconds, unless it is short."""
     return ms - ms % (MINUTE_MS if ms > 10 * MINUTE_MS else 1000)

@@ -33,7 +33,7 @@ from shared.invocation import serve
 from shared.invocation.invocation import Invocation
 
 BUDGET_S = 12.0
-"""s within which a person has an answer."""
+"""s within which a caller gets an answer."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
@@ -77,7 +77,7 @@ _SCHEDULE = "/v1/schedules/{schedule}"
 
 
 def _changes(name: str, summary: str, answer: type[Struct], body: Sequence[Field] = ()) -> Route:
-    """Return the route of what a person does to a schedule or to one occurrence of it."""
+    """Return the route by which a person changes a schedule, or one of its occurrences."""
     return _controls(
         path=f"{_SCHEDULE}/{name}",
         respond=getattr(schedules, name),
@@ -91,7 +91,7 @@ def _changes(name: str, summary: str, answer: type[Struct], body: Sequence[Field
 
 
 def _document(request: ApiRequest) -> Response:
-    """Built only when it is asked for."""
+    """Return the OpenAPI document, which is built only on request."""
     from functions.record_command.openapi import document
 
     return Response(200, document(ROUTES, request.invocation.app.clock()))
@@ -111,7 +111,7 @@ _ACKNOWLEDGE: tuple[Field, ...] = (
 
 
 def _lazy(module: str, name: str) -> Callable[[ApiRequest], Response]:
-    """Return a handler; its module is loaded only when somebody asks for what is there."""
+    """Return a handler whose module is imported at its first request."""
 
     def respond(request: ApiRequest) -> Response:
         handlers = import_module(f"functions.record_command.{module}")

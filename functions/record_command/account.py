@@ -1,4 +1,5 @@
-"""Answers which parts of a stream are recorded and which are missing, of one stream or of all."""
+"""Answers which parts of a stream were recorded and which are missing; for one stream, or for
+all."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ from shared.verification import FileOutcome
 FILES_ROWS = 5_000
 """Files of a stream that are read at most, newest first."""
 DEFAULT_PAGE_ROWS = 50
-"""Streams of a page where nothing is asked for: each is read on its own."""
+"""Streams on a page if the query has no `limit`. Each stream takes a read of its own."""
 
 
 _STRETCH: tuple[Field, ...] = (
@@ -68,19 +69,20 @@ REPORT: tuple[Field, ...] = (
 
 
 def of_stream(request: ApiRequest) -> Response:
-    """Answer also about a stream that was forgotten: its account is kept for longer."""
+    """Return the coverage of one stream; also of a forgotten stream, whose coverage is kept for
+    longer."""
     return Response(200, _covered(request, request.stream, _stretch(request), _targets(request)))
 
 
 def report(request: ApiRequest) -> Response:
-    """Answer a page of accounts. The order is that of names, and does not move between pages."""
+    """Return one page of coverage. Streams are ordered by name, so that pages do not shift."""
     within = _stretch(request)
     rows, following = _page(request, within)
     return Response(200, ReportView(rfc3339(within.start), rfc3339(within.stop), rows, following))
 
 
 def _stretch(request: ApiRequest) -> Span:
-    """Return the stretch of time that was asked for, which ends now at the latest."""
+    """Return the period that the query asks for. It ends now at the latest."""
     now = request.invocation.app.clock()
     stop = min(request.query.get("to", now), now)
     asked, counts_back = request.query.get("from", (DAY_MS, True))
@@ -91,8 +93,8 @@ def _stretch(request: ApiRequest) -> Span:
 
 
 def _page(request: ApiRequest, within: Span) -> tuple[list[CoverageView], str | None]:
-    """Return the accounts of this page that the token may see, and the cursor of the next page. A
-    page ends with the time there is, and may be short."""
+    """Return the streams of this page that the token may see, and the cursor of the next page. The
+    page is short if time runs out."""
     store, after = request.invocation.app.store, page_after(request)
     wanted = Filter(None, domain_to_list(request), request.query.get("app"))
     keys, last = rows_of_page(
@@ -111,7 +113,7 @@ def _page(request: ApiRequest, within: Span) -> tuple[list[CoverageView], str | 
 
 
 def _targets(request: ApiRequest) -> Mapping[str, float]:
-    """Return what each schedule that says so expects of its occurrences, in percent."""
+    """Return the percentage that each schedule with a target expects of its occurrences."""
     schedules = readable(request.invocation.app.store.schedules())
     targets = {name: stored.schedule.coverage_target for name, stored in schedules.items()}
     return {name: target for name, target in targets.items() if target is not None}
@@ -165,7 +167,7 @@ def _occurrences(
 
 
 def _is_within(file: File, within: Span) -> bool:
-    """Return True if the file was recorded within the stretch, as far as its times are known."""
+    """Return True if the file was recorded within the period, as far as its times are known."""
     start, stop = file.start or file.stop, file.stop or file.start
     return start is not None and stop is not None and start < within.stop and stop > within.start
 

@@ -1,7 +1,7 @@
-"""The alerts of the stage: what holds, who acknowledged it, and a test message to each robot.
+"""The alerts of the stage: lists them, acknowledges them, and sends a test message to each robot.
 
-The function notify keeps the book of them and sends what follows. This reads it, and writes only
-who acknowledged an alert, and what is to be tested.
+The function `notify` raises and resolves alerts and sends messages. This module reads alerts; it
+writes only acknowledgements, and requests for test messages.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from shared.protocol.durations import rfc3339
 from shared.store import Store
 
 MAX_TRY_CALLS = 5
-"""How often the book is written anew after somebody else has written it."""
+"""How often to write the alerts again after another writer came first."""
 
 
 def listed(request: ApiRequest) -> Response:
@@ -52,7 +52,7 @@ def listed(request: ApiRequest) -> Response:
 
 
 def _book(store: Store) -> tuple[AlertBook, int]:
-    """Return the book and its version; an empty one in place of one that cannot be read."""
+    """Return the alerts and their version; empty ones if they cannot be read."""
     copy = store.alerts()
     try:
         return book_from_text(copy.text), copy.version
@@ -67,7 +67,7 @@ def open_alerts(store: Store) -> Mapping[str, int]:
 
 
 def counts(store: Store) -> OverviewAlertsView:
-    """Return how many alerts are open, and how many of them nobody looks after."""
+    """Return how many alerts are open, and how many of them nobody has acknowledged."""
     book, _ = _book(store)
     beyond = sum(book.beyond.values())
     waiting = sum(alert.acknowledged_at is None for alert in book.open)
@@ -115,7 +115,7 @@ def _sink(store: Store, name: str) -> SinkView:
 
 
 def acknowledge(request: ApiRequest) -> Response:
-    """Note who looks after an alert: it is not repeated, and goes on to nobody else."""
+    """Note who takes care of an alert. It is then neither repeated nor escalated."""
     (alert_id,) = request.values
     app, who, note = request.invocation.app, request.who, request.body.get("note", "")
 
@@ -132,7 +132,7 @@ def acknowledge(request: ApiRequest) -> Response:
 
 
 def test_sinks(request: ApiRequest) -> Response:
-    """Have notify send a test message to each robot of the policy, with its next run."""
+    """Make `notify` send a test message to each robot of the policy, in its next run."""
     store, sinks = request.invocation.app.store, _sinks(request)
     if not sinks:
         raise BadRequest([Fault("policy", "has no [[notify]]: add one, which names a robot")])
@@ -149,8 +149,8 @@ def test_sinks(request: ApiRequest) -> Response:
 def _changed(
     store: Store, change: Callable[[AlertBook, int], tuple[AlertBook, Sequence[NewTask]]]
 ) -> tuple[AlertBook, int]:
-    """Return the book after a change that was stored, with the tasks that follow from it; and how
-    many of these had no room."""
+    """Store a change of the alerts together with the tasks that follow; return the alerts after it,
+    and how many tasks had no room."""
     for _ in range(MAX_TRY_CALLS):
         before, version = _book(store)
         book, tasks = change(before, version)

@@ -1,8 +1,8 @@
-"""The answers of the API: one type for each, from which its JSON and its schema are made.
+"""The answers of the API: one type for each, which defines both its JSON and its schema.
 
-The other modules of this package build them. openapi derives the schemas from them and from nothing
-else, so that no answer can drift from its schema. A description for readers of the API is a `doc`:
-what is deployed has no docstrings. Annotations stay text until openapi reads them, and so cost a
+The other modules of this package build them. openapi derives the schemas from these types alone, so
+that no answer can differ from its schema. Text for readers of the API is a `doc`, because the
+deployed bytecode has no docstrings. Annotations stay text until openapi reads them, and so cost a
 cold start nothing.
 """
 
@@ -48,7 +48,7 @@ class WrongView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
-    """What every answer about a stream has in common."""
+    """The fields that every answer about a stream has."""
 
     stream: Annotated[str, doc("domain/app/stream, with the main streaming domain")]
     wanted: bool
@@ -95,7 +95,7 @@ class GapView(SpanView, frozen=True, forbid_unknown_fields=True):
 
 
 class AbsenceView(SpanView, frozen=True, forbid_unknown_fields=True):
-    """An occurrence of a schedule of which there is nothing."""
+    """An occurrence of a schedule of which nothing was recorded."""
 
     schedule: str
     occurrence: str
@@ -105,7 +105,7 @@ class AbsenceView(SpanView, frozen=True, forbid_unknown_fields=True):
 
 
 class FileCountsView(Struct, frozen=True, forbid_unknown_fields=True):
-    """The files of a stretch of time, by what the stage found of them in the bucket."""
+    """The files of a period, counted by the verdict of their verification."""
 
     reported: Annotated[Count, doc("by Live; the sum of the next three")]
     verified: Annotated[Count, doc("there, whole and as long as reported")]
@@ -118,7 +118,7 @@ class FileCountsView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OccurrenceCoverageView(Struct, frozen=True, forbid_unknown_fields=True):
-    """The part of an account that belongs to an occurrence of a schedule."""
+    """The coverage of one occurrence of a schedule."""
 
     schedule: str
     occurrence: str
@@ -131,7 +131,7 @@ class OccurrenceCoverageView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
-    """The account of one stream."""
+    """The coverage of one stream."""
 
     stream: str
     start: Time
@@ -167,7 +167,7 @@ class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReportView(Struct, frozen=True, forbid_unknown_fields=True):
-    """A page of accounts, in the order of names."""
+    """A page of coverage, ordered by stream name."""
 
     start: Time
     stop: Time
@@ -176,8 +176,8 @@ class ReportView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Outcome(str, Enum):
-    """`accepted`, `already_recording`, `already_stopped` and `never_known` are what Live answered;
-    for the others the intent is stored and the command follows."""
+    """Live itself answered `accepted`, `already_recording`, `already_stopped` and `never_known`.
+    With any other outcome the intent is stored, and the command follows."""
 
     ACCEPTED = "accepted"
     ALREADY_RECORDING = "already_recording"
@@ -291,7 +291,7 @@ class FilesView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PhaseCounts(Struct, frozen=True, forbid_unknown_fields=True):
-    """A field for each Phase: a count of another one is a TypeError."""
+    """The number of streams in each phase. An unknown phase raises TypeError."""
 
     idle: Count
     waiting: Count
@@ -328,8 +328,8 @@ class RecordingsView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Severity(str, Enum):
-    """`critical`: being lost for 20 s or longer, or unreadable; `warning`: neither recorded nor at
-    rest."""
+    """`critical`: not recorded for 20 s or longer, or the record cannot be read; `warning`: neither
+    recorded nor at rest."""
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -344,7 +344,7 @@ class SeverityCounts(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OverviewRowView(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A stream that is not as it should be. What is null or unknown is left out."""
+    """A stream that is not as it should be. Fields that are null or unknown are left out."""
 
     stream: str
     severity: Severity
@@ -380,7 +380,7 @@ class OverviewAlertsView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SuspensionView(Struct, frozen=True, forbid_unknown_fields=True):
-    """Until when no rule starts a recording; who wants that, and why."""
+    """Until when no rule starts a recording, who asked for that, and why."""
 
     until: Time
     who: str
@@ -388,7 +388,7 @@ class SuspensionView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OverviewCallerView(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whose token it is, and what it allows."""
+    """The name of the caller's token, and its scopes."""
 
     name: str
     scopes: Sequence[str]
@@ -398,7 +398,7 @@ class OverviewCallerView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OverviewView(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is not recorded as it should be, and counts for the rest."""
+    """The streams that are not as they should be, and counts of the rest."""
 
     version: Annotated[str, doc("also the ETag; the same while nothing changes but ages")]
     at: Annotated[Time, doc("when it was so, by the clock of the store")]
@@ -444,7 +444,8 @@ class DeliveryState(str, Enum):
 
 
 class DeliveryView(Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that follows from a recording and is done later."""
+    """A task that follows from a recording: to verify a file, copy it, or send an event or a
+    message."""
 
     id: str
     kind: Annotated[
@@ -486,7 +487,7 @@ class AlertState(str, Enum):
 
 
 class AlertView(Struct, frozen=True, forbid_unknown_fields=True):
-    """A condition that holds, or ended within a day."""
+    """A condition that holds, or that ended within the last day."""
 
     id: Annotated[str, doc("the same each time that the condition holds again")]
     condition: Annotated[str, doc("its code, of docs/notify.md")]
@@ -505,7 +506,7 @@ class AlertView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SinkView(Struct, frozen=True, forbid_unknown_fields=True):
-    """A robot that the policy names, and its last answer; null before the first message."""
+    """A chat robot that the policy names, and its last answer; null before the first message."""
 
     name: str
     asked_at: Time | None
@@ -525,7 +526,8 @@ class AlertsView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TestedSinksView(Struct, frozen=True, forbid_unknown_fields=True):
-    """What was asked: the answers are in GET /v1/alerts within a minute or two."""
+    """The test messages that were requested. Their answers appear in GET /v1/alerts within a minute
+    or two."""
 
     asked_at: Time
     sinks: Sequence[str]
@@ -541,7 +543,8 @@ class WebhookTestView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WebhookView(Struct, frozen=True, forbid_unknown_fields=True):
-    """A receiver of the policy. Its path and query may be its secret, and are left out."""
+    """A webhook receiver of the policy. Path and query of its URL are left out, because they may be
+    secret."""
 
     name: str
     address: Annotated[str, doc("scheme and host")]
@@ -581,7 +584,7 @@ class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TokenView(Struct, frozen=True, forbid_unknown_fields=True):
-    """A token as the list of tokens shows it, without its secret."""
+    """A token in the list of tokens, without its secret."""
 
     name: str
     scopes: Sequence[str]
@@ -610,7 +613,8 @@ class StoreAcceptedView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StreamState(Struct, frozen=True, omit_defaults=True):
-    """Unknown fields are left out: a later release may have written more."""
+    """The state of a stream, for another stage. Fields that this release does not know are ignored:
+    a later one may have written them."""
 
     domain: Annotated[str, doc("the main streaming domain")]
     app: str
@@ -658,7 +662,7 @@ class StageProblemView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StoreSizeView(Struct, frozen=True, forbid_unknown_fields=True):
-    """How full the store's engine is."""
+    """How much of the store's space is used."""
 
     used_bytes: Count
     limit_bytes: Annotated[Count | None, doc("null: the engine has no limit, or does not say")]
@@ -680,7 +684,8 @@ class NotRecordedView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OutboxView(Struct, frozen=True, forbid_unknown_fields=True):
-    """What follows from recordings and is done later; GET /v1/deliveries lists it."""
+    """Tasks that follow from recordings: how many wait or have failed. GET /v1/deliveries lists
+    them."""
 
     open: Annotated[Count, doc("still to be done")]
     oldest_ms: Annotated[Count, doc("for how long the first of them has been due")]
@@ -689,8 +694,8 @@ class OutboxView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
-    """If the store does not answer, only `status`, `ready`, `why`, `problems` and `store` are
-    present."""
+    """The health of the stage. If the store does not answer, only `status`, `ready`, `why`,
+    `problems` and `store` are present."""
 
     status: Annotated[
         Literal["ready", "degraded", "not_ready"],
@@ -823,7 +828,7 @@ class OccurrenceView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StartsView(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the rate limit needs for the next occurrence."""
+    """How long the rate limit needs to send the starts of the next occurrence."""
 
     at: Annotated[Time, doc("when the recordings begin")]
     starts: Annotated[Count, doc("of this schedule, and of all others that begin in that minute")]
@@ -864,8 +869,8 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RehearsalView(Struct, frozen=True, forbid_unknown_fields=True):
-    """A rehearsal of an application. `cause` and `fix` are of a NO-GO, in the words in which
-    whoever rehearsed was answered."""
+    """A rehearsal of an application. `cause` and `fix` belong to a NO-GO; they are in the language
+    of the person who rehearsed."""
 
     at: Time
     verdict: RehearsalVerdict

@@ -1,4 +1,4 @@
-"""Answers a request for a command: with its outcome, or by the error that it ended in."""
+"""Answers a request for a command: with its outcome, or with an error."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ _OWN: Mapping[type[Asked], tuple[Command, ...]] = {
     RestartAsked: (Command.RESTART,),
     CancelDelayAsked: (Command.STOP, Command.CANCEL_DELAY),
 }
-"""The commands whose answers are the ask's own; others may go out on the way."""
+"""The commands whose answer decides the request. Other commands may be sent along the way."""
 
 
 class AskResult(Struct, frozen=True):
-    """The stream's state now, and Live's last answer to a command that belongs to this request."""
+    """The stream's state now, and Live's last answer to a command of this request."""
 
     asked: Asked
     record: StreamRecord
@@ -77,7 +77,7 @@ class AskResult(Struct, frozen=True):
     replicated: int | None = None
 
     def later(self, loaded: Loaded) -> AskResult:
-        """Return the result with the record of now, which another instance may have written."""
+        """Return the result with the newest record, which another instance may have written."""
         moved = replace(self, record=loaded.record, now=loaded.now)
         heard = loaded.record.answer
         if heard is None or heard == self.record.answer or heard.command not in self.own:
@@ -123,7 +123,8 @@ RAISE = "ask for less, or deploy the stage with a larger LIVE_RECORD_MAX_DURATIO
 
 
 def _unfit_end(request: ApiRequest, handled: HandleResult) -> RequestError:
-    """Return the error of an end that the recording cannot have, with the ends that it can."""
+    """Return the error for an end that the recording cannot have. It names the ends that are
+    possible."""
     began = handled.record.intent.first_accepted_at or handled.now
     lasts, most = request.body.get("max_duration"), request.invocation.app.settings.max_duration
     too_late = handled.refused is Reason.END_TOO_LATE
@@ -149,19 +150,19 @@ def _became(asked: Asked, handled: HandleResult) -> AskResult:
 
 PREFER = "Prefer"
 MAX_WAIT_S = 9
-"""s that a preference may make anybody wait: the answer has to fit into the budget."""
+"""s that `Prefer: wait` may make a request wait. The answer must fit into the budget."""
 _POLL_S = 0.1
 _RESERVE_S = 0.5
-"""s of the budget that are left for the answer itself."""
+"""s of the budget reserved for sending the answer."""
 
 
 WAITING, MAX_WAITING = "waiting", 4
-"""Requests of a stage that wait at the same time. Each holds an instance, of which prod reserves
-eight for the API (env.yaml): the other half answers those that do not wait."""
+"""Requests of a stage that may wait at the same time. Each occupies an instance. In prod eight are
+reserved for the API (env.yaml), so half of them stay free for requests that do not wait."""
 
 
 def _awaited(request: ApiRequest, result: AskResult, seconds: int) -> AskResult | None:
-    """Return what became of the request, None if too many others wait already."""
+    """Wait for the result of the request and return it; None if too many requests wait already."""
     if _is_settled(result, result.record.intent.generation):
         return result
     store, who = request.invocation.app.store, secrets.token_hex(8)
@@ -253,12 +254,13 @@ def outcome_of(result: AskResult) -> Outcome:
 
 
 def _is_first_request(record: StreamRecord) -> bool:
-    """Return True if this request is all that is known of the stream: its name may be mistyped."""
+    """Return True if nothing else is known of the stream: its name may be mistyped."""
     return record.intent.generation <= 1 and record.session is None
 
 
 def _retry_after(result: AskResult, outcome: Outcome) -> dict[str, str]:
-    """Return the seconds until the command is tried again: an earlier request shows nothing new."""
+    """Return the seconds until the command is retried; an earlier request would learn nothing
+    new."""
     pending = result.record.pending
     if outcome in _ANSWERED or pending is None:
         return {}
@@ -283,7 +285,7 @@ def _view(request: ApiRequest, result: AskResult, outcome: Outcome) -> AskView:
 
 
 def _file_by(result: AskResult, merge_delay: int) -> int | None:
-    """Return when the last recording's file is there at the latest; None if that is unknown."""
+    """Return the time by which the last recording's file is stored; None if that is unknown."""
     record, answer = result.record, result.answer
     if record.intent.wanted or result.is_under_way or answer is None:
         return None

@@ -37,10 +37,10 @@ from shared.protocol.rules.intent import SHORT_MS
 from shared.protocol.state.intent import IdempotencyKey, IfNotLive
 
 SLOT_WAIT_MS = 250
-"""ms ahead that a slot is taken; what finds none is queued."""
+"""A slot further ahead than this is not taken: the command is queued."""
 
 REPLICATED_MS = 100
-"""ms that an answer waits, at most, for the replicas of the store."""
+"""ms that an answer waits at most for the replicas of the store."""
 
 _END = (
     span(
@@ -123,8 +123,8 @@ def extend(request: ApiRequest) -> Response:
 
 
 def _check_end(request: ApiRequest) -> None:
-    """Refuse what no recording can have, however long it has run: more than the stage allows, or a
-    time that is past; and less than a minute, unless that is allowed."""
+    """Refuse an end that no recording can have: longer than the stage allows, or in the past; also
+    less than a minute ahead, unless the request allows that."""
     until, ceiling = request.body.get("until"), request.invocation.app.settings.max_duration
     left = 1 if until is None else until - request.invocation.app.clock()
     if left <= 0:

@@ -1,6 +1,6 @@
-"""Cursors: where a page ended, as opaque text.
+"""Cursors: opaque text that says where a page ended.
 
-The routes with pages write and read them. What a cursor says is each route's own.
+The routes with pages write and read them. Each route decides what its cursor contains.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Place = TypeVar("Place")
 
 
 def cursor_of(place: Sequence[object]) -> str:
-    """Return the text for a place, which JSON can hold."""
+    """Return the cursor of a place; JSON must be able to hold the place."""
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
 def place_of(cursor: object, parse: Callable[[Any], Place]) -> Place:
-    """Return what `parse` makes of the place that the text says. Raise ValueError for a text that
-    no page has given, also where `parse` raises what a place of another shape leads to."""
+    """Return what `parse` makes of the place in the cursor. Raise ValueError for text that is no
+    cursor of ours, even if `parse` raises something else."""
     try:
         return parse(json.loads(base64.urlsafe_b64decode(str(cursor).encode("ascii"))))
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
@@ -31,6 +31,6 @@ def place_of(cursor: object, parse: Callable[[Any], Place]) -> Place:
 
 
 def cursor_field(parse: Callable[[object], object], example: str) -> Field:
-    """Return the query's field for a cursor."""
+    """Return the query field for a cursor."""
     says = 'where to continue: "next" of the previous page'
     return Field("cursor", parse, {"type": "string"}, says, example)

@@ -1,6 +1,6 @@
-"""Lists the tasks that follow from recordings, open or failed for good, and tries one again.
+"""Lists tasks that follow from recordings, open or failed for good, and retries a failed one.
 
-The functions with timers of their own carry the tasks out; this module does none of them.
+Functions with timers of their own do the tasks; this module does none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from shared.protocol.durations import rfc3339
 
 
 def _cursor(value: object) -> tuple[str, str]:
-    """Return the list and the place where the page before ended."""
+    """Return the list and the place at which the page before ended."""
     return place_of(value, _parsed)
 
 
@@ -51,8 +51,8 @@ LIST: tuple[Field, ...] = (
 
 
 def listed(request: ApiRequest) -> Response:
-    """Return a page of the tasks. Pages are read one after the other: a task that is settled
-    between two of them is not on the second."""
+    """Return a page of the tasks. Each page is read when it is requested: a task done meanwhile is
+    missing from the next one."""
     state: DeliveryState = request.query.get("state", DeliveryState.DEAD)
     of, after = request.query.get("cursor", (state.value, ""))
     if of != state.value:
@@ -80,7 +80,7 @@ def _view(task: Task, state: DeliveryState) -> DeliveryView:
 
 
 def redrive(request: ApiRequest) -> Response:
-    """Open what failed for good once more, with all its attempts."""
+    """Reopen a task that failed for good, with all its attempts."""
     (task_id,) = request.values
     match request.invocation.app.store.redrive(task_id):
         case Redriven.UNKNOWN:

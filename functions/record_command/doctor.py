@@ -1,5 +1,5 @@
-"""What only the stage can see of itself, for `live-record doctor`: its store, which is seldom
-reachable from where people work, its role's standing with Live, and which secrets it knows."""
+"""Answers `live-record doctor` what only the stage can see: its store, which people's machines
+seldom reach; what Live allows its role; and which secrets it knows."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from shared.store.store_errors import StoreUnavailable
 
 MARK, ASKED_LIVE = "examined", "examined_live"
 ASK_LIVE_EVERY_MS = 1_000
-"""ms between two questions to Live, by whichever instance: everybody with a token may call this,
-and Live answers an account only so often (docs/platform/live.md §1.5). Who comes sooner waits."""
+"""ms between two questions to Live, across all instances. Anybody with a token may call this, and
+Live limits calls by account (docs/platform/live.md §1.5). An earlier request has to wait."""
 ASKED_JUST_NOW = "AskedJustNow"
 
 
@@ -55,7 +55,7 @@ DIGESTS: tuple[Field, ...] = (
 
 
 def examine(request: ApiRequest) -> Response:
-    """Return what the stage finds of itself and of Live; one fault hides none of the rest."""
+    """Return what the stage finds about itself and Live. One failed check hides no other."""
     app = request.invocation.app
     app.policies.forget()
     return Response(
@@ -114,8 +114,8 @@ def _is_ours(secrets: Sequence[str], digest: bytes | None) -> bool | None:
 
 
 def _store(request: ApiRequest) -> StoreView:
-    """Return the state of the store. It is written to, to see whether it takes writes; nobody reads
-    that timestamp."""
+    """Return the state of the store. It writes a timestamp that nobody reads, to see whether writes
+    work."""
     app, missing = request.invocation.app, list[str]()
     expected = app.settings.store_id
     try:
@@ -130,14 +130,14 @@ def _store(request: ApiRequest) -> StoreView:
 
 
 def _why(request: ApiRequest, error: StoreUnavailable) -> str:
-    """Return what is wrong in words, and what the store itself answered."""
+    """Return what is wrong, as a sentence, and the store's own answer."""
     words = problem_words(error.problem, {}, request.language)
     return f"{words.text} ({_without(request.invocation.app, str(error))})"
 
 
 def _policy_fault(app: App) -> str:
-    """Return why the newest policy is not used: another release wrote it, or it does not fit the
-    settings; "" if it is used."""
+    """Return why the newest policy is not in force: another release wrote it, or it does not fit
+    the settings. Return "" if it is in force."""
     try:
         copy = app.store.get_policy()
         if copy is not None:
@@ -148,8 +148,8 @@ def _policy_fault(app: App) -> str:
 
 
 def _live(request: ApiRequest) -> Iterator[DomainView]:
-    """Yield what Live answers about each domain, to the role of this function. A request about
-    digests is answered in `matches` instead."""
+    """Yield what Live answers to this function's role about each domain. A request with digests
+    gets `matches` instead."""
     invocation = request.invocation
     if request.query:
         return
@@ -165,7 +165,8 @@ def _live(request: ApiRequest) -> Iterator[DomainView]:
 
 
 def _may_ask_live(app: App) -> bool:
-    """Return True once nobody has asked Live for long enough; False if somebody asked meanwhile."""
+    """Return True once nobody has asked Live for long enough; wait for that if needed. Return False
+    if another request asked meanwhile."""
     try:
         wait_ms = _ms_until_next_question(app)
         app.wait(wait_ms / 1000)

@@ -68,33 +68,33 @@ from shared.store.write_probe import WriteResult
 
 RECONCILED = began(DRAIN)
 STALE_MS = 180_000
-"""ms after which a stage whose reconcile does not run counts as not ready."""
+"""ms without a reconcile after which the stage counts as not ready."""
 SILENT_MS = 90_000
-"""ms without a run: the timer, which comes once a minute, has left one out."""
+"""ms without a run after which a timer counts as silent; it should run every minute."""
 STUCK_MS = 120_000
-"""ms by which the last end of a step may lie before its last begin."""
+"""A step counts as stuck if its last end lies more ms than this before its last begin."""
 LOST_RECENTLY_MS = 120_000
-"""ms for which a lost wake-up call is shown. A process notes one a minute at most."""
+"""ms for which a lost wake-up call is shown. A process reports one a minute at most."""
 OTHER_STAGE_MS = 600_000
-"""ms for which another stage is taken to act after a callback from it."""
+"""ms after a callback from another acting stage for which that stage counts as acting."""
 BUSY_MS = 60_000
-"""ms for which another writer may keep this process from writing to the store."""
+"""ms for which another process may keep this one from writing to the store."""
 RECEIVER_LATE_MS = 600_000
-"""ms that a receiver of events may take nothing before health reports it."""
+"""ms that a webhook receiver may take nothing before health reports it."""
 TASKS_LATE_MS = 300_000
-"""ms for which a task may be due: a run that was killed holds what it had taken for a while, and
-the next one comes a minute later."""
+"""ms that a task may be overdue. A killed run holds its tasks for a while, and the next run comes a
+minute later."""
 LEAST_ROOM_BYTES = 100_000
-"""With less than that an engine counts as full."""
+"""A store with less free space than this counts as full."""
 CAUSES_ROWS = 100
-"""Streams that have waited the longest; the commonest of their causes is reported."""
+"""The streams that have waited longest; their most common cause is reported."""
 NEARLY_FULL_PERCENT = 80
 FULL_SOON_MS = 7 * DAY_MS
 
 
 class StageProblem(Struct, frozen=True):
-    """`about` fills the texts. `age_ms`: for how long it has been so, if that is known. While one
-    that `stops_commands` lasts, the stage is not ready, and the status is 503."""
+    """`about` fills the texts. `age_ms`: how long it has lasted, if known. A problem that
+    `stops_commands` makes the stage not ready, and the status 503."""
 
     code: str
     about: Mapping[str, str | int] = field(default_factory=dict)
@@ -103,7 +103,8 @@ class StageProblem(Struct, frozen=True):
 
 
 class Unshown(Struct, frozen=True):
-    """Streams whose start Live accepted without a report; `is_all`: no more of them were found."""
+    """Streams whose start Live accepted but has not reported on. `is_all`: there are no more of
+    them."""
 
     count: int
     oldest_ms: int
@@ -111,7 +112,7 @@ class Unshown(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True):
-    """What the store knew at one moment. `ages`: for each timestamp, ms since it was set."""
+    """What the store knew at one moment. `ages`: ms since each timestamp was set."""
 
     app: App
     write: WriteResult
@@ -155,8 +156,8 @@ def store_has_room(facts: Facts) -> Iterator[StageProblem]:
 
 
 def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
-    """Report a timer that is off. A new stage may have had no run yet, until it is as old as its
-    oldest timestamp, or until something is late."""
+    """Report that reconcile's timer is off. A new stage may have had no run yet: it counts once its
+    oldest timestamp is old enough, or something is overdue."""
     age, oldest = facts.ages.get(RECONCILED), facts.queue.oldest
     known_ms = max(oldest, *facts.ages.values(), 0)
     if age is None and known_ms > STALE_MS:
@@ -175,7 +176,7 @@ def notify_runs(facts: Facts) -> Iterator[StageProblem]:
 
 
 def steps_run(facts: Facts) -> Iterator[StageProblem]:
-    """Report each step of reconcile that does not begin any more, or does not end."""
+    """Report each step of reconcile that no longer begins, or does not end."""
     if facts.ages.get(RECONCILED, 0) > SILENT_MS:
         return  # reconcile_runs tells of it
     for step in (DRAIN, RESYNC, REPLAY):
@@ -192,7 +193,7 @@ def steps_run(facts: Facts) -> Iterator[StageProblem]:
 
 
 def online_lists_are_read(facts: Facts) -> Iterator[StageProblem]:
-    """Report domains whose online list could not be read the last time."""
+    """Report domains whose online list could not be read at the last try."""
     ages, domains = facts.ages, [domain.streaming for domain in facts.app.policy.domains]
     unread = [
         ages.get(list_read(domain), 0)
@@ -206,7 +207,7 @@ def online_lists_are_read(facts: Facts) -> Iterator[StageProblem]:
 
 
 def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
-    """Report streams that are wanted and live, and are not recorded."""
+    """Report streams that are wanted and live but not recorded."""
     lost = facts.not_recorded
     if lost is not None:
         for_long, cause = written(lost.oldest_ms), lost.reason.text
@@ -215,8 +216,10 @@ def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
 
 
 def starts_are_reported(facts: Facts) -> Iterator[StageProblem]:
-    """Tell of starts that Live has accepted and not reported on. Some may be recorded; if the next
-    start shows that they were not, they count as not recorded since the first."""
+    """Report starts that Live accepted but has not reported on. Some of these streams may be
+    recorded. If the next start shows that one was not, it counts as not recorded since its first
+    start.
+    """
     unshown = facts.unshown
     if unshown is not None:
         count = f"{unshown.count}{'' if unshown.is_all else '+'}"
@@ -231,7 +234,7 @@ def streams_are_handled(facts: Facts) -> Iterator[StageProblem]:
 
 
 def tasks_are_done(facts: Facts) -> Iterator[StageProblem]:
-    """Report what follows from recordings and is not done, failed for good, or had no room."""
+    """Report tasks that are overdue, have failed for good, or had no room in the outbox."""
     outbox, dropped_ago = facts.outbox, facts.ages.get(DROPPED)
     if outbox.oldest_ms > TASKS_LATE_MS:
         about: dict[str, str | int] = {"count": outbox.open, "ago": written(outbox.oldest_ms)}
@@ -243,7 +246,7 @@ def tasks_are_done(facts: Facts) -> Iterator[StageProblem]:
 
 
 def receivers_take_events(facts: Facts) -> Iterator[StageProblem]:
-    """Report a receiver of the policy that has taken nothing for a while, or is given up."""
+    """Report a webhook receiver that has taken nothing for a while, or that gets no more events."""
     for name, endpoint in facts.endpoints.items():
         about: dict[str, str | int] = {"name": name, "why": endpoint.why}
         if not endpoint.is_open:
@@ -261,13 +264,13 @@ def policy_is_read(facts: Facts) -> Iterator[StageProblem]:
 
 
 def sends_commands(facts: Facts) -> Iterator[StageProblem]:
-    """Report a stage that only observes. It is ready, since it was set to do so."""
+    """Report a stage that only observes. It is ready all the same, because somebody set it so."""
     if mode_of(facts.app.settings, facts.app.policy) is Mode.OBSERVE:
         yield StageProblem("mode_observe")
 
 
 def policy_starts_recordings(facts: Facts) -> Iterator[StageProblem]:
-    """Report a policy whose rules start nothing for now."""
+    """Report a policy whose rules are suspended."""
     suspended = facts.app.policy.suspended
     left_ms = suspended.until - facts.app.clock() if suspended else 0
     if left_ms > 0:
@@ -288,14 +291,14 @@ def store_is_ours(facts: Facts) -> Iterator[StageProblem]:
 
 
 def wake_ups_arrive(facts: Facts) -> Iterator[StageProblem]:
-    """Report a wake-up call that was lost just now: due work then waits for the timer."""
+    """Report a wake-up call that was lost recently: due work then waits for the timer."""
     age = facts.ages.get(WAKE_LOST)
     if age is not None and age < LOST_RECENTLY_MS:
         yield StageProblem("wake_unreachable", {"ago": written(age)})
 
 
 def acts_alone(facts: Facts) -> Iterator[StageProblem]:
-    """Report another stage that acts on the same streams, which its forwarded callbacks show."""
+    """Report another stage that acts on the same streams. Callbacks that it forwarded show it."""
     age = facts.ages.get(OTHER_STAGE)
     if age is not None and age < OTHER_STAGE_MS:
         yield StageProblem("two_stages_act", {"ago": written(age)})
@@ -335,8 +338,8 @@ QUERY: tuple[Field, ...] = (
 
 
 def health(request: ApiRequest) -> Response:
-    """Return 503 where no command could be sent now, else 200; every problem is in the answer. With
-    `strict=true`, the answer is 503 also while a stream is not recorded that should be."""
+    """Return 503 if no command could be sent now, else 200; the answer lists every problem. With
+    `strict=true`, return 503 also while a stream that should be recorded is not."""
     app, language = request.invocation.app, request.language
     write = app.write_probe.result()
     try:
@@ -378,9 +381,10 @@ def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
 
 
 def _not_recorded(app: App, language: Language) -> NotRecordedView | None:
-    """Return how many streams are wanted and live and have not been recorded for a while, with the
-    commonest cause among those that have waited the longest. A row whose record says otherwise was
-    left by an earlier release, and counts no more."""
+    """Return how many streams have been wanted, live and not recorded for a while, and the most
+    common cause among those that have waited longest. Rows that contradict their record do not
+    count: an earlier release left them.
+    """
     counted = app.store.wrong_count(REPORTED_AFTER_MS)
     if not counted.count:
         return None
@@ -399,9 +403,8 @@ def _not_recorded(app: App, language: Language) -> NotRecordedView | None:
 
 
 def _unshown(app: App) -> Unshown | None:
-    """Return how many streams have been waiting for a report of the start that Live accepted. One
-    counts as wrong only later, so it stands in the index at a time that lies ahead. Where no
-    reports are known to come, it is no problem before that."""
+    """Return how many streams wait for Live's report of an accepted start. If Live sends no such
+    reports, a stream counts only once it is wrong."""
     now, first = app.store.now(), StreamKey("", "", "")
     ahead = now + UNPROVED_MS - REPORTED_AFTER_MS
     rows = app.store.wrong(ahead, after=(now, first), limit=CAUSES_ROWS)
@@ -420,7 +423,7 @@ def _unshown(app: App) -> Unshown | None:
 
 
 def _cause_of(app: App, record: StreamRecord, now: int) -> tuple[Reason, str]:
-    """Return what keeps the stream from being recorded, without anything that would name it."""
+    """Return why the stream is not recorded, without naming the stream."""
     cause = cause_of_delay(record, now, app.stream_settings(record.key))
     return cause.code, str(cause.about.get("code", ""))
 

@@ -1,8 +1,8 @@
-"""The stage's metrics in Prometheus' text form.
+"""The stage's metrics in Prometheus' text format.
 
-GET /v1/metrics answers with them. What is counted is in the store, so that every instance answers
-the same; what is measured is read from the store's indexes at each request. It names no stream, no
-domain and no token: every label is of a closed list.
+GET /v1/metrics answers with them. Counters are in the store, so that every instance answers the
+same; gauges are read from the store's indexes at each request. No metric names a stream, a domain
+or a token: every label has a closed list of values.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from shared.protocol.rules.command_result import OUTCOMES
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 STEPS: Final = (DRAIN, RESYNC, REPLAY, AUDIT, SCHEDULES)
 Sample = tuple[str, float]
-"""What follows the name of a metric, and its value."""
+"""What follows the metric's name, and the value."""
 
 
 class Family(Struct, frozen=True):
-    """One metric. `labels` is for people: each label, and where its values are listed."""
+    """One metric. `labels` is for the docs: each label, and where its values are listed."""
 
     name: str
     help: str
@@ -162,7 +162,7 @@ FAMILIES: Final = (
 
 
 def metrics(request: ApiRequest) -> Response:
-    """Return all of them. Raise StoreUnavailable if the store does not answer."""
+    """Return all metrics. Raise StoreUnavailable if the store does not answer."""
     app = request.invocation.app
     write = app.write_probe.result()
     facts, counted = facts_of(app, write, Language.ENGLISH), app.store.counters()
@@ -171,8 +171,8 @@ def metrics(request: ApiRequest) -> Response:
 
 
 def exposition(facts: Facts, counted: Mapping[str, int], alerts: Mapping[str, int]) -> str:
-    """Return the text. `counted` are the counters of the store; one that this release does not know
-    is left out. `alerts` are those that are open, by condition."""
+    """Return the text. `counted` holds the store's counters; those that this release does not know
+    are left out. `alerts` holds the open alerts, by condition."""
     measured = _measured(facts, problems_of(facts), alerts)
     lines = list[str]()
     for family in FAMILIES:
@@ -202,8 +202,8 @@ _SERIES: Final[Mapping[str, list[str]]] = {
     counters.WEBHOOKS: [counters.webhooks(result) for result in WebhookResult],
     counters.OCCURRENCES: [counters.occurrences(result) for result in OccurrenceResult],
 }
-"""Every counter, also one that has counted nothing yet: only what was 0 before can be seen to rise.
-"""
+"""Every counter, including those that are still 0: Prometheus sees an increase only from a value it
+has read."""
 
 
 def _histogram(counted: Mapping[str, int]) -> Iterator[Sample]:
@@ -218,7 +218,7 @@ def _histogram(counted: Mapping[str, int]) -> Iterator[Sample]:
 def _measured(
     facts: Facts, problems: list[StageProblem], alerts: Mapping[str, int]
 ) -> Mapping[str, list[Sample]]:
-    """Return the samples of each metric that is read from the indexes."""
+    """Return the samples of the metrics that are read from indexes."""
     lost, size, use = facts.not_recorded, facts.size, facts.use
     begun = [(step, facts.ages.get(began(step))) for step in STEPS]
     done = [(step, facts.ages.get(ended(step))) for step in STEPS]

@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 of the API, put together from its route table when somebody asks for it."""
+"""Builds the OpenAPI 3.1 document from the route table, on request."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Json = dict[str, Any]
 
 
 class PlatformError(Struct, frozen=True, rename="camel"):
-    """What Function Compute answers before live-record is reached, as when path and query are
-    longer than 4 KB."""
+    """An error that Function Compute answers before live-record is reached, such as for a path and
+    query longer than 4 KB."""
 
     error_code: str
     error_message: str
@@ -54,7 +54,7 @@ _MEANINGS: Mapping[int, str] = {
     503: "Not ready, and why",
 }
 _TEXTS: Mapping[type, str] = {str: "text/plain", M3u8: M3u8.MEDIA_TYPE}
-"""The media types of answers that are no JSON."""
+"""The media types of answers that are not JSON."""
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     202: {"Retry-After": "seconds until the command is tried again"},
     307: {"Location": "a path of the same stage"},
@@ -90,7 +90,7 @@ HOUR_MS = 3_600_000
 
 
 def document(routes: Sequence[Route], now: int) -> DocumentView:
-    """Return the description of these routes, with examples of times that lie ahead of `now`."""
+    """Return the description of these routes. Times in its examples lie after `now`."""
     ahead = rfc3339((now // HOUR_MS + 4) * HOUR_MS)
     paths: dict[str, Json] = {}
     for route in routes:
@@ -115,8 +115,8 @@ def document(routes: Sequence[Route], now: int) -> DocumentView:
 
 
 def _schemas(routes: Sequence[Route]) -> Json:
-    """Return the schema of every type that is answered, without what is said to readers of the
-    code alone: what is deployed has no docstrings."""
+    """Return the schema of every answer type, without docstrings: those are for readers of the
+    code, and the deployed bytecode has none."""
     answers = {answer: None for route in routes for answer in route.answers.values()}
     types = [*(answer for answer in answers if answer not in _TEXTS), Problem, PlatformError]
     types += FAMILIES.values()
@@ -134,7 +134,7 @@ _DELIVERY = (
 
 
 def _webhooks() -> Json:
-    """Return what the stage sends to the receivers of the policy, by the type of the event."""
+    """Return the events that webhook receivers get, by type."""
     found: Json = {}
     for kind in EventType:
         family = FAMILIES[kind.value.partition(".")[0]]

@@ -1,7 +1,8 @@
-"""The operator's overview: first what is not recorded and should be, then counts of the rest.
+"""The operator's overview: first the streams that should be recorded and are not, then counts of
+the rest.
 
-GET /v1/overview answers with it; the console polls it. It reads the store's counters and indexes,
-so that it costs the same however many streams the stage knows.
+GET /v1/overview answers with it, and the console polls it. It reads counters and indexes, so its
+cost does not depend on the number of streams.
 """
 
 from __future__ import annotations
@@ -58,13 +59,13 @@ from shared.store.store_errors import Unreadable
 MAX_ROWS: Final = 200
 """Rows of one answer; `more` counts the others."""
 MAX_ROWS_BYTES: Final = 80_000
-"""Of all rows together, as JSON: a name may have hundreds of bytes."""
+"""Bytes of all rows together, as JSON; a stream's name may take hundreds."""
 OWN_ROWS: Final = 500
-"""Streams that are read at most for a token that is bound to some."""
+"""Streams read at most for a token that is bound to some streams."""
 PROBLEM_AGE_STEP_MS: Final = 30_000
-"""The age of a problem makes a new version only so often."""
+"""A problem's age changes the version of the overview only this often."""
 NOT_GREEN: Final = (Phase.FAILED, Phase.QUEUED, Phase.STARTING, Phase.UNMANAGED, Phase.STOPPING)
-"""The phases whose streams have a row, in its order: after those that are being lost."""
+"""The phases whose streams get a row, in this order, after the streams that are being lost."""
 _Row = StreamRecord | Unreadable
 
 HEADERS: tuple[Field, ...] = (
@@ -77,8 +78,8 @@ HEADERS: tuple[Field, ...] = (
 
 
 class Streams(Struct, frozen=True):
-    """The rows to show, and how many streams there are by phase. `lost` and `reported`: how many
-    are being lost, and for long enough to be reported. `is_complete`: none was left uncounted."""
+    """The rows to show, and the number of streams by phase. `lost`: streams being lost; `reported`:
+    those lost for long enough to be reported. `is_complete`: every stream was counted."""
 
     rows: Sequence[_Row]
     phases: Mapping[Phase, int]
@@ -88,7 +89,7 @@ class Streams(Struct, frozen=True):
 
 
 def overview(request: ApiRequest) -> Response:
-    """Return the overview, or 304 where it is of the version that the caller has."""
+    """Return the overview, or 304 if the caller has this version already."""
     app = request.invocation.app
     facts = facts_of(app, app.write_probe.result(), request.language)
     now, caller = app.store.now(), request.caller
@@ -103,13 +104,13 @@ def overview(request: ApiRequest) -> Response:
 
 
 def _has_tag(sent: str, version: str) -> bool:
-    """Return True if the header names the version; a proxy may have made it a weak one."""
+    """Return True if the header names the version; a proxy may have marked it as weak."""
     tags = (tag.strip().removeprefix("W/").strip('"') for tag in sent.split(","))
     return version in tags
 
 
 def _of_stage(app: App, facts: Facts, now: int) -> Streams:
-    """Read the first rows of the index of what is being lost, then those of each phase."""
+    """Read the first rows of the index of lost streams, then of each phase."""
     store = app.store
     found: dict[StreamKey, _Row] = {
         row.key: row.record
@@ -125,7 +126,8 @@ def _of_stage(app: App, facts: Facts, now: int) -> Streams:
 
 
 def _is_lost(record: _Row, now: int) -> bool:
-    """Return True for a record that still says so: an earlier release leaves rows behind."""
+    """Return True if the record agrees with its row in the index; an earlier release leaves wrong
+    rows."""
     if isinstance(record, Unreadable):
         return True
     since = wrong_since(record)
@@ -133,7 +135,7 @@ def _is_lost(record: _Row, now: int) -> bool:
 
 
 def _of_caller(app: App, caller: Caller, now: int) -> Streams:
-    """Read the caller's own streams, up to OWN_ROWS, and those of the first that are being lost."""
+    """Read the streams that the token may see, up to OWN_ROWS, and the lost ones among them."""
     found: dict[StreamKey, _Row] = {
         row.key: row.record
         for row in app.store.wrong(now, after=None, limit=OWN_ROWS)
@@ -155,8 +157,8 @@ def _of_caller(app: App, caller: Caller, now: int) -> Streams:
 
 
 def _own(app: App, caller: Caller) -> Iterator[_Row]:
-    """Yield the streams of the token, of each domain and application that it names; of a glob the
-    first OWN_ROWS are searched."""
+    """Yield the streams of each domain and application that the token names. For a glob, search the
+    first OWN_ROWS."""
     for wanted in dict.fromkeys(map(_filter_of, caller.only)):
         rows = app.store.listed(wanted, after=None, limit=OWN_ROWS + 1)
         yield from (row for row in rows if caller.may_reach(row.key))
@@ -176,7 +178,8 @@ def _has_row(row: _Row, now: int) -> bool:
 
 
 def _order(row: _Row, now: int) -> tuple[int, int, StreamKey]:
-    """Sort as the indexes do: what is being lost, the longest first, then by phase."""
+    """Return a sort key like that of the indexes: lost streams first, the longest lost at the top,
+    then by phase."""
     if isinstance(row, Unreadable):
         return 0, 0, row.key
     if _is_lost(row, now):
@@ -232,7 +235,7 @@ def _suspended(app: App) -> SuspensionView | None:
 
 
 def _that_fit(rows: Iterable[OverviewRowView]) -> Iterator[OverviewRowView]:
-    """Yield the first rows, as long as all together have at most MAX_ROWS_BYTES."""
+    """Yield the first rows that together have at most MAX_ROWS_BYTES."""
     room = MAX_ROWS_BYTES
     for row in rows:
         room -= len(msgspec.json.encode(row)) + 1
@@ -266,12 +269,13 @@ def _problem(problem: StageProblem, language: Language) -> OverviewProblemView:
 
 
 def _to_the_second(now: int, age_ms: int | None) -> str | None:
-    """Return the time of `age_ms` ago: a finer one would make a version of every request."""
+    """Return the time `age_ms` ago, in whole seconds; a finer time would change the version at
+    every request."""
     return None if age_ms is None else time((now - age_ms) // 1000 * 1000)
 
 
 def _version_of(view: OverviewView, problems: Sequence[StageProblem]) -> str:
-    """Return a text that is the same as long as nothing changes but ages."""
+    """Return a text that changes only if something other than an age changes."""
     about = [(each.code, (each.age_ms or 0) // PROBLEM_AGE_STEP_MS) for each in problems]
     steady = replace(view, at="", problems=())
     return hashlib.sha256(msgspec.json.encode((steady, about))).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The policy in force, a new one in its place without a deploy, and what suspends its rules."""
+"""Shows the policy in force, replaces it without a deploy, and suspends its rules."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ from shared.store.contract import DAY_MS
 
 
 def show(request: ApiRequest) -> Response:
-    """Return the newest policy, whichever instance answers: changes are made from this answer."""
+    """Return the newest policy, the same from every instance: people edit this answer and send it
+    back."""
     policies = request.invocation.app.policies
     policies.forget()
     return _view(request, policies.policy(), policies.version, policies.newest)
 
 
 def _view(request: ApiRequest, policy: Policy, version: int, newest: int) -> Response:
-    """Return the policy without a suspension that is over, so that nobody carries it on."""
+    """Return the policy, without a suspension that is over, so that nobody stores that again."""
     is_suspended = policy.is_suspended(request.invocation.app.clock())
     shown = policy if is_suspended else replace(policy, suspended=None)
     return Response(200, PolicyView(version, newest, policy_document(shown)))
@@ -72,7 +73,7 @@ APPLY: tuple[Field, ...] = (
 
 
 def apply(request: ApiRequest) -> Response:
-    """Check a policy as the packaged one is, and store it; it is in force within seconds."""
+    """Check a policy like the packaged one, and store it. It is in force within ten seconds."""
     app = request.invocation.app
     document = json.dumps(request.body["policy"], ensure_ascii=False)
     try:
@@ -113,14 +114,14 @@ SUSPEND: tuple[Field, ...] = (
 
 
 def suspend(request: ApiRequest) -> Response:
-    """Let no rule start a recording for a while. What is recorded goes on, and whatever a person
-    or a schedule asks for is recorded."""
+    """Let no rule start a recording for a while. Running recordings go on, and what a person or
+    schedule asks for is recorded."""
     until = request.invocation.app.clock() + request.body["for"]
     return _suspend(request, Suspension(until, request.who, request.body.get("note", "")))
 
 
 def resume(request: ApiRequest) -> Response:
-    """Let the rules start recordings again, also of the streams that came up meanwhile."""
+    """Let the rules start recordings again, also for streams that came up meanwhile."""
     return _suspend(request, None)
 
 
@@ -139,7 +140,7 @@ def _suspend(request: ApiRequest, suspended: Suspension | None) -> Response:
 
 
 def _put(request: ApiRequest, policy: Policy, document: str, *, replaces: int) -> Response:
-    """Store a policy that is checked. Raise WrongState if there is a newer one."""
+    """Store a checked policy. Raise WrongState if there is a newer one."""
     copy = request.invocation.app.store.put_policy(document, replaces=replaces)
     if copy is None:
         hint = "see what it is now: live-record policy diff"
@@ -151,7 +152,7 @@ def _put(request: ApiRequest, policy: Policy, document: str, *, replaces: int) -
 
 
 def _note_event(request: ApiRequest, policy: Policy, version: int) -> None:
-    """Add the event of a new policy, if one of its receivers wants it."""
+    """Store an event about the new policy, if one of its webhook receivers wants it."""
     kind, app = EventType.STAGE_POLICY_APPLIED, request.invocation.app
     if any(kind.fits(hook.events) for hook in policy.webhooks):
         body = EventBody(kind, app.clock(), {"version": version})

@@ -70,7 +70,7 @@ def files(request: ApiRequest) -> Response:
 
 
 def _as_sent(field: Field) -> Field:
-    """Return the field; its value is checked and not converted."""
+    """Return the field without conversion of its value; the value is still checked."""
 
     def read(value: object) -> object:
         field.read(value)
@@ -83,15 +83,17 @@ PLAYLIST: tuple[Field, ...] = tuple(map(_as_sent, PLAYLIST_QUERY))
 
 
 def playlist(request: ApiRequest) -> Response:
-    """Lead to the function `files`, which has a part of the paths of its own: whether a route of a
-    domain may have a wildcard within it is UNCONFIRMED (docs/platform/function-compute.md §2.1)."""
+    """Redirect to the function `files`, which serves paths of its own: whether a route of a custom
+    domain may have a wildcard in the middle is UNCONFIRMED (docs/platform/function-compute.md
+    §2.1).
+    """
     query = f"?{urlencode(request.query)}" if request.query else ""
     target = f"{SIGNED}/{request.stream.url_path}/playlist.m3u8{query}"
     return Response(307, "", {"Content-Type": "text/plain", "Location": target})
 
 
 def elsewhere(_ask: ApiRequest) -> Response:
-    """Refuse a request that the stage's domain routes to another function."""
+    """Refuse a request that the stage's custom domain routes to another function."""
     raise NotFound(
         "the function files answers this, and this is record_command",
         hint="ask for it at the stage's own domain",
@@ -99,14 +101,14 @@ def elsewhere(_ask: ApiRequest) -> Response:
 
 
 class Cursor(Struct, frozen=True):
-    """Where the page before ended; `since` of a page of the streams that are not recorded."""
+    """Where the page before ended. `since` belongs to a page of streams that are not recorded."""
 
     key: StreamKey
     since: int | None = None
 
 
 def _cursor(value: object) -> Cursor | str:
-    """Return where the page before ended; one that is sealed as it is."""
+    """Return where the page before ended; a sealed cursor is returned as it is."""
     if isinstance(value, str) and is_sealed(value):
         return value
     return place_of(value, _parsed)
@@ -145,8 +147,8 @@ LIST: tuple[Field, ...] = (
 
 
 def listed(request: ApiRequest) -> Response:
-    """Return a page of the streams. Pages are read one after the other: no stream is on two of
-    them, and none is left out that existed all the time."""
+    """Return a page of the streams. No stream appears on two pages, and none that existed
+    throughout is missing."""
     invocation = request.invocation
     shown, following = (_wrong_page if request.query.get("wrong") else _page)(request)
     now, continuity = invocation.app.clock(), invocation.app.store.continuity()
@@ -160,13 +162,13 @@ def listed(request: ApiRequest) -> Response:
 
 
 SCAN_ROWS = 200
-"""Rows that are read at once where only some of them fit."""
+"""Rows read at once when a filter passes only some of them."""
 _Row = StreamRecord | Unreadable
 
 
 def _page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
-    """Return the streams of this page that fit and that the token may see, and the cursor of the
-    next page."""
+    """Return the matching streams of this page that the token may see, and the cursor of the next
+    page."""
     store, query = request.invocation.app.store, request.query
     domain, app = domain_to_list(request), query.get("app")
     # Of an application the store has an index by domain alone.
@@ -195,9 +197,10 @@ def rows_of_page(
     size: int,
     limit: int,
 ) -> tuple[list[AnyRow], AnyRow | None]:
-    """Return the first `limit` rows that fit, and the row behind which the next page begins; None
-    if there is no further row that fits. Where few of many fit, a page ends with the time there is,
-    and may be short. `read` returns `size` rows behind the one that it gets, fewer at the end."""
+    """Return the first `limit` rows that pass the filter, and the row after which the next page
+    begins; None if no further row passes. The page may be short if time runs out. `read` returns up
+    to `size` rows after the given one.
+    """
     found: list[AnyRow] = []
     last: AnyRow | None = None
     while True:
@@ -214,7 +217,7 @@ def rows_of_page(
 
 
 def page_after(request: ApiRequest) -> StreamKey | None:
-    """Return where the page before ended. Raise BadRequest for what nobody has sealed here."""
+    """Return where the page before ended. Raise BadRequest if we did not seal this cursor."""
     cursor = _cursor_of(request)
     return cursor.key if cursor else None
 
@@ -233,7 +236,7 @@ def _cursor_of(request: ApiRequest) -> Cursor | None:
 
 
 def cursor_for(request: ApiRequest, key: StreamKey, since: int | None = None) -> str:
-    """Return the cursor behind a stream that the caller may not even know of."""
+    """Return the cursor after this stream, sealed if the caller may not know the stream."""
     cursor = cursor_after(key, since)
     if request.caller.may_reach(key):
         return cursor
@@ -241,8 +244,8 @@ def cursor_for(request: ApiRequest, key: StreamKey, since: int | None = None) ->
 
 
 def _wrong_page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
-    """Return the streams of this page that are wanted and live and not recorded, the longest first,
-    and the cursor of the next page."""
+    """Return the streams of this page that are wanted, live and not recorded, longest first, and
+    the cursor of the next page."""
     store, domain = request.invocation.app.store, domain_to_list(request)
     until, cursor = store.now(), _cursor_of(request)
     behind = None if cursor is None or cursor.since is None else (cursor.since, cursor.key)
@@ -260,8 +263,8 @@ def _wrong_page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
 
 
 def _is_asked_for(row: WrongRow, request: ApiRequest, domain: str | None) -> bool:
-    """Return True for a row that fits the query and whose record still says so: an earlier release
-    leaves rows behind."""
+    """Return True if the row matches the query and its record agrees; an earlier release leaves
+    wrong rows."""
     record, query = row.record, request.query
     if domain not in (None, row.key.domain) or query.get("app") not in (None, row.key.app):
         return False
@@ -274,8 +277,8 @@ def _is_asked_for(row: WrongRow, request: ApiRequest, domain: str | None) -> boo
 
 
 def domain_to_list(request: ApiRequest) -> str | None:
-    """Return the domain to list. Raise NotFound for one that neither the policy names nor a stored
-    stream has, or for a bound token Forbidden, since the answer would name the others."""
+    """Return the domain to list. Raise NotFound if neither the policy nor a stored stream has it. A
+    bound token gets Forbidden instead, since the error would name other domains."""
     domain = request.query.get("domain")
     if domain is None:
         return None
@@ -289,7 +292,8 @@ def domain_to_list(request: ApiRequest) -> str | None:
 
 
 def _phases(request: ApiRequest, shown: Sequence[_Row]) -> Mapping[Phase, int]:
-    """Return the streams of the stage by phase, of the page alone where the token sees no more."""
+    """Return the number of streams by phase: of the whole stage, or of this page if the token may
+    see no more."""
     if not request.caller.only:
         return request.invocation.app.store.phases()
     return Counter(phase(row) for row in shown if isinstance(row, StreamRecord))

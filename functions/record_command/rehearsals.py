@@ -1,6 +1,7 @@
-"""The last rehearsal of an application: stored as `live-record rehearse` ends, and read.
+"""The last rehearsal of an application: `live-record rehearse` stores it here, and this reads it
+back.
 
-A schedule may demand one; the function notify says when it is missing.
+A schedule may demand a rehearsal; the function `notify` raises an alert if it is missing.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ STORED: tuple[Field, ...] = (
 
 
 def store(request: ApiRequest) -> Response:
-    """Store the rehearsal of the stream's application in place of the one before."""
+    """Store the rehearsal of the stream's application, in place of the one before."""
     app = request.invocation.app
     found = Rehearsal(
         app.store.now(),

@@ -42,8 +42,8 @@ from shared.store.contract import HistoryLine
 
 
 class Shown(Struct, frozen=True):
-    """What an answer about streams needs besides their records. `listed_at`: when the online list
-    of a domain was last read, for those that were."""
+    """What answers about streams need besides the records. `listed_at`: when each domain's online
+    list was last read."""
 
     app: App
     now: int
@@ -62,7 +62,7 @@ class Shown(Struct, frozen=True):
 
 
 def shown_at(request: ApiRequest, now: int, continuity: Continuity) -> Shown:
-    """Return what the answer to a request is built with, as of `now`."""
+    """Return a Shown for the answer to this request, as of `now`."""
     app = request.invocation.app
     domains = [domain.streaming for domain in app.policy.domains]
     ages = app.store.ages()
@@ -73,7 +73,7 @@ def shown_at(request: ApiRequest, now: int, continuity: Continuity) -> Shown:
 
 
 def standing(record: StreamRecord, shown: Shown) -> StandingView:
-    """Return the fields that every answer about a stream has in common."""
+    """Return the fields that every answer about a stream has."""
     found = shown.standing(record)
     return StandingView(
         stream=str(record.key),
@@ -197,7 +197,7 @@ def _last_report(record: StreamRecord) -> LastReportView | None:
 
 
 def phase_counts(counted: Mapping[Phase, int]) -> PhaseCounts:
-    """Return the streams of the whole stage, by phase; one that none is in counts 0."""
+    """Return the number of streams in each phase, 0 for a phase without any."""
     return PhaseCounts(**{phase.value: counted.get(phase, 0) for phase in Phase})
 
 
@@ -213,7 +213,7 @@ def entry(line: HistoryLine, language: Language) -> HistoryLineView:
 
 
 def file(left: File, files_url: str, language: Language) -> LinkedFileView:
-    """Return the file, with its URL if the stage knows the address of its bucket."""
+    """Return the file, with a URL if the stage knows the address of its bucket."""
     is_there = bool(files_url) and is_object(left)
     url = f"{files_url.rstrip('/')}/{quote(left.uri)}" if is_there else None
     return LinkedFileView(**asdict(view_of(left, language)), url=url)

@@ -1,4 +1,4 @@
-"""The HTTP API as one table: it dispatches, refuses, and describes itself."""
+"""The HTTP API as one table, which routes requests, refuses wrong ones, and describes itself."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from shared.invocation.invocation import Invocation
 from shared.protocol import StreamKey
 
 SIGNED = "/v1/files"
-"""What the function `files` answers; described with the rest, since it is one API."""
+"""The routes of the function `files`. They are described here too, because people see one API."""
 
 
 WITH_BODY = ("POST", "PUT")
 
 
 class ApiRequest(Struct, frozen=True):
-    """One request, proved, checked and read. `values` are those of the path's parameters."""
+    """One request, authorized, checked and parsed. `values` holds the path's parameters."""
 
     invocation: Invocation
     caller: Caller
@@ -48,9 +48,10 @@ class ApiRequest(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """`scope` is what the token must allow, None for no token at all. `answers` names the type
-    of each status that is no error, str for a text; `errors` the statuses besides those that
-    `refusals` adds."""
+    """`scope` is the scope that the token must have; None if no token is needed. `answers` gives
+    the type for each successful status, str for text. `errors` lists the error statuses that
+    `refusals` does not add.
+    """
 
     method: str
     path: str
@@ -64,17 +65,17 @@ class Route(Struct, frozen=True, kw_only=True):
     headers: Sequence[Field] = ()
     one_of: OneOf | None = None
     faults: Callable[[Invocation, Sequence[str], Mapping[str, Any]], Iterator[Fault]] | None = None
-    """What is wrong with the path's values and with what could be read of the body, together."""
+    """Yields the faults in the path's values and in the readable part of the body."""
     operation: str = ""
-    """The name, where the path and the method do not make a good one."""
+    """The operation's name, if path and method do not make a good one."""
     shows_own: bool = False
-    """Whether the answer is about the streams that the token is bound to."""
+    """Whether the answer is limited to the streams that the token is bound to."""
     begins: bool = False
-    """Whether it begins a recording, so that the policy has to name the stream's domain."""
+    """Whether the request begins a recording, so that the policy must name the stream's domain."""
 
     @property
     def name(self) -> str:
-        """Unique: what the stream is asked, or what is read."""
+        """Return a unique name: the command, or what is read."""
         if self.operation:
             return self.operation
         last = self.path.rpartition("/")[2]
@@ -89,7 +90,7 @@ class Route(Struct, frozen=True, kw_only=True):
 
     @property
     def refusals(self) -> Sequence[int]:
-        """Return every status that a problem of this route may have."""
+        """Return every error status that this route may answer."""
         found = {400, 413, 500, 503, *self.errors}
         found |= {401, 403} if self.scope else set()
         found |= {404} if self.names_stream else set()
@@ -101,7 +102,7 @@ class Route(Struct, frozen=True, kw_only=True):
         return any(field.name == header for field in self.headers)
 
     def matches(self, segments: Sequence[str]) -> Sequence[str] | None:
-        """Return the values of the path's parameters; None if the path is another one."""
+        """Return the values of the path's parameters; None if the path does not match."""
         ours = self.path.split("/")
         if len(ours) != len(segments) or not (ours[-1][:1] == "{" or ours[-1] == segments[-1]):
             return None
@@ -161,8 +162,8 @@ def _stream(
 
 
 def _caller(route: Route, invocation: Invocation, request: Request) -> Caller:
-    """Return whose token was sent; nobody where none is needed. A token that is bound to some
-    streams gets no answer about all of them, but for the list, which shows it its own."""
+    """Return the owner of the token; nobody if the route needs none. A token bound to some streams
+    may not use routes about all streams, except the list, which is limited to its own."""
     if route.scope is None:
         return Caller("", frozenset())
     tokens, now = invocation.app.tokens, invocation.app.clock()
@@ -173,6 +174,6 @@ def _caller(route: Route, invocation: Invocation, request: Request) -> Caller:
 
 
 def _declared(route: Route, request: Request) -> Mapping[str, str]:
-    """Return the headers that the route knows; a request always has others as well."""
+    """Return the headers that the route declares; every request has others, too."""
     headers: Headers = request.headers
     return {one.name: headers[one.name] for one in route.headers if one.name in headers}

@@ -1,6 +1,6 @@
-"""Schedules: written, listed, paused, and what a person does to one of their occurrences.
+"""Schedules: stores, lists and pauses them, and changes single occurrences.
 
-The recurrence library is imported only where a date is computed or checked.
+The recurrence library is imported only to compute or check a date.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ MAX_STREAMS_NUMBER = 2000
 NONE = "none"
 MINUTE_MS = 60_000
 ATTEMPTS_NUMBER = 3
-"""How often a change is made anew on what another writer has stored meanwhile."""
+"""How often a change is applied again after another writer came first."""
 
 
 # --- the fields ----------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ EXTEND: tuple[Field, ...] = (
 
 
 def put(request: ApiRequest) -> Response:
-    """Store a schedule in place of the one before. What has begun goes on as it is."""
+    """Store a schedule in place of the one before. Occurrences that have begun go on unchanged."""
     schedule, is_paused = _asked_for(request), request.body.get("paused")
 
     def change(before: StoredSchedule | None) -> StoredSchedule:
@@ -272,7 +272,7 @@ def put(request: ApiRequest) -> Response:
 def faults(
     invocation: Invocation, values: Sequence[str], found: Mapping[str, Any]
 ) -> Iterator[Fault]:
-    """Yield what is wrong with the id, the streams, and the times and the rule together."""
+    """Yield what is wrong with the id, the streams, or the times together with the rule."""
     from shared.schedule.recurrence import faults_of
 
     if not is_schedule_id(values[0]):
@@ -292,7 +292,8 @@ def _stream_faults(invocation: Invocation, stream: str) -> Iterator[Fault]:
 
 
 def _asked_for(request: ApiRequest) -> Schedule:
-    """Return the schedule. Raise Forbidden for a stream that the token may not reach."""
+    """Return the schedule in the request. Raise Forbidden if the token may not reach one of its
+    streams."""
     keys = [_key(request.invocation, stream) for stream in request.body["streams"]]
     _require_reach(request, keys)
     streams = tuple(dict.fromkeys(map(str, keys)))
@@ -305,7 +306,8 @@ def _schedule_of(name: str, streams: tuple[str, ...], found: Mapping[str, Any]) 
 
 
 def _key(invocation: Invocation, stream: str) -> StreamKey:
-    """Return the stream, with its main streaming domain. Raise RequestError for none."""
+    """Return the stream, under its main streaming domain. Raise RequestError if it cannot be
+    one."""
     return stream_of(invocation.app.policy, stream.split("/", 2))
 
 
@@ -324,8 +326,8 @@ def _stored(request: ApiRequest, name: str) -> tuple[StoredSchedule | None, str 
 
 
 def _require(request: ApiRequest) -> StoredSchedule:
-    """Return the schedule that the path names. Raise NotFound, also for one of which the token may
-    not reach every stream: nothing is said of it."""
+    """Return the schedule that the path names. Raise NotFound also if the token may not reach all
+    of its streams, so that it learns nothing about the schedule."""
     (name,) = request.values
     stored, _ = _stored(request, name)
     if stored is None or stored.is_deleted or not _may_see(request, stored):
@@ -344,8 +346,8 @@ def _change(
     *,
     may_be_new: bool = False,
 ) -> StoredSchedule:
-    """Store what `change` makes of the schedule, and plan it as far as there is time. Raise
-    WrongState if others change it all the time, or if there are too many."""
+    """Apply `change` to the schedule, store it, and plan it as far as time allows. Raise WrongState
+    if other writers keep coming first, or if there are too many schedules."""
     store = request.invocation.app.store
     for _ in range(ATTEMPTS_NUMBER):
         before, text_ = _stored(request, name)
@@ -364,7 +366,7 @@ def _change(
 
 
 def _count(request: ApiRequest) -> int:
-    """Return how many schedules there are, without those that are deleted and not settled yet."""
+    """Return the number of schedules. Deleted ones that are still being settled do not count."""
     stored = request.invocation.app.store.schedules()
     if len(stored) < MAX_SCHEDULES_NUMBER:
         return len(stored)
@@ -386,7 +388,7 @@ def show(request: ApiRequest) -> Response:
 
 
 def listed(request: ApiRequest) -> Response:
-    """Return the schedules that the token may reach every stream of."""
+    """Return the schedules whose streams the token may all reach."""
     found = readable(request.invocation.app.store.schedules()).values()
     shown = [one for one in found if not one.is_deleted and _may_see(request, one)]
     views = [_view(request, one, shown=1, counts_load=False) for one in shown]
@@ -394,7 +396,7 @@ def listed(request: ApiRequest) -> Response:
 
 
 def delete(request: ApiRequest) -> Response:
-    """Delete a schedule. What has begun goes on until its end."""
+    """Delete a schedule. An occurrence that has begun goes on until its end."""
     stored = _require(request)
     name = stored.schedule.id
     _change(request, name, lambda before: replace(before or stored, is_deleted=True))
@@ -410,7 +412,7 @@ def following(request: ApiRequest) -> Response:
 
 
 def pause(request: ApiRequest) -> Response:
-    """Let nothing more begin. What has begun goes on until its end."""
+    """Let no further occurrence begin. One that has begun goes on until its end."""
     return Response(200, _view(request, _changed(request, is_paused=True), shown=SHOWN_NUMBER))
 
 
@@ -422,7 +424,7 @@ def resume(request: ApiRequest) -> Response:
 
 
 def skip(request: ApiRequest) -> Response:
-    """Record nothing for one occurrence. If it is under way, its own recording ends now."""
+    """Record nothing for one occurrence. If it has begun, its own recording ends now."""
     schedule = _require(request).schedule
     found = _occurrence(request, schedule)
     at = found.id.partition("@")[2]
@@ -442,7 +444,7 @@ def skip(request: ApiRequest) -> Response:
 
 
 def trigger(request: ApiRequest) -> Response:
-    """Begin an occurrence now, beside those of the calendar."""
+    """Begin an occurrence now, in addition to those of the calendar."""
     schedule, now = _require(request).schedule, request.invocation.app.store.now()
     first = _first(schedule)
     lasts = request.body.get("lasts", first.ends_at - first.starts_at)
@@ -463,7 +465,7 @@ def trigger(request: ApiRequest) -> Response:
 
 
 def extend(request: ApiRequest) -> Response:
-    """Let the occurrence that is under way end later."""
+    """Let the occurrence that has begun end later."""
     schedule, by = _require(request).schedule, request.body["by"]
     found = next(iter(_under_way(request, schedule)), None)
     if found is None:
@@ -482,8 +484,8 @@ def extend(request: ApiRequest) -> Response:
 
 
 def _occurrence(request: ApiRequest, schedule: Schedule) -> Occurrence:
-    """Return the occurrence that is meant: as a stream's record has it, since its end may have been
-    moved, else by the calendar. Raise NotFound if there is none."""
+    """Return the named occurrence: from a stream's record, where its end may have been moved, else
+    from the calendar. Raise NotFound if there is none."""
     wanted = request.body.get("occurrence", "")
     begun = _under_way(request, schedule)
     known = {one.id: one for one in (*begun, *_calendar(request, schedule, MAX_SHOWN_NUMBER))}
@@ -497,8 +499,8 @@ def _occurrence(request: ApiRequest, schedule: Schedule) -> Occurrence:
 
 
 def _under_way(request: ApiRequest, schedule: Schedule) -> Sequence[Occurrence]:
-    """Return the occurrences that have begun and still ask for something, as the first stream has
-    them: each stream by itself may have stopped one."""
+    """Return the occurrences that have begun and still ask for a recording, according to the first
+    stream's record. Each stream may have stopped one by itself."""
     store = request.invocation.app.store
     record = store.load(keys_of(schedule.streams)[0]).record
     ours = [one for one in record.begun if one.schedule == schedule.id and not one.is_over]
@@ -506,8 +508,8 @@ def _under_way(request: ApiRequest, schedule: Schedule) -> Sequence[Occurrence]:
 
 
 def _tell(request: ApiRequest, schedule: Schedule, event: OccurrencePut | OccurrenceSkipped) -> int:
-    """Have each stream of the schedule handle the event; return how many took it. Commands that
-    there is no slot for are sent with the rest of what is due."""
+    """Apply the event to each stream of the schedule; return how many streams took it. Commands
+    without a free slot are sent later, with everything else that is due."""
     invocation = request.invocation
     options = HandlingOptions(may_send=lambda: False)
     keys = keys_of(schedule.streams)
@@ -532,7 +534,7 @@ def _first(schedule: Schedule) -> Occurrence:
 
 
 def _calendar(request: ApiRequest, schedule: Schedule, number: int) -> Sequence[Occurrence]:
-    """Return the next occurrences whose announced end is to come."""
+    """Return the next occurrences whose announced end lies ahead."""
     from shared.schedule.recurrence import occurrences
 
     if schedule.is_paused or not number:
@@ -587,8 +589,8 @@ def _written(ms: int) -> str:
 def _load(
     request: ApiRequest, schedule: Schedule, upcoming: Sequence[Occurrence]
 ) -> StartsView | None:
-    """Return how long the starts of the next beginning take, with those of other schedules that
-    begin in the same minute."""
+    """Return how long it takes to send the starts of the next occurrence, together with other
+    schedules' starts in the same minute."""
     now, app = request.invocation.app.store.now(), request.invocation.app
     following = next((one for one in upcoming if one.begins_at > now), None)
     if following is None:

@@ -1,7 +1,7 @@
-"""The state that another stage needs to take over: intents, ends and holds, one page a request.
+"""The state that another stage needs to take over: intents, ends and holds, one page per request.
 
-`live-record state` calls both routes. What only this stage can know stays here: commands under way,
-histories, files and Idempotency-Keys.
+`live-record state` calls both routes. Commands under way, histories, files and Idempotency-Keys
+mean nothing to another stage and are not part of it.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ EXPORT: tuple[Field, ...] = (LIMIT, CURSOR)
 
 
 def export(request: ApiRequest) -> Response:
-    """Return one page of the streams that somebody wants, or that a hold or policy's intent for the
-    present publish keeps policy from."""
+    """Return one page of the streams that matter to another stage: a recording is wanted, a hold is
+    in force, or policy has already made an intent for the present publish."""
     store, limit = request.invocation.app.store, request.query.get("limit", DEFAULT_ROWS)
     found = store.listed(Filter(), after=page_after(request), limit=limit + 1)
     now, page = request.invocation.app.clock(), found[:limit]
@@ -77,7 +77,7 @@ def _read(value: object) -> Sequence[StreamState]:
 
 
 def _check(state: StreamState) -> None:
-    """Raise ValueError for what no stage stores: it would break this one's records."""
+    """Raise ValueError for state that no stage could have stored; it would break our records."""
     parts = [state.intent, *([state.session] if state.session else [])]
     numbers = [value for part in parts for value in asdict(part).values() if type(value) is int]
     if any(not 0 <= number <= _MAX_TIME_MS for number in numbers):
@@ -120,7 +120,7 @@ IMPORT: tuple[Field, ...] = (
 
 
 def take_over(request: ApiRequest) -> Response:
-    """Take each stream over in a step of its own: a repeated request changes nothing more."""
+    """Import each stream in a step of its own. Repeating the request changes nothing more."""
     invocation = request.invocation
     options = HandlingOptions(may_send=lambda: False)  # a reconcile sends what is needed
     imported = kept = 0

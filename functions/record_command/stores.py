@@ -1,4 +1,5 @@
-"""Takes the store for this stage's: after the first deploy, and after the store was emptied."""
+"""Accepts the store as this stage's own: after the first deploy, and after the store was
+emptied."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ ACCEPT: tuple[Field, ...] = (
 
 
 def accept(request: ApiRequest) -> Response:
-    """Put the id that the deploy gave this stage into the store. Another stage's id stays there
-    unless the request names it. No function does this by itself."""
+    """Write the id of this stage, which the deploy made, into the store. If another stage's id is
+    there, it stays unless the request names it. Only a person's request does this."""
     app, replaces = request.invocation.app, request.body.get("replaces", "")
     expected = app.settings.store_id
     if not expected:

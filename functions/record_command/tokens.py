@@ -1,7 +1,7 @@
-"""The tokens of the stage: who may ask for what, changed without a deploy.
+"""The tokens of the stage: who may do what, changed without a deploy.
 
-Whoever adds a token makes it and sends its digest alone. So it is in no request, answer, log or
-store, and an answer that was lost can be asked for again.
+The client makes the token and sends only its digest. So the token is in no request, answer, log or
+store, and a request whose answer was lost can be repeated.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from shared.protocol.durations import rfc3339
 from shared.protocol.policy import Match
 
 MAX_TOKENS_NUMBER = 200
-"""Tokens in the store: each instance reads them all once in ten seconds, while one is used."""
+"""Tokens in the store. Each instance in use reads them all every ten seconds."""
 MAX_GLOBS_NUMBER, MAX_GLOB_CHARS = 16, 256
 
 
@@ -136,8 +136,8 @@ def _view(token: Token, stored: StoredToken | None = None) -> TokenView:
 
 
 def add(request: ApiRequest) -> Response:
-    """Store a token, which every instance knows within ten seconds. The same request once more
-    changes nothing."""
+    """Store a token; every instance knows it within ten seconds. Repeating the request changes
+    nothing."""
     app, body = request.invocation.app, request.body
     now = app.clock()
     token = _asked_for(body, request.caller, now)
@@ -155,8 +155,8 @@ def add(request: ApiRequest) -> Response:
 
 
 def _asked_for(body: Mapping[str, Any], caller: Caller, now: int) -> Token:
-    """Return the token. Raise BadRequest for one that cannot be meant, Forbidden for one that
-    allows more than its maker has."""
+    """Return the token in the request. Raise BadRequest if it makes no sense, Forbidden if it
+    allows more than the caller's own token."""
     only, until = body.get("streams", ()), body.get("until")
     if only and (unbound := body["scopes"] & FOR_ALL_STREAMS):
         about = " and ".join(sorted(unbound))
@@ -180,7 +180,7 @@ def _asked_for(body: Mapping[str, Any], caller: Caller, now: int) -> Token:
 def _require_new(
     app: App, token: Token, documents: Mapping[str, str], stored: Mapping[str, StoredToken]
 ) -> None:
-    """Raise WrongState unless name and digest are nobody else's, and there is room."""
+    """Raise WrongState if the name or digest is taken, or if there is no room."""
     name = token.caller.name
     if name in documents or _is_of_environment(app, name):
         raise _taken(name)
@@ -209,7 +209,7 @@ def _about(caller: Caller) -> Mapping[str, object]:
 
 
 def revoke(request: ApiRequest) -> Response:
-    """Remove a token, which no instance takes after ten seconds."""
+    """Remove a token; within ten seconds no instance accepts it."""
     app, (name,) = request.invocation.app, request.values
     if not is_token_name(name) or not app.store.remove_token(name):
         raise _not_in_store(app, name)

@@ -1,6 +1,7 @@
-"""The receivers of the policy: whether each takes events, and a test event for one.
+"""The webhook receivers of the policy: whether each takes events, and a test event for one.
 
-The function notify sends, and keeps what is known of them. This reads it, and asks for a test.
+The function `notify` sends events and stores each receiver's state. This module reads that state,
+and queues test events.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def listed(request: ApiRequest) -> Response:
 
 
 def _view(store: Store, hook: Webhook) -> WebhookView:
-    """Return a receiver without its path and query, which may be its secret."""
+    """Return a receiver without the path and query of its URL, which may be secret."""
     endpoint = endpoint_of(hook.url, store.get_text(note_of(hook.name)))
     url = urlsplit(hook.url)
     since = endpoint.failing_since if endpoint.closed_at is None else endpoint.closed_at
@@ -57,7 +58,7 @@ def _view(store: Store, hook: Webhook) -> WebhookView:
 
 
 def _answer(store: Store, hook: Webhook) -> WebhookTestView | None:
-    """Return what the receiver answered to its latest test; None if it had none yet."""
+    """Return the receiver's answer to its latest test; None if there was no test."""
     note = store.get_text(answer_note_of(hook.name))
     try:
         answer = msgspec.json.decode(note or "", type=WebhookTestAnswer)
@@ -74,7 +75,7 @@ def _answer(store: Store, hook: Webhook) -> WebhookTestView | None:
 
 
 def test(request: ApiRequest) -> Response:
-    """Have a test event sent; its answer is among what is listed once notify has sent it."""
+    """Queue a test event. Once `notify` has sent it, the list of receivers shows the answer."""
     app, (name,) = request.invocation.app, request.values
     if app.policy.webhook(name) is None:
         raise NotFound(
