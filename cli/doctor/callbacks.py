@@ -6,11 +6,13 @@ cli.doctor.checks lists them. A finding must not show a key or the end of a call
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from gettext import gettext as _
 from urllib.parse import urlsplit
 
-from cli.doctor.finding import Check, Finding, Findings, Kind, fault, nothing, warning
+from cli.doctor.finding import Check, Finding, Findings, Kind, Severity, fault, nothing, warning
 from cli.doctor.snapshot import ASKS, Callback, CallbackProbe, Snapshot, Unread
+from cli.doctor.stage import clock
 from cli.texts import N_
 from cli.web import hides_a_token
 
@@ -163,7 +165,9 @@ def _address(
         fix = snapshot.fix_command(TAKE_OVER)
         yield ELSEWHERE[check].found(fix, callbacks=callbacks, host=host or "-")
     elif kind := _wrong(snapshot, check, url, path, path_of_url):
-        yield kind.found(snapshot.fix_command(SETUP), callbacks=callbacks, path=path)
+        has_none = kind is WRONG_TOKEN[check] and snapshot.setting("path_tokens") == 0
+        because, fix = ("secrets", "") if has_none else ("", snapshot.fix_command(SETUP))
+        yield kind.found(fix, because=because, callbacks=callbacks, path=path)
 
 
 def _wrong(snapshot: Snapshot, check: str, url: str, path: str, path_of_url: str) -> Kind | None:
@@ -224,6 +228,8 @@ def _keys(snapshot: Snapshot, check: str, named: dict[str, Callback]) -> Iterato
             yield UNSIGNED[check].found(fix, callbacks=callbacks)
         elif not callback.key:
             yield NOT_TOLD[check].found(callbacks=callbacks)
+        elif snapshot.setting(f"{kind_of_secret}s") == 0:
+            yield WRONG_KEY[check].found(because="secrets", callbacks=callbacks)
         elif snapshot.knows(kind_of_secret, callback.key) is False:
             yield WRONG_KEY[check].found(fix, callbacks=callbacks)
 
@@ -277,12 +283,30 @@ def delivery(snapshot: Snapshot) -> Findings:
     for domain in snapshot.domains:
         for record in () if isinstance(domain.lost, Unread) else domain.lost:
             yield LOST.found(
+                because=_cause_of_loss(replace(snapshot, domains=[domain]), record.kind),
                 domain=domain.name,
                 kind=record.kind,
                 at=record.at,
                 stream=record.stream,
                 code=record.code or _("no answer"),
             )
+
+
+def _cause_of_loss(snapshot: Snapshot, kind: str) -> str:
+    """Return the check that finds why callbacks of this kind do not reach the stage, or are not
+    accepted; "" if none does."""
+    if any(found.severity is Severity.FAULT for found in clock(snapshot)):
+        return "clock"
+    of_kind = (stream_callback, stream_key) if kind in OF_STREAMS else (record_callback, record_key)
+    for examine in (*of_kind, answers):
+        for found in examine(snapshot):
+            if found.severity is Severity.FAULT:
+                return found.because or found.check
+    return ""
+
+
+OF_STREAMS = ("publish", "publish_done", "exception", "switch")
+"""Types of the records of ingest callbacks; all others are of recording callbacks."""
 
 
 def _error_fix(code: str) -> str:

@@ -14,16 +14,17 @@ from cli.function_compute import ALIAS, PREFIX, UNRESERVED, is_left_over
 from cli.runtimes import OUT_OF_SUPPORT, WITHOUT_SUPPORTED
 from cli.texts import N_
 
+TIMER = "every-minute"
 TRIGGERS: Mapping[str, tuple[str, ...]] = {
     "record-command": (),
     "stream-events": (),
     "record-events": (),
     "on-demand": (),
-    "files": ("every-minute",),
+    "files": (TIMER,),
     "relay": ("http",),
-    "reconcile": ("every-minute", "wake"),
-    "notify": ("every-minute",),
-    "deliver": ("every-minute",),
+    "reconcile": (TIMER, "wake"),
+    "notify": (TIMER,),
+    "deliver": (TIMER,),
     "console": (),
 }
 """The functions of s.yaml as they are named, and the triggers of each."""
@@ -125,6 +126,17 @@ def triggers(snapshot: Snapshot) -> Findings:
         yield NO_TRIGGER.found(snapshot.deploy_command(), triggers=", ".join(absent))
     if left:
         yield LEFT_OVER.found(triggers=", ".join(left))
+
+
+def cause_of_silence(snapshot: Snapshot, function: str) -> str:
+    """Return the check that finds why no timer calls the function; "" if it is called."""
+    deployment = snapshot.deployment
+    if not isinstance(deployment, Deployment) or isinstance(snapshot.examined, Unread):
+        return ""
+    found = deployment.functions.get(f"{PREFIX}{function}-{snapshot.stage_name}")
+    if found is None or found.serving is None:
+        return "deployed"
+    return "" if found.triggers.get(TIMER) == ALIAS else "triggers"
 
 
 def reservations(snapshot: Snapshot) -> Findings:

@@ -17,7 +17,7 @@ from cli.doctor.finding import Check, Finding, Findings, Kind, fault, nothing, u
 from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Json, Recording, Snapshot, Unread
 from cli.doctor.stage import NOT_RECORDED as NOT_RECORDED_CODE
 from cli.doctor.stage import UNREPORTED as UNREPORTED_CODE
-from cli.doctor.stage import is_writable, stops_writes
+from cli.doctor.stage import is_only_unreadable, is_writable, stops_writes
 from cli.texts import N_
 from shared.protocol import StreamKey
 from shared.protocol.durations import written
@@ -174,8 +174,15 @@ UNSHOWN = warning(
 UNREADABLE = fault(
     "recorded.unreadable",
     N_(
-        "live and set to record, and their records cannot be read, so that no start is sent:"
-        " {streams}. A stop of them is still sent. For all else, deploy the release that wrote them"
+        "their records cannot be read, so that no start is sent: {streams}. A stop of them is still"
+        " sent. For all else, deploy the release that wrote them"
+    ),
+)
+SUSPENDED = warning(
+    "recorded.suspended",
+    N_(
+        "live, and not recorded while the policy is suspended: {streams}. A start by hand records"
+        " one all the same"
     ),
 )
 FORGOTTEN = unknown(
@@ -534,12 +541,14 @@ def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Findi
     good = sorted((each for each in wanted if not each.key.fault), key=lambda each: -each.lost_ms)
     unlisted = [each for each in good if not each.row]
     is_emptied = any(problem["code"] == STORE_EMPTIED for problem in snapshot.problems)
-    if unreadable := [each for each in unlisted if str(each.key) in snapshot.unreadable]:
-        yield UNREADABLE.found(because="health", streams=_lost(unreadable))
-    unknown = [each for each in unlisted if each not in unreadable]
+    yield from _unreadable(snapshot, unlisted)
+    if suspended := [each for each in good if _is_suspended(snapshot, each)]:
+        yield SUSPENDED.found(because="health", streams=_lost(suspended))
+    shown = {*snapshot.unreadable, *(str(each.key) for each in suspended)}
+    unknown = [each for each in unlisted if str(each.key) not in shown]
     if unknown and not is_emptied:
         yield NOT_KNOWN.found(_starts(snapshot, unknown), streams=_lost(unknown))
-    known = [each for each in good if each.row]
+    known = [each for each in good if each.row and each not in suspended]
     if unshown := [each for each in known if _is_unshown(each.row)]:
         yield UNSHOWN.found(streams=_lost(unshown))
     forgotten = [each for each in known if each.row["reason"]["code"] == STORE_EMPTIED]
@@ -555,10 +564,42 @@ def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Findi
         yield _of_cause(snapshot, code, same)
 
 
+def _unreadable(snapshot: Snapshot, unlisted: Sequence[_Wanted]) -> Iterator[Finding]:
+    """Yield one fault for all records that cannot be read: first those of live streams, the longest
+    lost at the top."""
+    if snapshot.unreadable:
+        lost = [each for each in unlisted if str(each.key) in snapshot.unreadable]
+        streams = _lost(lost) if lost else _counted(snapshot.unreadable)
+        because = "" if is_only_unreadable(snapshot) else "health"
+        yield UNREADABLE.found(because=because, streams=streams)
+
+
+def _is_suspended(snapshot: Snapshot, each: _Wanted) -> bool:
+    """Return True if only the suspension of the policy keeps a rule from recording the stream."""
+    if each.row:
+        return bool(each.row["reason"]["code"] == POLICY_SUSPENDED)
+    is_readable = str(each.key) not in snapshot.unreadable
+    policy = snapshot.policy
+    return is_readable and not isinstance(policy, Unread) and policy.is_suspended(snapshot.now_ms)
+
+
+RULE_PENDING = "rule_pending"
+"""The reason of a live stream that a rule is about to record."""
+POLICY_SUSPENDED = "policy_suspended"
+"""The reason of a live stream that a rule would record, were the policy not suspended."""
+
+
 def _is_unrecorded(row: Json) -> bool:
     ended_or_forgotten = (*ENDED_ON_PURPOSE, STORE_EMPTIED)
     is_counted = row["reason"]["code"] not in ended_or_forgotten and not _is_undecided(row)
-    return row["phase"] in NOT_RECORDED_PHASES and is_counted
+    return row["phase"] in NOT_RECORDED_PHASES and is_counted and not _is_unwanted(row)
+
+
+def _is_unwanted(row: Json) -> bool:
+    """Return True if the stage knows that the stream is live, and that it is not to be recorded: a
+    rule starts a recording once per publish, and that one has ended."""
+    is_known_live = row.get("live") == "yes" and not row.get("wanted")
+    return is_known_live and row["reason"]["code"] != RULE_PENDING
 
 
 def _is_undecided(row: Json) -> bool:

@@ -6,10 +6,20 @@ cli.doctor.checks lists them. Like all checks they read a Snapshot and send noth
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from cli.doctor.account import REVOKED, grant_command
-from cli.doctor.finding import Check, Finding, Findings, fault, nothing, unknown, warning
+from cli.doctor.compute import cause_of_silence
+from cli.doctor.finding import (
+    Check,
+    Finding,
+    Findings,
+    Severity,
+    fault,
+    nothing,
+    unknown,
+    warning,
+)
 from cli.doctor.snapshot import FORBIDDEN, NO_ANSWER, Json, Snapshot, Unread
 from cli.texts import N_
 from shared.inbound.live_callbacks import WINDOW_MS
@@ -168,6 +178,13 @@ LIST_FAILS = fault(
         " stream whose callback was lost is not found; nothing else needs it"
     ),
 )
+LIST_WAS_UNREAD = warning(
+    "role.list_was_unread",
+    N_(
+        "{problem}, as reconcile last found. The line resync.failed in its log says what Live"
+        " answered to the role of reconcile"
+    ),
+)
 ASKED_RECENTLY = unknown(
     "role.asked",
     N_(
@@ -247,6 +264,14 @@ UNREPORTED = "starts_unreported"
 """Health's code for starts that Live accepted and has not reported on."""
 UNREACHED = "wake_unreachable"
 """Health's code for a wake-up call that did not reach reconcile."""
+LIST_UNREAD = "online_list_unreadable"
+"""Health's code for online lists that reconcile could not read."""
+UNHANDLED = "streams_quarantined"
+"""Health's code for streams whose handling crashes, or whose record cannot be read."""
+STUCK = "drain_stuck"
+"""Health's code for a reconcile that begins to send commands and does not finish."""
+TIMERS = {"notify_silent": "notify", "tasks_late": "files"}
+"""Problems of health, and the function whose timer is off then."""
 SHOWN_ELSEWHERE = {
     "reconcile_never_ran",
     "reconcile_silent",
@@ -255,6 +280,7 @@ SHOWN_ELSEWHERE = {
     NOT_RECORDED,
     UNREPORTED,
     UNREACHED,
+    LIST_UNREAD,
 }
 """Problems of health that a check of their own reports, with the command that fixes them."""
 
@@ -270,12 +296,25 @@ def _is_of_store(problem: Json) -> bool:
 
 def health(snapshot: Snapshot) -> Findings:
     """Yield each problem that the stage reports of itself and no other check does."""
-    is_store_told = not is_writable(snapshot)
     for problem in snapshot.problems:
-        is_told = is_store_told and stops_writes(problem)
-        if problem["code"] not in SHOWN_ELSEWHERE and not is_told:
-            kind = STOPS if problem["stops_commands"] else WARNS
-            yield kind.found(problem=problem["text"], advice=problem["fix"])
+        if not _is_shown_elsewhere(snapshot, problem):
+            kind, code = STOPS if problem["stops_commands"] else WARNS, problem["code"]
+            because = cause_of_silence(snapshot, TIMERS[code]) if code in TIMERS else ""
+            yield kind.found(because=because, problem=problem["text"], advice=problem["fix"])
+
+
+def _is_shown_elsewhere(snapshot: Snapshot, problem: Json) -> bool:
+    if problem["code"] == UNHANDLED:
+        return is_only_unreadable(snapshot)
+    is_of_store = stops_writes(problem) and not is_writable(snapshot)
+    return is_of_store or problem["code"] in SHOWN_ELSEWHERE
+
+
+def is_only_unreadable(snapshot: Snapshot) -> bool:
+    """Return True if records that cannot be read, which the check `recorded` names, are all that
+    the stage cannot handle. The release before does not count."""
+    counted = {} if isinstance(snapshot.health, Unread) else snapshot.health
+    return bool(0 < counted.get("quarantined", math.inf) <= len(snapshot.unreadable))
 
 
 def durable(snapshot: Snapshot) -> Findings:
@@ -325,12 +364,15 @@ def timer(snapshot: Snapshot) -> Findings:
         return
     age, oldest = snapshot.health["reconciled_ms_ago"], snapshot.health["oldest_due_ms"]
     fix = snapshot.deploy_command()
+    cause = cause_of_silence(snapshot, "reconcile")
     if age is None:
-        yield NEVER_RAN.found(fix)
+        yield NEVER_RAN.found("" if cause else fix, because=cause)
     elif age > STALE_MS:
-        yield STOPPED.found(fix, age=written(age))
+        yield STOPPED.found("" if cause else fix, because=cause, age=written(age))
     elif oldest > LATE_MS:
-        yield LATE.found(count=snapshot.health["due"], age=written(oldest))
+        is_stuck = any(problem["code"] == STUCK for problem in snapshot.problems)
+        because, count = "health" if is_stuck else "", snapshot.health["due"]
+        yield LATE.found(because=because, count=count, age=written(oldest))
 
 
 def wake(snapshot: Snapshot) -> Findings:
@@ -394,9 +436,23 @@ def role(snapshot: Snapshot) -> Findings:
     findings = [_listing(code, domain, snapshot) for code, domain in codes.items()]
     found = [finding for finding in findings if finding]
     yield from found
+    yield from _unread_lists(snapshot, codes, found)
     is_revoked = ROLE_REVOKED.code in {finding.code for finding in found}
     if not isinstance(snapshot.listed, Unread) and not is_revoked:
         yield from _refused(snapshot, snapshot.listed)
+
+
+def _unread_lists(
+    snapshot: Snapshot, codes: Iterable[str], found: Sequence[Finding]
+) -> Iterator[Finding]:
+    """Yield that reconcile, which has a role of its own, could not read the online lists, unless
+    what the stage was answered just now shows why."""
+    is_explained = any(finding.severity > Severity.UNKNOWN for finding in found)
+    if is_explained or any(code.startswith(UNKNOWN_DOMAIN) for code in codes):
+        return
+    for problem in snapshot.problems:
+        if problem["code"] == LIST_UNREAD:
+            yield LIST_WAS_UNREAD.found(problem=problem["text"])
 
 
 def _listing(code: str, domain: str, snapshot: Snapshot) -> Finding | None:

@@ -723,6 +723,10 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
     due: Annotated[Count | UnsetType, doc("streams that a reconcile has to look after now")] = UNSET
     oldest_due_ms: Count | UnsetType = UNSET
     rate_limit: Annotated[RateLimitView | UnsetType, doc("commands a second")] = UNSET
+    quarantined: Annotated[
+        Count | UnsetType,
+        doc("streams whose handling crashes, or whose record cannot be read"),
+    ] = UNSET
     not_recorded: Annotated[
         NotRecordedView | UnsetType | None,
         doc("streams that are wanted and live and not recorded; null: none"),

@@ -463,6 +463,7 @@ def _with_figures(view: HealthView, facts: Facts) -> HealthView:
         heartbeat_ms_ago=facts.ages.get(HEARTBEAT),
         heartbeat_lost_ms_ago=facts.ages.get(HEARTBEAT_LOST),
         phases=phase_counts(phases),
+        quarantined=facts.quarantined,
         not_recorded=facts.not_recorded,
         outbox=OutboxView(outbox.open, outbox.oldest_ms, outbox.dead, outbox.dropped),
     )

@@ -681,6 +681,25 @@ def _stop_the_unreadable(ground: Ground) -> None:
     ground.types("start", f"{LIVE}/app/later", "--stage", STAGE)  # which ends the hold
 
 
+def _suspend(ground: Ground) -> None:
+    """Suspend the policy, and let a stream begin."""
+    ground.types("policy", "suspend", "--for", "1h", "--note", "x", "--stage", STAGE)
+    ground.live.advance(POLICY_S)
+    ground.live.publish("suspended", wait=True, time=_a_while_ago(ground))
+
+
+def _resume(ground: Ground) -> None:
+    code, output = ground.types("policy", "resume", "--stage", STAGE)
+    assert code == 0, output
+
+
+def _list_was_unread(ground: Ground) -> None:
+    """Let reconcile alone be refused the online list."""
+    fails(code="Forbidden.RAM", status=403, action="DescribeLiveStreamsOnlineList")(ground)
+    ground.fire_timer()
+    heals(ground)
+
+
 def _emptied(ground: Ground) -> None:
     """Empty the store while a stream is recorded; the timer finds it in the online list."""
     ground.live.publish("forgotten", wait=True, time=_a_while_ago(ground))
@@ -912,12 +931,14 @@ OURS: tuple[Row, ...] = (
     ),
     Row("durable.replica", _replica_that_takes_writes, _primary),
     Row("policy.refused", _policy_of_a_later_release),
+    Row("recorded.unreadable", _unreadable, _stop_the_unreadable),
     Row(
-        "recorded.unreadable",
-        _unreadable,
-        _stop_the_unreadable,
+        "recorded.suspended",
+        _suspend,
+        _resume,
         also=frozenset({"health.warns"}),
     ),
+    Row("role.list_was_unread", _list_was_unread, lambda ground: ground.fire_timer()),
     Row("recorded.forgotten", _emptied, _accept_the_store),
     Row("relay.lost", _lose_a_forwarded_callback, lambda ground: ground.stop_forwarding()),
     Row("recorded.config", _refused_before_its_configuration, again("before")),

@@ -163,6 +163,12 @@ def telling(code: str) -> Snapshot:
     return replace(HEALTHY, health={**HEALTH, "problems": [problem]})
 
 
+def suspended(snapshot: Snapshot) -> Snapshot:
+    until = '[suspended]\nuntil = "2030-01-01T00:00:00Z"\n'
+    health = telling("policy_suspended").health
+    return replace(snapshot, policy=policy(f"{POLICY}{until}"), health=health)
+
+
 def reporting(*, stops_commands: bool) -> Snapshot:
     problem = {"code": "store_busy", "text": "there is an other writer", "fix": "End it."}
     problems = [{**problem, "stops_commands": stops_commands}]
@@ -409,6 +415,16 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
             health={**HEALTH, "problems": [STORE_PROBLEM]},
         ),
     ),
+    (
+        "recorded",
+        WARNING,
+        "while the policy is suspended",
+        "",
+        lambda: replace(
+            suspended(domain(online=ONLINE)), listed=listed("policy_suspended", "idle")
+        ),
+    ),
+    ("role", WARNING, "to the role of reconcile", "", lambda: telling("online_list_unreadable")),
     ("role", UNKNOWN, "a moment ago", "", lambda: of_role("AskedJustNow")),
     ("role", FAULT, "InternalError", "", lambda: of_role("InternalError")),
     ("role", FAULT, "InvalidAccessKeyId", DEPLOY, lambda: of_role("InvalidAccessKeyId.NotFound")),
@@ -952,6 +968,144 @@ def test_without_a_recording_configuration_there_is_nothing_to_check() -> None:
     assert {f.code for f in examine(CHECKS, bare) if f.check in checks} == {
         f"{check}.nothing" for check in checks
     }
+
+
+# --- one cause is one finding -------------------------------------------------------------------
+
+LESSON = f"{LIVE}/classroom/lesson"
+NO_DOMAIN = Unread("the mapping", "no", "live:DescribeLiveDomainMapping", "InvalidDomain.NotFound")
+FAILED = CallbackRecord("publish", LESSON, "no answer", "now")
+
+
+def crashing(count: int, *unreadable: str) -> Snapshot:
+    """Return a stage with a live stream, that cannot handle so many streams."""
+    snapshot = replace(domain(online=ONLINE), unreadable=unreadable)
+    listing = [] if LESSON in unreadable else listed("confirmed", "recording")
+    health = _tells("streams_quarantined", quarantined=count)
+    return replace(snapshot, health=health, listed=listing)
+
+
+def _tells(code: str, **figures: object) -> dict[str, Any]:
+    health = telling(code).health
+    assert not isinstance(health, Unread)
+    return {**health, **figures}
+
+
+def without_trigger(function: str, health: dict[str, Any]) -> Snapshot:
+    name = f"live-record-{function}-prod"
+    bare = replace(GOOD_DEPLOYMENT.functions[name], triggers={})
+    functions = {**GOOD_DEPLOYMENT.functions, name: bare}
+    deployment = replace(GOOD_DEPLOYMENT, functions=functions)
+    return replace(HEALTHY, deployment=deployment, health={**HEALTH, **health})
+
+
+def without_reconcile() -> Snapshot:
+    kept = {n: f for n, f in GOOD_DEPLOYMENT.functions.items() if "reconcile" not in n}
+    deployment = replace(GOOD_DEPLOYMENT, functions=kept)
+    return replace(HEALTHY, deployment=deployment, health={**HEALTH, "reconciled_ms_ago": None})
+
+
+def unset(setting: str, secret: str) -> Snapshot:
+    return replace(examined("settings", **{setting: 0}), known={**HEALTHY.known, secret: False})
+
+
+def losing(**changed: Any) -> Snapshot:  # noqa: ANN401 - as Domain has them
+    return domain(lost=[FAILED], **changed)
+
+
+ROOTS: tuple[tuple[str, str, Change], ...] = (
+    ("a record", "recorded.unreadable", lambda: crashing(1, LESSON)),
+    ("a record of no live stream", "recorded.unreadable", lambda: crashing(1, f"{LIVE}/yard/x")),
+    ("a record and a crash", "health.warns", lambda: crashing(2, LESSON)),
+    (
+        "a list that the role may not read",
+        "role.list",
+        lambda: replace(of_role("Forbidden.RAM"), health=_tells("online_list_unreadable")),
+    ),
+    (
+        "a list that is read again",
+        "role.list_was_unread",
+        lambda: telling("online_list_unreadable"),
+    ),
+    (
+        "the list of an unknown domain",
+        "domain.unknown",
+        lambda: replace(
+            domain(mapping=NO_DOMAIN),
+            health=_tells("online_list_unreadable"),
+            examined=of_role("InvalidDomain.NotFound").examined,
+        ),
+    ),
+    (
+        "a reconcile that is stuck",
+        "health.warns",
+        lambda: replace(HEALTHY, health=_tells("drain_stuck", due=3, oldest_due_ms=200_000)),
+    ),
+    (
+        "a suspended policy",
+        "health.warns",
+        lambda: replace(
+            suspended(domain(online=ONLINE)), listed=listed("policy_suspended", "idle")
+        ),
+    ),
+    (
+        "a suspended policy, and a stream that the stage has not seen",
+        "health.warns",
+        lambda: suspended(domain(online=ONLINE)),
+    ),
+    (
+        "no trigger of reconcile",
+        "triggers.missing",
+        lambda: without_trigger("reconcile", {"reconciled_ms_ago": 200_000}),
+    ),
+    (
+        "no trigger of notify",
+        "triggers.missing",
+        lambda: without_trigger("notify", _tells("notify_silent")),
+    ),
+    (
+        "no trigger of files",
+        "triggers.missing",
+        lambda: without_trigger("files", _tells("tasks_late")),
+    ),
+    ("no reconcile", "deployed.missing", without_reconcile),
+    ("no stream keys", "secrets.none", lambda: unset("stream_keys", "stream_key:stream-key")),
+    ("no record keys", "secrets.none", lambda: unset("record_keys", "record_key:record-key")),
+    ("no path tokens", "secrets.none", lambda: unset("path_tokens", "path_token:path-token")),
+    (
+        "callbacks of nobody",
+        "stream-callback.elsewhere",
+        lambda: losing(stream_callbacks={PUSH: replace(TELLS_STREAM, url="https://x.cn/x")}),
+    ),
+    ("a clock", "clock.far_ahead", lambda: replace(losing(), clock_offset_ms=400_000)),
+    (
+        "an address that does not answer",
+        "answer.none",
+        lambda: replace(losing(), probes=probed(STREAM_URL, 0, ours=False, why="x").probes),
+    ),
+    ("a callback", "delivery.lost", losing),
+)
+
+
+@pytest.mark.parametrize(("code", "change"), [row[1:] for row in ROOTS], ids=[r[0] for r in ROOTS])
+def test_one_cause_is_one_finding_and_what_follows_from_it_is_shown_below(
+    code: str, change: Change
+) -> None:
+    findings = examine(CHECKS, change())
+    wrong = [finding for finding in findings if finding.severity in (WARNING, FAULT)]
+
+    assert {finding.code for finding in wrong if not finding.because} == {code}
+    (root,) = {finding.check for finding in wrong if not finding.because}
+    assert {finding.because for finding in wrong} <= {"", root}
+    assert [finding.fix for finding in wrong if finding.because and finding.fix] == []
+
+
+def test_a_stream_whose_recording_has_ended_is_no_fault_however_it_has_ended() -> None:
+    """A rule starts a recording once per publish."""
+    (row,) = listed("interrupted_stop", "idle")
+    ended = replace(domain(online=ONLINE), listed=[{**row, "live": "yes", "wanted": False}])
+
+    assert [f.code for f in found(ended, "recorded")] == []
 
 
 def test_a_wake_up_call_that_health_tells_of_is_not_said_to_be_well() -> None:
