@@ -1,7 +1,7 @@
-"""What is wrong with a stage over time, and whom to tell of it.
+"""Decides what is wrong with a stage over time, and which people to notify.
 
-The function notify evaluates it and the API shows it. It is pure: it knows neither the clock, the
-store nor a robot.
+The function `notify` evaluates it and the API shows it. It is pure: it knows no clock, no store and
+no robot.
 """
 
 from __future__ import annotations

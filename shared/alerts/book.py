@@ -1,6 +1,6 @@
 """The alerts of a stage: which conditions hold, who was notified of each, who acknowledged it.
 
-The function notify keeps the book up to date and the API shows it. It is one document of the store.
+The function `notify` updates this book and the API shows it. The store keeps it as one document.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from shared.protocol.reason import HistoryEntry
 from shared.protocol.stream import StreamKey
 
 MAX_ALERT_ENTRIES = 5_000
-"""Alerts that the book names one by one. What holds beyond them is counted by its condition."""
+"""Alerts that the book lists one by one. Further ones are only counted, by condition."""
 KEEP_RESOLVED_MS = 86_400_000
 MAX_RESOLVED_ENTRIES = 200
 LOOKS_APART_MS = 150_000
-"""ms between two evaluations at most, where the timer comes each minute."""
+"""ms between two evaluations at most; the timer runs every minute."""
 
 
 class Notice(Struct, frozen=True):
-    """A rule of the policy has notified its sink: when first, when last, how often."""
+    """A rule of the policy has notified its robot: when first, when last, how often."""
 
     first_at: int
     last_at: int
@@ -33,9 +33,10 @@ class Notice(Struct, frozen=True):
 
 
 class Alert(Struct, frozen=True, omit_defaults=True):
-    """A condition that held at `raised_at` and, if it is not resolved, still does. `notices` are by
-    the rule's name; that of a rule that has notified its sink of the end is taken out. `note` is
-    what whoever acknowledged it wrote."""
+    """A condition that held at `raised_at`; it still holds unless `resolved_at` is set. `notices`
+    are by rule name; a notice is removed once its rule has reported the end. `note` is by the
+    person who acknowledged it.
+    """
 
     condition: Condition
     raised_at: int
@@ -75,16 +76,18 @@ class Alert(Struct, frozen=True, omit_defaults=True):
 
 
 class CallbackWatch(Struct, frozen=True):
-    """What the counters said when a callback was last seen to arrive: of the callbacks, and of the
-    streams that only a list had shown; and since when that list shows one more."""
+    """Two counters at the time of the latest callback: `callbacks`, and `unreported`, the streams
+    that only an online list had shown. `since`: when a list first showed another such stream."""
 
     callbacks: int = 0
     unreported: int = 0
     since: int | None = None
 
     def after(self, callbacks: int, unreported: int, now: int, *, is_first: bool) -> CallbackWatch:
-        """Return the watch after a look at the counters. It begins anew in an emptied store, and
-        where this look `is_first` for a while: what came up meanwhile came up unwatched."""
+        """Return the watch after the counters were read. It starts over if the store was emptied,
+        or if this is the first read for a while (`is_first`): nobody watched the streams that came
+        up meanwhile.
+        """
         if is_first or callbacks != self.callbacks or unreported < self.unreported:
             return CallbackWatch(callbacks, unreported)
         if self.since is None and unreported > self.unreported:
@@ -93,21 +96,22 @@ class CallbackWatch(Struct, frozen=True):
 
 
 class CounterWatch(Struct, frozen=True):
-    """What a counter said when it was last looked at, and when it last said more."""
+    """The value of a counter when it was last read, and when it was last seen to rise."""
 
     count: int = 0
     since: int | None = None
 
     def after(self, count: int, now: int) -> CounterWatch:
-        """Return the watch after a look at the counter. It begins anew in an emptied store."""
+        """Return the watch after the counter was read. It starts over if the store was emptied."""
         return CounterWatch(count, now if count > self.count else self.since)
 
 
 class AlertBook(Struct, frozen=True, omit_defaults=True):
-    """`beyond`: by condition, how many hold beyond those that are named. `sent`: when each sink was
-    last sent a message. `watch` is of the callbacks, `barred` of the occurrences that were not
-    recorded, whose schedules are looked at from number `barred_from` on, and `dropped` of the tasks
-    that had no room; `evaluated_at` is 0 before the first time."""
+    """`beyond`: by condition, how many alerts are not listed. `sent`: when each robot last got a
+    message. `watch` is of callbacks, `barred` of occurrences that were not recorded, `dropped` of
+    tasks without room. `barred_from`: the number of the schedule at which the search for barred
+    occurrences goes on. `evaluated_at` is 0 before the first evaluation.
+    """
 
     evaluated_at: int = 0
     alerts: Mapping[str, Alert] = {}
@@ -119,12 +123,12 @@ class AlertBook(Struct, frozen=True, omit_defaults=True):
     dropped: CounterWatch = CounterWatch()
 
     def is_first_look(self, now: int) -> bool:
-        """Return True if nobody has evaluated it for a while."""
+        """Return True if nobody has evaluated the book for a while."""
         return not 0 <= now - self.evaluated_at <= LOOKS_APART_MS
 
     @property
     def open(self) -> Sequence[Alert]:
-        """Return what is open, the gravest first, then the longest."""
+        """Return the open alerts: critical ones first, then the oldest."""
         found = [alert for alert in self.alerts.values() if alert.is_open]
         return sorted(found, key=_gravity)
 
@@ -136,8 +140,8 @@ def _gravity(alert: Alert) -> tuple[int, int, str]:
 def observed(
     book: AlertBook, found: Sequence[Condition], beyond: Mapping[str, int], now: int
 ) -> AlertBook:
-    """Return the book after what was found now: what is new is raised, what does not hold any more
-    is resolved. What there is no place for is counted."""
+    """Return the book after an evaluation: new conditions are raised, and those that no longer hold
+    are resolved. Conditions without room are only counted."""
     holding = {condition.id: condition for condition in found}
     alerts = {
         name: _seen(alert, holding.pop(name, None), now) for name, alert in book.alerts.items()
@@ -162,7 +166,7 @@ def _seen(alert: Alert, condition: Condition | None, now: int) -> Alert:
 
 
 def _kept(alerts: Mapping[str, Alert], now: int) -> Mapping[str, Alert]:
-    """Return what is open, whose end is still to be reported, or ended lately."""
+    """Return the alerts that are open, whose end is still to be reported, or that ended lately."""
     ended = [alert for alert in alerts.values() if not alert.is_open and not alert.notices]
     recent = [alert for alert in ended if now - (alert.resolved_at or 0) < KEEP_RESOLVED_MS]
     recent.sort(key=lambda alert: -(alert.resolved_at or 0))
@@ -175,7 +179,8 @@ def _kept(alerts: Mapping[str, Alert], now: int) -> Mapping[str, Alert]:
 
 
 def acknowledged(book: AlertBook, alert_id: str, who: str, now: int, note: str = "") -> AlertBook:
-    """Return the book in which `who` looks after an alert. One that is acknowledged stays so."""
+    """Return the book in which `who` has acknowledged the alert. An earlier acknowledgement
+    stays."""
     alert = book.alerts[alert_id]
     if alert.acknowledged_at is not None:
         return book
@@ -188,7 +193,7 @@ def book_to_text(book: AlertBook) -> str:
 
 
 def book_from_text(text: str) -> AlertBook:
-    """Return the book that a text holds; an empty one for "". Raise ValueError for any other."""
+    """Parse the stored book; "" is an empty one. Raise ValueError if it cannot be read."""
     try:
         return msgspec.json.decode(text, type=AlertBook) if text else AlertBook()
     except (msgspec.MsgspecError, RecursionError) as error:

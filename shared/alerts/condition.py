@@ -37,13 +37,14 @@ SEVERITIES: Final[Mapping[ConditionCode, AlertSeverity]] = {
     ConditionCode.TASKS_DROPPED: AlertSeverity.WARNING,
 }
 ONLY_ON_REQUEST: Final = frozenset({ConditionCode.UNMANAGED})
-"""Conditions that are looked at only if a rule of the policy names them."""
+"""Conditions that are reported only if a rule of the policy names them."""
 
 
 class Condition(Struct, frozen=True, omit_defaults=True):
-    """`subject` is a stream, an application or a part of the stage in words; `stream` is the stream
-    (or "" for each of an application), None for the stage. `cause` is the sentence of `why`,
-    `about` fills the condition's own."""
+    """`subject` names, in words, a stream, an application or a part of the stage. `stream` is the
+    stream, with an empty name for an application; None for the stage. `cause` becomes the sentence
+    of `why`; `about` fills the condition's own text.
+    """
 
     code: str
     severity: AlertSeverity
@@ -55,7 +56,7 @@ class Condition(Struct, frozen=True, omit_defaults=True):
 
     @property
     def id(self) -> str:
-        """Return an id that is the same each time the condition holds again."""
+        """Return an id; it is the same whenever this condition holds for this subject."""
         named = f"{self.code}\0{self.subject}"
         return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:ID_CHARS]
 

@@ -1,4 +1,4 @@
-"""What is wrong now: of a record, of a task, of the stage. Nothing else decides it.
+"""The conditions of a stream, a task or the stage: what is wrong now. Nothing else decides it.
 
 To add a condition: give it a code and a severity in condition.py and its words in the catalogue,
 and yield it here; docs/notify.md lists it.
@@ -26,24 +26,24 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 
 UNCONFIRMED_MS = 60_000
-"""ms after which an accepted start counts as unconfirmed, where Live's reports are known to come.
-"""
+"""ms after which an accepted start without a report counts as unconfirmed, if the domain sends
+reports."""
 UNVERIFIED_MS = 600_000
-"""ms after which a file that was reported has to be verified."""
+"""ms within which a reported file must be verified."""
 QUEUE_LATE_MS = 30_000
 CALLBACKS_SILENT_MS = 120_000
-"""ms without a callback after an online list has shown a stream that no callback had reported."""
+"""ms without a callback, since an online list showed a stream that no callback reported."""
 REHEARSAL_DUE_MS = 2 * 3_600_000
-"""ms before an occurrence by which a rehearsal has to be there, where the schedule demands one."""
+"""ms before an occurrence by which a rehearsal must exist, if the schedule demands one."""
 TASKS_LATE_MS = 300_000
 COPIES_FAIL_MS = 600_000
-"""ms after which copies to a store count as failing: each was tried five times or more."""
+"""ms after which copies to a store count as failing; each was tried at least five times."""
 NEARLY_FULL_PERCENT: Final = 80
 LEAST_ROOM_BYTES = 100_000
-"""With less than that an engine counts as full."""
+"""A store with less free space than this counts as full."""
 DAY_MS = 86_400_000
 WRONG_AHEAD_MS = UNPROVED_MS - UNCONFIRMED_MS
-"""How far ahead of now the index of what is wrong has a start that is unconfirmed by now."""
+"""The index of wrong streams is read this far ahead of now, to find unconfirmed starts."""
 
 
 def conditions(
@@ -52,8 +52,8 @@ def conditions(
     now: int,
     continuity: Continuity = UNBROKEN,
 ) -> Iterator[Condition]:
-    """Yield what is wrong with a stream. A stage that only observes records nothing, which is wrong
-    with no stream."""
+    """Yield what is wrong with a stream. In a stage that only observes, nothing is wrong with any
+    stream: it does not have to record."""
     if settings.observe:
         return
     since, confirmation = wrong_since(record), record.confirmation
@@ -74,9 +74,10 @@ def scheduled_not_live(
     late_after_ms: int,
     others_live_at: int = 0,
 ) -> Iterator[Condition]:
-    """Yield that a schedule wants a stream recorded which has not been live for `late_after_ms`:
-    since its announced start, or since it went off. `others_live_at`: when another stream was live
-    last that would do in its place."""
+    """Yield a condition if a schedule wants this stream recorded and it has not been live for
+    `late_after_ms`, counted from its announced start or from when it went off. `others_live_at`:
+    when another stream that would do in its place was last live.
+    """
     intent, session = record.intent, record.session
     is_wanted = intent.wanted and intent.requester is Requester.SCHEDULE
     if settings.observe or not is_wanted or not (session is None or record.is_off):
@@ -91,7 +92,7 @@ def scheduled_not_live(
 
 
 def live_at(record: StreamRecord, now: int) -> int:
-    """Return when a stream was live last, which is now if it is; 0 if it never was."""
+    """Return when a stream was last live: now if it is live; 0 if it never was."""
     session = record.session
     if session is None:
         return 0
@@ -105,8 +106,8 @@ _BARRED: Final = {
 
 
 def occurrences_barred(record: StreamRecord, now: int) -> Iterator[Condition]:
-    """Yield that the last occurrence of a stream was missed, for a day, or that a stop keeps it
-    from being recorded, until its end or until somebody starts it all the same."""
+    """Yield a condition if the stream's last occurrence was missed (for a day), or if a stop keeps
+    it from being recorded (until its end, or until somebody starts the stream)."""
     found = dict[ConditionCode, Occurrence]()
     for one in record.begun:
         code = _BARRED.get(one.barred_by) if one.barred_by is not None else None
@@ -122,16 +123,17 @@ def occurrences_barred(record: StreamRecord, now: int) -> Iterator[Condition]:
 
 
 def missed_occurrences(record: StreamRecord) -> Sequence[str]:
-    """Return the occurrences of a stream that were missed, as far as its record still has them."""
+    """Return the missed occurrences of a stream that its record still lists."""
     return [one.id for one in record.begun if one.barred_by is Reason.SCHEDULE_MISSED]
 
 
 def not_rehearsed(
     application: StreamKey, schedule: str, begins_at: int, demanded_ms: int, go_at: int | None
 ) -> Condition | None:
-    """Return that the last rehearsal of an application, which was GO at `go_at`, is missing before
-    an occurrence that begins at `begins_at`; None if it is there. `demanded_ms`: how old it may be
-    then."""
+    """Return a condition if the application lacks the rehearsal that an occurrence beginning at
+    `begins_at` demands; None if it was rehearsed. `go_at`: when its last rehearsal ended with GO;
+    `demanded_ms`: how old that may be.
+    """
     if go_at is not None and begins_at - go_at <= demanded_ms:
         return None
     about = {"schedule": schedule, "time": rfc3339(begins_at), "within": written(demanded_ms)}
@@ -140,7 +142,7 @@ def not_rehearsed(
 
 
 def unmanaged(record: StreamRecord) -> Iterator[Condition]:
-    """Yield that the record's application is recorded though nobody asked live-record to."""
+    """Yield a condition if the application is recorded though nobody asked live-record for it."""
     if phase(record) is Phase.UNMANAGED and record.last_report is not None:
         application = StreamKey(record.key.domain, record.key.app, "")
         cause = HistoryEntry(Reason.UNMANAGED)
@@ -150,14 +152,15 @@ def unmanaged(record: StreamRecord) -> Iterator[Condition]:
 def unverified(
     key: StreamKey, uri: str, reported_at: int, now: int, why: str
 ) -> Iterator[Condition]:
-    """Yield that the file of a task to verify it has waited too long."""
+    """Yield a condition if a file has waited too long for its verification."""
     if now - reported_at >= UNVERIFIED_MS:
         about = {"uri": uri, "why": why or "-"}
         yield of_stream(ConditionCode.FILE_UNVERIFIED, key, reported_at, about=about)
 
 
 class FailingTarget(Struct, frozen=True):
-    """A store that `count` files cannot be copied to, since `since`; `why` is that of the first."""
+    """A store to which `count` files cannot be copied, since `since`; `why` belongs to the
+    first."""
 
     name: str
     since: int
@@ -166,14 +169,15 @@ class FailingTarget(Struct, frozen=True):
 
 
 class Room(Struct, frozen=True):
-    """How full the store's engine is; `limit` is None where it has none or does not say so."""
+    """How much of the store's space is used. `limit` is None if there is none, or if the store does
+    not say."""
 
     used: int
     limit: int | None
 
 
 class ClosedReceiver(Struct, frozen=True):
-    """A receiver of events that is paused, or has ended, since `since`."""
+    """A webhook receiver that has been paused, or has ended, since `since`."""
 
     name: str
     since: int
@@ -181,9 +185,10 @@ class ClosedReceiver(Struct, frozen=True):
 
 
 class StageFacts(Struct, frozen=True):
-    """What is known of the stage at `now`. `timers`: for each function with a timer, how many ms
-    ago it last ran. `unreported_since`: when an online list first showed a stream after the last
-    callback. Times are in ms, None for what never happened."""
+    """What is known about the stage at `now`. `timers`: for each function with a timer, ms since
+    its last run. `unreported_since`: when an online list first showed a stream that no callback
+    reported. Times are in ms; None for what never happened.
+    """
 
     now: int
     queue_oldest_ms: int
@@ -219,7 +224,7 @@ def callbacks_arrive(facts: StageFacts) -> Iterator[Condition]:
 
 
 def timers_run(facts: StageFacts) -> Iterator[Condition]:
-    """Yield each timer that is silent. One that never ran counts once something is late."""
+    """Yield each silent timer. A timer that never ran counts once something is overdue."""
     for function, age_ms in facts.timers.items():
         silent_ms = facts.queue_oldest_ms if age_ms is None else age_ms
         if silent_ms > TIMER_SILENT_MS:
@@ -285,7 +290,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     receivers_take_events,
     targets_take_copies,
 )
-"""Of the stage."""
+"""The checks of the stage."""
 
 
 def conditions_of_stage(facts: StageFacts) -> Iterator[Condition]:

@@ -1,6 +1,6 @@
-"""Whom to tell of which alerts now: one message for each sink, whatever it is about.
+"""Decides which robots to notify of which alerts now: one message for each robot.
 
-It knows no robot and writes no sentence: what becomes of a message is the caller's.
+It knows no robot and writes no sentence; the caller formats and sends the messages.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shared.alerts.condition import ONLY_ON_REQUEST
 from shared.protocol.policy import AlertSeverity, NotifyRule
 
 SPACING_MS = 5_000
-"""ms between two messages to one sink, at least: a robot takes 20 a minute."""
+"""ms between two messages to one robot, at least; a robot takes 20 a minute."""
 
 
 class Why(str, Enum):
@@ -29,8 +29,8 @@ class Why(str, Enum):
 
 
 class Message(Struct, frozen=True):
-    """What a sink is notified of, each alert once: the gravest first. `beyond`: by condition, how
-    many more there are of it than `raised` names."""
+    """The alerts in one message, each once, critical ones first. `beyond`: by condition, how many
+    more than the `raised` ones there are."""
 
     sink: str
     language: str
@@ -43,8 +43,8 @@ class Message(Struct, frozen=True):
 def messages(
     book: AlertBook, rules: Sequence[NotifyRule], now: int
 ) -> tuple[AlertBook, Sequence[Message]]:
-    """Return what is to be sent now, and the book in which it is noted as sent. A sink that was
-    sent a message just now gets the rest with the next one."""
+    """Return the messages to send now, and the book that notes them as sent. A robot that got a
+    message just now gets the rest in the next one."""
     sent, by_name = list[Message](), {rule.name: rule for rule in rules}
     book = replace(book, alerts=_without_ended_rules(book.alerts, by_name))
     for sink in dict.fromkeys(rule.sink for rule in rules):
@@ -67,7 +67,7 @@ def messages(
 def _without_ended_rules(
     alerts: Mapping[str, Alert], rules: Mapping[str, NotifyRule]
 ) -> Mapping[str, Alert]:
-    """Return the alerts without the notices of rules that the policy has no more."""
+    """Return the alerts without notices of rules that the policy no longer has."""
     return {
         name: replace(
             alert, notices={rule: at for rule, at in alert.notices.items() if rule in rules}
@@ -79,7 +79,7 @@ def _without_ended_rules(
 
 
 def _speaks_of(alert: Alert, rules: Sequence[NotifyRule], now: int) -> Mapping[str, Why]:
-    """Return the rules that speak of the alert now, each with why."""
+    """Return the rules that report the alert now, each with the reason."""
     found = ((rule.name, _why(alert, rule, now)) for rule in rules)
     return {name: why for name, why in found if why is not None}
 
@@ -101,8 +101,8 @@ def _why(alert: Alert, rule: NotifyRule, now: int) -> Why | None:
 
 
 def wants(rule: NotifyRule, alert: Alert) -> bool:
-    """Return True if a rule is about the alert. One that names streams is about none of the stage's
-    conditions; what is looked at only on request has to be named."""
+    """Return True if a rule covers the alert. A rule limited to some streams covers no condition of
+    the stage. A condition that is reported only on request must be named by the rule."""
     if not alert.severity.is_at_least(rule.severity) and rule.condition != alert.code:
         return False
     if alert.code in ONLY_ON_REQUEST and rule.condition != alert.code:

@@ -1,4 +1,4 @@
-"""The configuration of a stage, typed and frozen; all mistakes are reported at once."""
+"""The configuration of a stage, typed and immutable. All mistakes in it are reported at once."""
 
 from __future__ import annotations
 

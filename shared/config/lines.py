@@ -1,6 +1,6 @@
-"""The line of each part of a policy file, TOML or JSON, for the error messages.
+"""Finds the line of each part of a policy file (TOML or JSON), for error messages.
 
-`policy_file` calls it, only when something is wrong. It checks nothing itself.
+`policy_file` calls it, and only if something is wrong. It checks nothing itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 Path = tuple[str | int, ...]
-"""Names, and after the name of a list the number of the entry, from 1."""
+"""The names that lead to a part; after the name of a list comes the entry's number, from 1."""
 
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?")
 _KEY = re.compile(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"))*)\s*=(.*)""")
@@ -21,7 +21,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
 def line_of(path: Path, lines: Mapping[Path, int]) -> int:
-    """Return the line of the part, or of the nearest one around it; 0 if none is known."""
+    """Return the line of the part, or of the nearest part around it; 0 if none is known."""
     for end in range(len(path), 0, -1):
         if path[:end] in lines:
             return lines[path[:end]]
@@ -29,8 +29,8 @@ def line_of(path: Path, lines: Mapping[Path, int]) -> int:
 
 
 def toml_lines(text: str) -> dict[Path, int]:
-    """Return the line of each part. What is inside a value, such as an inline table, has no line
-    of its own."""
+    """Return the line of each part. A part inside a value, such as an inline table, has no
+    entry."""
     found: dict[Path, int] = {}
     counted: Counter[str] = Counter()
     here: Path = ()

@@ -1,6 +1,7 @@
-"""The last part of the callback URLs: a token for each kind of callback, made of one secret.
+"""Derives the path tokens: the secret last part of a callback URL, one for each kind of callback.
 
-The callback functions compare with it, `live-record setup` gives it to Live, and the log hides it.
+The callback functions check it, `live-record setup` gives it to Live, and the log hides it. All are
+derived from one secret.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ TOKEN_CHARS = 32
 
 @lru_cache(maxsize=64)
 def path_token_of(kind: CallbackKind, secret: str) -> str:
-    """Return the token of one kind of callback. It reveals no token of another kind. It is kept:
-    every callback asks for it."""
+    """Return the token for one kind of callback. It reveals no other kind's token. The result is
+    cached, because every callback needs it."""
     key, about = secret.encode("utf-8", "surrogatepass"), f"callback path: {kind}".encode()
     return hmac.new(key, about, hashlib.sha256).hexdigest()[:TOKEN_CHARS]
 
 
 def kind_of_token(digest: bytes, secrets: Sequence[str]) -> CallbackKind | Literal["all"] | None:
-    """Return the kind of callback that the token of this SHA-256 is good for: "all" for a secret
-    itself, with which release 0.2 ended each URL; None if it is not ours."""
+    """Return the kind of callback for which the token with this SHA-256 is valid; "all" for a
+    secret itself, which release 0.2 put at the end of each URL; None if the token is not ours."""
     for kind in KINDS:
         if _is_one(digest, [path_token_of(kind, secret) for secret in secrets]):
             return kind

@@ -1,7 +1,7 @@
-"""Caches of what a process reads from the store now and then, beyond its settings.
+"""Caches what a process reads from the store now and then: policy, capabilities, stream settings.
 
-They hold the policy in force, what has been found to work for a domain, and the settings of one
-stream that follow from both. Every invocation uses them; none may fail because the store does.
+They hold the policy in force, what was seen to work for each domain, and the settings of a stream
+that follow from both. Every invocation uses them. None may fail because the store fails.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from shared.store.contract import PolicyCopy
 from shared.store.store_errors import StoreUnavailable
 
 KEEP_REHEARSAL_MS = 24 * 3_600_000
-"""ms for which the stream of a rehearsal is known: until then the next one removes its files, if it
-was killed."""
+"""ms for which a rehearsal's stream is kept. If the rehearsal was killed, the next one can remove
+its files within that time."""
 POLICY_AGE_MS = 10_000
 """How long a policy counts as the newest."""
 RELAY_LOST = "relay lost"
-"""The timestamp of the latest callback that its previous receiver did not get."""
+"""The timestamp of the latest callback that could not be forwarded to its previous receiver."""
 WAKE_LOST = "wake lost"
 """The timestamp of the latest wake-up call that did not reach reconcile."""
 HEARTBEAT, HEARTBEAT_LOST = "heartbeat", "heartbeat lost"
-"""The timestamps of the latest heartbeat that was answered, and of the latest that was not."""
+"""The timestamps of the latest answered heartbeat, and of the latest lost one."""
 OTHER_STAGE = "other stage acts"
 """The timestamp of the latest callback that another acting stage has forwarded to this one, while
 this one acts too."""
 TIMESTAMP_AGE_MS = 60_000
-"""How long a timestamp that was missing counts as missing."""
+"""How long a missing timestamp is remembered as missing."""
 
 
 class PolicySource(Protocol):
@@ -47,15 +47,16 @@ class TimestampStore(Protocol):
 
 
 class PolicyCache:
-    """The policy in force. It is read from the store now and then, never each time."""
+    """The policy in force. It is read from the store now and then, not for every call."""
 
     def __init__(
         self, source: PolicySource, packaged: Policy, *, clock: Callable[[], int], log: Log
     ) -> None:
         """Use `packaged` while the store has no policy. `clock` gives ms since the epoch.
 
-        `is_refused` says that the store's newest policy cannot be read: the one before it, or the
-        packaged one, is in force. `newest` is the version of the newest all the same."""
+        `is_refused`: the store's newest policy cannot be read, so an earlier or the packaged one is
+        in force. `newest` is the newest version all the same.
+        """
         self.is_refused = False
         self.newest = 0
         self._source = source
@@ -87,7 +88,7 @@ class PolicyCache:
         return self.policy().is_suspended(self._clock())
 
     def forget(self) -> None:
-        """Read the store at the next call: this process has just changed the policy."""
+        """Read the store at the next call, because this process has just changed the policy."""
         self._asked.forget("policy")
 
     def _take(self, copy: PolicyCopy | None) -> None:
@@ -108,8 +109,8 @@ class PolicyCache:
 
 
 class DomainCapabilities:
-    """What has been found to work, or to fail: status callbacks by domain, the relay and
-    the wake-up call; and whether another stage acts."""
+    """What was seen to work or to fail: status callbacks of each domain, forwarding, the wake-up
+    call; and whether another stage acts."""
 
     def __init__(self, timestamps: TimestampStore, *, clock: Callable[[], int], log: Log) -> None:
         self._timestamps = timestamps
@@ -129,7 +130,8 @@ class DomainCapabilities:
         return domain in self._with_status
 
     def record_status_callback(self, domain: str) -> None:
-        """Remember, once a process, that a status event was received. Never raise for the store."""
+        """Remember, once per process, that a status event was received. Never raise if the store
+        fails."""
         if self.has_status_callbacks(domain):
             return
         if self._touch(f"status:{domain}"):
@@ -152,7 +154,7 @@ class DomainCapabilities:
         self._note(OTHER_STAGE)
 
     def _note(self, name: str) -> None:
-        """Remember that it happened now; once a minute and process is enough."""
+        """Remember that this happened now, at most once a minute for each process."""
         if self._asked.may_ask(name, TIMESTAMP_AGE_MS):
             self._touch(name)
 
@@ -184,7 +186,7 @@ class LastAsked:
 
 
 class StreamSettingsCache:
-    """The settings of a stream. The latest are kept, since one event needs them several times."""
+    """Caches the settings of the latest stream, since one event needs them several times."""
 
     def __init__(
         self, settings: Settings, policies: PolicyCache, capabilities: DomainCapabilities
@@ -223,7 +225,7 @@ class StreamSettingsCache:
 
 
 def _files_in(settings: Settings, policy: Policy, key: StreamKey) -> str:
-    """Return the bucket that a file of the stream is in, as name/endpoint; "" if none is named."""
+    """Return the bucket of the stream's files, as name/endpoint; "" if none is named."""
     named = policy.bucket_of(key.domain, key.app)
     if named is not None:
         return f"{named.name}/{named.endpoint}"

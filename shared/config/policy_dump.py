@@ -1,4 +1,4 @@
-"""A policy as the document of its file; values at their defaults are left out."""
+"""Writes a policy as the document of its file. Values at their defaults are left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The policy file, TOML or JSON, as a Policy; every mistake in it is reported at once.
+"""Reads a policy file (TOML or JSON) as a Policy, and reports all mistakes in it at once.
 
 It checks what the file alone shows; `stage_policy` checks the rest.
 """
@@ -52,7 +52,7 @@ _DOMAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _GLOB: Final = re.compile(r"[^\s/]{1,256}")
 _RECEIVER: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 MAX_WEBHOOK_ENTRIES: Final = 12
-"""Four workers each, of the 64 that a process has."""
+"""Each receiver gets four workers, of the 64 that a process has."""
 _MAX_SECRET_KEYS: Final = 4
 _S3_TARGET: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^\s\\{}]{0,512}))?")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -61,14 +61,14 @@ _MAX_PREFIX_CHARS: Final = 1_024
 _MAX_REMARK_CHARS: Final = 200
 _MAX_POINTS: Final = 100
 _MAX_STREAMS: Final = 9_999_999
-"""As in LIVE_RECORD_MAX_CONCURRENT. A store counts no further than 2^63."""
+"""As in LIVE_RECORD_MAX_CONCURRENT. The store's counters end at 2^63."""
 
 _TIME: Final = r"((?:[01][0-9]|2[0-3]):[0-5][0-9])"
 _QUIET: Final = re.compile(rf"{_TIME}-{_TIME} ?([+-]){_TIME}")
 _LEAST_REPEAT_MS: Final = 300_000
 _LINE: Final = re.compile(r"line (\d+)")
 _Found = tuple[tuple[str | int, ...], Fault]
-"""Where in the file, and what is wrong there."""
+"""A fault: where it is in the file, and what is wrong."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
@@ -79,8 +79,8 @@ def load_policy(
 ) -> Policy:
     """Return the policy. Raise Misconfigured with every fault and its line.
 
-    `ours` are the hosts that lead to this stage: forwarding to them would go round in circles. One
-    that `is_stored` may be of release 0.2, which took a duration without a unit for seconds.
+    `ours` are the hosts of this stage: forwarding to them would go round in circles. A policy that
+    `is_stored` may come from release 0.2, which read a duration without a unit as seconds.
     """
     table, span = _Table(_parsed(text, kind)), stored_duration if is_stored else duration
     policy = Policy(
@@ -101,7 +101,8 @@ def load_policy(
 
 
 def _compared(policy: Policy, found: Sequence[_Found]) -> Iterator[_Found]:
-    """Yield the faults between parts. Parts with faults of their own are not compared."""
+    """Yield the faults that show when parts are compared. Parts with faults of their own are
+    skipped."""
     wrong = {part for path, _ in found for part in path}
     if "domain" not in wrong:
         yield from _domain_faults(policy)
@@ -123,7 +124,7 @@ def _with_lines(found: Sequence[_Found], text: str, kind: Kind) -> list[Fault]:
 
 
 def policy_as_json(text: str, *, kind: Kind) -> str:
-    """Return the policy for the package: checked, and in the format that every Python reads."""
+    """Return the policy for the package, checked, as JSON, which every Python can read."""
     load_policy(text, kind=kind)
     return json.dumps(_parsed(text, kind), ensure_ascii=False, indent=2)
 
@@ -193,7 +194,7 @@ class _Table(Struct):
 
 
 def _written(path: tuple[str | int, ...]) -> str:
-    """Return a path in words: ("rule", 1, "match", "app") is "rule #1 match.app"."""
+    """Return a path as people write it: ("rule", 1, "match", "app") becomes "rule #1 match.app"."""
     parts = [f" #{part} " if isinstance(part, int) else f".{part}" for part in path]
     return "".join(parts).replace(" .", " ").strip(" .")
 
@@ -279,7 +280,8 @@ def _is_address(url: SplitResult) -> bool:
 
 
 def _named(host: str, port: int | None) -> set[str]:
-    """Return each form that the settings may name: on a default port also without the port."""
+    """Return each form in which the settings may name the host; with a default port also without
+    the port."""
     host = f"[{host}]" if ":" in host else host
     with_port = {f"{host}:{port}"} if port else {host, f"{host}:443", f"{host}:80"}
     return with_port | ({host} if port in {80, 443} else set())
@@ -447,7 +449,7 @@ def _region(value: object) -> str:
 
 
 def _name_template(value: object) -> str:
-    """Return a template whose names tell any two files apart."""
+    """Return a template of names. Raise ValueError if two files could get the same name."""
     text = value if isinstance(value, str) and len(value) <= _MAX_PREFIX_CHARS else ""
     parts = set(_BRACES.findall(text))
     is_safe = not {"", ".", ".."} & set(text.split("/"))
@@ -517,7 +519,8 @@ def _bucket_name(value: object) -> str:
 
 
 def _bucket_endpoint(value: object) -> str:
-    """Return the host. None but OSS itself: the function's temporary key goes there."""
+    """Return the host. Only OSS itself is accepted, because the function's temporary key is used
+    there."""
     if not isinstance(value, str) or not values.is_oss_host(value):
         raise ValueError("write the bucket's public endpoint, like oss-cn-shanghai.aliyuncs.com")
     return value
@@ -581,7 +584,7 @@ def _domain_faults(policy: Policy) -> Iterator[_Found]:
 
 
 def _notify_faults(policy: Policy) -> Iterator[_Found]:
-    """Yield rules that are in the file twice, and robots that are spoken to in two languages."""
+    """Yield duplicate rules, and robots that would get messages in two languages."""
     languages: dict[str, str] = {}
     names: set[str] = set()
     for number, rule in enumerate(policy.notify, 1):
@@ -616,7 +619,7 @@ def _no_such(policy: Policy, pattern: str) -> str:
 
 
 def _covers(wide: Match, narrow: Match) -> bool:
-    """Return True if `wide` surely matches all that `narrow` does, False if it only may."""
+    """Return True if `wide` certainly matches everything that `narrow` matches."""
     pairs = (
         (wide.domain.lower(), narrow.domain.lower()),
         (wide.app, narrow.app),

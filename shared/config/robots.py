@@ -1,6 +1,6 @@
-"""The robots of group chats that are told of alerts: their addresses and secrets, by name.
+"""Reads the robots of group chats from LIVE_RECORD_ROBOTS: their addresses and secrets, by name.
 
-Settings read them from LIVE_RECORD_ROBOTS. The policy names a robot; nothing else has its address.
+The policy refers to a robot by its name; its address appears nowhere else.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _PATHS: Final = (
 
 
 class Robot(Struct, frozen=True):
-    """`url` is its webhook: who knows it may write there. `secret` signs, "" for none."""
+    """`url` is its webhook: whoever knows it can post to the chat. `secret` signs requests; "" for
+    none."""
 
     name: str
     kind: RobotKind
@@ -42,7 +43,7 @@ class Robot(Struct, frozen=True):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Return what no log may show: the secret, and what only the address has."""
+        """Return what no log may show: the secret, and the secret parts of the address."""
         parts = urlsplit(self.url)
         last = parts.path.rpartition("/")[2] if self.kind is RobotKind.FEISHU else ""
         found = (self.secret, parts.query.partition("=")[2], last)
@@ -50,15 +51,15 @@ class Robot(Struct, frozen=True):
 
 
 def robot_name(text: object) -> str:
-    """Return the name of a robot. Raise ValueError for what is none."""
+    """Return the name of a robot. Raise ValueError if it is not a valid name."""
     if not isinstance(text, str) or not _NAME.fullmatch(text):
         raise ValueError("write the name of a robot in LIVE_RECORD_ROBOTS, like ops")
     return text
 
 
 def robots(text: str) -> tuple[Robot, ...]:
-    """Return the robots of `NAME=ADDRESS` or `NAME=ADDRESS#SECRET`, separated by spaces. Raise
-    ValueError; no part of an address is repeated."""
+    """Parse `NAME=ADDRESS` or `NAME=ADDRESS#SECRET`, separated by spaces. Raise ValueError; the
+    error repeats no part of an address."""
     found = tuple(_robot(part) for part in text.split())
     names = [robot.name for robot in found]
     if len(set(names)) < len(names):

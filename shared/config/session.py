@@ -1,7 +1,7 @@
-"""Sessions of the console: what its cookie says, and how that is signed.
+"""Console sessions: what the cookie contains, and how it is signed.
 
-`token_cache` opens and checks them. A session is a token's name, an end and a signature. It is
-stored nowhere, and it ends with its token, whose digest is signed with it.
+`token_cache` opens and checks sessions. A session is a token's name, an end and a signature. It is
+not stored. The signature covers the token's digest, so the session ends with its token.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from shared.config.tokens import Token, is_token_name
 SESSION_MS = 8 * 3_600_000
 """How long a session lasts."""
 SESSION_KEY = "console session key"
-"""The name under which the store keeps what signs them."""
+"""The name under which the store keeps the signing key."""
 _MAX_COOKIE_CHARS = 200
 _MAX_TIME_CHARS = 15
 
 
 class ConsoleSession(Struct, frozen=True):
-    """Whose session it is, when it ends (ms), and what proves that."""
+    """The session's token, its end (ms), and its signature."""
 
     name: str
     until: int
     proof: str
 
     def is_of(self, token: Token, key: bytes, now: int) -> bool:
-        """Return True if it was opened with this very token, and has not ended."""
+        """Return True if this very token opened the session, and it has not ended."""
         expected = _proof(token, self.until, key)
         is_proved = hmac.compare_digest(self.proof.encode(), expected.encode())
         return is_proved and now < self.until
 
 
 def signed(token: Token, key: bytes, now: int) -> str:
-    """Return the text of a session that begins now."""
+    """Return the cookie text of a session that begins now."""
     until = now + SESSION_MS
     return f"{token.caller.name}.{until}.{_proof(token, until, key)}"
 
 
 def read_session(text: str) -> ConsoleSession | None:
-    """Return what the text says, proved or not; None if it is the text of no session."""
+    """Parse the cookie text without checking its signature; return None if it is no session."""
     name, _, rest = text[:_MAX_COOKIE_CHARS].rpartition(".")[0].rpartition(".")
     proof = text[:_MAX_COOKIE_CHARS].rpartition(".")[2]
     if not (is_token_name(name) and rest.isascii() and rest.isdecimal() and proof.isascii()):

@@ -1,6 +1,7 @@
 """The settings of a stage, from the environment variables that begin with LIVE_RECORD_.
 
-Composition and the command line read them. The environment is passed in, never read here.
+Composition and the command line read them. The environment is an argument; this module never reads
+it.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ DEV: Final = "dev"
 MISSING: Final = "MissingParam"
 _MAKE_ONE: Final = "make one of your own: openssl rand -hex 16"
 EMULATOR: Final = "FC_EMULATOR"
-"""Set by the emulator of Function Compute alone. No user can set it on Function Compute, which
-reserves the prefix and removes the name (docs/platform/function-compute.md §1.5)."""
+"""Set only by the emulator of Function Compute. On Function Compute nobody can set it, because the
+prefix is reserved and the variable is removed (docs/platform/function-compute.md §1.5)."""
 
 T = TypeVar("T")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """A stage's settings. Durations are in ms; `max_duration` is the ceiling of every recording."""
+    """A stage's settings. Durations are in ms; `max_duration` is the longest time that any
+    recording may last."""
 
     stage: str
     store: str
@@ -85,8 +87,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     def from_env(cls, env: Mapping[str, str], *, of_stage: bool = False) -> Settings:
         """Return the settings. Raise Misconfigured with every fault and what to do about each.
 
-        A function is given no secret that it does not use. With `of_stage`, `env` is that of all
-        functions together, and a secret that a stage needs may not be missing.
+        A function gets only the secrets that it uses. With `of_stage`, `env` holds the variables of
+        all functions together, and no secret that the stage needs may be missing.
         """
         read = _EnvironmentReader(env)
         settings = _settings(read)
@@ -100,18 +102,19 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Return the hosts that lead to this stage itself."""
+        """Return the hosts of this stage."""
         own = (urlsplit(self.wake_url).netloc, urlsplit(self.relay_url).netloc)
         return tuple(host.lower() for host in (*self.callback_hosts, *own) if host)
 
     @property
     def callback_host(self) -> str:
-        """Return the host that Live is to call; "" if there is none."""
+        """Return the host that Live should call; "" if there is none."""
         return next(iter(self.callback_hosts), "")
 
     @property
     def all_path_tokens(self) -> tuple[str, ...]:
-        """Return what may end a callback URL: the token of each kind, and release 0.2's secrets."""
+        """Return everything that may end a callback URL: each kind's token, and release 0.2's
+        secrets."""
         return (*self.path_tokens, *path_tokens_of(self.path_tokens))
 
     @property
@@ -127,13 +130,13 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def sealing_key(self) -> bytes:
-        """Return a key that each instance of a function makes for itself, and nobody else can."""
+        """Return a key that only instances of this stage can derive."""
         known = [*self.secrets, *(token.digest.hex() for token in self.api_tokens.tokens)]
         return digest_of("\n".join(["sealing key", *known]))
 
 
 def mode_of(settings: Settings, policy: Policy) -> Mode:
-    """Return OBSERVE if the settings or the policy have it, else ACT."""
+    """Return OBSERVE if the settings or the policy say so, else ACT."""
     return Mode.OBSERVE if Mode.OBSERVE in (settings.mode, policy.mode) else Mode.ACT
 
 
@@ -145,7 +148,7 @@ def names() -> tuple[str, ...]:
 
 
 class _EnvironmentReader:
-    """Reads variables one by one and collects their faults. An empty one counts as unset."""
+    """Reads variables one by one and collects faults. An empty variable counts as unset."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
@@ -156,7 +159,8 @@ class _EnvironmentReader:
     def take(
         self, name: str, read: Callable[[str], T], default: str = "", *, missing: str = ""
     ) -> T:
-        """Return the value, or after a fault the default, so that later faults are found too."""
+        """Return the value. After a fault return the default, so that later faults are found
+        too."""
         self.taken.append(PREFIX + name)
         value = self._env.get(PREFIX + name, "").strip()
         if missing and not value:
@@ -220,9 +224,8 @@ def _settings(read: _EnvironmentReader) -> Settings:
 
 
 def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield the faults that no setting shows alone. On Function Compute itself each function has a
-    file system of its own.
-    """
+    """Yield the faults that show only when settings are compared. On Function Compute each function
+    has a file system of its own."""
     emulated = settings.is_emulated
     on_fc = bool(env.get("FC_FUNC_CODE_PATH") or env.get("FC_ACCOUNT_ID"))
     if on_fc and not emulated and settings.store.startswith("sqlite:"):
@@ -249,7 +252,7 @@ def _missing(settings: Settings) -> Iterator[Fault]:
 
 
 def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield the settings that only the stage dev in the emulator may have."""
+    """Yield the settings that only the emulator's stage dev may have."""
     if settings.dev_clock:
         yield _fault("DEV_CLOCK", f"is for the stage {DEV} in the emulator alone: unset it")
     protocols = {

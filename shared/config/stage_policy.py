@@ -1,4 +1,4 @@
-"""A policy that is checked against one stage's settings too, which its file alone does not show.
+"""Checks a policy against the settings of one stage, in addition to what the file alone shows.
 
 Composition, the policy's API and the command line load policies through it.
 """
@@ -24,10 +24,12 @@ def load_stage_policy(text: str, *, kind: Kind, settings: Settings) -> Policy:
 
 
 def target_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
-    """Yield the targets that the stage may not call: whoever may change the policy is not therefore
-    one who may have the callbacks, whose push URLs hold secrets, or the events.
+    """Yield the forwarding targets and webhook receivers that the settings do not allow. Whoever
+    may change the policy is not therefore allowed to receive callbacks, whose push URLs hold
+    secrets.
 
-    A policy that is in force stays so: relay and notify refuse such a target, and the rules go on.
+    A policy already in force stays in force: relay and notify refuse such a target, and its rules
+    go on working.
     """
     targets = policy.forward_to
     for kind in ("stream", "record", "on_demand"):
@@ -46,9 +48,9 @@ def target_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
 
 
 def _delivery_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
-    """Yield the stores that the stage may not copy files to, for the same reason.
+    """Yield the stores to which the stage may not copy files, for the same reason.
 
-    A policy that is in force stays so: the function `deliver` refuses such a store.
+    A policy already in force stays in force: the function `deliver` refuses such a store.
     """
     for number, each in enumerate(policy.deliver, 1):
         host, field = host_of(each.endpoint), f"policy: deliver #{number} endpoint"
@@ -63,8 +65,8 @@ _EXAMPLE = re.compile(r"(?:.*\.)?example\.(?:com|net|org)", re.IGNORECASE)
 
 
 def example_faults(policy: Policy) -> Iterator[Fault]:
-    """Yield the domains that are nobody's (RFC 2606): the policy that comes with live-record was
-    left as it is. Only an emulator has streams of them."""
+    """Yield the example domains (RFC 2606): the packaged policy was not edited. Only an emulator
+    has streams of them."""
     for domain in policy.domains:
         for name in filter(_EXAMPLE.fullmatch, domain.names):
             detail = f"{name} is an example: write your own streaming domain"
@@ -72,5 +74,5 @@ def example_faults(policy: Policy) -> Iterator[Fault]:
 
 
 def host_of(url: str) -> str:
-    """Return the host in lower case, "" for no URL."""
+    """Return the host in lower case; "" if there is no URL."""
     return (urlsplit(url).hostname or "").lower()

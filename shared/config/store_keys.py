@@ -1,6 +1,6 @@
-"""Keys of other stores, which files are copied to, each by the name that the policy knows.
+"""Access keys of other stores to which files are copied, by the name used in the policy.
 
-The settings hold them, and the function `deliver` alone is given any. None is shown or stored.
+The settings hold them. Only the function `deliver` gets any. No key is shown or stored.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from shared.config.tokens import Caller, Token, read_digest, read_glob
 
 
 class StoredToken(Struct, frozen=True):
-    """A token of the store; `made_by` is the name of the token that added it, `made_at` in ms."""
+    """A token in the store. `made_by` is the name of the token that added it; `made_at` is in
+    ms."""
 
     token: Token
     made_by: str
@@ -23,8 +24,8 @@ class StoredToken(Struct, frozen=True):
 
 
 class _TokenDocument(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A field that this release does not know may narrow what the token allows: then the token
-    cannot be read, and is refused."""
+    """A token's document. An unknown field may narrow what the token allows, so a token with one is
+    refused."""
 
     digest: str
     scopes: tuple[str, ...]
@@ -48,7 +49,7 @@ def to_document(stored: StoredToken) -> str:
 
 
 def from_document(name: str, text: str) -> StoredToken:
-    """Return the token. Raise ValueError for a document that cannot be read whole."""
+    """Return the token. Raise ValueError if any part of the document cannot be read."""
     document = _documents().decode(text)
     caller = Caller(
         name,

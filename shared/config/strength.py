@@ -1,6 +1,6 @@
-"""Which secrets of a stage somebody could guess, or knows already.
+"""Finds secrets of a stage that somebody could guess, or already knows.
 
-The settings call it for each stage but the emulator's. It never quotes a secret.
+The settings call it for every stage except the emulator's. It never quotes a secret.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from shared.config.tokens import LEAST_CHARS, Tokens, digest_of
 
 _TOKENS: Final = "API_TOKENS"
 _OF_DEVELOPMENT: Final = ("dev-", "whsec_ZGV2L")
-"""The second one is the base64 of the first."""
+"""The secrets of the development account. The second one is the base64 of the first."""
 
 
 def weaknesses(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator[tuple[str, str]]:
@@ -31,7 +31,8 @@ def weaknesses(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator
 
 
 def _repeated(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator[tuple[str, str]]:
-    """Yield who uses a secret that another uses: who knows the one could then act as the other."""
+    """Yield the name of each setting whose secret another one has too: whoever knows a secret for
+    one purpose could use it for the other."""
     used = [
         (name, digest_of(value)) for name, values in secrets.items() for value in values if value
     ]

@@ -1,4 +1,4 @@
-"""What an unknown name was probably meant to be, for the error messages."""
+"""Suggests the known name that an unknown one was probably meant to be, for error messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 
 def did_you_mean(name: str, known: Collection[str], *, prefix: str = "") -> str:
-    """Return what to write instead of an unknown name, compared without the common `prefix`."""
+    """Return a sentence that suggests a known name. Names are compared without the common
+    `prefix`."""
     import difflib
 
     bare = [one.removeprefix(prefix) for one in known]

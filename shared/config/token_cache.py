@@ -1,7 +1,7 @@
-"""Finds the owner of a token, or of a session that was opened with one: among the tokens of the
-environment and those of the store.
+"""Finds the owner of a token or a console session, among the tokens of the environment and the
+store.
 
-Every function of the HTTP API asks it. It reads the store's tokens now and then, never for each
+Every function of the HTTP API asks it. It reads the store's tokens now and then, not for each
 request, so that many wrong tokens cost no more reads than one.
 """
 
@@ -21,7 +21,7 @@ from shared.store.store_errors import StoreUnavailable
 TOKENS_AGE_MS = 10_000
 """How long the tokens that were read count as the newest."""
 FAILED_AGE_MS = 1_000
-"""How long a store that did not answer is left alone."""
+"""How long a store that did not answer is not asked again."""
 
 
 class TokenSource(Protocol):
@@ -31,7 +31,7 @@ class TokenSource(Protocol):
 
 
 class TokenCache:
-    """The tokens in force. Those of the environment come first, and cost no read."""
+    """The tokens in force. Those of the environment are tried first and cost no read."""
 
     def __init__(
         self,
@@ -42,8 +42,8 @@ class TokenCache:
         log: Log,
         hosts: Sequence[str] = (),
     ) -> None:
-        """Read from `source`. `clock` gives ms since the epoch; `hosts` are where the stage's own
-        pages lie, without ports."""
+        """Read tokens from `source`. `clock` gives ms since the epoch. `hosts` serve the stage's
+        own pages, without ports."""
         self.hosts = hosts
         self._of_environment = of_environment
         self._source = source
@@ -55,8 +55,8 @@ class TokenCache:
         self._asked = LastAsked(clock)
 
     def caller_of(self, bearer: str) -> Caller | None:
-        """Return the caller to whom the token belongs; None for an unknown token. Raise
-        StoreUnavailable for an unknown one while the store does not answer: it may be there."""
+        """Return the owner of the token; None if the token is unknown. Raise StoreUnavailable if it
+        is not in the environment and the store does not answer."""
         token = self._token_of(bearer)
         return token.caller if token else None
 
@@ -67,7 +67,7 @@ class TokenCache:
         return token
 
     def open_session(self, bearer: str) -> str | None:
-        """Return the text of a session of this token; None for an unknown token. Raise
+        """Return the cookie text of a session for this token; None if the token is unknown. Raise
         StoreUnavailable if the store does not answer."""
         token = self._token_of(bearer)
         if token is None:
@@ -78,8 +78,8 @@ class TokenCache:
         return signed(token, self._key(), self._clock())
 
     def caller_of_session(self, text: str) -> Caller | None:
-        """Return the caller whose session this is; None where it has ended, where its token was
-        changed or revoked, or where nobody here has signed it."""
+        """Return the owner of the session; None if it has ended, its token was changed or revoked,
+        or its signature is not ours."""
         session = read_session(text)
         if session is None:
             return None
@@ -91,8 +91,8 @@ class TokenCache:
         return token.caller if token and is_valid else None
 
     def _key(self) -> bytes:
-        """Return what signs sessions, at most ten seconds old: an emptied store has none, and
-        another one was made then."""
+        """Return the signing key of sessions, at most ten seconds old. An emptied store has none,
+        and a new one is made."""
         if self._asked.may_ask(SESSION_KEY, TOKENS_AGE_MS):
             try:
                 self._session_key = bytes.fromhex(self._source.get_text(SESSION_KEY) or "")
@@ -103,7 +103,8 @@ class TokenCache:
         return self._session_key
 
     def forget(self) -> None:
-        """Read the store at the next unknown token: this process has just changed its tokens."""
+        """Read the store at the next unknown token, because this process has just changed the
+        tokens."""
         self._asked.forget("tokens")
 
     def _newest(self) -> Tokens:
@@ -119,7 +120,8 @@ class TokenCache:
         return self._stored
 
     def _take(self, documents: Mapping[str, str]) -> None:
-        """Take over the tokens. A name of the environment's is not given to a second one."""
+        """Take over the tokens. A stored token with the name of an environment token is left
+        out."""
         found, unreadable = read_stored(documents)
         taken = {token.caller.name for token in self._of_environment.tokens}
         self._stored = Tokens(

@@ -1,4 +1,5 @@
-"""The API's tokens: which caller has which scopes, found by digest and in constant time.
+"""The API's tokens: which caller has which scopes. A token is found by its digest, in constant
+time.
 
 The settings read those of the environment, `stored_tokens` those of the store; `token_cache` looks
 callers up in both.
@@ -19,13 +20,13 @@ from shared.protocol.stream import StreamKey
 
 SCOPES = ("read", "control", "policy", "tokens")
 FOR_ALL_STREAMS = frozenset({"policy", "tokens"})
-"""The scopes that no token has which is bound to some streams."""
+"""Scopes that a token bound to some streams cannot have."""
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _NAME = re.compile(NAME_PATTERN)
 _CLEAR = re.compile(r"[!-+\--~]{8,256}")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 LEAST_CHARS = 16
-"""Of a secret that nobody guesses: 64 bits, if its characters are hexadecimal."""
+"""The least length of a secret: 64 bits if its characters are hexadecimal."""
 _HOW = (
     "write it as name:read+control:token, or name:read:sha256:<hex>; before the second colon may"
     " stand @domain/app/stream globs, and ~2027-01-31 for its last day (UTC)"
@@ -34,8 +35,8 @@ _DAY_MS = 86_400_000
 
 
 class Caller(Struct, frozen=True):
-    """Who calls, and what the token allows. `only` are the streams that it is bound to, as globs,
-    none for all; it ends at `until` (ms), None for never."""
+    """The caller and what its token allows. `only`: globs of the streams that it is bound to; None
+    for all. `until` (ms): when it ends; None for never."""
 
     name: str
     scopes: frozenset[str]
@@ -67,7 +68,7 @@ class Tokens(Struct, frozen=True):
         return token.caller if token else None
 
     def token_of(self, bearer: str) -> Token | None:
-        """Return the token that this is the text of; None for an unknown one."""
+        """Return the token with this text; None if it is unknown."""
         digest = digest_of(bearer)
         found = [token for token in self.tokens if hmac.compare_digest(token.digest, digest)]
         return found[0] if found else None
@@ -87,8 +88,8 @@ _OF_NOTHING = digest_of("")
 
 
 def read_tokens(text: str) -> Tokens:
-    """Return the tokens. Raise ValueError with every fault, which quotes none of them, unless all
-    can be used."""
+    """Return the tokens. Raise ValueError with every fault if any cannot be used; no fault quotes a
+    token."""
     read = [_token_or_fault(entry, n) for n, entry in enumerate(_entries(text), 1)]
     tokens = [each for each in read if isinstance(each, Token)]
     faults = [each for each in read if isinstance(each, str)]
@@ -130,7 +131,8 @@ def _token(entry: str, n: int) -> Token:
 
 
 def _caller(name: str, allowed: str, which: str) -> Caller:
-    """Return the caller of `read+control@live.example.com/brand-a/*~2027-01-31`."""
+    """Parse scopes, streams and end, such as
+    `read+control@live.example.com/brand-a/*~2027-01-31`."""
     bound, _, day = allowed.partition("~")
     scopes, *globs = bound.split("@")
     granted = frozenset(scopes.split("+"))
@@ -155,7 +157,7 @@ def is_token_name(text: str) -> bool:
 
 
 def read_glob(text: str) -> Match:
-    """Return the globs of some streams. Raise ValueError for what is none."""
+    """Parse the globs of some streams. Raise ValueError if they are invalid."""
     parts = text.split("/")
     if len(parts) != len(("domain", "app", "stream")) or not all(parts):
         raise ValueError("write domain/app/stream, each a name or a glob")
@@ -163,7 +165,7 @@ def read_glob(text: str) -> Match:
 
 
 def read_digest(text: str) -> bytes:
-    """Return the digest of a token. Raise ValueError for what cannot be one."""
+    """Return the digest of a token. Raise ValueError if it cannot be one."""
     if not _DIGEST.fullmatch(text):
         raise ValueError("write 64 hexadecimal digits")
     digest = bytes.fromhex(text)
@@ -173,7 +175,7 @@ def read_digest(text: str) -> bytes:
 
 
 def _end_of(day: str, which: str) -> int:
-    """Return the end of that day, in ms."""
+    """Return the end of the day, in ms."""
     try:
         at = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=timezone.utc)
     except ValueError:

@@ -1,6 +1,6 @@
-"""The readers of single settings: each returns its value or raises ValueError with what to do.
+"""Parsers of single settings: each returns the value, or raises ValueError that says what to do.
 
-`settings` calls them. None of them quotes the text that it reads: it may be a secret.
+`settings` calls them. No error quotes the text, because it may be a secret.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def policy(text: str) -> str:
 
 
 def keys(longest: int) -> Callable[[str], tuple[str, ...]]:
-    """Return a reader of keys. Live takes alphanumerics (docs/platform/live.md §2 and 4); the
+    """Return a parser of keys. Live takes letters and digits (docs/platform/live.md §2 and 4); the
     hyphen is for the emulator's keys."""
     return _each(
         rf"[A-Za-z0-9-]{{16,{longest}}}",
@@ -79,7 +79,7 @@ def _each(pattern: str, otherwise: str) -> Callable[[str], tuple[str, ...]]:
 
 
 def callback_hosts(text: str) -> tuple[str, ...]:
-    """Return the hosts of the callbacks' URLs: two if the stage may take over another stage's."""
+    """Return the hosts of the callback URLs: two if this stage may take over from another stage."""
     found = tuple(part.strip() for part in text.split(",")) if text else ()
     if not all(re.fullmatch(_HOST, host) for host in found):
         raise ValueError("give the host of the callback's URL alone, like live.example.com:8443")
@@ -95,8 +95,8 @@ def hosts(text: str) -> tuple[str, ...]:
 
 
 def webhook_secrets(text: str) -> dict[str, str]:
-    """Return the secrets by name, as the Standard Webhooks specification writes them: the base64 of
-    24 to 64 bytes."""
+    """Return the secrets by name, in the form of the Standard Webhooks specification: base64 of 24
+    to 64 bytes."""
     pairs = [part.partition(":") for part in re.split(r"[,\s]+", text) if part]
     if not all(re.fullmatch(_RECEIVER, name) and _is_secret(each) for name, _, each in pairs):
         raise ValueError(
@@ -122,7 +122,7 @@ def _is_secret(text: str) -> bool:
 
 
 def store_keys(text: str) -> tuple[StoreKey, ...]:
-    """Return the keys of other stores. The text is a secret: no fault quotes it."""
+    """Return the access keys of other stores. No fault quotes the text."""
     entries = [part.split(":") for part in re.split(r"[,\s]+", text) if part]
     counts = (_STORE_KEY_PARTS, _STORE_KEY_PARTS + 1)
     if not all(len(each) in counts and all(each) for each in entries):
@@ -172,8 +172,8 @@ def bucket(text: str) -> str:
 
 
 def oss_endpoint(text: str) -> tuple[str, str]:
-    """Return protocol and host of a public endpoint: a URL that is signed for `-internal` works
-    inside the region alone."""
+    """Return protocol and host of a public endpoint: a URL signed for `-internal` works only within
+    the region."""
     protocol, _, host = text.rpartition("://")
     is_theirs = is_oss_host(host)
     is_emulator = protocol == "http" and re.fullmatch(_HOST, host)
@@ -199,8 +199,8 @@ def url(text: str) -> str:
 
 
 def secrets_of_url(text: str) -> tuple[str, ...]:
-    """Return what may not be shown of a URL whose path or query is its secret: the parts that are
-    long enough, and by themselves those that are no plain words."""
+    """Return the parts of a secret URL that may not be shown: every long part, and each piece of it
+    that is no plain word."""
     url = urlsplit(text)
     parts = (text, url.path, url.query, url.password or "")
     unguessable = re.findall(r"(?=[a-z_-]*[0-9A-Z])[\w-]{8,}", f"{url.path}/{url.query}")
@@ -208,7 +208,8 @@ def secrets_of_url(text: str) -> tuple[str, ...]:
 
 
 _SECRET_CHARS = 8
-"""A shorter part of a URL, such as `/ping`, is no secret, and would be redacted everywhere."""
+"""Shorter parts of a URL, such as `/ping`, are no secrets; hiding them would redact plain words
+everywhere."""
 
 
 def mode(text: str) -> Mode:
@@ -218,7 +219,7 @@ def mode(text: str) -> Mode:
 
 
 def merge_delay(text: str) -> int:
-    """Return the delay in ms. Live's DelayTime is from 15 s to 6 h (docs/platform/live.md §6)."""
+    """Return the delay in ms. Live's DelayTime is 15 s to 6 h (docs/platform/live.md §6)."""
     delay = duration(text)
     if not duration("15s") <= delay <= duration("6h"):
         raise ValueError("write 15s to 6h, the same as DelayTime in Live's configuration")
@@ -235,8 +236,8 @@ def signature_window(text: str) -> int:
 
 
 def keep(text: str) -> int:
-    """Return how long to keep a stream, in ms. Live lists an undelivered callback for seven days
-    (docs/platform/live.md §7), and it must find the record that it is about."""
+    """Return for how long to keep a stream's record, in ms. Live lists undelivered callbacks for
+    seven days (docs/platform/live.md §7); until then the record must exist."""
     kept = duration(text)
     if kept < duration("7d"):
         raise ValueError("write 7d or longer: Live lists a lost callback for that long")

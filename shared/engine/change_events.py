@@ -1,7 +1,7 @@
-"""The events of one save: what it changed for those who follow the stream.
+"""Derives the webhook events of one save from the record before and after it.
 
-The recorder stores them in the save itself. They are derived from the two versions of the record,
-so that no rule of the protocol has to tell of anything.
+The recorder stores them in that save. Because they are derived, no rule of the protocol has to send
+an event.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from shared.protocol.derived.wrong import wrong_since
 from shared.store.contract import Loaded
 
 MAX_SAVE_EVENTS = 16
-"""More than one save can have."""
+"""More events than one save can have."""
 
 
 class Change(Struct, frozen=True):
-    """A save: the record that was loaded, the one that replaces it, and what has led to it."""
+    """A save: the record before, the record after, and the event that led to it."""
 
     loaded: Loaded
     after: StreamRecord
@@ -34,7 +34,7 @@ class Change(Struct, frozen=True):
 
 
 def event_tasks(change: Change, settings: StreamSettings) -> tuple[NewTask, ...]:
-    """Return a row for each change that a receiver of the policy wants to know of."""
+    """Return a task for each change that a webhook receiver of the policy wants."""
     if not settings.event_globs:
         return ()
     before, after, now = change.loaded.record, change.after, change.loaded.now
@@ -63,7 +63,7 @@ def event_tasks(change: Change, settings: StreamSettings) -> tuple[NewTask, ...]
 
 
 def _known_by(event: Event, body: EventBody) -> str:
-    """Return the file whose second report is no change."""
+    """Return the file that makes a second report of it no change."""
     is_file = body.type is EventType.FILE_CREATED and isinstance(event, FileLeft)
     return event.uri if is_file and isinstance(event, FileLeft) else ""
 
@@ -71,8 +71,8 @@ def _known_by(event: Event, body: EventBody) -> str:
 def _of_edges(
     before: StreamRecord, after: StreamRecord, edges: Iterable[Edge]
 ) -> Iterator[EventBody]:
-    """Yield what the account of the stream notes, too. A session that a later one has replaced ends
-    before that begins."""
+    """Yield the events for edges of the ledger. A session that was replaced ends before the new one
+    begins."""
     number = before.session_number
     for edge in edges:
         match edge.kind:
@@ -126,7 +126,7 @@ def _of_recording(before: StreamRecord, after: StreamRecord, now: int) -> Iterat
 
 
 def _of_gap(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[EventBody]:
-    """Yield the end of a gap, whether the stream is recorded now or not to be recorded any more."""
+    """Yield the end of a gap: the stream is recorded now, or need not be recorded any more."""
     since, still = wrong_since(before), wrong_since(after)
     if since is None or since > now - START_GRACE_MS:
         return

@@ -1,7 +1,7 @@
-"""What a stage counts, under the names that its metrics have.
+"""The names and values of a stage's counters, which its metrics show.
 
-The recorder puts the counts of a decision into the save that it makes anyway; `Tally` keeps those
-for which there is none. Every label is of a closed list: no name of a stream is among them.
+The recorder adds a decision's counts to the save that it makes anyway; `Tally` keeps counts that go
+with no save. Labels have closed lists of values: no stream's name is among them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ MESSAGES: Final = "live_record_messages_total"
 WEBHOOKS: Final = "live_record_webhooks_total"
 OCCURRENCES: Final = "live_record_occurrences_total"
 LATE_MS: Final = 60_000
-"""From when on the beginning of an occurrence counts as late."""
+"""An occurrence that begins later than this counts as late."""
 START_SECONDS: Final = "live_record_start_duration_seconds"
 START_BUCKETS_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""The upper bounds of the histogram, in s; what took longer is in the bucket `+Inf`.
-Floats, as Prometheus writes each bound since its version 3."""
+"""Upper bounds of the histogram, in s; longer times go into the bucket `+Inf`. They are floats,
+because Prometheus writes bounds so since its version 3."""
 START_SUM_MS: Final = "live_record_start_duration_ms"
 
 
@@ -42,7 +42,7 @@ class CallbackResult(str, Enum):
 
 
 class WebhookResult(str, Enum):
-    """What became of an attempt to deliver an event, or of a delivery that was not made."""
+    """The result of an attempt to deliver an event, or why it was not delivered."""
 
     TAKEN = "taken"
     REFUSED = "refused"
@@ -50,7 +50,7 @@ class WebhookResult(str, Enum):
 
 
 class OccurrenceResult(str, Enum):
-    """What became of an occurrence of a schedule as it was to begin, of each stream."""
+    """What happened to an occurrence of a schedule as it was to begin, for each stream."""
 
     BEGUN = "begun"
     LATE = "late"
@@ -68,12 +68,13 @@ _OCCURRENCES = {
 
 
 def occurrences(result: OccurrenceResult) -> str:
-    """Return the counter of the occurrences of which this became."""
+    """Return the name of the counter of occurrences with this result."""
     return f'{OCCURRENCES}{{result="{result.value}"}}'
 
 
 def commands(command: str, outcome: str) -> str:
-    """Return the counter of a command's outcomes: a reason of docs/errors.md."""
+    """Return the name of the counter of a command's outcomes; the outcome is a reason of
+    docs/errors.md."""
     return f'{COMMANDS}{{command="{command}",outcome="{outcome}"}}'
 
 
@@ -84,24 +85,24 @@ def callbacks(kind: str, result: CallbackResult) -> str:
 
 
 def messages(*, is_taken: bool) -> str:
-    """Return the counter of the messages that robots took, or did not."""
+    """Return the name of the counter of messages that robots took, or refused."""
     return f'{MESSAGES}{{result="{"taken" if is_taken else "refused"}"}}'
 
 
 def webhooks(result: WebhookResult) -> str:
-    """Return the counter of the deliveries of which this became."""
+    """Return the name of the counter of deliveries with this result."""
     return f'{WEBHOOKS}{{result="{result.value}"}}'
 
 
 def start_bucket(bound: float | str) -> str:
-    """Return the counter of the starts within one bucket of the histogram, and none below it."""
+    """Return the name of the counter of starts within this bucket but above the one below it."""
     return f'{START_SECONDS}_bucket{{le="{bound}"}}'
 
 
 def of_decision(
     event: Event, before: StreamRecord, decision: Decision, now: int
 ) -> Mapping[str, int]:
-    """Return what a decision adds to the counters, by their names."""
+    """Return what to add to which counters after a decision."""
     lost = (entry for entry in decision.entries if entry.code is Reason.ANSWER_LOST)
     counts = {commands(str(entry.about["command"]), Reason.ANSWER_LOST.value): 1 for entry in lost}
     if any(entry.code is Reason.SEEN_ONLINE for entry in decision.entries):

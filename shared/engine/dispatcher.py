@@ -1,8 +1,8 @@
-"""Sends what is due: one reconcile, with as many workers as the rate limit and latency need, and
-with the reconcile's other steps beside them.
+"""Sends what is due, in one run of reconcile, with as many workers as rate limit and latency need;
+runs the other steps at the same time.
 
-The function reconcile runs it. It knows the store's queue and how to handle one stream, and
-nothing of HTTP, of policy or of how a command is sent.
+The function reconcile runs it. It knows the store's queue and how to handle one stream, and nothing
+of HTTP, policy, or how a command is sent.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from shared.engine.workers import MAX_WORKERS, Workers
 from shared.store.store_errors import StoreUnavailable
 
 HELPING_RECONCILES = 2
-"""Reconciles that help the one that sends a burst."""
+"""How many further reconciles help to send a burst."""
 LINGER_MS = 2_000
-"""How long a reconcile stays after its last work, in place of a wake-up call that the limit of one
-a second has suppressed meanwhile."""
+"""How long a reconcile stays after its last work, for work whose wake-up call was suppressed by the
+limit of one a second."""
 IDLE_POLL_MS = 200
 MIN_PAUSE_MS = 5
 STORE_PAUSE_S = 0.5
@@ -33,7 +33,7 @@ class DueTimes(Protocol):
 
 
 class Dispatcher:
-    """Runs until nothing is due for a while or the time is up."""
+    """Sends until nothing has been due for a while or the time is up."""
 
     def __init__(  # noqa: PLR0913 - everything that a reconcile touches
         self,
@@ -50,9 +50,10 @@ class Dispatcher:
         wait: Callable[[float], None],
         report: Callable[[str, Exception], None],
     ) -> None:
-        """Keep the collaborators. `drain_one` handles the first stream that is due; it returns None
-        if none is. `backfill` finds streams that no callback reported. `put_in_order` puts some of
-        the due entries in order if the store's clock was set back. `wait` takes seconds."""
+        """Keep the collaborators. `drain_one` handles the first stream that is due, and returns
+        None if none is. `backfill` finds streams that no callback reported. `put_in_order` repairs
+        some due entries if the store's clock was set back. `wait` takes seconds.
+        """
         self._queue = queue
         self._drain_one = drain_one
         self._slot_wait_ms = slot_wait_ms
@@ -75,8 +76,7 @@ class Dispatcher:
 
     def run(self, workers: Workers, has_time: Callable[[], bool], side_steps: SideSteps) -> int:
         """Send what is due while the side steps run; return how many streams were handled. Wake a
-        successor for what there is no time for. Raise StoreUnavailable if the store never answered.
-        """
+        successor if time runs out. Raise StoreUnavailable if the store never answered."""
         self._has_time, self._side_steps = has_time, side_steps
         done = self.rounds = 0
         failure: StoreUnavailable | None = None
@@ -125,10 +125,10 @@ class Dispatcher:
 
     def drain(self, workers: Workers) -> int:
         """Send until nothing is due; return how many streams were handled. Raise what a worker
-        raised, once all workers have ended.
+        raised, after all workers have ended.
 
-        One worker begins. Each that finds the next slot near starts one more, and each ends when
-        nothing is due any more or when the others have the coming slots booked up.
+        One worker begins. A worker that finds the next slot near starts one more. A worker ends
+        when nothing is due, or when the others have booked the coming slots.
         """
         self._done, self._error = 0, None
         with workers:
@@ -141,7 +141,7 @@ class Dispatcher:
         return self._done
 
     def start_worker(self) -> None:
-        """Start one more worker, if a drain is going on and has room for it."""
+        """Start one more worker if a drain is running and has room for it."""
         workers = self._workers
         if workers is None:
             return
@@ -151,8 +151,8 @@ class Dispatcher:
                 workers.start(lambda: self._run(workers))
 
     def _have_ended(self, workers: Workers) -> bool:
-        """Wait for a heartbeat at most; return True once all workers have ended. After that, none
-        is started."""
+        """Wait for the workers, at most as long as a heartbeat; return True once all have ended. No
+        worker starts after that."""
         with workers.signal as _:
             ended = workers.signal.wait_for(lambda: self.running == 0, self._lease.heartbeat_s)
             if ended:
@@ -160,8 +160,9 @@ class Dispatcher:
         return ended
 
     def _beat(self) -> None:
-        """Wake helpers and read the lists again if needed, once a heartbeat. Only a burst lasts so
-        long: three reconciles share it, and if some are killed, one that is left wakes another."""
+        """At each heartbeat, wake helpers and read the lists again if needed. Only a burst lasts
+        that long: three reconciles share it, and if some are killed, a surviving one wakes another.
+        """
         if self._lease.begin() < HELPING_RECONCILES:
             self._wake()
         self._backfill_timer.note_burst()
@@ -182,8 +183,8 @@ class Dispatcher:
             workers.signal.notify()
 
     def _drain_while_due(self) -> int:
-        """Handle one stream that is due after the other, as one worker, until none is due or the
-        others have booked the coming slots; return how many were handled."""
+        """As one worker, handle streams that are due, until none is due or the others have booked
+        the coming slots; return how many were handled."""
         done = 0
         while self._has_time() and (handled := self._drain_one()) is not None:
             booked_ms = handled.next_slot_in_ms - self._slot_wait_ms

@@ -1,4 +1,4 @@
-"""Performs the recorder's effects on a real store and a real Live API.
+"""Performs the recorder's effects on a real store and the real Live API.
 
 Each invocation has one. It waits for slots and reports failures, and decides nothing.
 """
@@ -49,29 +49,32 @@ from shared.store.contract import (
 from shared.store.store_errors import StoreUnavailable, Unreadable
 
 LATE_S = 0.05
-"""s by which a slot may have passed before its command is given up unsent: a later one meets the
-slots that follow it. A rate limit of 45 then never puts more than 48 commands into any second, and
-the two that are left of the account's 50 allow for what the way to Live adds."""
+"""s after its slot until which a command may still be sent; a later one would collide with the
+following slots. A rate limit of 45 a second then never sends more than 48 commands in any second.
+The remaining two of the account's 50 allow for delays on the way to Live.
+"""
 NEARLY_FREE_MS = 150
-"""ms ahead. A rate limit that is booked no further than that can feed one more worker."""
+"""ms ahead. If the rate limit's next free slot is nearer than that, one more worker would find
+work."""
 THROTTLE_PAUSE_MS = 200
-"""ms for which the rate limit gives no slot at least, once Live has throttled."""
+"""ms for which the rate limit gives no slots at least, after Live has throttled."""
 POLL_SLOT_WAIT_MS = MAX_SLOT_WAIT_MS
-"""ms that a poll waits for its slot; after that it has failed, which proves nothing."""
+"""ms that a poll waits for its slot. After that the poll has failed, which proves nothing."""
 
 OVERLAP_MS = 180_000
-"""ms before the last read back at which the next one begins. Live tries for some 35 s before it
-gives a callback up (docs/platform/live.md §2); how soon it then lists it is UNCONFIRMED."""
+"""ms by which a read of undelivered callbacks overlaps the last one. Live tries a callback for
+about 35 s (docs/platform/live.md §2); how soon it then lists the callback is UNCONFIRMED."""
 AHEAD_MS = 60_000
-"""ms by which Live's clock may be ahead of ours: a read back ends that far in the future."""
+"""ms by which Live's clock may be ahead of ours: undelivered callbacks are read up to that far in
+the future."""
 MAX_REPLAY_AGE_MS = 6 * 24 * 3_600_000
-"""ms that a read back reaches into the past at most; Live remembers seven days
+"""ms into the past for which undelivered callbacks are read at most; Live keeps them for seven days
 (docs/platform/live.md §7)."""
 
 
 class _Slot(Struct, frozen=True):
-    """The bounds of a flight's slot, in s by this machine's clock: the store gave the slot at some
-    moment between our request and its answer."""
+    """The earliest and latest time of a flight's slot, in s by this machine's clock. The store gave
+    the slot some time between our request and its answer."""
 
     earliest: float
     latest: float
@@ -95,10 +98,11 @@ class EffectHandler:
             None
         ),
     ) -> None:
-        """Keep the collaborators. `wait` takes seconds; `on_free_slot` is called when the next slot
-        is near, so that one more worker would find work; `report` gets the error of a request,
-        `report_broken` the invariants that a decision left broken, `report_crash` what the handling
-        of a stream raised, `log_decided` the history of each save once it is stored."""
+        """Keep the collaborators. `wait` takes seconds. `on_free_slot` is called when the next slot
+        is near, so that one more worker would find work. `report` gets the error of a request;
+        `report_broken` the invariants that a decision violated; `report_crash` the exception from
+        handling a stream; `log_decided` the history of each stored save.
+        """
         self._store = store
         self._live = live
         self._monotonic = monotonic
@@ -130,7 +134,7 @@ class EffectHandler:
     def _perform_at_large(
         self, effect: ListOnline | ReadWatched | ReadUndelivered | TouchSource | TakeDue
     ) -> Any:  # noqa: ANN401 - as above
-        """Perform an effect that concerns no single stream."""
+        """Perform an effect that is about no single stream."""
         match effect:
             case ListOnline(domain=domain):
                 return self._list(domain)
@@ -202,15 +206,16 @@ class EffectHandler:
             return error
 
     def _slow(self, error: Throttled) -> None:
-        """Pause the rate limit, which someone else uses too. A store that is away is ignored."""
+        """Pause the rate limit, which other instances use too. Ignore a store that does not
+        answer."""
         with suppress(StoreUnavailable):
             self._store.pause_slots(
                 min(max(error.retry_after, THROTTLE_PAUSE_MS), MAX_THROTTLE_PAUSE_MS)
             )
 
     def _list(self, domain: str) -> OnlineSnapshot | None:
-        """Return the snapshot, or None. Read the sessions first, then the time, then the list: a
-        session that opens in between cannot look offline."""
+        """Return the snapshot, or None. Read the sessions first, then the time, then the list, so
+        that a session which opens in between cannot look offline."""
         watched, asked_at = self._store.watched(domain), self._store.now()
         try:
             online = dict(self._live.online(domain))
@@ -222,7 +227,7 @@ class EffectHandler:
         return OnlineSnapshot(asked_at, self._commandable(online), watched)
 
     def _commandable(self, online: Mapping[StreamKey, int]) -> Mapping[StreamKey, int]:
-        """Leave out the streams that no command can name: what is recorded can be stopped."""
+        """Leave out streams that no command can name: what is recorded must be possible to stop."""
         unusable = [key for key in online if key.fault]
         if unusable:
             first, count = unusable[0], len(unusable)

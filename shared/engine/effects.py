@@ -1,4 +1,5 @@
-"""The effects that the recorder's generators yield, and the store and Live API that serve them.
+"""The effects that the recorder's generators yield, and the protocols of the store and the Live
+API.
 
 `EffectHandler`, the explorer and the simulation perform them. Nothing here does any I/O.
 """
@@ -21,8 +22,7 @@ T = TypeVar("T")
 
 
 class RecordStore(Protocol):
-    """The few atomic operations that a record needs: see the contract suite in
-    tests/store/test_store.py."""
+    """The atomic operations that a record needs; tests/store/test_store.py is their contract."""
 
     def load(self, key: StreamKey) -> Loaded: ...
     def save_or_claim(self, save: Save) -> Saved: ...
@@ -37,10 +37,11 @@ class RecordStore(Protocol):
 
 
 class LiveApi(Protocol):
-    """The Live API. All but `prepare` raise a LiveError. `find` returns the stream's PublishTime
-    in ms, None if it is offline; `online` returns those of all of a domain's streams. `undelivered`
-    returns the events of the source's callbacks that Live gave up between two times (ms); it calls
-    `take_poll_slot` before each request. `prepare` does what is slow, before a slot is taken."""
+    """The Live API. All methods but `prepare` raise a LiveError. `find` returns the stream's
+    PublishTime in ms, None if it is offline. `online` returns the PublishTime of every stream of a
+    domain. `undelivered` returns the events of callbacks that Live gave up between two times (ms);
+    it calls `take_poll_slot` before each request. `prepare` does slow work before a slot is taken.
+    """
 
     def prepare(self) -> None: ...
     def send(self, command: Command, key: StreamKey) -> str: ...
@@ -56,20 +57,20 @@ Undelivered = tuple[StreamKey, Event]
 
 
 class CallbackSource(Struct, frozen=True):
-    """The callbacks that are configured on one domain: those about streams on an ingest domain
-    (`is_ingest`), those about recordings on a streaming domain."""
+    """The callbacks configured on one domain: about streams on an ingest domain (`is_ingest`), or
+    about recordings on a streaming domain."""
 
     domain: str
     is_ingest: bool
 
     @property
     def timestamp(self) -> str:
-        """Return the name under which the store remembers when they were last read back."""
+        """Return the name of the timestamp of the last read of its undelivered callbacks."""
         return f"read back:{'stream' if self.is_ingest else 'record'}:{self.domain}"
 
 
 class Effect(Struct, Generic[T], frozen=True):
-    """What a generator wants done; `T` is the type of the reply."""
+    """What a generator asks its driver to do; `T` is the type of the reply."""
 
 
 LoadReply: TypeAlias = Loaded | Unreadable
@@ -84,8 +85,8 @@ class SaveOrClaim(Effect[Saved], frozen=True):
 
 
 class CommandResult(Struct, frozen=True):
-    """The answer to a command, and when it came: ms by the store's clock, computed from the
-    flight's slot and the time that has passed since. Never ahead of the store's clock."""
+    """The answer to a command, and when it came, in ms by the store's clock. That time is computed
+    from the flight's slot and the time elapsed since; it is never ahead of the store's clock."""
 
     answer: Accepted | LiveError
     at: int
@@ -97,7 +98,8 @@ class Send(Effect[CommandResult], frozen=True):
 
 
 class QueryOnline(Effect[Polled | None], frozen=True):
-    """Polls one stream. None: the poll failed, which proves nothing about the stream."""
+    """Polls one stream. The reply None means that the poll failed, which proves nothing about the
+    stream."""
 
     key: StreamKey
     asked_at: int
@@ -112,7 +114,8 @@ class OnlineSnapshot(Struct, frozen=True):
 
 
 class ListOnline(Effect[OnlineSnapshot | None], frozen=True):
-    """Reads a domain's online list. None: it failed, which proves nothing about any stream."""
+    """Reads a domain's online list. The reply None means that it failed, which proves nothing about
+    any stream."""
 
     domain: str
 
@@ -124,13 +127,14 @@ class ReadWatched(Effect[Sequence[Watched]], frozen=True):
 
 
 class ReadUndelivered(Effect["Sequence[Undelivered] | None"], frozen=True):
-    """Reads what Live could not deliver lately. None: the read failed, which proves nothing."""
+    """Reads the callbacks that Live could not deliver lately. The reply None means that it
+    failed."""
 
     source: CallbackSource
 
 
 class TouchSource(Effect[None], frozen=True):
-    """Notes that all that was read back of this source is stored."""
+    """Notes that all undelivered callbacks read from this source are stored."""
 
     source: CallbackSource
 
@@ -143,14 +147,15 @@ class TakeDue(Effect[Sequence[StreamKey]], frozen=True):
 
 
 class ReportBroken(Effect[None], frozen=True):
-    """A decision left these invariants broken. Nothing waits for it and nothing follows from it."""
+    """Reports invariants that a decision violated. Nothing waits for it, and nothing follows."""
 
     key: StreamKey
     names: tuple[str, ...]
 
 
 class ReportCrash(Effect[None], frozen=True):
-    """The handling of a stream crashed. With `postpones` it is left alone for a while."""
+    """Reports that handling a stream crashed. With `postpones` the stream is left alone for a
+    while."""
 
     key: StreamKey
     error: Exception
@@ -161,13 +166,13 @@ Steps = Generator[Effect[Any], Any, T]
 
 
 def do(effect: Effect[T]) -> Steps[T]:
-    """Yield the effect and return its reply, in the effect's own type, which a bare yield loses."""
+    """Yield the effect and return its reply with the right type, which a bare yield would lose."""
     return cast("T", (yield effect))
 
 
 def run(steps: Steps[T], perform: Callable[[Effect[Any]], Any]) -> T:
-    """Drive a generator of effects to its end. What an effect raises is raised where the generator
-    has yielded it."""
+    """Drive a generator of effects to its end. An exception raised by an effect is raised at its
+    yield."""
     resume: Callable[[], Effect[Any]] = partial(next, steps)
     while True:
         try:

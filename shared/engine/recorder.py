@@ -1,4 +1,4 @@
-"""Carries an event through: load, decide, save or claim, send, and what follows from the answer.
+"""Handles an event: load, decide, save or claim, send, and handle the answer.
 
 `handle` and `drain_one` are generators that yield effects. `EffectHandler` performs the effects in
 production; the explorer and the simulation perform them in their own ways.
@@ -68,18 +68,18 @@ from shared.store.contract import (
 from shared.store.store_errors import StoreUnavailable, Unreadable
 
 TAKEN_FOR_MS = 2_000
-"""After how long the streams that a killed worker had taken are handed out again."""
+"""The time after which streams taken by a killed worker are handed out again."""
 SOON_MS = 15_000
-"""A reconcile stays for what is due within this time."""
+"""A reconcile waits for work that is due within this time."""
 CHECK_SOON_MS = 60_000
-"""One that has checked a start stays for its next check: what Live does not record is repeated on
-time."""
+"""A reconcile that has checked a start waits for the next check within this time, so that a start
+which Live did not carry out is repeated on time."""
 
 
 class HandleResult(Struct, frozen=True):
     """The stream's record now, and the commands that were sent, with Live's answers.
 
-    `next_slot_in_ms` is the distance of a slot that was too far away to wait for.
+    `next_slot_in_ms` is set if the next slot was too far away to wait for.
     """
 
     record: StreamRecord
@@ -89,7 +89,7 @@ class HandleResult(Struct, frozen=True):
     sent: tuple[tuple[Command, Accepted | LiveError], ...] = ()
     next_slot_in_ms: float = 0.0
     is_saved: bool = True
-    """Whether the event was stored: False where it changed nothing."""
+    """Whether the event was stored; False if it changed nothing."""
 
     @property
     def again_in(self) -> int | None:
@@ -102,8 +102,8 @@ class HandleResult(Struct, frozen=True):
 
     @property
     def waits(self) -> bool:
-        """Return True if a command or a check is due soon and nobody is at it: a reconcile should
-        be woken."""
+        """Return True if a command or check is due soon and nobody works on it: then reconcile
+        should be woken."""
         record = self.record
         if record.flight:
             return False
@@ -114,8 +114,8 @@ class HandleResult(Struct, frozen=True):
 
     @property
     def awaits_check(self) -> bool:
-        """Return True if a start that was checked is to be checked again within CHECK_SOON_MS. The
-        first check of one that Live accepted just now may wait for the timer."""
+        """Return True if a start that was checked must be checked again within CHECK_SOON_MS. The
+        first check of a newly accepted start may wait for the timer."""
         confirmation = self.record.confirmation
         if confirmation is None or confirmation.check_at is None or self.now <= confirmation.at:
             return False
@@ -123,7 +123,7 @@ class HandleResult(Struct, frozen=True):
 
 
 class Crashed(Struct, frozen=True):
-    """The handling of this stream raised something that it should not. It is reported."""
+    """Handling this stream raised an unexpected exception, which is reported."""
 
     key: StreamKey
     next_slot_in_ms: float = 0.0
@@ -131,9 +131,10 @@ class Crashed(Struct, frozen=True):
 
 
 class HandlingOptions(Struct, frozen=True):
-    """What one kind of invocation may do: how long to wait for a slot (ms), whether to poll Live,
-    whether to send at all, whether to record events that change nothing, whether to save a record
-    that does not change, so that its due entry moves, and what to count with the event's save."""
+    """What an invocation may do: wait for a slot (how many ms), poll Live, send commands, record
+    events that change nothing, and save an unchanged record to move its due entry. Also what to
+    count in the event's save.
+    """
 
     slot_wait_ms: int = 0
     may_query_live: bool = False
@@ -168,7 +169,8 @@ class Recorder:
         self._lease = lease
 
     def handle(self, key: StreamKey, event: Event, options: HandlingOptions) -> Steps[HandleResult]:
-        """Do all that follows from one event, as far as `options` allow; return the outcome."""
+        """Do everything that follows from one event, as far as `options` allow; return the
+        outcome."""
         entries: tuple[HistoryEntry, ...] = ()
         refused: Reason | None = None
         sent: tuple[tuple[Command, Accepted | LiveError], ...] = ()
@@ -205,8 +207,9 @@ class Recorder:
         self, key: StreamKey, event: Event, options: HandlingOptions, known: Loaded | None
     ) -> Steps[_DecisionStep]:
         """Decide about the event and save the result, before anything is sent. After a conflict,
-        decide anew on what the other writer saved. `known` spares the first load; if it is
-        outdated, the save detects that."""
+        decide again on the other writer's record. `known` spares the first load; if it is outdated,
+        the save detects that.
+        """
         while True:
             loaded = known or (yield from self._load(key, event))
             known = None
@@ -237,8 +240,8 @@ class Recorder:
                 return _after(step, save, saved)
 
     def _load(self, key: StreamKey, event: Event) -> Steps[Loaded]:
-        """Return the record. Where it cannot be read, a person's stop goes by a record of which
-        nothing is known, and replaces it; for every other event raise Unreadable."""
+        """Return the record. If it cannot be read, raise Unreadable; only a person's stop goes on,
+        with an empty record that replaces it."""
         loaded = yield from do(Load(key))
         if isinstance(loaded, Loaded):
             return loaded
@@ -287,8 +290,10 @@ class Recorder:
         )
 
     def put_in_order(self, key: StreamKey) -> Steps[None]:
-        """Save the record anew, with the times of a clock that was set back moved within reach and
-        the time at which it is forgotten, so that its due entry is where it belongs."""
+        """Save the record again, to move its due entry to the right place. If the clock was set
+        back, times too far ahead are moved back within reach. A record of release 0.2 gets the time
+        at which it is forgotten.
+        """
         yield from self._alone(key, self._put_in_order(key), is_due=True)
 
     def _put_in_order(self, key: StreamKey) -> Steps[None]:
@@ -306,8 +311,8 @@ class Recorder:
     def handle_alone(
         self, key: StreamKey, event: Event, options: HandlingOptions, *, is_due: bool = False
     ) -> Steps[HandleResult | Crashed]:
-        """Do as `handle`, for one of many: what this stream raises is reported, and stops none of
-        the others. A stream that is due, or cannot be read, is left alone for a while then."""
+        """Do as `handle` for one of many streams: an exception is reported, and does not stop the
+        others. A stream that was due or cannot be read is then left alone for a while."""
         return (yield from self._alone(key, self.handle(key, event, options), is_due=is_due))
 
     def _alone(self, key: StreamKey, steps: Steps[T], *, is_due: bool) -> Steps[T | Crashed]:
@@ -330,7 +335,7 @@ class Recorder:
 
 
 def _verifying(key: StreamKey, event: Event, settings: StreamSettings) -> tuple[NewTask, ...]:
-    """Return the task to verify a file that was reported, where the stage knows its bucket."""
+    """Return the task that verifies a reported file, if the stage knows its bucket."""
     if not (settings.files_in and isinstance(event, FileLeft)):
         return ()
     return verify_file(key, event.uri, settings.files_in)
@@ -339,8 +344,8 @@ def _verifying(key: StreamKey, event: Event, settings: StreamSettings) -> tuple[
 def _completed(
     save: Save, loaded: Loaded, decision: Decision, event: Event, settings: StreamSettings
 ) -> Save:
-    """Return the save with all that it stores beside the record. One copy: every callback makes
-    one."""
+    """Return the save together with everything stored in it. It makes one copy, because every
+    callback does this."""
     before, now, over_quota = loaded.record, loaded.now, save.if_no_quota
     files = _verifying(save.key, event, settings)
     save = replace(
@@ -362,7 +367,7 @@ def _completed(
 
 
 def _with_events(save: Save, change: Change, settings: StreamSettings) -> Save:
-    """Return the save with the events of what it changes, in either case."""
+    """Return the save with the webhook events of its change, for both of its variants."""
     tasks, beyond = (*save.tasks, *event_tasks(change, settings)), save.tasks_over_quota
     if save.if_no_quota:
         change = replace(change, after=save.if_no_quota, edges=save.edges_over_quota)
@@ -391,8 +396,8 @@ def _with_over_quota(record: StreamRecord, *, over_quota: bool) -> StreamRecord:
 
 
 def _needs_save(loaded: Loaded, decision: Decision, event: Event, options: HandlingOptions) -> bool:
-    """Return True if the decision changed the record, or is worth a line of its history. A stream
-    of which nothing is known has none."""
+    """Return True if the decision changed the record, or is worth a line of history. An unknown
+    stream has no history."""
     if decision.record != loaded.record:
         return True
     tells = bool(decision.entries) and (options.record_no_ops or is_worth_keeping(event))
@@ -400,7 +405,7 @@ def _needs_save(loaded: Loaded, decision: Decision, event: Event, options: Handl
 
 
 def _left(event: Event) -> tuple[File, ...]:
-    """Return the file that is stored together with the record, in one write."""
+    """Return the file that is stored in the same write as the record."""
     if isinstance(event, FileLeft):
         return (File(event.uri, event.start, event.stop, event.duration, event.push_args),)
     return ()

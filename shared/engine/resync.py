@@ -1,6 +1,6 @@
-"""Compares what ApsaraVideo Live reports with what is stored, and feeds each difference.
+"""Compares what Live reports with what is stored, and handles each difference as an event.
 
-Callbacks only make live-record faster; this repairs whatever they did not bring. The function
+Callbacks only make live-record faster; this repairs what they did not report. The function
 reconcile runs it. It decides nothing itself: every difference goes through `Recorder.handle`.
 """
 
@@ -25,16 +25,17 @@ from shared.engine.recorder import Crashed, HandlingOptions, Recorder
 from shared.protocol import Polled, SettingsChanged, StreamKey
 
 ONLY_STORE = HandlingOptions(may_send=lambda: False)
-"""A comparison only stores. Its commands are sent with the rest: in order, by many workers."""
+"""A comparison only stores. Its commands are sent later with all others, in order, by many
+workers."""
 ONLY_STORE_NEWS = replace(ONLY_STORE, record_no_ops=False)
-"""Replayed events are often known by then, or read twice: those add nothing to the history."""
+"""Replayed events are often known already, or read twice; those add nothing to the history."""
 REMEMBERED_EVENTS = 20_000
-"""Events that one process remembers to have replayed; forgetting one costs a load."""
+"""Replayed events that one process remembers. Forgetting one costs a load."""
 
 
 class Resync:
-    """`compare` reads the online list, `replay` the callbacks that Live could not deliver, and
-    `decide_anew` what the policy says now."""
+    """`compare` reads the online list, `replay` reads callbacks that Live could not deliver, and
+    `decide_anew` applies a changed policy."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -43,11 +44,11 @@ class Resync:
     def compare(
         self, domain: str, may_go_on: Callable[[], bool], *, only_awaited: bool = False
     ) -> Steps[int]:
-        """Feed each difference between the online list and the records; return how many there
-        were. What there is no time for is found again next time.
+        """Handle each difference between the online list and the records; return how many there
+        were. If time runs out, the next run finds the rest.
 
-        Streams without a record come first, then those that are online and wait for a poll to show
-        it; with `only_awaited` only these are fed, which in a burst is all that hurries.
+        Streams without a record come first, then those that wait for a poll to show them. With
+        `only_awaited` only these two kinds are handled, because in a burst nothing else is urgent.
         """
         snapshot = yield from do(ListOnline(domain))
         fed = 0
@@ -63,9 +64,10 @@ class Resync:
     def decide_anew(
         self, domain: str, may_go_on: Callable[[], bool], *, fills_index: bool = False
     ) -> Steps[bool]:
-        """Decide anew about every session of the domain that has not ended, since the policy, the
-        mode or a cap may have changed; return False if there was no time for all of them.
-        `fills_index`: save also what does not change, for an index that is not filled yet."""
+        """Decide again about every session of the domain that has not ended, since the policy, the
+        mode or a cap may have changed; return False if time ran out. `fills_index`: also save
+        unchanged records, to fill a new index.
+        """
         options = replace(ONLY_STORE_NEWS, must_save=fills_index)
         for watched in (yield from do(ReadWatched(domain))):
             if not may_go_on():
@@ -74,8 +76,8 @@ class Resync:
         return True
 
     def replay(self, source: CallbackSource, may_go_on: Callable[[], bool]) -> Steps[int]:
-        """Feed the events of one source that Live could not deliver; return how many were fed. What
-        there is no time for is read again next time."""
+        """Handle the events of one source that Live could not deliver; return how many. If time
+        runs out, the next run reads the rest."""
         fed = 0
         undelivered = yield from do(ReadUndelivered(source))
         for entry in [entry for entry in undelivered or () if entry not in self._replayed]:
@@ -104,7 +106,8 @@ def _unknown(snapshot: OnlineSnapshot) -> Iterator[tuple[StreamKey, Polled]]:
 
 
 def _awaited(snapshot: OnlineSnapshot) -> Iterator[tuple[StreamKey, Polled]]:
-    """Yield the streams that the list shows and that nothing is started for before it does."""
+    """Yield the listed streams that wait for a list: unknown ones, and those with a doubted
+    publish."""
     yield from _unknown(snapshot)
     for watched in snapshot.watched:
         published = snapshot.online.get(watched.key)

@@ -1,7 +1,7 @@
-"""Puts the occurrences of schedules into the records of their streams, and rolls them over.
+"""Writes the coming occurrences of schedules into the records of their streams.
 
-The HTTP API plans a schedule as it is written; the timer's reconcile does the rest, and stays for
-an occurrence that is about to begin. Recurrences are imported only where a schedule is due.
+The HTTP API plans a schedule when it is stored. The timer's reconcile does the rest, and waits for
+an occurrence that is about to begin. The recurrence library is imported only if a schedule is due.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from shared.store.store_errors import StoreUnavailable
 
 MAX_SCHEDULES_NUMBER = 1000
 MAX_PLANNED_NUMBER = 200
-"""Occurrences of one schedule that are read at once: more than four days have."""
+"""Occurrences of one schedule read at once: more than four days can have."""
 STAY_S = 0.5
-"""s between two looks at the clock of a run that stays for an occurrence."""
+"""s between two checks of the clock while a run waits for an occurrence."""
 
 
 class ScheduleStore(Protocol):
@@ -44,8 +44,8 @@ class ScheduleStore(Protocol):
 
 
 class SchedulePlanner:
-    """`run` performs a generator of effects. `may_go_on` says whether there is time; `report` gets
-    the name of a log event and the error of a schedule that cannot be planned."""
+    """`run` performs a generator of effects. `may_go_on` returns True while there is time. `report`
+    gets the name of a log event and the error of a schedule that cannot be planned."""
 
     def __init__(
         self,
@@ -64,9 +64,8 @@ class SchedulePlanner:
         self._planned: dict[str, str] = {}
 
     def tend(self, wait: Callable[[float], None]) -> int:
-        """Plan each schedule that is due, and stay until the occurrence that it is due for has
-        begun: whoever sends what is due beside this then begins it at its second. Return how many
-        were planned."""
+        """Plan each schedule that is due; return how many. Then wait until the occurrence that is
+        about to begin has begun, so that the dispatcher starts it at its second."""
         while self._may_go_on():
             due = self._store.due_schedules(MAX_SCHEDULES_NUMBER)
             begins = [at for name, text in due.items() if (at := self._tend(name, text))]
@@ -77,7 +76,7 @@ class SchedulePlanner:
         return len(self._planned)
 
     def _tend(self, name: str, text: str) -> int | None:
-        """Return when the occurrence begins that is to be stayed for; None if none is."""
+        """Return the beginning of the occurrence to wait for; None if there is none."""
         try:
             return self.plan(name, text)
         except StoreUnavailable:
@@ -87,8 +86,10 @@ class SchedulePlanner:
             return None
 
     def plan(self, name: str, text: str) -> int | None:
-        """Put what is to come into the records, and store when to look again. Return when the next
-        occurrence begins if that is near: until then the schedule stays due, whoever is killed."""
+        """Write the coming occurrences into the records, and store when to plan again. Return when
+        the next occurrence begins if that is near: until then the schedule stays due, even if this
+        process is killed.
+        """
         stored, now = StoredSchedule.from_text(text), self._store.now()
         upcoming = [] if stored.is_deleted else _upcoming(stored, now)
         if self._planned.get(name) != text:
@@ -115,7 +116,7 @@ class SchedulePlanner:
     def _plan_streams(
         self, stored: StoredSchedule, upcoming: Sequence[Occurrence], now: int
     ) -> bool:
-        """Return False if there was no time for all streams."""
+        """Return False if time ran out before all streams were planned."""
         schedule = stored.schedule
         near = tuple(one for one in upcoming if one.begins_at <= now + PLANNED_AHEAD_MS)
         nothing = OccurrencesPlanned(schedule.id)
@@ -130,9 +131,10 @@ class SchedulePlanner:
 
 
 def _upcoming(stored: StoredSchedule, now: int) -> Sequence[Occurrence]:
-    """Return the occurrences that may last still, those to come up to the first that is further
-    ahead than any is planned, and those of the last two days that were over before anybody planned
-    them. Of a paused schedule there are none."""
+    """Return the occurrences that may still last, those to come (up to the first beyond the
+    planning horizon), and those of the last two days that nobody planned in time. A paused schedule
+    has none.
+    """
     from shared.schedule.recurrence import upcoming
 
     if stored.schedule.is_paused:

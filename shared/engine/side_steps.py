@@ -1,6 +1,6 @@
-"""The steps of a reconcile that run beside its drain: each begins at once, and fails alone.
+"""Runs the other steps of a reconcile while it sends. Each begins at once, and fails alone.
 
-The dispatcher runs them. It knows no step: what each does and until when is the caller's.
+The dispatcher runs them. The caller defines each step and its time limit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Report = Callable[[str, Exception], None]
 
 
 class SideSteps:
-    """Runs while it is entered; leaving it waits for what still runs. Each step returns how much
+    """A context manager; leaving it waits for the steps that still run. Each step returns how much
     it did, and ends by itself when the time is up."""
 
     def __init__(
@@ -26,9 +26,10 @@ class SideSteps:
         report: Report,
         waits_for_store: Callable[[], bool],
     ) -> None:
-        """Keep the steps, which begin as it is entered. `report` gets the name of a log event and
-        the error of a step that failed. `waits_for_store` waits a moment and returns True while
-        there is time to repeat a step."""
+        """Keep the steps, which begin when the block is entered. `report` gets the name of a log
+        event and the error of a failed step. `waits_for_store` waits a moment and returns True
+        while there is time to repeat a step.
+        """
         self._steps = steps
         self._workers = workers
         self._report = report
@@ -80,8 +81,8 @@ class SideSteps:
                 self._workers.signal.notify()
 
     def _repeat_until_stored(self, step: Callable[[], int]) -> int:
-        """Return how much the step did. While the store is away it is repeated: what happened
-        meanwhile is found as soon as the store is back, and not by the next minute's run."""
+        """Return how much the step did. Repeat it while the store does not answer, so that changes
+        are found as soon as it is back, not a minute later."""
         is_reported = False
         while True:
             try:

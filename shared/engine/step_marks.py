@@ -11,18 +11,18 @@ from shared.engine.worker_lease import Timestamps
 
 DRAIN, RESYNC, REPLAY = "drain", "resync", "replay"
 AUDIT = "audit"
-"""Finds records that cannot be read, and repairs what an earlier release left in an index."""
+"""Finds records that cannot be read, and repairs index rows that an earlier release left."""
 SCHEDULES = "schedules"
-"""Rolls schedules over, and stays for the occurrence that is about to begin."""
+"""Plans schedules, and waits for the occurrence that is about to begin."""
 NOTIFY = "notify"
 """A run of the function notify."""
 BACKFILL = "backfill"
-"""The resync of a burst, which has no marks: it is no part of every minute."""
+"""The resync during a burst. It has no marks, because it does not run every minute."""
 
 
 def began(step: str) -> str:
-    """Return the name of the timestamp of when the step last began. The drain's is the name under
-    which release 0.2 notes each reconcile."""
+    """Return the name of the timestamp at which the step last began. For the drain it is the name
+    that release 0.2 uses for reconcile."""
     return "reconciled" if step == DRAIN else f"{step} began"
 
 
@@ -45,15 +45,16 @@ class StepMarks:
         self._timestamps = timestamps
 
     def begin(self, step: str) -> None:
-        """Note that the step begins. At the first drain ever each step counts as ended: from then
-        on it shows if one never begins, or never ends."""
+        """Note that the step begins. At the very first drain every step counts as ended, so that a
+        step that never begins or ends will show."""
         self._timestamps.touch(began(step))
         if step == DRAIN and self._timestamps.age_ms(ended(step)) is None:
             for each in (DRAIN, RESYNC, REPLAY):
                 self._timestamps.touch(ended(each))
 
     def around(self, step: str, work: Callable[[], int]) -> Callable[[], int]:
-        """Return the work with its begin and its end noted; where it raises, no end is."""
+        """Return the work, wrapped so that its begin and end are noted. If it raises, no end is
+        noted."""
 
         def noted() -> int:
             self.begin(step)

@@ -1,7 +1,7 @@
-"""Counts of one process that no save carries, until they are stored together.
+"""Keeps counts that go with no save, and stores them together.
 
-Each app has one. A callback that changes nothing saves nothing: a write for each would double what
-it costs, and for a forged one would let anybody make the store work.
+Each process has one. A callback that changes nothing saves nothing: a write for each would double
+its cost, and would let anybody put load on the store with forged callbacks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class CounterStore(Protocol):
 
 
 class Tally:
-    """Takes one call at a time. What a process has not stored when it ends is lost."""
+    """Handles one call at a time. Counts not yet stored when a process ends are lost."""
 
     def __init__(self, store: CounterStore, clock: Callable[[], int]) -> None:
         self._store = store
@@ -35,8 +35,8 @@ class Tally:
         self._counts[name] += 1
 
     def store_if_due(self) -> None:
-        """Store what was counted, unless that was tried less than STORED_EVERY_MS ago. What cannot
-        be stored is kept for the next time."""
+        """Store the counts, unless the last try was less than STORED_EVERY_MS ago. If that fails,
+        keep them for the next time."""
         now, last = self._clock(), self._stored_at
         if not self._counts or (last is not None and 0 <= now - last < STORED_EVERY_MS):
             return

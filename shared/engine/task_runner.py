@@ -1,7 +1,7 @@
-"""Does durable tasks of one queue: takes what is due, tries it, stores what becomes of it.
+"""Works on the durable tasks of one queue: takes what is due, tries it, and stores the result.
 
-A function with a timer runs it. It knows no kind: what an attempt is, is the caller's. Several may
-run at once, here and elsewhere: each task is taken by one of them.
+A function with a timer runs it. The caller defines what an attempt is. Several runners may work at
+once, here and elsewhere: each task is taken by one of them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from shared.outbox import (
 from shared.store.store_errors import StoreUnavailable
 
 Crashed = Callable[[Task, Failed], Outcome]
-"""Returns the outcome of an attempt that crashed, of which `Failed` is all that is known."""
+"""Returns the outcome of an attempt that crashed; nothing is known of it but its `Failed`."""
 NEVER_ENDED = "each attempt was cut off before it ended"
 
 
@@ -36,8 +36,8 @@ class TaskStore(Protocol):
 
 
 class TaskRunResult(Struct):
-    """How many tasks a run has settled, and in which way. `stale` ones were taken by somebody else
-    meanwhile, so that their results count for nothing."""
+    """How many tasks ended in which way. `stale` tasks were taken by another runner meanwhile, so
+    their results were discarded."""
 
     done: int = 0
     continued: int = 0
@@ -47,7 +47,7 @@ class TaskRunResult(Struct):
 
 
 class _Idle:
-    """The attempts that no worker is at, of `count` at most."""
+    """The attempts that no worker is using, `count` at most."""
 
     def __init__(
         self, signal: Signal, count: int, attempts: Callable[[], Callable[[Task], Outcome]]
@@ -62,7 +62,7 @@ class _Idle:
             return self._left
 
     def wait_for_more(self, count: int) -> bool:
-        """Wait until more than `count` are idle; return False if those are all that there are."""
+        """Wait until more than `count` are idle; return False if no more than that exist."""
         if count == self._most:
             return False
         with self._signal:
@@ -100,10 +100,11 @@ class TaskRunner:
         stays: Callable[[], bool] = lambda: False,
         crashed: Crashed = lambda _task, failed: failed,
     ) -> None:
-        """Keep the collaborators. `has_time` says whether there is time for one more attempt;
-        `report` gets the name of a log event, and what an attempt raised. Where nothing is due,
-        `stays` says whether to look again; it waits before it does. `crashed` adds what follows
-        from a crash, or from an end of the process at each attempt."""
+        """Keep the collaborators. `has_time` returns True if there is time for one more attempt.
+        `report` gets the name of a log event, and an attempt's exception. If nothing is due,
+        `stays` waits and says whether to check again. `crashed` adds what follows from a crash, or
+        from a process that ended during an attempt.
+        """
         self._store, self._queue = store, queue
         self._has_time, self._jitter, self._report = has_time, jitter, report
         self._stays, self._crashed = stays, crashed
@@ -113,8 +114,8 @@ class TaskRunner:
     def run(
         self, workers: Workers, count: int, attempts: Callable[[], Callable[[Task], Outcome]]
     ) -> None:
-        """Let up to `count` workers do what is due until nothing is, or the time is up. Each calls
-        `attempts` once, for an attempt of its own. Raise the last error of the store."""
+        """Let up to `count` workers do what is due until nothing is, or the time is up. Each worker
+        calls `attempts` once to get its own attempt. Raise the last error of the store."""
         with workers:  # left once all of them have ended
             self.start(workers, count, attempts)
         self.check()
@@ -122,8 +123,8 @@ class TaskRunner:
     def start(
         self, workers: Workers, count: int, attempts: Callable[[], Callable[[Task], Outcome]]
     ) -> None:
-        """Start one of the workers, which are entered already: they serve other queues, too. It
-        takes what is due and starts another one for each task, up to `count` at a time."""
+        """Start one of the given workers, which also serve other queues. It takes what is due, and
+        starts another worker for each task, up to `count` at a time."""
         idle = _Idle(workers.signal, count, attempts)
 
         def work(task: Task, attempt: Callable[[Task], Outcome]) -> None:
@@ -146,8 +147,8 @@ class TaskRunner:
             raise self._failures[-1]
 
     def _due(self, idle: _Idle) -> Iterator[Task]:
-        """Yield what is due, as much at a time as there are workers for. Where nothing is, a task
-        that a worker is at may still be continued, which is due at once."""
+        """Yield what is due, as much at a time as there are idle workers. If nothing is due, wait
+        for a running task: its next step may be due at once."""
         while (count := idle.wait_for_one()) and self._has_time():
             taken = self._taken(count)
             if not (taken or self._stays() or idle.wait_for_more(count)):
@@ -163,8 +164,8 @@ class TaskRunner:
             return ()
 
     def _tried(self, task: Task, attempt: Callable[[Task], Outcome]) -> Outcome:
-        """Return the outcome of an attempt, whatever it raises. One that has been taken more often
-        than it may be tried ended its process each time: it is not tried once more."""
+        """Return the outcome of an attempt, even if it raises. A task taken more often than it may
+        be tried ended its process each time; it is not tried again."""
         if task.attempts > backoff_of(task.queue).attempts:
             return self._after_crash(task, Failed(task.why or NEVER_ENDED, is_final=True))
         try:
@@ -176,7 +177,8 @@ class TaskRunner:
             return self._after_crash(task, Failed(f"{type(error).__name__}: the log says why"))
 
     def _after_crash(self, task: Task, failed: Failed) -> Outcome:
-        """Return the outcome with what follows; without it where that crashes, too."""
+        """Return the outcome with what follows from it; without that if computing it crashes as
+        well."""
         try:
             return self._crashed(task, failed)
         except StoreUnavailable:

@@ -1,7 +1,8 @@
-"""Reports a timer that is silent, by whoever still runs: callbacks, requests and the other timers.
+"""Finds silent timers. Callbacks, requests and other timers report them, because a function whose
+timer is off cannot.
 
-A function with a timer that is off cannot say so itself. Each process looks now and then, and logs
-what it finds; a rule of the log store tells people (deploy/account.ros.yaml).
+Each process checks now and then, and logs what it finds. An alert rule of the log store notifies
+people (deploy/account.ros.yaml).
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from shared.protocol.durations import TIMER_SILENT_MS
 from shared.store.store_errors import StoreUnavailable
 
 LOOK_EVERY_MS = 60_000
-"""ms between two looks of one process, and from its start to the first: a cold start costs enough.
-"""
+"""ms between two checks of one process, and before its first: a cold start is slow enough
+already."""
 TIMERS: Final[Mapping[str, str]] = {"reconcile": began(RESYNC), "notify": began(NOTIFY)}
 
 
@@ -24,16 +25,15 @@ class Ages(Protocol):
 
 
 class TimerWatch:
-    """One process's own."""
+    """One per process."""
 
     def __init__(self, store: Ages, clock: Callable[[], int]) -> None:
         self._store, self._clock = store, clock
         self._next_at = clock() + LOOK_EVERY_MS
 
     def silent(self) -> Mapping[str, int]:
-        """Return each function whose timer is silent and for how many ms it has not run; none if
-        this process has looked within a minute. A function that never ran is none of a stage that
-        has it."""
+        """Return each function whose timer is silent, and ms since it last ran; nothing if this
+        process has checked within a minute. A function that never ran does not count."""
         now = self._clock()
         if now < self._next_at <= now + LOOK_EVERY_MS:
             return {}

@@ -1,7 +1,7 @@
-"""Which reconciles are at work, across all instances, and when one more should be woken.
+"""Counts the reconciles at work in all instances, and decides when to wake one more.
 
-The dispatcher and every invocation that leaves something due use it. It knows the store's registry
-and timestamps, and nothing of streams or commands.
+The dispatcher uses it, and every invocation that leaves something due. It knows the store's
+registry and timestamps, and nothing of streams or commands.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 ENOUGH_RECONCILES = 4
-"""Reconciles at work at once. One more would only be in their way."""
+"""Reconciles at work at once; more would only slow each other down."""
 ALIVE_MS = 2_000
-"""How long a reconcile without heartbeats still counts as at work."""
+"""A reconcile without heartbeats counts as at work for this long."""
 WAKE_PAUSE_MS = 1_500
-"""Pause between two wake-up calls of all instances: each instance that starts costs."""
+"""Pause between two wake-up calls of all instances together, because each may start an instance."""
 HEARTBEAT_S = 1.0
 BACKFILL_LEAST_MS = 1_000
-"""Least pause between two reads of the online lists, whoever asks for them."""
+"""Shortest pause between two reads of the online lists, for any reason."""
 BACKFILL_AGAIN_MS = 10_000
 """Pause between two reads of the online lists while a burst is being sent."""
 
@@ -34,7 +34,7 @@ class Timestamps(Protocol):
 
 
 class WorkerLease:
-    """The registration of one reconcile at work, visible to the others while it is renewed."""
+    """The registration of one reconcile at work. Others see it as long as it is renewed."""
 
     def __init__(
         self,
@@ -58,12 +58,13 @@ class WorkerLease:
         return self._registry.register("reconcile", self._who, self._alive_ms)
 
     def heartbeat(self) -> None:
-        """Renew if the last renewal is a heartbeat old."""
+        """Renew the registration if the last renewal is one heartbeat interval old."""
         if self._monotonic() - self._last >= self.heartbeat_s:
             self.begin()
 
     def may_wake_one(self) -> bool:
-        """Return True if too few reconciles are at work, and no wake-up call was made just now."""
+        """Return True if too few reconciles are at work, and nobody made a wake-up call just
+        now."""
         return self._registry.may_wake_one("reconcile", ENOUGH_RECONCILES, WAKE_PAUSE_MS)
 
     def end(self) -> None:
@@ -71,11 +72,11 @@ class WorkerLease:
 
 
 class BackfillTimer:
-    """When the online lists are read again because of a burst.
+    """Decides when to read the online lists again because of a burst.
 
-    While many streams come up at once, Function Compute probably refuses some callbacks for lack
-    of instances. The reconciles that send the burst read the lists meanwhile, and once more at its
-    end, no matter which of them is killed in between.
+    When many streams come up at once, Function Compute may refuse callbacks for lack of instances.
+    The reconciles that send the burst read the lists meanwhile, and once more at its end, no matter
+    which of them is killed in between.
     """
 
     def __init__(self, timestamps: Timestamps) -> None:
@@ -94,7 +95,7 @@ class BackfillTimer:
         return age_ms is None or age_ms >= BACKFILL_AGAIN_MS
 
     def is_due(self) -> bool:
-        """Return True if the lists were last read before the last burst and a second ago."""
+        """Return True if a burst has come since the lists were last read, at least a second ago."""
         burst_ms, resync_ms = self._timestamps.age_ms("burst"), self._timestamps.age_ms("resync")
         if burst_ms is None or resync_ms is None:
             return burst_ms is not None

@@ -1,6 +1,6 @@
-"""Where the workers of one drain run: threads of this process.
+"""Runs the workers of a drain as threads of this process.
 
-The dispatcher starts them. A simulation passes it workers of its own, which take turns.
+The dispatcher starts them. A simulation passes workers of its own, which take turns.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import Protocol
 
 MAX_WORKERS = 64
 THREAD_TURN_S = 0.0005
-"""After how long a computing thread lets another one run. With Python's own 5 ms, each of a
-worker's dozen steps from its slot to the wire would wait that long while a burst's list is read."""
+"""How long a computing thread runs before another gets its turn. With Python's own 5 ms, a worker
+would wait that long at each of a dozen steps between its slot and the wire, while a burst's list is
+read.
+"""
 
 
 class Signal(Protocol):
@@ -34,7 +36,7 @@ class Signal(Protocol):
 
 
 class Workers(Protocol):
-    """Runs jobs concurrently while it is entered; leaving it waits for those that still run."""
+    """A context manager that runs jobs concurrently; leaving it waits for those that still run."""
 
     @property
     def signal(self) -> Signal: ...
@@ -49,7 +51,7 @@ class Workers(Protocol):
 
 
 class ThreadWorkers:
-    """Workers that are threads, one for each job."""
+    """Runs each job in a thread of its own."""
 
     def __init__(self) -> None:
         self.signal: Signal = Condition()
