@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import secrets
 import sys
-import time
 
 from tests.fuzz import corpus
 from tests.fuzz.edges import EDGES
@@ -21,11 +20,10 @@ def main() -> int:
     print(f"seed {options.seed}", flush=True)
     broken = 0
     for edge in options.edge or EDGES:
-        began = time.monotonic()
-        count, found = run_for(edge, options.minutes * 60, options.seed)
-        minutes = (time.monotonic() - began) / 60
-        print(f"{edge}: {count} cases in {minutes:.1f} min", flush=True)
-        if found is not None:
+        outcome = run_for(edge, options.minutes * 60, options.seed)
+        spent = f"{outcome.wall_s / 60:.1f} min, {outcome.cpu_s:.0f} s of CPU"
+        print(f"{edge}: {outcome.cases} cases in {spent}", flush=True)
+        if (found := outcome.found) is not None:
             broken += 1
             file = corpus.save(edge, found.case)
             error = f"{type(found.error).__name__}: {found.error}"[:2_000]

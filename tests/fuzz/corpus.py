@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -40,6 +40,16 @@ values = st.recursive(
 )
 
 
+def half(usual: SearchStrategy[Any], odd: SearchStrategy[Any]) -> SearchStrategy[Any]:
+    """Return `usual` half of the time, however many parts `odd` has: `|` counts each of them. An
+    edge that refuses nearly every caller is not tested behind that check."""
+    return st.one_of(st.builds(_same, usual), st.builds(_same, odd))
+
+
+def _same(case: Any) -> Any:  # noqa: ANN401 - any JSON
+    return case
+
+
 def saved(edge: str) -> Sequence[Case]:
     files = sorted((FOLDER / edge).glob("*.json"))
     return [json.loads(file.read_text(encoding="utf-8")) for file in files]
@@ -64,7 +74,7 @@ def from_corpus(edge: str, fresh: SearchStrategy[Case]) -> SearchStrategy[Case]:
 def _mutated(draw: DrawFn, case: Case) -> Case:
     changed = json.loads(json.dumps(case))
     open_parts = {name: part for name, part in changed.items() if name not in CHOICES}
-    for _ in range(draw(st.integers(1, 3)) if open_parts else 0):
+    for _ in range(draw(_few) if open_parts else 0):
         _change(draw, open_parts)
     return {**changed, **open_parts}
 
@@ -73,25 +83,38 @@ def _change(draw: DrawFn, node: Any) -> None:  # noqa: ANN401 - any JSON
     """Change one value below `node`, most often into another of its type: an edge reads its case by
     the types that it has."""
     while True:
-        place = draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
+        places = sorted(node) if isinstance(node, dict) else range(len(node))
+        place = places[draw(_any_index) % len(places)]
         inner = node[place]
         if not (isinstance(inner, dict | list) and inner):
-            node[place] = draw(_other(inner))
+            node[place] = _another(draw, inner)
             return
         node = inner
 
 
-def _other(value: Any) -> SearchStrategy[Any]:  # noqa: ANN401 - any JSON
+def _another(draw: DrawFn, value: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(value, str):
-        return texts | st.builds(_spliced, st.just(value), st.integers(0, len(value)), texts)
-    if isinstance(value, bool):
-        return st.booleans()
-    if isinstance(value, int | float):
-        return numbers
-    if isinstance(value, list):
-        return st.lists(values, max_size=4)
-    return st.dictionaries(texts, values, max_size=4) if isinstance(value, dict) else values
+        return _changed_text(draw, value)
+    return draw(_OF_TYPE.get(type(value), values))
 
 
-def _spliced(value: str, at: int, inner: str) -> str:
-    return value[:at] + inner + value[at + len(inner) :]
+def _changed_text(draw: DrawFn, text: str) -> str:
+    """Return another text, or this one with something in the midst of it."""
+    inner = draw(texts)
+    if draw(_yes_or_no):
+        return inner
+    at = draw(_any_index) % (len(text) + 1)
+    return text[:at] + inner + text[at + len(inner) :]
+
+
+# Strategies that are built once: one that is built for each draw is checked for each draw.
+_few = st.integers(1, 3)
+_any_index = st.integers(0, 2**16 - 1)
+_yes_or_no = st.booleans()
+_OF_TYPE: Mapping[type, SearchStrategy[Any]] = {
+    bool: _yes_or_no,
+    int: numbers,
+    float: numbers,
+    list: st.lists(values, max_size=4),
+    dict: st.dictionaries(texts, values, max_size=4),
+}

@@ -38,7 +38,7 @@ EDGES: Mapping[str, FuzzedEdge] = {
         callback_cases("GET"), lambda: function_edges.callbacks(on_demand)
     ),
     "relayed_callbacks": FuzzedEdge(
-        callback_cases("POST"), lambda: function_edges.callbacks(relay)
+        function_edges.relayed_cases, lambda: function_edges.callbacks(relay)
     ),
     "api": FuzzedEdge(function_edges.api_cases, function_edges.api),
     "wake_up": FuzzedEdge(function_edges.wake_cases, function_edges.reconciles),
