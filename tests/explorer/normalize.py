@@ -31,6 +31,7 @@ _TRUE_TIMES = (
     "publish_time",
     "published",
     "last_unpublish_time",
+    "unseen_end_time",
     "unverified_publish_time",
     "emptied_at",  # compared with them
 )

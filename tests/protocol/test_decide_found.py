@@ -389,3 +389,60 @@ def test_so_has_what_live_reports_to_be_paused() -> None:
     story.passes(3 * MINUTE).answer(NO_CONFIG)
 
     assert story.phase is Phase.FAILED
+
+
+def its_end_was_reported_first(story: Story) -> Story:
+    """Ask for a stream that came, went and is back: the end of the publish before is reported, then
+    that publish itself, and a start is accepted, which is of the publish that lasts."""
+    story.happens(UNTIL_INTERRUPTED).answer(NOT_FOUND).passes(MINUTE).unpublish()
+    return story.passes(3 * SECOND).publish(story.now - 5 * SECOND).passes(SECOND).answer()
+
+
+def test_a_start_is_of_the_publish_that_lasts_where_the_end_of_another_was_reported_first() -> None:
+    story = its_end_was_reported_first(Story())
+    back_at = story.now - SECOND
+    story.publish(back_at).passes(5 * SECOND).seen(back_at)
+
+    assert story.record.intent.wanted
+    assert story.record.intent.session == story.record.session_number
+
+
+def test_so_it_is_where_an_earlier_session_has_ended() -> None:
+    story = its_end_was_reported_first(Story().publish().goes_off())
+    back_at = story.now - SECOND
+    story.publish(back_at).passes(5 * SECOND).seen(back_at)
+
+    assert story.record.intent.wanted
+
+
+def test_so_it_is_where_the_end_seemed_to_be_that_of_the_session_before() -> None:
+    story = Story().publish().passes(MINUTE).unpublish(NOON + 50 * SECOND)
+    story.happens(UNTIL_INTERRUPTED).answer(NOT_FOUND)
+    story.passes(SECOND).publish(NOON + 40 * SECOND).passes(SECOND).answer()
+    back_at = story.now - SECOND
+    story.publish(back_at).passes(5 * SECOND).seen(back_at)
+
+    assert story.record.intent.wanted
+
+
+def test_a_publish_whose_end_was_reported_first_is_started_and_polled() -> None:
+    story = its_end_was_reported_first(Story())
+
+    assert story.sent == ["start", "start"]
+    assert story.passes(4 * SECOND).polls
+    assert not story.missed().passes(10 * SECOND).missed().record.intent.wanted
+
+
+def test_a_start_of_after_a_reported_end_is_not_of_the_publish_that_ended_then() -> None:
+    story = Story().unpublish().passes(6 * SECOND).happens(UNTIL_INTERRUPTED).answer()
+    back_at = story.now - SECOND
+    story.publish(NOON - 3 * SECOND).publish(back_at).passes(5 * SECOND).seen(back_at)
+
+    assert Reason.PUBLISHED_LATE in story.reasons
+    assert story.record.intent.wanted
+
+
+def test_an_end_says_nothing_of_the_publish_after_it() -> None:
+    story = Story().unpublish().passes(SECOND).publish()
+
+    assert story.record.is_live

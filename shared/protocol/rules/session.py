@@ -17,6 +17,7 @@ from shared.protocol.reason import Reason
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules.transition import Transition
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import STARTS, Command
 
@@ -27,7 +28,7 @@ def published(transition: Transition, event: Published) -> None:
         _await_poll(transition, time)
     elif session is None:
         _open(transition, Reason.PUBLISHED, time=time)
-    elif session.time is None and _belongs(session, time):
+    elif session.time is None and _belongs(session, time) and not _was_over(transition, time):
         _learn_time(transition, session, time)
     elif time > session.began:
         _follow(transition, session, time)
@@ -84,6 +85,15 @@ def _belongs(session: Session, time: int) -> bool:
     return apart <= TOGETHER_MS and (session.is_undated or apart >= -TOGETHER_MS)
 
 
+def _was_over(transition: Transition, time: int) -> bool:
+    """Return True if that publish was over when the start was sent that shows the session: its end
+    was reported before."""
+    confirmation, ended_time = transition.record.confirmation, transition.record.unseen_end_time
+    if confirmation is None or ended_time is None or not transition.record.is_started:
+        return False
+    return time <= ended_time and confirmation.covers(ended_time)
+
+
 def _learn_time(transition: Transition, session: Session, time: int) -> None:
     """Take the publish time of a session that was known before its callback. The callback may be
     of a reconnect, so the start is sent again unless one covers the publish."""
@@ -123,10 +133,22 @@ def _open(
     session = Session(number, transition.now, time, listed)
     intent_rules.meet_session(transition, session)
     _drop_start(transition)
-    transition.change(session=session, failure=None)
+    ended_time = _reported_end(transition.record)
+    transition.change(session=session, failure=None, unseen_end_time=None)
+    if time is not None and time < ended_time:
+        _mark_ending(transition)
+        transition.change_session(last_unpublish_time=ended_time)
     _doubt_in_emptied_store(transition, session)
     if not intent_rules.by_policy(transition, says_why_not=True):
         _repeat_missed_stop(transition)
+
+
+def _reported_end(record: StreamRecord) -> int:
+    """Return Live's time of the latest end that was reported; 0 if none was. A publish of before it
+    was reported late: the stream has gone, or is back already."""
+    # publish ── its end, reported first ── maybe the next publish ── the first one is reported: now
+    known = record.session.last_unpublish_time if record.session else None
+    return max(known or 0, record.unseen_end_time or 0)
 
 
 def _doubt_in_emptied_store(transition: Transition, session: Session) -> None:
@@ -176,10 +198,12 @@ def unpublished(transition: Transition, event: Unpublished) -> None:
     if session is None:
         transition.add_entry(Reason.UNPUBLISHED_UNKNOWN)
         transition.change(
-            interrupted_at=transition.now
-        )  # whatever it was, its recording may be paused now
+            interrupted_at=transition.now,  # whatever it was, its recording may be paused now
+            unseen_end_time=event.time,
+        )
     elif session.state is not SessionState.LIVE:
         transition.add_entry(Reason.UNPUBLISHED_TWICE)
+        transition.change(unseen_end_time=event.time)
     elif event.time < session.began - TOGETHER_MS:
         transition.add_entry(Reason.UNPUBLISHED_LATE)
     elif session.last_unpublish_time is not None and event.time <= session.last_unpublish_time:

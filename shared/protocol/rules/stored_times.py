@@ -91,6 +91,7 @@ _OF_LIVE = _OF_PEOPLE = None
 STORED_TIMES: tuple[StoredTime, ...] = (
     StoredTime("", "interrupted_at", none_ahead),
     StoredTime("", "interrupted_latest_at", none_ahead),
+    StoredTime("", "unseen_end_time", _OF_LIVE),
     StoredTime("", "stopped_at", time_in_doubt),
     StoredTime("", "stop_not_found_at", none_ahead),
     StoredTime("", "changed_at", none_ahead),

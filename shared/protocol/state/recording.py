@@ -35,6 +35,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     answer: Answer | None = None
     interrupted_at: int | None = None
     interrupted_latest_at: int | None = None  # if the clock had a gap since
+    unseen_end_time: int | None = None  # of the latest publish_done that ended no known session
     stopped_at: int | None = None  # when Live may have paused for a stop at the latest
     stop_not_found_at: int | None = None  # when a stop was last answered StreamNotFound
     ever_claimed: bool = False
