@@ -47,11 +47,11 @@ from msgspec import Struct
 
 
 class LiveRecordError(Exception):
-    """The base of all errors that are raised on purpose."""
+    """The base class of all errors that are raised on purpose."""
 
 
 class Fault(Struct, frozen=True):
-    """One fault: where it is, and what to do about it. `line` is a line of a file, 0 for none."""
+    """One fault: where it is, and what to do about it. `line` is the line in a file; 0 for none."""
 
     field: str
     detail: str

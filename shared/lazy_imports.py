@@ -1,8 +1,8 @@
 """Imports a package without the heavy modules that it names and our calls never use.
 
-Inside `stub_imports`, importing one of them gives a stub, which imports the real module when it is
-first used. What cannot wait, such as a base class, raises StubUsedTooEarly: the caller then imports
-everything.
+Inside `stub_imports`, importing such a module gives a stub, which imports the real module at its
+first use. If that comes too late, as for a base class, StubUsedTooEarly is raised, and the caller
+imports everything.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 ZONES = Path(__file__).parents[1] / "tzdata.zip"
-"""The time zones of a package, which are one archive."""
+"""The time zones of the package, as one archive."""
 _WORD = re.compile(r"[A-Z]+[^A-Z]*")
 
 
 class StubUsedTooEarly(ImportError):
-    """A stub was used while its module is still left out."""
+    """A stub was used before its module could be imported."""
 
 
 class _StubModule(ModuleType):  # in place of a module
@@ -63,7 +63,7 @@ class _Name:  # in place of what a module has under that name
         raise StubUsedTooEarly(f"{self._at} is used as a base")
 
     def __instancecheck__(self, instance: object) -> bool:
-        """Return False while the real module is not loaded: then there are no instances."""
+        """Return False while the real module is not loaded, because no instances can exist."""
         return self._at[0] in sys.modules and isinstance(instance, self._real())
 
 
@@ -128,8 +128,8 @@ def stub_imports(unused: Iterable[str], one_by_one: Iterable[str] = ()) -> Itera
 
 
 def first_working(ways: Sequence[Callable[[], T]], packages: Iterable[str]) -> T:
-    """Return the result of the first way that raises nothing; raise what the last one raises.
-    Between two ways `packages` are unloaded, so that nothing stays half imported."""
+    """Return the result of the first way that does not raise; raise what the last one raises.
+    `packages` are unloaded between two ways, so that nothing stays half imported."""
     for way in ways[:-1]:
         try:
             return way()
@@ -142,15 +142,15 @@ def first_working(ways: Sequence[Callable[[], T]], packages: Iterable[str]) -> T
 
 @cache
 def find_zones() -> None:
-    """Let Python find the time zones of a package. Before that it looks for nothing in there."""
+    """Add the time zones of the package to Python's search path."""
     if ZONES.is_file():
         sys.path.append(str(ZONES))
 
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Pause the garbage collector, and exempt what was imported meanwhile. It stays for good, so
-    looking for garbage in it costs time and finds none, now and later."""
+    """Pause the garbage collector, and exempt what was imported meanwhile. Those objects live as
+    long as the process, so looking for garbage among them would only cost time."""
     on = gc.isenabled()
     gc.disable()
     try:

@@ -46,7 +46,7 @@ _SIGNS: Final = (
     *("auth_key", "usrargs", "rtmp", "authoriz", "bearer", "secret", "signature"),
     *("securitytoken", "security_token", "passw", "://", "/callbacks/"),
 )
-"""Without one of these in a text, none of the patterns matches. Most texts are one plain word."""
+"""A text without any of these matches no pattern. Most texts are one plain word."""
 _HARMLESS: Final = (int, bool, NoneType)
 _PLAIN: Final = (str, int, float, NoneType, Enum)
 _SEVERAL: Final = (list, tuple, set, frozenset)
@@ -64,8 +64,8 @@ def to_stdout(line: str) -> None:
 
 
 class Log:
-    """A log. `now` is in ms. `hide`: literal secrets to redact wherever they occur, even in fields
-    whose name gives no hint; those of six characters or fewer are ignored."""
+    """A log. `now` is in ms. `hide`: secrets to redact wherever they occur, even in fields whose
+    name gives no hint. Secrets of six characters or fewer are not redacted."""
 
     def __init__(
         self, write: Callable[[str], object], *, now: Callable[[], int], hide: Iterable[str] = ()
@@ -163,12 +163,12 @@ def _redacted(text: str) -> str:
 
 
 _redacted_once = lru_cache(maxsize=512)(_redacted)
-"""The same for short texts: names of fields and paths occur in every line."""
+"""The same, cached for short texts: names of fields and paths occur in every line."""
 
 
 def _is_suspect(text: str) -> bool:
-    """Return True if the patterns must be tried. Beyond ASCII they always must: when case is
-    ignored, a letter there may count as another one."""
+    """Return True if the patterns must be tried. Text beyond ASCII always needs them, because there
+    a letter may match another one when case is ignored."""
     small = text.lower()
     return not text.isascii() or any(sign in small for sign in _SIGNS)
 
@@ -176,8 +176,8 @@ def _is_suspect(text: str) -> bool:
 def _as_they_are(
     fields: Mapping[str, object], texts: list[str], depth: int
 ) -> dict[str, object] | None:
-    """Return the fields unchanged; None if a name hints at a secret or a value is not plain. All
-    texts that could hold a secret are added to `texts`."""
+    """Return the fields unchanged; None if a name hints at a secret or a value is not plain. Add to
+    `texts` every text that could hold a secret."""
     shown: dict[str, object] = {}
     for name, value in fields.items():
         if type(name) is not str or _names_secret(name):

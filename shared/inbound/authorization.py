@@ -20,10 +20,11 @@ from shared.protocol.stream import name_fault
 
 
 def authorize(tokens: TokenCache, request: Request, scope: str, *, now: int) -> Caller:
-    """Return the owner of the token, or of the console's session. Raise Unauthorized if it is
-    missing, unknown or expired (`now` is in ms); Forbidden if it lacks `scope`, or if the page of
-    another origin asks for a change; StoreUnavailable if it has to be looked up in the store and
-    the store does not answer."""
+    """Return the owner of the token or of the console session. Raise Unauthorized if it is missing,
+    unknown or expired (`now` is in ms). Raise Forbidden if it lacks `scope`, or if a page of
+    another origin asks for a change. Raise StoreUnavailable if the store is needed to find the
+    token, and does not answer.
+    """
     is_console = "authorization" not in request.headers and session_of(request)
     owner = _of_session(tokens, request) if is_console else _of_bearer(tokens, request)
     if owner.until is not None and now >= owner.until:
@@ -49,16 +50,16 @@ def _of_bearer(tokens: TokenCache, request: Request) -> Caller:
 
 
 SESSION_COOKIE = "__Host-live-record"
-"""The cookie of the console. A browser takes one of this prefix from https alone, or from its own
-machine, and sends it to no other host."""
+"""The console's cookie. A browser accepts a cookie with this prefix only over https, or from its
+own machine, and sends it to no other host."""
 CONSOLE_HEADER = "X-Live-Record-Console"
-"""What the console sends with every change: a form of another page cannot."""
+"""A header that the console sends with every change. A form on another site cannot send it."""
 _SAFE = ("GET", "HEAD")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def session_of(request: Request) -> str:
-    """Return the session that the request brings; "" without one."""
+    """Return the session text in the request's cookie; "" without one."""
     pairs = (each.strip().partition("=") for each in request.headers.get("cookie", "").split(";"))
     return next((value for name, _, value in pairs if name == SESSION_COOKIE), "")
 
@@ -73,9 +74,10 @@ def _of_session(tokens: TokenCache, request: Request) -> Caller:
 
 
 def require_console(request: Request, hosts: Sequence[str]) -> None:
-    """Raise Forbidden for a change that no page of this very host asks for: the browser sends the
-    cookie, whoever has made it send the request. `hosts` are the stage's own by its settings: that
-    Function Compute tells the name of a custom domain is UNCONFIRMED."""
+    """Raise Forbidden for a change that was not made on a page of this host: a browser sends the
+    cookie whichever page caused the request. `hosts` come from the stage's settings, because
+    whether Function Compute passes on the name of a custom domain is UNCONFIRMED.
+    """
     headers = request.headers
     origin = urlsplit(headers.get("origin", ""))
     is_ours = origin.hostname is not None and origin.hostname in (request.host, *hosts)
@@ -89,7 +91,8 @@ def require_console(request: Request, hosts: Sequence[str]) -> None:
 
 
 def require_all_streams(caller: Caller) -> None:
-    """Raise Forbidden for a token that is bound to some streams: this is about all of them."""
+    """Raise Forbidden for a token that is bound to some streams, because the request is about all
+    of them."""
     if caller.only:
         raise _bound(caller)
 
@@ -101,9 +104,11 @@ def authorized_stream(
     *,
     is_stored: Callable[[StreamKey], bool],
 ) -> StreamKey:
-    """Return the stream of `values`, as `stream_of` does; and one whose domain has left the policy,
-    while it `is_stored`: it may still be recorded. Raise Forbidden for one that the caller is not
-    bound to, also if its domain is unknown: the stage's other domains are not named."""
+    """Return the stream of `values`, as `stream_of` does. A stream whose domain has left the policy
+    is accepted while it `is_stored`, because it may still be recorded. Raise Forbidden for a stream
+    that the token is not bound to, even if its domain is unknown, so that the error does not reveal
+    other domains.
+    """
     try:
         key = stream_of(policy, values)
     except NotFound:
@@ -125,15 +130,15 @@ def _bound(caller: Caller) -> Forbidden:
 
 
 def check_key(sent: str, key: str) -> None:
-    """Raise Unauthorized unless `sent` is `key`, with which the functions of a stage call each
+    """Raise Unauthorized unless `sent` equals `key`, which a stage's functions use to call each
     other. A stage without a key refuses every call."""
     if not key or not hmac.compare_digest(sent.encode("utf-8", "replace"), key.encode()):
         raise Unauthorized("the call does not carry the key of this stage")
 
 
 def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:
-    """Return the stream of `values`: domain, app and stream. Raise BadRequest, which names every
-    invalid one, or NotFound for a domain that is not of this stage."""
+    """Return the stream of `values`: domain, app and stream. Raise BadRequest with every invalid
+    name, or NotFound if the domain does not belong to this stage."""
     faults = [
         Fault(name, reason)
         for name, value in zip(("domain", "app", "stream"), values, strict=True)
@@ -146,8 +151,8 @@ def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:
 
 
 def streaming_domain_of(policy: Policy, domain: str) -> str:
-    """Return the main streaming domain of an ingest, sub- or main streaming domain. Raise NotFound
-    for a domain that the policy does not name."""
+    """Return the main streaming domain of any domain: ingest, sub-streaming or main. Raise NotFound
+    if the policy does not name it."""
     found = policy.streaming(domain)
     if found is None:
         known = ", ".join(one.streaming for one in policy.domains)

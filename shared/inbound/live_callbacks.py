@@ -1,7 +1,7 @@
-"""Live's callbacks: the check of their signature, and their fields as typed events.
+"""Verifies the signature of Live's callbacks, and parses their fields into typed events.
 
-The functions that receive callbacks and the replay of undelivered ones use it. Live's own field
-names and codes stay in here.
+The callback functions and the replay of undelivered callbacks use it. Live's field names and codes
+appear nowhere else.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class StreamAction(str, Enum):
 
 
 class RecordState(str, Enum):
-    """What Live reports of a recording. There is no record_stopped: a file marks the end
+    """Live's report about a recording. There is no record_stopped: a file marks the end
     (docs/platform/live.md §4)."""
 
     STARTED = "record_started"
@@ -60,12 +60,13 @@ class RecordStatus(Struct, frozen=True):
 
 
 PASSED_ON = "callback_"
-"""Live passes on what begins so of the push URL's arguments (docs/platform/live.md §4)."""
+"""Live passes on the push URL's arguments that begin with this (docs/platform/live.md §4)."""
 MAX_ARGS_ENTRIES, MAX_ARG_CHARS = 8, 128
 
 
 class FileStored(Struct, frozen=True):
-    """A stored file: a `uri` in the bucket or a `video_id` in VOD; the other one is empty."""
+    """A stored file: it has a `uri` in the bucket, or a `video_id` in VOD; the other one is
+    empty."""
 
     domain: str
     app: str
@@ -100,9 +101,10 @@ class OnDemandAsk(Struct, frozen=True):
 
 
 class Remark(Struct, frozen=True):
-    """An exception or a switch; none of its fields is CONFIRMED. `fields` are the names of all of
-    them, for what they hold may be a secret; `code` may be stored; the stream's names are empty if
-    the body does not give all three."""
+    """An exception or a switch. None of its fields is CONFIRMED. `fields` lists the names of all of
+    them, because their values may be secrets. `code` may be stored. The stream's names are empty
+    unless the body gives all three.
+    """
 
     is_exception: bool
     code: str
@@ -121,7 +123,7 @@ _VOD_COMPLETE = "AddLiveRecordVideoComplete"
 
 
 def sign(domain: str, timestamp: int | str, key: str) -> str:
-    """Return ALI-LIVE-SIGNATURE as ApsaraVideo Live computes it (docs/platform/live.md §3)."""
+    """Return ALI-LIVE-SIGNATURE, computed as Live does (docs/platform/live.md §3)."""
     content = _bytes(f"{domain}|{timestamp}|{key}")
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
@@ -129,8 +131,8 @@ def sign(domain: str, timestamp: int | str, key: str) -> str:
 def resign(
     headers: Mapping[str, str], key: str, now: int
 ) -> Callable[[str], dict[str, str]] | None:
-    """Return a function that signs the callback with these headers for another host, at `now`
-    (ms); None for an unsigned callback, or without a key."""
+    """Return a function that signs this callback for another host, at `now` (ms). Return None if
+    the callback is not signed, or if there is no key."""
     if not key or not is_signed(headers):
         return None
     second = str(now // 1000)
@@ -141,9 +143,10 @@ _PORT = re.compile(r":\d+$")
 
 
 def signing_hosts(callback_hosts: Iterable[str]) -> tuple[str, ...]:
-    """Return the hosts that Live may sign a recording callback over. Whether the port and the
-    brackets of an IPv6 address are part of the host, and whether Live writes it in lower case, is
-    UNCONFIRMED, so every form counts."""
+    """Return the hosts for which Live may sign a recording callback. UNCONFIRMED: whether Live
+    includes the port, keeps the brackets of an IPv6 address, and writes the host in lower case. So
+    every form is accepted.
+    """
     forms = [form for host in callback_hosts for form in _forms_of(host)]
     lower = (form.lower() for form in forms)
     return tuple(host for host in dict.fromkeys((*forms, *lower)) if host)
@@ -155,9 +158,9 @@ def _forms_of(host: str) -> tuple[str, ...]:
 
 
 WINDOW_MS = 300_000
-"""ms from its timestamp for which Live's documentation takes a signature for valid."""
+"""ms after its timestamp for which a signature is valid, by Live's documentation."""
 AHEAD_S = 60
-"""s by which clocks within Live may differ; the real difference is far smaller."""
+"""s by which the clocks within Live may differ; the real difference is far smaller."""
 
 
 def verify(
@@ -168,10 +171,10 @@ def verify(
     now: int,
     window_ms: int = WINDOW_MS,
 ) -> None:
-    """Raise UnverifiedCallback, and nothing else, unless one of the keys signed one of the domains
-    within `window_ms` of `now` (ms).
+    """Raise UnverifiedCallback unless one of the keys signed one of the domains within `window_ms`
+    of `now` (ms). Raise nothing else.
 
-    Neither query nor body is covered by the signature (docs/platform/live.md §3).
+    The signature covers neither query nor body (docs/platform/live.md §3).
     """
     lowered = {name.lower(): value for name, value in headers.items()}
     timestamp = lowered.get("ali-live-timestamp", "")
@@ -187,10 +190,11 @@ def verify(
 
 
 def verify_not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
-    """Raise UnverifiedCallback for an event later than its signature: it was replayed with a
-    forged time, which would make every real event up to that time look late.
+    """Raise UnverifiedCallback for an event later than its signature. Such a callback was replayed
+    with a forged time, which would make every real event up to that time look late.
 
-    Call it after `verify`, which has checked the timestamp."""
+    Call it after `verify`, which has checked the timestamp.
+    """
     if time_ms > _latest_ms(headers):
         raise UnverifiedCallback(
             f"the time of the event is more than {AHEAD_S} s later than its signature's timestamp"
@@ -198,10 +202,11 @@ def verify_not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
 
 
 def without_future(headers: Mapping[str, str], event: RecordEvent) -> RecordEvent:
-    """Return the event without the times that are later than its signature: what happened counts,
-    and a file that begins in the year 9999 would be the newest for ever.
+    """Return the event without times later than its signature. The event itself counts; but a file
+    that begins in the year 9999 would be the newest for ever.
 
-    Call it after `verify`, which has checked the timestamp."""
+    Call it after `verify`, which has checked the timestamp.
+    """
     latest = _latest_ms(headers)
     times = {name: getattr(event, name, None) for name in ("time_ms", "start_ms", "stop_ms")}
     forged = {name: None for name, time in times.items() if time is not None and time > latest}
@@ -219,7 +224,7 @@ def signed_at_s(headers: Mapping[str, str]) -> int:
 
 
 def is_signed(headers: Mapping[str, str]) -> bool:
-    """Return True if a signature is claimed: not every kind of callback is known to be signed."""
+    """Return True if the callback has a signature; some kinds may not be signed."""
     lowered = {name.lower() for name in headers}
     return bool(lowered & {"ali-live-timestamp", "ali-live-signature"})
 
@@ -243,7 +248,7 @@ def _bytes(text: str) -> bytes:
 
 
 class _PayloadReader:
-    """Reads fields from what Live sent, and collects every fault in them."""
+    """Reads fields from Live's payload and collects every fault."""
 
     def __init__(self, source: Mapping[str, object]) -> None:
         self._source = source
@@ -251,7 +256,8 @@ class _PayloadReader:
         self._is_unusable = False
 
     def name(self, *fields: str) -> str:
-        """Return the first field that is present if it may be part of a stream's key, else ""."""
+        """Return the first of these fields that is present, if it may be part of a stream's key;
+        else ""."""
         value = next((self._source[field] for field in fields if field in self._source), "")
         if not isinstance(value, str):
             self._faults.append(f"{fields[0]} is no text")
@@ -326,7 +332,7 @@ def parse_record_event(body: bytes) -> RecordEvent:
 
 
 _CODE = re.compile(r"[0-9]{1,8}|[A-Za-z][A-Za-z_.:-]{0,39}")
-"""A number or a word, which a secret is not: it goes into the log and the history."""
+"""A number or a word, which is not a secret: it goes into the log and the history."""
 _FIELD_NAME = re.compile(r"[A-Za-z_]{1,32}")
 _CODE_FIELDS = ("code", "errorcode", "exceptioncode", "event", "type", "action", "status")
 _INGEST_FIELDS = (("app",), ("appname",), ("id",))
@@ -334,8 +340,8 @@ _STREAM_FIELDS = (("domain", "domainname"), ("app", "appname"), ("stream", "stre
 
 
 def parse_remark(body: bytes, *, is_exception: bool) -> Remark:
-    """Return what can be read from an exception or a switch, whatever its fields are
-    (docs/platform/live.md §2.1). Raise MalformedCallback if the body is no JSON object."""
+    """Return what can be read from an exception or a switch, whatever fields it has
+    (docs/platform/live.md §2.1). Raise MalformedCallback if the body is not a JSON object."""
     payload = _object(body)
     plain = {name.lower().replace("_", ""): value for name, value in payload.items()}
     codes = [str(plain[name]) for name in _CODE_FIELDS if name in plain]
@@ -381,8 +387,8 @@ def _file(payload: Mapping[str, object]) -> FileStored:
 
 
 def _push_args(value: object) -> PushArgs:
-    """Return the arguments of the push URL that Live passes on: what is none of them, or too much
-    to be kept, is left out."""
+    """Return the push URL's arguments that Live passes on. Other arguments, and too much text, are
+    left out."""
     if not isinstance(value, Mapping):
         return ()
     passed = [name for name in value if isinstance(name, str) and name.startswith(PASSED_ON)]
@@ -422,8 +428,8 @@ def _text(payload: object, field: str, longest: int) -> str:
 
 
 def _moment(value: object) -> int | None:
-    """Return seconds or an RFC 3339 time in ms; None for anything else, since the event counts
-    without its time too. No recording was made in 1970: a 0 is no time."""
+    """Return seconds or an RFC 3339 time in ms; None for anything else, since the event counts even
+    without a time. A 0 is no time: nothing was recorded in 1970."""
     try:
         return _milliseconds(value) or instant(value)
     except ValueError:

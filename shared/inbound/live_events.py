@@ -1,6 +1,6 @@
-"""Live's callbacks as events of the protocol, for the streams of domains that the policy names.
+"""Turns Live's callbacks into events of the protocol, for the domains that the policy names.
 
-The functions that receive callbacks and the replay of undelivered ones use it. It decides nothing.
+The callback functions and the replay of undelivered callbacks use it. It decides nothing.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ def of_record(callback: RecordEvent, streaming: Streaming) -> Meaning | None:
 
 def undelivered(kept: Iterable[tuple[str, int | None]], streaming: Streaming) -> list[Meaning]:
     """Return the events of callbacks that Live gave up, in the given order and without repeats.
-    `kept` gives each one's content and when Live tried to deliver it (ms). Content that cannot be
-    read, or is of no stream of ours, is left out.
+    `kept` gives each content and the time of Live's try (ms). Content that cannot be read, or is
+    about no stream of ours, is left out.
 
-    An event without a time of its own takes the time of the try: it can then be ordered against
-    later events, and is the same event when it is read again.
+    An event without a time gets the time of Live's try. So it can be ordered against later events,
+    and is the same event when it is read again.
     """
     found: dict[Meaning, None] = {}
     for content, at in kept:
@@ -114,7 +114,8 @@ def _reported(callback: RecordStatus | FileStored | live_callbacks.RecordFailure
 
 
 def _file(callback: FileStored) -> FileLeft:
-    """Return the file's event. A missing end of the recording follows from start and duration."""
+    """Return the file's event. If the end of the recording is missing, compute it from start and
+    duration."""
     start, stop, duration = callback.start_ms, callback.stop_ms, callback.duration_ms
     if stop is None and start is not None and duration is not None:
         stop = start + duration

@@ -1,7 +1,7 @@
-"""The callbacks that this instance rejected since it started.
+"""Counts the callbacks that this instance has rejected, and keeps the newest few.
 
-stream_events keeps and shows them. They stay in memory alone, since an unverified callback may
-change nothing (docs/reliability.md).
+stream_events keeps and shows them. They stay in memory, because an unverified callback may change
+nothing (docs/reliability.md).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ _MAX_CHARS = 300
 
 
 class RejectedCallback(Struct, frozen=True):
-    """One rejected callback. `claimed` is the stream that it named, unproved. `at` is in ms."""
+    """One rejected callback. `claimed` is the stream that it named, without proof. `at` is in
+    ms."""
 
     claimed: str
     why: str
@@ -24,7 +25,7 @@ class RejectedCallback(Struct, frozen=True):
 
 
 class RejectedCallbacks:
-    """Counts every rejection and keeps the newest few. Each instance has its own."""
+    """Counts every rejection, and keeps the newest few. Each instance has its own."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -36,5 +37,5 @@ class RejectedCallbacks:
         self._last.append(RejectedCallback(named, why, at))
 
     def last(self) -> Sequence[RejectedCallback]:
-        """Return the kept ones, newest first."""
+        """Return the kept callbacks, newest first."""
         return tuple(reversed(self._last))

@@ -1,6 +1,6 @@
 """The errors of a request, each with its status, and those of a callback.
 
-Whatever reads a request raises them; `function_compute.response` answers them.
+Code that reads a request raises them; `function_compute.response` answers them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _MAX_NAME_CHARS, _MAX_DETAIL_CHARS = 100, 400
 
 
 class BadRequest(RequestError):
-    """Whatever is wrong with a request. The answer does not grow with the request: of more faults
-    than MAX_FAULTS the rest is counted, and a name that somebody sent is shortened."""
+    """A wrong request. The answer's size is limited: beyond MAX_FAULTS, faults are only counted,
+    and names from the request are shortened."""
 
     def __init__(self, faults: Sequence[Fault], *, hint: str = "") -> None:
         shown = [_shortened(fault) for fault in faults[:MAX_FAULTS]]

@@ -1,6 +1,6 @@
-"""The fields of a request: one declaration both checks a field and describes it.
+"""Declares the fields of a request: one declaration both checks a field and describes it.
 
-The functions of the HTTP API declare theirs with it; the OpenAPI document is made from the same
+The functions of the HTTP API declare their fields with it; the OpenAPI document comes from the same
 declarations.
 """
 
@@ -25,14 +25,14 @@ from shared.protocol.stream import MAX_NAME_BYTES, name_fault
 
 Schema = Mapping[str, Any]
 PRINTABLE = r"\p{L}\p{M}\p{N}\p{P}\p{S}"
-"""The members of a character class in a regular expression of JSON Schema: what `str.isprintable`
-says yes to, but for the space."""
+"""A character class for regular expressions of JSON Schema: the characters for which
+`str.isprintable` is true, without the space."""
 
 
 class Field(Struct, frozen=True):
     """One field. `read` converts the sent value; its ValueError says what to write instead.
 
-    A field without an example is a time: its example has to lie ahead of whoever reads it.
+    A field without an example is a time: the document computes an example that lies ahead.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Field(Struct, frozen=True):
 
 
 class OneOf(Struct, frozen=True):
-    """Two fields of which a request has one at the most, and one at least if `is_required`."""
+    """Two fields of which a request may have one; it must have one if `is_required`."""
 
     names: tuple[str, str]
     is_required: bool = False
@@ -55,7 +55,7 @@ class OneOf(Struct, frozen=True):
         return {"oneOf": each} if self.is_required else {"not": {"allOf": each}}
 
     def faults(self, sent: Mapping[str, Any]) -> Iterator[Fault]:
-        """Yield what is wrong with the names that were sent."""
+        """Yield a fault if too many, or too few, of the two were sent."""
         count = sum(name in sent for name in self.names)
         names = " or ".join(f"`{name}`" for name in self.names)
         if count > 1:
@@ -75,7 +75,8 @@ def text(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
 
 
 def _storable(value: str) -> bool:
-    """Return True for printable text. No store and no log takes a lone surrogate, for example."""
+    """Return True for printable text. A lone surrogate, for example, fits into no store and
+    no log."""
     return all(character.isprintable() for character in value)
 
 
@@ -86,8 +87,8 @@ NAME: Schema = {
     "maxLength": MAX_NAME_BYTES,
     "not": {"anyOf": [{"enum": [".", ".."]}, {"pattern": r"[*\x00\ufffd]"}]},
 }
-"""The name of an application or a stream: what `name_fault` finds nothing wrong with, but for the
-length, which a schema counts in characters."""
+"""A pattern for the name of an application or stream, like `name_fault`, except for the length: a
+schema counts characters, not bytes."""
 
 
 def stream_name(name: str, doc: str, *, example: str) -> Field:
@@ -126,7 +127,7 @@ def flag(name: str, doc: str) -> Field:
 
 
 def texts(value: object, most: int) -> list[str]:
-    """Return a list of different texts. Raise ValueError for anything else."""
+    """Return a list of distinct texts. Raise ValueError for anything else."""
     if not isinstance(value, list) or len(value) > most:
         raise ValueError(f"write a list of at most {most} texts")
     if not all(isinstance(each, str) for each in value) or len(set(value)) < len(value):
@@ -141,7 +142,7 @@ def list_of(items: Schema, most: int, *, least: int = 0) -> Schema:
 
 
 def switch(name: str, doc: str) -> Field:
-    """Return a field of a query that is true or false, which is sent as text."""
+    """Return a query field that is true or false, sent as text."""
     return _one_of(name, "true".__eq__, ["true", "false"], doc)
 
 
@@ -153,25 +154,25 @@ DURATION: Schema = {
 
 
 def span(name: str, doc: str, *, example: str) -> Field:
-    """Return a field that holds a duration, in ms once read."""
+    """Return a field that holds a duration; its value is in ms."""
     return Field(name, duration, DURATION, doc, example)
 
 
 def moment(name: str, doc: str) -> Field:
-    """Return a field that holds an instant, in ms since the epoch once read."""
+    """Return a field that holds an instant; its value is in ms since the epoch."""
     schema = {"type": "string", "format": "date-time"}
     return Field(name, instant, schema, doc, example=None)
 
 
 def beginning(doc: str, *, example: str) -> Field:
-    """Return the field `from`, an instant or how long before the end it is: in ms once read, with
+    """Return the field `from`: an instant, or a duration before the end. Its value is in ms, with
     True for a duration."""
     either = {"anyOf": [DURATION, {"type": "string", "format": "date-time"}]}
     return Field("from", instant_or_duration, either, doc, example)
 
 
 def whole(name: str, doc: str, *, least: int, most: int, example: int) -> Field:
-    """Return a field of a query that holds a whole number, which is sent as text."""
+    """Return a query field that holds a whole number, sent as text."""
 
     def read(value: object) -> int:
         if not isinstance(value, str) or not value.isascii() or not value.isdecimal():
@@ -189,7 +190,7 @@ LIMIT = whole("limit", "largest number of rows", least=1, most=MAX_ROWS, example
 
 
 def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
-    """Return a field of a header, whose text may not be empty."""
+    """Return a header field whose text may not be empty."""
 
     def read(value: object) -> str:
         if not isinstance(value, str) or not 0 < len(value) <= longest or not _storable(value):
@@ -206,8 +207,8 @@ def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
 
 
 def preference(name: str, doc: str, *, example: str) -> Field:
-    """Return a field of a Prefer header: the seconds of its `wait`. None means no preference,
-    which anything unreadable counts as (RFC 7240)."""
+    """Return the field of a Prefer header: the seconds of its `wait`. None means no preference, as
+    does anything unreadable (RFC 7240)."""
 
     def read(value: object) -> int | None:
         for part in str(value).split(","):
@@ -229,7 +230,7 @@ def read(
     together: Callable[[Mapping[str, Any]], Iterable[Fault]] = lambda _: (),
 ) -> dict[str, Any]:
     """Return the value of every field that was sent. Raise one BadRequest with every fault.
-    `together` returns what is wrong with the values that could be read, taken together."""
+    `together` returns the faults of the readable values taken together."""
     known = {field.name: field for field in fields}
     values: dict[str, Any] = {}
     faults = [
@@ -257,7 +258,7 @@ def _read_into(values: dict[str, Any], field: Field, value: object) -> Iterator[
 def _unknown_fields(
     names: Sequence[str], known: Mapping[str, Field], where: str
 ) -> Iterator[Fault]:
-    """Yield a fault for each, with a suggestion for as many as an answer shows."""
+    """Yield a fault for each unknown name, with suggestions for as many as an answer shows."""
     for at, name in enumerate(names):
         shown = name or '""'  # in words an empty name would be none
         yield Fault(shown, _unknown(name, known, where) if at < MAX_FAULTS else "")

@@ -1,7 +1,7 @@
-"""Text that its holder can hand back and cannot read.
+"""Seals text, so that its holder can hand it back but not read it.
 
-A list gives it to a token that is bound to some streams: where a page ended may be another one's
-stream.
+A list uses it for the cursor of a token that is bound to some streams, because the page may have
+ended at another one's stream.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import hmac
 
 _MARK = "~"
-"""No other cursor begins with it."""
+"""Begins every sealed cursor, and no other."""
 _SUM_BYTES = 16
 
 
@@ -20,14 +20,15 @@ def is_sealed(text: str) -> bool:
 
 
 def seal(text: str, key: bytes) -> str:
-    """Return the text, readable and writable only with the key; the same each time."""
+    """Return the sealed text, which only the key can open or forge. The same text gives the same
+    result."""
     plain = text.encode()
     checksum = _checksum(plain, key)
     return _MARK + base64.urlsafe_b64encode(checksum + _crossed(plain, checksum, key)).decode()
 
 
 def unseal(text: str, key: bytes) -> str:
-    """Return the text that was sealed. Raise ValueError for any other."""
+    """Return the text that was sealed. Raise ValueError for anything else."""
     sealed = base64.urlsafe_b64decode(text.removeprefix(_MARK).encode("ascii"))
     checksum, crossed = sealed[:_SUM_BYTES], sealed[_SUM_BYTES:]
     plain = _crossed(crossed, checksum, key)
@@ -41,7 +42,7 @@ def _checksum(plain: bytes, key: bytes) -> bytes:
 
 
 def _crossed(text: bytes, checksum: bytes, key: bytes) -> bytes:
-    """Return text XOR a key stream of its own, which undoes itself. Two texts have the same stream
-    only if they have the same checksum, that is, are the same."""
+    """Return text XOR a key stream; applying it twice gives the text back. The key stream depends
+    on the text's checksum, so two different texts do not share one."""
     stream = hashlib.shake_256(key + checksum).digest(len(text))
     return bytes(a ^ b for a, b in zip(text, stream, strict=True))

@@ -1,6 +1,6 @@
-"""What one process keeps from call to call.
+"""Holds what one process keeps from call to call.
 
-`composition` builds it, each invocation reads it. It holds no state of a single call.
+`composition` builds it, and each invocation reads it. It holds no state of a single call.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The composition root: the only module that names all parts and puts them together.
 
-`serve` calls it. It reads the settings' environment and the wall clock, which all else is given.
+`serve` calls it. It alone reads the settings' environment variables and the wall clock; other
+modules get them as arguments.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from shared.store import Store, open_store
 from shared.store.write_probe import WriteProbe
 
 CODE = Path(__file__).resolve().parents[2]
-"""The folder of the code, where index.py lies. No source says in which folder a handler starts
+"""The folder of the code, with index.py. In which folder a handler starts is not documented
 (docs/platform/function-compute.md §1.2)."""
 
 
@@ -48,8 +49,8 @@ def build(
     live: LiveClient | None = None,
     write: Callable[[str], object] = to_stdout,
 ) -> App:
-    """Return the app for these settings, with a store and a client of Live of their own or these.
-    `write` gets the lines of the log. Nothing is connected to yet."""
+    """Return the app for these settings. `store` and `live` replace its own store and Live client.
+    `write` gets the lines of the log. Nothing is connected yet."""
     store = store or open_store(
         settings.store,
         rate=settings.rate,
@@ -111,7 +112,7 @@ def _wake(settings: Settings, capabilities: DomainCapabilities, log: Log) -> Wak
 
 
 def _policy(settings: Settings) -> Policy:
-    """Return the packaged policy; a relative path begins at the folder of the code."""
+    """Return the packaged policy; a relative path starts at the folder of the code."""
     path = CODE / settings.policy
     try:
         text = path.read_text(encoding="utf-8")
@@ -123,14 +124,15 @@ def _policy(settings: Settings) -> Policy:
 
 @cache
 def app() -> App:
-    """Return the process's app, built at the first event. Raise Misconfigured until that works."""
+    """Return the process's app, built at the first event. Raise Misconfigured as long as that
+    fails."""
     settings = Settings.from_env(os.environ)  # noqa: TID251 - its place
     return build(settings, dev_clock(settings.dev_clock) if settings.dev_clock else wall_clock)
 
 
 def prepare(*, live: bool = True) -> None:
     """Load what the first event would wait for; without `live`, for a function that never calls
-    Live. Wrong settings are reported at the event itself."""
+    Live. Wrong settings are reported only at the event."""
     with suppress(Misconfigured):
         ours = app()
         if live:

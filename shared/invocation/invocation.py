@@ -59,21 +59,23 @@ if TYPE_CHECKING:
     from shared.engine.schedule_planner import SchedulePlanner
 
 _INDEXES = "1"
-"""Of the indexes that each save fills: where it rises, the live streams are saved anew, once."""
+"""The version of the indexes that each save fills. When it rises, live streams are saved again
+once."""
 POLICY_CHANGED = "policy changed"
 """The timestamp of the latest change of the policy."""
 POLICY_EVERYWHERE_MS = POLICY_AGE_MS + 5_000
-"""After how long every instance goes by a policy that was stored; an invocation may last so long
-after it has read the policy."""
+"""ms after which every instance uses a newly stored policy. An invocation may last that long after
+reading the policy."""
 STORE_RETRY_S = 5.0
-"""Pause before a step of reconcile is repeated because the store was away. It asks Live, too."""
+"""Pause before repeating a step of reconcile because the store did not answer. The step calls Live,
+too."""
 AUDITED_ROWS = 100
 """Streams of each phase that are read each minute."""
 
 
 class _LiveAsRole(Struct, frozen=True):
-    """The Live API with the credentials of one invocation: they change while the process runs.
-    `note` gets what Live says of them: the error of a request, or None."""
+    """The Live API with the credentials of one invocation, which change while the process runs.
+    `note` gets the error of each request, or None, to learn whether the credentials work."""
 
     live: LiveClient
     credentials: Credentials
@@ -168,14 +170,14 @@ class Invocation:
         return self.deadline.left() > sending_s and not self.app.life.is_over
 
     def _require_time(self) -> None:
-        """Raise a LiveError if there is no time left for one more request of a long reading."""
+        """Raise a LiveError if no time is left for one more request of a long read."""
         if not self.has_time():
             raise NeverSent("NoTime", "the time of this run is up")
 
     def handle(self, key: StreamKey, event: Event, options: HandlingOptions) -> HandleResult:
         """Handle an event, and retry its command while Live's answer and the budget allow.
 
-        A command that the deadline cuts off stays due, and a reconcile is woken to send it.
+        A command that there is no time for stays due, and a reconcile is woken to send it.
         """
         sent: list[tuple[Command, Accepted | LiveError]] = []
 
@@ -204,18 +206,18 @@ class Invocation:
         self.watch_timers()
 
     def watch_timers(self) -> None:
-        """Log each timer that is silent, now and then: it cannot say so itself."""
+        """Log each silent timer, now and then, since a timer that is off cannot do so."""
         for function, ms in self.app.timer_watch.silent().items():
             self.log.error("timer.silent", function=function, ms_ago=ms)
 
     def count_callback(self, kind: Kind, result: CallbackResult) -> None:
-        """Count a callback that is in no save."""
+        """Count a callback that leads to no save."""
         self.app.tally.add(counters.callbacks(kind, result))
         self.app.tally.store_if_due()
 
     def counting_failures(self, kind: Kind, take: Callable[[], T]) -> T:
-        """Take a callback and return what `take` returns. Count one that is refused, or that fails,
-        by what is raised. Of a store that is away, store nothing now."""
+        """Call `take` for a callback and return its result. Count a callback that is refused or
+        fails, by its exception. Store no counts while the store does not answer."""
         try:
             return take()
         except UnverifiedCallback:
@@ -238,7 +240,7 @@ class Invocation:
 
     @property
     def onward(self) -> Onward:
-        """Return where callbacks may be forwarded to."""
+        """Return the Onward, which knows where callbacks may be forwarded to."""
         settings = self.app.settings
         return Onward(settings.forward_hosts, anywhere=settings.is_emulated, mode=self.mode.value)
 
@@ -257,13 +259,15 @@ class Invocation:
             self.app.capabilities.record_lost_relay()
 
     def online(self, domain: str) -> Sequence[Online]:
-        """Return Live's online list of a domain, read with the function's own role. Raise a
+        """Return Live's online list of a domain, read with the function's role. Raise a
         LiveError."""
         return self._live.online(domain)
 
     def resync(self, *, only_awaited: bool = False) -> int:
         """Compare the online list of every domain of the policy with the records; return how many
-        differences there were. The resulting commands are sent with the rest of what is due."""
+        differences there were. With `only_awaited`, handle only the streams that wait for a list.
+        The commands that follow are sent with everything else that is due.
+        """
         self.app.policies.forget()
         self._backfill_timer.note_resync()
         compare, domains = self.app.resync.compare, self.app.policy.domains
@@ -276,12 +280,11 @@ class Invocation:
             self._decide_anew()
 
     def _decide_anew(self) -> None:
-        """Decide anew about the live streams of each domain for which what is wanted or allowed has
-        changed: the rules, whether they are suspended, the mode or a cap. A domain that there is no
-        time for comes next time.
+        """Decide again about the live streams of each domain where the rules, their suspension, the
+        mode or a cap has changed. If time runs out, the next run does the rest.
 
-        An instance goes by the policy before for POLICY_AGE_MS, and may withhold a start meanwhile.
-        So what is decided anew before that is decided once more after it.
+        An instance may use the old policy for POLICY_AGE_MS, and withhold a start meanwhile. So
+        decisions made within that time are repeated after it.
         """
         app, store = self.app, self.app.store
         is_suspended = app.policies.is_suspended()
@@ -301,13 +304,13 @@ class Invocation:
                 store.set_text(name, mark)
 
     def tend_schedules(self) -> int:
-        """Roll over the schedules that are due, and stay for an occurrence that is about to begin;
-        return how many there were."""
+        """Plan the schedules that are due, and wait for an occurrence that is about to begin;
+        return how many schedules there were."""
         return self._planner().tend(self.app.wait)
 
     def plan_schedule(self, name: str, text: str) -> None:
-        """Put a schedule that was stored just now into the records of its streams, as far as there
-        is time; the timer does the rest. What has to begin now begins within a second or two."""
+        """Plan a schedule that was stored just now, as far as time allows; the timer does the rest.
+        An occurrence that has to begin now begins within a second or two."""
         self._planner().plan(name, text)
         self._wake_one()
 
@@ -319,16 +322,16 @@ class Invocation:
         return SchedulePlanner(app.store, app.recorder, run, **options)
 
     def apply_policy_soon(self) -> None:
-        """Have a reconcile decide anew about what is live within a second or two, by the policy
-        that was stored just now."""
+        """Wake a reconcile that decides again about the live streams, within a second or two, by
+        the policy stored just now."""
         self.app.policies.forget()
         self.app.store.touch(POLICY_CHANGED)
         self._backfill_timer.note_burst()
         self._wake_one()
 
     def read_lists_soon(self) -> None:
-        """Have a reconcile read the online lists within a second or two, as in a burst: they show
-        which of the streams that wait for a poll are live."""
+        """Wake a reconcile that reads the online lists within a second or two, as in a burst. The
+        lists show which of the streams that wait for a poll are live."""
         self._backfill_timer.note_burst()
 
     def replay_undelivered(self) -> int:
@@ -343,8 +346,8 @@ class Invocation:
         return self._each_alone(replay(source, self.has_time) for source in sources)
 
     def audit(self) -> int:
-        """Read the first streams of each phase, and note for health which cannot be read. Log
-        how many streams are wanted and live and not recorded, and return it."""
+        """Read the first streams of each phase, and note for health which cannot be read. Log and
+        return how many streams are wanted, live and not recorded."""
         store = self.app.store
         for key in store.never_crashed(AUDITED_ROWS):
             store.release(key)
@@ -360,16 +363,16 @@ class Invocation:
         return lost.count
 
     def _repair_index(self) -> None:
-        """Save anew the first streams of the index whose record says otherwise: a release that does
-        not know the index has saved them."""
+        """Save the index's first streams again if they contradict their records: a release without
+        that index saved them."""
         store = self.app.store
         for row in store.wrong(store.now(), after=None, limit=AUDITED_ROWS):
             if isinstance(row.record, StreamRecord) and wrong_since(row.record) != row.since:
                 self._run(self.app.recorder.put_in_order(row.key))
 
     def _each_alone(self, works: Iterable[Steps[int]]) -> int:
-        """Do each part of a step, also after one has failed; return how much all did. Raise what
-        the last to fail raised, once all are done, and at once if the store is unavailable."""
+        """Do each part of a step, even after one has failed; return the sum of their results. Raise
+        the last failure at the end. If the store is unavailable, raise at once."""
         done, failure = 0, None
         for work in works:
             try:
@@ -385,14 +388,13 @@ class Invocation:
         return done
 
     def note_size(self) -> None:
-        """Remember how full the store is, so that health can say when it will be full. A store that
-        is away is ignored."""
+        """Note how full the store is, so that health can say when it will be full. Ignore a store
+        that does not answer."""
         with suppress(StoreUnavailable):
             self.app.store.note_size()
 
     def is_needed(self) -> bool:
-        """Return True if so few reconciles are at work that this one, which was woken, should
-        work too."""
+        """Return True if so few reconciles are at work that this woken one should work too."""
         needed = self._lease.begin() < ENOUGH_RECONCILES
         if not needed:
             self._lease.end()
@@ -418,14 +420,14 @@ class Invocation:
         return self._dispatcher
 
     def report_store(self) -> None:
-        """Log that the store was emptied, until a person accepts it."""
+        """Log that the store was emptied, at each run, until a person accepts it."""
         emptied_at = self.app.store.continuity().emptied_at
         if emptied_at is not None:
             fix = "stop what must not be recorded, then run live-record store accept"
             self.log.error("store.emptied", since=rfc3339(emptied_at), fix=fix)
 
     def side_steps(self, steps: Mapping[str, Callable[[], int]]) -> SideSteps:
-        """Return the steps that run beside the dispatcher, each under the name of its marks."""
+        """Return the steps that run while the dispatcher sends, each with the name of its marks."""
         marks = StepMarks(self.app.store)
         noted = {name: marks.around(name, step) for name, step in steps.items()}
         return SideSteps(noted, self.app.workers(), self.report_failed, self._waits_for_store)
@@ -436,8 +438,7 @@ class Invocation:
         return self.has_time()
 
     def put_in_order(self) -> int:
-        """Put a page of due entries in order if the store's clock was set back; return how many
-        there were."""
+        """Repair a page of due entries if the store's clock was set back; return how many."""
         store = self.app.store
         page = misplaced.next_page(store)
         if page is None:
@@ -448,8 +449,8 @@ class Invocation:
         return len(page.keys)
 
     def send_heartbeat(self) -> None:
-        """Tell the monitor that the timer's drain has worked, if there is a monitor and the drain
-        did. A heartbeat that is lost is logged, and changes nothing."""
+        """Call the outside monitor, if there is one and the timer's drain has worked. A lost
+        heartbeat is logged, and changes nothing."""
         drained = self._dispatcher is not None and self._dispatcher.rounds > 0
         if not (drained and self.app.heartbeat.url):
             return
@@ -476,11 +477,11 @@ class Invocation:
         self.log.error("stream.crashed", stream=str(key), error=error, trace=error.__traceback__)
 
     def report_failed(self, event: str, error: Exception) -> None:
-        """Log what one part of a run has raised, with its trace."""
+        """Log the exception of one part of a run, with its trace."""
         self.log.error(event, error=error, trace=error.__traceback__)
 
     def _log_decided(self, key: StreamKey, entries: Sequence[HistoryEntry]) -> None:
-        """Log what was decided and sent: the one place that does, whatever led to it."""
+        """Log what was decided and sent. Nothing else logs that, whatever led to it."""
         stream = str(key)
         self.log.story(
             ("stream." + entry.code, {"stream": stream, "about": dict(entry.about)})
@@ -488,14 +489,14 @@ class Invocation:
         )
 
     def _note_credentials(self, error: LiveError | None) -> None:
-        """End this process after its answer if the credentials of its environment have expired."""
+        """End this process after its answer if the credentials in its environment have expired."""
         if error is None:
             self.app.life.accepted()
         elif self.app.life.refused(error.code):
             self.log.error("credentials.expired", code=error.code, why="the process ends")
 
     def _report_broken(self, key: StreamKey, names: tuple[str, ...]) -> None:
-        """Log it and go on: a person has to find the rule that is wrong."""
+        """Log violated invariants and go on; a person has to find the wrong rule."""
         self.log.error("invariant.broken", stream=str(key), names=list(names))
 
     def _run(self, steps: Steps[T]) -> T:
@@ -507,7 +508,7 @@ def _retry_in(handled: HandleResult) -> int | None:
 
 
 def _retry_in_callback(handled: HandleResult) -> int | None:
-    """Return a delay only for a stream that Live does not know yet. In a burst, an instance that
-    waits answers no callback, and Function Compute refuses further ones with 429."""
+    """Return a delay only for a stream that Live does not know yet. During a burst, an instance
+    that waits answers no callback, and Function Compute refuses further ones with 429."""
     unknown = handled.sent and isinstance(handled.sent[-1][1], StreamNotLive)
     return handled.again_in if unknown else None

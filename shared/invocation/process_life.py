@@ -15,16 +15,17 @@ from threading import Lock, Thread
 from shared import retry
 
 EXPIRED = "InvalidSecurityToken"
-"""What Live's code begins with for a token that is out of date."""
+"""Live's code begins with this if a token has expired."""
 OLD_S = 3_600.0
-"""s after which a token may have expired although it never worked here. A younger process whose
-token never worked was given a bad one, as the next process would be."""
+"""s after which a token may have expired even if it never worked here. A younger process whose
+token never worked was given a bad one; its successor would get a bad one, too."""
 GRACE_S = 0.1
 """s between an answer and the end of the process, for the runtime to send the answer."""
 MAX_ANSWERED_CALLS = 10
-"""Answers that a process gives at most once it is over: under load, or if Function Compute freezes
-it at once after each, there is no grace. Then it ends in place of an answer, and the caller tries
-again."""
+"""Answers that a process may still give once it is to end. There is no quiet moment under load, or
+if Function Compute freezes the process right after each answer. Then the process ends in place of
+an answer, and the caller tries again.
+"""
 
 
 def _exit() -> None:
@@ -32,7 +33,7 @@ def _exit() -> None:
 
 
 class ProcessLife:
-    """The life of this process, from its credentials' first use to its end."""
+    """The life of this process, from the first use of its credentials to its end."""
 
     def __init__(
         self,
@@ -52,12 +53,12 @@ class ProcessLife:
         self.is_over = False
 
     def accepted(self) -> None:
-        """Note that Live took the credentials."""
+        """Note that Live accepted the credentials."""
         self._has_worked = True
 
     def refused(self, code: str) -> bool:
-        """Return True if the process is to end because of Live's answer; once, so that it is logged
-        once."""
+        """Return True if Live's answer means that the process is to end. Return it once, so that it
+        is logged once."""
         is_old = self._monotonic() - self._began >= OLD_S
         if self.is_over or not code.startswith(EXPIRED) or not (self._has_worked or is_old):
             return False

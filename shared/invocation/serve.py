@@ -29,7 +29,8 @@ def serve_any(
     respond: Respond, event: bytes, context: object, *, seconds: float
 ) -> dict[str, object]:
     """Return the same as `serve`, for a function that a timer or the API calls too. Raise
-    InvocationFailed if their call fails: Function Compute takes any answer for a success."""
+    InvocationFailed if such a call fails, because Function Compute takes any answer as a success.
+    """
     return _serve(function_compute.answer_any, respond, event, context, seconds)
 
 
@@ -66,6 +67,6 @@ def answer_in(  # noqa: PLR0913 - an app and all that a call consists of
     *,
     seconds: float,
 ) -> dict[str, object]:
-    """Answer one call in an app that is built already: a simulation has its own."""
+    """Answer one call with an app that already exists; a simulation has its own."""
     invocation = Invocation(app, context, seconds=seconds)
     return answer(lambda trigger: respond(invocation, trigger), event, context, log=app.log)

@@ -1,4 +1,4 @@
-"""Makes what does the durable tasks of one queue within the time of a call, and their events.
+"""Builds the runner that does the durable tasks of one queue within the time of a call.
 
 The functions with a timer use it: files, deliver and notify. It knows no kind of task.
 """
@@ -21,7 +21,7 @@ def events_of(
     data: Mapping[str, str | int | None],
     at_ms: int,
 ) -> tuple[NewTask, ...]:
-    """Return the event that follows from a task, if a receiver of the policy wants it."""
+    """Return the webhook event about a task, if a receiver of the policy wants it."""
     if not event.fits(invocation.app.policy.event_globs(task.stream)):
         return ()
     body = EventBody(event, at_ms, data)
@@ -36,9 +36,10 @@ def runner_of(
     stays: Callable[[], bool] = lambda: False,
     crashed: Crashed = lambda _task, failed: failed,
 ) -> TaskRunner:
-    """Return the runner of a queue. It begins an attempt only while the deadline leaves the time
-    that one may take. Where nothing is due, `stays` says whether to look again; it waits before.
-    `crashed` adds what follows from an attempt that crashed."""
+    """Return the runner of a queue. It begins an attempt only if one fits before the deadline. If
+    nothing is due, `stays` waits and says whether to check again. `crashed` adds what follows from
+    a crashed attempt.
+    """
     patience_s = backoff_of(queue).patience_ms / 1000
     return TaskRunner(
         invocation.app.store,

@@ -1,4 +1,4 @@
-"""A connection that is made and used within one deadline, to addresses that may be reached.
+"""A connection made and used within one deadline, to allowed addresses only.
 
 `http` makes its connections with it. It knows neither HTTP nor TLS.
 """
@@ -24,7 +24,7 @@ MayReach = Callable[[str], bool]
 
 
 class ForbiddenAddress(OSError):
-    """The name leads to addresses that may not be connected to."""
+    """The name resolves only to addresses that may not be called."""
 
 
 class CallDeadline:
@@ -34,7 +34,7 @@ class CallDeadline:
         self._ends_s = time.monotonic() + patience
 
     def left(self) -> float:
-        """Return the s that are left; raise TimeoutError if the call is over."""
+        """Return the s that are left. Raise TimeoutError if none are."""
         left = self._ends_s - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -42,8 +42,8 @@ class CallDeadline:
 
 
 def connect(host: str, port: int, deadline: CallDeadline, may_reach: MayReach) -> socket.socket:
-    """Return a socket that is connected to an address of the host. The address is checked here,
-    where it is used: a name may lead elsewhere a moment later."""
+    """Return a socket connected to an address of the host. The address is checked right here,
+    because a name may resolve differently a moment later."""
     import socket
 
     failed: OSError = ForbiddenAddress(host)
@@ -77,9 +77,10 @@ def closed_on_error(sock: socket.socket) -> Iterator[None]:
 
 
 class BoundedSocket:
-    """A socket as `http.client` uses one, of which a call ends at its deadline. A socket's own
-    timeout bounds a single read, so that a peer which sends a byte now and then would keep a call
-    for ever: here each read has what is left of the call."""
+    """A socket for `http.client` whose whole call ends at a deadline. A socket's own timeout limits
+    single reads, so a peer that sends a byte now and then could hold a call for ever. Here each
+    read gets only what is left of the call.
+    """
 
     def __init__(self, sock: socket.socket, deadline: CallDeadline) -> None:
         self._sock = sock
@@ -101,7 +102,7 @@ class BoundedSocket:
 
 
 class _Reads(io.RawIOBase):
-    """What is read from the socket; `raw` keeps it open until all is."""
+    """The data read from the socket; `raw` keeps the socket open until all is read."""
 
     def __init__(self, sock: BoundedSocket, raw: io.RawIOBase) -> None:
         self._bounded, self._raw = sock, raw

@@ -1,7 +1,7 @@
-"""The heartbeat: one call of an outside monitor after each drain that the timer started.
+"""Calls an outside monitor after each drain that the timer started.
 
-A monitor that misses it tells people: nothing here can say that the timer, the store or the whole
-region is gone. An invocation makes the call; it repeats none, and nothing follows from its answer.
+If the call is missing, the monitor notifies people: nothing here can report that the timer, the
+store or the whole region is gone. A lost call is not repeated, and nothing depends on its answer.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def _get(outgoing: Outgoing, may_reach: MayReach) -> int:
 
 
 class Heartbeat(Struct, frozen=True):
-    """Calls a monitor; an empty `url` means that there is none. Only public addresses of its host
-    are called, unless `anywhere`: the monitor of an emulator is a program on the same machine."""
+    """Calls a monitor; with an empty `url` there is none. Only public addresses are called, unless
+    `anywhere` is set for the emulator, whose monitor runs on the same machine."""
 
     url: str
     anywhere: bool = False
@@ -35,7 +35,8 @@ class Heartbeat(Struct, frozen=True):
         return "Heartbeat(…)"
 
     def send(self) -> None:
-        """Make the call, or raise Unanswered. A redirect is not followed, and is no answer."""
+        """Make the call, or raise Unanswered. A redirect is not followed and does not count as an
+        answer."""
         from shared.outbound.public_address import reachable
 
         may_reach = reachable(anywhere=self.anywhere)

@@ -1,7 +1,7 @@
-"""Short HTTP calls to anyone but Live: answered within their patience, or given up.
+"""Makes short HTTP calls to anyone but Live, with a time limit for the whole call.
 
-The wake-up call, the relay, webhooks and on_demand use it. It retries nothing but what a kept
-connection did not get across.
+The wake-up call, the relay, webhooks and on_demand use it. It repeats only a request that a kept
+connection could not deliver.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Outgoing(Struct, frozen=True):
 def call(
     outgoing: Outgoing, *, patience: float, may_reach: MayReach = lambda _address: True
 ) -> tuple[int, bytes]:
-    """Return status and body; raise Unanswered. `patience` (s) is for the whole call, however
+    """Return status and body; raise Unanswered. `patience` (s) limits the whole call, however
     slowly the other side sends."""
     with _answered():
         deadline = CallDeadline(patience)
@@ -59,15 +59,15 @@ def call(
 
 
 class Connections:
-    """Connections that are kept from call to call, to each place as many as there were calls at
-    once. Threads share them; whoever makes them closes them."""
+    """Connections kept from call to call: for each address as many as there were calls at once.
+    Threads share them; the owner closes them."""
 
     def __init__(self) -> None:
         self._free: defaultdict[tuple[str, str], list[HTTPConnection]] = defaultdict(list)
 
     def call(self, outgoing: Outgoing, *, patience: float, may_reach: MayReach) -> int:
-        """Return the status; raise Unanswered a moment after `patience` (s) at the latest. Where a
-        kept connection has ended, the request is sent once more on a new one."""
+        """Return the status; raise Unanswered a moment after `patience` (s) at the latest. If a
+        kept connection has ended, send the request again on a new one."""
         from ssl import SSLError
 
         address, deadline = urlsplit(outgoing.url), CallDeadline(patience)
@@ -107,7 +107,7 @@ def _exchanged_and_kept(
 
 @contextmanager
 def _answered() -> Iterator[None]:
-    """Raise Unanswered where no readable answer came in time."""
+    """Raise Unanswered if no readable answer came in time."""
     from http.client import HTTPException
 
     try:
@@ -117,8 +117,8 @@ def _answered() -> Iterator[None]:
 
 
 def in_time(ask: Callable[[], T], patience: float) -> T:
-    """Return what `ask` does, or raise Unanswered a moment after `patience` (s) at the latest. It
-    runs in a thread of its own, since no deadline ends the resolution of a name."""
+    """Return what `ask` returns, or raise Unanswered a moment after `patience` (s). `ask` runs in a
+    thread of its own, because no timeout limits the resolution of a name."""
     from threading import Thread
 
     answers: list[T | Unanswered] = []
@@ -143,7 +143,7 @@ def is_taken(status: int) -> bool:
 
 
 def _exchanged(connection: HTTPConnection, outgoing: Outgoing) -> tuple[int, bytes]:
-    """Return status and body of the answer; close the connection unless it may be used again."""
+    """Return status and body of the answer; close the connection unless it can be used again."""
     address = urlsplit(outgoing.url)
     target = (address.path or "/") + (f"?{address.query}" if address.query else "")
     connection.request(outgoing.method, target, outgoing.body or None, dict(outgoing.headers))

@@ -1,7 +1,7 @@
-"""A bucket, through the official OSS SDK: playback URLs, sizes, and verdicts on files.
+"""Opens a bucket through the official OSS SDK: playback URLs, sizes, and verdicts on files.
 
-The function `files` and the verification of files use it. Only that function's package has the
-SDK, which is imported when it is first needed.
+The function `files` and the verification of files use it. Only that function's package has the SDK,
+which is imported at its first use.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from shared.verification import (
 from shared.verification.verify import verify
 
 TIMEOUT_S = 2
-"""s to connect, and to read: all sizes are requested within the one budget of the function."""
+"""s to connect, and again to read. All sizes are requested within the function's one budget."""
 READ_BLOCK_BYTES = 65_536
 _ABSENT_STATUS, _DENIED_STATUS = 404, 403
 _NOWHERE = "cn-shanghai"
-"""The region to sign for if the endpoint names none: the emulator does not care."""
+"""The region to sign for if the endpoint names none; the emulator ignores it."""
 
 
 def prepare() -> None:
@@ -37,8 +37,8 @@ def prepare() -> None:
 
 
 class NoSize(Exception):
-    """There is no size. The text says why and is fit for any reader. `is_silent`: OSS does not
-    answer at all. `status` is that of HTTP and `code` OSS's own, where OSS answers."""
+    """The size could not be read. Any reader may see the text. `is_silent`: OSS does not answer at
+    all. `status` (HTTP) and `code` (OSS) are set if OSS answered."""
 
     def __init__(
         self, why: str, *, is_silent: bool = False, status: int = 0, code: str = ""
@@ -48,12 +48,13 @@ class NoSize(Exception):
 
 
 class NotJudged(Exception):
-    """OSS gave no answer that says something of the object: verify it again later. The text says
-    why and is fit for any reader."""
+    """OSS gave no answer that says something about the object: verify it again later. Any reader
+    may see the text."""
 
 
 class Bucket(Struct, frozen=True):
-    """A bucket, and the key of one invocation, which may be temporary. http is the emulator's."""
+    """A bucket, and the access key of one invocation, which may be temporary. The emulator uses
+    http."""
 
     name: str
     endpoint: str
@@ -82,7 +83,8 @@ class Bucket(Struct, frozen=True):
 
 
 class ObjectState(Struct, frozen=True):
-    """The size in bytes, and what changes with the content; `crc64` is None where OSS has none."""
+    """An object's size in bytes, and its ETag and CRC-64, which change with the content. `crc64` is
+    None if OSS has none."""
 
     size: int
     etag: str
@@ -90,7 +92,8 @@ class ObjectState(Struct, frozen=True):
 
 
 def crc64(data: bytes, before: int = 0) -> int:
-    """Return the CRC-64 that OSS keeps of an object: of data that follows what `before` is of."""
+    """Return the CRC-64 as OSS computes it. `before` is the CRC-64 of the data that comes before
+    `data`."""
     import crcmod
 
     found = crcmod.Crc(int(_POLYNOMIAL, 16), initCrc=before, rev=True, xorOut=2**64 - 1)
@@ -99,7 +102,7 @@ def crc64(data: bytes, before: int = 0) -> int:
 
 
 _POLYNOMIAL: Final = "0x142F0E1EBA9EA3693"
-"""That of ECMA-182."""
+"""The polynomial of ECMA-182."""
 
 
 class Opened:
@@ -107,7 +110,7 @@ class Opened:
         self.name, self._oss, self._client = name, oss, client
 
     def signed(self, uri: str, period: int) -> str:
-        """Return a presigned URL that is valid for `period` ms, if the key lasts as long and may
+        """Return a presigned URL. It is valid for `period` ms if the key lasts that long and may
         read the object."""
         request = self._oss.GetObjectRequest(bucket=self.name, key=uri)
         return str(self._client.presign(request, expires=timedelta(milliseconds=period)).url)
@@ -125,8 +128,8 @@ class Opened:
         return ObjectState(int(head.content_length), str(head.etag or ""), crc64)
 
     def read(self, uri: str, start: int, length: int, *, etag: str = "") -> bytes:
-        """Return up to `length` bytes of an object from byte `start` on, or raise NoSize: also with
-        status 412 where the object is no longer the one with this `etag`."""
+        """Return up to `length` bytes of an object from byte `start` on. Raise NoSize, with status
+        412 if the object no longer has this `etag`."""
         request = self._oss.GetObjectRequest(
             bucket=self.name,
             key=uri,
@@ -140,8 +143,8 @@ class Opened:
 def judge(
     opened: Opened, expected: ExpectedFile, *, has_time: Callable[[], bool] = lambda: True
 ) -> Verdict:
-    """Return the verdict on a file in the bucket, which reads at most MAX_BYTES of it; raise
-    NotJudged, also where `has_time` says before one of the requests that there is no more."""
+    """Return the verdict on a file in the bucket; read at most MAX_BYTES of it. Raise NotJudged,
+    also if `has_time` returns False before a request."""
     steps = verify(expected)
     try:
         request = next(steps)
@@ -186,8 +189,8 @@ def _region(endpoint: str) -> str:
 
 
 def _asked(call: Callable[[], Any]) -> Any:  # noqa: ANN401 - as above
-    """Return what `call` returns, or raise NoSize. The SDK's own exceptions go no further: their
-    text may hold what was signed."""
+    """Return what `call` returns, or raise NoSize. The SDK's exceptions are dropped, because their
+    text may hold signed data."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - whatever it is, there is no size

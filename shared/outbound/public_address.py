@@ -1,6 +1,6 @@
-"""Whether an address belongs to the public internet: the only ones that calls may reach.
+"""Decides whether an address belongs to the public internet; no other may be called.
 
-Whatever calls a host that the policy names asks it of every resolved address: whoever may change
+Every call to a host that the policy names checks each resolved address, because whoever may change
 the policy chooses the host.
 """
 
@@ -15,8 +15,8 @@ _TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 
 
 def reachable(*, anywhere: bool) -> MayReach:
-    """Return what says whether an address may be called: any if `anywhere`, which is for the
-    emulator and its programs of the same machine; else public ones alone."""
+    """Return a function that says whether an address may be called: only public ones, or any with
+    `anywhere`, which is for the emulator and programs on its machine."""
     return (lambda _address: True) if anywhere else is_public
 
 
@@ -24,13 +24,14 @@ INSECURE = "its URL does not begin with https://"
 
 
 def is_secure(url: str, *, anywhere: bool) -> bool:
-    """Return False for a URL without TLS, which leads to nobody but the emulator's programs."""
+    """Return False for a URL without TLS, which is only allowed for programs of the emulator's
+    machine."""
     return anywhere or url.lower().startswith("https://")
 
 
 def is_public(text: str) -> bool:
-    """Return False for an address that is private, link-local (Function Compute's metadata among
-    them), loopback, shared (100.100.100.200 has Alibaba Cloud's metadata) or reserved."""
+    """Return False for an address that is private, link-local (Function Compute's metadata
+    service), loopback, shared (100.100.100.200 is Alibaba Cloud's metadata service) or reserved."""
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:

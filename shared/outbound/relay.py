@@ -1,8 +1,8 @@
-"""Forwards genuine callbacks to their previous receiver: handed over at once, sent on later.
+"""Forwards genuine callbacks to their previous receiver: handed over at once, sent later.
 
-ApsaraVideo Live knows one URL per kind of callback, and users have one set already. Invocations
-hand callbacks over; the functions relay and on_demand send them on. A forwarded callback is in no
-store and in no log: it holds the push URL's secrets.
+ApsaraVideo Live knows one URL per kind of callback, and users often have one set already.
+Invocations hand callbacks over; the functions relay and on_demand send them. A forwarded callback
+is in no store and no log, because it holds the push URL's secrets.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
 
 RELAYED_HEADER = "X-Live-Record-Relayed"
-"""Marks a forwarded callback, and says in which mode the stage is that forwards it: a target that
-is another live-record does not forward it again, and notices if both of them act."""
+"""Marks a forwarded callback, with the mode of the stage that forwards it. A target that is another
+live-record does not forward it again, and notices if both stages act."""
 ACTING = "act"
 TIMEOUT_S = 0.3
 """s that handing a callback over may take."""
@@ -39,8 +39,8 @@ Sign = Callable[[str], Mapping[str, str]]
 
 
 class ForwardedCallback(Struct, frozen=True):
-    """A genuine callback as it reached us. `sign` signs it anew for another host; None if Live did
-    not sign it, or if there is no key."""
+    """A genuine callback as we received it. `sign` signs it for another host; None if Live did not
+    sign it, or if there is no key."""
 
     kind: Kind
     headers: Mapping[str, str]
@@ -59,14 +59,15 @@ class ForwardedCallback(Struct, frozen=True):
 
     @property
     def is_of_acting_stage(self) -> bool:
-        """Return True if a stage has forwarded it that sends commands itself."""
+        """Return True if a stage that sends commands itself has forwarded it."""
         return self.headers.get(RELAYED_HEADER) == ACTING
 
 
 class Handover(Struct, frozen=True):
-    """A callback on its way to the function relay, all in one body. Whether an asynchronous call
-    over HTTP arrives with its headers and query, or as its body alone, is UNCONFIRMED
-    (docs/platform/function-compute.md §3.2)."""
+    """A callback on its way to the function relay, all in one body. UNCONFIRMED: whether an
+    asynchronous HTTP call keeps its headers and query, or only its body
+    (docs/platform/function-compute.md §3.2).
+    """
 
     key: str
     kind: Kind
@@ -80,7 +81,7 @@ class Handover(Struct, frozen=True):
 
 
 def unpack(body: bytes) -> Handover | None:
-    """Return what was handed over; None if the body is something else."""
+    """Return the callback that was handed over; None if the body is something else."""
     try:
         return json.decode(body, type=Handover)
     except (DecodeError, RecursionError):
@@ -100,8 +101,8 @@ class Relay(Struct):
         return "Relay(…)"
 
     def hand(self, callback: ForwardedCallback) -> None:
-        """Hand the callback over, or raise Unanswered: the callback is lost then, and our answer to
-        Live is not affected."""
+        """Hand the callback over, or raise Unanswered. The callback is then lost; our answer to
+        Live does not change."""
         try:
             self._hand(callback)
         except Unanswered:
@@ -124,8 +125,8 @@ class Relay(Struct):
 
 
 class Onward(Struct, frozen=True):
-    """Where callbacks may be forwarded to: public addresses of these hosts. `anywhere` is for the
-    emulator, whose targets are programs of the same machine. `mode` is that of this stage."""
+    """Knows where callbacks may be forwarded to: public addresses of these hosts. `anywhere` is for
+    the emulator, whose targets run on the same machine. `mode` is this stage's."""
 
     hosts: tuple[str, ...]
     anywhere: bool = False
@@ -134,8 +135,8 @@ class Onward(Struct, frozen=True):
     def deliver(
         self, target: str, callback: ForwardedCallback, *, patience: float
     ) -> tuple[int, bytes]:
-        """Forward a callback; return the status and the body of the answer. Raise Unanswered, also
-        for a target that callbacks may not be forwarded to."""
+        """Forward a callback; return the status and body of the answer. Raise Unanswered, also if
+        the target is not allowed."""
         from shared.outbound.public_address import reachable
 
         if (urlsplit(target).hostname or "").lower() not in self.hosts:
@@ -147,9 +148,10 @@ class Onward(Struct, frozen=True):
 
 
 def onward(target: str, callback: ForwardedCallback, mode: str) -> Outgoing:
-    """Return the callback as its target expects it from Live itself (docs/platform/live.md §3).
-    Ingest callbacks are signed over the ingest domain, so their signature stays valid; the others
-    are signed anew, over the target's host. `mode` is that of this stage."""
+    """Return the callback as its target expects it from Live (docs/platform/live.md §3). The
+    signature of an ingest callback covers the ingest domain and stays valid; other callbacks are
+    signed again, for the target's host. `mode` is this stage's.
+    """
     headers = {**_own(callback.headers), RELAYED_HEADER: mode}
     if callback.kind is not Kind.STREAM and callback.sign is not None:
         headers |= callback.sign(urlsplit(target).hostname or "")
@@ -158,7 +160,7 @@ def onward(target: str, callback: ForwardedCallback, mode: str) -> Outgoing:
 
 
 def _own(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return Live's own headers; the others belong to the hops that the callback took."""
+    """Return Live's own headers. Proxies on the way added the others."""
     named = {name: headers[name] for name in headers if name.lower() in _KEPT}
     signed = {name: headers[name] for name in _SIGNED if name in headers}
     return {**named, **signed}

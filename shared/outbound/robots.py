@@ -1,6 +1,6 @@
 """Sends a message to the robot of a group chat: DingTalk, Feishu or WeCom.
 
-The function notify calls it. It repeats nothing, and counts no messages: both are the caller's.
+The function `notify` calls it. Retries and rate limits are the caller's job.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PATIENCE_S = 5.0
 INTERVAL_MS = 3_500
 """ms between two messages to one robot: 17 a minute, where 20 are allowed."""
 MAX_TEXT_BYTES = 2_000
-"""Bytes of a message; WeCom takes 2,048."""
+"""The largest message; WeCom takes 2,048 bytes."""
 ANSWER_CHARS = 200
 
 RATE_CODES: Final[Mapping[RobotKind, frozenset[int]]] = {
@@ -32,17 +32,17 @@ RATE_CODES: Final[Mapping[RobotKind, frozenset[int]]] = {
     RobotKind.FEISHU: frozenset({11232}),
     RobotKind.WECOM: frozenset({45009}),
 }
-"""What each answers to too many messages (docs/platform/other.md §1)."""
+"""The codes with which each robot refuses too many messages (docs/platform/other.md §1)."""
 PENALTY_MS: Final[Mapping[RobotKind, int]] = {
     RobotKind.DINGTALK: 600_000,
     RobotKind.FEISHU: 60_000,
     RobotKind.WECOM: 60_000,
 }
-"""For how long it is left alone then."""
+"""How long to leave such a robot alone."""
 
 
 class RobotAnswer(Struct, frozen=True):
-    """What a robot answered. `pause_ms`: for how long to leave it alone, since there were too many
+    """A robot's answer. `pause_ms`: for how long to leave the robot alone after too many
     messages."""
 
     is_taken: bool
@@ -60,8 +60,8 @@ class _AnswerBody(Struct, frozen=True):
 
 
 def send(robot: Robot, text: str, now_ms: int, *, anywhere: bool = False) -> RobotAnswer:
-    """Send a message and return the robot's answer. It goes to public addresses alone, over TLS;
-    `anywhere` is for the emulator, whose robots are programs of the same machine."""
+    """Send a message and return the robot's answer. Only public addresses are called, over TLS;
+    `anywhere` is for the emulator, whose robots run on the same machine."""
     from shared.outbound.public_address import INSECURE, is_secure, reachable
 
     if not is_secure(robot.url, anywhere=anywhere):
@@ -117,7 +117,7 @@ def _answer(kind: RobotKind, status: int, body: bytes) -> RobotAnswer:
 
 
 def cut(text: str) -> str:
-    """Return as much of a text as every robot takes."""
+    """Return the beginning of a text, short enough for every robot."""
     encoded = text.encode()
     if len(encoded) <= MAX_TEXT_BYTES:
         return text

@@ -1,7 +1,7 @@
-"""A store that speaks S3, through boto3: what copying a file needs, each one request.
+"""A store that speaks S3, through boto3: the requests needed to copy a file.
 
-The function `deliver` uses it. Only that function's package has boto3, which is imported when it
-is first needed. No text of the store goes further: it may name keys.
+The function `deliver` uses it. Only that function's package has boto3, which is imported at its
+first use. No text from the store goes further, because it may name keys.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PAGE_ROWS = 1_000
 MAX_PAGES = 20
 _GONE = frozenset({"NoSuchUpload", "404", "NoSuchKey", "NotFound"})
 _NOWHERE = "us-east-1"
-"""The region to sign for where none is named: most stores that are not AWS take it."""
+"""The region to sign for if none is named; most stores other than AWS accept it."""
 
 
 def prepare() -> None:
@@ -31,15 +31,15 @@ def prepare() -> None:
 
 
 class StoreRefuses(Exception):
-    """The store did not do it, or nobody knows. The text is fit for any reader."""
+    """The store refused the request, or gave no clear answer. Any reader may see the text."""
 
 
 class NotThere(StoreRefuses):
-    """The store has no such upload or object."""
+    """The store does not have this upload or object."""
 
 
 class StoreAddress(Struct, frozen=True):
-    """Where a bucket is. `hosts` are those that may be called at all."""
+    """The address of a bucket. `hosts` are those that may be called at all."""
 
     bucket: str
     endpoint: str
@@ -49,7 +49,7 @@ class StoreAddress(Struct, frozen=True):
 
 
 class Upload(Struct, frozen=True):
-    """A copy in parts that was begun, and when (s since the epoch)."""
+    """A multipart upload that was begun, and when (s since the epoch)."""
 
     key: str
     id: str
@@ -68,7 +68,7 @@ class S3Bucket:
     def __init__(
         self, address: StoreAddress, key: tuple[str, str, str], may_reach: MayReach
     ) -> None:
-        """Keep a client; nothing is sent. `key` is id, secret and session token, "" for none."""
+        """Keep a client; send nothing. `key` is id, secret and session token ("" for none)."""
         self._name = address.bucket
         self._client = _client(address, key, may_reach)
 
@@ -81,7 +81,7 @@ class S3Bucket:
         return int(self._ask("head_object", Key=key)["ContentLength"])
 
     def begin(self, key: str) -> str:
-        """Begin a copy in parts; return its id."""
+        """Begin a multipart upload; return its id."""
         return str(self._ask("create_multipart_upload", Key=key)["UploadId"])
 
     def put_part(self, key: str, upload: str, number: int, data: bytes) -> None:
@@ -108,21 +108,21 @@ class S3Bucket:
         raise StoreRefuses("the target lists its parts without end")
 
     def complete(self, key: str, upload: str, parts: Sequence[Part]) -> None:
-        """Make one object of the parts."""
+        """Complete the upload: the parts become one object."""
         rows = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
         self._ask(
             "complete_multipart_upload", Key=key, UploadId=upload, MultipartUpload={"Parts": rows}
         )
 
     def abort(self, key: str, upload: str) -> None:
-        """Drop a copy in parts. One that is gone already is no error."""
+        """Abort an upload. If it is gone already, do nothing."""
         try:
             self._ask("abort_multipart_upload", Key=key, UploadId=upload)
         except NotThere:
             return
 
     def uploads(self, prefix: str) -> Iterator[Upload]:
-        """Yield the copies in parts under a prefix that were begun and are not whole."""
+        """Yield the open multipart uploads under a prefix."""
         more: dict[str, object] = {}
         for _ in range(MAX_PAGES):
             page = self._ask("list_multipart_uploads", Prefix=prefix, **more)
@@ -147,7 +147,7 @@ def _md5(data: bytes) -> str:
 
 
 def _understood(error: Exception) -> StoreRefuses:
-    """Return what a failure means, by its code and status alone."""
+    """Return our error for a failure of the store, by its code and status alone."""
     answer = getattr(error, "response", None)
     if not isinstance(answer, dict):
         if isinstance(_root(error), ForbiddenAddress):
@@ -197,8 +197,8 @@ def _client(address: StoreAddress, key: tuple[str, str, str], may_reach: MayReac
 
 
 def _bind(client: Any, address: StoreAddress, may_reach: MayReach) -> None:  # noqa: ANN401 - as above
-    """Have the client connect to the store's own host alone, at addresses that may be reached,
-    wherever an answer or a name leads."""
+    """Make the client connect only to the store's own host, at allowed addresses, wherever a
+    redirect or a name leads."""
     from botocore import awsrequest
 
     host = (urlsplit(address.endpoint).hostname or "").lower()

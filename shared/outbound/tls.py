@@ -1,7 +1,8 @@
-"""The TLS context of a process: every https call shares it, so that its roots are read once.
+"""The TLS context of a process. Every https call shares it, so that root certificates are read
+once.
 
-`http` and the session of the official SDK use it. It must not import `requests` or an SDK: a
-function that never calls Live would load them for one wake-up call.
+`http` and the SDK's session use it. It must not import `requests` or an SDK, which a function that
+never calls Live would then load for one wake-up call.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ def context() -> ssl.SSLContext:
 
 
 def trust_all_roots() -> None:
-    """Add the rest of certifi's roots to the context, and the machine's own (a company's proxy, for
-    example). A failed handshake has sent nothing, so the caller may repeat its request then."""
+    """Add the rest of certifi's root certificates to the context, and the machine's own (for a
+    company's proxy). A failed handshake has sent nothing, so the caller may repeat its request."""
     import certifi
 
     _widen(certifi.where())
@@ -35,8 +36,10 @@ def trust_all_roots() -> None:
 
 @cache
 def _trusting(bundle: str) -> ssl.SSLContext:
-    """Return a context that trusts certifi's roots. A package has one file for each root, and
-    OpenSSL opens the one that a server names; without those files it reads the bundle, in 20 ms."""
+    """Return a context that trusts certifi's root certificates. A package has one file for each,
+    and OpenSSL opens the one that a server needs. Without those files it reads the whole bundle, in
+    20 ms.
+    """
     import ssl
 
     roots = Path(bundle).with_name(ROOTS)
@@ -54,6 +57,6 @@ def _widen(bundle: str) -> None:
 
 
 def forget() -> None:
-    """Read the roots again at the next call: for tests, which change them."""
+    """Read the root certificates again at the next call; for tests, which change them."""
     _trusting.cache_clear()
     _widen.cache_clear()

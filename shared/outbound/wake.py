@@ -1,6 +1,6 @@
-"""The wake-up call of reconcile: asynchronous, best effort, never the only path.
+"""Makes the wake-up call to reconcile: asynchronous and best effort.
 
-Invocations and the dispatcher make it when something is due. The timer starts reconcile without it.
+Invocations and the dispatcher call it when something is due. The timer starts reconcile anyway.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ TIMEOUT_S = 0.3
 
 
 class WakeUp(Struct, frozen=True):
-    """The body of a wake-up call: the key once more. Whether an asynchronous call over HTTP arrives
-    with its headers, or as its body alone, is UNCONFIRMED (docs/platform/function-compute.md §3.2).
-    """
+    """The body of a wake-up call, which repeats the key. UNCONFIRMED: whether an asynchronous HTTP
+    call keeps its headers, or only its body (docs/platform/function-compute.md §3.2)."""
 
     wake: str
 
@@ -32,7 +31,7 @@ class WakeUp(Struct, frozen=True):
 
 
 def key_in(body: bytes) -> str:
-    """Return the key of a wake-up call's body; "" if it is the body of something else."""
+    """Return the key in the body of a wake-up call; "" if it is another body."""
     try:
         return json.decode(body, type=WakeUp).wake
     except (DecodeError, RecursionError):
@@ -44,7 +43,7 @@ def _call(wake_up: Outgoing) -> int:
 
 
 class Wake:
-    """Calls reconcile's own HTTP trigger. With an empty `url` the timer alone starts reconcile."""
+    """Calls reconcile's own HTTP trigger. With an empty `url` only the timer starts reconcile."""
 
     def __init__(
         self,
@@ -55,8 +54,8 @@ class Wake:
         post: Callable[[Outgoing], int] = _call,
         report: Callable[[str], None] = lambda _why: None,
     ) -> None:
-        """Keep the collaborators. `post` returns the status of the answer; `report` takes the
-        reason for which a call was lost."""
+        """Keep the collaborators. `post` returns the status of the answer; `report` gets the reason
+        for a lost call."""
         self._url = url
         self._key = key
         self._monotonic = monotonic
@@ -71,7 +70,7 @@ class Wake:
             self._wake()
 
     def _wake(self) -> None:
-        """Make the call. Report one that is lost: the timer comes within the minute anyway."""
+        """Make the call. Report a lost one; the timer comes within a minute anyway."""
         body = json.encode(WakeUp(self._key))
         try:
             status = self._post(Outgoing("POST", self._url, self._headers(), body))

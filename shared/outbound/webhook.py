@@ -1,6 +1,7 @@
-"""Sends an event to a receiver, signed as the Standard Webhooks specification has it.
+"""Sends an event to a webhook receiver, signed by the Standard Webhooks specification.
 
-The function notify calls it, once an attempt. It retries nothing and knows no event.
+The function `notify` calls it once for each attempt. It retries nothing and does not know what the
+event means.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ TIMEOUT_S = 5.0
 
 
 class NotAllowed(Exception):
-    """The stage's settings do not let the event go there; the text says which one."""
+    """The stage's settings do not allow the event to go there; the text names the setting."""
 
 
 class WebhookSender(Struct, frozen=True):
     """Sends to public addresses of these hosts, over TLS. `secrets` are by name. `anywhere` is for
-    the emulator, whose receivers are programs of the same machine."""
+    the emulator, whose receivers run on the same machine."""
 
     hosts: tuple[str, ...]
     secrets: Mapping[str, str]
@@ -38,8 +39,8 @@ class WebhookSender(Struct, frozen=True):
     def send(
         self, url: str, names: Sequence[str], event_id: str, payload: str, *, at_ms: int
     ) -> int:
-        """Return the status of the answer. A redirect is not followed. Raise Unanswered if none
-        came in time, NotAllowed if nothing was sent."""
+        """Return the status of the answer. A redirect is not followed. Raise Unanswered if no
+        answer came in time, NotAllowed if nothing was sent."""
         target = urlsplit(url)
         if (target.hostname or "").lower() not in self.hosts:
             raise NotAllowed("its host is not in LIVE_RECORD_WEBHOOK_HOSTS")
@@ -53,7 +54,8 @@ class WebhookSender(Struct, frozen=True):
     def _signed(
         self, names: Sequence[str], event_id: str, payload: str, at_ms: int
     ) -> Mapping[str, str]:
-        """Return the headers, with a signature by each secret: a receiver knows one of them."""
+        """Return the headers, with a signature for each secret; the receiver knows at least one of
+        them."""
         from standardwebhooks import Webhook
 
         missing = [name for name in names if name not in self.secrets]

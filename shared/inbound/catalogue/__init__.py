@@ -1,9 +1,8 @@
-"""Reasons in words, English and Chinese: the sentences are data, one file for each language.
+"""The sentences for people, in English and Chinese: one JSON file for each language.
 
-The answers of the API use it. A sentence names the particulars that its history entry carries;
-`reasons` are by code, `fixes` by Live's code for a failed recording (docs/platform/live.md §4),
-`problems` by the code under which health shows a problem of the stage, `conditions` by what may be
-wrong over time.
+The answers of the API use it. A sentence shows details of its history entry. `reasons` are by code;
+`fixes` by Live's code for a failed recording (docs/platform/live.md §4); `problems` by health's
+code of a problem; `conditions` by alert condition.
 """
 
 from __future__ import annotations
@@ -26,7 +25,8 @@ class Language(str, Enum):
 
 
 def preferred_language(accepted: str) -> Language:
-    """Return the language that an Accept-Language header prefers; English if it names neither."""
+    """Return the language that an Accept-Language header prefers; English if it names neither of
+    ours."""
     if not accepted:
         return Language.ENGLISH
     liked = [(_liking(part), part.partition(";")[0].strip().lower()) for part in _parts(accepted)]
@@ -51,15 +51,15 @@ def _liking(part: str) -> float:
 
 
 class ProblemWords(Struct, frozen=True):
-    """A problem of the stage in words, and what to do about it."""
+    """The texts of a problem of the stage: what is wrong, and what to do about it."""
 
     text: str
     fix: str
 
 
 class EndWords(Struct, frozen=True):
-    """The end of a recording: a time, a duration after the first accepted start, the stage's own,
-    or one that the release before did not note."""
+    """The texts for the end of a recording: a time, a duration after the first accepted start, the
+    stage's own limit, or an end that an earlier release did not note."""
 
     at: str
     after: str
@@ -68,7 +68,7 @@ class EndWords(Struct, frozen=True):
 
 
 class ConditionWords(Struct, frozen=True):
-    """A condition: its name, what it says of one alert, and what to do about it."""
+    """The texts of an alert condition: its name, one alert, and what to do about it."""
 
     name: str
     text: str
@@ -76,10 +76,11 @@ class ConditionWords(Struct, frozen=True):
 
 
 class Catalogue(Struct, frozen=True):
-    """The sentences of one language. `other_fix` is for a code without a fix of its own,
-    `unknown_if_stored` continues the text of a problem of the store, and `somebody` names whoever
-    is not known by name. `outcomes` and `findings` are by the codes of shared/verification, and
-    `message` has the lines of a message to people."""
+    """The sentences of one language. `other_fix` is for a code without a fix of its own.
+    `unknown_if_stored` continues the text of a store problem. `somebody` stands for a person whose
+    name is unknown. `outcomes` and `findings` are by code of shared/verification. `message` has the
+    lines of a message to people.
+    """
 
     reasons: Mapping[str, str]
     fixes: Mapping[str, str]
@@ -102,7 +103,7 @@ def catalogue(language: Language) -> Catalogue:
 
 
 def text(entry: HistoryEntry, language: Language = Language.ENGLISH) -> str:
-    """Return the entry in words. A particular that is itself a reason is put in words too."""
+    """Return the entry as a sentence. A detail that is itself a reason becomes a sentence too."""
     words, about = catalogue(language), _particulars(entry, language)
     cause = words.reasons.get(str(about.get("reason")))
     if cause is not None:
@@ -114,7 +115,7 @@ def text(entry: HistoryEntry, language: Language = Language.ENGLISH) -> str:
 def problem_words(
     code: str, about: Mapping[str, str | int], language: Language = Language.ENGLISH
 ) -> ProblemWords:
-    """Return a problem of the stage in words; `about` fills both sentences."""
+    """Return the texts of a problem of the stage; `about` fills both."""
     words = catalogue(language).problems[code]
     filled = _Particulars(about)
     return ProblemWords(words.text.format_map(filled), words.fix.format_map(filled))
@@ -126,8 +127,8 @@ def condition_words(
     cause: HistoryEntry | None,
     language: Language = Language.ENGLISH,
 ) -> ConditionWords:
-    """Return a condition in words; of one that another release raised, its code. `about` and the
-    cause fill its text."""
+    """Return the texts of a condition, filled with `about` and the cause; only its code if another
+    release raised it."""
     known = catalogue(language).conditions.get(code, ConditionWords(code, "{cause}", ""))
     sentence = {} if cause is None else {"cause": text(cause, language)}
     filled = _Particulars({**about, **sentence})
@@ -135,15 +136,15 @@ def condition_words(
 
 
 def outcome_text(outcome: str, language: Language = Language.ENGLISH) -> str:
-    """Return the verdict on a file in words; the code itself, where another release wrote it."""
+    """Return the verdict on a file as a sentence; only the code if another release wrote it."""
     return catalogue(language).outcomes.get(outcome, outcome)
 
 
 def finding_text(
     code: str, numbers: Mapping[str, int], language: Language = Language.ENGLISH
 ) -> str:
-    """Return what was found of a file in words; the code itself, where another release wrote it.
-    Numbers of ms are shown as seconds."""
+    """Return a finding about a file as a sentence; only the code if another release wrote it.
+    Numbers in ms are shown as seconds."""
     seconds = {
         f"{name.removesuffix('ms')}s": f"{number / 1000:.1f}"
         for name, number in numbers.items()
@@ -154,7 +155,7 @@ def finding_text(
 
 
 class _Particulars(dict[str, "str | int"]):
-    """The particulars of an entry; one that another release did not note shows as a dash."""
+    """The details of an entry. One that another release did not note shows as a dash."""
 
     def __missing__(self, name: str) -> str:
         return "-"
@@ -172,7 +173,7 @@ def _particulars(entry: HistoryEntry, language: Language) -> _Particulars:
 
 
 def _ends(about: Mapping[str, str | int], words: EndWords) -> dict[str, str]:
-    """Return the end that was set, and the one before it, in words."""
+    """Return, in words, the end that was set and the end before it."""
     if "until" in about:  # as release 0.2 noted it
         at = int(about["until"])
         return {"end": rfc3339(at) if at else words.unnoted, "before": words.unnoted}

@@ -1,7 +1,7 @@
-"""Problem details and faults in Chinese: they are written in English where something is refused.
+"""Translates problem details and faults into Chinese. In the code they are written in English.
 
-The answers to errors and the command line use it. The texts are data, with the English one as the
-key; an expression within a text is {0}, {1} and so on. Nothing of it is read for an English answer.
+Error answers and the command line use it. The file maps each English text to its translation, with
+{0}, {1} and so on for expressions. An English answer does not read the file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _EXPRESSION = re.compile(r"\{\d\}")
 
 
 def detail_in(language: Language, text: str) -> str:
-    """Return the detail in the language; one that is not known, such as Live's own, as it is."""
+    """Return the detail in the language; unchanged if it has no translation, such as Live's own
+    texts."""
     return _chinese(text) if language is Language.CHINESE and text else text
 
 
@@ -46,8 +47,8 @@ def _catalogue() -> Mapping[str, str]:
 
 @cache
 def _patterns() -> Sequence[tuple[re.Pattern[str], str]]:
-    """Return the texts with expressions as patterns, those with the most words of their own first:
-    a text of an expression alone would be taken for any other."""
+    """Return patterns for the texts with expressions, those with the most fixed words first: a text
+    that is only an expression would match anything."""
     texts = [text for text in _catalogue() if _EXPRESSION.search(text)]
     texts.sort(key=lambda text: len(_EXPRESSION.sub("", text)), reverse=True)
     return [(_pattern(text), _catalogue()[text]) for text in texts]

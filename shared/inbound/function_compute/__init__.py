@@ -1,4 +1,5 @@
-"""Function Compute's events and answers as Requests and Responses; errors as statuses."""
+"""Translates Function Compute's events and answers to Requests and Responses, and errors to
+statuses."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Answers every request over HTTP: no stack trace, and no 5xx that does not say why. Raises the
-failure of a timer's call, since nobody reads its answer.
+"""Answers every HTTP request: never a stack trace, never a 5xx without a reason. Raises if a
+timer's call fails, since nobody reads its answer.
 
 `shared.invocation.serve` calls it. It knows no function and no rule.
 """
@@ -29,8 +29,8 @@ from shared.logs import Log
 
 
 class InvocationFailed(Exception):
-    """Fails a call of a timer or of the API, so that Function Compute counts it and tries it again
-    (docs/platform/function-compute.md §3.2). Its text is fit for any reader."""
+    """Fails a call by a timer or the API, so that Function Compute counts the failure and retries
+    (docs/platform/function-compute.md §3.2). Any reader may see its text."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"{type(error).__name__}: the function's log says why")
@@ -38,7 +38,7 @@ class InvocationFailed(Exception):
 
 def credentials_of(context: object, environment: Mapping[str, str]) -> tuple[str, str, str]:
     """Return key id, secret and token: from the context up to python3.10, from the environment
-    after it (docs/platform/function-compute.md §1.4). All are empty if the function has no role.
+    after that (docs/platform/function-compute.md §1.4). All are empty if the function has no role.
     """
     credentials = getattr(context, "credentials", None)
     names = ("access_key_id", "access_key_secret", "security_token")
@@ -51,7 +51,7 @@ def credentials_of(context: object, environment: Mapping[str, str]) -> tuple[str
 
 
 def brings_credentials(context: object) -> bool:
-    """Return True if each call has credentials of its own, False if the process keeps those of its
+    """Return True if each call brings its own credentials; False if the process keeps those of its
     environment."""
     credentials = getattr(context, "credentials", None)
     names = ("access_key_id", "access_key_secret")
@@ -69,7 +69,7 @@ def log_context(context: object) -> dict[str, str]:
 def answer(
     respond: Callable[[Request], Response], event: bytes | str, context: object, *, log: Log
 ) -> dict[str, object]:
-    """Return the answer of a function that is called over HTTP, whatever comes in."""
+    """Return the answer of a function that is called only over HTTP, whatever the event is."""
 
     def over_http(trigger: TriggerEvent) -> Response:
         if not isinstance(trigger, Request):
@@ -82,8 +82,8 @@ def answer(
 def answer_any(
     respond: Callable[[TriggerEvent], Response], event: bytes | str, context: object, *, log: Log
 ) -> dict[str, object]:
-    """Return the same as `answer`, for a function that timers and the API call too. Raise
-    InvocationFailed if their call fails."""
+    """Return the same as `answer` for a function that timers and the API call too. Raise
+    InvocationFailed if such a call fails."""
     who = log_context(context)
     log = log.bind(**who)
     trigger: TriggerEvent | None = None
@@ -104,7 +104,7 @@ def answer_any(
 
 
 def is_http(event: bytes | str) -> bool:
-    """Return True for a request over HTTP, also for one that cannot be read."""
+    """Return True for an HTTP request, even one that cannot be read."""
     try:
         return isinstance(parse(event), Request)
     except RequestError:

@@ -1,6 +1,6 @@
-"""Function Compute's event bytes, parsed into a Request, a timer's event or an invocation.
+"""Parses Function Compute's event bytes into a Request, a timer event or an API invocation.
 
-The handler calls `parse`. The shapes are docs/platform/function-compute.md §2.1 and 3.
+The handler calls `parse`. docs/platform/function-compute.md §2.1 and 3 describe the shapes.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _MAX_WHOLE_NUMBER = 2**53
 
 
 class Headers(Mapping[str, str]):
-    """Headers, found in any case: Function Compute changes it (docs/platform/function-compute.md
-    §2.1)."""
+    """Headers, looked up in any case, because Function Compute changes the case
+    (docs/platform/function-compute.md §2.1)."""
 
     __slots__ = ("_values",)
 
@@ -42,8 +42,8 @@ class Headers(Mapping[str, str]):
 
 
 class Request(Struct, frozen=True):
-    """An HTTP request. `path` is decoded, `raw_path` is not; `request_id` is Function Compute's.
-    `host` is the name that was called, without a port: the headers do not have it."""
+    """An HTTP request. `path` is decoded, `raw_path` is not. `request_id` is Function Compute's.
+    `host` is the host that was called, without a port; it is not among the headers."""
 
     method: str
     path: str
@@ -57,7 +57,7 @@ class Request(Struct, frozen=True):
 
     @property
     def segments(self) -> Sequence[str]:
-        """Return the parts of the path, each decoded: a name may hold an encoded slash."""
+        """Return the parts of the path, each decoded. A name may contain an encoded slash."""
         return [unquote(part) for part in self.raw_path.rstrip("/").split("/")]
 
 
@@ -68,7 +68,7 @@ class TimerEvent(Struct, frozen=True):
 
 
 class Invoked(Struct, frozen=True):
-    """A call through the API. The payload is whatever the caller sent."""
+    """A call through Function Compute's API. The payload is whatever the caller sent."""
 
     payload: bytes
 
@@ -77,15 +77,15 @@ TriggerEvent = Request | TimerEvent | Invoked
 
 
 def body_of(trigger: TriggerEvent) -> bytes:
-    """Return the body of an asynchronous call over HTTP. Whether it arrives as a request or as its
-    body alone is UNCONFIRMED (docs/platform/function-compute.md §3.2)."""
+    """Return the body of an asynchronous HTTP call. Whether it arrives as a request or only as its
+    body is UNCONFIRMED (docs/platform/function-compute.md §3.2)."""
     if isinstance(trigger, Request):
         return trigger.body
     return trigger.payload if isinstance(trigger, Invoked) else b""
 
 
 def parse(event: bytes | str) -> TriggerEvent:
-    """Return what triggered the function. Raise BadRequest or TooLarge, and nothing else."""
+    """Return the request, timer event or invocation. Raise only BadRequest or TooLarge."""
     payload = event.encode("utf-8", "surrogatepass") if isinstance(event, str) else event
     try:
         document = json.loads(payload)
@@ -147,7 +147,8 @@ def text_of(value: object) -> str:
 
 
 def json_body(request: Request) -> dict[str, object]:
-    """Return the body's fields; {} without a body. Raise BadRequest or UnsupportedMediaType."""
+    """Return the fields of the body; {} without a body. Raise BadRequest or
+    UnsupportedMediaType."""
     if not request.body.strip():
         return {}
     _require_json(request.headers.get("content-type", ""))
@@ -189,7 +190,8 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _number(text: str) -> int | float:
-    """Return an integer for a whole number such as 3600.0, which JSON does not tell from 3600."""
+    """Return an integer for a whole number such as 3600.0, because JSON does not distinguish it
+    from 3600."""
     value = float(text)
     return int(value) if value.is_integer() and abs(value) <= _MAX_WHOLE_NUMBER else value
 

@@ -1,6 +1,7 @@
-"""The answer that Function Compute sends, and the answer to each kind of error (RFC 9457).
+"""Builds the answers that Function Compute sends, and the answer to each kind of error (RFC 9457).
 
-The handler and the functions use it. An error's text reaches a caller only if its row allows it.
+The handler and the functions use it. An error's own text reaches the caller only if its table row
+allows that.
 """
 
 from __future__ import annotations
@@ -63,14 +64,16 @@ _PHRASES: Final = {
 
 
 class Response(Struct, frozen=True):
-    """An HTTP answer. A `body` that is no text and no bytes is sent as JSON: a Struct or a dict."""
+    """An HTTP answer. A `body` that is neither text nor bytes (a Struct or dict) is sent as
+    JSON."""
 
     status: int
     body: object = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_fc(self) -> dict[str, object]:
-        """Return the full response object: what Function Compute's shorthands do is UNCONFIRMED."""
+        """Return the full response object, because what Function Compute does with its shorthands
+        is UNCONFIRMED."""
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
         body = b64encode(self.body).decode() if isinstance(self.body, bytes) else self._text
         return {
@@ -102,7 +105,7 @@ class FieldFault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 
 class Problem(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """RFC 9457. What is empty is left out."""
+    """A problem document (RFC 9457). Empty fields are left out."""
 
     type: str
     title: str
@@ -115,8 +118,8 @@ class Problem(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class _Row(Struct, frozen=True):
-    """The answer to one kind of error. An empty `code` keeps the error's own code. An empty
-    `detail` shows the error's own text, which must then be fit for any reader."""
+    """How to answer one kind of error. If `code` is empty, the error's own code is used. If
+    `detail` is empty, the error's own text is shown; any reader may then see it."""
 
     status: int
     code: str = ""
@@ -206,7 +209,8 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
 def problem(
     error: Exception, request_id: str = "", *, language: Language = Language.ENGLISH
 ) -> Response:
-    """Return the RFC 9457 answer. `request_id` is Function Compute's, used where Live gave none."""
+    """Return the RFC 9457 answer. `request_id` is Function Compute's; it is used if Live gave
+    none."""
     row = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
     status, code = _status_and_code(error, row)
     in_words = partial(detail_in, language)
@@ -241,8 +245,8 @@ def _of_store(error: Exception, language: Language) -> str:
 
 
 def _status_and_code(error: Exception, row: _Row) -> tuple[int, str]:
-    """Return status and code. Live's documented InternalError keeps its status here; its other
-    five documented errors keep theirs by their rows."""
+    """Return status and code. Live's documented InternalError keeps its status here; its five other
+    documented errors keep theirs through their rows."""
     if isinstance(error, RequestError):
         return error.status, error.code
     if isinstance(error, InDoubt) and (error.status, error.code) == (500, "InternalError"):
@@ -265,7 +269,8 @@ def _headers(error: Exception, row: _Row) -> dict[str, str]:
 
 
 def _faults(error: Exception) -> Sequence[FieldFault]:
-    """Return what is wrong. Of settings return only the names: their values belong in the log."""
+    """Return the faults. For settings return only the names, because the values belong in the
+    log."""
     if isinstance(error, BadRequest):
         return [FieldFault(fault.field, fault.detail, fault.code) for fault in error.faults]
     if isinstance(error, Misconfigured):

@@ -1,4 +1,5 @@
-"""Our side of the Live API: one method per need, one kind of error per thing to do about it."""
+"""The client side of the Live API: one method for each need, and one kind of error for each
+remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LiveClient: the requests of live-record to ApsaraVideo Live, one method per need.
+"""LiveClient: live-record's requests to ApsaraVideo Live, one method for each need.
 
 Invocations use it. It retries nothing and knows no rate limit.
 """
@@ -17,7 +17,7 @@ from shared.protocol.command_errors import InDoubt
 from shared.protocol.stored_text import storable
 
 SLACK_MS = 5_000
-"""ms that a request may last beyond both time-outs: name resolution, a slow gateway."""
+"""ms that a request may take beyond both time-outs: name resolution, a slow gateway."""
 
 LEASE_MS = CONNECT_MS + READ_MS + SLACK_MS
 
@@ -28,8 +28,8 @@ NotifyRecords = Literal["DescribeLiveStreamsNotifyRecords", "DescribeLiveRecordN
 
 
 class UndeliveredCallback(Struct, frozen=True):
-    """A callback that Live could not deliver. `content` is what Live keeps of it, the push URL's
-    secrets included. `at` is when Live tried, in ms, if that can be read."""
+    """A callback that Live could not deliver. `content` is what Live kept of it, including the push
+    URL's secrets. `at` is the time of Live's try, in ms, if that can be read."""
 
     kind: str
     content: str
@@ -41,11 +41,11 @@ class UndeliveredCallback(Struct, frozen=True):
 
 
 Pace = Callable[[], None]
-"""Called before each page is requested. A LiveError that it raises ends the reading."""
+"""Called before each page is requested. If it raises a LiveError, the read ends."""
 
 
 def at_once() -> None:
-    """Return at once: no pacing, for a caller that is the only one."""
+    """Return without waiting; for a caller that is the only one."""
 
 
 Online = tuple[StreamKey, int]
@@ -53,8 +53,8 @@ Online = tuple[StreamKey, int]
 
 
 class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
-    """A client of the Live API. A failed request raises LiveError and nothing else. Only the SDK's
-    own connections are kept between calls, so one client serves any number of threads."""
+    """A client of the Live API. A failed request raises only LiveError. Only the SDK's connections
+    are kept between calls, so any number of threads may share a client."""
 
     @property
     def lease(self) -> int:
@@ -81,7 +81,8 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
     def online(
         self, domain: str, *, credentials: Credentials, pace: Pace = at_once
     ) -> Sequence[Online]:
-        """Return all of the domain's streams, or raise: in half a list others would look offline.
+        """Return all of the domain's streams, or raise: a partial list would make other streams
+        look offline.
 
         Even so, a stream that moves to an earlier page between two requests is missed. Poll it
         again before it counts as offline.
@@ -146,7 +147,7 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
         credentials: Credentials,
         take_poll_slot: Pace,
     ) -> Sequence[UndeliveredCallback]:
-        """Return the callbacks of all pages. One that is given up while the pages are read may be
+        """Return the callbacks of all pages. A callback given up while the pages are read may be
         listed twice; it is still one event."""
         found: list[UndeliveredCallback] = []
         page, more = 0, True
@@ -163,7 +164,7 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
 
 NOTIFY_PAGE_ROWS = 500
 MAX_PAGES = 100
-"""Pages that are read at most. After a greater loss, the online list shows what is live."""
+"""Pages that are read at most. After a greater loss, the online list still shows what is live."""
 
 
 def _span(since: int, until: int) -> dict[str, str]:
@@ -176,7 +177,8 @@ def _utc(ms: int) -> str:
 
 
 def _records(answer: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
-    """Return the records. The answers name their lists differently (docs/platform/live.md §7)."""
+    """Return the records. The answers use different names for the list (docs/platform/live.md
+    §7)."""
     info = answer.get("NotifyRecordsInfo")
     found = info.get("LiveStreamNotifyRecordsInfo") if isinstance(info, dict) else None
     records = answer.get("CallbackList") if found is None else found
@@ -190,8 +192,8 @@ def _undelivered(entry: Mapping[str, object]) -> UndeliveredCallback:
 
 
 def _tried_at(text: object) -> int | None:
-    """Return when Live tried, in ms, or None. Its form is UNCONFIRMED, and the callback counts
-    without it too."""
+    """Return the time of Live's try in ms, or None. Its format is UNCONFIRMED; the callback counts
+    even without it."""
     try:
         return _ms(text) if isinstance(text, str) else None
     except ValueError:
@@ -199,7 +201,7 @@ def _tried_at(text: object) -> int | None:
 
 
 def _streams(domain: str, answer: Mapping[str, object]) -> Sequence[Online]:
-    """Return the listed streams. Raise InDoubt if one entry cannot be read: left out, its stream
+    """Return the listed streams. Raise InDoubt if an entry cannot be read: without it, its stream
     would look offline."""
     try:
         return [_stream(domain, entry) for entry in _entries(answer)]
@@ -228,6 +230,6 @@ def _ms(text: str) -> int:
 
 
 def _pages(answer: Mapping[str, object], page: int, found: int, size: int = PAGE_ROWS) -> int:
-    """Return how many pages there are. If Live does not say, one more follows every full page."""
+    """Return the number of pages. If Live does not say, every full page is followed by one more."""
     total = answer.get("TotalPage")
     return total if isinstance(total, int) else page + (found >= size)

@@ -1,7 +1,7 @@
-"""The HTTP session that the SDK is made to use, without the traps of its own (docs/platform/sdk.md
-§A4, B4).
+"""Gives the official SDK an HTTP session of our own, without the pitfalls of the SDK's
+(docs/platform/sdk.md §A4, B4).
 
-`sdk_import` installs it. Import it together with the SDK only: it takes as long as `requests`.
+`sdk_import` installs it. Import it only together with the SDK: it takes as long as `requests`.
 """
 
 from __future__ import annotations
@@ -27,16 +27,18 @@ XML = "text/xml;charset=utf-8"
 
 
 class UnexpectedResponse(requests.RequestException):
-    """An answer that Live does not give: a redirect, a gateway's page, nothing.
+    """An answer that cannot come from Live: a redirect, a gateway's page, or nothing.
 
-    The SDK would follow the redirect, which turns its POST into a GET, and would lose the status
-    of the page.
+    The SDK would follow the redirect, which turns its POST into a GET, and would lose the status of
+    the page.
     """
 
 
 class Adapter(HTTPAdapter):
-    """An adapter whose connections share the process's TLS context. The SDK reads two stores of
-    trusted roots for the first connection, and `requests` one more for every connection."""
+    """An adapter whose connections share the process's TLS context. Otherwise the SDK reads two
+    sets of root certificates for its first connection, and `requests` reads one for every
+    connection.
+    """
 
     def init_poolmanager(self, *sizes: Any, **named: Any) -> None:  # noqa: ANN401 - passed on
         super().init_poolmanager(*sizes, ssl_context=tls.context(), **named)
@@ -60,7 +62,7 @@ class Adapter(HTTPAdapter):
 
 
 DEFAULT_CONNECTIONS = 40
-"""The SDK's own default, where nobody says how many senders there are."""
+"""The SDK's own default, used if the number of senders is not given."""
 
 
 def adapter(protocol: str, _tls: object = None, pool_size: int | None = None) -> HTTPAdapter:
@@ -76,7 +78,7 @@ _calls = threading.local()
 
 @contextmanager
 def rehearsal() -> Iterator[None]:
-    """Answer this thread's calls as Live would, with the RequestId REHEARSED: nothing is sent."""
+    """Answer this thread's calls as Live would, with the RequestId REHEARSED; send nothing."""
     _calls.are_rehearsed = True
     try:
         yield
@@ -107,16 +109,16 @@ def _rehearsed(request: requests.PreparedRequest) -> requests.Response:
 
 
 def proxies_for(url: str) -> dict[str, str]:
-    """Return the environment's proxies for this URL. There is none for the hosts in NO_PROXY, which
-    the SDK does not read, nor for this machine, where the emulator runs."""
+    """Return the environment's proxies for this URL. None are used for hosts in NO_PROXY, which the
+    SDK does not read, nor for this machine, where the emulator runs."""
     if urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}:
         return {}
     return get_environ_proxies(url)
 
 
 def may_be_lives(response: requests.Response) -> bool:
-    """Return True if this may be an answer of Live's: 200 or an error, in JSON or, from its
-    gateway, in XML."""
+    """Return True if the answer may come from Live: 200 or an error, in JSON or, from its gateway,
+    in XML."""
     if response.status_code != HTTPStatus.OK and response.status_code < HTTPStatus.BAD_REQUEST:
         return False
     is_xml = response.headers.get("content-type") == XML
@@ -124,9 +126,10 @@ def may_be_lives(response: requests.Response) -> bool:
 
 
 def is_never_sent(error: BaseException) -> bool:
-    """Return True if no byte of the request can have reached Live: no name, no route, no handshake.
+    """Return True if no byte of the request can have reached Live: name resolution, routing or the
+    TLS handshake failed.
 
-    After any other failure, a time-out during the TLS handshake included, Live may have read the
+    After any other failure, including a time-out during the TLS handshake, Live may have read the
     request.
     """
     if isinstance(error, requests.exceptions.ProxyError):
@@ -137,7 +140,7 @@ def is_never_sent(error: BaseException) -> bool:
 
 
 def is_untrusted(error: BaseException) -> bool:
-    """Return True if no root that we trust vouches for the server."""
+    """Return True if none of our root certificates confirms the server."""
     reason = _reason(error)
     untrusted = reason.args[0] if isinstance(reason, Exception) and reason.args else None
     return isinstance(untrusted, ssl.SSLCertVerificationError)

@@ -1,6 +1,6 @@
 """The meaning of Live's error codes: the left column of docs/errors.md, as a table.
 
-`sdk.py` uses it. It reads only the code, since the messages are templates that begin with `%s`
+`sdk.py` uses it. It reads only the code, because the messages are templates that begin with `%s`
 (docs/platform/live.md §1.3).
 """
 
@@ -58,12 +58,12 @@ CODES: Mapping[str, type[LiveError]] = MappingProxyType(
         "LiveServiceNotFound": LiveNotActivated,
     }
 )
-"""Code, or its beginning and `*`, to error. The status plays no part: a throttling is 400 as often
-as 429 (docs/platform/live.md §1.5), and each code has had several."""
+"""Maps a code, or its beginning and `*`, to an error. The status does not matter: throttling comes
+as 400 as often as 429 (docs/platform/live.md §1.5), and each code has had several statuses."""
 
 
 class Refusal(Struct, frozen=True):
-    """A rejection by Live; `retry_after` is in ms, whatever the name of its header suggests."""
+    """A rejection by Live. `retry_after` is in ms, although its header does not say so."""
 
     code: str
     message: str = ""
@@ -84,9 +84,10 @@ class Refusal(Struct, frozen=True):
         return kind(self.code, self.message, status=self.status, request_id=self.request_id)
 
     def kind(self) -> type[LiveError]:
-        """Return the error. A time to come back means that Live did nothing and wants the command
-        again, whatever the code: the official command line client takes it so, too
-        (docs/platform/live.md §1.5)."""
+        """Return the error. If Live gives a time to retry, it did nothing and wants the command
+        again, whatever the code; the official command-line client behaves the same way
+        (docs/platform/live.md §1.5).
+        """
         kind = self._kind_by_code()
         return kind if issubclass(kind, Retryable) or not self._comes_back() else Throttled
 
@@ -103,7 +104,7 @@ class Refusal(Struct, frozen=True):
         return self._kind_by_status()
 
     def _kind_by_status(self) -> type[LiveError]:
-        """Return the error for an undocumented code. An answer without a code is not Live's."""
+        """Return the error for an undocumented code. An answer without a code is not from Live."""
         if not self.code:
             return InDoubt
         if self.status == HTTPStatus.SERVICE_UNAVAILABLE:

@@ -1,6 +1,6 @@
-"""Calls of the official SDK, and the meaning of its answers and exceptions.
+"""Calls the official SDK, and interprets its answers and exceptions.
 
-`client.py` uses it. The SDK is imported at the first call. Its own retries stay off, as they are by
+`client.py` uses it. The SDK is imported at the first call. Its own retries stay off, as is its
 default: every attempt needs a claim of its own.
 """
 
@@ -24,7 +24,7 @@ MAX_MESSAGE_CHARS = 300
 
 
 class Credentials(Struct, frozen=True):
-    """The credentials of one invocation: temporary ones change while the process runs."""
+    """The credentials of one invocation. They are temporary and change while the process runs."""
 
     access_key_id: str
     access_key_secret: str
@@ -38,17 +38,18 @@ class Credentials(Struct, frozen=True):
         return not (self.access_key_id and self.access_key_secret)
 
     def hide(self, text: str) -> str:
-        """Return the text without our secrets: SignatureDoesNotMatch quotes the string to sign, the
-        security token included."""
+        """Return the text without our secrets: SignatureDoesNotMatch quotes the string to sign,
+        including the security token."""
         for secret in filter(None, (self.access_key_secret, self.security_token)):
             text = text.replace(secret, "***")
         return text
 
 
 class LiveEndpoint(Struct, frozen=True, kw_only=True):
-    """Live's address and our time-outs in ms. The default time-outs together leave a callback time
-    to answer within 3 s. `connections` are kept between calls, one for each sender; 0 is the SDK's
-    own number. `http` is for the emulator; without `lazy_imports` the whole SDK is imported."""
+    """Live's address, and our time-outs in ms. With the defaults, a callback can be answered within
+    3 s. `connections` are kept between calls, one for each sender; 0 means the SDK's own number.
+    `http` is for the emulator. Without `lazy_imports` the whole SDK is imported.
+    """
 
     endpoint: str = "live.aliyuncs.com"
     protocol: str = "https"
@@ -59,9 +60,10 @@ class LiveEndpoint(Struct, frozen=True, kw_only=True):
     lazy_imports: bool = True
 
     def prepare(self) -> None:
-        """Import the SDK and make its session now, before a slot is taken. No claim may wait for
-        either, and threads that need the first session together make one each
-        (docs/platform/sdk.md §B2)."""
+        """Import the SDK and make its session, before a slot is taken, so that no claim waits for
+        them. Threads that need the first session at the same time would make one each
+        (docs/platform/sdk.md §B2).
+        """
         sdk = official(lazy_imports=self.lazy_imports)
         with suppress(Exception):  # without a session, the first call makes one: 25 ms
             _open_session(sdk, self)
@@ -71,7 +73,7 @@ class LiveEndpoint(Struct, frozen=True, kw_only=True):
     ) -> Mapping[str, object]:
         """Return Live's answer to one request, or raise a LiveError.
 
-        The SDK's exception goes no further, not even as a cause: its text may hold credentials.
+        The SDK's exception is dropped, even as a cause, because its text may hold credentials.
         """
         if credentials.are_missing():
             raise OperatorActionNeeded(
@@ -92,8 +94,8 @@ class LiveEndpoint(Struct, frozen=True, kw_only=True):
 
 
 def _config(sdk: Official, line: LiveEndpoint, credentials: Credentials) -> object:
-    """Return the configuration of a client. A client per call costs 7 us, and all of them share
-    their connections (docs/platform/sdk.md §B1)."""
+    """Return the configuration of a client. A client for each call costs 7 us, and all clients
+    share their connections (docs/platform/sdk.md §B1)."""
     return sdk.Config(
         access_key_id=credentials.access_key_id,
         access_key_secret=credentials.access_key_secret,
@@ -119,7 +121,7 @@ def _open_session(sdk: Official, line: LiveEndpoint) -> None:
 
 def _body(answer: Mapping[str, object]) -> Mapping[str, object]:
     """Return the body. Raise InDoubt for `{}`, a list or a status other than 200: Live's answers
-    have a RequestId, and any other answer is no better than none."""
+    have a RequestId, and an answer without one proves nothing."""
     body = answer.get("body")
     status = answer.get("statusCode")
     if status == HTTPStatus.OK and isinstance(body, dict) and body.get("RequestId"):
@@ -147,13 +149,13 @@ def _answered(error: Exception, credentials: Credentials) -> LiveError:
 
 
 def _text(error: Exception, name: str) -> str:
-    """Return the attribute as text. The SDK writes 'None' where Live wrote nothing."""
+    """Return the attribute as text; "" for 'None', which the SDK writes if Live sent nothing."""
     text = str(getattr(error, name, None))
     return "" if text == "None" else text
 
 
 def _unanswered(error: Exception, credentials: Credentials) -> LiveError:
-    """Return the error of a request without an answer. The SDK wraps the cause, and wraps it twice
+    """Return the error for a request without an answer. The SDK wraps the cause, and wraps it twice
     if `requests` raised it while sending."""
     from requests import RequestException
 
@@ -170,7 +172,7 @@ def _unanswered(error: Exception, credentials: Credentials) -> LiveError:
 
 
 def _unfit(error: Exception, _credentials: Credentials) -> LiveError:
-    """Return the error of an impossible request: a line break in a key, an invalid endpoint."""
+    """Return the error for an impossible request: a line break in a key, an invalid endpoint."""
     return OperatorActionNeeded(
         "", f"credentials or endpoint are unfit to send: {type(error).__name__}"
     )
@@ -196,5 +198,5 @@ READINGS: Mapping[str, Callable[[Exception, Credentials], LiveError]] = MappingP
         "TeaException": _unanswered,
     }
 )
-"""Every class of exception that the SDK has (docs/platform/sdk.md §B4), by name, since naming the
-class itself would import it."""
+"""Every exception class of the SDK (docs/platform/sdk.md §B4), by name, because using the class
+itself would import it."""

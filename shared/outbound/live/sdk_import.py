@@ -52,7 +52,7 @@ LATER = (
     *("email._encoded_words", "email.charset", "email.header", "http.cookies", "uu", "quopri"),
     *("bz2", "lzma", "xml", "zipfile"),
 )
-"""Modules that only rare cases use. They are imported then, since Python or a package has them."""
+"""Modules that only rare cases use. They are imported then."""
 
 
 class Official(Struct, frozen=True):
@@ -69,15 +69,15 @@ _LOADING = Lock()
 
 
 def official(*, lazy_imports: bool) -> Official:
-    """Return the SDK: the same object for as long as the process lives."""
+    """Return the SDK; it is the same object for the whole process."""
     with _LOADING:
         return _load(lazy_imports=lazy_imports)
 
 
 @cache
 def _load(*, lazy_imports: bool) -> Official:
-    """Import the SDK, and in the other way if the first one fails: with an unknown release, or in
-    a package without what the plain import needs."""
+    """Import the SDK. If the first way fails, use the other one: the release may be unknown, or the
+    package may lack what the plain import needs."""
     lazy, plain = (lambda: _rehearsed(_lazy())), (lambda: _rehearsed(_plain()))
     return first_working([lazy, plain] if lazy_imports else [plain, lazy], PACKAGES)
 
@@ -120,9 +120,8 @@ def _ready(way: Way, call: Callable[..., Mapping[str, Any]]) -> Official:
 
 
 def _quieten() -> None:
-    """Silence the SDK. Its import adds handlers to these loggers, so that a line appears twice, and
-    the first two write each request with its Authorization if the environment has DEBUG=sdk.
-    """
+    """Silence the SDK. Its import adds handlers to these loggers, which print lines twice. With
+    DEBUG=sdk in the environment, the first two print each request with its Authorization."""
     for name in ("darabonba-core", "alibabacloud-tea"):
         logging.getLogger(name).disabled = True
     for name in ("darabonba-core", "alibabacloud-tea", "credentials"):
@@ -130,8 +129,8 @@ def _quieten() -> None:
 
 
 def _rehearsed(sdk: Official) -> Official:
-    """Return the SDK after one call that goes nowhere. The call shows now what a new release has
-    changed, and does what the first call of a process does once."""
+    """Return the SDK after one call that is not sent. The call fails here if a new release has
+    changed something, and it does what a process's first call does once."""
     from shared.outbound.live.connection import REHEARSED
 
     answer = rehearse(sdk, "http", "rehearsal.invalid", sdk.RuntimeOptions())
@@ -142,7 +141,7 @@ def _rehearsed(sdk: Official) -> Official:
 
 def rehearse(sdk: Official, protocol: str, endpoint: str, runtime: object) -> Mapping[str, Any]:
     """Return the answer to a call that is not sent. After it the SDK has its session for this
-    endpoint, and no call waits for one: nothing public of the SDK makes a session."""
+    endpoint, so no later call waits for one. No public function of the SDK makes a session."""
     from shared.outbound.live.connection import rehearsal
 
     keys = {"access_key_id": "id", "access_key_secret": "secret", "security_token": "token"}
@@ -153,5 +152,5 @@ def rehearse(sdk: Official, protocol: str, endpoint: str, runtime: object) -> Ma
 
 @cache
 def in_snake_case(action: str) -> str:
-    """Return the name of the action's method in the SDK, without its ending."""
+    """Return the action's name in snake case, as the SDK's method names begin."""
     return re.sub(r"(?<=.)(?=[A-Z])", "_", action).lower()
