@@ -21,6 +21,9 @@ from cli.exit_codes import AS_WANTED, FAILED, NOT_ASKED
 from cli.stage_registry import Target
 
 Command = Callable[..., Any]
+_NOT_FOUND = 404
+_ELSEWHERE = -1
+"""Counts less than every exit code: another of the stages may have what this one does not."""
 STAGE = click.option(
     "--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev"
 )
@@ -57,7 +60,8 @@ def of_stage(
 
     `changes`: the command changes something, so that it must name its stage. `many`: it may be
     given several stages, and is called once for each. A command may return its exit code; the
-    largest of several counts. Each answer for people begins with the stage's name, on stderr if the
+    largest of several counts, without the stages that do not have the domain of the stream, if
+    another has it. Each answer for people begins with the stage's name, on stderr if the
     command `prints_value`, a text that a script takes as it is.
     """
 
@@ -65,11 +69,13 @@ def of_stage(
         def run(targets: Sequence[Target], as_json: bool, **options: Any) -> None:  # noqa: ANN401
             unasked = FAILED if changes else NOT_ASKED
             ask = functools.partial(command, **options)
+            not_found = _ELSEWHERE if len(targets) > 1 else unasked
             codes = []
             for target in targets:
                 output.name_stage(target.name, plain=not as_json, err=prints_value)
-                codes.append(asking(target, ask, unasked, as_json=as_json))
-            sys.exit(max(codes))
+                codes.append(asking(target, ask, unasked, as_json=as_json, not_found=not_found))
+            worst = max(codes)
+            sys.exit(unasked if worst == _ELSEWHERE else worst)
 
         return stage_options(changes=changes, many=many)(functools.wraps(command)(run))
 
@@ -107,14 +113,18 @@ def stage_options(*, changes: bool, many: bool) -> Callable[[Command], Command]:
     return decorate
 
 
-def asking(target: Target, ask: Command, unasked: int, *, as_json: bool) -> int:
+def asking(
+    target: Target, ask: Command, unasked: int, *, as_json: bool, not_found: int | None = None
+) -> int:
     """Call `ask` with the stage's API and return its exit code; print a refusal, as JSON if asked,
-    and return `unasked` if the stage refuses or does not answer."""
+    and return `unasked` if the stage refuses or does not answer, or `not_found` if it only has
+    nothing of that name."""
     try:
         return ask(api=api_of(target), as_json=as_json) or AS_WANTED
     except (NoAnswer, StageRefusal) as failure:
         show(failure, as_json=as_json)
-        return unasked
+        lacks = isinstance(failure, StageRefusal) and failure.problem["status"] == _NOT_FOUND
+        return not_found if lacks and not_found is not None else unasked
 
 
 def api_of(target: Target) -> Api:

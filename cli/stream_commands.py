@@ -158,11 +158,12 @@ def status(api: Api, stream: str, as_json: bool) -> int:
 
 @click.command()
 @_stream
-@of_stage(changes=False)
+@of_stage(changes=False, many=True)
 def why(api: Api, stream: str, as_json: bool) -> int:
     """Explain whether STREAM is recorded, and why.
 
-    The exit codes are those of status.
+    The exit codes are those of status. Of several stages, one that does not have the domain of
+    STREAM says so, and does not count.
     """
     answer = api.status(stream)
     rejected = None if answer["ever_live"] else api.rejected_callbacks(answer["stream"])

@@ -15,6 +15,7 @@ from cli import exit_codes, output, stage_registry, texts
 from cli.doctor.snapshot import DEFAULT_INSTANCES, StageRef
 from cli.errors import Failure
 from cli.runtimes import DEFAULT_REGION
+from cli.stage_command import stage_options
 from cli.stage_registry import Target
 
 if TYPE_CHECKING:
@@ -27,22 +28,8 @@ STAGE_TIMEOUT_S = 8.0
 """Time limit for the stage's answers; a cold instance needs some seconds."""
 
 
-class NothingInspected(Failure):
-    """No stage was checked."""
-
-    exit_code = exit_codes.NOT_ASKED
-
-
 @click.command()
-@click.option("--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev")
-@click.option(
-    "--url", envvar="LIVE_RECORD_URL", help="address of a stage that is not in stages.toml"
-)
-@click.option(
-    "--token",
-    envvar="LIVE_RECORD_TOKEN",
-    help="API token with the scope control; overrides the one in stages.toml",
-)
+@stage_options(changes=False, many=True)
 @click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
 @click.option(
     "--instances",
@@ -59,12 +46,9 @@ class NothingInspected(Failure):
     help="region in which the stage is deployed",
 )
 @click.option("--fc", help="address of an emulator to use instead of Function Compute")
-@click.option("--json", "as_json", is_flag=True, help="print the findings as JSON")
 def doctor(
     *,
-    stage: str | None,
-    url: str | None,
-    token: str | None,
+    targets: Sequence[Target],
     live: str | None,
     instances: int,
     region: str,
@@ -73,25 +57,33 @@ def doctor(
 ) -> None:
     """Check what recording depends on, and print the fixes.
 
-    The command changes nothing. It exits with 0 if all is well, 3 if something is to be fixed, and
-    4 if that could not be found out.
+    The command changes nothing. The API token needs the scopes read and control. It exits with 0 if
+    all is well, 3 if something is to be fixed, and 4 if that could not be found out; of several
+    stages the largest code counts.
     """
+    sys.exit(
+        max(
+            _report(stage_registry.with_live(each, live), region, fc, instances, as_json=as_json)
+            for each in targets
+        )
+    )
+
+
+def _report(target: Target, region: str, fc: str | None, instances: int, *, as_json: bool) -> int:
+    """Print what is found of one stage, and return the exit code."""
     from cli.doctor import report
 
-    try:
-        target = stage_registry.with_live(
-            stage_registry.resolve_target(stage, url, token, changes=False), live
-        )
-        sources = _sources(target, region, fc)
-    except Failure as error:
-        raise NothingInspected(error.message) from None
     output.name_stage(target.name, plain=not as_json)
-    findings = _findings(sources, target, instances)
+    try:
+        findings = _findings(_sources(target, region, fc), target, instances)
+    except Failure as error:
+        error.show()
+        return exit_codes.NOT_ASKED
     if as_json:
         output.as_json(report.as_json(findings))
     else:
         click.echo("\n".join(report.lines(findings)))
-    sys.exit(report.exit_code(findings))
+    return report.exit_code(findings)
 
 
 def inspect(target: Target, *, region: str = DEFAULT_REGION) -> Sequence[Finding]:

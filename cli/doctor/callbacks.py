@@ -242,16 +242,44 @@ def answers(snapshot: Snapshot) -> Findings:
         yield from _answer_findings(snapshot, probe, _redacted_url(probe.url))
 
 
+def _address_fault(snapshot: Snapshot, probe: CallbackProbe) -> str:
+    """Return the check that finds the URL itself wrong, which then answers as it must; "" if none
+    does."""
+    path = urlsplit(probe.url).path
+    found = (
+        check
+        for check, wanted, url in _urls(snapshot)
+        if url == probe.url and _wrong(snapshot, check, url, wanted, path)
+    )
+    return next(found, "")
+
+
+def _urls(snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:
+    """Yield the check, the path and the URL of each callback that Live makes."""
+    for domain in snapshot.domains:
+        for callback in domain.stream_callbacks.values():
+            if isinstance(callback, Callback):
+                yield "stream-callback", STREAM, callback.url
+        record = domain.record_callback
+        if isinstance(record, Callback):
+            yield "record-callback", RECORD, record.url
+            yield "on-demand-callback", ON_DEMAND, record.on_demand_url
+
+
 def _redacted_url(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}{parts.path.rpartition('/')[0]}/…"
 
 
 def _answer_findings(snapshot: Snapshot, probe: CallbackProbe, address: str) -> Iterator[Finding]:
+    because = _address_fault(snapshot, probe)
     if probe.status == 0:
         yield NO_ANSWER.found(url=address, why=probe.why)
     elif not probe.ours:
-        yield NOT_OURS.found(snapshot.deploy_command(), url=address, status=probe.status)
+        fix = "" if because else snapshot.deploy_command()
+        yield NOT_OURS.found(fix, because=because, url=address, status=probe.status)
+    elif because:
+        return
     elif probe.signed and probe.status == UNAUTHORIZED and _is_known(snapshot, probe):
         host = snapshot.setting("callback_host") or _("unset")
         yield REJECTS.found(snapshot.deploy_command(), url=address, host=host)

@@ -469,12 +469,20 @@ def fresh(snapshot: Snapshot) -> Findings:
     """
     if not any(domain.live for domain in snapshot.domains):
         yield NO_STREAM.found()
+    refused = _refused_for_want_of_one(snapshot)
     for domain in snapshot.domains:
         for stream in domain.live:
             config = domain.configuration(stream.app, stream.stream)
             if config and config.created_ms is not None and config.created_ms > stream.published_ms:
                 key = StreamKey(domain.name, stream.app, stream.stream)
-                yield OLDER_THAN_CONFIG.found(stream=key, config=config)
+                because = "recorded" if str(key) in refused else ""
+                yield OLDER_THAN_CONFIG.found(because=because, stream=key, config=config)
+
+
+def _refused_for_want_of_one(snapshot: Snapshot) -> set[str]:
+    """Return the streams whose start Live refused for want of a recording configuration."""
+    listed = () if isinstance(snapshot.listed, Unread) else snapshot.listed
+    return {row["stream"] for row in listed if row["reason"]["code"] == NO_CONFIG}
 
 
 def recorded(snapshot: Snapshot) -> Findings:

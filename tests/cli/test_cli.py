@@ -34,6 +34,7 @@ from cli.stage_registry import Target, register
 from cli.stream_names import stream_of
 from tests.support.chinese import HALF_WIDTH
 from tests.support.compute_emulator import eventually
+from tests.support.http_stage import http_stage
 from tests.support.time_zone import in_zone
 
 PUSHED = "push.example.com"
@@ -520,12 +521,29 @@ def test_several_stages_are_asked_in_one_go(person: Person) -> None:
     register("dev", Target(person.stack.fc, TOKEN))
     register("down", Target("http://127.0.0.1:9", TOKEN))
     two = ("--stage", "dev", "--stage", "down")
-    for words in (["list"], ["health"], ["watch", "--once"], ["status", of("several")]):
+    asked = (["list"], ["health"], ["watch", "--once"], ["status", of("several")])
+    for words in (*asked, ["why", of("several")]):
         shown = run(*words, *two)
         assert shown.exit_code == NOT_ASKED
         headings = [line for line in shown.stdout.splitlines() if line.startswith("stage ")]
         assert headings == ["stage dev", "stage down"]
         assert "Check that the stage is up." in shown.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "why"])
+def test_of_several_stages_one_without_the_domain_says_so_and_does_not_count(
+    person: Person, tmp_path: Path, command: str
+) -> None:
+    register("dev", Target(person.stack.fc, TOKEN))
+    with http_stage(tmp_path, '[[domain]]\nstreaming = "other.example.com"\n') as other:
+        register("other", Target(other.url, TOKEN))
+        two = ("--stage", "dev", "--stage", "other")
+        known, unknown = run(command, of("one"), *two), run(command, "no.example.com/app/x", *two)
+        alone = run(command, of("one"), "--stage", "other")
+
+    assert known.exit_code == AS_WANTED
+    assert "live.example.com is not a domain of this stage" in known.stderr
+    assert (unknown.exit_code, alone.exit_code) == (NOT_ASKED, NOT_ASKED)
 
 
 def test_json_names_the_stage_in_a_field(person: Person) -> None:

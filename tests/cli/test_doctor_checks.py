@@ -1084,6 +1084,31 @@ ROOTS: tuple[tuple[str, str, Change], ...] = (
         lambda: replace(losing(), probes=probed(STREAM_URL, 0, ours=False, why="x").probes),
     ),
     ("a callback", "delivery.lost", losing),
+    (
+        "a configuration that came after the start",
+        "recorded.config",
+        lambda: replace(
+            domain(online=[Online("classroom", "lesson", NOON - 9)]),
+            listed=listed(NO_CONFIG, "failed"),
+        ),
+    ),
+    (
+        "a path that the stage does not have",
+        "stream-callback.path",
+        lambda: replace(
+            domain(stream_callbacks={PUSH: replace(TELLS_STREAM, url=f"{URL}/other/path-token")}),
+            probes=probed(f"{URL}/other/path-token", 404, ours=False).probes,
+        ),
+    ),
+    (
+        "a path token of another kind",
+        "stream-callback.other_token",
+        lambda: replace(
+            HEALTHY,
+            path_kinds={"path-token": "record"},
+            probes=probed(STREAM_URL, 401).probes,
+        ),
+    ),
 )
 
 

@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 
 from cli.doctor.checks import CHECKS
 from cli.main import main
+from cli.stage_registry import Target, register
+from tests.support.http_stage import TOKEN, http_stage
 
 NOWHERE = "http://127.0.0.1:1"
 KEYS = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
@@ -51,6 +53,20 @@ def test_a_stage_that_is_down_is_one_finding_and_the_rest_is_one_line(
 
     assert faults == ["stage"]
     assert "not checked because of it: store, health, identity" in result.stdout
+
+
+def test_several_stages_are_examined_in_one_go_and_the_worst_code_counts(tmp_path: Path) -> None:
+    """Of one stage something is to be fixed; the other does not answer."""
+    both = ("--stage", "show", "--stage", "down")
+    with http_stage(tmp_path, '[[domain]]\nstreaming = "live.example.com"\n') as stage:
+        register("show", Target(stage.url, TOKEN, stage.live))
+        register("down", Target(NOWHERE, TOKEN, NOWHERE))
+        shown = doctor(*both)
+        documents = [json.loads(line) for line in doctor(*both, "--json").stdout.splitlines()]
+
+    assert shown.exit_code == 4
+    assert re.findall(r"^stage \w+$", shown.stdout, re.MULTILINE) == ["stage show", "stage down"]
+    assert [(each["stage"], each["exit"]) for each in documents] == [("show", 3), ("down", 4)]
 
 
 def test_without_credentials_it_says_which_to_set() -> None:
