@@ -1,7 +1,7 @@
-"""The account of a stream: when it was live, when it was recorded, what is missing and why.
+"""The ledger of a stream: when it was live, when it was recorded, what is missing and why.
 
-The engine writes its edges, and the API and the command line read the coverage. It is pure: it
-knows neither the clock nor the store.
+The engine writes its edges; the API and the command line read the coverage computed from them. It
+is pure: it knows neither clock nor store.
 """
 
 from __future__ import annotations

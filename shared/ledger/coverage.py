@@ -22,16 +22,17 @@ from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.stream import Command
 
 START_GRACE_MS = 5_000
-"""ms that a start may take without being missed: a publish callback comes some 2 s late."""
+"""ms that a start may take before the time counts as missing; a publish callback comes about 2 s
+late."""
 TOLERANCE_MS = 2_000
-"""A gap is longer than this: Live reports whole seconds, at each of its two edges."""
+"""A gap is longer than this, because Live reports whole seconds at both of its ends."""
 FILE_LATE_MS = 900_000
-"""ms after which a file that Live has not reported counts as missing. A file comes after the merge
-delay, and Live may deliver a callback minutes later."""
+"""ms after which an unreported file counts as missing. A file comes after the merge delay, and Live
+may deliver a callback minutes later."""
 
 
 class Gap(Struct, frozen=True):
-    """Time that was wanted and live and was not recorded, and why."""
+    """A time that was wanted and live but not recorded, and why."""
 
     span: Span
     reason: HistoryEntry
@@ -42,8 +43,8 @@ class Gap(Struct, frozen=True):
 
 
 class Absence(Struct, frozen=True):
-    """An occurrence of a schedule of which there is nothing, and why: its stream was never live, a
-    stop barred it, or it was missed."""
+    """An occurrence of a schedule of which nothing was recorded, and why: its stream was never
+    live, a stop barred it, or it was missed."""
 
     occurrence: str
     span: Span
@@ -60,11 +61,12 @@ class Absence(Struct, frozen=True):
 
 
 class Coverage(Struct, frozen=True):
-    """The account of a stretch of time. Each list of spans is sorted and within the stretch.
+    """The coverage of a period. Each list of spans is sorted and lies within the period.
 
-    `due_ms`: how long it was wanted and live. `missing_ms`: the sum of the gaps. `latency_ms`: how
-    long the starts took, as far as they were within the grace. `due_ms` is what was recorded of it,
-    plus these two, plus what is shorter than the tolerance."""
+    `due_ms`: how long the stream was wanted and live. `missing_ms`: the sum of the gaps.
+    `latency_ms`: how long the starts took, up to the grace. `due_ms` equals the recorded part of
+    it, plus `missing_ms`, plus `latency_ms`, plus pauses shorter than the tolerance.
+    """
 
     wanted: tuple[Span, ...]
     live: tuple[Span, ...]
@@ -78,13 +80,13 @@ class Coverage(Struct, frozen=True):
 
     @property
     def ratio(self) -> float | None:
-        """Return the part that is there of what was due; None where nothing was."""
+        """Return the recorded part of what was due, from 0 to 1; None if nothing was due."""
         return None if self.due_ms == 0 else 1 - self.missing_ms / self.due_ms
 
 
 def coverage(edges: Sequence[Edge], files: Iterable[File], within: Span, now: int) -> Coverage:
-    """Return what was wanted, live, recorded and missing within a stretch of time, as it is known
-    at `now`. `edges` are in the order in which they were noted."""
+    """Return what was wanted, live, recorded and missing within a period, as known at `now`.
+    `edges` are in the order in which they were noted."""
     within = Span(within.start, max(min(within.stop, now), within.start))
     wanted = spans_between(edges, EdgeKind.WANTED, EdgeKind.UNWANTED, now)
     sessions = spans_between(edges, EdgeKind.LIVE, EdgeKind.OFF, now)
@@ -118,8 +120,8 @@ def coverage(edges: Sequence[Edge], files: Iterable[File], within: Span, now: in
 def _absences(
     edges: Sequence[Edge], live: Sequence[Span], recorded: Sequence[Span], now: int
 ) -> Iterator[Absence]:
-    """Yield the occurrences that are over, or were barred as they began, of which there is nothing.
-    What was noted of one last counts."""
+    """Yield the occurrences of which nothing was recorded: those that are over, and those barred at
+    their beginning. The last edge of an occurrence counts."""
     noted = dict[str, tuple[Span, Reason]]()
     for edge in edges:
         if edge.kind is EdgeKind.OCCURRENCE and edge.reason is not None:
@@ -133,9 +135,10 @@ def _absences(
 
 
 def spans_between(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: int) -> list[Span]:
-    """Return the spans between the edges of two kinds, one for each beginning; the last one may go
-    on. An edge that was noted later is no earlier than the one before: a late report of a time that
-    is over changes no span that is closed. What ends first had begun when the account begins."""
+    """Return the spans between edges of two kinds, one for each beginning. The last span may still
+    be open. A later edge never lies before an earlier one, so a late report changes no closed span.
+    If an end comes first, the span had begun before the ledger.
+    """
     found, last = list[Span](), 0
     ours = [edge for edge in edges if edge.kind in (begins, ends)]
     begun = edges[0].at if ours and ours[0].kind is ends else None
@@ -150,8 +153,8 @@ def spans_between(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: 
 
 
 def spans_of_file(file: File, edges: Sequence[Edge], now: int) -> Sequence[Span]:
-    """Return when the file was being recorded: more than one span where the recording paused
-    within it; none if Live reported too little of it."""
+    """Return when the file was being recorded. There are several spans if the recording paused, and
+    none if Live reported too little."""
     return _shown_by(file, spans_between(edges, EdgeKind.RECORDED, EdgeKind.NOT_RECORDED, now))
 
 
@@ -172,8 +175,8 @@ def _shown_by(file: File, noted: Sequence[Span]) -> Sequence[Span]:
 
 
 def _span_of(file: File) -> Span | None:
-    """Return from when to when a file was recorded, which Live's own clock gives; None if Live
-    reported too little of it."""
+    """Return when a file was recorded, from begin to end by Live's clock; None if Live reported too
+    little."""
     start, stop, duration = file.start, file.stop, file.duration
     if start is None and stop is not None and duration:
         start = stop - duration
@@ -183,9 +186,10 @@ def _span_of(file: File) -> Span | None:
 
 
 def _corrected(noted: list[Span], filed: list[Span], now: int) -> list[Span]:
-    """Return what was recorded: where there are files, their own times hold. What no file shows yet
-    is believed until a file of it would be late; where there is no file at all, for good: their
-    callback may not be configured."""
+    """Return what was recorded. Files correct the noted times. Noted times without a file are
+    believed until the file would be late; if the stream has no files at all, they are believed for
+    good, because the file callback may not be configured.
+    """
     found = list(filed)
     for span in noted:
         near = Span(span.start - START_GRACE_MS, span.stop + START_GRACE_MS)
@@ -198,13 +202,13 @@ def _corrected(noted: list[Span], filed: list[Span], now: int) -> list[Span]:
 
 
 def _due(sessions: Sequence[Span], wanted: Sequence[Span]) -> list[Span]:
-    """Return the pieces of time that were live and wanted, one for each session: each begins with a
-    start of its own."""
+    """Return the spans that were live and wanted, one for each session, because each begins with a
+    start."""
     return [piece for session in sessions for piece in common([session], wanted)]
 
 
 def _missing(piece: Span, recorded: Sequence[Span]) -> tuple[list[Span], list[Span]]:
-    """Return the gaps of a piece, and the time that its start took within the grace."""
+    """Return the gaps of a span, and the time that its start took within the grace."""
     holes = without([piece], recorded)
     head = Span(piece.start, min(piece.start + START_GRACE_MS, piece.stop))
     latency = common([hole for hole in holes if hole.start == piece.start], [head])
@@ -213,15 +217,17 @@ def _missing(piece: Span, recorded: Sequence[Span]) -> tuple[list[Span], list[Sp
 
 
 def _clipped(spans: Iterable[Span], within: Span) -> list[Span]:
-    """Return each span within the stretch; those that touch stay apart, for they are sessions."""
+    """Return the part of each span within the period. Spans that touch stay separate: they are
+    sessions."""
     clipped = (Span(max(s.start, within.start), min(s.stop, within.stop)) for s in spans)
     return [span for span in clipped if span.ms > 0]
 
 
 def _reason(gap: Span, piece: Span, edges: Sequence[Edge], noted: Sequence[Span]) -> HistoryEntry:
-    """Return why a gap is there. Where live-record believed that Live recorded, the files show
-    otherwise. Else the last obstacle that was noted in its session counts; where there is none
-    after a recording, the session may have ended."""
+    """Return the reason of a gap. If live-record believed that Live recorded, the files have shown
+    the opposite. Otherwise the last obstacle noted in the session counts; without one after a
+    recording, the session may have ended.
+    """
     if total_ms(common([gap], noted)) * 2 > gap.ms:
         return HistoryEntry(Reason.NO_FILE)
     noted_in = [
@@ -245,12 +251,12 @@ _DENIALS = (
     *(Reason.PAUSED, Reason.INTERRUPTED, Reason.RECORD_ERROR, Reason.MAY_HAVE_ENDED),
     *(Reason.NOT_FOUND, Reason.NOT_LIVE_YET, Reason.NOT_LIVE),
 )
-"""What shows that a stream was not recorded, whatever Live had accepted before."""
+"""Reasons which show that a stream was not recorded, even if Live had accepted a start."""
 
 
 def _last_obstacle(obstacles: Iterable[Edge]) -> Edge | None:
-    """Return the last obstacle. Where nothing shows what became of an accepted start, no later
-    start that fails shows it either."""
+    """Return the last obstacle. If nothing shows what became of an accepted start, a later failed
+    start does not show it either."""
     last: Edge | None = None
     for edge in obstacles:
         is_open = last is not None and last.reason is Reason.UNCONFIRMED
@@ -260,8 +266,8 @@ def _last_obstacle(obstacles: Iterable[Edge]) -> Edge | None:
 
 
 def _reason_of_start(piece: Span, edges: Sequence[Edge], noted_in: Sequence[Edge]) -> Reason:
-    """Return why a start without an obstacle took so long: its session was reported late, or it
-    only waited for its turn."""
+    """Return why a start without an obstacle took so long: its session was reported late, or the
+    start waited for a slot."""
     begins_session = any(
         edge.kind is EdgeKind.LIVE and abs(edge.at - piece.start) <= START_GRACE_MS
         for edge in edges

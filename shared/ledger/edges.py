@@ -1,6 +1,6 @@
-"""The edges of a stream's account: what changed between two versions of its record.
+"""The edges of a stream's ledger: what changed between two versions of its record.
 
-The engine appends them in the save that it makes anyway. A document is never rewritten for them.
+The engine appends them in the save that it makes anyway, so they cost no further write.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from shared.protocol.state.session import Session, SessionState
 
 
 class EdgeKind(str, Enum):
-    """What begins or ends: `cause` says why a stream that is live and wanted is not recorded, and
-    `occurrence` when an occurrence of a schedule is announced for."""
+    """What begins or ends. `CAUSE` says why a wanted, live stream is not recorded. `OCCURRENCE`
+    gives an occurrence's announced time."""
 
     LIVE = "live"
     OFF = "off"
@@ -38,14 +38,14 @@ class EdgeKind(str, Enum):
 
 _NO_CAUSES = frozenset({Reason.SENT, Reason.ACCEPTED, Reason.ALREADY, Reason.ADOPTED})
 KEEP_LEDGER_MS = 400 * 86_400_000
-"""ms for which an account is kept, where nothing else is said: disputes and invoices come late."""
+"""ms for which a ledger is kept by default. It is long, because disputes and invoices come late."""
 LEDGER_MAX_ENTRIES = 5_000
-"""Edges that are kept of one stream: some 800 interruptions."""
+"""Edges kept for one stream; enough for about 800 interruptions."""
 
 
 class Edge(Struct, frozen=True):
-    """One change, at `at`: by Live's clock where Live gave the time, else by ours. `code` is what
-    Live called the reason, without a blank; of an occurrence, what `occurrence_of` reads."""
+    """One change, at `at`: by Live's clock if Live gave the time, else by ours. `code` is Live's
+    own code of the reason, without blanks; for an occurrence it is what `occurrence_of` parses."""
 
     kind: EdgeKind
     at: int
@@ -56,8 +56,8 @@ class Edge(Struct, frozen=True):
 def edges_between(
     before: StreamRecord, after: StreamRecord, now: int, settings: StreamSettings
 ) -> tuple[Edge, ...]:
-    """Return the edges between two versions of a record, the second one saved at `now`. No edge
-    lies ahead of that. A rehearsal has no account."""
+    """Return the edges between two versions of a record; the second one was saved at `now`, and no
+    edge is later. A rehearsal has no ledger."""
     if after.key.is_rehearsal:
         return ()
     found = (
@@ -71,8 +71,8 @@ def edges_between(
 
 
 def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]:
-    """Yield the edges of sessions. One that is ending may go on: its end counts once it has ended,
-    from when it was marked. One that is doubted counts once a poll has shown it."""
+    """Yield the edges of sessions. An ending session may go on; once it has ended, its end is when
+    it was marked as ending. A doubted session counts once a poll has shown it."""
     old, new = before.session, after.session
     if new is None or new == old:
         return
@@ -91,7 +91,8 @@ def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]
 
 
 def _is_doubted(session: Session) -> bool:
-    """Return True if a publish that may be a replay has opened it, and no poll has shown it yet."""
+    """Return True if a publish that may be a replay opened the session, and no poll has shown it
+    yet."""
     is_ending = session.state is SessionState.ENDING and session.off_since == session.opened_at
     return is_ending and session.is_undated
 
@@ -101,9 +102,10 @@ def _ended_at(session: Session, now: int) -> int:
 
 
 def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
-    """Yield what a person or a rule has changed. A rule wants a session from its beginning on, or
-    from the end of a person's hold, also one that was reported late; of one that is doubted, nobody
-    knows when it began, also where a person has taken it over from the rule since."""
+    """Yield what a person or a rule changed. A rule wants a session from its beginning (or from the
+    end of a person's hold), even if the session was reported late. For a doubted session the
+    beginning is unknown; that stays so after a person takes it over.
+    """
     intent, session = after.intent, after.session
     is_changed = before.intent.wanted is not intent.wanted
     is_by_rule = intent.requester is Requester.POLICY
@@ -121,8 +123,8 @@ def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
 
 
 def is_taken_as_recorded(record: StreamRecord, now: int) -> bool:
-    """Return True if Live records it, whoever asked for that, or has accepted a start lately enough
-    for its report to be still on its way."""
+    """Return True if Live records it, whoever asked for that, or accepted a start so recently that
+    its report may still come."""
     if not record.is_started:
         return is_unmanaged(record) or record.is_reported
     if record.is_recorded:
@@ -150,8 +152,8 @@ def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[E
 
 
 def _may_have_gone_on(before: StreamRecord, after: StreamRecord) -> bool:
-    """Return True if Live answered that it records already, and in this session nothing but an
-    interruption had spoken against that: the recording may never have paused."""
+    """Return True if the recording may never have paused: Live answered that it records already,
+    and in this session only an interruption had spoken against that."""
     old, new, report = before.confirmation, after.confirmation, before.last_report
     if old is None or new is None or old.session != new.session or not before.is_started:
         return False
@@ -160,7 +162,7 @@ def _may_have_gone_on(before: StreamRecord, after: StreamRecord) -> bool:
 
 
 def recorded_at(record: StreamRecord, now: int) -> int:
-    """Return since when it is recorded, as well as anybody knows."""
+    """Return since when the stream is recorded, as well as anybody knows."""
     confirmation, report = record.confirmation, record.last_report
     started_at = (confirmation.begun_at or confirmation.at) if confirmation else 0
     if report is not None and report.recording and report.at >= started_at:
@@ -169,16 +171,16 @@ def recorded_at(record: StreamRecord, now: int) -> int:
 
 
 def not_recorded_at(before: StreamRecord, after: StreamRecord, now: int) -> int:
-    """Return when the recording ended. A later session ends that of the one before when it begins,
-    however late it is learnt of."""
+    """Return when the recording ended: at the latest when a later session began, however late the
+    report of it came."""
     at, session = _paused_at(before, after, now), after.session
     is_later = session is not None and session.number != before.session_number
     return min(at, session.began) if session is not None and is_later else at
 
 
 def _paused_at(before: StreamRecord, after: StreamRecord, now: int) -> int:
-    """Return when the recording paused or stopped, as well as anybody knows. A start that nothing
-    has shown for too long never began one."""
+    """Return when the recording paused or stopped, as well as anybody knows. If nothing has
+    confirmed a start for too long, the start never began a recording."""
     if after.awaits_proof and after.confirmation is not None:
         return after.confirmation.at
     report, session = after.last_report, after.session
@@ -194,8 +196,8 @@ def _paused_at(before: StreamRecord, after: StreamRecord, now: int) -> int:
 def _cause(
     before: StreamRecord, after: StreamRecord, now: int, settings: StreamSettings
 ) -> Iterator[Edge]:
-    """Yield a new cause: another one, or that of a later session. A command that is on the wire or
-    that Live took is none: what kept the stream waiting stays the cause."""
+    """Yield a cause that is new, or belongs to a later session. A command on the wire, or one that
+    Live accepted, is no cause: the earlier cause stays."""
     cause = _obstacle(after, now, settings)
     if cause is None or cause.code in _NO_CAUSES:
         return
@@ -214,8 +216,8 @@ def _obstacle(record: StreamRecord, now: int, settings: StreamSettings) -> Histo
 
 
 def _occurrences(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
-    """Yield each occurrence that begins, or whose end was moved, with what barred it. One that was
-    skipped before it began was never announced."""
+    """Yield each occurrence that began or whose end was moved, with what barred it. One that was
+    skipped before its beginning has no edge."""
     known = {one.id: one for one in before.begun}
     for one in after.begun:
         old, is_skipped = known.get(one.id), one.is_over and one.barred_by is None
@@ -226,11 +228,11 @@ def _occurrences(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
 
 
 def occurrence_of(edge: Edge) -> tuple[str, int, int]:
-    """Return the id of the occurrence that the edge tells of, its announced start and its end."""
+    """Return the occurrence's id, its announced start and its end, from the edge."""
     name, starts_at, ends_at = edge.code.rsplit("/", 2)
     return name, int(starts_at), int(ends_at)
 
 
 def schedule_of(occurrence: str) -> str:
-    """Return the id of the schedule that an occurrence belongs to."""
+    """Return the id of the schedule to which the occurrence belongs."""
     return occurrence.partition("@")[0]

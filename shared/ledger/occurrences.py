@@ -1,6 +1,6 @@
-"""Which part of a stream's account belongs to which occurrence of a schedule.
+"""Divides the coverage of a stream among the occurrences of schedules.
 
-The API and the playlist ask for it.
+The API and the playlist use it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shared.ledger.spans import Span, common, merged
 
 
 class OccurrencePart(Struct, frozen=True):
-    """What was due of an occurrence, and how much of that is missing."""
+    """How much of an occurrence was due, and how much of that is missing."""
 
     occurrence: str
     span: Span
@@ -37,8 +37,8 @@ class OccurrencePart(Struct, frozen=True):
 def occurrence_parts(
     found: Coverage, spans: Iterable[tuple[str, Span]]
 ) -> Iterator[OccurrencePart]:
-    """Yield the parts of an account that belong to these occurrences, in their order, but for those
-    of which nothing was due. They do not overlap: what is of two belongs to the earlier one."""
+    """Yield the part of each occurrence, in order. Occurrences of which nothing was due are left
+    out. Parts do not overlap: time of two occurrences belongs to the earlier one."""
     due, gaps = common(found.live, found.wanted), [gap.span for gap in found.gaps]
     taken_until = 0
     for name, span in sorted(spans, key=lambda each: each[1]):
@@ -50,9 +50,10 @@ def occurrence_parts(
 
 
 def occurrence_spans(edges: Sequence[Edge], now: int) -> Mapping[str, Span]:
-    """Return from when to when each occurrence of a schedule that has begun asked for a recording.
-    Where it made the intent, or goes on with that of an occurrence before, a show that ran over
-    belongs to it, until the next one."""
+    """Return from when to when each occurrence asked for a recording. If an occurrence made the
+    intent, or continued an earlier occurrence's, a show that runs over still belongs to it, until
+    the next occurrence.
+    """
     noted = [(edge.at, *occurrence_of(edge)) for edge in edges if edge.kind is EdgeKind.OCCURRENCE]
     announced = dict[str, Span]()
     for at, name, _, ends_at in noted:
@@ -74,7 +75,7 @@ def occurrence_spans(edges: Sequence[Edge], now: int) -> Mapping[str, Span]:
 
 
 def _next_begin(begins: Sequence[tuple[int, str]], name: str, start: int, now: int) -> int:
-    """Return when the next occurrence of another name begins, now if none has."""
+    """Return when the next occurrence with another name begins; now if there is none."""
     later = islice(begins, bisect_right(begins, start, key=itemgetter(0)), None)
     return next((at for at, other in later if other != name), now)
 
@@ -86,7 +87,7 @@ def _span_at(spans: Sequence[Span], at: int) -> Span | None:
 
 
 def _ms_within(spans: Sequence[Span], stretch: Span) -> int:
-    """Return how much of a stretch is in the spans, which are sorted and do not overlap."""
+    """Return how many ms of a span lie within the others, which are sorted and do not overlap."""
     first = bisect_right(spans, stretch.start, key=_stop)
     there = spans[first : bisect_left(spans, stretch.stop, key=_start)]
     return sum(min(span.stop, stretch.stop) - max(span.start, stretch.start) for span in there)

@@ -1,4 +1,4 @@
-"""Arithmetic of spans of time: ms since the epoch, sorted, the end not included.
+"""Arithmetic with spans of time: ms since the epoch, sorted, without their end.
 
 The rest of the ledger uses it. It knows nothing of streams.
 """
@@ -22,7 +22,7 @@ class Span(Struct, frozen=True, order=True):
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
-    """Return the spans sorted, without empty ones, and those that touch as one."""
+    """Return the spans sorted, without empty ones; spans that touch are joined."""
     found: list[Span] = []
     for span in sorted(spans):
         if span.stop <= span.start:
@@ -35,7 +35,7 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def common(some: Iterable[Span], others: Iterable[Span]) -> list[Span]:
-    """Return the time that is in both."""
+    """Return the time in both."""
     ours, theirs = merged(some), merged(others)
     found, place = list[Span](), 0
     for span in ours:
@@ -49,7 +49,7 @@ def common(some: Iterable[Span], others: Iterable[Span]) -> list[Span]:
 
 
 def without(some: Iterable[Span], others: Iterable[Span]) -> list[Span]:
-    """Return the time that is in `some` and not in `others`."""
+    """Return the time in `some` that is not in `others`."""
     found = list[Span]()
     theirs = merged(others)
     for span in merged(some):

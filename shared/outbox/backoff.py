@@ -1,4 +1,4 @@
-"""The retries of each kind of task: after how long, and until when."""
+"""How often and for how long each kind of task is retried."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from shared.outbox.task import TaskKind
 from shared.protocol.durations import doubled
 
 LEASE_SPARE_MS = 6_000
-"""ms by which a lease is longer than its task may take: the result has to be stored, too."""
+"""ms by which a lease is longer than its task may take, so that the result can be stored in
+time."""
 JITTER_PERCENT = 25
-"""By how much of itself a pause is shorter at most, so that what failed together returns apart.
-"""
+"""A pause is shortened by up to this part of itself, so that tasks which failed together do not
+return together."""
 
 
 class Backoff(Struct, frozen=True):
-    """One attempt takes `patience_ms` at most. The pause after the first is `first_ms`, after each
-    further one it doubles, up to `most_ms`. After `attempts` of them the task is a dead letter."""
+    """One attempt takes at most `patience_ms`. The first pause is `first_ms`; each further one
+    doubles, up to `most_ms`. After `attempts` failures the task becomes a dead letter."""
 
     patience_ms: int
     first_ms: int
@@ -28,7 +29,7 @@ class Backoff(Struct, frozen=True):
 
     @property
     def lease_ms(self) -> int:
-        """Return for how long nobody else gets the task once it is taken."""
+        """Return for how long a taken task is given to nobody else."""
         return self.patience_ms + LEASE_SPARE_MS
 
     def pause_ms(self, attempts: int, jitter: float) -> int:
@@ -50,10 +51,10 @@ BACKOFF: Final[Mapping[TaskKind, Backoff]] = {
     TaskKind.DELIVER_FILE: Backoff(40_000, first_ms=10_000, most_ms=3_600_000, attempts=105),
 }
 LONGEST_WAIT_MS = max(max(each.most_ms, each.lease_ms) for each in BACKOFF.values())
-"""How far ahead (ms) a task is due at most. One further ahead was stored before the store's clock
-was set back, and is due now."""
+"""A task is due at most this far ahead (ms). One further ahead was stored before the store's clock
+was set back, and counts as due."""
 
 
 def backoff_of(queue: str) -> Backoff:
-    """Return how tasks of a queue are retried, whose kind this release knows."""
+    """Return how the tasks of a queue are retried; this release must know their kind."""
     return BACKOFF[TaskKind(queue.partition(":")[0])]

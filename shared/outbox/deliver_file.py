@@ -1,6 +1,6 @@
-"""The task to copy a verified file to another store: a step at a time, each with what came of it.
+"""The task to copy a verified file to another store, one step at a time; it stores its progress.
 
-The function `files` turns the task of verifying into it, and the function `deliver` does it.
+The function `files` makes it from a verification task, and the function `deliver` does it.
 """
 
 from __future__ import annotations
@@ -14,24 +14,23 @@ from shared.outbox.task import NewTask, TaskKind
 from shared.protocol.file import FileVerdict
 
 PART_BYTES = 5_242_880
-"""A file that is no larger is copied in one request. S3 takes no smaller part."""
+"""A file no larger than this is copied in one request. S3 accepts no smaller parts."""
 MAX_PARTS = 10_000
 PLAYLIST_ENDING = ".m3u8"
 
 
 class DeliverFile(Struct, frozen=True, omit_defaults=True):
-    """The body of the task. `target` tells which [[deliver]] of the policy it is, and `key` the
-    name of the copy. `size`, `etag` and `crc64` are those of the object that is copied now, once
-    its head was read.
+    """The body of the task. `target` names the [[deliver]] rule of the policy, and `key` the copy.
+    `size`, `etag` and `crc64` belong to the object being copied; they are read first.
 
-    Of a copy in parts, `upload` is the id at the target, once there is one, and `parts` how many
-    are there; `read_crc64` is of what they hold.
+    In a multipart upload, `upload` is its id at the target, `parts` the number of parts stored, and
+    `read_crc64` their checksum.
 
-    `failing_since` (ms) is when an attempt failed first since the last step that was done, 0 for
-    none.
+    `failing_since` (ms) is the first failure since the last successful step; 0 if there is none.
 
-    A playlist is copied after its `segments`, of which the first `copied_segments` are there, with
-    `segments_bytes`: those that the playlist with `list_etag` names."""
+    A playlist is copied after its `segments`. `copied_segments` counts those already copied and
+    `segments_bytes` their size. `list_etag` is the version of the playlist that named them.
+    """
 
     uri: str
     target: str
@@ -50,7 +49,7 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
 
     @property
     def quarters(self) -> int:
-        """Return how many of its first three quarters are copied, by parts or segments."""
+        """Return how many quarters are copied, 0 to 3, counted in parts or segments."""
         done, of_all = self.copied_segments, self.segments
         if not self.is_playlist:
             done, of_all = self.parts, self.part_count
@@ -61,13 +60,14 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
         return self.uri.lower().endswith(PLAYLIST_ENDING)
 
     def key_of(self, uri: str) -> str:
-        """Return the name of the copy of the file, or of a segment: they lie to each other as in
-        the bucket, since the names of copies of playlists end with the names there."""
+        """Return the name of the copy of the file or of a segment. Copies keep their relative
+        positions, because the names of playlist copies end with the names in the bucket."""
         return self.key if uri == self.uri else f"{self.key.removesuffix(self.uri)}{uri}"
 
     @property
     def part_bytes(self) -> int:
-        """Return the size of each part but the last, so that there are not too many."""
+        """Return the size of each part except the last, large enough that there are not too
+        many."""
         needed = -(-(self.size or 0) // MAX_PARTS)
         return max(PART_BYTES, needed)
 
@@ -76,7 +76,7 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
         return max(-(-(self.size or 0) // self.part_bytes), 1)
 
     def part(self, number: int) -> tuple[int, int]:
-        """Return where a part begins, and its length in bytes; the first one is number 1."""
+        """Return the start and length of a part, in bytes. The first part is number 1."""
         start = (number - 1) * self.part_bytes
         return start, min(self.part_bytes, (self.size or 0) - start)
 
@@ -86,25 +86,27 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
 
     @property
     def size_bytes(self) -> int | None:
-        """Return what there is to copy; None for a playlist, before each segment is copied."""
+        """Return the size of what is to be copied; None for a playlist until all segments are
+        copied."""
         if not self.is_playlist:
             return self.size
         is_last = self.size is not None and self.copied_segments == self.segments
         return self.segments_bytes + (self.size or 0) if is_last else None
 
     def anew(self) -> DeliverFile:
-        """Return the task where the copy of its present object begins: its head is read."""
+        """Return the task from the beginning of the present object, so that its head is read
+        again."""
         return replace(self, size=None, etag="", crc64=None, upload="", parts=0, read_crc64=0)
 
     def from_start(self) -> DeliverFile:
         return DeliverFile(self.uri, self.target, self.key)
 
     def of_listing(self, etag: str, segments: int) -> DeliverFile:
-        """Return the task once the playlist was read."""
+        """Return the task after the playlist was read."""
         return replace(self, list_etag=etag, segments=segments)
 
     def with_segment(self) -> DeliverFile:
-        """Return the task after the present segment was copied whole."""
+        """Return the task after the present segment was copied."""
         copied, done_bytes = self.copied_segments + 1, self.segments_bytes + (self.size or 0)
         return replace(self.anew(), copied_segments=copied, segments_bytes=done_bytes)
 
@@ -118,6 +120,6 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
 def deliver_next(
     uri: str, target: str, key: str, verdict: FileVerdict, tasks: tuple[NewTask, ...] = ()
 ) -> Continued:
-    """Return the outcome of a task about the file that goes on with copying it."""
+    """Return the outcome that turns a task about the file into a task that copies it."""
     body = DeliverFile(uri, target, key).encoded()
     return Continued(TaskKind.DELIVER_FILE, body, uri, verdict, tasks)

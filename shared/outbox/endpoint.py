@@ -1,6 +1,6 @@
-"""What is known of a receiver of events: whether it answers, has ended, or is paused.
+"""The state of a webhook receiver: whether it takes events, has ended, or is paused.
 
-The function notify keeps one of each, and writes it only when it changes. It is pure.
+The function `notify` keeps one for each, and writes it only when it changes. It is pure.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 PAUSE_AFTER_MS = 5 * 86_400_000
-"""ms for which a receiver may have taken nothing before it is paused."""
+"""ms without a success after which a receiver is paused."""
 
 
 class EndpointPhase(str, Enum):
-    """Whether events are sent. `ENDED`: it answered 410. `PAUSED`: it took nothing for too long. A
-    test that it takes opens either."""
+    """Whether events are sent. `ENDED`: the receiver answered 410. `PAUSED`: it took nothing for
+    too long. A successful test opens either."""
 
     ACTIVE = "active"
     FAILING = "failing"
@@ -27,7 +27,7 @@ class EndpointPhase(str, Enum):
 
 
 class Endpoint(Struct, frozen=True, omit_defaults=True):
-    """The state of the receiver with this URL. Times in ms."""
+    """The state of the receiver at this URL. Times are in ms."""
 
     url_digest: str
     failing_since: int | None = None
@@ -49,8 +49,8 @@ class Endpoint(Struct, frozen=True, omit_defaults=True):
         return Endpoint(self.url_digest)
 
     def failed(self, now: int, why: str) -> Endpoint:
-        """Return the state after one more failure. Only the first of a row changes it, and the one
-        that pauses it."""
+        """Return the state after one more failure. Only the first failure in a row changes it, and
+        the one that pauses the receiver."""
         since = now if self.failing_since is None else self.failing_since
         if self.is_open and now - since >= PAUSE_AFTER_MS:
             return replace(self, failing_since=since, closed_at=now, why=why)
@@ -70,7 +70,8 @@ def note_of(receiver: str) -> str:
 
 
 def endpoint_of(url: str, note: str | None) -> Endpoint:
-    """Return the state that a note holds; a new one if that is of another URL, or unreadable."""
+    """Parse the state in a note. Return a new state if the note belongs to another URL or cannot be
+    read."""
     digest = hashlib.sha256(url.encode()).hexdigest()[:16]
     try:
         known = msgspec.json.decode(note or "", type=Endpoint)
@@ -84,7 +85,7 @@ def endpoint_note(endpoint: Endpoint) -> str:
 
 
 class WebhookTestAnswer(Struct, frozen=True):
-    """What became of the latest test of a receiver. `status` is 0 where no answer came."""
+    """The result of a receiver's latest test. `status` is 0 without an answer."""
 
     id: str
     at: int

@@ -1,7 +1,7 @@
-"""An event: one row that tells of one change, and the delivery of it to one receiver.
+"""An event about one change, and its delivery to one webhook receiver.
 
-The engine stores the row in the save that makes the change. The function notify hands it to each
-receiver of the policy. What a receiver gets is made of it there.
+The engine stores the event in the save that makes the change. The function `notify` turns it into
+one delivery for each receiver of the policy, and builds the payload then.
 """
 
 from __future__ import annotations
@@ -48,14 +48,15 @@ class EventType(str, Enum):
     WEBHOOK_TEST = "webhook.test"
 
     def fits(self, globs: Iterable[str]) -> bool:
-        """Return True if one of the patterns names it."""
+        """Return True if one of the patterns matches it."""
         return any(fnmatchcase(self.value, glob) for glob in globs)
 
 
 class EventBody(Struct, frozen=True, omit_defaults=True):
-    """The body of a task that tells of a change: what it was, and when (ms). `reason` and `about`
-    are those of a line of history. `only` names the one receiver of a test. `of` is the stream that
-    an event of the stage is about."""
+    """The body of an event task: what changed, and when (ms). `reason` and `about` are those of a
+    history entry. `only` names the receiver of a test. `of` is the stream that an event of the
+    stage is about.
+    """
 
     type: EventType
     at: int
@@ -69,9 +70,10 @@ class EventBody(Struct, frozen=True, omit_defaults=True):
 def event_task(
     key: StreamKey, body: EventBody, at_ms: int, *, origin: str, order: int = 0
 ) -> NewTask:
-    """Return the row of an event. Its id begins with when it was stored and with its `order` in
-    that ms, so that the ids of a stream sort as its changes came; the rest follows from the stream,
-    the type and the `origin`: what is unique about the change among all of the stream."""
+    """Return the task of an event. Its id begins with the time stored and the `order` within that
+    ms, so that the ids of a stream sort in the order of its changes. The rest comes from the
+    stream, the type and the `origin`, which identifies the change within the stream.
+    """
     named = f"{key.domain}\x00{key.app}\x00{key.stream}\x00{body.type.value}\x00{origin}"
     digest = hashlib.sha256(named.encode()).hexdigest()[:DIGEST_CHARS]
     text = msgspec.json.encode(body).decode()
@@ -79,7 +81,7 @@ def event_task(
 
 
 class WebhookBody(Struct, frozen=True):
-    """The body of a delivery: the id of the event, and the payload that is signed and sent."""
+    """The body of a delivery: the event's id, and the payload to sign and send."""
 
     id: str
     payload: str
@@ -87,6 +89,7 @@ class WebhookBody(Struct, frozen=True):
 
 
 def webhook_task(receiver: str, body: WebhookBody) -> NewTask:
-    """Return the delivery of an event to a receiver, which has one id however often it is made."""
+    """Return the delivery of an event to a receiver. It has the same id however often it is
+    made."""
     text = msgspec.json.encode(body).decode()
     return NewTask(f"{body.id}-{receiver}", TaskKind.WEBHOOK, text, receiver=receiver)

@@ -1,4 +1,4 @@
-"""The task to send one message to one robot."""
+"""The task to send one message to one chat robot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ID_CHARS = 24
 
 
 class MessageBody(Struct, frozen=True):
-    """The body of the task. It names the robot, and has no part of its address."""
+    """The body of the task. It names the robot, and holds no part of its address."""
 
     sink: str
     text: str
@@ -21,8 +21,8 @@ class MessageBody(Struct, frozen=True):
 
 
 def message_task(body: MessageBody, number: int) -> NewTask:
-    """Return the task. `number` tells messages apart that are alike: the version of the book that
-    they follow from."""
+    """Return the task. `number` distinguishes messages that are otherwise alike; it is the version
+    of the alert book."""
     text = msgspec.json.encode(body).decode()
     named = f"{TaskKind.MESSAGE.value}\0{number}\0{text}"
     task_id = hashlib.sha256(named.encode()).hexdigest()[:ID_CHARS]
@@ -30,8 +30,8 @@ def message_task(body: MessageBody, number: int) -> NewTask:
 
 
 class SinkState(Struct, frozen=True):
-    """What a robot answered last, and until when it is left alone, since there were too many
-    messages. Times are by the store's clock, 0 for never."""
+    """A robot's last answer, and until when it is left alone after too many messages. Times are by
+    the store's clock; 0 for never."""
 
     at: int = 0
     is_taken: bool = False
@@ -40,8 +40,7 @@ class SinkState(Struct, frozen=True):
 
     @classmethod
     def of(cls, text: str | None) -> SinkState:
-        """Return the state of a text that the store keeps; that of a new robot if it cannot be
-        read."""
+        """Parse the stored state; return that of a new robot if it cannot be read."""
         try:
             return msgspec.json.decode(text or "", type=SinkState)
         except msgspec.MsgspecError:
@@ -52,5 +51,5 @@ class SinkState(Struct, frozen=True):
 
 
 def sink_note(sink: str) -> str:
-    """Return the name under which the store keeps the state of a robot."""
+    """Return the name under which the store keeps a robot's state."""
     return f"robot:{sink}"

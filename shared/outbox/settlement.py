@@ -1,4 +1,4 @@
-"""Decides what becomes of a task after an attempt: done, retried, or failed for good."""
+"""Decides the result of a task after an attempt: done, retried, or failed for good."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from shared.outbox.task import NewTask, Task, TaskKind
 from shared.protocol.file import FileVerdict
 
 WHY_CHARS = 300
-"""Of what an attempt failed with."""
+"""Characters kept of an attempt's error."""
 
 
 class Done(Struct, frozen=True):
-    """There is nothing left to do. `verdict` is stored beside the file `uri`, and `tasks` follow
-    from it: both in the step that removes the task."""
+    """Nothing is left to do. One step removes the task, stores `verdict` with the file `uri`, and
+    adds `tasks`."""
 
     uri: str = ""
     verdict: FileVerdict | None = None
@@ -25,9 +25,10 @@ class Done(Struct, frozen=True):
 
 
 class Failed(Struct, frozen=True):
-    """The attempt failed. Nothing but a person's request repeats one that `is_final`. `verdict` is
-    what is known of the file `uri` so far; `tasks` follow if this was the last attempt, and
-    `body` is that of the next one, "" for the same."""
+    """The attempt failed. If `is_final`, only a person's request retries it. `verdict` is what is
+    known of the file `uri`. `tasks` are added if this was the last attempt. `body` is the next
+    attempt's; "" keeps it.
+    """
 
     why: str
     is_final: bool = False
@@ -38,9 +39,10 @@ class Failed(Struct, frozen=True):
 
 
 class Continued(Struct, frozen=True):
-    """A step of the task is done, and the next is due at once, with all its attempts: as a task of
+    """A step of the task is done. The next step is due at once with all its attempts: a task of
     `kind`, which may be another one, with `body`. `verdict` is what is known of the file `uri`, and
-    `tasks` follow from it."""
+    `tasks` are added.
+    """
 
     kind: TaskKind
     body: str
@@ -60,10 +62,10 @@ class Next(str, Enum):
 
 
 class Settlement(Struct, frozen=True):
-    """What a store makes of a task that was taken: it is gone, due again in `retry_in_ms`, due now
-    with all its attempts, or a dead letter. A `kind` or `body` that is not "" takes the place of
-    what the task had. `verdict` is stored beside the file `uri`, and `tasks` are added, in the same
-    step."""
+    """What the store does with a task that was taken: remove it, retry it in `retry_in_ms`, make it
+    due now with all its attempts, or make it a dead letter. A `kind` or `body` other than ""
+    replaces the task's. The same step stores `verdict` with the file `uri`, and adds `tasks`.
+    """
 
     next: Next
     retry_in_ms: int = 0
@@ -76,7 +78,7 @@ class Settlement(Struct, frozen=True):
 
 
 def settlement(task: Task, outcome: Outcome, jitter: float) -> Settlement:
-    """Return what becomes of the task; `jitter` is at least 0 and less than 1."""
+    """Return what to do with the task; `jitter` is at least 0 and less than 1."""
     if isinstance(outcome, Done):
         return Settlement(Next.DONE, uri=outcome.uri, verdict=outcome.verdict, tasks=outcome.tasks)
     if isinstance(outcome, Continued):

@@ -1,4 +1,4 @@
-"""A durable task: of which kind, for which stream, due when, tried how often."""
+"""A durable task: its kind, its stream, when it is due, and how often it was tried."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from msgspec import Struct
 from shared.protocol.stream import StreamKey
 
 OUTBOX_MAX_BYTES = 8_000_000
-"""What the open tasks of a stage may take: some 15,000 of them. Beyond it a new one is dropped."""
+"""The open tasks of a stage may take this much: about 15,000 tasks. Beyond it, new ones are
+dropped."""
 DEAD_MAX_BYTES = 4_000_000
-"""What its dead letters may take. Beyond it the oldest are dropped."""
+"""The dead letters of a stage may take this much. Beyond it, the oldest are dropped."""
 DROPPED = "outbox dropped"
-"""The name of the timestamp of when a task was last dropped."""
+"""The name of the timestamp of the latest dropped task."""
 ROW_BYTES = 400
-"""What a task counts for beside its body, by and large."""
+"""What a task counts for in addition to its body, approximately."""
 
 
 class TaskKind(str, Enum):
-    """`MESSAGE` is for people. `EVENT` tells of a change, until it is handed to each receiver;
-    `WEBHOOK` is its delivery to one of them."""
+    """`MESSAGE` is for people. `EVENT` is about a change, until it is turned into deliveries.
+    `WEBHOOK` is the delivery to one receiver."""
 
     VERIFY_FILE = "verify_file"
     MESSAGE = "message"
@@ -30,19 +31,18 @@ class TaskKind(str, Enum):
 
 
 OF_STAGE = StreamKey("", "", "")
-"""The stream of a task that concerns the whole stage."""
+"""Stands for the stream in a task about the whole stage."""
 
 
 def queue_of(kind: TaskKind, receiver: str = "") -> str:
-    """Return the queue that tasks of a kind wait in. Each receiver has one of its own, so that one
-    which is slow or down delays no other."""
+    """Return the queue of a kind of task. Each webhook receiver has its own queue, so that a slow
+    one delays no other."""
     return f"{kind.value}:{receiver}" if receiver else kind.value
 
 
 class NewTask(Struct, frozen=True):
-    """A task to be stored, together with a record or alone. It is left out where a task of its id
-    is open, and where the stream's file `of_file` is known already. Only whoever does it reads
-    `body`."""
+    """A task to store, with a record or alone. It is left out if a task with its id is open, or if
+    the stream's file `of_file` is already known. Only the code that does the task reads `body`."""
 
     id: str
     kind: TaskKind
@@ -56,7 +56,7 @@ class NewTask(Struct, frozen=True):
 
     @property
     def size_bytes(self) -> int:
-        """Return what it counts for against the cap."""
+        """Return what the task counts for against the cap."""
         return size_of(self.body)
 
 
@@ -66,11 +66,12 @@ def size_of(body: str) -> int:
 
 
 class Task(Struct, frozen=True):
-    """A task as it is stored. `attempts` counts each time that it was taken; a result counts only
-    for the `version` that it was taken with.
+    """A task as it is stored. `attempts` counts how often it was taken. A result counts only for
+    the `version` that was taken.
 
-    A task is due at `due_at` (ms); a dead letter has been one since then. `why` is what the last
-    attempt failed with. `sequence` rises with each task that the stage stores."""
+    An open task is due at `due_at` (ms); a dead letter died then. `why` is the last attempt's
+    error. `sequence` rises with each task that the stage stores.
+    """
 
     id: str
     queue: str
@@ -85,7 +86,7 @@ class Task(Struct, frozen=True):
 
     @property
     def kind(self) -> str:
-        """Return its kind, which a later release may have written."""
+        """Return its kind; a later release may have written one that this one does not know."""
         return self.queue.partition(":")[0]
 
     @property
@@ -94,9 +95,8 @@ class Task(Struct, frozen=True):
 
 
 class OutboxState(Struct, frozen=True):
-    """How many tasks are open and how many are dead letters, and their bytes; for how many ms the
-    first of the open ones has been due; how many of either were dropped since the store was made.
-    """
+    """The number of open tasks and of dead letters, and their bytes; for how many ms the oldest
+    open one has been due; and how many of either were dropped since the store was made."""
 
     open: int = 0
     open_bytes: int = 0
@@ -107,7 +107,7 @@ class OutboxState(Struct, frozen=True):
 
 
 class Redriven(str, Enum):
-    """What became of a dead letter that was to be tried again."""
+    """The result of reopening a dead letter."""
 
     OPEN = "open"
     UNKNOWN = "unknown"

@@ -1,4 +1,4 @@
-"""The task to look at a file in the bucket, made once for each file that Live reports."""
+"""The task to verify a file in the bucket. One is made for each file that Live reports."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ ID_CHARS = 24
 
 
 class VerifyFile(Struct, frozen=True, omit_defaults=True):
-    """The body of the task. What the file should be is in the stream's list of files. `place` is
-    the bucket that was named for it when it was reported, as name/endpoint."""
+    """The body of the task. The stream's list of files says what the file should be. `place` is the
+    bucket (name/endpoint) that the policy named when the file was reported."""
 
     uri: str
     place: str = ""
 
 
 def verify_file(key: StreamKey, uri: str, place: str = "") -> tuple[NewTask, ...]:
-    """Return the task, whose id follows from the stream and the name of the file; none for a file
-    that is in no bucket."""
+    """Return the task; None for a file that is in no bucket. Its id is derived from the stream and
+    the file's name."""
     if uri.startswith(VOD):
         return ()
     kind, body = TaskKind.VERIFY_FILE, msgspec.json.encode(VerifyFile(uri, place)).decode()

@@ -1,7 +1,7 @@
-"""Schedules: when streams are to be recorded, by date, recurrence rule and time zone.
+"""Schedules: when to record streams, by date, recurrence rule and time zone.
 
 The HTTP API and reconcile use it. It is pure: the time is an argument, and time zones are bundled.
-A schedule reaches the protocol as occurrences alone.
+The protocol sees only occurrences.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""When the occurrences of a schedule are: rules by python-dateutil, time zones by tzdata.
+"""Computes the occurrences of a schedule, with python-dateutil for rules and tzdata for time zones.
 
-Whoever writes a schedule, or rolls one over, imports it; nothing that answers a callback does.
+Code that stores a schedule or plans it imports this; code that answers a callback does not.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ MAX_IN_A_DAY_NUMBER = 48
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MS = timedelta(milliseconds=1)
 _CHANGE = timedelta(days=1)
-"""More than any change of clocks: so far before a local time the search for it begins."""
+"""Longer than any change of clocks. The search for a local time begins this much earlier."""
 _HORIZON_DAYS_NUMBER = 9 * 366
-"""Within how many days a daily or weekly rule has to occur: the library would look for a date that
-none fits up to the year 9999, day by day."""
+"""A daily or weekly rule must occur within this many days. For a rule that no date fits, the
+library would search every day up to the year 9999."""
 _OF_ANY = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", "BYMONTH", "BYHOUR", "BYMINUTE"}
 _OF_LONG = {"BYMONTHDAY", "BYYEARDAY", "BYSETPOS", "BYWEEKNO"}
-"""The parts of any rule, and those of a monthly or yearly one alone."""
+"""The parts that any rule may have, and those only for monthly or yearly rules."""
 _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
 def local(text: str) -> datetime:
-    """Return a local time without its zone. Raise ValueError."""
+    """Parse a local time without a zone. Raise ValueError."""
     if not _LOCAL.fullmatch(text):
         raise ValueError("write a local time, like 2026-01-06T19:00:00")
     try:
@@ -51,7 +51,7 @@ def local(text: str) -> datetime:
 
 
 def exdate(text: str) -> str:
-    """Return an excluded date, or local time, as it is written. Raise ValueError."""
+    """Check an excluded date or local time, and return its text unchanged. Raise ValueError."""
     if _DATE.fullmatch(text):
         local(f"{text}T00:00:00")
     else:
@@ -61,7 +61,7 @@ def exdate(text: str) -> str:
 
 @cache
 def zone(name: str) -> ZoneInfo:
-    """Return the time zone. Raise ValueError for a name that the IANA database does not have."""
+    """Return the time zone. Raise ValueError if the IANA database does not have the name."""
     find_zones()
     try:
         return ZoneInfo(name)
@@ -70,8 +70,8 @@ def zone(name: str) -> ZoneInfo:
 
 
 def instant(at: datetime, zone_name: str) -> int:
-    """Return the instant (ms) of a local time. Of a time that occurs twice, as clocks go back, it
-    is the first; one that clocks skip counts by the offset before."""
+    """Return the instant (ms) of a local time. A time that occurs twice, because clocks go back,
+    means the first one. A time that clocks skip is computed with the earlier offset."""
     return (at.replace(tzinfo=zone(zone_name), fold=0) - _EPOCH) // _MS
 
 
@@ -80,8 +80,8 @@ def wall_time(at: int, zone_name: str) -> datetime:
 
 
 def faults_of(schedule: Schedule, *, longest_ms: int) -> Iterator[Fault]:
-    """Yield all that is wrong with a schedule whose fields can be read each by itself. No recording
-    lasts longer than `longest_ms`."""
+    """Yield everything that is wrong with a schedule whose single fields are valid. No recording
+    may last longer than `longest_ms`."""
     start, end = instant_of(schedule.start, schedule), instant_of(schedule.end, schedule)
     if end <= start:
         yield Fault("end", "has to be after start")
@@ -112,7 +112,7 @@ def _rule_faults(schedule: Schedule) -> Iterator[Fault]:
 
 
 def rule_text(text: str) -> str:
-    """Return a recurrence rule as it is written. Raise ValueError for what is none on its face."""
+    """Check the form of a recurrence rule, and return its text unchanged. Raise ValueError."""
     rule = text.removeprefix("RRULE:")
     parts = _parts(rule)
     if len(rule) > MAX_RULE_CHARS or not _ALLOWED.fullmatch(rule) or "FREQ" not in parts:
@@ -131,7 +131,7 @@ def _parts(rule: str) -> dict[str, str]:
 
 
 def _may_occur(parts: dict[str, str], start: datetime) -> bool:
-    """Return False for a daily or weekly rule that no date fits within the horizon."""
+    """Return False for a daily or weekly rule that no date within the horizon fits."""
     if parts["FREQ"] not in ("DAILY", "WEEKLY"):
         return True
     is_weekly, interval = parts["FREQ"] == "WEEKLY", max(int(parts.get("INTERVAL", "1")), 1)
@@ -150,8 +150,8 @@ def _may_occur(parts: dict[str, str], start: datetime) -> bool:
 
 
 def _rule(schedule: Schedule) -> rrule:
-    """Return the rule by local times: 19:00 stays 19:00 when clocks change. An UNTIL in UTC becomes
-    a local time."""
+    """Return the rule in local times, so that 19:00 stays 19:00 when clocks change. An UNTIL in UTC
+    becomes a local time."""
     name = schedule.timezone
 
     def as_local(found: re.Match[str]) -> str:
@@ -170,13 +170,13 @@ def instant_of(text: str, schedule: Schedule) -> int:
 
 
 def occurrences(schedule: Schedule, *, ends_after: int, limit: int) -> Sequence[Occurrence]:
-    """Return the first occurrences whose limit is after a time (ms), in their order; those of a
-    paused schedule too."""
+    """Return the first occurrences that end after a time (ms), in order, even if the schedule is
+    paused. A show that may run over ends at its limit."""
     return list(islice(upcoming(schedule, ends_after=ends_after), limit))
 
 
 def upcoming(schedule: Schedule, *, ends_after: int) -> Iterator[Occurrence]:
-    """Yield the same, one by one."""
+    """Yield the same occurrences one by one."""
     start = instant_of(schedule.start, schedule)
     lasts = instant_of(schedule.end, schedule) - start
     reach = timedelta(milliseconds=lasts + schedule.post_roll + schedule.overrun) + _CHANGE

@@ -1,6 +1,7 @@
 """The last rehearsal of an application, which a schedule may demand before each occurrence.
 
-`live-record rehearse` has the API store it; the function notify compares it with what is to come.
+`live-record rehearse` stores it through the API; the function `notify` compares it with the coming
+occurrences.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ class RehearsalVerdict(str, Enum):
 
 
 class Rehearsal(Struct, frozen=True):
-    """What was found at `at`, by whose token, with which throw-away stream; of a NO-GO the cause
-    and what to do, in the words of the person who rehearsed."""
+    """The verdict at `at`, the token's name, and the throw-away stream. A NO-GO has a cause and a
+    fix, in the language of the person who rehearsed."""
 
     at: int
     verdict: RehearsalVerdict
@@ -43,7 +44,7 @@ def rehearsal_note(key: StreamKey) -> str:
 
 
 def last_rehearsal(text: str | None) -> Rehearsal | None:
-    """Return what a note says; None for no note, and for one of a later release."""
+    """Parse a note; return None if there is none, or if a later release wrote it."""
     try:
         return msgspec.json.decode(text, type=Rehearsal) if text else None
     except msgspec.MsgspecError:

@@ -1,6 +1,6 @@
-"""What a schedule is, and when it has to be looked at next.
+"""Defines a schedule, and when it has to be planned again.
 
-Nothing here computes a recurrence: recurrence.py does, with libraries that take time to import.
+It computes no recurrence: recurrence.py does, with libraries that take time to import.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from shared.protocol import Occurrence, StreamKey
 from shared.protocol.events import HOUR_MS
 
 PLANNED_AHEAD_MS = 48 * HOUR_MS
-"""How far ahead occurrences are put into the records of their streams."""
+"""How far ahead occurrences are written into the records of their streams."""
 LEAD_MS = 65_000
-"""How long before an occurrence begins its schedule is due: the timer's run that meets it stays, so
-that the occurrence begins at its second. The timer comes each minute, and a run may last 70 s."""
+"""A schedule is due this long before an occurrence begins. The timer's run at that time waits, so
+that the occurrence begins at its second. The timer runs every minute, and a run may last 70 s."""
 SETTLED_AFTER_MS = 120_000
-"""How long after a change a schedule is planned once more: until then a run that had read it before
-may still plan what it was."""
+"""How long after a change a schedule is planned once more: until then, a run that had read the old
+version may still write it."""
 PLAN_EVERY_MS = 24 * HOUR_MS
 OVERRUN_MS = 2 * HOUR_MS
-"""How long a show that runs over is recorded, where nothing else is said."""
+"""How long a show that runs over is recorded by default."""
 LATE_AFTER_MS = 120_000
-"""How long after the announced start a stream may come up, or come back, before people are told,
-where nothing else is said."""
+"""How long after the announced start a stream may come up, or come back, before people are
+notified, by default."""
 MAX_EXDATES_NUMBER = 500
 
 ID_PATTERN = "[a-z0-9][a-z0-9._-]{0,62}"
@@ -41,17 +41,18 @@ def is_schedule_id(value: str) -> bool:
 
 
 class Expect(str, Enum):
-    """Which streams of a schedule have to be live. `ANY`: one of them is enough, for instance a
-    main one or its backup; all that are live are recorded."""
+    """Which streams of a schedule must be live. `ANY`: one is enough, such as a main stream or its
+    backup; all that are live are recorded."""
 
     ALL = "all"
     ANY = "any"
 
 
 class Schedule(Struct, frozen=True, omit_defaults=True):
-    """A schedule of streams, each as domain/app/stream. `start` and `end` are those of its first
-    occurrence, by the clocks of `timezone`; each later one begins at the same time of day and lasts
-    as long. Durations are in ms."""
+    """A schedule of streams, each as domain/app/stream. `start` and `end` belong to its first
+    occurrence, in local time of `timezone`; later occurrences begin at the same time of day and
+    last as long. Durations are in ms.
+    """
 
     id: str
     streams: tuple[str, ...]
@@ -72,10 +73,11 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
 
 
 class StoredSchedule(Struct, frozen=True, omit_defaults=True):
-    """A schedule as it is stored, to be looked at again at `due_at`, None for never. Up to
-    `planned_until` its occurrences are in the records of its streams, which is None until they are.
-    They are still to be taken from the records of `leaving`, and from all if it `is_deleted`: its
-    document goes once that has settled."""
+    """A schedule as it is stored. It is planned again at `due_at`; None for never. Its occurrences
+    up to `planned_until` are in the records of its streams; None if none are yet. They must still
+    be removed from the records of `leaving`, or from all if it `is_deleted`. The document is
+    deleted after that.
+    """
 
     schedule: Schedule
     made_by: str = ""
@@ -92,13 +94,13 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def from_text(cls, text: str) -> StoredSchedule:
-        """Return the schedule. Raise msgspec.ValidationError for one that cannot be read."""
+        """Parse a stored schedule. Raise msgspec.ValidationError if it cannot be read."""
         return msgspec.json.decode(text, type=cls)
 
 
 def readable(texts: Mapping[str, str]) -> Mapping[str, StoredSchedule]:
-    """Return the stored schedules that can be read, by their ids. One of a later release is left
-    out: reconcile reports it."""
+    """Return the stored schedules that this release can read, by id; reconcile reports the
+    others."""
     found: dict[str, StoredSchedule] = {}
     for name, text in texts.items():
         with suppress(msgspec.MsgspecError):
@@ -111,23 +113,24 @@ def keys_of(streams: Iterable[str]) -> Sequence[StreamKey]:
 
 
 def one_of_each_application(streams: Iterable[str]) -> Sequence[StreamKey]:
-    """Return the first stream of each application: its streams are recorded alike."""
+    """Return the first stream of each application, because an application's streams are recorded
+    alike."""
     first = {(key.domain, key.app): key for key in reversed(keys_of(streams))}
     return [*reversed(first.values())]
 
 
 def settles_at(stored: StoredSchedule, now: int) -> int | None:
-    """Return when a schedule that was changed lately is planned once more; None for others."""
+    """Return when a recently changed schedule is planned once more; None for others."""
     at = stored.changed_at + SETTLED_AFTER_MS
     return at if now < at else None
 
 
 def next_begin(now: int, upcoming: Iterable[Occurrence]) -> int | None:
-    """Return when the next of these occurrences begins; None if none is to come."""
+    """Return when the next of these occurrences begins; None if there is none."""
     return min((one.begins_at for one in upcoming if one.begins_at > now), default=None)
 
 
 def due_at(now: int, begins_at: int | None) -> int | None:
-    """Return when a schedule that is planned is to be looked at next: before its next occurrence
-    begins, and once a day while there is one."""
+    """Return when to plan the schedule again: before its next occurrence begins, and once a day
+    while it has one."""
     return None if begins_at is None else min(begins_at - LEAD_MS, now + PLAN_EVERY_MS)
