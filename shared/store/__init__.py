@@ -1,4 +1,4 @@
-"""Where records are kept: `open_store(url)` and the engines behind it."""
+"""Where records are kept: `open_store(url)`, and the two engines."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ def open_store(  # noqa: PLR0913 - what every engine is made of
     lazy_imports: bool = True,
     store_id: str = "",
 ) -> Store:
-    """Return the store of the URL. `rate` is the rate limit, in commands a second; `folder` is
-    where relative paths in the URL begin.
+    """Return the store at the URL. `rate` is the rate limit, in commands a second. Relative paths
+    in the URL start at `folder`.
 
     Nothing is opened before the first use, and only the engine that the URL names is imported.
 
-    `clock` (ms) serves SQLite, which has no clock of its own. Redis goes by its own clock, plus
-    `ahead` (ms) if that is given; then several stages may share it.
+    `clock` (ms) is for SQLite, which has no clock of its own. Redis uses its own clock, plus
+    `ahead` (ms) if that is given; several stages may then share it.
 
-    `store_id` is what the deploy has put into the store: without it, the store counts as emptied.
+    The deploy writes `store_id` into the store. If it is missing there, the store counts as
+    emptied.
     """
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         from shared.store.sqlite import SqliteStore

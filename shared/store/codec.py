@@ -1,7 +1,7 @@
-"""Records and history as JSON and back.
+"""Converts records and history to JSON and back.
 
-Both engines use it. It reads what a later release wrote as far as this one knows it: unknown fields
-are ignored, missing ones take their defaults, and a greater format is refused.
+Both engines use it. It reads records of a later release as far as it knows them: unknown fields are
+ignored, missing ones take their defaults, and a higher format number is refused.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class _Format(Struct, frozen=True):
 
 def to_json(record: StreamRecord) -> str:
     """Return the record without the version, which the store keeps separately. Fields at their
-    defaults are left out, which are most fields of most records."""
+    defaults are left out; in most records that is most fields."""
     return msgspec.json.encode(_Document(FORMAT_NUMBER, record)).decode()
 
 
 def from_json(key: StreamKey, text: str, *, version: int = 0, now: int = 0) -> StreamRecord:
-    """Return the record. Raise Unreadable where a later release wrote it in another format, where
-    it holds a state that this release does not know, and where it is no record at all."""
+    """Return the record. Raise Unreadable if a later release wrote it in another format, if it
+    holds a state that this release does not know, or if it is no record."""
     try:
         document: _Document = _documents().decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -61,7 +61,7 @@ def _newer(number: int) -> str:
 
 
 def _format_of(text: str) -> int:
-    """Return the format of a document that cannot be read; 0 if it has none."""
+    """Return the format number of a document that cannot be read; 0 if it has none."""
     try:
         return msgspec.json.decode(text, type=_Format).format
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -78,7 +78,7 @@ def entry_to_json(entry: HistoryEntry) -> str:
 
 
 def entry_from_json(code: str, about: str) -> HistoryEntry:
-    """Return the entry; one that cannot be read keeps its code."""
+    """Return the entry; if its details cannot be read, keep its code."""
     try:
         return HistoryEntry(Reason(code), msgspec.json.decode(about, type=dict[str, str | int]))
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -86,7 +86,7 @@ def entry_from_json(code: str, about: str) -> HistoryEntry:
 
 
 def edge_to_text(edge: Edge) -> str:
-    """Return an edge of an account as text: "kind at", and reason and code if there is one."""
+    """Return an edge of the ledger as text: "kind at", then reason and code if there are any."""
     return " ".join((edge.kind, str(edge.at), edge.reason or "", edge.code)).rstrip()
 
 
@@ -94,7 +94,7 @@ _KINDS = {kind.value: kind for kind in EdgeKind}
 
 
 def edge_from_text(text: str) -> Edge | None:
-    """Return the edge; None if a later release wrote one of a kind that this one does not know."""
+    """Parse an edge; return None if this release does not know its kind."""
     kind, at, *reason = text.split(" ")
     if kind not in _KINDS:
         return None
@@ -107,7 +107,7 @@ def verdict_to_text(verdict: FileVerdict) -> str:
 
 
 def verdict_from_text(text: str | None) -> FileVerdict | None:
-    """Return the verdict; None if there is none that this release can read."""
+    """Parse a verdict; return None if there is none, or if this release cannot read it."""
     try:
         return msgspec.json.decode(text, type=FileVerdict) if text else None
     except (msgspec.MsgspecError, ValueError, RecursionError):

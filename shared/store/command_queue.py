@@ -1,4 +1,4 @@
-"""The order of commands, in SQLite: what is due, the rate limits' slots, the quotas.
+"""Orders commands in SQLite: what is due, the slots of the rate limits, the quotas.
 
 Only `sqlite.py` calls it, inside its transactions. Redis does the same in `scripts.py`.
 """
@@ -26,15 +26,15 @@ MINUTE_MS = 60_000
 ACCOUNT = "account"
 
 Row = tuple[int | None, int, int, int, int, str | None, str, int]
-"""due_at, in_line, command_priority, priority, since, rule, waits, ends_at: the position of the
-record in every order."""
+"""The record's position in every order: due_at, in_line, command_priority, priority, since, rule,
+waits, ends_at."""
 
 
 def take_slot(
     db: sqlite3.Connection, rate_limit: str, interval: float, *, now: int, wait: int
 ) -> tuple[float, bool]:
-    """Return the next free slot, and whether it was taken: not if it is more than `wait` ms away.
-    This is GCRA with a burst of one."""
+    """Return the next free slot, and True if it was taken. It is not taken if it is more than
+    `wait` ms away. The method is GCRA with a burst of one."""
     row = db.execute(
         "SELECT free_at, minute, used, before FROM rate_limit WHERE name=?", (rate_limit,)
     )
@@ -54,7 +54,8 @@ def take_slot(
 def _within_reach(
     db: sqlite3.Connection, rate_limit: str, free_at: float, furthest: float
 ) -> float:
-    """Return where the next free slot begins, moved and stored if the clock was set back."""
+    """Return where the next free slot begins. If the clock was set back, move the slot and store
+    that."""
     if free_at <= furthest:
         return free_at
     db.execute("UPDATE rate_limit SET free_at=? WHERE name=?", (furthest, rate_limit))
@@ -62,7 +63,7 @@ def _within_reach(
 
 
 def _counted(now: int, minute: int, used: int, before: int) -> tuple[int, int]:
-    """Return the slots taken in the minute of `now`, and in the minute before it."""
+    """Return the slots taken in the minute of `now`, and in the minute before."""
     passed = now // MINUTE_MS - minute
     return (used, before) if passed == 0 else (0, used if passed == 1 else 0)
 
@@ -80,7 +81,8 @@ def pause_slots(
 def rate_limit_use(
     db: sqlite3.Connection, rate_limit: str, interval: float, now: int
 ) -> tuple[float, float]:
-    """Return slots a second over the last minute, and how far ahead (ms) the next free one is."""
+    """Return the slots taken a second over the last minute, and how far ahead (ms) the next free
+    one is."""
     row = db.execute(
         "SELECT free_at, minute, used, before FROM rate_limit WHERE name=?", (rate_limit,)
     )
@@ -94,7 +96,8 @@ def rate_limit_use(
 def take_due(
     db: sqlite3.Connection, now: int, *, limit: int, hold: int
 ) -> Sequence[tuple[str, str, str]]:
-    """Return the first in line. No other worker gets them for `hold` ms or until they are saved."""
+    """Return the first streams that are due. No other worker gets them for `hold` ms, or until they
+    are saved."""
     db.execute("UPDATE record SET in_line=1 WHERE due_at <= ? AND NOT in_line", (now,))
     rows: list[tuple[str, str, str]] = db.execute(
         "SELECT domain, app, stream FROM record WHERE in_line"
@@ -109,8 +112,8 @@ def take_due(
 
 
 def postpone(db: sqlite3.Connection, key: StreamKey, now: int) -> None:
-    """Count a crash of the stream's handling, and make it due later. The document is not read. A
-    release that does not know `ends_at` leaves it null: the end may have passed."""
+    """Count a crash of the stream's handling, and make it due later, without reading the document.
+    A release that does not know `ends_at` leaves it null: the end may have passed."""
     at = _columns(key)
     db.execute(
         "INSERT INTO quarantine SELECT domain, app, stream, 1 FROM record"
@@ -144,12 +147,13 @@ def quarantine(db: sqlite3.Connection, key: StreamKey) -> None:
 
 
 def release(db: sqlite3.Connection, key: StreamKey) -> None:
-    """Forget the crashes of a stream whose handling has worked."""
+    """Forget a stream's crashes after it was handled without one."""
     db.execute("DELETE FROM quarantine WHERE domain=? AND app=? AND stream=?", _columns(key))
 
 
 def full_scope(db: sqlite3.Connection, save: Save, rule: str | None) -> str:
-    """Return the scope whose quota blocks this flight; "" if none does or it counts already."""
+    """Return the scope whose quota blocks this flight; "" if none does, or if the stream counts
+    already."""
     if save.if_no_quota is None or rule is not None:
         return ""
     for scope, cap in _caps(save.quota):
@@ -166,13 +170,14 @@ def _caps(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
 
 
 def counter(db: sqlite3.Connection, scope: str) -> int:
-    """Return the counter of that name, mostly of the streams that count against a quota."""
+    """Return the counter of that name; most count streams under a quota."""
     row = db.execute("SELECT n FROM taken WHERE scope=?", (scope,)).fetchone()
     return int(row[0]) if row else 0
 
 
 def _ahead(db: sqlite3.Connection, scope: str, save: Save) -> int:
-    """Return how many that wait for this quota are more urgent, or as urgent and older."""
+    """Return how many streams that wait for this quota go first: they are more urgent, or as urgent
+    and older."""
     since = save.if_no_slot.pending.since if save.if_no_slot.pending else 0
     priority = queue_priority(save.if_no_slot, save.quota.priority)
     queue_position = (-priority, since, *_columns(save.key))
@@ -199,7 +204,7 @@ def row_of(record: StreamRecord, quota: ConcurrencyQuota, waits: str, now: int) 
 def move(
     db: sqlite3.Connection, before: str | None, after: str | None, quota: ConcurrencyQuota, now: int
 ) -> None:
-    """Count the quota released and the quota taken, by their rules, and make waiting starts due."""
+    """Count the freed quota and the taken quota, by rule, and make waiting starts due."""
     if before == after:
         return
     for name, change in ((before, -1), (after, 1)):
@@ -211,7 +216,7 @@ def move(
 
 
 def count(db: sqlite3.Connection, scope: str, change: int) -> None:
-    """Change the number that is kept under this name."""
+    """Change the counter with this name."""
     db.execute(
         "INSERT INTO taken VALUES (?,?) ON CONFLICT (scope) DO UPDATE SET n = n + excluded.n",
         (scope, change),

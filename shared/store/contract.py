@@ -1,6 +1,6 @@
 """What a store takes and what it returns. Times are in ms, by the store's own clock.
 
-Both engines implement it, and the recorder and the functions use it. It knows no database.
+Both engines implement it; the recorder and the functions use it. It knows no database.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from shared.protocol.stream import StreamKey
 from shared.store.store_errors import Unreadable
 
 KEEP_MS = 30 * 24 * 3_600_000
-"""ms for which a line of history and a file are kept, where nothing else is said."""
+"""ms for which a line of history and a file are kept by default."""
 DAY_MS = 86_400_000
 SAMPLES_MS = 8 * DAY_MS
-"""ms for which the sizes of an engine are remembered, one a day."""
+"""ms for which samples of an engine's size are kept, one a day."""
 LEAST_KEEP_MS = 8 * 24 * 3_600_000
-"""ms for which they are kept at least: a callback that Live could not deliver comes again for seven
-days (docs/platform/live.md §7), and its file must be known by then."""
+"""ms for which lines of history and files are kept at least. Live lists an undelivered callback for
+seven days (docs/platform/live.md §7), and its file must still be known then."""
 
 
 class Loaded(Struct, frozen=True):
-    """A stored record. For an unknown stream `version` is 0 and `record` is empty."""
+    """A stored record. For an unknown stream, `version` is 0 and `record` is empty."""
 
     record: StreamRecord
     version: int
@@ -99,7 +99,7 @@ class Save(Struct, frozen=True):
 
 class Stored(Struct, frozen=True):
     """The store now holds `if_no_slot`, or `if_no_quota` if it is `over_quota`. `next_slot_in_ms`
-    is the distance of a slot that was too far away to wait for. `dropped_tasks` had no room."""
+    is set if the next slot was too far away to wait for. `dropped_tasks` had no room."""
 
     version: int
     over_quota: bool = False
@@ -108,7 +108,7 @@ class Stored(Struct, frozen=True):
 
 
 class Claimed(Struct, frozen=True):
-    """The store now holds `record`, with its flight complete; the slot comes in `slot_in` ms."""
+    """The store now holds `record` with its flight. The slot comes in `slot_in` ms."""
 
     version: int
     record: StreamRecord
@@ -121,65 +121,65 @@ class Conflict(Struct, frozen=True):
 
 
 class NotForgotten(Struct, frozen=True):
-    """The stream is not forgotten: a task of it is open. Nothing was stored."""
+    """The stream is kept, because one of its tasks is open. Nothing was stored."""
 
 
 Saved: TypeAlias = Stored | Claimed | Conflict | NotForgotten
 
 
 def entries_of(save: Save, saved: Stored | Claimed) -> tuple[HistoryEntry, ...]:
-    """Return the lines of history that a save has added."""
+    """Return the lines of history that a save adds."""
     over_quota = isinstance(saved, Stored) and saved.over_quota
     return (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if over_quota else save.entries
 
 
 def entry_of(file: File) -> HistoryEntry:
-    """Return the line of history of a file, which is added with its first report."""
+    """Return a file's line of history, which its first report adds."""
     return HistoryEntry(Reason.FILE, {"uri": file.uri})
 
 
 def edges_of(save: Save, saved: Stored | Claimed) -> tuple[Edge, ...]:
-    """Return the edges that a save has added to the account."""
+    """Return the edges that a save adds to the ledger."""
     over_quota = isinstance(saved, Stored) and saved.over_quota
     return save.edges_over_quota if over_quota else save.edges
 
 
 def tasks_of(save: Save, saved: Stored | Claimed) -> tuple[NewTask, ...]:
-    """Return what a save has added to what is done later."""
+    """Return the tasks that a save adds."""
     over_quota = isinstance(saved, Stored) and saved.over_quota
     return save.tasks_over_quota if over_quota else save.tasks
 
 
 class Placed(Struct, frozen=True):
-    """A task in a listing, and its place there: the next page begins behind it."""
+    """A task in a list, and its place there, after which the next page begins."""
 
     place: str
     task: Task
 
     @classmethod
     def open(cls, task: Task) -> Placed:
-        """Return an open task; they are listed by stream, then by id."""
+        """Return an open task. They are ordered by stream, then by id."""
         key = task.stream
         return cls(f"{key.domain}\0{key.app}\0{key.stream}\0{task.id}", task)
 
     @classmethod
     def dead(cls, task: Task) -> Placed:
-        """Return a dead letter; they are listed by age, the oldest first."""
+        """Return a dead letter. They are ordered by age, the oldest first."""
         return cls(f"{task.due_at:0{PLACE_CHARS}d}{task.id}", task)
 
     @staticmethod
     def of_dead(place: str) -> tuple[int, str]:
-        """Return the time and the id of a place among dead letters; of "" those before all."""
+        """Parse a place among dead letters into time and id; "" is the place before all."""
         at = place[:PLACE_CHARS]
         return (int(at) if at.isdecimal() else -1), place[PLACE_CHARS:]
 
 
 PLACE_CHARS = 14
-"""How many characters of a place among dead letters are its time."""
+"""How many characters of a place among dead letters hold its time."""
 
 
 class HistoryLine(Struct, frozen=True):
-    """One line of history, which occurred `count` times in a row, last at `last_at`."""
+    """One line of history. The event occurred `count` times in a row, last at `last_at`."""
 
     entry: HistoryEntry
     at: int
@@ -195,13 +195,13 @@ class Filter(Struct, frozen=True):
     app: str | None = None
 
     def fits(self, key: StreamKey) -> bool:
-        """Return True if a stream is of the domain and the application."""
+        """Return True if the stream is in the domain and the application."""
         return self.domain in (None, key.domain) and self.app in (None, key.app)
 
 
 class Watched(Struct, frozen=True):
     """A session that has not ended: its publish time in the online list (ms; None if it was not
-    listed yet), and whether a list that shows nothing new decides something, too."""
+    listed yet), and True if even an unchanged list decides something."""
 
     key: StreamKey
     listed: int | None
@@ -218,14 +218,14 @@ def watched_of(record: StreamRecord) -> Watched:
 
 class WrongCount(Struct, frozen=True):
     """How many streams have been wanted, live and not recorded for so long, and for how many ms the
-    first of them has."""
+    first of them has been."""
 
     count: int
     oldest_ms: int
 
 
 class WrongRow(Struct, frozen=True):
-    """One of them: since when the index has it there, and its record."""
+    """One of these streams: since when the index lists it, and its record."""
 
     since: int
     key: StreamKey
@@ -241,22 +241,22 @@ class PolicyCopy(Struct, frozen=True):
 
 
 class AlertsCopy(Struct, frozen=True):
-    """The book of alerts as JSON; versions count from 1, and 0 is no book yet."""
+    """The alert book as JSON; versions count from 1, and 0 means that there is none yet."""
 
     version: int = 0
     text: str = ""
 
 
 class Queue(Struct, frozen=True):
-    """How many streams are due, and for how many ms the oldest has been."""
+    """How many streams are due, and for how many ms the oldest has been due."""
 
     depth: int
     oldest: int
 
 
 class RateLimitUse(Struct, frozen=True):
-    """How much of a rate limit is used: slots a second over the last minute, of `rate` that there
-    are, and how far ahead (ms) the next free one is."""
+    """How much of a rate limit is used: slots a second over the last minute, out of `rate`, and how
+    far ahead (ms) the next free slot is."""
 
     rate: float
     used: float
@@ -264,8 +264,8 @@ class RateLimitUse(Struct, frozen=True):
 
 
 class Size(Struct, frozen=True):
-    """How full an engine is, in bytes. `limit` is None where it has none or does not say so;
-    `per_day`, by how much it has grown a day lately, is None until it was known for a day."""
+    """How much of an engine's space is used, in bytes. `limit` is None if there is none, or if the
+    engine does not say. `per_day` is its recent growth; None until a day is known."""
 
     used: int
     limit: int | None = None
@@ -273,64 +273,67 @@ class Size(Struct, frozen=True):
 
     @property
     def share(self) -> float:
-        """Return the part of the limit that is used; 0 without a limit."""
+        """Return the used part of the limit, from 0 to 1; 0 without a limit."""
         return self.used / self.limit if self.limit else 0.0
 
     @property
     def full_in_ms(self) -> int | None:
-        """Return when it will be full if it goes on growing as it does; None if it will not."""
+        """Return in how many ms it will be full at its present growth; None if it will not be."""
         if self.limit is None or self.per_day is None or self.per_day <= 0:
             return None
         return max(round((self.limit - self.used) / self.per_day * DAY_MS), 0)
 
 
 def growth(samples: Mapping[int, int], used: int, now: int) -> float | None:
-    """Return the growth a day, in bytes, since the oldest sample; `samples` has bytes by time. What
-    was sampled within the last day proves little."""
+    """Return the growth a day, in bytes, since the oldest of `samples` (bytes by time). Samples of
+    the last day are ignored."""
     at = min(samples, default=now)
     return (used - samples[at]) * DAY_MS / (now - at) if now - at >= DAY_MS else None
 
 
 class Durability(Struct, frozen=True):
-    """The settings that keep an engine's data safe, with the names and values that the engine
-    reports. A setting that the engine does not report is left out."""
+    """The settings that keep an engine's data safe, named as the engine names them. Settings that
+    it does not report are left out."""
 
     engine: str
     settings: Mapping[str, str]
 
 
 MAX_THROTTLE_PAUSE_MS = 2_000
-"""ms for which a rate limit gives no slot at most, once Live has throttled."""
+"""ms for which a rate limit gives no slots at most, after Live has throttled."""
 STEP_MS = 1_000
-"""ms by which the store's clock may go back without having been set back."""
+"""ms by which the store's clock may go back without counting as set back."""
 MAX_WORKER_LEASE_MS = 60_000
-"""ms that no worker's registration lasts longer without being renewed."""
+"""The longest time, in ms, that a worker's registration lasts without renewal."""
 
 
 def furthest_slot_ms(interval: float) -> float:
-    """Return how far ahead (ms) the next free slot may lie. One that lies further ahead was given
-    before the store's clock was set back; it is moved to this distance. Moved to now, it would give
-    slots a second time that were given already."""
+    """Return how far ahead (ms) the next free slot may lie. One further ahead was given before the
+    store's clock was set back, and is moved to this distance. If it were moved to now, slots would
+    be given twice.
+    """
     return max(MAX_SLOT_WAIT_MS + interval, MAX_THROTTLE_PAUSE_MS)
 
 
 SIGNED_KEPT_S = 600
-"""s for which it is known which streams a signature has named: longer than any is valid."""
+"""s for which the streams that a signature has named are remembered; longer than a signature is
+valid."""
 COMMANDS, POLLS = "commands", "polls"
 """The rate limits: of the commands that change a recording, and of the polls."""
 POLL_RATE_PER_S = 50
 """Polls a second; Live allows 166 (docs/platform/live.md §7)."""
 HISTORY_MAX_ENTRIES = 1000
-"""Entries of history that are kept for one stream."""
+"""Entries of history kept for one stream."""
 RECHECK_MS = 300_000
 """ms after which a start that waits for quota is tried again, in case the quota was raised."""
 FIRST_PAUSE_MS, MAX_PAUSE_MS = 5_000, 600_000
-"""ms for which a stream whose handling crashed is left alone, at first and at most."""
+"""ms for which a stream is left alone after its handling crashed: after the first crash, and at
+most."""
 URGENT_PAUSE_MS = 15_000
-"""The same while it has a stop or a cancel_delay to send, or its end has passed."""
+"""The same, if a stop or cancel_delay is to be sent, or the stream's end has passed."""
 
 
 def quarantine_pause_ms(crashes: int, *, is_urgent: bool) -> int:
-    """Return for how long a stream is left alone after its handling has crashed so often."""
+    """Return for how long a stream is left alone after so many crashes."""
     pause = doubled(FIRST_PAUSE_MS, crashes - 1, MAX_PAUSE_MS)
     return min(pause, URGENT_PAUSE_MS) if is_urgent else pause

@@ -1,4 +1,4 @@
-"""Translates an error of Redis into the problem that people see, and says whether to ask elsewhere.
+"""Translates an error of Redis into a problem for people, and says whether to try another node.
 
 The connection and RedisStore use it. It reads errors of the client and connects to nothing.
 """
@@ -28,7 +28,7 @@ ANSWERS = {
     "MOVED": "store_moving",
     "DENIED": "store_protected",
 }
-"""By the first word of the answer; docs/errors.md has them all in words."""
+"""The problem, by the first word of the answer; docs/errors.md lists them."""
 TEXTS = {
     "max number of clients": "store_too_many_clients",
     "max number of cluster connections": "store_too_many_clients",
@@ -44,7 +44,7 @@ TEXTS = {
     "connection closed by server": "store_closed",
     "connecting to": "store_unreachable",
 }
-"""By what an answer that begins with ERR contains, or the client's own text."""
+"""The problem, by a part of an answer that begins with ERR, or of the client's own text."""
 REFUSED, SILENT = "store_refused", "store_unavailable"
 PROBLEMS = frozenset(
     [
@@ -55,7 +55,7 @@ PROBLEMS = frozenset(
     ]
 )
 AWAY = frozenset(["store_unreachable", "store_closed", SILENT])
-"""Nobody answered: to ask more takes time and tells nothing."""
+"""Nobody answered. Trying again would take time and show nothing new."""
 ELSEWHERE = frozenset(
     [
         *("store_read_only", "store_loading", "store_cluster_down", "store_primary_down"),
@@ -64,7 +64,7 @@ ELSEWHERE = frozenset(
 )
 """A node that answers so has done nothing, and another may be able to."""
 _CODE = re.compile(rf"(?:^|-)({'|'.join(ANSWERS)})\b")
-"""Up to Redis 6 a script's error has the code in the middle, behind a hyphen."""
+"""Up to Redis 6, a script's error has its code in the middle, after a hyphen."""
 _OTHER_NAME = frozenset([62, 64])
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
 
@@ -75,7 +75,7 @@ def problem_of(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what it was raised for: the client raises its own for the system's."""
+    """Yield the error and its causes: the client raises its own error for one of the system."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -93,7 +93,7 @@ def _of_system(error: BaseException) -> str:
 
 
 def _of_text(error: BaseException) -> str:
-    """Return the problem by the words of the engine or of the client."""
+    """Return the problem, by the words of the engine or of the client."""
     text = f"{getattr(error, 'status_code', None) or ''} {error}".strip()
     found = _CODE.search(text)
     if found:

@@ -1,6 +1,6 @@
-"""The commands of a Redis that the store uses, and a harmless trial of each.
+"""The Redis commands that the store uses, with a harmless trial of each.
 
-RedisStore tries them for the doctor; docs/store.md lists them. A test holds both against the
+RedisStore tries them for the doctor; docs/store.md lists them. A test compares both with the
 scripts and the source.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 TOUCHED: Final = "examined"
-"""The field of the hash of timestamps that exists before a trial: the doctor sets it."""
+"""The field of the timestamps' hash that the doctor sets before a trial."""
 _RANGE = ("0", "0")
 _LEX = ("-", "(-")
 
@@ -44,8 +44,8 @@ NEEDED: Final[Mapping[str, Sequence[str]]] = {
     "ZREVRANGE": ("", *_RANGE),
     "ZSCORE": ("", "nothing"),
 }
-"""Each with the arguments of its trial; "" is the key of the timestamps, a hash. What is for lists
-and sorted sets finds the wrong type there and does nothing, but not before the permission is asked.
+"""Each command with the arguments of its trial; "" stands for the key of the timestamps, a hash.
+Commands for lists and sorted sets fail there for the wrong type, after the permission was checked.
 """
 OPTIONAL: Final[Mapping[str, str]] = {
     "SELECT": "a database other than 0 cannot be used",
@@ -57,6 +57,6 @@ OPTIONAL: Final[Mapping[str, str]] = {
     "ASKING": "while a cluster moves our slot to another node, requests fail",
     "WAIT": "no answer says how many replicas have it",
 }
-"""What is lost without each."""
+"""The commands that the store can do without, and what is lost without each."""
 REFUSALS: Final = ("store_no_permission", "store_unknown_command")
-"""The problems that a trial looks for; whatever else is answered comes after the permission."""
+"""The problems that a trial looks for. Any other answer comes after the permission was checked."""

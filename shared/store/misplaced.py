@@ -1,10 +1,10 @@
-"""Which streams' due entries have to be put in order: after the store's clock was set back, and
-once in a store that release 0.2 may have filled.
+"""Finds due entries in the wrong place: after the store's clock was set back, and once in a store
+that release 0.2 may have filled.
 
-A due entry lies as far ahead as the clock said when it was written, and release 0.2 wrote none for
-a stream at rest, which is to be forgotten. Each record is saved anew, a page at a time, the most
-pressing phases first; the store remembers how far this has come.
-`Invocation.put_in_order` calls it. It knows no engine.
+A due entry lies as far ahead as the clock said when it was written. Release 0.2 wrote none for a
+stream at rest, which must be forgotten some day. So each record is saved again, a page at a time,
+the most urgent phases first; the store remembers how far this has come. `Invocation.put_in_order`
+calls it. It knows no engine.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class MisplacedStore(Protocol):
 
 
 class Page(Struct, frozen=True):
-    """`keys` are to be saved anew; `before` and `after` say how far that has come."""
+    """`keys` are to be saved again. `before` and `after` say how far the work has come."""
 
     keys: Sequence[StreamKey]
     before: str

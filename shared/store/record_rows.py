@@ -1,4 +1,4 @@
-"""The rows of a stream in the embedded store: its record, history, account and files.
+"""Reads and writes a stream's rows in the embedded store: record, history, ledger and files.
 
 `sqlite` calls these functions within its transactions.
 """
@@ -41,12 +41,12 @@ from shared.store.store_errors import Unreadable
 
 
 def columns(key: StreamKey) -> tuple[str, str, str]:
-    """Return the values of the columns that name a stream in every table."""
+    """Return the values of the columns that identify a stream in every table."""
     return (key.domain, key.app, key.stream)
 
 
 def terms(wanted: Filter, after: StreamKey | None) -> tuple[str, tuple[str, ...]]:
-    """Return the terms of a WHERE for what is wanted from behind a key on, and their values."""
+    """Return the terms of a WHERE for the filter, after a key, and their values."""
     asked: list[tuple[str, str]] = [
         (f"{name}=?", value)
         for name, value in (
@@ -61,7 +61,7 @@ def terms(wanted: Filter, after: StreamKey | None) -> tuple[str, tuple[str, ...]
 
 
 def read(key: StreamKey, document: str) -> StreamRecord | Unreadable:
-    """Return the record in a document, or why it cannot be read."""
+    """Return the record in a document, or the error that says why it cannot be read."""
     try:
         return from_json(key, document)
     except Unreadable as error:
@@ -69,14 +69,15 @@ def read(key: StreamKey, document: str) -> StreamRecord | Unreadable:
 
 
 def set_aside(db: sqlite3.Connection, key: StreamKey) -> None:
-    """Keep the present document, which could not be read, beside the one that replaces it."""
+    """Keep the present document, which cannot be read, next to the one that replaces it."""
     db.execute(
         "UPDATE record SET aside=document WHERE domain=? AND app=? AND stream=?", columns(key)
     )
 
 
 def stored_version(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | None]:
-    """Return the stored version, and the rule under which it counts against quotas, or None."""
+    """Return the stored version and the rule under which the stream counts against quotas; None if
+    there is no record."""
     row: tuple[int, str | None] | None = db.execute(
         "SELECT version, rule FROM record WHERE domain=? AND app=? AND stream=?", columns(key)
     ).fetchone()
@@ -84,7 +85,7 @@ def stored_version(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | N
 
 
 def complete(record: StreamRecord, slot: float, lease: int) -> StreamRecord:
-    """Return the record with the slot and the lease that the store gives its flight."""
+    """Return the record with the flight's slot and lease, which the store gives."""
     if record.flight is None:
         raise ValueError("a record in flight needs its flight")
     sent_at = round(slot)
@@ -102,7 +103,7 @@ _PUT = (
     f" VALUES (?,?,?{',?' * len(_KEPT)}) ON CONFLICT (domain, app, stream) DO UPDATE SET"
     f" {', '.join(f'{name}=excluded.{name}' for name in _KEPT)}"
 )
-"""An upsert: unlike REPLACE, it does not rewrite index entries that do not change."""
+"""An upsert. Unlike REPLACE, it rewrites only index entries that change."""
 
 
 def put(db: sqlite3.Connection, record: StreamRecord, version: int, row: command_queue.Row) -> None:
@@ -113,12 +114,12 @@ def put(db: sqlite3.Connection, record: StreamRecord, version: int, row: command
 
 
 FORGOTTEN = "forgotten"
-"""The name under which the highest version of all deleted records is kept, beside the quotas."""
+"""The name of the highest version of all deleted records, stored next to the quotas."""
 
 
 def next_version(db: sqlite3.Connection, version: int) -> int:
-    """Return the version to store. A new record's is higher than that of any deleted one, so
-    that a caller that still holds the old record cannot mistake the new one for it."""
+    """Return the version to store. A new record gets a higher version than any deleted one, so that
+    a caller with the old record cannot mistake the new one for it."""
     if version > 0:
         return version + 1
     return command_queue.counter(db, FORGOTTEN) + 1
@@ -138,7 +139,7 @@ def forget(db: sqlite3.Connection, save: Save, rule: str | None, now: int) -> St
 
 
 def new_lines(save: Save, saved: Stored | Claimed, known: Sequence[File]) -> Sequence[HistoryEntry]:
-    """Return what is new for the history: not what the files that were known before would add."""
+    """Return the new lines of history, without those about files that were known before."""
     entries = entries_of(save, saved)
     if not known:
         return entries
@@ -147,7 +148,7 @@ def new_lines(save: Save, saved: Stored | Claimed, known: Sequence[File]) -> Seq
 
 
 def new_tasks(tasks: Sequence[NewTask], known: Sequence[File]) -> Sequence[NewTask]:
-    """Return the tasks to add: none for a file that was known before."""
+    """Return the tasks to add, without those about a file that was known before."""
     uris = [file.uri for file in known]
     return [task for task in tasks if task.of_file not in uris]
 
@@ -155,7 +156,7 @@ def new_tasks(tasks: Sequence[NewTask], known: Sequence[File]) -> Sequence[NewTa
 def append_lines(
     db: sqlite3.Connection, save: Save, entries: Sequence[HistoryEntry], now: int
 ) -> None:
-    """Append entries to the history. One that repeats the newest one is counted, not added."""
+    """Append entries to the history. An entry that repeats the newest one is only counted."""
     if not entries:
         return
     key = columns(save.key)
@@ -185,12 +186,12 @@ def append_lines(
 
 
 OLD_ROWS = 20
-"""Edges of any streams that are dropped with one save, once they are too old: more than it adds."""
+"""Edges of any stream that one save drops once they are too old; more than it adds."""
 
 
 def add_edges(db: sqlite3.Connection, save: Save, edges: Sequence[Edge], now: int) -> None:
-    """Add edges to the stream's account, and drop some that are too old, whose stream may be
-    forgotten long since."""
+    """Add edges to the stream's ledger, and drop some old ones, which may belong to forgotten
+    streams."""
     if not edges:
         return
     key = columns(save.key)
@@ -220,8 +221,8 @@ def add_counts(db: sqlite3.Connection, counts: Mapping[str, int]) -> None:
 
 
 def _drop_old_lines(db: sqlite3.Connection, key: tuple[str, str, str], before: int) -> None:
-    """Drop the lines that were last added or counted before a time; the oldest line tells whether
-    there are any."""
+    """Drop the lines whose last occurrence lies before a time. The oldest line shows whether there
+    are any."""
     oldest = db.execute(
         "SELECT last_at FROM history WHERE domain=? AND app=? AND stream=? ORDER BY id LIMIT 1", key
     ).fetchone()
@@ -243,7 +244,7 @@ _KEEP = """
     duration=coalesce(excluded.duration, duration),
     push_args=coalesce(excluded.push_args, push_args)
 """
-"""The last report holds where it says more: `File.later` in SQL."""
+"""`File.later` in SQL: the last report replaces what was known, if it says more."""
 FILES = (
     "SELECT uri, nullif(start, 0), CASE WHEN stop_unknown THEN NULL ELSE stop END, duration,"
     " coalesce(push_args, '-'), verdict FROM file WHERE domain=? AND app=? AND stream=?"
@@ -264,8 +265,8 @@ _NAME_TAKEN = """
 
 
 def stored_uri(db: sqlite3.Connection, key: StreamKey, uri: str) -> str:
-    """Return the name of a stream's file in the table, where a domain has each name once: of a file
-    that was reported of another stream before, the stream follows behind a NUL."""
+    """Return the name of a stream's file in the table, where each name occurs once in a domain. If
+    the file was reported of another stream before, the stream follows the name after a NUL."""
     own = _own_uri(key, uri)
     names = {"domain": key.domain, "uri": uri, "own": own, "app": key.app, "stream": key.stream}
     return own if db.execute(_NAME_TAKEN, names).fetchone() else uri
@@ -276,7 +277,7 @@ def _own_uri(key: StreamKey, uri: str) -> str:
 
 
 def is_known(db: sqlite3.Connection, key: StreamKey, uri: str) -> bool:
-    """Return True if the file is stored as the stream's, under either name."""
+    """Return True if the file is stored for the stream, under either name."""
     of_stream = "domain=? AND app=? AND stream=?"
     found = db.execute(
         f"SELECT 1 FROM file WHERE {of_stream} AND uri IN (?,?)",  # noqa: S608 - text of our own
@@ -286,9 +287,10 @@ def is_known(db: sqlite3.Connection, key: StreamKey, uri: str) -> bool:
 
 
 def keep_files(db: sqlite3.Connection, save: Save, now: int) -> None:
-    """Store the files, and drop those that were stored long ago; what an earlier release stored
-    counts from now. A file whose end is unknown is ordered by what is known: its beginning, else
-    when it was reported."""
+    """Store the files, and drop those stored long ago. Files that an earlier release stored count
+    from now. A file whose end is unknown is ordered by its beginning, or else by the time of its
+    report.
+    """
     if not save.files:
         return
     domain, app, stream = columns(save.key)

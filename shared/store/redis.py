@@ -102,7 +102,7 @@ OLD_ROWS = 20
 class RedisStore:
     """`rate` is the rate limit, in commands a second. All keys share the hash tag of the stage.
 
-    The clock is the engine's own, `ahead` ms ahead of it; `clock`, if given, takes its place.
+    The clock is the engine's own, plus `ahead` ms; `clock`, if given, replaces it.
     """
 
     def __init__(  # noqa: PLR0913 - as for every engine
@@ -117,7 +117,8 @@ class RedisStore:
         lazy_imports: bool = True,
         store_id: str = "",
     ) -> None:
-        """Raise ValueError for a URL that the settings would refuse; its files are in `folder`."""
+        """Raise ValueError for a URL that the settings would refuse. Relative paths in it start at
+        `folder`."""
         self._url = parse(url)
         self._prefix = f"live-record:{{{self._url.stage or stage}}}:"
         self._interval = 1000 / rate
@@ -127,7 +128,7 @@ class RedisStore:
         self._connection = RedisConnection(self._url, folder=folder, lazy_imports=lazy_imports)
 
     def prepare(self) -> None:
-        """Import the client now, not when the first event waits for it."""
+        """Import the client now, so that the first event need not wait for it."""
         self._connection.prepare()
 
     def load(self, key: StreamKey) -> Loaded:
@@ -140,7 +141,8 @@ class RedisStore:
         return Loaded(_complete(record, sent, lease), int(version), now, continuity)
 
     def save_or_claim(self, save: Save) -> Saved:
-        """Save, or claim a slot too. A call may be repeated: the engine knows a save's token."""
+        """Save, and claim a slot if possible. A call may be repeated: the engine recognizes a save
+        by its token."""
         keys = self.keys_of(save.key)
         kind, *details = self._run(scripts.SAVE_OR_CLAIM, keys, encode_save(save, self._interval))
         if kind == "conflict":
@@ -154,8 +156,10 @@ class RedisStore:
         return Stored(version, kind == "over_quota", float(away), dropped)
 
     def replicated(self, most_ms: int) -> int | None:
-        """Return how many replicas have what this thread saved since it last asked, waiting at most
-        `most_ms` for all of them; None if there is no replica, or if the engine does not say."""
+        """Wait at most `most_ms` for the replicas to have this thread's saves since the last call;
+        return how many have them. Return None if there is no replica, or if the engine does not
+        say.
+        """
         return self._connection.replicated(most_ms)
 
     def keys_of(self, key: StreamKey) -> list[str]:
@@ -170,41 +174,41 @@ class RedisStore:
         ]
 
     def poll_slot(self, wait: int) -> float | None:
-        """Take the polls' next slot, as `take_slot` does."""
+        """Take the next slot for a poll, as `take_slot` does."""
         return self.take_slot(POLLS, 1000 / POLL_RATE_PER_S, wait)
 
     def take_slot(self, name: str, interval_ms: float, wait: int) -> float | None:
-        """Take the next slot of a rate limit and return in how many ms it comes; None, and none is
-        taken, if that is later than `wait`."""
+        """Take the next slot of a rate limit, and return in how many ms it comes. If that is more
+        than `wait`, take none and return None."""
         keys = self._keys(f"limit:{name}")
         away = self._run(scripts.TAKE_SLOT, keys, interval_ms, wait, interval_ms=interval_ms)
         return None if away is None else float(away)
 
     def pause_slots(self, ms: int) -> None:
-        """Give no slot to a command for so long, after Live answered that there are too many."""
+        """Give no slots for commands for `ms`, because Live has throttled."""
         self._run(scripts.DELAY_SLOTS, self._keys(f"limit:{COMMANDS}"), ms)
 
     def rate_limit_use(self) -> RateLimitUse:
-        """Return how much of the commands' rate limit is used."""
+        """Return how much of the rate limit for commands is used."""
         used, ahead = self._run(scripts.RATE_LIMIT_USE, self._keys(f"limit:{COMMANDS}"))
         return RateLimitUse(1000 / self._interval, float(used), float(ahead))
 
     def register(self, name: str, who: str, ms: int) -> int:
-        """Register a worker for `ms`, or extend it; return how many others are registered."""
+        """Register or renew a worker for `ms`; return how many others are registered."""
         keys = self._keys(f"workers:{name}", "store")
         others, known = self._run(scripts.REGISTER, keys, who, ms, MAX_WORKER_LEASE_MS)
         _state_of(*known).continuity(self._store_id, 0)
         return int(others)
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Note that a signature of this second has named the stream; return whether it is one of
-        the first `most` streams that such a signature has named."""
+        """Note that a signature of this second has named the stream. Return True if the stream is
+        among the first `most` that the signature has named."""
         arguments = (second, name_of(key), most, second - SIGNED_KEPT_S)
         return bool(self._run(scripts.IS_AMONG_FIRST, self._keys("signed"), *arguments))
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
-        """Return True if one more worker should be woken: none was woken within `ms`, and none is
-        registered, or fewer than `most` are and they leave slots unused."""
+        """Return True if one more worker should be woken: none was woken within `ms`; and none is
+        registered, or fewer than `most` are and slots remain unused."""
         keys = self._keys(f"limit:{COMMANDS}", f"workers:{name}", "timestamps")
         return bool(
             self._run(scripts.MAY_WAKE_ONE, keys, f"woken {name}", most, ms, MAX_WORKER_LEASE_MS)
@@ -214,33 +218,34 @@ class RedisStore:
         self._do("ZREM", *self._keys(f"workers:{name}"), who)
 
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
-        """Return the streams that are due: stops before restarts before starts, then the most
-        urgent, then the one that has waited longest. Nobody else gets them for `hold` ms, or until
-        they are saved."""
+        """Return the streams that are due: stops, then restarts, then starts; then the most urgent;
+        then the one that has waited longest. Nobody else gets them for `hold` ms, or until they are
+        saved.
+        """
         found = self._run(scripts.TAKE_DUE, self._keys("later", "line", "lined"), limit, hold)
         return [key_of(order[POSITION_PREFIX_CHARS:]) for order in found]
 
     def postpone(self, key: StreamKey) -> None:
-        """Leave a stream whose handling crashed alone for a while, longer after each crash. The
+        """Leave a stream alone for a while after its handling crashed, longer after each crash. Its
         next save ends that."""
         keys = [self._of("record", key), *self._keys("quarantine", "later", "line", "lined")]
         pauses = (FIRST_PAUSE_MS, MAX_PAUSE_MS, URGENT_PAUSE_MS)
         self._run(scripts.POSTPONE, keys, name_of(key), *pauses)
 
     def quarantine(self, key: StreamKey) -> None:
-        """Count a stream whose record cannot be read; when it is due stays as it is."""
+        """Count a stream whose record cannot be read, without changing when it is due."""
         self._do("HSETNX", *self._keys("quarantine"), name_of(key), 0)
 
     def release(self, key: StreamKey) -> None:
-        """Count the stream no more, as a save does."""
+        """Stop counting the stream, as a save does."""
         self._do("HDEL", *self._keys("quarantine"), name_of(key))
 
     def quarantined(self) -> int:
-        """Return how many streams crashed when they were handled last, or cannot be read."""
+        """Return how many streams crashed at their last handling, or cannot be read."""
         return int(self._do("HLEN", *self._keys("quarantine")))
 
     def never_crashed(self, limit: int) -> Sequence[StreamKey]:
-        """Return the first of those that are counted and were not handled since."""
+        """Return the first of the quarantined streams that have not been handled since."""
         counted = _pairs(self._do("HGETALL", *self._keys("quarantine")))
         found = [key_of(member) for member, crashes in counted.items() if crashes == "0"]
         return found[:limit]
@@ -262,7 +267,7 @@ class RedisStore:
         self, until: int, *, after: tuple[int, StreamKey] | None, limit: int
     ) -> Sequence[WrongRow]:
         """Return the streams that have been wanted, live and not recorded since `until` or before,
-        the longest first, from behind `after` on."""
+        longest first, after `after`."""
         behind = (after[0], name_of(after[1])) if after else (-1, "")
         found: list[tuple[int, str]] = []
         passed = 0
@@ -278,7 +283,7 @@ class RedisStore:
     def _wrong_page(
         self, first: int, until: int, passed: int, limit: int
     ) -> Sequence[tuple[int, str]]:
-        """Return one page of the index: those of one moment are in the order of their names."""
+        """Return one page of the index. Streams of the same moment are ordered by name."""
         (key,) = self._keys("wrong")
         flat = self._do("ZRANGEBYSCORE", key, first, until, "WITHSCORES", "LIMIT", passed, limit)
         return [(int(at), member) for member, at in zip(flat[::2], flat[1::2], strict=True)]
@@ -299,12 +304,12 @@ class RedisStore:
         )
 
     def counters(self) -> Mapping[str, int]:
-        """Return the stage's counters by name, from its beginning on."""
+        """Return the stage's counters by name, counted since the store was made."""
         found = _pairs(self._do("HGETALL", *self._keys("counters")))
         return {name: int(number) for name, number in found.items()}
 
     def set_text(self, name: str, text: str) -> None:
-        """Keep the text under this name, in place of the one before."""
+        """Store the text under this name, in place of the one before."""
         self._do("HSET", *self._keys("notes"), name, text)
 
     def get_text(self, name: str) -> str | None:
@@ -316,8 +321,8 @@ class RedisStore:
         return int(self._run(scripts.NOW, self._keys("now")))
 
     def durability(self) -> Durability:
-        """Return how durable the engine is. Either of the two commands may be refused to a
-        user, or by a managed engine."""
+        """Return how durable the engine is. The user, or a managed engine, may not allow either of
+        the two commands."""
         found: dict[str, str] = {}
         with suppress(StoreUnavailable):
             info = self._info()
@@ -328,7 +333,7 @@ class RedisStore:
 
     def missing_commands(self) -> Sequence[str]:
         """Return the commands that the store needs and this user or engine refuses. Each is tried
-        where it does no harm; raise StoreUnavailable if nobody answers."""
+        without harm. Raise StoreUnavailable if nobody answers."""
         (key,) = self._keys("timestamps")
         return [
             name
@@ -351,7 +356,7 @@ class RedisStore:
 
     def size(self) -> Size | None:
         """Return how full the engine is; None if this user may not ask. An engine without a limit
-        ends when the machine has no memory left; a managed one may not say how much that is."""
+        is full when the machine's memory is; a managed one may not say how much that is."""
         info = self._memory()
         if info is None:
             return None
@@ -362,7 +367,7 @@ class RedisStore:
         return Size(used, limit or None, growth(known, used, int(now)))
 
     def note_size(self) -> None:
-        """Remember the size of today, from which `size` derives the growth."""
+        """Store today's size, from which `size` computes the growth."""
         info = self._memory()
         if info is not None:
             used = info["used_memory"]
@@ -387,8 +392,8 @@ class RedisStore:
     def listed(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamRecord | Unreadable]:
-        """Return the records behind `after`, ordered by key, so that a page does not move when
-        records are added before it."""
+        """Return the records after `after`, ordered by key, so that new records before a page do
+        not move it."""
         found: list[StreamRecord | Unreadable] = []
         while len(found) < limit:
             keys = self.named(wanted, after=after, limit=PAGE_ROWS)
@@ -402,8 +407,8 @@ class RedisStore:
     def accounts(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamKey]:
-        """Return the streams of which there is an account, in the order of their keys, from behind
-        `after` on. A phase in `wanted` is left aside: a stream may be forgotten by now."""
+        """Return the streams that have a ledger, ordered by key, after `after`. A phase in `wanted`
+        is ignored, because a stream may be forgotten by now."""
         found, first = dict[StreamKey, None](), pieces_of(after)[1] if after else "-"
         while len(found) < limit:
             range_ = (first, "+", "LIMIT", 0, PAGE_ROWS)
@@ -416,9 +421,10 @@ class RedisStore:
         return list(found)[:limit]
 
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
-        """Return the keys behind `after`, in their order, without reading a record. One index holds
-        every name, another every name by phase. Of an application only a domain's is a range of
-        them: without `wanted.domain`, `wanted.app` is left aside."""
+        """Return the keys after `after`, in order, without reading a record. One index holds every
+        name, another every name by phase. The names of an application are a range only within a
+        domain, so without `wanted.domain` its `wanted.app` is ignored.
+        """
         name = "phases" if wanted.phase else "names"
         prefix = f"{wanted.phase.value}\0" if wanted.phase else ""
         domain = f"{prefix}{wanted.domain}\0" if wanted.domain is not None else prefix
@@ -431,7 +437,7 @@ class RedisStore:
         return [key_of(member[len(prefix) :]) for member in found]
 
     def state(self) -> StoreState:
-        """Return what the store knows of itself."""
+        """Return the state of the store itself."""
         fields = ("store_id", "steady_since", "emptied_at", "gap_from", "seen", "misplaced_after")
         row = self._do("HMGET", *self._keys("store"), *fields)
         *known, seen, after = row
@@ -439,25 +445,25 @@ class RedisStore:
         return replace(found, seen=int(seen) if seen else None, misplaced_after=after)
 
     def continuity(self) -> Continuity:
-        """Return how far back the store can vouch for what it says."""
+        """Return how far back the store's data can be relied on."""
         now = self.now()
         return self.state().examined(self._store_id, now).continuity(self._store_id, now)
 
     def accept(self, *, replaces: str) -> StoreState:
-        """Put this stage's id there, and return the state after that. Where another id is there
-        that is not `replaces`, change nothing and return the state as it is."""
+        """Write this stage's id into the store, and return the new state. If another id other than
+        `replaces` is there, change nothing and return the state."""
         self._run(scripts.ACCEPT, self._keys("store"), self._store_id, replaces)
         return self.state()
 
     def misplaced_after(self) -> str | None:
-        """Return how far the due entries were put in order since the clock was set back; None if
-        they are in order."""
+        """Return how far due entries were repaired since the clock was set back; None if all are in
+        order."""
         found: str | None = self._do("HGET", *self._keys("store"), "misplaced_after")
         return found
 
     def move_misplaced(self, before: str, after: str) -> None:
-        """Note that they are in order up to `after`; where that is `before`, all of them are. Do
-        nothing if another instance has noted something else meanwhile."""
+        """Note that the due entries are repaired up to `after`; if that equals `before`, all are.
+        Do nothing if another instance has noted something else meanwhile."""
         self._run(scripts.MOVE_MISPLACED, self._keys("store"), before, after)
 
     def _records(self, keys: Sequence[StreamKey]) -> Iterator[StreamRecord | Unreadable]:
@@ -468,7 +474,7 @@ class RedisStore:
                 yield _read(key, document, sent, lease)
 
     def phases(self) -> Mapping[Phase, int]:
-        """Return how many records are in each phase."""
+        """Return the number of records in each phase."""
         counts = _pairs(self._do("HGETALL", *self._keys("counts")))
         found = {phase: int(counts.get(f"phase:{phase.value}", 0)) for phase in Phase}
         return {phase: number for phase, number in found.items() if number}
@@ -483,8 +489,8 @@ class RedisStore:
         return [_judged(file_of(member, at, row), judged) for member, at, (row, judged) in rows]
 
     def _kept(self, key: StreamKey, uris: Sequence[str]) -> Sequence[tuple[str | None, str | None]]:
-        """Return for each name the stored details of the file, and the verdict on it; None for what
-        is not stored."""
+        """Return, for each name, the stored details and the verdict of the file; None if it is not
+        stored."""
         named = [own_uri_of(key, uri) for uri in uris] + [uri_of(key.domain, uri) for uri in uris]
         known, judged = self._asked(
             [("HMGET", of, *named) for of in self._keys("uris", "verdicts")]
@@ -493,7 +499,7 @@ class RedisStore:
         return [(known[at], judged[at]) for at in places]
 
     def file(self, key: StreamKey, uri: str) -> File | None:
-        """Return a file of a stream; None if it is not known, or is no longer."""
+        """Return a file of a stream; None if it is unknown or was dropped."""
         ((row, judged),) = self._kept(key, [uri])
         start = (row or "").partition(" ")[0]
         member = f"{int(start) if start.isdecimal() else 0:0{AGE_CHARS}d}{uri}"
@@ -501,16 +507,16 @@ class RedisStore:
         return None if at is None else _judged(file_of(member, at, row), judged)
 
     def take_tasks(self, queue: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
-        """Take tasks of a queue that are due, the longest due first. Nobody else gets them for
-        `lease_ms`, and no earlier taker can settle them any more."""
+        """Take tasks of a queue that are due, the longest due first. For `lease_ms` nobody else
+        gets them, and an earlier taker can no longer settle them."""
         keys = self._keys("tasks", "tasks_due", "counts")
         flat = self._run(scripts.TAKE_TASKS, keys, queue, limit, lease_ms, LONGEST_WAIT_MS)
         taken = map(task_of, flat[::2], flat[1::2])
         return [task for task in taken if task]
 
     def settle_task(self, task: Task, settled: Settlement) -> bool:
-        """Store what becomes of a task that was taken, the verdict on its file, and what follows.
-        Return False, and change nothing, if it was taken again or is gone."""
+        """Store the result of a task that was taken, its file's verdict, and the tasks that follow.
+        Return False, and change nothing, if the task was taken again or is gone."""
         key, uri = task.stream, settled.uri
         verdict = verdict_to_text(settled.verdict) if settled.verdict else ""
         outcome = (settled.next.value, settled.retry_in_ms, settled.why, DEAD_MAX_BYTES)
@@ -522,16 +528,16 @@ class RedisStore:
         return bool(self._run(scripts.SETTLE_TASK, keys, *arguments))
 
     def add_tasks(self, key: StreamKey, tasks: Sequence[NewTask]) -> int:
-        """Add tasks that follow from no save; return how many had no room."""
+        """Add tasks without a save; return how many had no room."""
         encoded = encode_tasks(tasks, key)
         return int(self._run(scripts.ADD_TASKS, self._letters(), encoded, OUTBOX_MAX_BYTES))
 
     def redrive(self, task_id: str) -> Redriven:
-        """Open a dead letter again, due now and with all its attempts."""
+        """Reopen a dead letter: due now, with all its attempts."""
         return Redriven(self._run(scripts.REDRIVE, self._letters(), task_id, OUTBOX_MAX_BYTES))
 
     def drop_dead_letters(self, keep_ms: int) -> int:
-        """Drop some of the dead letters that are older; return how many there were."""
+        """Drop some of the dead letters older than `keep_ms`; return how many."""
         keys = self._keys("dead_tasks", "dead_tasks_by_age", "counts")
         return int(self._run(scripts.DROP_DEAD_LETTERS, keys, keep_ms, OLD_ROWS))
 
@@ -540,12 +546,12 @@ class RedisStore:
         return self._keys(*tasks, "dead_tasks", "dead_tasks_by_age", "counts")
 
     def open_tasks(self, *, after: str, limit: int) -> Sequence[Placed]:
-        """Return the open tasks by stream, from behind the place `after` on."""
+        """Return the open tasks by stream, after the place `after`."""
         found = self._page("tasks_of_streams", "tasks", after, limit)
         return [Placed.open(task) for task in found]
 
     def dead_letters(self, *, after: str, limit: int) -> Sequence[Placed]:
-        """Return the dead letters, the oldest first, from behind the place `after` on."""
+        """Return the dead letters, oldest first, after the place `after`."""
         found = self._page("dead_tasks_by_age", "dead_tasks", after, limit)
         return [Placed.dead(task) for task in found]
 
@@ -558,7 +564,7 @@ class RedisStore:
         return self._tasks(of, ids)
 
     def open_of_kind(self, kind: str, *, limit: int) -> Sequence[Task]:
-        """Return open tasks of a kind, the last due first: what was tried most often is."""
+        """Return open tasks of a kind, the last due first: those were tried most often."""
         due, rows = self._keys("tasks_due", "tasks")
         range_ = (f"[{kind}\0", f"({kind}\1")
         first = max(int(self._do("ZLEXCOUNT", due, *range_)) - limit, 0)
@@ -572,14 +578,15 @@ class RedisStore:
         return [task for task in tasks if task]
 
     def alerts(self) -> AlertsCopy:
-        """Return the book of alerts."""
+        """Return the alert book."""
         version, text = self._do("HMGET", *self._keys("alerts"), "version", "text")
         return AlertsCopy(int(version), text) if version else AlertsCopy()
 
     def put_alerts(self, text: str, *, replaces: int, tasks: Sequence[NewTask] = ()) -> int | None:
-        """Store the book and, in the same step, the tasks that follow from it; return how many had
-        no room. Return None, and store nothing, if `replaces` is no longer its version. A full
-        engine takes it: the book does not grow beyond a megabyte or two."""
+        """Store the alert book and, in the same step, the tasks that follow; return how many had no
+        room. If `replaces` is no longer its version, store nothing and return None. Even a full
+        engine takes it, because the book does not grow beyond one or two megabytes.
+        """
         keys = [*self._letters(), *self._keys("alerts")]
         encoded = encode_tasks(tasks, OF_STAGE)
         dropped = self._run(scripts.PUT_ALERTS, keys, replaces, text, encoded, OUTBOX_MAX_BYTES)
@@ -591,7 +598,7 @@ class RedisStore:
         return OutboxState(*map(int, self._run(scripts.OUTBOX, keys)))
 
     def edges(self, key: StreamKey) -> Sequence[Edge]:
-        """Return a stream's account, in the order in which its edges were noted."""
+        """Return a stream's ledger, in the order in which its edges were noted."""
         names = self._do("ZRANGEBYLEX", *self._keys("accounts"), *pieces_of(key))
         pieces = self._do("HMGET", *self._keys("ledger"), *names) if names else ()
         lines = [line for piece in pieces for line in (piece or "").splitlines()]
@@ -608,7 +615,7 @@ class RedisStore:
 
     def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:
         """Store a policy and return its version; None if `replaces` is no longer the newest version
-        (0: there is none yet)."""
+        (0: none yet)."""
         at = self._run(scripts.PUT_POLICY, self._keys("policies"), text, replaces)
         return None if at is None else PolicyCopy(replaces + 1, text, at)
 
@@ -621,17 +628,19 @@ class RedisStore:
         return PolicyCopy(newest[0], text, int(at))
 
     def add_token(self, name: str, text: str) -> bool:
-        """Store an API token's document under its name; False if another one is stored there."""
+        """Store an API token's document under its name; return False if the name is taken."""
         (key,) = self._keys("tokens")
         self._do("HSETNX", key, name, text)
         return bool(self._do("HGET", key, name) == text)
 
     def remove_token(self, name: str) -> bool:
-        """Delete an API token, from a full engine too; False if there is none of that name."""
+        """Delete an API token, even if the engine is full; return False if there is none with that
+        name."""
         return bool(self._do("HDEL", *self._keys("tokens"), name))
 
     def tokens(self) -> Mapping[str, str]:
-        """Return the document of each API token. Raise ForeignStore if they are another stage's."""
+        """Return the document of each API token. Raise ForeignStore if the store belongs to another
+        stage."""
         key, store = self._keys("tokens", "store")
         flat, store_id = self._asked([("HGETALL", key), ("HGET", store, "store_id")])
         StoreState(store_id=store_id).continuity(self._store_id, 0)
@@ -640,12 +649,13 @@ class RedisStore:
     def put_schedule(
         self, name: str, text: str, due_at: int | None, *, replaces: str | None
     ) -> bool:
-        """Store a schedule's document, which is due then; return False if another one than
-        `replaces` is there by now. None: there is none yet."""
+        """Store a schedule's document, due at `due_at`. Return False if the stored document is not
+        `replaces` any more (None: none yet)."""
         return self._put_schedule(name, text, due_at, replaces)
 
     def remove_schedule(self, name: str, *, replaces: str) -> bool:
-        """Delete a schedule, from a full engine too; return False if it is another one by now."""
+        """Delete a schedule, even if the engine is full; return False if its document has
+        changed."""
         return self._put_schedule(name, "", None, replaces)
 
     def _put_schedule(self, name: str, text: str, due_at: int | None, replaces: str | None) -> bool:
@@ -659,30 +669,30 @@ class RedisStore:
         return found
 
     def schedules(self) -> Mapping[str, str]:
-        """Return the document of each schedule, in the order of their names."""
+        """Return the document of each schedule, ordered by name."""
         return dict(sorted(_pairs(self._do("HGETALL", *self._keys("schedules"))).items()))
 
     def due_schedules(self, limit: int) -> Mapping[str, str]:
-        """Return those that are due, the longest due first."""
+        """Return the schedules that are due, the longest due first."""
         keys = self._keys("schedules", "schedules_due")
         return _pairs(self._run(scripts.DUE_SCHEDULES, keys, limit))
 
     def touch(self, name: str) -> None:
-        """Store the engine's time of now under this name."""
+        """Set the timestamp of this name to now, by the engine's clock."""
         self._run(scripts.TOUCH, self._keys("timestamps"), name)
 
     def age_ms(self, name: str) -> int | None:
-        """Return how many ms ago `touch` was last called with this name; None if never."""
+        """Return how many ms ago `touch` set this timestamp; None if never."""
         ago = self._run(scripts.AGE_MS, self._keys("timestamps"), name)
         return None if ago is None else int(ago)
 
     def ages(self) -> Mapping[str, int]:
-        """Return how many ms ago `touch` was last called, by name."""
+        """Return how many ms ago each timestamp was set."""
         found = self._run(scripts.AGES, self._keys("timestamps"))
         return {name: int(ago) for name, ago in zip(found[::2], found[1::2], strict=True)}
 
     def try_write(self, name: str) -> bool:
-        """Do as `touch`, unless the engine is full. Return True: of this engine's writers none
+        """Do as `touch`, unless the engine is full. Return True, because no writer of this engine
         waits for another."""
         self._run(scripts.TRY_WRITE, self._keys("timestamps"), name)
         return True
@@ -706,8 +716,8 @@ class RedisStore:
         *args: str | float,
         interval_ms: float | None = None,
     ) -> Any:  # noqa: ANN401 - as the script says
-        """Run the script by its digest, or by its text on an engine that does not know it yet.
-        `interval_ms` is that of its rate limit, if it is not the commands'."""
+        """Run the script by its digest, or by its text if the engine does not know it yet.
+        `interval_ms` is that of its rate limit, if that is not the commands'."""
         digest = script.digest  # a file that is missing must not look like an engine that is away
         preludes = self._of_preludes(script, interval_ms or self._interval)
         arguments = (len(keys), *keys, self._time(), *preludes, *args)
@@ -720,7 +730,7 @@ class RedisStore:
         return self._asked([("EVAL", script.text, *arguments)], repeatable=repeatable)[0]
 
     def _of_preludes(self, script: Script, interval_ms: float) -> tuple[str | float, ...]:
-        """Return the arguments of the script's preludes, which come before its own."""
+        """Return the arguments of the script's preludes, which precede its own."""
         if script.uses_rate_limit:
             return (furthest_slot_ms(interval_ms),)
         if script.watches_clock:
@@ -728,11 +738,12 @@ class RedisStore:
         return ()
 
     def _do(self, *command: str | float) -> Any:  # noqa: ANN401 - as the command says
-        """Execute a command that may be repeated, and return its answer as the engine gave it."""
+        """Execute a command that may be repeated; return the engine's answer unchanged."""
         return self._asked([command])[0]
 
     def _asked(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[Any]:
-        """Return an answer for each command. Raise StoreUnavailable; nothing is half done then."""
+        """Return one answer for each command. Raise StoreUnavailable; then no command is half
+        done."""
         connection = self._connection
         connection.prepare()  # from here on it has failures
         try:
@@ -745,7 +756,7 @@ class RedisStore:
 
 
 _SHOWN_CHARS = 300
-"""Of what an engine answers: it may quote a whole command."""
+"""Characters shown of an engine's answer, which may quote a whole command."""
 
 
 def _pairs(flat: Sequence[str]) -> dict[str, str]:
@@ -760,7 +771,7 @@ def _read(key: StreamKey, document: str, sent: str, lease: str) -> StreamRecord 
 
 
 def _complete(record: StreamRecord, sent: str, lease: str) -> StreamRecord:
-    """Return the record with the slot and the lease that the engine gave its flight."""
+    """Return the record with the flight's slot and lease, which the engine gave."""
     if record.flight is None or not sent:
         return record
     flight: Flight = replace(record.flight, sent_at=int(sent), lease_until=int(lease))
@@ -772,7 +783,7 @@ def _judged(file: File, verdict: str | None) -> File:
 
 
 def _state_of(store_id: str, steady_since: str, emptied_at: str, gap_from: str) -> StoreState:
-    """Return the state from what a script knows of it, "" where there is nothing."""
+    """Return the state from a script's values, "" where there is none."""
     return StoreState(
         steady_since=int(steady_since or 0),
         gap_from=int(gap_from or 0),

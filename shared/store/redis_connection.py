@@ -29,9 +29,9 @@ UNUSED = (
     *("redis.keyspace_notifications", "redis.multidb", "redis.ocsp", "redis.sentinel"),
 )
 IDLE_S = 15
-"""s after which a connection is tried before it is trusted: an instance may have been frozen."""
+"""s without use after which a connection is checked first: the instance may have been frozen."""
 WAITS_NUMBER = 2
-"""How often one call waits in vain: a callback has to be answered within 3 s."""
+"""How many time-outs one call allows; a callback has to be answered within 3 s."""
 Command: TypeAlias = "Sequence[str | float]"
 
 
@@ -53,7 +53,7 @@ def _plain() -> ModuleType:
 
 
 class Unsent(Exception):
-    """Raised where no connection came about; `error` is the client's or the system's."""
+    """No connection could be made; `error` is the client's or the system's."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -61,7 +61,8 @@ class Unsent(Exception):
 
 
 class PooledConnection:
-    """One connection. `era` distinguishes it from those opened before or after all were dropped."""
+    """One connection. `era` distinguishes it from connections opened before or after all were
+    dropped."""
 
     __slots__ = ("address", "connection", "era")
 
@@ -75,15 +76,15 @@ class PooledConnection:
         return self.connection.is_connected
 
     def check(self, *, thoroughly: bool) -> None:
-        """Raise RedisError or OSError if the connection has ended: asked of one that was long idle,
-        and of each one if `thoroughly`."""
+        """Raise RedisError or OSError if the connection has ended. Checked are connections that
+        were long idle, and all if `thoroughly`."""
         self.connection.check_health()  # type: ignore[no-untyped-call] # redis-py's own
         if thoroughly and self.connection.can_read(0):
             raise ConnectionError("the engine closed the connection")
 
     def answers(self, commands: Sequence[Command]) -> list[Any]:
-        """Return one answer for each command. Raise RedisError; the connection is closed then,
-        unless it is the engine's answer to a single command."""
+        """Return one answer for each command. Raise RedisError; the connection is then closed,
+        unless the error is the engine's answer to a single command."""
         connection = self.connection
         try:
             if len(commands) == 1:
@@ -117,32 +118,33 @@ class RedisConnection:
     """
 
     def __init__(self, url: StoreUrl, *, folder: Path, lazy_imports: bool) -> None:
-        """Relative paths of the URL begin at `folder`."""
+        """Keep the URL; its relative paths start at `folder`."""
         self._url = url
         self._folder = folder
         self._lazy_imports = lazy_imports
         self._free: list[PooledConnection] = []
         self._seeds = url.seeds
-        """The configured addresses; one that failed goes to the end."""
+        """The configured addresses; one that failed moves to the end."""
         self._moved: Address | None = None
-        """The node of a cluster to which we were sent."""
+        """The cluster node to which we were redirected."""
         self._era = 0
         self._lock = Lock()
         self._context: ssl.SSLContext | None = None
         self._of_thread = local()
         self.failures: tuple[type[Exception], ...] = ()
-        """What a command may raise, once the client is imported."""
+        """The exceptions that a command may raise, once the client is imported."""
 
     def prepare(self) -> None:
-        """Import the client now, not when the first event waits for it."""
+        """Import the client now, so that the first event need not wait for it."""
         if not self.failures:
             redis = import_redis(lazy_imports=self._lazy_imports)
             self.failures = (redis.RedisError, OSError)
 
     def execute(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[Any]:
-        """Execute the commands in one round trip, once it is prepared, and return one answer for
-        each. Raise one of `failures`. Without `repeatable` nothing is sent again that may have been
-        carried out."""
+        """Execute the commands in one round trip, and return one answer for each. Call `prepare`
+        first. Raise one of `failures`. Unless `repeatable`, nothing that may have been carried out
+        is sent again.
+        """
         kept, was_sent = self._free_one(), False
         if kept is None:
             return self._on_new(commands, WAITS_NUMBER)
@@ -166,9 +168,10 @@ class RedisConnection:
         self._of_thread.saved = self._of_thread.kept
 
     def replicated(self, most_ms: int) -> int | None:
-        """Return how many replicas have what this thread saved since it last asked here, waiting
-        `most_ms` for all of them; None if nothing was saved, if there is no replica, or if the
-        engine does not tell."""
+        """Wait at most `most_ms` for the replicas to have this thread's saves since the last call;
+        return how many have them. Return None if nothing was saved, there is no replica, or the
+        engine does not say.
+        """
         from redis.exceptions import RedisError
 
         saved: PooledConnection | None = getattr(self._of_thread, "saved", None)
@@ -202,8 +205,8 @@ class RedisConnection:
         return None
 
     def _on_new(self, commands: Sequence[Command], timeouts: int) -> list[Any]:
-        """Execute the commands on a new connection, with the first address that does it. Raise what
-        the last one answered; give up after so many time-outs."""
+        """Execute the commands on a new connection, at the first address where that works. Raise
+        the error of the last one; give up after too many time-outs."""
         from redis.exceptions import RedisError
         from redis.exceptions import TimeoutError as TimedOut
 
@@ -229,7 +232,7 @@ class RedisConnection:
         yield from self._seeds
 
     def _follow(self, address: Address, commands: Sequence[Command]) -> list[Any]:
-        """Execute the commands at the address, or at the node to which it sends us."""
+        """Execute the commands at the address, or at the node to which it redirects us."""
         from redis.exceptions import AskError
 
         try:
@@ -248,8 +251,8 @@ class RedisConnection:
         return answers
 
     def _ask(self, address: Address, commands: Sequence[Command]) -> list[Any]:
-        """Execute the commands at the node to which their slot is moving. It takes only what is
-        announced; until the move is over, the slot stays with the node that sent us."""
+        """Execute the commands at the node to which their slot is moving. That node takes only
+        announced commands; until the move ends, the slot stays with the first node."""
         kept = self._connect(address)
         announced = [one for command in commands for one in (["ASKING"], command)]
         self._of_thread.kept = None
@@ -336,8 +339,8 @@ class RedisConnection:
 
 
 def _response(connection: Connection) -> Any:  # noqa: ANN401 - whatever the engine answers
-    """Return one answer. Raise an error of the client, also for bytes that are no answer of an
-    engine, for which it raises ValueError."""
+    """Return one answer. Raise an error of the client, also for invalid bytes, for which the client
+    itself raises ValueError."""
     try:
         return connection.read_response()
     except ValueError as error:
@@ -351,22 +354,22 @@ def _unreadable(error: ValueError) -> Exception:
 
 
 def is_unknown_script(error: BaseException | None) -> bool:
-    """Return True if the engine does not know the script of a digest."""
+    """Return True if the engine does not know a script by its digest."""
     from redis.exceptions import NoScriptError
 
     return isinstance(error, NoScriptError)
 
 
 def _leaves_connection(error: BaseException) -> bool:
-    """Return True for an answer of the engine after which the connection is still of use."""
+    """Return True if the connection can still be used after this error."""
     from redis.exceptions import ResponseError
 
     return isinstance(error, ResponseError) and problem_of(error) not in ELSEWHERE
 
 
 def _may_repeat(error: Exception, *, repeatable: bool) -> bool:
-    """Return True if nothing was done, or if what may have been done may be done again. After a
-    time-out there is no time left."""
+    """Return True if nothing was done, or if repeating does no harm. After a time-out there is no
+    time left."""
     from redis.exceptions import ConnectionError as Disconnected
     from redis.exceptions import TimeoutError as TimedOut
 
@@ -377,21 +380,22 @@ def _may_repeat(error: Exception, *, repeatable: bool) -> bool:
 
 
 def _is_ask(error: Exception) -> bool:
-    """Return True if another node has this key by now, while its slot is moving there."""
+    """Return True if the key's slot is moving, and another node has this key already."""
     from redis.exceptions import AskError, MovedError
 
     return isinstance(error, AskError) and not isinstance(error, MovedError)
 
 
 def _target(asked: Address, moved: AskError) -> Address:
-    """Return the node that MOVED or ASK names. Without a host it is the one that was asked, under
-    another port; what its certificate must say is the configured name either way."""
+    """Return the node that MOVED or ASK names. Without a host it is the same host with another
+    port. Its certificate must have the configured name either way."""
     host = asked.host if moved.host in ("", "?") else moved.host
     return Address(host, moved.port, asked.name)
 
 
 def _replicated(kept: PooledConnection, most_ms: int) -> int | None:
-    """Ask on the connection that saved: WAIT counts the replicas that have its writes."""
+    """Ask on the connection that saved, because WAIT counts the replicas that have that
+    connection's writes."""
     from redis.exceptions import ResponseError
 
     try:
@@ -403,7 +407,8 @@ def _replicated(kept: PooledConnection, most_ms: int) -> int | None:
 
 
 def _require_primary(connection: Connection) -> None:
-    """Raise ReadOnlyError for a replica. A user who may not ask is taken at the address's word."""
+    """Raise ReadOnlyError for a replica. If the user may not ask for the role, trust the
+    address."""
     from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
 
     try:
@@ -416,7 +421,8 @@ def _require_primary(connection: Connection) -> None:
 
 
 def _context(tls: Tls, folder: Path) -> ssl.SSLContext:
-    """Return what servers are verified with. With an authority of one's own no other counts."""
+    """Return the TLS context that verifies servers. If an authority of one's own is configured, no
+    other counts."""
     context = ssl.create_default_context(cafile=folder / tls.ca if tls.ca else None)
     context.check_hostname = tls.check_hostname
     if tls.cert:
@@ -426,8 +432,8 @@ def _context(tls: Tls, folder: Path) -> ssl.SSLContext:
 
 @cache
 def _encrypted() -> Any:  # noqa: ANN401 - a class whose base is imported late
-    """Return redis-py's connection, encrypted: its own takes no context, builds a new one each time
-    and verifies the address that MOVED named."""
+    """Return redis-py's connection class with our encryption. Its own takes no context, builds a
+    new one each time, and verifies the address that MOVED named."""
     from redis.connection import Connection
 
     if not hasattr(

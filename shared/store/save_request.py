@@ -1,4 +1,5 @@
-"""Encodes a save for the engine's script, and names and positions so that they sort there."""
+"""Encodes a save for the engine's script, and encodes names and positions so that they sort
+correctly."""
 
 from __future__ import annotations
 
@@ -39,26 +40,26 @@ from shared.store.contract import (
 )
 
 POSITION_PREFIX_CHARS = 1 + 3 + 14
-"""How many characters of an order stand before the name: command_priority, priority, age."""
+"""Characters of a queue position before the name: command_priority, priority, age."""
 AGE_CHARS = 14
 _LOWEST_POINTS = 100
 PIECE_ENTRIES, PIECE_MS = 50, 30 * 86_400_000
-"""Of how many edges, and of how many ms, a piece of an account is made: it ages as a whole."""
+"""A ledger is stored in pieces of so many edges, and so many ms. A piece expires as a whole."""
 
 
 def name_of(key: StreamKey) -> str:
-    """Sorts as the key itself does."""
+    """Return a text that sorts like the key."""
     return f"{key.domain}\0{key.app}\0{key.stream}"
 
 
 def pieces_of(key: StreamKey) -> tuple[str, str]:
-    """Return the range, for ZRANGEBYLEX, of the names of the pieces of an account."""
+    """Return the range, for ZRANGEBYLEX, of the names of a ledger's pieces."""
     return f"[{name_of(key)}\0", f"({name_of(key)}\1"
 
 
 def key_of(member: str) -> StreamKey:
-    """Return the key; also of a member with a NUL too many, which no release writes any more: one
-    such name must not keep the others from being read."""
+    """Return the key. Accept a name with a NUL too many, which old releases wrote, so that it does
+    not keep the others from being read."""
     return StreamKey(*member.split("\0", 2))
 
 
@@ -112,8 +113,8 @@ def encode_save(save: Save, interval: float) -> str:
 
 
 def _queue_position(save: Save) -> str:
-    """Return the text by which the engine sorts the queue: more urgent commands first, and among
-    equals the older one."""
+    """Return the text by which the engine sorts the queue: more urgent commands first; among equals
+    the older one."""
     since = save.if_no_slot.pending.since if save.if_no_slot.pending else 0
     points = 2 * _LOWEST_POINTS - queue_priority(save.if_no_slot, save.quota.priority)
     return f"{points:03d}{since:0{AGE_CHARS}d}{name_of(save.key)}"
@@ -127,8 +128,8 @@ def _scopes(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
 
 
 def _variant(record: StreamRecord, due: int | None) -> dict[str, object]:
-    """Return one variant of the save, as the script takes it; without `due` where the engine sets
-    it."""
+    """Return one variant of the save, as the script takes it; without `due` if the engine
+    sets it."""
     watched = watched_of(record)
     variant: dict[str, object] = {
         "document": to_json(record),
@@ -151,7 +152,7 @@ def _entry(entry: HistoryEntry) -> str:
 
 
 def _rows(key: StreamKey, tasks: Sequence[NewTask]) -> list[dict[str, object]]:
-    """Return the rows of new tasks, without what the engine says: their times and sequence."""
+    """Return the rows of new tasks, without their times and sequence, which the engine adds."""
     return [_task(task, name_of(key)) for task in tasks]
 
 
@@ -179,7 +180,7 @@ class _TaskRow(Struct, frozen=True):
 
 
 def task_of(task_id: str, row: str) -> Task | None:
-    """Return a task from the row that a store keeps; None if that cannot be read."""
+    """Parse the row of a task; return None if it cannot be read."""
     try:
         kept = msgspec.json.decode(row, type=_TaskRow)
     except (msgspec.MsgspecError, ValueError):
@@ -206,7 +207,7 @@ def uri_of(domain: str, uri: str) -> str:
 
 
 def own_uri_of(key: StreamKey, uri: str) -> str:
-    """Return the name of a file that was reported of another stream before."""
+    """Return the name of a file that was first reported of another stream."""
     return f"{uri_of(key.domain, uri)}\0{name_of(key)}"
 
 
@@ -223,5 +224,5 @@ def file_of(member: str, at: str, known: str | None) -> File:
 
 
 def push_args_of(kept: str = _UNKNOWN) -> PushArgs:
-    """Return the arguments from the text that a store keeps, which has no space."""
+    """Parse the push URL's arguments from their stored text, which has no space."""
     return () if kept == _UNKNOWN else tuple(parse_qsl(kept, keep_blank_values=True))

@@ -86,7 +86,7 @@ CREATE TABLE IF NOT EXISTS timestamp (name TEXT PRIMARY KEY, at INTEGER NOT NULL
 
 
 def create(db: sqlite3.Connection) -> None:
-    """Whatever of them is not there yet."""
+    """Create the tables and indexes that do not exist yet."""
     db.executescript(SCHEMA)
     _widen(db)
     db.execute(LATER_INDEX)
@@ -95,7 +95,7 @@ def create(db: sqlite3.Connection) -> None:
 
 
 COUNTED = "phase_counted"
-"""The trigger that the others come with."""
+"""The trigger whose presence shows that all triggers exist."""
 TRIGGERS = (
     """
 CREATE TRIGGER phase_counted AFTER INSERT ON record BEGIN
@@ -114,8 +114,8 @@ CREATE TRIGGER phase_changed AFTER UPDATE OF phase ON record WHEN NEW.phase <> O
 END
 """,
 )
-"""They keep the counts of records by phase, whichever release writes: to count them at each request
-would cost more with every stream."""
+"""Triggers that count records by phase, whichever release writes. Counting at each request would
+cost more with every stream."""
 
 
 def _counts_phases(db: sqlite3.Connection) -> bool:
@@ -123,8 +123,8 @@ def _counts_phases(db: sqlite3.Connection) -> bool:
 
 
 def _count_phases(db: sqlite3.Connection) -> None:
-    """Count what a file of an earlier release holds, and go on counting from there. Another process
-    may do the same at the same time."""
+    """Count the records of an earlier release's file; the triggers count from there. Another
+    process may do the same at the same time."""
     db.execute("BEGIN IMMEDIATE")
     try:
         if not _counts_phases(db):
@@ -154,12 +154,12 @@ LATER_INDEX = """
 CREATE INDEX IF NOT EXISTS record_wrong ON record (wrong_at, domain, app, stream)
     WHERE wrong_at IS NOT NULL
 """
-"""It is of a column that a file of an earlier release gets only then."""
+"""An index on a column that an earlier release's file gets only in `_widen`."""
 
 
 def _widen(db: sqlite3.Connection) -> None:
-    """Add the columns that a file of an earlier release lacks. Another process may do the same at
-    the same time."""
+    """Add the columns that an earlier release's file lacks. Another process may do the same at the
+    same time."""
     for table, column in LATER_COLUMNS:
         columns = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
         if column.partition(" ")[0] not in columns:

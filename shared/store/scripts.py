@@ -22,7 +22,7 @@ from pathlib import Path
 FOLDER = Path(__file__).with_name("lua")
 CLOCK = ("clock",)
 WATCHED_CLOCK = ("clock", "watch_clock")
-"""Preludes of a script that notices a step of the clock; the store is its second key."""
+"""Preludes of a script that notices when the clock steps; the store state is its second key."""
 RATE_LIMIT = ("clock", "rate_limit")
 """Preludes of a script that reads or takes slots; the rate limit is its first key."""
 ALWAYS = ("clock", "when_full")
@@ -31,7 +31,7 @@ NEW_TASKS_ALWAYS = ("clock", "when_full", "new_tasks")
 """Preludes of a script that adds tasks; its first six keys are those of tasks and dead letters."""
 RATE_LIMIT_ALWAYS = (*ALWAYS, "rate_limit")
 WATCHED_CLOCK_ALWAYS = (*ALWAYS, "watch_clock")
-"""The same for a script that a full engine has to run, too."""
+"""The same for a script that must run even if the engine is full."""
 
 
 class Script:
@@ -81,16 +81,16 @@ NOW = Script("now", CLOCK)
 REGISTER = Script("register", WATCHED_CLOCK_ALWAYS)
 IS_AMONG_FIRST = Script("is_among_first", CLOCK)
 MAY_WAKE_ONE = Script("may_wake_one", RATE_LIMIT_ALWAYS, repeatable=False)
-"""Repeated, it would find its own wake-up noted, and nobody would be woken."""
+"""Not repeatable: it would find its own wake-up noted, and nobody would be woken."""
 TOUCH = Script("touch", ALWAYS)
 TRY_WRITE = Script("touch", CLOCK)
-"""The same, refused by a full engine."""
+"""The same, but a full engine refuses it."""
 AGE_MS = Script("age_ms", CLOCK)
 AGES = Script("ages", CLOCK)
 NOTE_SIZE = Script("note_size", ALWAYS)
 SIZES = Script("sizes", CLOCK)
 PUT_POLICY = Script("put_policy", CLOCK, repeatable=False)
-"""Repeated, it would take its own version for that of another operator."""
+"""Not repeatable: it would take its own version for another operator's."""
 GET_POLICY = Script("get_policy")
 PUT_SCHEDULE = Script("put_schedule", CLOCK, repeatable=False)
 """As put_policy."""
@@ -101,8 +101,8 @@ TAKE_TASKS = Script("take_tasks", ALWAYS)
 ADD_TASKS = Script("add_tasks", NEW_TASKS)
 SETTLE_TASK = Script("settle_task", NEW_TASKS_ALWAYS)
 REDRIVE = Script("redrive", CLOCK, repeatable=False)
-"""Repeated, it would call the letter that it has opened unknown."""
+"""Not repeatable: it would not find the dead letter that it has reopened."""
 DROP_DEAD_LETTERS = Script("drop_dead_letters", ALWAYS)
 OUTBOX = Script("outbox", CLOCK)
 PUT_ALERTS = Script("put_alerts", NEW_TASKS_ALWAYS, repeatable=False)
-"""Repeated, it would take its own version for that of another run, whose tasks are stored."""
+"""Not repeatable: it would take its own version for another run's."""

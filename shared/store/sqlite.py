@@ -74,10 +74,10 @@ BUSY_S = 2.0
 SWITCH_PAUSE_S = 0.02
 """s between two tries to switch a new file to its write-ahead log."""
 FULL = "database or disk is full"
-"""What SQLite says then, and of nothing else."""
+"""SQLite's message if the file is full, and in no other case."""
 ROOM_ROWS = 500
-"""Lines of history that make room in a full file: some 20 pages, which a few hundred saves of stops
-use up."""
+"""Lines of history dropped to make room in a full file: about 20 pages, enough for a few hundred
+stops."""
 
 _SIGNED = "SELECT 1 FROM signed WHERE second=? AND domain=? AND app=? AND stream=?"
 
@@ -86,8 +86,8 @@ T = TypeVar("T")
 
 
 def _even_if_full(act: Callable[P, T]) -> Callable[P, T]:
-    """Make room and try once more where the file is full: what is written does not grow, and
-    without it no stop would be sent."""
+    """If the file is full, make room and try again. What is written does not grow, and without it
+    no stop could be sent."""
 
     @wraps(act)
     def retrying(*args: P.args, **named: P.kwargs) -> T:
@@ -103,7 +103,8 @@ def _even_if_full(act: Callable[P, T]) -> Callable[P, T]:
 
 
 class SqliteStore:
-    """A store. `rate` is in commands a second; `clock` gives ms, and is the whole store's clock."""
+    """A store. `rate` is in commands a second; `clock` gives ms, and is the only clock of the
+    store."""
 
     def __init__(
         self, path: str, *, rate: float, clock: Callable[[], int], store_id: str = ""
@@ -133,7 +134,8 @@ class SqliteStore:
         return Loaded(record, row[0], now, continuity)
 
     def _touched(self, state: StoreState, now: int) -> StoreState:
-        """Return the state after a touch. A record can be read also where it cannot be stored."""
+        """Return the state after a touch. A record can be read even if the file cannot be
+        written."""
         touched = state.touched(now).examined(self._store_id, now)
         if touched != state:
             with suppress(StoreUnavailable), self._writing() as db:
@@ -185,7 +187,8 @@ class SqliteStore:
     def _choose(
         self, db: sqlite3.Connection, save: Save, rule: str | None, version: int, now: int
     ) -> tuple[Stored | Claimed, StreamRecord, str]:
-        """Return the outcome, the record to store, and the scope whose quota it waits for or ""."""
+        """Return the outcome, the record to store, and the scope whose quota it waits for ("" for
+        none)."""
         stored = Stored(version)
         if save.if_slot is None:
             return stored, save.if_no_slot, ""
@@ -201,13 +204,13 @@ class SqliteStore:
         return Claimed(stored.version, record, max(slot - now, 0.0)), record, ""
 
     def poll_slot(self, wait: int) -> float | None:
-        """Take the polls' next slot, as `take_slot` does."""
+        """Take the next slot for a poll, as `take_slot` does."""
         return self.take_slot(POLLS, 1000 / POLL_RATE_PER_S, wait)
 
     @_even_if_full
     def take_slot(self, name: str, interval_ms: float, wait: int) -> float | None:
-        """Take the next slot of a rate limit; return in how many ms it comes. Take none and return
-        None if it is more than `wait` ms away."""
+        """Take the next slot of a rate limit, and return in how many ms it comes. If that is more
+        than `wait`, take none and return None."""
         with self._writing() as db:
             now = self._clock()
             slot, taken = command_queue.take_slot(db, name, interval_ms, now=now, wait=wait)
@@ -215,19 +218,19 @@ class SqliteStore:
 
     @_even_if_full
     def pause_slots(self, ms: int) -> None:
-        """Give no slot to a command for `ms`: Live has throttled."""
+        """Give no slots for commands for `ms`, because Live has throttled."""
         with self._writing() as db:
             command_queue.pause_slots(db, COMMANDS, self._interval, now=self._clock(), pause=ms)
 
     def rate_limit_use(self) -> RateLimitUse:
-        """Return how much of the commands' rate limit is used."""
+        """Return how much of the rate limit for commands is used."""
         with self._reading() as db:
             used, ahead = command_queue.rate_limit_use(db, COMMANDS, self._interval, self._clock())
         return RateLimitUse(1000 / self._interval, used, ahead)
 
     @_even_if_full
     def register(self, name: str, who: str, ms: int) -> int:
-        """Register or renew a worker for `ms` from now; return how many others are registered."""
+        """Register or renew a worker for `ms`; return how many others are registered."""
         with self._writing() as db:
             now = self._clock()
             state = _state(db).touched_by_worker(now).examined(self._store_id, now)
@@ -243,8 +246,8 @@ class SqliteStore:
         return int(all_of_them) - 1
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Note that a signature of this second has named the stream; return whether it is one of
-        the first `most` streams that such a signature has named."""
+        """Note that a signature of this second has named the stream. Return True if the stream is
+        among the first `most` that the signature has named."""
         row = (second, *record_rows.columns(key))
         with self._writing() as db:
             if db.execute(_SIGNED, row).fetchone():
@@ -259,8 +262,8 @@ class SqliteStore:
 
     @_even_if_full
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
-        """Return True, once within `ms`, if one more worker should be woken: none is at work, or
-        fewer than `most` are and they leave slots unused."""
+        """Return True, once within `ms`, if one more worker should be woken: none is registered, or
+        fewer than `most` are and slots remain unused."""
         woken = f"woken {name}"
         with self._writing() as db:
             now = self._clock()
@@ -291,37 +294,37 @@ class SqliteStore:
 
     @_even_if_full
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
-        """Return streams that are due: stops before restarts before starts, then by priority, then
-        the oldest. No other worker gets them for `hold` ms, or until they are saved."""
+        """Return the streams that are due: stops, then restarts, then starts; then by priority;
+        then the oldest. No other worker gets them for `hold` ms, or until they are saved."""
         with self._writing() as db:
             rows = command_queue.take_due(db, self._clock(), limit=limit, hold=hold)
         return [StreamKey(*row) for row in rows]
 
     @_even_if_full
     def postpone(self, key: StreamKey) -> None:
-        """Leave a stream whose handling crashed alone for a while, longer after each crash. The
+        """Leave a stream alone for a while after its handling crashed, longer after each crash. Its
         next save ends that."""
         with self._writing() as db:
             command_queue.postpone(db, key, self._clock())
 
     def quarantine(self, key: StreamKey) -> None:
-        """Count a stream whose record cannot be read; when it is due stays as it is."""
+        """Count a stream whose record cannot be read, without changing when it is due."""
         with self._writing() as db:
             command_queue.quarantine(db, key)
 
     def release(self, key: StreamKey) -> None:
-        """Count the stream no more, as a save does."""
+        """Stop counting the stream, as a save does."""
         with self._writing() as db:
             command_queue.release(db, key)
 
     def quarantined(self) -> int:
-        """Return how many streams crashed when they were handled last, or cannot be read."""
+        """Return how many streams crashed at their last handling, or cannot be read."""
         with self._reading() as db:
             (count,) = db.execute("SELECT count(*) FROM quarantine").fetchone()
         return int(count)
 
     def never_crashed(self, limit: int) -> Sequence[StreamKey]:
-        """Return the first of those that are counted and were not handled since."""
+        """Return the first of the quarantined streams that have not been handled since."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT domain, app, stream FROM quarantine WHERE crashes=0 LIMIT ?", (limit,)
@@ -359,7 +362,7 @@ class SqliteStore:
         self, until: int, *, after: tuple[int, StreamKey] | None, limit: int
     ) -> Sequence[WrongRow]:
         """Return the streams that have been wanted, live and not recorded since `until` or before,
-        the longest first, from behind `after` on."""
+        longest first, after `after`."""
         since, key = after or (-1, StreamKey("", "", ""))
         with self._reading() as db:
             rows = db.execute(
@@ -375,7 +378,7 @@ class SqliteStore:
         ]
 
     def set_text(self, name: str, text: str) -> None:
-        """Keep the text under this name, in place of the one before."""
+        """Store the text under this name, in place of the one before."""
         with self._writing() as db:
             db.execute("REPLACE INTO note VALUES (?,?)", (name, text))
 
@@ -395,7 +398,8 @@ class SqliteStore:
         return Durability("sqlite", {name: str(value) for name, value in pragmas.items()})
 
     def size(self) -> Size:
-        """Return how full the file is. Its limit is the disk, or its own where that is smaller."""
+        """Return how full the file is. Its limit is the disk's free space, or the file's own limit
+        if that is smaller."""
         with self._reading() as db:
             samples = dict(db.execute("SELECT at, used FROM size").fetchall())
             used, room = _used(db), _room(db, self._path)
@@ -403,7 +407,7 @@ class SqliteStore:
 
     @_even_if_full
     def note_size(self) -> None:
-        """Remember the size of today, from which `size` derives the growth."""
+        """Store today's size, from which `size` computes the growth."""
         with self._writing() as db:
             now = self._clock()
             row = (now // DAY_MS, now, _used(db))
@@ -421,8 +425,8 @@ class SqliteStore:
     def listed(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamRecord | Unreadable]:
-        """Return records in the order of their keys, from behind `after` on: records that are added
-        before a page do not move it."""
+        """Return the records after `after`, ordered by key, so that new records before a page do
+        not move it."""
         terms, values = record_rows.terms(wanted, after)
         with self._reading() as db:
             rows = db.execute(
@@ -433,7 +437,7 @@ class SqliteStore:
         return [record_rows.read(StreamKey(*row[:3]), row[3]) for row in rows]
 
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
-        """Return the keys of a phase behind `after`, in their order, without reading a record."""
+        """Return the keys of a phase after `after`, in order, without reading a record."""
         assert wanted.phase is not None  # noqa: S101 - the only index that is paged
         with self._reading() as db:
             rows = db.execute(
@@ -448,18 +452,18 @@ class SqliteStore:
         return [StreamKey(*row) for row in rows]
 
     def state(self) -> StoreState:
-        """Return what the store knows of itself."""
+        """Return the state of the store itself."""
         with self._reading() as db:
             return _state(db)
 
     def continuity(self) -> Continuity:
-        """Return how far back the store can vouch for what it says."""
+        """Return how far back the store's data can be relied on."""
         now = self._clock()
         return self.state().examined(self._store_id, now).continuity(self._store_id, now)
 
     def accept(self, *, replaces: str) -> StoreState:
-        """Put this stage's id there, and return the state after that. Where another id is there
-        that is not `replaces`, change nothing and return the state as it is."""
+        """Write this stage's id into the store, and return the new state. If another id other than
+        `replaces` is there, change nothing and return the state."""
         with self._writing() as db:
             state = _state(db)
             if state.store_id in (None, self._store_id, replaces):
@@ -468,22 +472,22 @@ class SqliteStore:
         return state
 
     def misplaced_after(self) -> str | None:
-        """Return how far the due entries were put in order since the clock was set back; None if
-        they are in order."""
+        """Return how far due entries were repaired since the clock was set back; None if all are in
+        order."""
         with self._reading() as db:
             return _state(db).misplaced_after
 
     @_even_if_full
     def move_misplaced(self, before: str, after: str) -> None:
-        """Note that they are in order up to `after`; where that is `before`, all of them are. Do
-        nothing if another process has noted something else meanwhile."""
+        """Note that the due entries are repaired up to `after`; if that equals `before`, all are.
+        Do nothing if another process has noted something else meanwhile."""
         with self._writing() as db:
             state = _state(db)
             if state.misplaced_after == before:
                 _put_state(db, replace(state, misplaced_after=None if after == before else after))
 
     def phases(self) -> Mapping[Phase, int]:
-        """Return how many records are in each phase that this release knows."""
+        """Return the number of records in each phase that this release knows."""
         with self._reading() as db:
             rows = db.execute("SELECT phase, n FROM phase_count WHERE n > 0").fetchall()
         known = {phase.value: phase for phase in Phase}
@@ -499,7 +503,7 @@ class SqliteStore:
         return list(map(record_rows.file_of, rows))
 
     def file(self, key: StreamKey, uri: str) -> File | None:
-        """Return a file of a stream; None if it is not known, or is no longer."""
+        """Return a file of a stream; None if it is unknown or was dropped."""
         with self._reading() as db:
             names = (*record_rows.columns(key), record_rows.stored_uri(db, key, uri))
             row = db.execute(f"{record_rows.FILES} AND uri=?", names).fetchone()
@@ -507,15 +511,15 @@ class SqliteStore:
 
     @_even_if_full
     def take_tasks(self, queue: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
-        """Take tasks of a queue that are due, the longest due first. Nobody else gets them for
-        `lease_ms`, and no earlier taker can settle them any more."""
+        """Take tasks of a queue that are due, the longest due first. For `lease_ms` nobody else
+        gets them, and an earlier taker can no longer settle them."""
         with self._writing() as db:
             return task_rows.take(db, queue, self._clock(), limit=limit, lease_ms=lease_ms)
 
     @_even_if_full
     def settle_task(self, task: Task, settled: Settlement) -> bool:
-        """Store what becomes of a task that was taken, the verdict on its file, and what follows.
-        Return False, and change nothing, if it was taken again or is gone."""
+        """Store the result of a task that was taken, its file's verdict, and the tasks that follow.
+        Return False, and change nothing, if the task was taken again or is gone."""
         with self._writing() as db:
             is_ours = task_rows.settle(db, task, settled, self._clock())
             if is_ours and settled.verdict:
@@ -527,47 +531,48 @@ class SqliteStore:
         return is_ours
 
     def add_tasks(self, key: StreamKey, tasks: Sequence[NewTask]) -> int:
-        """Add tasks that follow from no save; return how many had no room."""
+        """Add tasks without a save; return how many had no room."""
         with self._writing() as db:
             return task_rows.add(db, key, tasks, self._clock())
 
     def redrive(self, task_id: str) -> Redriven:
-        """Open a dead letter again, due now and with all its attempts."""
+        """Reopen a dead letter: due now, with all its attempts."""
         with self._writing() as db:
             return task_rows.redrive(db, task_id, self._clock())
 
     @_even_if_full
     def drop_dead_letters(self, keep_ms: int) -> int:
-        """Drop some of the dead letters that are older; return how many there were."""
+        """Drop some of the dead letters older than `keep_ms`; return how many."""
         with self._writing() as db:
             return task_rows.drop_old(db, self._clock() - keep_ms, record_rows.OLD_ROWS)
 
     def open_tasks(self, *, after: str, limit: int) -> Sequence[Placed]:
-        """Return the open tasks by stream, from behind the place `after` on."""
+        """Return the open tasks by stream, after the place `after`."""
         with self._reading() as db:
             return task_rows.open_page(db, after, limit)
 
     def dead_letters(self, *, after: str, limit: int) -> Sequence[Placed]:
-        """Return the dead letters, the oldest first, from behind the place `after` on."""
+        """Return the dead letters, oldest first, after the place `after`."""
         with self._reading() as db:
             return task_rows.dead_page(db, after, limit)
 
     def open_of_kind(self, kind: str, *, limit: int) -> Sequence[Task]:
-        """Return open tasks of a kind, the last due first: what was tried most often is."""
+        """Return open tasks of a kind, the last due first: those were tried most often."""
         with self._reading() as db:
             return task_rows.open_of_kind(db, kind, limit)
 
     def alerts(self) -> AlertsCopy:
-        """Return the book of alerts."""
+        """Return the alert book."""
         with self._reading() as db:
             row = db.execute("SELECT version, document FROM alert_book").fetchone()
         return AlertsCopy(*row) if row else AlertsCopy()
 
     @_even_if_full
     def put_alerts(self, text: str, *, replaces: int, tasks: Sequence[NewTask] = ()) -> int | None:
-        """Store the book and, in the same step, the tasks that follow from it; return how many had
-        no room. Return None, and store nothing, if `replaces` is no longer its version. A full
-        engine takes it: the book does not grow beyond a megabyte or two."""
+        """Store the alert book and, in the same step, the tasks that follow; return how many had no
+        room. If `replaces` is no longer its version, store nothing and return None. Even a full
+        file takes it, because the book does not grow beyond one or two megabytes.
+        """
         with self._writing() as db:
             row = db.execute("SELECT version FROM alert_book").fetchone() or (0,)
             if row[0] != replaces:
@@ -581,7 +586,7 @@ class SqliteStore:
             return task_rows.state(db, self._clock())
 
     def edges(self, key: StreamKey) -> Sequence[Edge]:
-        """Return a stream's account, in the order in which its edges were noted."""
+        """Return a stream's ledger, in the order in which its edges were noted."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT edge FROM ledger WHERE domain=? AND app=? AND stream=? ORDER BY id",
@@ -592,8 +597,8 @@ class SqliteStore:
     def accounts(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamKey]:
-        """Return the streams of which there is an account, in the order of their keys, from behind
-        `after` on. A phase in `wanted` is left aside: a stream may be forgotten by now."""
+        """Return the streams that have a ledger, ordered by key, after `after`. A phase in `wanted`
+        is ignored, because a stream may be forgotten by now."""
         terms, values = record_rows.terms(replace(wanted, phase=None), after)
         with self._reading() as db:
             rows = db.execute(
@@ -619,7 +624,7 @@ class SqliteStore:
             record_rows.add_counts(db, counts)
 
     def counters(self) -> Mapping[str, int]:
-        """Return the stage's counters by name, from its beginning on."""
+        """Return the stage's counters by name, counted since the store was made."""
         with self._reading() as db:
             return dict(db.execute("SELECT name, n FROM counter").fetchall())
 
@@ -630,8 +635,8 @@ class SqliteStore:
             db.execute("REPLACE INTO timestamp VALUES (?, ?)", (name, self._clock()))
 
     def age_ms(self, name: str) -> int | None:
-        """Return how many ms ago the timestamp was set; None if it never was. One that lies ahead,
-        since the clock was set back, becomes now: from now on it ages."""
+        """Return how many ms ago the timestamp was set; None if it never was. A timestamp that lies
+        ahead, since the clock was set back, is set to now."""
         with self._reading() as db:
             row = db.execute("SELECT at FROM timestamp WHERE name=?", (name,)).fetchone()
         age = self._clock() - row[0] if row else None
@@ -648,8 +653,8 @@ class SqliteStore:
         return {name: max(now - at, 0) for name, at in rows}
 
     def try_write(self, name: str) -> bool:
-        """Set the timestamp of this name to now; return False if another writer is at work, which
-        is not waited for."""
+        """Set the timestamp of this name to now. Return False at once if another writer is at
+        work."""
         with self._reading() as db:
             db.execute("PRAGMA busy_timeout=0")
             try:
@@ -663,8 +668,8 @@ class SqliteStore:
         return True
 
     def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:
-        """Store the next version and return it; return None if `replaces` is no longer the newest
-        version. 0: there is none yet."""
+        """Store the next version and return it; None if `replaces` is no longer the newest version
+        (0: none yet)."""
         with self._writing() as db:
             (newest,) = db.execute("SELECT coalesce(max(version), 0) FROM policy").fetchone()
             if newest != replaces:
@@ -682,7 +687,7 @@ class SqliteStore:
         return PolicyCopy(*row) if row else None
 
     def add_token(self, name: str, text: str) -> bool:
-        """Store an API token's document under its name; False if another one is stored there."""
+        """Store an API token's document under its name; return False if the name is taken."""
         with self._writing() as db:
             db.execute("INSERT OR IGNORE INTO token VALUES (?,?)", (name, text))
             (found,) = db.execute("SELECT document FROM token WHERE name=?", (name,)).fetchone()
@@ -690,12 +695,14 @@ class SqliteStore:
 
     @_even_if_full
     def remove_token(self, name: str) -> bool:
-        """Delete an API token, from a full file too; False if there is none of that name."""
+        """Delete an API token, even if the file is full; return False if there is none with that
+        name."""
         with self._writing() as db:
             return db.execute("DELETE FROM token WHERE name=?", (name,)).rowcount > 0
 
     def tokens(self) -> Mapping[str, str]:
-        """Return the document of each API token. Raise ForeignStore if they are another stage's."""
+        """Return the document of each API token. Raise ForeignStore if the store belongs to another
+        stage."""
         with self._reading() as db:
             found = dict(db.execute("SELECT name, document FROM token ORDER BY name").fetchall())
             _state(db).continuity(self._store_id, 0)
@@ -704,8 +711,8 @@ class SqliteStore:
     def put_schedule(
         self, name: str, text: str, due_at: int | None, *, replaces: str | None
     ) -> bool:
-        """Store a schedule's document, which is due then; return False if another one than
-        `replaces` is there by now. None: there is none yet."""
+        """Store a schedule's document, due at `due_at`. Return False if the stored document is not
+        `replaces` any more (None: none yet)."""
         with self._writing() as db:
             if _schedule(db, name) != replaces:
                 return False
@@ -714,7 +721,7 @@ class SqliteStore:
 
     @_even_if_full
     def remove_schedule(self, name: str, *, replaces: str) -> bool:
-        """Delete a schedule, from a full file too; return False if it is another one by now."""
+        """Delete a schedule, even if the file is full; return False if its document has changed."""
         with self._writing() as db:
             found = _schedule(db, name) == replaces
             if found:
@@ -727,12 +734,12 @@ class SqliteStore:
             return _schedule(db, name)
 
     def schedules(self) -> Mapping[str, str]:
-        """Return the document of each schedule, in the order of their names."""
+        """Return the document of each schedule, ordered by name."""
         with self._reading() as db:
             return dict(db.execute("SELECT name, document FROM schedule ORDER BY name").fetchall())
 
     def due_schedules(self, limit: int) -> Mapping[str, str]:
-        """Return those that are due, the longest due first."""
+        """Return the schedules that are due, the longest due first."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT name, document FROM schedule WHERE due_at <= ? ORDER BY due_at LIMIT ?",
@@ -768,8 +775,8 @@ class SqliteStore:
             db.execute("COMMIT")
 
     def _make_room(self) -> None:
-        """Free pages for what has to be written into a full file: drop the oldest lines of history
-        of any stream. SQLite uses the pages again before it asks for more."""
+        """Free pages for what must be written into a full file: drop the oldest lines of history of
+        any stream. SQLite uses free pages before it asks for more."""
         with self._writing() as db:
             db.execute(
                 "DELETE FROM history WHERE id IN (SELECT id FROM history ORDER BY id LIMIT ?)",
@@ -789,8 +796,8 @@ class SqliteStore:
 
 
 def _switch_to_wal(db: sqlite3.Connection) -> None:
-    """Switch the file to its write-ahead log. While another process makes the same switch, SQLite
-    fails at once, whatever the connection's timeout; so this tries again for as long as that."""
+    """Switch the file to its write-ahead log. While another process does the same, SQLite fails at
+    once, whatever the connection's timeout; so try again for that long."""
     for _ in range(int(BUSY_S / SWITCH_PAUSE_S)):
         if _has_switched(db):
             return
@@ -830,7 +837,7 @@ def _put_state(db: sqlite3.Connection, state: StoreState) -> None:
 
 
 def _lease_end(now: int) -> int:
-    """Return when the lease of a worker that registers now ends at the latest."""
+    """Return the latest time at which the lease of a worker that registers now ends."""
     return now + MAX_WORKER_LEASE_MS
 
 
@@ -839,8 +846,8 @@ def _used(db: sqlite3.Connection) -> int:
 
 
 def _room(db: sqlite3.Connection, path: str) -> int:
-    """Return how many more bytes fit in: into free pages, or new ones as far as file and disk have
-    room for them."""
+    """Return how many more bytes fit in: into free pages, and new pages as far as file and disk
+    allow."""
     new_pages = _pragma(db, "max_page_count") - _pragma(db, "page_count")
     page_bytes = _pragma(db, "page_size")
     on_disk = disk_usage(Path(path).parent).free

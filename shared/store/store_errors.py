@@ -1,4 +1,4 @@
-"""What a store raises."""
+"""The errors that a store raises."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from shared.protocol.stream import StreamKey
 
 
 class StoreUnavailable(LiveRecordError):
-    """`problem` is the code under which people see it: its words are in shared/inbound/catalogue,
-    under `problems`. What has words of its own is a subclass, or an answer of a Redis, which gives
-    its code here (shared/store/engine_answers.py)."""
+    """`problem` is the code under which people see it; its words are in shared/inbound/catalogue,
+    under `problems`. A problem has a subclass here, or comes from an answer of the Redis
+    (shared/store/engine_answers.py).
+    """
 
     problem = "store_unavailable"
 
@@ -20,20 +21,20 @@ class StoreUnavailable(LiveRecordError):
 
 
 class ForeignStore(StoreUnavailable):
-    """The store has the id of another stage: both would send commands for the same streams."""
+    """The store has another stage's id. Both stages would send commands for the same streams."""
 
     problem = "store_foreign"
 
 
 class StoreFull(StoreUnavailable):
-    """It has no room left. Nothing was stored."""
+    """The store has no room left. Nothing was stored."""
 
     problem = "store_full"
 
 
 class Unreadable(LiveRecordError):
-    """A record that this release cannot read. It is not touched, but for a person's stop, which
-    replaces it: `version` is what that replaces, `now` the store's time."""
+    """A record that this release cannot read. It stays unchanged, except that a person's stop
+    replaces it: `version` is the version to replace, `now` the store's time."""
 
     def __init__(self, key: StreamKey, reason: str, *, version: int = 0, now: int = 0) -> None:
         super().__init__(f"the record of {key} cannot be read: {reason}")

@@ -1,6 +1,6 @@
-"""The store's own state: its id, when it was last touched, and since when its clock is steady.
+"""The state of the store itself: its id, its last touch, and since when its clock has been steady.
 
-Both engines keep one of it. It knows no record and no engine.
+Both engines keep one. It knows no record and no engine.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from shared.store.contract import STEP_MS
 from shared.store.store_errors import ForeignStore
 
 GAP_MS = 90_000
-"""ms between two touches after which the clock may have jumped; the timer touches once a minute."""
+"""ms between two touches after which the clock may have jumped; the timer touches the store every
+minute."""
 SEEN_EVERY_MS = 30_000
 """ms between two writes of the time of the last touch."""
 
 
 class StoreState(Struct, frozen=True):
-    """`seen` is the time of the last touch. `misplaced_after` says how far the due entries were put
-    in order since the clock was set back, or since the first touch: None if they are in order, ""
-    from the beginning.
+    """`seen` is the time of the last touch. `misplaced_after` says how far due entries were
+    repaired since the clock was set back, or since the first touch: None if all are in order, "" at
+    the beginning.
 
-    `store_id` is what the deploy, and nobody else, has put there. `emptied_at` is when it was first
-    missed."""
+    Only the deploy writes `store_id`. `emptied_at` is when it was first found missing.
+    """
 
     seen: int | None = None
     steady_since: int = 0
@@ -34,7 +35,7 @@ class StoreState(Struct, frozen=True):
     emptied_at: int | None = None
 
     def touched(self, now: int) -> StoreState:
-        """Return the state after a touch at `now`; the same one if nothing has to be written."""
+        """Return the state after a touch at `now`; the same object if nothing has to be written."""
         passed = 0 if self.seen is None else now - self.seen
         if passed < -STEP_MS:
             return replace(self, seen=now, steady_since=now, gap_from=now, misplaced_after="")
@@ -43,26 +44,28 @@ class StoreState(Struct, frozen=True):
         return self if passed < SEEN_EVERY_MS else replace(self, seen=now)
 
     def touched_by_worker(self, now: int) -> StoreState:
-        """Return the same. The first touch is a worker's: a request that is not authorized loads a
-        record too, and must leave nothing behind. Before it release 0.2 may have been at work,
-        which gave no record a time to be forgotten at."""
+        """Do as `touched`, for a worker. Only a worker makes the first touch, because a request
+        that is not authorized loads a record too, and must leave no trace. Before it, release 0.2
+        may have been at work, whose records have no time at which they are forgotten.
+        """
         if self.seen is None:
             return replace(self, seen=now, misplaced_after="")
         return self.touched(now)
 
     def examined(self, expected: str, now: int) -> StoreState:
-        """Return the state with the moment at which the id was first missed, if it is; the same one
-        if nothing has to be written. Nothing is `expected` where the stage was given no id."""
+        """Return the state with the time at which the id was first found missing, if it is; the
+        same object if nothing has to be written. `expected` is "" if the stage was given no id."""
         if not expected or self.store_id is not None or self.emptied_at is not None:
             return self
         return replace(self, emptied_at=now)
 
     def is_foreign(self, expected: str) -> bool:
-        """Return True if another stage's id is there: two stages use one store."""
+        """Return True if the store has another stage's id: two stages use one store."""
         return bool(expected) and self.store_id is not None and self.store_id != expected
 
     def continuity(self, expected: str, now: int) -> Continuity:
-        """Return what may be relied on. Raise ForeignStore if nothing may."""
+        """Return how far back the store's data can be relied on. Raise ForeignStore if the store is
+        another stage's."""
         if self.is_foreign(expected):
             raise ForeignStore(
                 f"It belongs to {self.store_id}, and this stage to {expected}. Give each stage a"

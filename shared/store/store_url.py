@@ -31,7 +31,7 @@ _ENCODE: Final = (
 
 
 class Address(Struct, frozen=True):
-    """Where a server listens, and the name that its certificate must have."""
+    """The address of a server, and the name that its certificate must have."""
 
     host: str
     port: int
@@ -39,8 +39,8 @@ class Address(Struct, frozen=True):
 
 
 class Tls(Struct, frozen=True):
-    """`ca` is the file of one's own authority; without it those of the system count. `cert` and
-    `key` are the files with which we prove who we are, where the server asks for that."""
+    """`ca` is the file of one's own certificate authority; without it, the system's count. `cert`
+    and `key` are our client certificate, if the server asks for one."""
 
     ca: str = ""
     cert: str = ""
@@ -49,8 +49,8 @@ class Tls(Struct, frozen=True):
 
 
 class StoreUrl(Struct, frozen=True):
-    """`tls` is None for a connection without encryption. `stage` takes the place of the stage's own
-    name in the keys."""
+    """`tls` is None for a connection without encryption. `stage` replaces the stage's own name in
+    the keys."""
 
     seeds: tuple[Address, ...]
     username: str
@@ -67,12 +67,12 @@ class StoreUrl(Struct, frozen=True):
 
     @property
     def where(self) -> str:
-        """Return the addresses, as an operator knows them."""
+        """Return the addresses, as an operator would write them."""
         return ",".join(f"{seed.host}:{seed.port}" for seed in self.seeds)
 
 
 def parse(text: str) -> StoreUrl:
-    """Return what the URL says. Raise ValueError with every fault and what to do about each."""
+    """Parse the URL. Raise ValueError with every fault and what to do about each."""
     read = _Reader()
     url = read.url(text)
     if read.faults:
@@ -81,14 +81,14 @@ def parse(text: str) -> StoreUrl:
 
 
 def secrets_of(text: str) -> tuple[str, ...]:
-    """Return the password as it is and as it is written in the URL; nothing where there is none."""
+    """Return the password, plain and as the URL writes it; nothing if there is none."""
     userinfo = text.partition("://")[2].rpartition("@")[0]
     written = userinfo.partition(":")[2]
     return tuple({written, unquote(written), quote(unquote(written), "")} - {""})
 
 
 class _Reader:
-    """Reads part by part, and collects the faults."""
+    """Reads the URL part by part, and collects the faults."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
@@ -172,7 +172,8 @@ class _Reader:
 
 
 def _split(rest: str) -> tuple[str, str, str]:
-    """Return authority, path and query; a fragment, which no store has, stays in one of them."""
+    """Return authority, path and query. A fragment is not split off, so that it shows as a
+    fault."""
     before, _, query = rest.partition("?")
     authority, slash, path = before.partition("/")
     return authority, slash + path, query

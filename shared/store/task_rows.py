@@ -1,4 +1,4 @@
-"""Durable tasks in SQLite.
+"""Stores durable tasks in SQLite.
 
 Only `sqlite.py` calls it, inside its transactions. Redis does the same in Lua.
 """
@@ -26,14 +26,14 @@ from shared.store.contract import Placed
 
 OUTBOX_BYTES, DEAD_BYTES, DROPPED_COUNT = "outbox_bytes", "dead_bytes", "outbox_dropped"
 SEQUENCE = "task_sequence"
-"""The names of what is counted, beside the quotas."""
+"""The names of the counters, stored next to the quotas."""
 _COLUMNS = "id, kind, domain, app, stream, body, made_at, due_at, attempts, version, why, sequence"
-"""`kind` is the queue: its kind, and where there is one its receiver."""
+"""`kind` is the queue: the kind of task, and its receiver if it has one."""
 _Row = tuple[str, str, str, str, str, str, int, int, int, int, str, int]
 
 
 def add(db: sqlite3.Connection, key: StreamKey, tasks: Sequence[NewTask], now: int) -> int:
-    """Add the tasks, due now; return how many had no room. One whose id is open is left out."""
+    """Add the tasks, due now; return how many had no room. A task whose id is open is left out."""
     dropped = 0
     for task in tasks:
         if counter(db, OUTBOX_BYTES) + task.size_bytes > OUTBOX_MAX_BYTES:
@@ -54,8 +54,7 @@ def add(db: sqlite3.Connection, key: StreamKey, tasks: Sequence[NewTask], now: i
 
 
 def leave_out(db: sqlite3.Connection, _key: StreamKey, tasks: Sequence[NewTask], _now: int) -> int:
-    """Count the tasks as dropped; return how many they are. An engine without room has no other
-    place for them."""
+    """Count the tasks as dropped; return how many. A full engine has no room for them."""
     count(db, DROPPED_COUNT, len(tasks))
     return len(tasks)
 
@@ -70,8 +69,8 @@ def is_open_for(db: sqlite3.Connection, key: StreamKey) -> bool:
 def take(
     db: sqlite3.Connection, queue: str, now: int, *, limit: int, lease_ms: int
 ) -> Sequence[Task]:
-    """Take the first that are due: nobody else gets them for `lease_ms`, and only who takes them
-    now can settle them. One further ahead than any is put is due, too: the clock was set back."""
+    """Take the first tasks that are due. For `lease_ms` nobody else gets them, and only the taker
+    can settle them. A task further ahead than any can be is due too: the clock was set back."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM task WHERE kind=? AND (due_at <= ? OR due_at > ?)"  # noqa: S608 - as above
         " ORDER BY due_at, id LIMIT ?",
@@ -85,7 +84,7 @@ def take(
 
 
 def settle(db: sqlite3.Connection, task: Task, settled: Settlement, now: int) -> bool:
-    """Store what becomes of a task; return False, and change nothing, if it was taken again."""
+    """Store the result of a task; return False, and change nothing, if it was taken again."""
     found = db.execute(
         "SELECT size FROM task WHERE id=? AND version=?", (task.id, task.version)
     ).fetchone()
@@ -109,7 +108,7 @@ def settle(db: sqlite3.Connection, task: Task, settled: Settlement, now: int) ->
 def _take_over(
     db: sqlite3.Connection, task_id: str, settled: Settlement, *, before_bytes: int
 ) -> None:
-    """Give the task the kind and the body that it goes on with, where they are other ones."""
+    """Give the task the kind and body with which it continues, if they differ."""
     if settled.kind:
         db.execute("UPDATE task SET kind=? WHERE id=?", (settled.kind, task_id))
     if settled.body:
@@ -119,7 +118,7 @@ def _take_over(
 
 
 def _bury(db: sqlite3.Connection, task_id: str, why: str, now: int) -> None:
-    """Make it a dead letter. Where there are too many, the oldest go, and are counted."""
+    """Make the task a dead letter. If there are too many, drop the oldest and count them."""
     _remove(db, "dead_task", task_id, DEAD_BYTES)
     db.execute(
         f"INSERT INTO dead_task ({_COLUMNS}, size) SELECT {_COLUMNS}, size FROM task WHERE id=?",  # noqa: S608 - as above
@@ -142,7 +141,7 @@ def _remove(db: sqlite3.Connection, table: str, task_id: str, counted: str) -> N
 
 
 def drop_old(db: sqlite3.Connection, before: int, limit: int) -> int:
-    """Drop dead letters of before a time; return how many there were."""
+    """Drop dead letters older than a time; return how many."""
     rows = db.execute(
         "SELECT id FROM dead_task WHERE due_at < ? ORDER BY due_at LIMIT ?", (before, limit)
     ).fetchall()
@@ -152,7 +151,7 @@ def drop_old(db: sqlite3.Connection, before: int, limit: int) -> int:
 
 
 def redrive(db: sqlite3.Connection, task_id: str, now: int) -> Redriven:
-    """Open a dead letter again, due now and with all its attempts."""
+    """Reopen a dead letter: due now, with all its attempts."""
     row = db.execute("SELECT size FROM dead_task WHERE id=?", (task_id,)).fetchone()
     if row is None:
         return Redriven.UNKNOWN
@@ -174,7 +173,7 @@ def redrive(db: sqlite3.Connection, task_id: str, now: int) -> Redriven:
 
 
 def open_page(db: sqlite3.Connection, after: str, limit: int) -> Sequence[Placed]:
-    """Return open tasks by stream, from behind the place `after` on."""
+    """Return open tasks by stream, after the place `after`."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM task WHERE (domain, app, stream, id) > (?,?,?,?)"  # noqa: S608 - as above
         " ORDER BY domain, app, stream, id LIMIT ?",
@@ -200,7 +199,7 @@ def _four(place: str) -> tuple[str, ...]:
 
 
 def dead_page(db: sqlite3.Connection, after: str, limit: int) -> Sequence[Placed]:
-    """Return dead letters, the oldest first, from behind the place `after` on."""
+    """Return dead letters, oldest first, after the place `after`."""
     at, task_id = Placed.of_dead(after)
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM dead_task WHERE (due_at, id) > (?,?)"  # noqa: S608 - as above

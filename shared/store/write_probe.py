@@ -1,6 +1,6 @@
-"""Whether the store takes writes: one fixed key, written now and then.
+"""Finds out whether the store takes writes, by writing one fixed key now and then.
 
-Each process has one, and GET /v1/health reads it. It knows no stream.
+Each process has one probe, and GET /v1/health reads it. It knows no stream.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from msgspec import Struct
 from shared.store.store_errors import StoreUnavailable
 
 PROBE_EVERY_MS = 5_000
-"""ms between two writes of one process: whoever asks more often gets the last result."""
+"""ms between two writes of one process; until then the last result is returned."""
 HEALTH = "health"
-"""The timestamp that is written. Nobody reads it."""
+"""The name of the timestamp that is written. Nobody reads it."""
 
 
 class WritableStore(Protocol):
@@ -23,8 +23,8 @@ class WritableStore(Protocol):
 
 
 class WriteResult(Struct, frozen=True):
-    """How the last try ended, and how many ms ago the last write that worked was; where none has
-    worked yet, how many ms ago the first was tried."""
+    """How the last try ended, and how many ms ago a write last worked; if none has worked yet, how
+    many ms ago the first was tried."""
 
     error: StoreUnavailable | None
     written_ms_ago: int
@@ -32,7 +32,7 @@ class WriteResult(Struct, frozen=True):
 
 class WriteProbe:
     def __init__(self, store: WritableStore, clock: Callable[[], int]) -> None:
-        """`clock` gives ms since the epoch."""
+        """Keep the store; `clock` gives ms since the epoch."""
         self._store = store
         self._clock = clock
         self._tried_at: int | None = None
@@ -40,7 +40,7 @@ class WriteProbe:
         self._error: StoreUnavailable | None = None
 
     def result(self) -> WriteResult:
-        """Write, unless this process did so within PROBE_EVERY_MS; return how it ended."""
+        """Write, unless this process did so within PROBE_EVERY_MS; return how that ended."""
         now = self._clock()
         if self._tried_at is None:
             self._written_at = now

@@ -14,19 +14,19 @@ from msgspec import Struct
 from shared.protocol.file import File
 
 MAX_BYTES = 1_000_000
-"""bytes that one verdict reads at the most, over all its ranges."""
+"""bytes read for one verdict at most, over all ranges."""
 MAX_REQUESTS = 64
-"""Requests of one verdict at the most; a request takes a few ms within the region."""
+"""Requests for one verdict at most; a request takes a few ms within the region."""
 DURATION_TOLERANCE_MS = 2_000
-"""How far the duration in the file may be from the reported one: the frames before the first key
-frame and the last frame's own length are counted by one and not by the other."""
+"""How far the duration in the file may be from the reported one: only one of them counts the frames
+before the first key frame, and the length of the last frame."""
 
 
 class FileOutcome(str, Enum):
     """The verdict on a file.
 
-    TRUNCATED: it is not whole; a part of it plays. UNPLAYABLE: its pictures or its sound cannot be
-    played at all. UNKNOWN: nothing can be said of it, or not yet.
+    TRUNCATED: the file is not whole, but a part of it plays. UNPLAYABLE: its pictures or its sound
+    cannot be played at all. UNKNOWN: nothing can be said about it, or not yet.
     """
 
     VERIFIED = "verified"
@@ -38,16 +38,16 @@ class FileOutcome(str, Enum):
 
 
 class EvidenceCode(str, Enum):
-    """What was found. The comment names the numbers that an Evidence of the code carries."""
+    """What was found. The comment at each code names the numbers of its Evidence."""
 
     NO_OBJECT = "no_object"
     ACCESS_DENIED = "access_denied"
     IN_VOD = "in_vod"
     NOT_NAMED_BY_POLICY = "not_named_by_policy"
-    """Nothing of it was read: it may be another's object."""
+    """Nothing was read: the object may belong to somebody else."""
     UNKNOWN_FORMAT = "unknown_format"
     TOO_LARGE = "too_large"
-    """read_bytes: not enough of it was found within the limits."""
+    """read_bytes: the limits did not allow to read enough of it."""
     CHANGED_WHILE_READING = "changed_while_reading"
     """at_byte: the object ended before its size."""
     EMPTY = "empty"
@@ -60,8 +60,8 @@ class EvidenceCode(str, Enum):
     BROKEN_STRUCTURE = "broken_structure"
     """at_byte"""
     ENDS_INSIDE = "ends_inside"
-    """at_byte, missing_bytes: the tag, box or packet at this byte is not complete; 0 missing bytes
-    where the end does not say how many."""
+    """at_byte, missing_bytes: the tag, box or packet at this byte is not complete; missing_bytes is
+    0 if the number is unknown."""
     NO_INDEX = "no_index"
     """An MP4 file without its moov box."""
     NO_SAMPLES = "no_samples"
@@ -73,17 +73,17 @@ class EvidenceCode(str, Enum):
     LATE_KEY_FRAME = "late_key_frame"
     """late_ms: how long the picture is missing at the beginning; no fault."""
     FRAGMENTED = "fragmented"
-    """Segments or an MP4 file in fragments, which are not judged."""
+    """Segments or an MP4 file in fragments; neither is judged."""
     TIMESTAMPS_RUN_BACK = "timestamps_run_back"
     """first_ms, last_ms"""
     MEDIA_DURATION = "media_duration"
-    """duration_ms, reported_ms: what the file plays, and what Live reported."""
+    """duration_ms, reported_ms: the duration in the file, and the one that Live reported."""
     DURATION_NOT_REPORTED = "duration_not_reported"
-    """duration_ms: nothing to compare with; no fault."""
+    """duration_ms: Live reported none to compare with; no fault."""
     NO_END_LIST = "no_end_list"
     NO_SEGMENTS = "no_segments"
     SEGMENT_ABSENT = "segment_absent"
-    """segment, segments: the number of the first absent one, from 1 on, and how many there are."""
+    """segment, segments: the number of the first absent one, from 1, and how many there are."""
     SEGMENT_EMPTY = "segment_empty"
     """segment, segments"""
     SEGMENT_BROKEN = "segment_broken"
@@ -91,20 +91,22 @@ class EvidenceCode(str, Enum):
     SEGMENT_ELSEWHERE = "segment_elsewhere"
     """segment: its address is not in this bucket."""
     SEGMENTS_CHECKED = "segments_checked"
-    """segments, checked: of how many segments the size was asked; no fault."""
+    """segments, checked: the number of segments whose size was checked; no fault."""
     SPAN_DIFFERS = "span_differs"
     """duration_ms, span_ms: the playlist's sum, and the time between the first and last frame."""
 
 
 class Evidence(Struct, frozen=True):
-    """One finding. The numbers' names carry their units; the text of each code names them."""
+    """One finding. The names of its numbers carry their units; the comment at each code lists
+    them."""
 
     code: EvidenceCode
     numbers: Mapping[str, int] = {}
 
 
 MAX_NUMBER = (1 << 53) - 1
-"""The largest number of an Evidence: every reader of JSON can hold it. A file may name more."""
+"""The largest number of an Evidence, which every JSON reader can hold. A file may contain larger
+ones."""
 
 
 def evidence(code: EvidenceCode, **numbers: int) -> Evidence:
@@ -112,9 +114,9 @@ def evidence(code: EvidenceCode, **numbers: int) -> Evidence:
 
 
 class ExpectedFile(Struct, frozen=True):
-    """What Live reported of a file; None is what it did not report.
+    """What Live reported of a file; None for what it did not report.
 
-    `bucket` is the name of its bucket: a playlist may name its segments by whole addresses.
+    `bucket` is the name of its bucket: a playlist may name its segments by full addresses.
     """
 
     uri: str
@@ -124,17 +126,16 @@ class ExpectedFile(Struct, frozen=True):
 
     @classmethod
     def of(cls, file: File, bucket: str = "") -> ExpectedFile:
-        """Return what is expected of a file of a callback. Its start and stop are of no use here:
-        they span a pause within the file, and need not agree with the duration
-        (docs/platform/live.md §4)."""
+        """Return what is expected of a file from a callback. Its start and stop are not used: they
+        may span a pause, and need not agree with the duration (docs/platform/live.md §4)."""
         return cls(file.uri, file.duration, None, bucket)
 
 
 class Verdict(Struct, frozen=True):
-    """`size_bytes` and `duration_ms` are those of the object itself, None where unknown.
+    """`size_bytes` and `duration_ms` were read from the object; None if unknown.
 
-    `is_final` is False where another look may say more: the object may still come, and access may
-    be granted.
+    `is_final` is False if a later verification may say more: the object may still come, or access
+    may be granted.
     """
 
     outcome: FileOutcome
@@ -174,14 +175,14 @@ Steps = Generator[Request, Answer, Result]
 
 
 class Media(Struct, frozen=True):
-    """What a file that can be played holds: its duration, and findings that are no fault."""
+    """The contents of a playable file: its duration, and findings that are no fault."""
 
     duration_ms: int
     notes: tuple[Evidence, ...] = ()
 
 
 class Concluded(Exception):
-    """A finding that ends the verification. It never leaves `verify`."""
+    """A finding that ends the verification. It is caught within `verify`."""
 
     def __init__(self, outcome: FileOutcome, code: EvidenceCode, **numbers: int) -> None:
         super().__init__(outcome.value, code.value)

@@ -25,7 +25,7 @@ from shared.verification.ranges import Ranges
 HEAD_BYTES = 500_000
 TAIL_BYTES = 400_000
 MAX_STEP_MS = 1_000
-"""The last frame is taken to last as long as the one before it, but no longer than this."""
+"""The last frame counts as long as the one before it, but no longer than this."""
 _FILE_HEADER_BYTES, _TAG_HEADER_BYTES, _SIZE_BYTES = 9, 11, 4
 
 
@@ -38,7 +38,7 @@ class _Kind(IntEnum):
 
 
 class _Codec(IntEnum):
-    """Codecs whose decoder needs a config. EXTENDED is the bit that marks newer ones."""
+    """Codecs whose decoder needs a configuration. EXTENDED is the bit that marks newer ones."""
 
     AAC = 10
     AVC = 7
@@ -47,7 +47,7 @@ class _Codec(IntEnum):
 
 
 class _Packet(IntEnum):
-    """Kinds of packets; others are the end of a sequence, metadata and the like."""
+    """Kinds of packets. Others are the end of a sequence, metadata and the like."""
 
     CONFIG = 0
     FRAME = 1
@@ -83,7 +83,7 @@ class _Track:
 
 
 class _Tags:
-    """Collects what the tags of one part of the file show."""
+    """Collects what the tags in one part of the file show."""
 
     def __init__(self) -> None:
         self.tracks: dict[int, _Track] = {_Kind.AUDIO: _Track(), _Kind.VIDEO: _Track()}
@@ -121,13 +121,13 @@ def _has_config(track: _Track) -> bool:
 
 
 def _audio(body: bytes) -> tuple[bool, int]:
-    """Return whether the sound's codec needs a config, and the kind of packet in this tag."""
+    """Return True if the audio codec needs a configuration, and the kind of packet in this tag."""
     needs_config = body[0] >> 4 == _Codec.AAC
     return needs_config, body[1] if needs_config and len(body) > 1 else _Packet.FRAME
 
 
 def _video(body: bytes) -> tuple[bool, int]:
-    """Return whether the pictures' codec needs a config, and the kind of packet in this tag."""
+    """Return True if the video codec needs a configuration, and the kind of packet in this tag."""
     low = body[0] & 0x0F
     if body[0] & _Codec.EXTENDED:
         return True, _Packet.FRAME if low in (_Packet.FRAME, _Packet.FRAME_WITHOUT_OFFSET) else low
@@ -136,7 +136,7 @@ def _video(body: bytes) -> tuple[bool, int]:
 
 
 def judge_flv(file: Ranges) -> Steps[Media]:
-    """Return what the file plays; raise Concluded."""
+    """Return what the file plays, or raise Concluded."""
     head = yield from file.read(0, file.size if file.size <= MAX_BYTES else HEAD_BYTES)
     if head[:3] != b"FLV" or len(head) < _FILE_HEADER_BYTES:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NOT_THIS_FORMAT)
@@ -155,8 +155,8 @@ def judge_flv(file: Ranges) -> Steps[Media]:
 
 
 def _walk(head: bytes, begin: int, size: int, tags: _Tags) -> Evidence | None:
-    """Note the tags that begin in the head; return where the file breaks off, if it does.
-    A decoder may find the next tag behind a broken one; what lies between is lost all the same."""
+    """Note the tags that begin in the head; return where the file breaks off, if it does. A decoder
+    may find the next tag after a broken one, but what lies between is lost."""
     at = begin
     while at < len(head):
         header = head[at : at + _TAG_HEADER_BYTES]
@@ -177,7 +177,7 @@ def _inside(at: int, missing: int) -> Evidence:
 
 
 def _check_decodable(head: _Tags, tail: _Tags) -> None:
-    """Raise Concluded if a decoder has no config, or what is announced has no frame anywhere."""
+    """Raise Concluded if a decoder has no configuration, or if an announced track has no frame."""
     announced = [kind for kind, track in head.tracks.items() if track.has_config]
     frames = {kind for part in (head, tail) for kind, track in part.tracks.items() if track.begun}
     if not head.begun or not frames.issuperset(announced):
@@ -187,7 +187,7 @@ def _check_decodable(head: _Tags, tail: _Tags) -> None:
 
 
 def _read_tail(file: Ranges) -> Steps[_Tags]:
-    """Return the last tags, walked back by the size that follows each; raise Concluded."""
+    """Return the last tags, read backwards by the size that follows each; raise Concluded."""
     start = file.size - TAIL_BYTES
     data = yield from file.read(start, TAIL_BYTES)
     found: list[tuple[int, int, bytes]] = []
@@ -215,7 +215,7 @@ def _fits(header: bytes, tag_bytes: int) -> bool:
 
 
 def _broken_tail(found: list[tuple[int, int, bytes]], size: int, at: int) -> Concluded:
-    """Return the finding: the last tag of all is cut off, or one before it is damaged."""
+    """Return the finding: the last tag is cut off, or an earlier one is damaged."""
     if not found:
         numbers = {"at_byte": size, "missing_bytes": 0}
         return Concluded(FileOutcome.TRUNCATED, EvidenceCode.ENDS_INSIDE, **numbers)
@@ -243,5 +243,5 @@ def _body_bytes(header: bytes) -> int:
 
 
 def _timestamp(header: bytes) -> int:
-    """Return ms. The fourth byte of the header's clock is its highest one."""
+    """Return the time in ms. The fourth byte of the header's timestamp is the highest one."""
     return int.from_bytes(header[7:8] + header[4:7], "big")

@@ -1,4 +1,4 @@
-"""An M3U8 playlist as its segments, and the objects that they are in.
+"""Parses an M3U8 playlist into its segments, and finds the objects that hold them.
 
 The judge of playlists and the function `files` use it. It reads nothing and judges nothing.
 """
@@ -17,8 +17,8 @@ _NOT_PLAIN = ("#EXT-X-STREAM-INF", "#EXT-X-MAP", "#EXT-X-BYTERANGE", "#EXT-X-KEY
 
 
 class Segment(Struct, frozen=True):
-    """One segment by the `name` that the playlist gives it. `follows_break`: its timestamps do not
-    go on from the segment before."""
+    """One segment; `name` is as in the playlist. `follows_break`: its timestamps do not continue
+    those of the segment before."""
 
     name: str
     duration_ms: int
@@ -43,7 +43,7 @@ class MediaPlaylist(Struct, frozen=True):
 
 
 def parse_playlist(data: bytes) -> MediaPlaylist:
-    """Return what the bytes of a playlist say, whatever they are."""
+    """Parse the bytes of a playlist, whatever they are."""
     before, end, _ = data.decode("utf-8-sig", "replace").partition("#EXT-X-ENDLIST")
     lines = [line.strip() for line in before.splitlines()]
     return MediaPlaylist(
@@ -67,7 +67,7 @@ def _segments(lines: Sequence[str]) -> Iterator[Segment]:
 
 
 def segment_uri(playlist: str, name: str, bucket: str) -> str | None:
-    """Return the object of a segment; None if it is not in the bucket of the playlist's object."""
+    """Return the object of a segment; None if it is not in the same bucket as the playlist."""
     scheme, separator, rest = name.partition("://")
     if separator:
         host, _, name = rest.partition("/")

@@ -14,10 +14,10 @@ from shared.verification.contract import Concluded, EvidenceCode, FileOutcome, M
 from shared.verification.ranges import Ranges
 
 MAX_BOXES = 64
-"""Boxes on one level of the file; more are not read."""
+"""Boxes read on one level of the file."""
 MAX_TRACKS = 4
 MAX_STTS_BYTES = 200_000
-"""A larger table of times is not summed: its track's own duration holds then."""
+"""A table of times larger than this is not summed; the track's own duration is used."""
 _HEADER_BYTES, _LONG_HEADER_BYTES = 8, 16
 _TABLE_HEAD_BYTES = 8
 """Version, flags and the entry count, before the entries of a table."""
@@ -29,7 +29,7 @@ _WITH_CONFIG = {b"avc1": b"avcC", b"avc3": b"avcC", b"hvc1": b"hvcC", b"hev1": b
 
 
 class Box(Struct, frozen=True):
-    """A box whose content is the bytes from `body` to `end`."""
+    """A box. Its content lies between the bytes `body` and `end`."""
 
     kind: bytes
     at: int
@@ -45,7 +45,7 @@ Boxes = dict[bytes, list[Box]]
 
 
 def judge_mp4(file: Ranges) -> Steps[Media]:
-    """Return what the file plays; raise Concluded."""
+    """Return what the file plays, or raise Concluded."""
     start = yield from file.read(0, _HEADER_BYTES)
     if start[4:8] not in _BEGINNINGS:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NOT_THIS_FORMAT)
@@ -65,7 +65,7 @@ def judge_mp4(file: Ranges) -> Steps[Media]:
 
 
 def _check_begun(top: Boxes) -> None:
-    """Raise Concluded unless there is an index, and media, whole or not."""
+    """Raise Concluded unless there is an index, and media, complete or not."""
     if b"moof" in top:
         raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.FRAGMENTED)
     for kind, code in ((b"moov", EvidenceCode.NO_INDEX), (b"mdat", EvidenceCode.NO_FRAMES)):
@@ -74,7 +74,7 @@ def _check_begun(top: Boxes) -> None:
 
 
 def _boxes(file: Ranges, start: int, stop: int) -> Steps[Boxes]:
-    """Return the boxes from `start` to `stop` by their kind, up to the first that is none."""
+    """Return the boxes from `start` to `stop` by kind, up to the first invalid one."""
     found: Boxes = {}
     at = start
     for _ in range(MAX_BOXES):
@@ -99,7 +99,7 @@ def _box(header: bytes, at: int, stop: int) -> Box | None:
 
 
 def _check_whole(top: Boxes, size: int) -> None:
-    """Raise Concluded unless the media and the index are there, and to their ends."""
+    """Raise Concluded unless media and index are there, and complete."""
     for box in (*top[b"mdat"], top[b"moov"][0]):
         if box.end > size:
             numbers = {"at_byte": box.at, "missing_bytes": box.end - size}
@@ -107,7 +107,7 @@ def _check_whole(top: Boxes, size: int) -> None:
 
 
 def _judge_track(file: Ranges, track: Box, frames: list[Box]) -> Steps[int]:
-    """Return the duration of a track in ms, 0 for one that is neither sound nor pictures."""
+    """Return the duration of a track in ms; 0 if it is neither sound nor pictures."""
     media = yield from _inside(file, track, b"mdia")
     handler = yield from _content(file, media, b"hdlr", 12)
     if handler[8:12] not in (b"vide", b"soun"):
@@ -142,7 +142,7 @@ def _content(file: Ranges, boxes: Boxes, kind: bytes, length: int) -> Steps[byte
 
 
 def _check_description(file: Ranges, table: Boxes) -> Steps[None]:
-    """Raise Concluded if a decoder would lack its config."""
+    """Raise Concluded if a decoder would lack its configuration."""
     description = yield from _content(file, table, b"stsd", 4_096)
     if len(description) < _TABLE_HEAD_BYTES + _HEADER_BYTES:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NO_DECODER_CONFIG)
@@ -152,7 +152,7 @@ def _check_description(file: Ranges, table: Boxes) -> Steps[None]:
 
 
 def _check_chunks(file: Ranges, table: Boxes, frames: list[Box]) -> Steps[None]:
-    """Raise Concluded unless the samples lie in the media, and before the end of the file."""
+    """Raise Concluded unless all samples lie inside the media, and before the end of the file."""
     sizes = yield from _content(file, table, b"stsz", 12)
     runs = yield from _content(file, table, b"stsc", _TABLE_HEAD_BYTES + 4)
     wide = b"co64" in table
@@ -186,7 +186,7 @@ def _own_duration(file: Ranges, media: Boxes) -> Steps[tuple[int, int]]:
 
 
 def _sum_of_times(file: Ranges, table: Boxes) -> Steps[int | None]:
-    """Return the duration of all samples in ticks; None if the table is too large to sum."""
+    """Return the duration of all samples, in ticks; None if the table is too large to sum."""
     box = table[b"stts"][0]
     if box.bytes > MAX_STTS_BYTES:
         return None

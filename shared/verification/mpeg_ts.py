@@ -1,7 +1,7 @@
 """MPEG-TS: packets of 188 bytes, the tables of the program, the times of the frames.
 
 playlist.py calls it with the head of the first segment and the tail of the last one. It reads
-nothing.
+nothing itself.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ _PAT_PID_NUMBER = 0
 _WRAP_TICKS = 1 << 33
 TICKS_PER_MS = 90
 MAX_STEP_MS = 1_000
-"""The last frame is taken to last as long as the one before it, but no longer than this."""
+"""The last frame counts as long as the one before it, but no longer than this."""
 
 
 class Packets:
-    """What the packets of a piece of a segment show. The piece begins with a packet."""
+    """What the packets in a piece of a segment show. The piece begins with a packet."""
 
     def __init__(self, data: bytes) -> None:
         self.broken_at: int | None = None
@@ -72,8 +72,8 @@ def _time(payload: bytes) -> int | None:
 
 
 def span_ms(head: Packets, tail: Packets) -> int | None:
-    """Return the time from the first frame of the head to the end of the last one of the tail;
-    None if one of them has no frame. The clock of the frames may wrap once in between."""
+    """Return the time from the first frame of the head to the end of the tail's last frame; None if
+    either has no frame. The frames' clock may wrap once in between."""
     begun = [time for times in head.times.values() for time in times]
     if not begun or not tail.times:
         return None

@@ -1,6 +1,6 @@
-"""M3U8: the playlist, the sizes of its segments, the first and the last segment.
+"""Judges an M3U8 file: the playlist, the sizes of its segments, and its first and last segment.
 
-verify.py calls it. Of the segments in between only sizes are asked, of up to CHECKED_SEGMENTS.
+verify.py calls it. Of the segments in between only sizes are read, for up to CHECKED_SEGMENTS.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ from shared.verification.mpeg_ts import PACKET_BYTES, Packets, span_ms
 from shared.verification.ranges import Limits, Ranges
 
 CHECKED_SEGMENTS = 40
-"""Of a longer playlist, as many evenly spaced segments, the first and the last among them."""
+"""Segments of a longer playlist that are checked: evenly spaced, with the first and the last."""
 HEAD_PACKETS, TAIL_PACKETS = 700, 1_400
 
 
 def judge_playlist(file: Ranges, limits: Limits, expected: ExpectedFile) -> Steps[Media]:
-    """Return what the playlist plays; raise Concluded. Whether Live ends the playlist of a finished
-    recording with ENDLIST is UNCONFIRMED: without one it is whole if it is as long as reported."""
+    """Return what the playlist plays, or raise Concluded. Whether Live ends the playlist of a
+    finished recording with ENDLIST is UNCONFIRMED: without it, the playlist is whole if it is as
+    long as reported.
+    """
     uri, bucket = expected.uri, expected.bucket
     if file.size > MAX_PLAYLIST_BYTES:
         raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.TOO_LARGE, read_bytes=0)
@@ -74,7 +76,8 @@ def _uri_of(playlist: str, name: str, bucket: str, number: int) -> str:
 
 
 def _check_sizes(limits: Limits, uris: list[str]) -> Steps[tuple[Ranges, Ranges]]:
-    """Return the first and the last segment; raise Concluded if one is not whole by its size."""
+    """Return the first and the last segment; raise Concluded if a size shows that a segment is not
+    whole."""
     sizes: list[tuple[int, int | None]] = []
     for n in _spaced(len(uris)):
         sizes.append((n, (yield from limits.size_of(uris[n]))))  # noqa: PERF401 - as in mp4.py
@@ -96,7 +99,7 @@ def _check_all(
     code: EvidenceCode,
     of_all: FileOutcome,
 ) -> None:
-    """Raise Concluded if a segment has the bad size; `of_all` is the outcome if each has it."""
+    """Raise Concluded if a segment has the bad size; `of_all` is the outcome if all have it."""
     found = [n + 1 for n, size in sizes if size == bad]
     if found:
         outcome = of_all if len(found) == len(sizes) else FileOutcome.TRUNCATED
@@ -104,14 +107,14 @@ def _check_all(
 
 
 def _spaced(count: int) -> list[int]:
-    """Return up to CHECKED_SEGMENTS evenly spaced numbers below `count`, both ends among them."""
+    """Return up to CHECKED_SEGMENTS evenly spaced numbers below `count`, including both ends."""
     if count <= CHECKED_SEGMENTS:
         return list(range(count))
     return [n * (count - 1) // (CHECKED_SEGMENTS - 1) for n in range(CHECKED_SEGMENTS)]
 
 
 def _check_ends(first: Ranges, last: Ranges, count: int) -> Steps[int]:
-    """Return the ms from the first frame to the end of the last one; raise Concluded."""
+    """Return the ms from the first frame to the end of the last one, or raise Concluded."""
     head = Packets((yield from first.read(0, HEAD_PACKETS * PACKET_BYTES)))
     if head.broken_at is not None or first.size < PACKET_BYTES:
         raise _broken(1, count, head.broken_at or 0, plays=bool(head.broken_at) or count > 1)

@@ -1,4 +1,4 @@
-"""Ranges of objects within the limits of one verdict.
+"""Reads ranges of objects within the limits of one verdict.
 
 The judges of the formats read through it. It knows no format.
 """
@@ -22,11 +22,11 @@ from shared.verification.contract import (
 )
 
 PAGE_BYTES = 16_384
-"""The least that one request reads: neighbouring headers then need no request of their own."""
+"""The least that one request reads, so that neighbouring headers need no request of their own."""
 
 
 class Limits:
-    """Counts what one verdict may still ask for."""
+    """Counts what one verdict may still request."""
 
     def __init__(self) -> None:
         self.bytes_left = MAX_BYTES
@@ -37,7 +37,7 @@ class Limits:
         return MAX_BYTES - self.bytes_left
 
     def ask(self, request: Request) -> Steps[Answer]:
-        """Yield the request; raise Concluded if it is beyond the limits or access is denied."""
+        """Yield the request. Raise Concluded if it exceeds the limits, or if access is denied."""
         length = request.length if isinstance(request, ReadRange) else 0
         if length > self.bytes_left or self.requests_left == 0:
             raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.TOO_LARGE, read_bytes=self.read_bytes)
@@ -49,13 +49,13 @@ class Limits:
         return answer
 
     def size_of(self, uri: str) -> Steps[int | None]:
-        """Return an object's size in bytes, None if there is no such object."""
+        """Return an object's size in bytes; None if there is no such object."""
         size = yield from self.ask(Stat(uri))
         return min(max(size, 0), MAX_NUMBER) if isinstance(size, int) else None
 
 
 class Ranges:
-    """One object of a known size. What was read once is not requested again."""
+    """An object of known size. Bytes that were read once are not requested again."""
 
     def __init__(self, limits: Limits, uri: str, size: int) -> None:
         self.size = size
@@ -63,7 +63,7 @@ class Ranges:
         self._pieces: list[tuple[int, bytes]] = []
 
     def read(self, start: int, length: int) -> Steps[bytes]:
-        """Return the bytes from `start` on, as many as the object has of them."""
+        """Return the bytes from `start` on, as many as the object has."""
         stop = min(start + length, self.size)
         if start < 0 or start >= stop:
             return b""

@@ -1,6 +1,6 @@
-"""The verdict on one file, whatever its format.
+"""Verifies one file, whatever its format.
 
-It knows no format itself: the name's ending chooses the judge.
+It knows no format itself: the ending of the name chooses the judge.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ _MAY_CHANGE = frozenset(
         EvidenceCode.NO_END_LIST,
     }
 )
-"""What may be otherwise soon: an object that comes later, a permission, a file being written."""
+"""Findings that may change soon: an object may still come, a permission be given, a file be
+completed."""
 
 
 def verify(expected: ExpectedFile) -> Steps[Verdict]:
-    """Return the verdict on a file; yield each read of it that is needed. Raise nothing."""
+    """Return the verdict on a file; yield each read that is needed. Raise nothing."""
     limits, size = Limits(), None
     try:
         size = yield from _size(expected, limits)
@@ -49,7 +50,8 @@ def verify(expected: ExpectedFile) -> Steps[Verdict]:
 
 
 def _size(expected: ExpectedFile, limits: Limits) -> Steps[int]:
-    """Return the size of the object in bytes; raise Concluded if it has none, or is empty."""
+    """Return the size of the object in bytes. Raise Concluded if there is no object, or if it is
+    empty."""
     if expected.uri.startswith(VOD):
         raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.IN_VOD)
     size = yield from limits.size_of(expected.uri)
@@ -61,7 +63,7 @@ def _size(expected: ExpectedFile, limits: Limits) -> Steps[int]:
 
 
 def _judge(expected: ExpectedFile, limits: Limits, size: int) -> Steps[Media]:
-    """Return what the file plays, by the ending of its name; raise Concluded."""
+    """Return what the file plays, by the ending of its name, or raise Concluded."""
     file, ending = Ranges(limits, expected.uri, size), expected.uri.rpartition(".")[2].lower()
     if ending == "flv":
         return (yield from judge_flv(file))
@@ -73,7 +75,7 @@ def _judge(expected: ExpectedFile, limits: Limits, size: int) -> Steps[Media]:
 
 
 def _compared(expected: ExpectedFile, size: int, media: Media) -> Verdict:
-    """Return the verdict on a file that plays, by what was reported of it."""
+    """Return the verdict on a playable file, by comparing it with Live's report."""
     outcome, sizes = _by_size(expected.size_bytes, size)
     duration, reported = min(media.duration_ms, MAX_NUMBER), expected.duration_ms
     if reported is None:
