@@ -194,7 +194,7 @@ def _store_task(store: Store, now: int) -> None:
     (taken,) = store.take_tasks("verify_file", limit=1, lease_ms=1_000)
     verdict = FileVerdict("verified", now)
     outcome = deliver_next(NAME, "s3://archive/tv", f"tv/{NAME}", verdict)
-    store.settle_task(taken, settlement(taken, outcome, 0.0))
+    store.settle_tasks([(taken, settlement(taken, outcome, 0.0))])
 
 
 def _run_function(settings: Mapping[str, str]) -> dict[str, Any]:

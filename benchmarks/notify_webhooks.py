@@ -18,6 +18,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest import mock
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -34,8 +35,9 @@ from shared.invocation.composition import build
 from shared.invocation.invocation import Invocation
 from shared.invocation.serve import answer_in
 from shared.logs import Log
+from shared.outbound.bounded_socket import MayReach
+from shared.outbound.http import Connections, Outgoing, is_taken
 from shared.outbound.live import LiveClient
-from shared.outbox import Next, Settlement, Task, TaskKind
 from shared.protocol import Published, Reported, StreamKey
 from shared.store import Store, open_store
 
@@ -75,12 +77,10 @@ PACE = Pace()
 
 
 class PacedStore:
-    """A store whose every call takes a round trip. It notes when the result of a delivery, which
-    follows its receipt, was there to be stored."""
+    """A store whose every call takes a round trip."""
 
     def __init__(self, store: Store, clock: VirtualTime, pace: Pace) -> None:
         self._store, self._clock, self._pace = store, clock, pace
-        self.received_at = dict[str, int]()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         real: Callable[..., Any] = getattr(self._store, name)
@@ -91,21 +91,28 @@ class PacedStore:
 
         return call
 
-    def settle_task(self, task: Task, settled: Settlement) -> bool:
-        if task.kind == TaskKind.WEBHOOK.value:
-            self._clock.sleep(self._pace.call_ms / 1000)
-            if settled.next is Next.DONE:
-                event = task.id.partition("-")[0]
-                self.received_at.setdefault(event, self._clock())
-        self._clock.sleep(self._pace.store_ms / 1000)
-        return self._store.settle_task(task, settled)
+
+class PacedConnections(Connections):
+    """Connections over which a call takes its time. They note when an event was received first."""
+
+    def __init__(self, clock: VirtualTime, pace: Pace, received_at: dict[str, int]) -> None:
+        super().__init__()
+        self._clock, self._pace, self._received_at = clock, pace, received_at
+
+    def call(self, outgoing: Outgoing, *, patience: float, may_reach: MayReach) -> int:
+        status = super().call(outgoing, patience=patience, may_reach=may_reach)
+        self._clock.sleep(self._pace.call_ms / 1000)
+        if is_taken(status):
+            self._received_at.setdefault(outgoing.headers["webhook-id"], self._clock())
+        return status
 
 
 class Stage:
     """A stage of which each call runs by virtual time."""
 
     def __init__(self, folder: Path, url: str, receiver: str, pace: Pace) -> None:
-        self._folder, self._url, self._receiver = folder, url, receiver
+        self._folder, self._url, self._receiver, self._pace = folder, url, receiver, pace
+        self.received_at = dict[str, int]()
         self.clock = VirtualTime(NOON_MS, pace.slowness)
         self.opened = open_store(url, rate=RATE_PER_S, clock=self.clock)
         self.store = PacedStore(self.opened, self.clock, pace)
@@ -156,6 +163,9 @@ class Stage:
     def notify(self) -> None:
         run_notify(replace(self.app(self._receiver), store=cast("Store", self.store)))
 
+    def connections(self) -> PacedConnections:
+        return PacedConnections(self.clock, self._pace, self.received_at)
+
 
 def run_notify(app: App) -> None:
     """Run the function notify once, as its timer does."""
@@ -180,12 +190,13 @@ def figures(folder: Path, url: str, streams: int, events: str, pace: Pace = PACE
         for run in range(RUNS):
             stage.clock.start(stage.notify, after_s=EVERY_S * run)
         stage.fail(streams, after_s=EVERY_S / 2)
-        stage.clock.sleep(EVERY_S * (RUNS + 1))
+        with mock.patch.object(notify, "Connections", stage.connections):
+            stage.clock.sleep(EVERY_S * (RUNS + 1))
         stage.opened.close()
         arrived = asked(f"{address}/_control/arrived")
     opened = {each["id"] for each in arrived if each["type"] == "gap.opened"}
     ids = {each["id"] for each in arrived}
-    delays_ms = sorted(at - int(event[:11], 16) for event, at in stage.store.received_at.items())
+    delays_ms = sorted(at - int(event[:11], 16) for event, at in stage.received_at.items())
     return {
         "events": len(ids),
         "lost": streams - len(opened),

@@ -106,4 +106,4 @@ def _add(store: Store, bucket: Path, name: str) -> None:
     store.save_or_claim(Save(version, record, files=(file,), tasks=(task,)))
     (taken,) = store.take_tasks(TaskKind.VERIFY_FILE.value, limit=1, lease_ms=1_000)
     outcome = deliver_next(name, "s3://archive/tv", f"tv/{name}", FileVerdict("verified", now))
-    store.settle_task(taken, settlement(taken, outcome, 0.0))
+    store.settle_tasks([(taken, settlement(taken, outcome, 0.0))])

@@ -304,5 +304,6 @@ class _Step(_Copying, frozen=True):
         """Extend the lease of the task; raise _TakenOverError if another run has taken it. Only the
         run that holds the lease may complete or abort the upload."""
         held = Settlement(Next.RETRY, retry_in_ms=BACKOFF[KIND].lease_ms, why=self.task.why)
-        if not self.invocation.app.store.settle_task(self.task, held):
+        (is_ours,) = self.invocation.app.store.settle_tasks([(self.task, held)])
+        if not is_ours:
             raise _TakenOverError("another run has taken it")

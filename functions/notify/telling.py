@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,21 +23,22 @@ from shared.engine.workers import Workers
 from shared.invocation.invocation import Invocation
 from shared.invocation.tasks import runner_of
 from shared.outbound.http import Connections
-from shared.outbox import BACKOFF, Outcome, Task, TaskKind, queue_of
+from shared.outbox import BACKOFF, TaskKind, queue_of
 from shared.store.store_errors import StoreUnavailable
 
 LOOK_AGAIN_S = 1.0
 """s after which an idle worker checks its queue again, if the policy names receivers."""
-HAND_OVER_WORKERS = 4
+HAND_OVER_ROWS = 50
+"""Events that one step of the store turns into deliveries."""
 RECEIVER_WORKERS = 44
-"""Deliveries at the same time. All receivers share them; with the workers above, and one for each
-queue, a run has 64 (shared/engine/workers.py)."""
+"""Deliveries at the same time. All receivers share them; with one worker more for each queue, a run
+has fewer than 64 (shared/engine/workers.py)."""
 RECEIVERS = "webhook receivers"
 """The note with every receiver name ever used. Deliveries to a receiver that is gone fail."""
 EVENTS = "event"
 """The name of the job that turns events into deliveries."""
-Attempts = Callable[[], Callable[[Task], Outcome]]
-Job = tuple[TaskRunner, int, Attempts]
+Job = tuple[TaskRunner, Callable[[Workers], None]]
+"""The runner of a queue, and the function that starts it."""
 
 
 class Telling:
@@ -48,8 +50,8 @@ class Telling:
         self._jobs = dict(_jobs(invocation, self._hand_over, connections))
 
     def start(self, workers: Workers) -> None:
-        for runner, count, attempts in self._jobs.values():
-            runner.start(workers, count, attempts)
+        for _, start in self._jobs.values():
+            start(workers)
 
     def result(self) -> Mapping[str, Any]:
         """Return how many tasks ended in which way, by queue, and count them. Raise the last error
@@ -57,7 +59,7 @@ class Telling:
         if counts := self._counts():
             with suppress(StoreUnavailable):  # what it cannot count, it says itself
                 self._invocation.app.store.count(counts)
-        for runner, _, _ in self._jobs.values():
+        for runner, _ in self._jobs.values():
             runner.check()
         results = {name: msgspec.structs.asdict(job[0].result) for name, job in self._jobs.items()}
         return {"skipped": self._hand_over.skipped, "queues": results}
@@ -80,15 +82,18 @@ def _jobs(
     stays = _stays(invocation) if hooks else lambda: False
     deadline = invocation.deadline
     events = runner_of(invocation, queue_of(TaskKind.EVENT), deadline, stays=stays)
-    yield EVENTS, (events, HAND_OVER_WORKERS, lambda: hand_over)
+    size = HAND_OVER_ROWS
+    yield EVENTS, (events, partial(events.start_in_line, size=size, attempt=hand_over))
     for hook in hooks:
         queue = queue_of(TaskKind.WEBHOOK, hook.name)
         attempts = webhooks.attempts(invocation, hook, hand_over.endpoints, connections)
         runner = runner_of(invocation, queue, deadline, stays=stays)
-        yield queue, (runner, RECEIVER_WORKERS // len(hooks), attempts)
+        count = RECEIVER_WORKERS // len(hooks)
+        yield queue, (runner, partial(runner.start, count=count, attempts=attempts))
     for name in _gone(invocation):
         queue = queue_of(TaskKind.WEBHOOK, name)
-        yield queue, (runner_of(invocation, queue, deadline), 1, lambda: webhooks.refuse)
+        runner, size = runner_of(invocation, queue, deadline), HAND_OVER_ROWS
+        yield queue, (runner, partial(runner.start_in_line, size=size, attempt=webhooks.refuse))
 
 
 def _stays(invocation: Invocation) -> Callable[[], bool]:

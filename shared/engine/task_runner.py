@@ -6,8 +6,7 @@ once, here and elsewhere: each task is taken by one of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -25,14 +24,20 @@ from shared.outbox import (
 )
 from shared.store.store_errors import StoreUnavailable
 
+Attempt = Callable[[Task], Outcome]
+Ended = tuple[Task, Outcome]
 Crashed = Callable[[Task, Failed], Outcome]
 """Returns the outcome of an attempt that crashed; nothing is known of it but its `Failed`."""
 NEVER_ENDED = "each attempt was cut off before it ended"
+SETTLED_PERCENT = 25
+"""Results are settled in one step once so many of the workers have ended..."""
+LOOK_AGAIN_S = 0.25
+"""... or after so many s. The queue is then checked again, too, if a worker is idle."""
 
 
 class TaskStore(Protocol):
     def take_tasks(self, queue: str, *, limit: int, lease_ms: int) -> Sequence[Task]: ...
-    def settle_task(self, task: Task, settled: Settlement) -> bool: ...
+    def settle_tasks(self, settled: Sequence[tuple[Task, Settlement]]) -> Sequence[bool]: ...
 
 
 class TaskRunResult(Struct):
@@ -45,47 +50,67 @@ class TaskRunResult(Struct):
     dead: int = 0
     stale: int = 0
 
+    def count(self, ended: Next | None) -> None:
+        """Count a task by what became of it; None means that another runner has taken it."""
+        match ended:
+            case Next.DONE:
+                self.done += 1
+            case Next.CONTINUE:
+                self.continued += 1
+            case Next.RETRY:
+                self.retry += 1
+            case Next.DEAD:
+                self.dead += 1
+            case None:
+                self.stale += 1
 
-class _Idle:
-    """The attempts that no worker is using, `count` at most."""
 
-    def __init__(
-        self, signal: Signal, count: int, attempts: Callable[[], Callable[[Task], Outcome]]
-    ) -> None:
-        self._signal, self._most, self._left, self._make = signal, count, count, attempts
-        self._made: list[Callable[[Task], Outcome]] = []
+class _Desk:
+    """The attempts that no worker is using, `count` at most, and the results to be settled."""
 
-    def wait_for_one(self) -> int:
-        """Wait until one is idle; return how many are."""
+    def __init__(self, signal: Signal, count: int, make: Callable[[], Attempt]) -> None:
+        self._signal, self._most, self._make = signal, count, make
+        self._idle, self._back = count, 0
+        self._made: list[Attempt] = []
+        self._ended: list[Ended] = []
+
+    def idle(self) -> int:
+        return self._idle
+
+    def give(self) -> Attempt:
         with self._signal:
-            self._signal.wait_for(lambda: self._left > 0)
-            return self._left
+            self._idle -= 1
+            return self._made.pop() if self._made else self._make()
 
-    def wait_for_more(self, count: int) -> bool:
-        """Wait until more than `count` are idle; return False if no more than that exist."""
-        if count == self._most:
-            return False
+    def take_back(self, attempt: Attempt, ended: Sequence[Ended]) -> None:
+        """Keep an attempt for the next task. A single result of many workers wakes nobody, so that
+        results of about the same time are settled in one step."""
         with self._signal:
-            return self._signal.wait_for(lambda: self._left > count)
+            self._idle, self._back = self._idle + 1, self._back + 1
+            self._made.append(attempt)
+            self._ended += ended
+            if self._are_enough():
+                self._signal.notify(MAX_WORKERS)
+
+    def _are_enough(self) -> bool:
+        return 100 * self._back >= SETTLED_PERCENT * self._most or self._idle == self._most
+
+    def wait_for_some(self) -> bool:
+        """Wait until some attempts are back, for a moment at most; return False if none was
+        running."""
+        with self._signal:
+            self._signal.wait_for(self._are_enough, LOOK_AGAIN_S)
+            return self._back > 0 or self._idle < self._most
 
     def wait_for_all(self) -> None:
         with self._signal:
-            self._signal.wait_for(lambda: self._left == self._most)
+            self._signal.wait_for(lambda: self._idle == self._most)
 
-    def give(self) -> Callable[[Task], Outcome]:
+    def ended(self) -> Sequence[Ended]:
+        """Return the results since the last call."""
         with self._signal:
-            self._left -= 1
-            return self._made.pop() if self._made else self._make()
-
-    @contextmanager
-    def taken_back(self, attempt: Callable[[Task], Outcome]) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            with self._signal:
-                self._left += 1
-                self._made.append(attempt)
-                self._signal.notify(MAX_WORKERS)
+            ended, self._ended, self._back = self._ended, [], 0
+        return ended
 
 
 class TaskRunner:
@@ -111,33 +136,48 @@ class TaskRunner:
         self._failures: list[StoreUnavailable] = []
         self.result = TaskRunResult()
 
-    def run(
-        self, workers: Workers, count: int, attempts: Callable[[], Callable[[Task], Outcome]]
-    ) -> None:
+    def run(self, workers: Workers, count: int, attempts: Callable[[], Attempt]) -> None:
         """Let up to `count` workers do what is due until nothing is, or the time is up. Each worker
         calls `attempts` once to get its own attempt. Raise the last error of the store."""
         with workers:  # left once all of them have ended
             self.start(workers, count, attempts)
         self.check()
 
-    def start(
-        self, workers: Workers, count: int, attempts: Callable[[], Callable[[Task], Outcome]]
-    ) -> None:
-        """Start one of the given workers, which also serve other queues. It takes what is due, and
-        starts another worker for each task, up to `count` at a time."""
-        idle = _Idle(workers.signal, count, attempts)
+    def start(self, workers: Workers, count: int, attempts: Callable[[], Attempt]) -> None:
+        """Start one of the given workers, which also serve other queues. It takes what is due,
+        starts another worker for each task, up to `count` at a time, and settles their results,
+        many in one step. After that the next step of a task may be due at once."""
+        desk = _Desk(workers.signal, count, attempts)
 
-        def work(task: Task, attempt: Callable[[Task], Outcome]) -> None:
-            with idle.taken_back(attempt):
-                try:
-                    self._settle(task, self._tried(task, attempt))
-                except StoreUnavailable as error:
-                    self._failures.append(error)
+        def work(task: Task, attempt: Attempt) -> None:
+            ended: Sequence[Ended] = ()
+            try:
+                ended = self._ended(task, attempt)
+            finally:
+                desk.take_back(attempt, ended)
 
         def lead() -> None:
-            for task in self._due(idle):
-                workers.start(partial(work, task, idle.give()))
-            idle.wait_for_all()
+            while self._has_time():
+                self._settle(desk.ended())
+                for task in self._taken(desk.idle()):
+                    workers.start(partial(work, task, desk.give()))
+                if not (desk.wait_for_some() or self._stays()):
+                    break
+            desk.wait_for_all()
+            self._settle(desk.ended())
+
+        workers.start(lead)
+
+    def start_in_line(self, workers: Workers, size: int, attempt: Attempt) -> None:
+        """Start one of the given workers for attempts that do not wait. It makes them itself, and
+        takes and settles `size` tasks in one step."""
+
+        def lead() -> None:
+            while self._has_time():
+                taken = self._taken(size)
+                self._settle([ended for task in taken for ended in self._ended(task, attempt)])
+                if not (taken or self._stays()):
+                    break
 
         workers.start(lead)
 
@@ -146,16 +186,9 @@ class TaskRunner:
         if self._failures:
             raise self._failures[-1]
 
-    def _due(self, idle: _Idle) -> Iterator[Task]:
-        """Yield what is due, as much at a time as there are idle workers. If nothing is due, wait
-        for a running task: its next step may be due at once."""
-        while (count := idle.wait_for_one()) and self._has_time():
-            taken = self._taken(count)
-            if not (taken or self._stays() or idle.wait_for_more(count)):
-                return
-            yield from taken
-
     def _taken(self, limit: int) -> Sequence[Task]:
+        if not limit:
+            return ()
         lease_ms = backoff_of(self._queue).lease_ms
         try:
             return self._store.take_tasks(self._queue, limit=limit, lease_ms=lease_ms)
@@ -163,9 +196,17 @@ class TaskRunner:
             self._failures.append(error)
             return ()
 
-    def _tried(self, task: Task, attempt: Callable[[Task], Outcome]) -> Outcome:
-        """Return the outcome of an attempt, even if it raises. A task taken more often than it may
-        be tried ended its process each time; it is not tried again."""
+    def _ended(self, task: Task, attempt: Attempt) -> Sequence[Ended]:
+        """Return the task with its outcome; nothing if the store is away, and note that."""
+        try:
+            return [(task, self._tried(task, attempt))]
+        except StoreUnavailable as error:
+            self._failures.append(error)
+            return ()
+
+    def _tried(self, task: Task, attempt: Attempt) -> Outcome:
+        """Return the outcome of an attempt, whatever it raises. One that has been taken more often
+        than it may be tried ended its process each time: it is not tried once more."""
         if task.attempts > backoff_of(task.queue).attempts:
             return self._after_crash(task, Failed(task.why or NEVER_ENDED, is_final=True))
         try:
@@ -187,17 +228,20 @@ class TaskRunner:
             self._report("task.crashed", error)
             return failed
 
-    def _settle(self, task: Task, outcome: Outcome) -> None:
-        settled = settlement(task, outcome, self._jitter())
-        if not self._store.settle_task(task, settled):
-            self.result.stale += 1
+    def _settle(self, ended: Sequence[Ended]) -> None:
+        """Store what becomes of the tasks in one step. If one of them makes the store crash, settle
+        each by itself, so that it stops no other."""
+        if not ended:
             return
-        match settled.next:
-            case Next.DONE:
-                self.result.done += 1
-            case Next.CONTINUE:
-                self.result.continued += 1
-            case Next.RETRY:
-                self.result.retry += 1
-            case Next.DEAD:
-                self.result.dead += 1
+        settled = [(task, settlement(task, outcome, self._jitter())) for task, outcome in ended]
+        try:
+            ours = self._store.settle_tasks(settled)
+        except StoreUnavailable as error:
+            self._failures.append(error)
+        except Exception as error:  # noqa: BLE001 - the others go on
+            self._report("task.crashed", error)
+            for one in ended if len(ended) > 1 else ():
+                self._settle([one])
+        else:
+            for (_, each), is_ours in zip(settled, ours, strict=True):
+                self.result.count(each.next if is_ours else None)

@@ -20,7 +20,6 @@ from shared.outbox import (
     Redriven,
     Settlement,
     Task,
-    size_of,
 )
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase
@@ -34,7 +33,6 @@ from shared.store.codec import (
     entry_from_json,
     from_json,
     verdict_from_text,
-    verdict_to_text,
 )
 from shared.store.contract import (
     COMMANDS,
@@ -78,6 +76,7 @@ from shared.store.save_request import (
     AGE_CHARS,
     POSITION_PREFIX_CHARS,
     encode_save,
+    encode_settled,
     encode_tasks,
     file_of,
     key_of,
@@ -514,18 +513,13 @@ class RedisStore:
         taken = map(task_of, flat[::2], flat[1::2])
         return [task for task in taken if task]
 
-    def settle_task(self, task: Task, settled: Settlement) -> bool:
-        """Store the result of a task that was taken, its file's verdict, and the tasks that follow.
-        Return False, and change nothing, if the task was taken again or is gone."""
-        key, uri = task.stream, settled.uri
-        verdict = verdict_to_text(settled.verdict) if settled.verdict else ""
-        outcome = (settled.next.value, settled.retry_in_ms, settled.why, DEAD_MAX_BYTES)
-        beside = (own_uri_of(key, uri), uri_of(key.domain, uri), verdict)
+    def settle_tasks(self, settled: Sequence[tuple[Task, Settlement]]) -> Sequence[bool]:
+        """Store the results of tasks that were taken, their files' verdicts, and the tasks that
+        follow, in one step. Return False for each task that was taken again or is gone; nothing is
+        changed for it."""
         keys = [*self._letters(), *self._keys("uris", "verdicts")]
-        following = (encode_tasks(settled.tasks, key), OUTBOX_MAX_BYTES)
-        body = (settled.kind, settled.body, size_of(settled.body)) if settled.body else ("", "", 0)
-        arguments = (task.id, task.version, *outcome, *beside, *following, *body)
-        return bool(self._run(scripts.SETTLE_TASK, keys, *arguments))
+        arguments = (encode_settled(settled), DEAD_MAX_BYTES, OUTBOX_MAX_BYTES)
+        return list(map(bool, self._run(scripts.SETTLE_TASKS, keys, *arguments)))
 
     def add_tasks(self, key: StreamKey, tasks: Sequence[NewTask]) -> int:
         """Add tasks without a save; return how many had no room."""

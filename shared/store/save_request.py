@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.ledger import LEDGER_MAX_ENTRIES
-from shared.outbox import OUTBOX_MAX_BYTES, NewTask, Task
+from shared.outbox import OUTBOX_MAX_BYTES, NewTask, Settlement, Task, size_of
 from shared.protocol.derived.due_times import (
     PRIORITY_OF,
     command_priority,
@@ -29,7 +29,7 @@ from shared.protocol.quota import ConcurrencyQuota
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command, StreamKey
-from shared.store.codec import edge_to_text, entry_to_json, to_json
+from shared.store.codec import edge_to_text, entry_to_json, to_json, verdict_to_text
 from shared.store.contract import (
     HISTORY_MAX_ENTRIES,
     RECHECK_MS,
@@ -165,6 +165,29 @@ def _task(task: NewTask, stream: str) -> dict[str, object]:
 def encode_tasks(tasks: Sequence[NewTask], key: StreamKey) -> str:
     """Return tasks of a stream as JSON, in the form that the scripts read."""
     return json.dumps(_rows(key, tasks), separators=(",", ":"))
+
+
+def encode_settled(settled: Sequence[tuple[Task, Settlement]]) -> str:
+    """Return what becomes of tasks as JSON, in the form that settle_tasks.lua reads."""
+    return msgspec.json.encode([_settled(task, each) for task, each in settled]).decode()
+
+
+def _settled(task: Task, settled: Settlement) -> dict[str, object]:
+    key = task.stream
+    return {
+        "id": task.id,
+        "version": task.version,
+        "next": settled.next.value,
+        "retry_in_ms": settled.retry_in_ms,
+        "why": settled.why,
+        "own_uri": own_uri_of(key, settled.uri),
+        "uri": uri_of(key.domain, settled.uri),
+        "verdict": verdict_to_text(settled.verdict) if settled.verdict else "",
+        "kind": settled.kind,
+        "body": settled.body,
+        "size": size_of(settled.body),
+        "tasks": _rows(key, settled.tasks),
+    }
 
 
 class _TaskRow(Struct, frozen=True):

@@ -99,7 +99,7 @@ MOVE_MISPLACED = Script("move_misplaced", ALWAYS)
 ACCEPT = Script("accept")
 TAKE_TASKS = Script("take_tasks", ALWAYS)
 ADD_TASKS = Script("add_tasks", NEW_TASKS)
-SETTLE_TASK = Script("settle_task", NEW_TASKS_ALWAYS)
+SETTLE_TASKS = Script("settle_tasks", NEW_TASKS_ALWAYS)
 REDRIVE = Script("redrive", CLOCK, repeatable=False)
 """Not repeatable: it would not find the dead letter that it has reopened."""
 DROP_DEAD_LETTERS = Script("drop_dead_letters", ALWAYS)

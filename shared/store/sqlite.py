@@ -517,17 +517,21 @@ class SqliteStore:
             return task_rows.take(db, queue, self._clock(), limit=limit, lease_ms=lease_ms)
 
     @_even_if_full
-    def settle_task(self, task: Task, settled: Settlement) -> bool:
-        """Store the result of a task that was taken, its file's verdict, and the tasks that follow.
-        Return False, and change nothing, if the task was taken again or is gone."""
+    def settle_tasks(self, settled: Sequence[tuple[Task, Settlement]]) -> Sequence[bool]:
+        """Store the results of tasks that were taken, their files' verdicts, and the tasks that
+        follow, in one step. Return False for each task that was taken again or is gone; nothing is
+        changed for it."""
         with self._writing() as db:
-            is_ours = task_rows.settle(db, task, settled, self._clock())
-            if is_ours and settled.verdict:
-                uri = record_rows.stored_uri(db, task.stream, settled.uri)
-                db.execute(
-                    "UPDATE file SET verdict=? WHERE domain=? AND app=? AND stream=? AND uri=?",
-                    (verdict_to_text(settled.verdict), *record_rows.columns(task.stream), uri),
-                )
+            return [self._settle(db, task, each) for task, each in settled]
+
+    def _settle(self, db: sqlite3.Connection, task: Task, settled: Settlement) -> bool:
+        is_ours = task_rows.settle(db, task, settled, self._clock())
+        if is_ours and settled.verdict:
+            uri = record_rows.stored_uri(db, task.stream, settled.uri)
+            db.execute(
+                "UPDATE file SET verdict=? WHERE domain=? AND app=? AND stream=? AND uri=?",
+                (verdict_to_text(settled.verdict), *record_rows.columns(task.stream), uri),
+            )
         return is_ours
 
     def add_tasks(self, key: StreamKey, tasks: Sequence[NewTask]) -> int:

@@ -16,6 +16,7 @@ from shared.store.contract import Save
 from tests.cli.test_tokens_cli import POLICY
 from tests.conftest import KEY
 from tests.support.http_stage import TOKEN, HttpStage, http_stage
+from tests.support.settling import settle
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def stage(tmp_path: Path) -> Iterator[HttpStage]:
         tasks = tuple(NewTask(name, TaskKind.VERIFY_FILE, "{}") for name in ("a", "b", "c"))
         store.save_or_claim(Save(0, StreamRecord(KEY, changed_at=1), tasks=tasks))
         for task in store.take_tasks("verify_file", limit=9, lease_ms=9_000):
-            store.settle_task(task, Settlement(Next.DEAD, why="OSS refuses"))
+            settle(store, task, Settlement(Next.DEAD, why="OSS refuses"))
         yield stage
 
 

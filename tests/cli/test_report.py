@@ -23,6 +23,7 @@ from shared.protocol.file import File, FileVerdict
 from shared.schedule import Schedule, StoredSchedule
 from shared.store.contract import Save
 from tests.support.http_stage import TOKEN, HttpStage, http_stage, now_ms
+from tests.support.settling import settle
 from tests.support.time_zone import in_zone
 
 POLICY = """
@@ -118,7 +119,7 @@ def test_it_says_how_many_files_were_verified_once_one_was(stage: HttpStage) -> 
     assert "files" not in report(stage).output
     (task,) = store.take_tasks("verify_file", limit=1, lease_ms=9_000)
     found = FileVerdict("verified", now)
-    store.settle_task(task, Settlement(Next.DONE, uri="a.flv", verdict=found))
+    settle(store, task, Settlement(Next.DONE, uri="a.flv", verdict=found))
     assert "Files: 2; verified: 1; wrong: 0; not verified: 1." in report(stage).output
     (row,) = csv.DictReader(io.StringIO(report(stage, "--csv").stdout))
     assert (row["files"], row["files_verified"], row["files_wrong"]) == ("2", "1", "0")

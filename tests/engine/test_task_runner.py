@@ -11,12 +11,23 @@ import pytest
 
 from shared.engine.task_runner import NEVER_ENDED, TaskRunner, TaskRunResult
 from shared.engine.workers import ThreadWorkers
-from shared.outbox import BACKOFF, Continued, Done, Failed, NewTask, Outcome, Task, TaskKind
+from shared.outbox import (
+    BACKOFF,
+    Continued,
+    Done,
+    Failed,
+    NewTask,
+    Outcome,
+    Settlement,
+    Task,
+    TaskKind,
+)
 from shared.protocol import StreamRecord
 from shared.store import Store
 from shared.store.contract import Save
 from shared.store.store_errors import StoreUnavailable
 from tests.conftest import KEY, Clock
+from tests.support.reconciling import InlineWorkers
 
 KIND = TaskKind.VERIFY_FILE
 LEASE_MS = BACKOFF[KIND].lease_ms
@@ -41,7 +52,20 @@ def run(  # noqa: PLR0913 - what a run needs of its surroundings
     crashed: Callable[[Task, Failed], Outcome] = lambda _task, failed: failed,
 ) -> tuple[TaskRunResult, list[str]]:
     reported: list[str] = []
-    runner = TaskRunner(
+    runner = runner_of(store, reported, has_time=has_time, stays=stays, crashed=crashed)
+    runner.run(ThreadWorkers(), count, lambda: attempt)
+    return runner.result, reported
+
+
+def runner_of(
+    store: Store,
+    reported: list[str],
+    *,
+    has_time: Callable[[], bool] = lambda: True,
+    stays: Callable[[], bool] = lambda: False,
+    crashed: Callable[[Task, Failed], Outcome] = lambda _task, failed: failed,
+) -> TaskRunner:
+    return TaskRunner(
         store,
         KIND.value,
         has_time=has_time,
@@ -50,8 +74,6 @@ def run(  # noqa: PLR0913 - what a run needs of its surroundings
         stays=stays,
         crashed=crashed,
     )
-    runner.run(ThreadWorkers(), count, lambda: attempt)
-    return runner.result, reported
 
 
 def test_all_that_is_due_is_tried_once_and_settled(store: Store) -> None:
@@ -232,3 +254,82 @@ def test_a_store_that_is_away_ends_the_run(store: Store) -> None:
     with pytest.raises(StoreUnavailable):
         run(store, attempt, count=2)
     assert store.outbox().open == 1
+
+
+def test_what_is_done_is_settled_while_another_one_hangs(store: Store) -> None:
+    names = [str(number) for number in range(8)]
+    add(store, *names)
+    others_settled = Flag()
+
+    def attempt(task: Task) -> Outcome:
+        if task.id == "0":
+            assert others_settled.wait(LONG_S)
+        return Done()
+
+    class Watching:
+        def __getattr__(self, name: str) -> object:
+            return getattr(store, name)
+
+        def settle_tasks(self, settled: Sequence[tuple[Task, Settlement]]) -> Sequence[bool]:
+            ours = store.settle_tasks(settled)
+            if store.outbox().open == 1:
+                others_settled.set()
+            return ours
+
+    assert run(cast("Store", Watching()), attempt, count=8)[0] == TaskRunResult(done=8)
+
+
+def test_what_ends_together_is_settled_in_one_step(store: Store) -> None:
+    add(store, "a", "b", "c", "d")
+    steps = list[int]()
+
+    class Counting:
+        def __getattr__(self, name: str) -> object:
+            return getattr(store, name)
+
+        def settle_tasks(self, settled: Sequence[tuple[Task, Settlement]]) -> Sequence[bool]:
+            steps.append(len(settled))
+            return store.settle_tasks(settled)
+
+    runner = runner_of(cast("Store", Counting()), [])
+    with (workers := InlineWorkers()):
+        runner.start(workers, 4, lambda: lambda _task: Done())
+    assert (runner.result.done, steps) == (4, [4])
+
+
+def test_a_result_that_the_store_can_make_nothing_of_stops_no_other(store: Store) -> None:
+    add(store, "a", "b", "c")
+
+    class Choosy:
+        def __getattr__(self, name: str) -> object:
+            return getattr(store, name)
+
+        def settle_tasks(self, settled: Sequence[tuple[Task, Settlement]]) -> Sequence[bool]:
+            if any(task.id == "b" for task, _ in settled):
+                raise ZeroDivisionError("of b")
+            return store.settle_tasks(settled)
+
+    result, reported = run(cast("Store", Choosy()), lambda _task: Done(), count=3)
+    assert result == TaskRunResult(done=2)
+    assert set(reported) == {"task.crashed of b"}
+    assert [one.task.id for one in store.open_tasks(after="", limit=9)] == ["b"]
+
+
+def test_what_waits_for_nobody_is_done_in_line_and_settled_together(store: Store) -> None:
+    add(store, "a", "b", "c", "d", "e")
+
+    def attempt(task: Task) -> Outcome:
+        if task.id == "b":
+            raise StoreUnavailable("away")
+        if task.id == "c":
+            raise ZeroDivisionError
+        return Done()
+
+    reported: list[str] = []
+    runner = runner_of(store, reported)
+    with (workers := ThreadWorkers()):
+        runner.start_in_line(workers, 2, attempt)
+    assert runner.result == TaskRunResult(done=3, retry=1)
+    assert reported == ["task.crashed "]
+    with pytest.raises(StoreUnavailable):
+        runner.check()

@@ -15,6 +15,7 @@ from shared.protocol.file import VOD
 from shared.store.contract import DAY_MS, Save
 from tests.conftest import KEY, NOON, Clock
 from tests.support.scripted_stage import Stage
+from tests.support.settling import settle
 
 OSS = {
     "LIVE_RECORD_BUCKET": "example-bucket",
@@ -79,6 +80,6 @@ def test_an_open_task_puts_off_that_its_stream_is_forgotten(stage: Stage, clock:
     assert forget_at is not None
     assert clock.now < forget_at <= clock.now + DAY_MS
     (task,) = stage.store.take_tasks(TaskKind.VERIFY_FILE.value, limit=1, lease_ms=1)
-    stage.store.settle_task(task, Settlement(Next.DONE))
+    settle(stage.store, task, Settlement(Next.DONE))
     pass_days(3)
     assert stage.store.load(KEY).version == 0

@@ -17,6 +17,7 @@ from shared.protocol.file import FileVerdict
 from shared.store.contract import DAY_MS, Save
 from tests.conftest import KEY, NOON, Clock
 from tests.support.scripted_stage import ROOM, Stage
+from tests.support.settling import settle
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -94,7 +95,7 @@ def test_the_files_of_the_stretch_are_counted_by_what_was_found_of_them(
         stage.happens(file)
         (task,) = stage.store.take_tasks("verify_file", limit=9, lease_ms=1)
         verdict = FileVerdict(outcome, NOON) if outcome else None
-        stage.store.settle_task(task, Settlement(Next.DONE, uri=file.uri, verdict=verdict))
+        settle(stage.store, task, Settlement(Next.DONE, uri=file.uri, verdict=verdict))
     stage.happens(FileLeft("old.flv", NOON - 2 * DAY_MS, NOON - 2 * DAY_MS + 1))
     clock.pass_ms(2 * MINUTE_MS)
     found = stage.ask("GET", f"{ROOM}/coverage").json["files"]

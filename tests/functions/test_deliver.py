@@ -8,7 +8,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +54,7 @@ from tests.support.alerting import SECRET
 from tests.support.pushed_recording import Decoded, decode
 from tests.support.s3_target import BUCKET, S3Target, s3_target
 from tests.support.scripted_stage import Stage
+from tests.support.settling import settle
 from tests.verification.samples import CLIP, DURATION_MS, M3U8, samples
 
 NAME = "record/app/room1/x.flv"
@@ -93,7 +94,7 @@ class Delivering:
         (task,) = store.take_tasks("verify_file", limit=1, lease_ms=LEASE_MS)
         verdict = FileVerdict("verified", self.stage.clock.now)
         outcome = deliver_next(name, rule.target, rule.key_of(KEY, name), verdict)
-        assert store.settle_task(task, settlement(task, outcome, 0.0))
+        assert settle(store, task, settlement(task, outcome, 0.0))
 
     def verify(self) -> dict[str, int]:
         return self.fire(files)
@@ -211,22 +212,23 @@ class Killed:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has
         return getattr(self._store, name)
 
-    def settle_task(self, task: Task, settled: Settlement) -> bool:
-        self._settled += settled.next is not Next.RETRY
-        if settled.next is not Next.RETRY and self._settled % 2:
+    def settle_tasks(self, settled: Sequence[tuple[Task, Settlement]]) -> Sequence[bool]:
+        ends = sum(each.next is not Next.RETRY for _, each in settled)
+        self._settled += ends
+        if ends and self._settled % 2:
             raise StoreUnavailable("killed")
-        return self._store.settle_task(task, settled)
+        return self._store.settle_tasks(settled)
 
 
 class Overtaken(Killed):
     """A store whose task is taken by another run before the first one may complete, or abort."""
 
-    def settle_task(self, task: Task, settled: Settlement) -> bool:
-        if settled.next is Next.RETRY and not self._settled:
+    def settle_tasks(self, settled: Sequence[tuple[Task, Settlement]]) -> Sequence[bool]:
+        if any(each.next is Next.RETRY for _, each in settled) and not self._settled:
             self._settled += 1
             self._clock.pass_ms(LEASE_MS)
             self._store.take_tasks(KIND.value, limit=1, lease_ms=LEASE_MS)
-        return self._store.settle_task(task, settled)
+        return self._store.settle_tasks(settled)
 
 
 PARTS = 6
@@ -357,7 +359,7 @@ def one_step(delivering: Delivering) -> None:
     call = Invocation(delivering.stage.app, context, seconds=deliver.BUDGET_S)
     (task,) = call.app.store.take_tasks(KIND.value, limit=1, lease_ms=LEASE_MS)
     attempt = copying.attempt_of(call)
-    call.app.store.settle_task(task, settlement(task, attempt(task), 0.0))
+    settle(call.app.store, task, settlement(task, attempt(task), 0.0))
 
 
 PLAYLIST = "record/app/room1/x.m3u8"

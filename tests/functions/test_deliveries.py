@@ -13,6 +13,7 @@ from shared.protocol import StreamRecord
 from shared.store.contract import Save
 from tests.conftest import KEY, Clock
 from tests.support.scripted_stage import Got, Stage
+from tests.support.settling import settle
 
 TOKENS = (
     "ops:read+control:ops-token,eye:read:eye-token,"
@@ -39,7 +40,7 @@ def fail(stage: Stage, *names: str) -> None:
     for name in names:
         add(stage, name)
         (task,) = stage.store.take_tasks("verify_file", limit=9, lease_ms=9_000)
-        stage.store.settle_task(task, Settlement(Next.DEAD, why="OSS refuses"))
+        settle(stage.store, task, Settlement(Next.DEAD, why="OSS refuses"))
         stage.clock.pass_ms(1)
 
 

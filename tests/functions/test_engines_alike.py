@@ -25,6 +25,7 @@ from shared.protocol.file import FileVerdict
 from shared.store import open_store
 from tests.conftest import PATIENT, Clock
 from tests.support.callback_stage import HOST, RECORD_KEY, STREAM_KEY, TOKEN, Edge
+from tests.support.settling import settle
 
 SEEDS = range(3 if os.environ.get("EXAMPLES") == "quick" else 40)
 STEPS = 60
@@ -269,7 +270,7 @@ def working(stage: Edge, random: Random) -> object:
             made = (
                 Done(**about) if outcome is Done else Failed("no", random.random() < 0.5, **about)
             )
-            found.append(store.settle_task(task, settlement(task, made, random.random())))
+            found.append(settle(store, task, settlement(task, made, random.random())))
     letters = store.dead_letters(after="", limit=9)
     if letters and random.random() < 0.3:
         found.append(store.redrive(random.choice(letters).task.id))

@@ -29,6 +29,7 @@ from tests.conftest import KEY as ROOM1
 from tests.conftest import NOON, Clock
 from tests.support.buckets import add_bucket
 from tests.support.scripted_stage import Got, Stage, check
+from tests.support.settling import settle
 
 ROOM = "/v1/files/live.example.com/app/room1"
 KEY = "record/app/room1/a b/x#1.flv"
@@ -317,7 +318,7 @@ def test_a_stage_that_names_no_bucket_any_more_signs_what_was_verified_in_one(
     store.add_tasks(ROOM1, verify_file(ROOM1, KEY))
     (task,) = store.take_tasks("verify_file", limit=1, lease_ms=1_000)
     verdict = FileVerdict("verified", NOON, place="dev-bucket/oss-cn-shanghai.aliyuncs.com")
-    assert store.settle_task(task, settlement(task, Done(KEY, verdict), 0.0))
+    assert settle(store, task, settlement(task, Done(KEY, verdict), 0.0))
     signing.stage.happens(FileLeft("record/app/room1/unknown.flv", NOON, NOON + 1))
     signing.names(bucket="")
     unknown, known = signing.ask().json["files"]

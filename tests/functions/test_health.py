@@ -41,6 +41,7 @@ from tests.support.receiver import receiving
 from tests.support.reconciling import ReconcilingStage
 from tests.support.redis_answers import certificate, saying, server_context
 from tests.support.scripted_stage import Got, Stage
+from tests.support.settling import settle
 
 MakeStage = Callable[..., Stage]
 Case = Callable[[MakeStage], Stage]
@@ -264,7 +265,7 @@ def tasks_dead(make_stage: MakeStage) -> Stage:
     stage = make_stage(**VERIFIED)
     stage.happens(FileLeft("record/1.flv", NOON - 60_000, NOON))
     (task,) = stage.store.take_tasks("verify_file", limit=1, lease_ms=1)
-    stage.store.settle_task(task, Settlement(Next.DEAD, why="OSS refuses"))
+    settle(stage.store, task, Settlement(Next.DEAD, why="OSS refuses"))
     return stage
 
 

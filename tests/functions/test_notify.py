@@ -16,6 +16,7 @@ from shared.protocol import StreamRecord
 from shared.store.contract import DAY_MS, Save
 from tests.conftest import KEY, Clock
 from tests.support.scripted_stage import Stage
+from tests.support.settling import settle
 
 TIMER = b'{"triggerTime":"2026-11-29T12:00:00Z","triggerName":"every-minute","payload":""}'
 
@@ -36,7 +37,7 @@ def test_a_dead_letter_goes_once_it_is_older_than_the_stage_keeps_things(
     tasks = (NewTask("a", TaskKind.VERIFY_FILE, "{}"),)
     stage.store.save_or_claim(Save(0, StreamRecord(KEY, changed_at=clock.now), tasks=tasks))
     (task,) = stage.store.take_tasks("verify_file", limit=1, lease_ms=9_000)
-    stage.store.settle_task(task, Settlement(Next.DEAD, why="OSS refuses"))
+    settle(stage.store, task, Settlement(Next.DEAD, why="OSS refuses"))
     clock.pass_ms(9 * DAY_MS)
     assert run(stage)["dropped_letters"] == 0
     clock.pass_ms(1)

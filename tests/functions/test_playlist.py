@@ -29,6 +29,7 @@ from tests.conftest import NOON, Clock
 from tests.functions.test_files import ROLE, Signing, apply_policy
 from tests.support.buckets import add_bucket
 from tests.support.scripted_stage import Got, Stage, check
+from tests.support.settling import settle
 
 FOLDER = "record/app/room1"
 PATH = "/v1/files/live.example.com/app/room1/playlist.m3u8"
@@ -58,7 +59,7 @@ class Playing(Signing):
         (task,) = self.stage.store.take_tasks("verify_file", limit=1, lease_ms=1_000)
         verdict = FileVerdict("verified", NOON, place="dev-bucket/oss-cn-shanghai.aliyuncs.com")
         settled = settlement(task, Done(uri, verdict), 0.0)
-        assert self.stage.store.settle_task(task, settled)
+        assert settle(self.stage.store, task, settled)
 
     def put(self, name: str, text: str) -> None:
         path = self.folder / name

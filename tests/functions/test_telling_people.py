@@ -53,6 +53,7 @@ from shared.store.sqlite import SqliteStore
 from shared.store.store_errors import Unreadable
 from tests.conftest import KEY, PATIENT, Clock
 from tests.support.alerting import AlertingStage, alerting
+from tests.support.settling import settle
 
 OPS = """
 [[notify]]
@@ -209,7 +210,7 @@ def test_a_file_that_nobody_verifies_is_told_after_ten_minutes(stage: AlertingSt
     for _ in range(11):
         for task in stage.store.take_tasks("verify_file", limit=1, lease_ms=1):
             retry = Settlement(Next.RETRY, retry_in_ms=50_000, why="OSS refuses")
-            stage.store.settle_task(task, retry)
+            settle(stage.store, task, retry)
         stage.minute()
         stage.minutes(1)
     assert of(stage) == ["WARNING: files that are not verified: 1"]
@@ -217,7 +218,7 @@ def test_a_file_that_nobody_verifies_is_told_after_ten_minutes(stage: AlertingSt
     assert "record/1.mp4: OSS refuses" in stage.dingtalk.texts[0]
     stage.clock.pass_ms(60_000)
     (task,) = stage.store.take_tasks("verify_file", limit=1, lease_ms=1)
-    stage.store.settle_task(task, Settlement(Next.DONE))
+    settle(stage.store, task, Settlement(Next.DONE))
     stage.minute()
     stage.tell()
     assert of(stage)[1:] == ["resolved: files that are not verified: 1"]
@@ -227,7 +228,7 @@ def test_a_file_that_nobody_verifies_is_told_after_ten_minutes(stage: AlertingSt
 def test_dead_letters_are_told_until_they_are_sent_again(stage: AlertingStage) -> None:
     add(stage)
     (task,) = stage.store.take_tasks("verify_file", limit=1, lease_ms=1)
-    stage.store.settle_task(task, Settlement(Next.DEAD, why="OSS refuses"))
+    settle(stage.store, task, Settlement(Next.DEAD, why="OSS refuses"))
     stage.minutes(1)
     stage.store.redrive("a")
     stage.minutes(1)
@@ -519,7 +520,7 @@ def test_what_is_due_and_nobody_does_is_told_after_five_minutes(stage: AlertingS
         stage.minutes(1)
     assert "WARNING: deliveries are late" in of(stage)
     (task,) = stage.store.take_tasks("verify_file", limit=1, lease_ms=1)
-    stage.store.settle_task(task, Settlement(Next.DONE))
+    settle(stage.store, task, Settlement(Next.DONE))
     stage.minutes(1)
 
 

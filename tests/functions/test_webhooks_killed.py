@@ -1,5 +1,5 @@
 """notify is killed before and after each thing that it does to the store: each change that was
-stored reaches the receiver at least once, with one id and a sequence that rises, and none else."""
+stored reaches each receiver at least once, with one id and a sequence that rises, and none else."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from tests.conftest import KEY, Clock
 from tests.functions.test_webhooks import CRM, SECRET, Told, telling
 
 pytestmark = pytest.mark.slow
-WRITES = ("take_tasks", "settle_task", "set_text", "touch")
+WRITES = ("take_tasks", "settle_tasks", "set_text", "touch")
 MOST_POINTS = 80
+ARCHIVE = CRM.replace('"crm"', '"archive"') + '\nsecrets = ["crm"]'
 LEASE_MS = max(BACKOFF[kind].lease_ms for kind in (TaskKind.EVENT, TaskKind.WEBHOOK))
 
 
@@ -76,8 +77,10 @@ def change(stage: Told) -> None:
 def killed_at(point: int, folder: Path, clock: Clock, receiver: WebhookReceiver) -> bool:
     """Return whether it was killed; assert that the next runs send all that is left."""
     folder.mkdir()
-    path = f"/{point}"
-    stage = telling(folder, clock, receiver, CRM.replace("/crm", path))
+    paths = (f"/{point}", f"/{point}-archive")
+    crm = CRM.replace("/crm", paths[0])
+    archive = ARCHIVE.replace("/crm", paths[1])
+    stage = telling(folder, clock, receiver, crm, archive)
     change(stage)
     events = stored(stage)
     assert len(events) > 4
@@ -92,12 +95,12 @@ def killed_at(point: int, folder: Path, clock: Clock, receiver: WebhookReceiver)
     for _ in range(3):
         clock.pass_ms(LEASE_MS + 60_000)
         stage.run()
-    arrived = receiver.of(path)
-    assert {each.id: each.payload["sequence"] for each in arrived} == events, point
-    assert all(each.is_genuine for each in arrived)
-    assert all(each.payload["data"]["stream"] == str(KEY) for each in arrived)
-    first = list(dict.fromkeys(each.payload["sequence"] for each in arrived))
-    assert died or first == sorted(first), "what nobody disturbs is sent in order"
+    for arrived in map(receiver.of, paths):
+        assert {each.id: each.payload["sequence"] for each in arrived} == events, point
+        assert all(each.is_genuine for each in arrived)
+        assert all(each.payload["data"]["stream"] == str(KEY) for each in arrived)
+        first = list(dict.fromkeys(each.payload["sequence"] for each in arrived))
+        assert died or first == sorted(first), "what nobody disturbs is sent in order"
     stage.stage.store.close()
     return died
 

@@ -29,6 +29,7 @@ from shared.protocol import StreamRecord
 from shared.store import Store
 from shared.store.contract import DAY_MS, Save, Stored
 from tests.conftest import KEY, Clock
+from tests.support.settling import settle
 
 KIND = TaskKind.VERIFY_FILE
 LEASE_MS = BACKOFF[KIND].lease_ms
@@ -83,7 +84,7 @@ class Walk:
         outcome = self.draw.choice(outcomes)
         settled = settlement(task, outcome, self.draw.random())
         holds = self.open.get(task.id) == task.version
-        assert self.store.settle_task(task, settled) is holds
+        assert settle(self.store, task, settled) is holds
         if not holds:
             return
         if settled.next not in (Next.RETRY, Next.CONTINUE):
@@ -125,7 +126,7 @@ class Walk:
         for _ in range(99):
             self.clock.pass_ms(3_600_000)
             for task in self.store.take_tasks(KIND.value, limit=99, lease_ms=LEASE_MS):
-                assert self.store.settle_task(task, settlement(task, Done(), 0.0))
+                assert settle(self.store, task, settlement(task, Done(), 0.0))
                 self.open.pop(task.id)
             if not self.open:
                 return

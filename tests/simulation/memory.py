@@ -603,7 +603,10 @@ class MemoryStore:
                 )
             return [tasks[task.id] for task in first]
 
-    def settle_task(self, task: Task, settled: Settlement) -> bool:
+    def settle_tasks(self, settled: Sequence[tuple[Task, Settlement]]) -> Sequence[bool]:
+        return [self._settle(task, each) for task, each in settled]
+
+    def _settle(self, task: Task, settled: Settlement) -> bool:
         with self.shared.lock:
             now, tasks = self._clock(), self.shared.tasks
             kept = tasks.get(task.id)

@@ -13,6 +13,7 @@ from shared.outbox.verify_file import verify_file
 from shared.protocol import StreamKey
 from tests.simulation.chances import stream_of_chance
 from tests.simulation.stream_watch import Broken
+from tests.support.settling import settle
 
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
@@ -58,7 +59,7 @@ class TaskRunners:
         runner has taken it meanwhile, or does not count although none has."""
         holds = task.id not in self.settled and self._holders.get(task.id) == task.version
         settled = settlement(task, outcome, self._chance.random())
-        if self._sim.store.settle_task(task, settled) is not holds:
+        if settle(self._sim.store, task, settled) is not holds:
             raise Broken("tasks", f"{task.id} was settled by who does not hold it, or not at all")
         if holds and settled.next is not Next.RETRY:
             self.settled.add(task.id)

@@ -35,6 +35,7 @@ from shared.store.sqlite import SqliteStore
 from shared.store.store_errors import StoreFull
 from tests.conftest import ENGINES, KEY, NOON, Clock, program
 from tests.support.scripted_stage import Stage
+from tests.support.settling import settle
 
 FILLER_BYTES = 8_000_000
 OTHER = StreamKey("live.example.com", "app", "other")
@@ -156,7 +157,7 @@ def test_a_message_about_it_is_stored_and_taken(full: Full) -> None:
     assert store.put_alerts("{}", replaces=0, tasks=[task]) == 0
     assert store.take_slot("robot:ops", 3_500, 0) is not None
     (taken,) = store.take_tasks("message", limit=9, lease_ms=9_000)
-    assert store.settle_task(taken, Settlement(Next.DONE))
+    assert settle(store, taken, Settlement(Next.DONE))
 
 
 def test_a_stop_of_a_stream_that_nobody_knows_is_stored_too(full: Full) -> None:
@@ -233,7 +234,7 @@ def test_a_task_is_taken_and_settled_on_a_full_engine_too(full: Full) -> None:
     for settled in (Settlement(Next.RETRY, why="OSS is away"), Settlement(Next.DEAD, why="no")):
         (task,) = store.take_tasks("verify_file", limit=9, lease_ms=9_000)
         verdict = FileVerdict("missing", NOON)
-        assert store.settle_task(task, replace(settled, uri=file.uri, verdict=verdict))
+        assert settle(store, task, replace(settled, uri=file.uri, verdict=verdict))
     assert [one.task.why for one in store.dead_letters(after="", limit=9)] == ["no"]
     assert store.file(KEY, file.uri) == replace(file, verdict=FileVerdict("missing", NOON))
 

@@ -9,6 +9,7 @@ from shared.protocol import StreamRecord
 from shared.store import Store
 from shared.store.contract import AlertsCopy, Save
 from tests.conftest import KEY, Clock, OpenStore
+from tests.support.settling import settle
 
 KIND = TaskKind.VERIFY_FILE
 
@@ -37,7 +38,7 @@ def test_a_message_of_the_stage_is_taken_and_settled_like_every_task(store: Stor
     store.put_alerts("{}", replaces=0, tasks=[task("a", '{"sink": "ops"}')])
     (taken,) = store.take_tasks(KIND.value, limit=9, lease_ms=9_000)
     assert (taken.id, taken.stream, taken.body) == ("a", OF_STAGE, '{"sink": "ops"}')
-    assert store.settle_task(taken, Settlement(Next.DONE))
+    assert settle(store, taken, Settlement(Next.DONE))
     assert store.outbox().open == 0
 
 
@@ -51,7 +52,7 @@ def test_open_tasks_of_a_kind_come_with_the_last_due_first(store: Store, clock: 
     record = StreamRecord(KEY, changed_at=1)
     store.save_or_claim(Save(0, record, tasks=(task("a"), task("b"), task("c"))))
     (first,) = store.take_tasks(KIND.value, limit=1, lease_ms=9_000)
-    store.settle_task(first, Settlement(Next.RETRY, retry_in_ms=600_000, why="OSS refuses"))
+    settle(store, first, Settlement(Next.RETRY, retry_in_ms=600_000, why="OSS refuses"))
     clock.pass_ms(1)
     found = store.open_of_kind(KIND.value, limit=2)
     assert [one.id for one in found] == ["a", "c"]

@@ -33,6 +33,7 @@ from shared.store import Store, open_store
 from shared.store.contract import DAY_MS, Conflict, NotForgotten, Placed, Save, Stored
 from tests.conftest import KEY, NOON, Clock, OpenStore, owing
 from tests.store.test_store import claiming
+from tests.support.settling import settle
 
 KIND = TaskKind.VERIFY_FILE.value
 LEASE_MS = BACKOFF[TaskKind.VERIFY_FILE].lease_ms
@@ -75,7 +76,7 @@ def die(store: Store, *names: str) -> None:
     for name in names:
         add(store, new(name))
         (task,) = take(store)
-        assert store.settle_task(task, DEAD)
+        assert settle(store, task, DEAD)
 
 
 # --- stored with a save, once -------------------------------------------------------------------
@@ -104,7 +105,7 @@ def test_a_task_of_an_id_that_is_open_is_left_out(store: Store) -> None:
 def test_a_file_that_is_reported_again_makes_no_second_task(store: Store) -> None:
     tasks = verify_file(KEY, FILE.uri)
     add(store, *tasks, files=(FILE,))
-    store.settle_task(take(store)[0], DONE)
+    settle(store, take(store)[0], DONE)
     add(store, *tasks, files=(FILE,))
     assert opened(store) == []
 
@@ -132,7 +133,7 @@ def test_each_task_has_a_sequence_that_rises_over_all_streams(store: Store) -> N
     store.add_tasks(OF_STAGE, (new("d"),))
     settled = replace(DONE, tasks=(new("e"),))
     first = next(task for task in take(store) if task.id == "a")
-    store.settle_task(first, settled)
+    settle(store, first, settled)
     found = {one.task.id: one.task.sequence for one in store.open_tasks(after="", limit=9)}
     assert found == {"b": 2, "c": 3, "d": 4, "e": 5}
     assert first.sequence == 1
@@ -145,8 +146,8 @@ def test_a_task_that_follows_is_stored_with_the_result_or_not_at_all(
     (stale,) = take(store)
     clock.pass_ms(LEASE_MS)
     (held,) = take(store)
-    assert not store.settle_task(stale, replace(DONE, tasks=(new("stale"),)))
-    assert store.settle_task(held, replace(DONE, tasks=(new("b"), new("c", receiver="ops"))))
+    assert not settle(store, stale, replace(DONE, tasks=(new("stale"),)))
+    assert settle(store, held, replace(DONE, tasks=(new("b"), new("c", receiver="ops"))))
     assert opened(store) == ["b", "c"]
     assert {one.task.stream for one in store.open_tasks(after="", limit=9)} == {KEY}
 
@@ -189,16 +190,29 @@ def test_who_took_it_before_cannot_settle_it_any_more(store: Store, clock: Clock
     clock.pass_ms(LEASE_MS)
     (held,) = take(store)
     for settled in (DONE, RETRY, DEAD):
-        assert not store.settle_task(stale, settled)
+        assert not settle(store, stale, settled)
     assert (opened(store), dead(store)) == (["a"], [])
-    assert store.settle_task(held, DONE)
-    assert not store.settle_task(held, DONE)
+    assert settle(store, held, DONE)
+    assert not settle(store, held, DONE)
     assert (opened(store), store.outbox()) == ([], OutboxState())
+
+
+def test_many_are_settled_in_one_step_each_by_its_own_version(store: Store, clock: Clock) -> None:
+    add(store, new("a"), new("b"), new("c"), new("d"))
+    stale, *_ = take(store, 1)
+    clock.pass_ms(LEASE_MS)
+    held = {task.id: task for task in take(store)}
+    done = replace(DONE, tasks=(new("e"), new("f")))
+    settled = [(stale, DEAD), (held["b"], done), (held["c"], RETRY), (held["d"], DEAD)]
+    assert list(store.settle_tasks(settled)) == [False, True, True, True]
+    assert (opened(store), dead(store)) == (["a", "c", "e", "f"], ["d"])
+    assert list(store.settle_tasks([(held["b"], DONE), (held["a"], DONE)])) == [False, True]
+    assert opened(store) == ["c", "e", "f"]
 
 
 def test_a_retry_is_due_after_its_pause(store: Store, clock: Clock) -> None:
     add(store, new("a"))
-    assert store.settle_task(take(store)[0], RETRY)
+    assert settle(store, take(store)[0], RETRY)
     assert take(store) == []
     clock.pass_ms(RETRY.retry_in_ms)
     assert [(task.why, task.attempts) for task in take(store)] == [(RETRY.why, 2)]
@@ -264,9 +278,9 @@ def test_a_dead_letter_is_listed_and_tried_again_on_request(store: Store, clock:
 def test_nobody_settles_a_letter_that_was_tried_again(store: Store) -> None:
     add(store, new("a"))
     (before,) = take(store)
-    store.settle_task(before, DEAD)
+    settle(store, before, DEAD)
     store.redrive("a")
-    assert not store.settle_task(before, DONE)
+    assert not settle(store, before, DONE)
     assert opened(store) == ["a"]
 
 
@@ -322,7 +336,7 @@ def test_beyond_the_cap_a_new_task_is_dropped_and_counted(store: Store) -> None:
     state = store.outbox()
     assert (state.open, state.dropped) == (fits, 2)
     assert state.open_bytes == fits * new("", BIG).size_bytes
-    store.settle_task(take(store, 1)[0], DONE)
+    settle(store, take(store, 1)[0], DONE)
     assert add(store, new("late", BIG)) == 0
 
 
@@ -330,7 +344,7 @@ def test_beyond_their_cap_the_oldest_dead_letters_are_dropped(store: Store, cloc
     fits = DEAD_MAX_BYTES // new("", BIG).size_bytes
     for number in range(fits + 2):
         add(store, new(str(number), BIG))
-        store.settle_task(take(store)[0], DEAD)
+        settle(store, take(store)[0], DEAD)
         clock.pass_ms(1)
     assert dead(store) == [str(number) for number in range(2, fits + 2)]
     state = store.outbox()
@@ -339,7 +353,7 @@ def test_beyond_their_cap_the_oldest_dead_letters_are_dropped(store: Store, cloc
 
 def test_a_letter_is_not_tried_again_into_a_full_outbox(store: Store) -> None:
     add(store, new("a", BIG))
-    store.settle_task(take(store)[0], DEAD)
+    settle(store, take(store)[0], DEAD)
     fits = OUTBOX_MAX_BYTES // new("", BIG).size_bytes
     add(store, *(new(f"n{number}", BIG) for number in range(fits)))
     assert store.redrive("a") is Redriven.FULL
@@ -366,9 +380,9 @@ def test_a_verdict_is_stored_beside_its_file_by_who_holds_the_task(
     clock.pass_ms(LEASE_MS)
     (held,) = take(store)
     judged = replace(DONE, uri=FILE.uri, verdict=VERDICT)
-    store.settle_task(stale, replace(judged, verdict=replace(VERDICT, outcome="missing")))
+    settle(store, stale, replace(judged, verdict=replace(VERDICT, outcome="missing")))
     assert store.file(KEY, FILE.uri) == FILE
-    store.settle_task(held, judged)
+    settle(store, held, judged)
     assert store.file(KEY, FILE.uri) == replace(FILE, verdict=VERDICT)
     assert store.files(KEY, 9) == [replace(FILE, verdict=VERDICT)]
 
@@ -377,7 +391,7 @@ def test_a_verdict_is_of_one_streams_file_and_outlives_a_second_report(store: St
     for key in (KEY, OTHER):
         add(store, *verify_file(key, FILE.uri), key=key, files=(FILE,))
     mine = next(task for task in take(store) if task.stream == OTHER)
-    store.settle_task(mine, replace(DONE, uri=FILE.uri, verdict=VERDICT))
+    settle(store, mine, replace(DONE, uri=FILE.uri, verdict=VERDICT))
     add(store, key=OTHER, files=(replace(FILE, duration=59_000),))
     assert store.file(KEY, FILE.uri) == FILE
     assert store.file(OTHER, FILE.uri) == replace(FILE, duration=59_000, verdict=VERDICT)
@@ -385,7 +399,7 @@ def test_a_verdict_is_of_one_streams_file_and_outlives_a_second_report(store: St
 
 def test_a_verdict_on_a_file_that_is_gone_is_stored_nowhere(store: Store) -> None:
     add(store, *verify_file(KEY, FILE.uri))
-    store.settle_task(take(store)[0], replace(DONE, uri=FILE.uri, verdict=VERDICT))
+    settle(store, take(store)[0], replace(DONE, uri=FILE.uri, verdict=VERDICT))
     add(store, files=(FILE,))
     assert store.file(KEY, FILE.uri) == FILE
     assert store.file(KEY, "record/none.mp4") is None
@@ -396,7 +410,7 @@ def test_a_stream_is_kept_while_a_task_of_it_is_open(store: Store) -> None:
     forgetting = Save(1, StreamRecord(KEY))
     assert store.save_or_claim(forgetting) == NotForgotten()
     assert store.load(KEY).version == 1
-    store.settle_task(take(store)[0], replace(DONE, uri=FILE.uri, verdict=VERDICT))
+    settle(store, take(store)[0], replace(DONE, uri=FILE.uri, verdict=VERDICT))
     assert store.save_or_claim(forgetting) == Stored(0)
     add(store, files=(FILE,))
     assert store.files(KEY, 9) == [FILE]
@@ -423,6 +437,6 @@ def test_a_row_that_cannot_be_read_stops_no_other(
     assert store.outbox().dropped == 1
     assert (dead(store), opened(store)) == ([], ["b", "c"])
     for task in store.open_tasks(after="", limit=9):
-        assert store.settle_task(task.task, DONE)
+        assert settle(store, task.task, DONE)
     assert store.save_or_claim(Save(store.load(KEY).version, StreamRecord(KEY))) == Stored(0)
     store.close()

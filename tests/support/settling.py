@@ -1,0 +1,12 @@
+"""Settles one task: what a run does with many at once."""
+
+from __future__ import annotations
+
+from shared.outbox import Settlement, Task
+from shared.store import Store
+
+
+def settle(store: Store, task: Task, settled: Settlement) -> bool:
+    """Return False if the task was taken again or is gone."""
+    (is_ours,) = store.settle_tasks([(task, settled)])
+    return is_ours
