@@ -1,4 +1,4 @@
-"""Retries and waits, never past the deadline: the only module that does either.
+"""Retries and waits, never past the deadline. No other module does either.
 
 Invocations use it. It knows no error: the caller decides what to repeat, and when.
 """
@@ -48,8 +48,8 @@ def while_again(
 ) -> T:
     """Call `step` until `retry_in` returns None or the deadline would pass; return its last result.
 
-    `retry_in` gets a result and returns in how many ms to repeat the step, None for never. What
-    `step` raises is passed on.
+    `retry_in` takes a result, and returns the ms until the next call, or None to stop. Exceptions
+    of `step` are passed on.
     """
     first = step()
     pause = retry_in(first)
@@ -67,8 +67,8 @@ def _from(first: T, step: Callable[[], T]) -> Iterator[T]:
 def _repeat(
     steps: Iterator[T], retry_in: Callable[[T], int | None], deadline: Deadline, sleep: Sleep
 ) -> T:
-    """Repeat with tenacity. Its import takes 10 to 27 ms (docs/platform/sdk.md §D), so it is here:
-    most callbacks never repeat."""
+    """Repeat with tenacity. It is imported here, because the import takes 10 to 27 ms
+    (docs/platform/sdk.md §D) and most callbacks never repeat."""
     from tenacity import RetryCallState, Retrying, retry_if_result
 
     def result(state: RetryCallState) -> T:

@@ -1,4 +1,4 @@
-"""What ApsaraVideo Live answered to a command, by what the caller should do about it."""
+"""The errors with which Live answers a command, by what the caller should do about them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from shared.protocol.stored_text import storable
 
 
 class LiveError(LiveRecordError):
-    """`code` and `request_id` are Live's own if it gave them; `status` is 0 if unknown. A command
-    may be retried after `retry_after` ms; 0 if Live did not say."""
+    """`code` and `request_id` are Live's, if it gave them; `status` is 0 if unknown. A command may
+    be retried after `retry_after` ms; 0 if Live did not say."""
 
     def __init__(
         self,
@@ -55,11 +55,11 @@ class Throttled(Retryable):
 
 
 class NeverSent(Retryable):
-    """No request was sent, or none arrived; one with a `status` was refused before it was read."""
+    """No request was sent, or none arrived. One with a `status` was refused before Live read it."""
 
 
 SLOT_MISSED = "SlotMissed"
-"""The code of a command that was given up unsent, since its slot had passed."""
+"""The code of a command that was not sent because its slot had passed."""
 
 
 class Unavailable(Retryable):

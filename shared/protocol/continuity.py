@@ -1,6 +1,6 @@
-"""Since when a store's clock has been steady, and since when no record of it was lost.
+"""Since when a store's clock has been steady, and since when no record was lost.
 
-The store returns it with every record that is loaded, and `decide` takes it. It knows no engine.
+The store returns it with every loaded record, and `decide` takes it. It knows no engine.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from msgspec import Struct
 
 
 class Continuity(Struct, frozen=True):
-    """Since when the store's clock has run without a gap (`steady_since`; 0: as far as is known).
-    After a gap nobody can tell whether the clock jumped or nobody ran. `gap_from` is when it began:
-    the last time known before.
+    """`steady_since`: since when the store's clock has run without a gap; 0 as far as is known.
+    After a gap nobody can tell whether the clock jumped or nothing ran. `gap_from`: the last time
+    known before the gap.
 
-    `emptied_at` is when the store was found without what the deploy had put into it: whatever was
-    known before is lost, so that a missing record proves nothing about a session that began before.
+    `emptied_at`: when the store was found without the id that the deploy wrote into it. Everything
+    known before is lost, so a missing record proves nothing about a session that began earlier.
     """
 
     steady_since: int = 0
@@ -22,7 +22,7 @@ class Continuity(Struct, frozen=True):
     emptied_at: int | None = None
 
     def may_miss_records(self, began: int) -> bool:
-        """Return True if a record of a session that began at `began` may have been lost."""
+        """Return True if the record of a session that began at `began` may have been lost."""
         return self.emptied_at is not None and began <= self.emptied_at
 
 

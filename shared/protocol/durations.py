@@ -1,4 +1,5 @@
-"""Durations and instants as people write them; inside, every time is an integer of ms."""
+"""Parses and writes durations and instants for people. Inside the program, every time is an integer
+of ms."""
 
 from __future__ import annotations
 
@@ -10,15 +11,15 @@ _DURATION = re.compile(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(
 _BARE_NUMBER = re.compile(r"[0-9]{1,9}")
 DURATION_PATTERN = f"^(?:{_DURATION.pattern})$"
 ZERO_PATTERN = "^[0dhms]*$"
-"""As regular expressions of JSON Schema: a text of the first that is none of the second is a
-duration, unless it is longer than `MAX_DURATION_MS`."""
+"""For JSON Schema: a duration matches DURATION_PATTERN but not ZERO_PATTERN, and is at most
+`MAX_DURATION_MS` long."""
 _INSTANT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
 TIMER_SILENT_MS = 150_000
-"""ms without a run of a timer that comes once a minute, from which on it is silent: one run that
-was left out is none yet."""
+"""ms without a run after which a timer counts as silent. It runs every minute, and one missed run
+is not enough."""
 MAX_DURATION_MS = 3650 * _UNITS["d"]
 """The longest duration that can be written."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -26,8 +27,8 @@ _MS = timedelta(milliseconds=1)
 
 
 def duration(value: object) -> int:
-    """Return "12h30m" or "180s" in ms. Raise ValueError for all else, also for a number that has
-    no unit: nobody knows whether seconds or hours were meant."""
+    """Return "12h30m" or "180s" in ms. Raise ValueError for anything else, including a number
+    without a unit, which could mean seconds or hours."""
     if _is_bare(value):
         raise ValueError(f"write a unit: {value}s, {value}m or {value}h")
     found = _DURATION.fullmatch(value) if isinstance(value, str) else None
@@ -39,8 +40,8 @@ def duration(value: object) -> int:
 
 
 def stored_duration(value: object) -> int:
-    """Return a duration as `duration` does, and of a bare number as many seconds: so release 0.2
-    stored policies."""
+    """Return a duration as `duration` does; a bare number counts as seconds, as release 0.2 stored
+    policies."""
     return duration(f"{value}s" if _is_bare(value) else value)
 
 
@@ -50,8 +51,8 @@ def _is_bare(value: object) -> bool:
 
 
 def written(ms: int) -> str:
-    """Return ms as `duration` reads them: 45000000 is "12h30m"; less than a second is "0s", and so
-    is what lies ahead by another clock."""
+    """Return ms in the form that `duration` reads: 45000000 is "12h30m". Less than a second is
+    "0s", and so is a negative time."""
     text, ms = "", max(ms, 0)
     for name, unit in _UNITS.items():
         count, ms = divmod(ms, unit)
@@ -60,8 +61,7 @@ def written(ms: int) -> str:
 
 
 def doubled(first_ms: int, times: int, most_ms: int) -> int:
-    """Return the pause in ms after one that was `first_ms` has been doubled so many times; at most
-    `most_ms`."""
+    """Return the pause in ms: `first_ms`, doubled `times` times, at most `most_ms`."""
     return min(first_ms << min(times, 30), most_ms)  # so that the number stays small
 
 

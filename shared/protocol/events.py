@@ -1,4 +1,4 @@
-"""Everything that can happen to a stream: a closed union, named in past participles."""
+"""Everything that can happen to a stream: a closed union of events, named as past participles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOUR_MS = 3_600_000
 
 
 class StreamSettings(Struct, frozen=True):
-    """The settings of one stream, from its stage and the policy. Durations in ms."""
+    """The settings of one stream, from its stage and the policy. Durations are in ms."""
 
     rule: Rule = field(default_factory=Rule)
     max_duration: int = 12 * HOUR_MS
@@ -34,13 +34,13 @@ class StreamSettings(Struct, frozen=True):
 
     @property
     def records_on_publish(self) -> bool:
-        """Return True if a publish is recorded though nobody asks."""
+        """Return True if a publish is recorded even if nobody asks."""
         return self.rule.records_on_publish and not self.is_policy_suspended
 
 
 class StartAsked(Struct, frozen=True):
-    """A person wants the stream recorded. `max_duration` in ms, `until` a time. `allow_short`: an
-    end less than a minute away is meant."""
+    """A person wants the stream recorded. `max_duration` is in ms, `until` is a time.
+    `allow_short`: an end less than a minute ahead is intended."""
 
     who: str
     note: str = ""
@@ -53,8 +53,8 @@ class StartAsked(Struct, frozen=True):
 
 
 class StopAsked(Struct, frozen=True):
-    """A person wants no recording. `hold` in ms, None for the stage's; `hold_session` holds for
-    the present session alone."""
+    """A person wants no recording. `hold` is in ms; None for the stage's default. `hold_session`:
+    hold only for the present session."""
 
     who: str
     note: str = ""
@@ -85,8 +85,8 @@ class CancelDelayAsked(Struct, frozen=True):
 
 
 class Published(Struct, frozen=True):
-    """Live's callback reports a publish; `time` is the callback's own. `needs_poll`: its signature
-    may have been replayed, so that nothing is started before a poll shows the stream."""
+    """Live's callback reports a publish at `time`. `needs_poll`: its signature may have been
+    replayed, so nothing is started before a poll shows the stream."""
 
     time: int
     needs_poll: bool = False
@@ -97,8 +97,8 @@ class Unpublished(Struct, frozen=True):
 
 
 class Polled(Struct, frozen=True):
-    """A poll: the online list, requested at `asked_at`, shows the stream since `published`, or
-    does not show it (None)."""
+    """The online list, requested at `asked_at`, shows the stream as published at `published`; None
+    if it does not show it."""
 
     published: int | None
     asked_at: int
@@ -111,15 +111,15 @@ class Accepted(Struct, frozen=True):
 
 
 class CommandSettled(Struct, frozen=True):
-    """The answer to the command of this flight."""
+    """The answer to the command in this flight."""
 
     flight: str
     answer: Accepted | LiveError
 
 
 class Reported(Struct, frozen=True):
-    """Live reports that the recording runs (`record_started`, `record_resumed`) or does not. `time`
-    is since when, by Live's clock, if Live says so; that it does is UNCONFIRMED
+    """Live reports that the recording runs (`record_started`, `record_resumed`), or that it does
+    not. `time`, by Live's clock, is since when; whether Live gives it is UNCONFIRMED
     (docs/platform/live.md §4).
     """
 
@@ -129,7 +129,7 @@ class Reported(Struct, frozen=True):
 
 
 class RecordFailed(Struct, frozen=True):
-    """Live accepted the start and could not record after all; `time` as in `Reported`."""
+    """Live accepted the start, but then could not record; `time` as in `Reported`."""
 
     code: str
     message: str
@@ -137,9 +137,10 @@ class RecordFailed(Struct, frozen=True):
 
 
 class FileLeft(Struct, frozen=True):
-    """A file was stored; its recording ran from `start` to `stop`, None for a time that Live does
-    not give. `duration` (ms) is that of the file, if Live gives it: it need not be `stop` - `start`
-    (docs/platform/live.md §4)."""
+    """A file was stored. Its recording ran from `start` to `stop`; None for a time that Live does
+    not give. `duration` (ms) is the file's, if Live gives it; it need not equal `stop` - `start`
+    (docs/platform/live.md §4).
+    """
 
     uri: str
     start: int | None
@@ -149,7 +150,7 @@ class FileLeft(Struct, frozen=True):
 
 
 class FileFailed(Struct, frozen=True):
-    """A file was lost on its way into another format or place; the recording itself goes on."""
+    """A file was lost while Live converted or stored it; the recording itself goes on."""
 
     event: str
     code: str
@@ -158,16 +159,17 @@ class FileFailed(Struct, frozen=True):
 
 
 class Remarked(Struct, frozen=True):
-    """Live reports what changes nothing: an exception (`is_exception`) in the stream, or a switch
-    between its two publishers. `what` may be stored."""
+    """Live reports something that changes nothing: an exception (`is_exception`) in the stream, or
+    a switch between its two publishers. `what` may be stored."""
 
     is_exception: bool
     what: str
 
 
 class StateImported(Struct, frozen=True):
-    """A person takes over what another stage has stored of the stream: the intent, and the session
-    that its numbers refer to. `is_of_policy`: policy has made its intent for that session."""
+    """A person takes over the stream's state from another stage: the intent, and the session that
+    its numbers refer to. `is_of_policy`: the other stage's policy made the intent for that session.
+    """
 
     who: str
     intent: Intent
@@ -176,9 +178,8 @@ class StateImported(Struct, frozen=True):
 
 
 class OccurrencesPlanned(Struct, frozen=True):
-    """These are the occurrences of the schedule that have not begun, as far ahead as is planned;
-    what was planned of it before gives way to them. `as_of`: when the calendar was looked at, None
-    for now."""
+    """The occurrences of the schedule that have not begun, as far ahead as is planned. They replace
+    those planned before. `as_of`: when the calendar was read; None for now."""
 
     schedule: str
     occurrences: tuple[Occurrence, ...] = ()
@@ -186,14 +187,14 @@ class OccurrencesPlanned(Struct, frozen=True):
 
 
 class OccurrencePut(Struct, frozen=True):
-    """A person adds an occurrence, or moves the end of one."""
+    """A person adds an occurrence, or moves its end."""
 
     who: str
     occurrence: Occurrence
 
 
 class OccurrenceSkipped(Struct, frozen=True):
-    """A person wants no recording for this one occurrence, which may have begun."""
+    """A person wants no recording for this one occurrence, even if it has begun."""
 
     who: str
     id: str
@@ -201,12 +202,12 @@ class OccurrenceSkipped(Struct, frozen=True):
 
 
 class SettingsChanged(Struct, frozen=True):
-    """The policy, the mode or a cap of the stage may have changed since the stream was decided."""
+    """The policy, the mode or a cap of the stage may have changed since the last decision."""
 
 
 class TimePassed(Struct, frozen=True):
-    """Time passed, and nothing else happened. A caller that may not poll leaves polls due for one
-    that may: a poll counts only if it is made."""
+    """Time passed, and nothing else happened. A caller that may not poll leaves due polls for one
+    that may, because a poll counts only once it was made."""
 
     may_query_online: bool = True
 

@@ -9,21 +9,22 @@ from msgspec import Struct
 PushArgs = tuple[tuple[str, str], ...]
 """Names and values, in Live's order."""
 VOD = "vod:"
-"""Prefix of the name of a file that is in VOD and in no bucket."""
+"""The prefix of the name of a file in VOD, which is in no bucket."""
 
 
 class Finding(Struct, frozen=True):
-    """One thing that was found of a file; the names of the numbers carry their units."""
+    """One finding about a file. The names of its numbers carry their units."""
 
     code: str
     numbers: Mapping[str, int] = {}
 
 
 class FileCopy(Struct, frozen=True):
-    """What is known at `at` (ms) of the copy of a file in another store: `delivered`, `delivering`,
-    or `failed` where only a person's request repeats it. `target` is s3://bucket/name, `why` what
-    the last attempt failed with. `segments` and how many of them are copied are those of a
-    playlist, None before it is read, and of any other file."""
+    """The copy of a file in another store, as known at `at` (ms): `delivering`, `delivered`, or
+    `failed`, which only a person's request retries. `target` is s3://bucket/name; `why` is the last
+    attempt's error. For a playlist, `segments` and `copied_segments` count its segments; they are
+    None before it is read, and for other files.
+    """
 
     state: str
     target: str
@@ -36,10 +37,11 @@ class FileCopy(Struct, frozen=True):
 
 
 class FileVerdict(Struct, frozen=True):
-    """What was found of a file in the bucket at `at` (ms): `verified`, or what is wrong with it.
-    `size_bytes` and `duration_ms` are those of the object itself, None where unknown. `copy` is
-    None where it is not delivered elsewhere. `place` is the bucket that it was looked for in, as
-    name/endpoint: the policy may name another one by now."""
+    """What verification found about the file at `at` (ms): `verified`, or what is wrong.
+    `size_bytes` and `duration_ms` were read from the object; None if unknown. `copy` is None if it
+    is not copied elsewhere. `place` is the bucket that was read (name/endpoint), even if the policy
+    names another one by now.
+    """
 
     outcome: str
     at: int
@@ -53,9 +55,9 @@ class FileVerdict(Struct, frozen=True):
 class File(Struct, frozen=True):
     """A file that Live left; its recording ran from `start` to `stop`, by Live's clock.
 
-    A time or `duration` (ms) is None if Live reported none. `push_args` are those of the push URL
-    that begin with `callback_`: how a publisher ties a file to an id of its own. `verdict` is None
-    until somebody has looked at the file.
+    A time or `duration` (ms) is None if Live reported none. `push_args` are the push URL's
+    arguments that begin with `callback_`; a publisher uses them to link a file to an id of its own.
+    `verdict` is None before verification.
     """
 
     uri: str
@@ -67,12 +69,12 @@ class File(Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """Return the bucket that the file is known to be in, as name/endpoint; "" for the one that
-        the policy names now."""
+        """Return the bucket that holds the file (name/endpoint); "" for the one that the policy
+        names now."""
         return self.verdict.place if self.verdict else ""
 
     def later(self, report: File) -> File:
-        """Return what is known once the same file was reported again: the last report holds where
+        """Return what is known after the same file was reported again: the last report counts, if
         it says more."""
         return File(
             self.uri,

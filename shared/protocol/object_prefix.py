@@ -1,6 +1,7 @@
-"""Which stream an object of the bucket is of, by the object names of the recording configurations.
+"""Finds the stream to which an object of the bucket belongs, by the object names of the recording
+configurations.
 
-The policy and the command line use it. A template is an OssObjectPrefix as Live has it.
+The policy and the command line use it. A template is an OssObjectPrefix in Live's form.
 """
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ import re
 
 APP, STREAM = "{AppName}", "{StreamName}"
 DEFAULT_PREFIX = f"record/{APP}/{STREAM}/"
-"""What the object names of `live-record setup` begin with."""
+"""The object names that `live-record setup` writes begin with this."""
 _VARIABLE = re.compile(r"\{[^{}]*\}")
 _STEPS = frozenset(("", ".", ".."))
-"""Parts of a name that HTTP clients leave out, so that it would lead to another object."""
+"""Parts of a name that HTTP clients remove, so that the name would lead to another object."""
 
 
 def prefix_of(template: str) -> str:
-    """Return what is known of a name before a recording begins: all before the first variable but
-    those of the stream's own names."""
+    """Return the known beginning of a name before a recording begins: everything before the first
+    variable other than the stream's own names."""
     times = (found.start() for found in _VARIABLE.finditer(template) if not _is_name(found[0]))
     return template[: next(times, len(template))]
 
@@ -30,8 +31,8 @@ def is_named_by(template: str, app: str, stream: str, uri: str) -> bool:
 
 
 def owner_by(template: str, uri: str) -> tuple[str, str] | None:
-    """Return application and stream of the recordings that the template gives this name; "" for
-    one that the folders of the name do not tell; None if it names no recording so."""
+    """Return application and stream of the recording that the template gives this name; "" for a
+    part that the name does not tell; None if the template cannot produce the name."""
     folders, parts = prefix_of(template).split("/")[:-1], uri.split("/")
     if len(parts) <= len(folders):
         return None

@@ -1,4 +1,4 @@
-"""The policy: the domains, and the automatic actions, by rules of which the first match holds."""
+"""The policy: the domains, and automatic actions by rules, of which the first match counts."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ MAX_PERCENT = 100
 
 
 def is_percentage(value: object) -> TypeGuard[int | float]:
-    """Return True for what a `coverage_target` may be: a number from 0 to 100."""
+    """Return True if the value may be a `coverage_target`: a number from 0 to 100."""
     is_number = not isinstance(value, bool)
     return is_number and isinstance(value, int | float) and 0 <= value <= MAX_PERCENT
 
 
 class Mode(str, Enum):
-    """Whether to act. `OBSERVE`: everything is received, decided and logged, nothing is sent."""
+    """Whether to act. `OBSERVE`: everything is received, decided and logged, but nothing is
+    sent."""
 
     ACT = "act"
     OBSERVE = "observe"
 
 
 class OnPublish(str, Enum):
-    """What a publish causes. `IGNORE`: only what was asked for is recorded. `ON_REQUEST`: the same,
-    and setup and doctor see to it that a start by hand finds a recording configuration."""
+    """What a publish causes. `IGNORE`: a stream is recorded only if somebody asks. `ON_REQUEST`:
+    the same, and setup and doctor make sure that a recording configuration exists for that."""
 
     RECORD = "record"
     ON_REQUEST = "on_request"
@@ -39,7 +40,7 @@ class OnPublish(str, Enum):
 
 
 class OnInterruption(str, Enum):
-    """What becomes of an intent when its stream goes away."""
+    """What happens to an intent when its stream goes away."""
 
     RESUME = "resume"
     STOP = "stop"
@@ -47,7 +48,7 @@ class OnInterruption(str, Enum):
 
 
 class NamedBucket(Struct, frozen=True):
-    """The bucket into which the applications record that fit the glob `app`."""
+    """The bucket for recordings of the applications that match the glob `app`."""
 
     name: str
     endpoint: str
@@ -55,9 +56,8 @@ class NamedBucket(Struct, frozen=True):
 
 
 class Domain(Struct, frozen=True):
-    """One main streaming domain, and the ingest and sub-streaming domains that lead to it.
-    `object_prefix` are the object names of its recording configurations, and `bucket` their
-    buckets, where these are not the stage's own."""
+    """One main streaming domain, with its ingest and sub-streaming domains. `object_prefix` and
+    `bucket` are those of its recording configurations, if they differ from the stage's."""
 
     streaming: str
     ingest: tuple[str, ...] = ()
@@ -71,7 +71,7 @@ class Domain(Struct, frozen=True):
 
 
 class Match(Struct, frozen=True):
-    """Globs for streams; a domain is compared in lower case, application and stream as they are."""
+    """Globs for streams. A domain is compared in lower case, application and stream exactly."""
 
     domain: str = "*"
     app: str = "*"
@@ -93,10 +93,11 @@ class Match(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """A rule. `max_duration` is in ms, None for the stage's; a higher `priority` goes first.
+    """A rule. `max_duration` is in ms; None for the stage's. A higher `priority` goes first.
 
-    `coverage_target` is the percentage of a stream's due time that has to be there, `max_gap` the
-    longest gap in ms that is accepted; None where a report decides."""
+    `coverage_target` is the percentage of a stream's due time that must be recorded, `max_gap` the
+    longest acceptable gap in ms; None if the report decides.
+    """
 
     match: Match = field(default_factory=Match)
     on_publish: OnPublish = OnPublish.IGNORE
@@ -109,7 +110,8 @@ class Rule(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Return a name that is unique in a policy and stable over releases: quotas count by it."""
+        """Return a name that is unique in a policy and the same in every release, because quotas
+        are counted by it."""
         return str(self.match)
 
     @property
@@ -118,7 +120,7 @@ class Rule(Struct, frozen=True):
 
     @property
     def may_record(self) -> bool:
-        """Return True if streams of it are recorded, by a publish or when somebody asks."""
+        """Return True if the rule's streams are recorded, on a publish or when somebody asks."""
         return self.on_publish is not OnPublish.IGNORE
 
 
@@ -134,7 +136,7 @@ class ForwardTo(Struct, frozen=True):
 
 
 class AlertSeverity(str, Enum):
-    """How much a condition matters. `CRITICAL`: a recording is being lost, or may be."""
+    """How serious a condition is. `CRITICAL`: a recording is being lost, or may be."""
 
     INFO = "info"
     WARNING = "warning"
@@ -146,7 +148,7 @@ class AlertSeverity(str, Enum):
 
 
 class ConditionCode(str, Enum):
-    """What may be wrong over time; the catalogue has its words under `conditions`."""
+    """What may be wrong over time; the catalogue has the texts under `conditions`."""
 
     NOT_RECORDED = "not_recorded"
     UNCONFIRMED = "unconfirmed"
@@ -170,8 +172,8 @@ class ConditionCode(str, Enum):
 
 
 class QuietHours(Struct, frozen=True):
-    """Minutes of the day, from `first` until before `end`, by a clock `offset_min` ahead of UTC.
-    They may pass midnight."""
+    """Minutes of the day, from `first` until before `end`, at `offset_min` ahead of UTC. They may
+    pass midnight."""
 
     first: int
     end: int
@@ -184,7 +186,7 @@ class QuietHours(Struct, frozen=True):
         return minute >= self.first or minute < self.end
 
     def __str__(self) -> str:
-        """Return the text that a policy file has."""
+        """Return the text as in a policy file."""
         first, end = (f"{at // 60:02d}:{at % 60:02d}" for at in (self.first, self.end))
         ahead = abs(self.offset_min)
         sign = "-" if self.offset_min < 0 else "+"
@@ -192,11 +194,13 @@ class QuietHours(Struct, frozen=True):
 
 
 class NotifyRule(Struct, frozen=True):
-    """Who is told of what. `sink` is the name of a robot, whose address only the environment has.
+    """Which alerts go to which robot. `sink` is the name of a robot, whose address only the
+    environment has.
 
-    It tells of conditions that match, matter at least as much as `severity`, and have lasted for
-    `after` ms since they were raised, again each `repeat` ms while nobody acknowledges them. In
-    quiet hours it tells of critical ones alone."""
+    It reports alerts that match, are at least as serious as `severity`, and have lasted for `after`
+    ms; again every `repeat` ms until somebody acknowledges them. In quiet hours it reports only
+    critical ones.
+    """
 
     sink: str
     match: Match = field(default_factory=Match)
@@ -209,14 +213,14 @@ class NotifyRule(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Return a name that is stable over releases: what was told is noted under it."""
+        """Return a name that is the same in every release, because notices are stored under it."""
         parts = (self.sink, self.condition, self.match, self.severity.value, self.after)
         return " ".join(map(str, parts))
 
 
 class Webhook(Struct, frozen=True):
-    """A receiver of events: of which types, as globs, and of which streams. `secrets` are names;
-    their values are in the environment. Each of them signs, so that one can be replaced."""
+    """A receiver of events: which types, as globs, and of which streams. `secrets` are names; their
+    values are in the environment. Each secret signs, so that one can be replaced."""
 
     name: str
     url: str
@@ -226,10 +230,11 @@ class Webhook(Struct, frozen=True):
 
 
 class CopyRule(Struct, frozen=True):
-    """Where verified files of the streams that match are copied to: `bucket` and `prefix` of an
-    S3-compatible store. `credentials` names an entry of the environment, which has the keys; `name`
-    is the template of the names there. Without `formats` each is copied that can be. `path_style`:
-    the bucket is in the path, not in the host."""
+    """Where to copy verified files of matching streams: `bucket` and `prefix` of an S3-compatible
+    store. `credentials` names an access key in the environment; `name` is the template for names in
+    the target. Without `formats`, every format that can be copied is. `path_style`: the bucket is
+    in the URL's path, not in its host.
+    """
 
     match: Match
     bucket: str
@@ -247,8 +252,8 @@ class CopyRule(Struct, frozen=True):
 
     @property
     def keeps_folders(self) -> bool:
-        """Return True if the names of copies end with the names in the bucket, so that a playlist
-        finds the copies of its segments."""
+        """Return True if the names of copies end with the names in the bucket, so that a copied
+        playlist finds its copied segments."""
         return self.name.endswith("{uri}")
 
     def takes(self, key: StreamKey, uri: str) -> bool:
@@ -265,7 +270,7 @@ class CopyRule(Struct, frozen=True):
 
 
 class Suspension(Struct, frozen=True):
-    """Until when no rule starts a recording, in ms since the epoch; who wants that, and why."""
+    """Until when no rule starts a recording, in ms since the epoch; who asked for that, and why."""
 
     until: int
     who: str = ""
@@ -274,7 +279,7 @@ class Suspension(Struct, frozen=True):
 
 COPIED_FORMATS = ("mp4", "flv", "m3u8")
 NAME_PARTS = ("domain", "app", "stream", "uri", "file")
-"""What a template of names may hold, in braces."""
+"""What a template of names may contain, in braces."""
 _PLACE = re.compile(rf"{{({'|'.join(NAME_PARTS)})}}")
 _NO_RULE = Rule()
 
@@ -289,11 +294,11 @@ class Policy(Struct, frozen=True):
     suspended: Suspension | None = None
 
     def is_suspended(self, now: int) -> bool:
-        """Return True if no rule starts a recording at `now`. What is recorded goes on."""
+        """Return True if no rule starts a recording at `now`. Running recordings go on."""
         return self.suspended is not None and now < self.suspended.until
 
     def event_globs(self, key: StreamKey) -> tuple[str, ...]:
-        """Return which events of a stream anybody wants, as globs; none if nobody does."""
+        """Return the globs of the events of a stream that any webhook receiver wants."""
         wanted = (hook.events for hook in self.webhooks if hook.match.holds(key))
         return tuple(dict.fromkeys(glob for globs in wanted for glob in globs))
 
@@ -303,7 +308,8 @@ class Policy(Struct, frozen=True):
     deliver: tuple[CopyRule, ...] = ()
 
     def delivery(self, key: StreamKey, uri: str) -> CopyRule | None:
-        """Return where a file of the stream is copied to: the first that takes it."""
+        """Return the first [[deliver]] rule that copies this file of the stream; None if none
+        does."""
         return next((each for each in self.deliver if each.takes(key, uri)), None)
 
     def rule(self, key: StreamKey) -> Rule:
@@ -317,14 +323,14 @@ class Policy(Struct, frozen=True):
         )
 
     def bucket_of(self, domain: str, app: str) -> NamedBucket | None:
-        """Return the bucket that is named for the application; None for the stage's own."""
+        """Return the bucket named for the application; None for the stage's own."""
         named = (one.bucket for one in self.domains if one.streaming == domain)
         buckets = next(named, ())
         return next((bucket for bucket in buckets if fnmatchcase(app, bucket.app)), None)
 
     def object_owners(self, uri: str) -> Iterator[StreamKey]:
-        """Yield each stream whose recording may have left the object `uri`. The application or the
-        stream is "" where the name does not tell: it may be of any."""
+        """Yield each stream whose recording may have left the object `uri`. Application or stream
+        is "" if the name does not tell: it may be any."""
         for domain in self.domains:
             for template in domain.object_prefix:
                 owner = owner_by(template, uri)
@@ -336,7 +342,8 @@ class Policy(Struct, frozen=True):
         return next((domain.object_prefix for domain in found), ())
 
     def streaming(self, domain: str) -> str | None:
-        """Return the main streaming domain of an ingest, sub- or main streaming domain, or None."""
+        """Return the main streaming domain of any domain (ingest, sub-streaming or main), or
+        None."""
         wanted = domain.lower()
         for candidate in self.domains:
             if wanted in (name.lower() for name in candidate.names):

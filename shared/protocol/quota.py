@@ -6,8 +6,8 @@ from msgspec import Struct
 
 
 class ConcurrencyQuota(Struct, frozen=True):
-    """The rule that a stream counts under, how many streams may be recorded at once under it and
-    in the account (None: any number), and the stream's priority if quota or slots are short."""
+    """The rule under which a stream counts, its limit and the account's limit on concurrent
+    recordings (None: no limit), and the stream's priority if quota or slots are short."""
 
     rule: str = ""
     of_rule: int | None = None

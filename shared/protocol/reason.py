@@ -1,4 +1,4 @@
-"""The stable codes for why something was done, not done, or ignored.
+"""Stable codes that say why something was done, not done, or ignored.
 
 Every room uses them. Their sentences are data: shared/inbound/catalogue.
 """
@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 
 class OpenEnum(str, Enum):
-    """Values that describe and decide nothing. A value that a later release wrote is kept, so that
+    """An enum for values that only describe. It keeps a value that a later release wrote, so that
     it is written back unchanged."""
 
     @classmethod
@@ -151,7 +151,7 @@ class Reason(OpenEnum):
 
 
 class HistoryEntry(Struct, frozen=True, omit_defaults=True):
-    """One line of a stream's history: the code, and the particulars its text needs."""
+    """One line of a stream's history: the code, and the details for its text."""
 
     code: Reason
     about: Mapping[str, str | int] = field(default_factory=dict)

@@ -1,6 +1,6 @@
-"""Text that comes from elsewhere, as every store takes it: the one place that cleans it.
+"""Cleans text from outside, so that every store can take it. Nothing else cleans it.
 
-Whatever reads a callback, an undelivered callback or an answer of Live uses it.
+Code that reads a callback, an undelivered callback or an answer of Live uses it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,6 @@ REPLACEMENT = "\ufffd"
 
 
 def storable(text: str) -> str:
-    """Return the text with a replacement character for each NUL and each lone surrogate: JSON can
-    hold both, and no encoding of text, or no index of a store, takes them."""
+    """Return the text with a replacement character for each NUL and each lone surrogate. JSON can
+    contain both, but encodings or store indexes cannot."""
     return _UNSTORABLE.sub(REPLACEMENT, text)

@@ -1,6 +1,6 @@
-"""The key of a stream and the commands about it, in the Live API's own words.
+"""The key of a stream, and the commands, in the Live API's own words.
 
-Every room uses it. What may be the name of an application or a stream is decided here alone.
+Every room uses it. It alone decides what may be the name of an application or a stream.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 
 class Command(str, Enum):
-    """The commands. The values are sent as they are (docs/platform/live.md §1.2)."""
+    """The commands. The values are sent unchanged (docs/platform/live.md §1.2)."""
 
     START = "start"
     STOP = "stop"
@@ -42,10 +42,11 @@ _FAULTS = (
 
 
 def name_fault(name: str) -> str:
-    """Return what keeps `name` from being that of an application or a stream, "" for a name.
+    """Return why `name` cannot be the name of an application or stream; "" if it can.
 
-    Live's own rules are UNCONFIRMED (docs/platform/live.md §2.2). So a name is whatever a command
-    to Live and a request to live-record can carry: what is recorded can be stopped.
+    Live's own rules are UNCONFIRMED (docs/platform/live.md §2.2). So a name is anything that a
+    command to Live and a request to live-record can carry: every recorded stream can then be
+    stopped.
     """
     fault = next((fault for pattern, fault in _FAULTS if pattern.search(name)), "")
     if fault or len(name.encode()) <= MAX_NAME_BYTES:
@@ -60,7 +61,8 @@ _PARTS_A_URL = frozenset("/?#% ")
 
 
 class StreamKey(Struct, frozen=True, order=True):
-    """A stream. `domain` is the main streaming domain, as the API wants, not the ingest domain."""
+    """A stream. `domain` is the main streaming domain, which the API needs, not the ingest
+    domain."""
 
     domain: str
     app: str
@@ -68,12 +70,13 @@ class StreamKey(Struct, frozen=True, order=True):
 
     @property
     def is_rehearsal(self) -> bool:
-        """Return True for a throw-away stream of `live-record rehearse`: nothing of it is kept."""
+        """Return True for a throw-away stream of `live-record rehearse`, of which nothing is
+        kept."""
         return self.stream.startswith(REHEARSAL_PREFIX)
 
     @property
     def fault(self) -> str:
-        """Return what keeps application or stream from being a name, "" if both are names."""
+        """Return why application or stream cannot be a name; "" if both can."""
         return name_fault(self.app) or name_fault(self.stream)
 
     @property
@@ -82,13 +85,14 @@ class StreamKey(Struct, frozen=True, order=True):
         return "/".join(quote(part, safe="") for part in (self.domain, self.app, self.stream))
 
     def __str__(self) -> str:
-        """Return `domain/app/stream` for people. What would part a URL or cannot be printed is
-        percent-encoded, so that no two streams look alike and `parse` can read every one."""
+        """Return `domain/app/stream` for people. Characters that separate parts of a URL or cannot
+        be printed are percent-encoded, so that no two streams look alike and `parse` can read each.
+        """
         return "/".join(map(_written, (self.domain, self.app, self.stream)))
 
     @classmethod
     def parse(cls, text: str) -> StreamKey:
-        """Return the stream of `domain/app/stream`. Raise ValueError unless there are three."""
+        """Parse `domain/app/stream`. Raise ValueError unless it has three parts."""
         domain, app, stream = map(unquote, text.split("/"))
         return cls(domain, app, stream)
 

@@ -1,6 +1,6 @@
-"""When a record is due, which record goes first, and which ones count against a quota.
+"""Computes when a record is due, which record goes first, and which count against a quota.
 
-The store orders its queue by them. They are derived from the record alone.
+The store orders its queue by that. Everything is derived from the record alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from shared.protocol.stream import STARTS, Command
 POLL_AFTER_MS = (5_000, 15_000, 30_000)
 """When an ending session is polled, counted from when it was marked as ending (`off_since`)."""
 POLL_AGAIN_MS = 60_000
-"""How often it is polled after that; a list that still shows an older publish by then is right."""
+"""How often it is polled after that. A list that still shows an older publish by then is right."""
 
 
 def next_poll(session: Session) -> int | None:
@@ -34,7 +34,7 @@ NEVER_LIVE_MS = 24 * 3_600_000
 
 
 def due_at(record: StreamRecord) -> int | None:
-    """Return when this record must be handled again even without an event; None for never."""
+    """Return when this record must be handled even without an event; None for never."""
     times = [doubt.until for doubt in record.doubts]
     if record.flight:
         times.append(record.flight.lease_until)
@@ -67,8 +67,8 @@ def _due_of_intent(record: StreamRecord) -> list[int]:
 
 
 def never_live_at(record: StreamRecord) -> int | None:
-    """Return when an intent of policy ends for which Live never accepted a start and whose stream
-    is not live; None for never. An accepted start sets an end of its own."""
+    """Return when policy's intent ends if Live never accepted a start and the stream is not live;
+    None for never. An accepted start sets an end of its own."""
     intent, session = record.intent, record.session
     is_of_policy = intent.wanted and intent.requester is Requester.POLICY
     if not is_of_policy or intent.first_accepted_at is not None:
@@ -79,7 +79,7 @@ def never_live_at(record: StreamRecord) -> int | None:
 
 
 def ends_at(record: StreamRecord) -> int:
-    """Return when a recording that is wanted is to end; 0 if nothing is to end."""
+    """Return when a wanted recording is to end; 0 if it has no end."""
     return record.intent.until or 0 if record.intent.wanted else 0
 
 
@@ -90,9 +90,11 @@ _LAST_NUMBER = max(PRIORITY_OF.values()) + 1
 
 
 def command_priority(record: StreamRecord) -> int:
-    """Return the rank when slots are short, lowest first: a command that ends a bill, then one that
-    splits a recording, then one that begins it. What is only to be forgotten comes last, and so
-    does a poll of a stream that only a callback has reported: many may be made up."""
+    """Return the rank of the record when slots are short, lowest first: a command that ends a
+    recording (and its costs), then one that splits it, then one that begins it. Last come records
+    that are only to be forgotten, and polls of streams that only a callback has reported, since
+    many may be forged.
+    """
     if record.forget_at is not None:
         return _LAST_NUMBER
     if record.pending:
@@ -108,13 +110,13 @@ def _is_only_polled(record: StreamRecord) -> bool:
 
 
 def queue_priority(record: StreamRecord, priority: int) -> int:
-    """Return the position among commands of one rank, highest first: by the rule's priority, and
-    of one priority the streams first that a poll has shown, or that a person wants recorded."""
+    """Return the position among commands of one rank, highest first: by the rule's priority; within
+    one priority, streams that a poll has shown or a person wants go first."""
     return 2 * priority - _is_unpolled_start(record)
 
 
 def _is_unpolled_start(record: StreamRecord) -> bool:
-    """Return True for a start of policy for a publish that only a callback has reported."""
+    """Return True for a start by policy whose publish only a callback has reported."""
     session, pending = record.session, record.pending
     if session is None or pending is None or pending.command is not Command.START:
         return False
@@ -122,8 +124,8 @@ def _is_unpolled_start(record: StreamRecord) -> bool:
 
 
 def counts_against_quota(record: StreamRecord) -> bool:
-    """Return True if it counts against a quota: a start of ours may have begun a recording, and
-    nothing shows its end. A command that only waits does not count."""
+    """Return True if the stream counts against a quota: our start may have begun a recording, and
+    nothing shows its end. A stream whose command only waits does not count."""
     if record.flight and record.flight.command in STARTS:
         return True
     if any(doubt.command in STARTS for doubt in record.doubts):

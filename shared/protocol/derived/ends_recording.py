@@ -1,4 +1,4 @@
-"""Which decisions a full engine has to store all the same.
+"""Finds the decisions that even a full engine must store.
 
 The recorder asks it about each save.
 """
@@ -11,8 +11,8 @@ from shared.protocol.stream import ENDS
 
 
 def ends_recording(before: StreamRecord, after: StreamRecord, event: Event) -> bool:
-    """Return True if the decision asks for the end of a recording, sends a command that ends one,
-    or settles it. Refused, it would leave a recording running that nobody wants."""
+    """Return True if the decision asks for the end of a recording, or sends or settles a command
+    that ends one. If the store refused it, a recording that nobody wants would go on."""
     if isinstance(event, StopAsked | CancelDelayAsked):
         return True
     under_way = (before.pending, before.flight, after.pending, after.flight)

@@ -1,4 +1,4 @@
-"""Why a stream is in its present phase: one code, from its record and its settings alone."""
+"""Explains why a stream is in its present phase: one code, from its record and settings alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
 
 SILENT_MS = 10_000
-"""After how long without a report `why` says that nothing has followed from a start."""
+"""After this time without a report, `why` says that nothing has followed from a start."""
 
 
 def explain(
@@ -22,8 +22,10 @@ def explain(
     settings: StreamSettings,
     continuity: Continuity = UNBROKEN,
 ) -> HistoryEntry:
-    """Return the one cause that a person should see first. In a store that was emptied it is that,
-    for a stream that nobody has asked anything of since: it may be recorded all the same."""
+    """Return the one cause that a person should see first. In an emptied store, that is the cause
+    of every stream of which nobody has asked anything since, because it may be recorded all the
+    same.
+    """
     if record.intent.generation == 0 and continuity.emptied_at is not None:
         return HistoryEntry(Reason.STORE_EMPTIED)
     stands = phase(record)
@@ -46,8 +48,8 @@ def cause_of_delay(
     settings: StreamSettings,
     continuity: Continuity = UNBROKEN,
 ) -> HistoryEntry:
-    """Return what keeps a stream from being recorded: as `explain`, but while a start is sent once
-    more, what Live answered to the last one."""
+    """Return what keeps a stream from being recorded: as `explain`, but while a start is retried,
+    Live's answer to the last one."""
     flight, answer = record.flight, record.answer
     if flight and flight.attempts and answer and answer.command is flight.command:
         return _answered(answer)
@@ -73,8 +75,8 @@ def _wanted(record: StreamRecord, now: int, settings: StreamSettings) -> History
 
 
 def _waiting(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
-    """Return the cause without a command. Where the session goes on, a pause was reported, or what
-    it lacks has yet to be decided."""
+    """Return the cause if there is no command: what denies the recording of a session that goes on,
+    or that nothing was decided yet."""
     if not record.is_live:
         return _absent(record)
     if settings.observe:
@@ -83,8 +85,8 @@ def _waiting(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
 
 
 def _denied(record: StreamRecord) -> HistoryEntry:
-    """Return what speaks against the recording of a session that goes on: Live's answer to a start
-    since, or else its report, or an interruption."""
+    """Return what speaks against a recording of the present session: Live's answer to a later
+    start, or its report, or an interruption."""
     answer, report = record.answer, record.last_report
     is_answered = answer is not None and answer.at >= (record.denied_at or 0)
     if answer is not None and is_answered and answer.command is Command.START:
@@ -95,7 +97,8 @@ def _denied(record: StreamRecord) -> HistoryEntry:
 
 
 def _recording(record: StreamRecord, confirmation: Confirmation) -> HistoryEntry:
-    """Return what shows that it is recorded: a report, a file, or Live's answer to a start."""
+    """Return what shows that the stream is recorded: a report, a file, or Live's answer to a
+    start."""
     report = record.last_report
     if not confirmation.is_confirmed:
         return HistoryEntry(Reason(confirmation.source.value), {"command": Command.START.value})
@@ -105,7 +108,8 @@ def _recording(record: StreamRecord, confirmation: Confirmation) -> HistoryEntry
 
 
 def _unproved(record: StreamRecord, confirmation: Confirmation, now: int) -> HistoryEntry:
-    """Return the cause while Live has accepted a start or a restart and shown nothing yet."""
+    """Return the cause while Live has accepted a start or restart, but nothing has confirmed it
+    yet."""
     accepted, answer = confirmation.source is StartSource.ACCEPTED, record.answer
     about = {"command": (answer.command if answer else Command.START).value}
     if accepted and now - confirmation.at >= SILENT_MS:
@@ -121,8 +125,8 @@ def _sent(flight: Flight) -> HistoryEntry:
 
 
 def _on_its_way(record: StreamRecord) -> HistoryEntry:
-    """Return the cause while a command is on the wire or pending. Once it was tried, the last
-    answer to the same command shows what holds it up."""
+    """Return the cause while a command is on the wire or pending. After a failed try, Live's last
+    answer to it is the cause."""
     answer, pending, flight = record.answer, record.pending, record.flight
     if flight:
         return _sent(flight)
@@ -147,14 +151,14 @@ def _not_wanted(record: StreamRecord, now: int, settings: StreamSettings) -> His
 
 
 def _is_suspended(record: StreamRecord, settings: StreamSettings) -> bool:
-    """Return True if a rule would record this session, were the policy not suspended."""
+    """Return True if a rule would record this session, but the policy is suspended."""
     is_due = record.is_live and record.policy_session != record.session_number
     return is_due and settings.is_policy_suspended and settings.rule.records_on_publish
 
 
 def _unasked(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
-    """Return the cause without an intent. A rule that records makes one once the stream is live, or
-    within a minute where it is live and the rule is new."""
+    """Return the cause if there is no intent. A rule that records makes one once the stream is
+    live; for a new rule and a live stream, within a minute."""
     if _is_suspended(record, settings):
         return HistoryEntry(Reason.POLICY_SUSPENDED)
     about = {"rule": settings.rule.name}

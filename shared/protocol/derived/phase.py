@@ -1,4 +1,4 @@
-"""The phase of a stream that people see, from the record alone."""
+"""Computes the phase of a stream that people see, from the record alone."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ def phase(record: StreamRecord) -> Phase:
 
 
 def is_unmanaged(record: StreamRecord) -> bool:
-    """Return True if Live records it, and nobody has asked live-record to manage that. A recording
-    goes on until its session has ended; the phase says so only while the session surely lasts."""
+    """Return True if Live records the stream, and nobody has asked live-record to manage that. The
+    recording lasts until its session ends; the phase shows it only while the session certainly
+    lasts.
+    """
     if record.intent.wanted:
         return False
     return _runs_without_us(record) and not _is_being_ended(record)
@@ -57,7 +59,7 @@ def _phase_wanted(record: StreamRecord) -> Phase:
 
 
 def _runs_without_us(record: StreamRecord) -> bool:
-    """Return True if Live reports a recording and it is no late report of the stopped one."""
+    """Return True if Live reports a recording, and that is no late report of the stopped one."""
     last_report = record.last_report
     if last_report is None or not last_report.recording or record.is_off:
         return False

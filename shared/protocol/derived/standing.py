@@ -1,7 +1,8 @@
-"""What is said of a stream, all at once: status, list, watch, why, health and the doctor show it.
+"""Computes everything that is said about a stream at once; status, list, watch, why, health and the
+doctor show it.
 
-The API builds every answer about a stream from it, so that no two of them can disagree. It is pure:
-what it says follows from the record, the time, the settings and when the online list was last read.
+The API builds every answer about a stream from it, so that no two answers disagree. It is pure: its
+inputs are the record, the time, the settings, and when the online list was last read.
 """
 
 from __future__ import annotations
@@ -22,10 +23,10 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 
 UNREAD_MS = 120_000
-"""After how long without reading the online list what is said carries its age: it is read each
+"""If the online list was not read for this long, statements carry their age. It is read every
 minute."""
 AHEAD_MS = 5_000
-"""A stored time is further ahead than this only if the clock was set back since: the clocks of two
+"""A stored time further ahead than this shows that the clock was set back; the clocks of two
 instances differ by less."""
 
 
@@ -36,19 +37,20 @@ class Liveness(str, Enum):
 
 
 class Wrong(Struct, frozen=True):
-    """The stream is wanted and live, and not recorded: since when, and why."""
+    """Since when, and why, the stream is wanted and live but not recorded."""
 
     since: int
     reason: HistoryEntry
 
 
 class Standing(Struct, frozen=True):
-    """Where a stream stands. Times are ms since the epoch.
+    """The state of a stream, for people. Times are ms since the epoch.
 
-    `since`: since when it is in this phase. `shown_at`: when Live last showed that it records, None
-    also if that lies ahead, since the clock was set back.
-    `live_at`: when it was last known whether it is live. `next_attempt_at`: when it is next tried
-    or checked, None if nothing is planned; `attempts`: how often it was tried in vain so far."""
+    `since`: since when it is in this phase. `shown_at`: when Live last showed that it records; None
+    also if that time lies ahead, because the clock was set back. `live_at`: when it was last known
+    whether the stream is live. `next_attempt_at`: when it is next tried or checked; None if nothing
+    is planned. `attempts`: failed tries so far.
+    """
 
     phase: Phase
     since: int | None
@@ -70,8 +72,8 @@ def standing(
     *,
     listed_at: int | None = None,
 ) -> Standing:
-    """Return all that is said of the stream. `listed_at`: when the online list of its domain was
-    last read, None if it never was."""
+    """Return everything that is said about the stream. `listed_at`: when the online list of its
+    domain was last read; None for never."""
     stands, shown_at = phase(record), _shown_at(record)
     live, live_at = _liveness(record, listed_at)
     reason = explain(record, now, settings, continuity)
@@ -97,7 +99,8 @@ def standing(
 def _with_its_age(
     reason: HistoryEntry, now: int, shown_at: int | None, listed_at: int
 ) -> HistoryEntry:
-    """Return the cause with the age of what it rests on, which nothing has checked since."""
+    """Return the cause with the age of the information behind it, if nothing has checked that
+    since."""
     unread = written(now - listed_at)
     if shown_at is not None:
         about = {"ago": written(max(now - shown_at, 0)), "unread": unread}
@@ -108,15 +111,15 @@ def _with_its_age(
 
 
 def is_confirmed(record: StreamRecord) -> bool:
-    """Return True if Live has shown that it records this session: by a report, a file, or since it
-    answered a start with TaskAlreadyStarted."""
+    """Return True if Live has shown that it records this session: by a report, by a file, or by
+    answering a start with TaskAlreadyStarted."""
     confirmation = record.confirmation
     return confirmation is not None and record.is_started and confirmation.is_shown
 
 
 def _liveness(record: StreamRecord, listed_at: int | None) -> tuple[Liveness, int | None]:
-    """Return whether it is live, and as of when. Whatever the list would have shown anew has opened
-    or ended a session: what the record says was still so when the list was last read."""
+    """Return whether the stream is live, and as of when. A list that shows something new opens or
+    ends a session, so the record was still true when the list was last read."""
     session = record.session
     if session is None:
         return (Liveness.UNKNOWN, None) if listed_at is None else (Liveness.NO, listed_at)
@@ -146,7 +149,9 @@ def _wrong(
 
 def _next_attempt_at(record: StreamRecord) -> int | None:
     """Return when the pending command is sent, or else when the start is checked or the session
-    polled. Nobody knows when a place under a cap is freed, and what is on the wire is under way."""
+    polled. None if it waits for a cap, whose release nobody can predict, or if a command is on the
+    wire.
+    """
     pending, confirmation, session = record.pending, record.confirmation, record.session
     if record.flight is not None:
         return None
@@ -181,8 +186,8 @@ def _since(record: StreamRecord, stands: Phase) -> int | None:
 
 
 def _idle_since(record: StreamRecord) -> int | None:
-    """Return since when nothing is done for it: its intent, its session and Live's reports are as
-    they are since then."""
+    """Return since when nothing is done for the stream: since then its intent, its session and
+    Live's reports have not changed."""
     session, report = record.session, record.last_report
     times = [record.intent.made_at]
     if session is not None:

@@ -1,7 +1,7 @@
-"""From when a stream is wrong: it is wanted and live, and not recorded.
+"""Computes from when a stream is wrong: wanted and live, but not recorded.
 
-The store keeps an index of it, which health, `list` and the doctor read. It is of the record alone:
-no clock and no settings move a stream in that index without a save.
+The store keeps an index of it, which health, `list` and the doctor read. It depends on the record
+alone, so that a stream's place in the index changes only with a save.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from shared.protocol.state.session import SessionState
 from shared.protocol.stream import Command
 
 UNDECIDED_MS = 60_000
-"""How long it may stay open whether a session has ended: three polls decide it within 30 s. After
-that nobody can tell whether the stream is live, and it counts as wrong."""
+"""How long it may stay undecided whether a session has ended; three polls decide it within 30 s.
+After that the stream counts as wrong, because nobody can tell whether it is live."""
 UNPROVED_MS = 130_000
-"""How long Live may leave open whether it records what it accepted: after 60 s a second start is
-due, which shows it, and the timer that sends it comes once a minute."""
+"""How long Live may take to show that it records what it accepted. After 60 s a second start is
+due, whose answer shows it; the timer that sends it runs every minute."""
 REPORTED_AFTER_MS = 20_000
-"""How long a stream may wait to be recorded before health and the log report it: each start takes
-its time."""
+"""How long a stream may wait to be recorded before health and the log report it, because every
+start takes some time."""
 
 
 def wrong_since(record: StreamRecord) -> int | None:
     """Return from when the stream counts as wanted, live and not recorded; None if it does not. The
-    time may lie ahead: it counts from then on, unless something changes before."""
+    time may lie ahead: the stream counts from then on, unless something changes before."""
     session, is_shown = record.session, record.is_recorded or record.is_reported
     if not record.intent.wanted or session is None or record.is_off or is_shown:
         return None
@@ -41,7 +41,7 @@ def wrong_since(record: StreamRecord) -> int | None:
 
 
 def lost_by(record: StreamRecord, now: int) -> int:
-    """Return from when the stream is lost that is found not to be recorded now."""
+    """Return from when the stream counts as lost, if it is found now not to be recorded."""
     since = wrong_since(record)
     return now if since is None else min(since, now)
 
@@ -52,8 +52,8 @@ def _failed_since(record: StreamRecord) -> int | None:
 
 
 def _wanted_since(record: StreamRecord) -> int:
-    """Return since when it is wanted. A second request moves the intent's time, but not that of the
-    start which is under way."""
+    """Return since when the stream is wanted. A repeated request changes the intent's time, but not
+    that of the start already under way."""
     command: Flight | PendingCommand | None = record.flight or record.pending
     starts = command is not None and command.command is Command.START
     made_at = record.intent.made_at

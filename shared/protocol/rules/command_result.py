@@ -1,4 +1,4 @@
-"""Changes a record by Live's answer to a command, as each row of docs/errors.md says."""
+"""Changes a record after Live's answer to a command, as the rows of docs/errors.md say."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from shared.protocol.state.session import SessionState
 from shared.protocol.stream import ENDS, Command
 
 JUST_PUBLISHED_MS = 30_000
-"""How long Live's recorder may not know a published stream (docs/platform/live.md §11,
+"""How long Live's recorder may not know a newly published stream (docs/platform/live.md §11,
 UNCONFIRMED)."""
 
 
@@ -64,7 +64,8 @@ def settle(transition: Transition, sent: CommandSettled) -> None:
 
 
 def lapse(transition: Transition, flight: Flight) -> None:
-    """Settle a flight whose lease ended without a stored answer: it may still land, so doubt it."""
+    """Settle a flight whose lease ended without a stored answer. The command may still land, so it
+    is in doubt."""
     transition.change(flight=None)
     transition.add_entry(Reason.ANSWER_LOST, command=flight.command.value)
     doubt(transition, flight)
@@ -84,8 +85,8 @@ def doubt(transition: Transition, flight: Flight) -> None:
 
 
 def _within_bounds(doubts: tuple[Doubt, ...]) -> tuple[Doubt, ...]:
-    """Leave out the oldest one too many. A later one of the same command outlasts it, so that what
-    is wanted still goes out once neither can land."""
+    """Drop the oldest doubt if there is one too many. A later doubt of the same command lasts
+    longer, so that the wanted command is still re-sent once neither can land."""
     if len(doubts) <= MAX_DOUBTS_ENTRIES:
         return doubts
     kinds = [(doubt.command, doubt.generation) for doubt in doubts]
@@ -136,8 +137,8 @@ def accept_start(
 
 
 def _open_anew(transition: Transition, flight: Flight) -> None:
-    """Open a session if the accepted start was sent since the session ended, or since Live knew no
-    such stream: the stream is back, and no callback or list has reported it yet."""
+    """Open a session if Live accepted a start that was sent after the session ended, or after Live
+    did not know the stream: the stream is back, though no callback or list has reported it yet."""
     session, unbound = transition.record.session, transition.record.intent.session is None
     if session is None:
         return
@@ -157,7 +158,7 @@ def _bind(transition: Transition) -> None:
 
 def _opened_since(transition: Transition, flight: Flight) -> bool:
     """Return True if a session has opened since the flight was claimed: the answer is about the
-    session before."""
+    earlier one."""
     return transition.record.intent.wanted and flight.session != transition.record.session_number
 
 
@@ -189,8 +190,8 @@ def _not_live(transition: Transition, flight: Flight, answer: LiveError) -> None
 
 
 def _is_contradicted(transition: Transition) -> bool:
-    """Return True if the online list has shown the stream since Live last answered a start with
-    StreamNotFound, and now Live says so again."""
+    """Return True if Live answers StreamNotFound again, although the online list has shown the
+    stream in between."""
     session = transition.record.session
     return session is not None and transition.record.is_live and session.last_start_not_found
 
@@ -207,10 +208,11 @@ def _has_just_come(transition: Transition) -> bool:
 
 
 def _failed(transition: Transition, flight: Flight, answer: LiveError) -> None:
-    """Mark the session failed by a refused start, unless Live accepted an earlier start in it and
-    nothing denies since that it records, or reports that it records and answers what nobody knows.
-    Where nothing has shown yet that it records, the start is retried: Live may be recording, and
-    only another answer shows it."""
+    """Mark the session failed after a refused start. Do not, if Live accepted an earlier start in
+    it and nothing has denied that recording since, or if Live reports a recording and answers with
+    an unknown code. If nothing has confirmed the recording yet, retry the start: Live may be
+    recording, and only another answer shows it.
+    """
     command_retry.remember_answer(transition, flight, answer, _code(answer))
     record = transition.record
     had_error = record.confirmation is not None and record.confirmation.denied > 0
@@ -245,9 +247,10 @@ def _stop(transition: Transition, flight: Flight, answer: Accepted | LiveError) 
 
 
 def _stop_missed(transition: Transition, flight: Flight) -> None:
-    """Take the recording as ended, and remember when, in case the stream comes back soon. Send the
-    stop again if a session has opened since it was claimed. Retry it if the stream has just come
-    back: Live's recorder may not know it yet, and may resume by itself."""
+    """Take the recording as ended, and remember when, in case the stream comes back soon. If a
+    session has opened since the stop was claimed, send the stop again. If the stream has just come
+    back, retry it: Live's recorder may not know the stream yet, and may resume by itself.
+    """
     if flight.session != transition.record.session_number and not transition.record.is_off:
         transition.enqueue_if_idle(Command.STOP, Reason.STREAM_RETURNED)
     elif _has_just_come(transition) and _was_just_interrupted(transition):
@@ -314,11 +317,11 @@ OUTCOMES: tuple[Reason, ...] = (
     *(Reason.ACCEPTED, *(code for _, code in _CODES), Reason.WRONG_DOMAIN, Reason.SLOT_MISSED),
     *(Reason.UNKNOWN_REJECTION, Reason.ANSWER_LOST),
 )
-"""What can become of a command: what `outcome_of` returns, and that its answer was lost."""
+"""Every outcome of a command: those that `outcome_of` returns, and the lost answer."""
 
 
 def outcome_of(answer: Accepted | LiveError) -> Reason:
-    """Return what became of a command, whichever it was."""
+    """Return the outcome that an answer means, for any command."""
     return Reason.ACCEPTED if isinstance(answer, Accepted) else _code(answer)
 
 

@@ -1,4 +1,4 @@
-"""When a command is retried, and how its answer is remembered."""
+"""Decides when a command is retried, and how its answer is remembered."""
 
 from __future__ import annotations
 
@@ -17,24 +17,26 @@ from shared.protocol.state.command import Answer, Flight
 from shared.protocol.stream import Command
 
 RETRY_MS = 500
-"""Before the first retry of a command that may work by itself; twice as long before each more."""
+"""Pause before the first retry of a command that may succeed without help; each further pause is
+twice as long."""
 MAX_RETRY_MS = 30_000
-"""No such retry waits longer."""
+"""The longest of these pauses."""
 MAX_NOT_LIVE_RETRY_MS = 8_000
-"""Nor does a start that found no stream where one has just been published."""
+"""The longest pause of a start that found no stream although one was just published."""
 CONTRADICTION_RETRY_MS = 5_000
-"""Before the first retry of a start that found no stream although the online list shows it; twice
-as long before each more."""
+"""Pause before the first retry of a start that found no stream although the online list shows it;
+each further pause is twice as long."""
 MAX_CONTRADICTION_RETRY_MS = 60_000
-"""No such retry waits longer. A new publish is a new session, and its start goes out at once."""
+"""The longest of these pauses. A new publish is a new session, whose start is sent at once."""
 MAX_RETRY_AFTER_MS = 30_000
 """The longest wait that Live itself may ask for: a stop must not be held back for minutes."""
 OPERATOR_RETRY_MS = 15_000
-"""Before the first retry of what an operator has to fix; twice as long before each more."""
+"""Pause before the first retry of a command that needs an operator's fix; each further pause is
+twice as long."""
 MAX_OPERATOR_RETRY_MS = 300_000
-"""No such retry waits longer."""
+"""The longest of these pauses."""
 UNKNOWN_RETRY_MS = 60_000
-"""Before a command of policy's is retried that Live refused with a code nobody documented."""
+"""Pause before policy's command is retried after an undocumented error code."""
 
 
 def enqueue_retry(transition: Transition, flight: Flight, *, after: int) -> None:
@@ -60,7 +62,8 @@ def enqueue_retry(transition: Transition, flight: Flight, *, after: int) -> None
 def retry(
     transition: Transition, flight: Flight, answer: Accepted | LiveError, reason: Reason
 ) -> None:
-    """Enqueue the command again after the delay that the answer, which is remembered, calls for."""
+    """Enqueue the command again, after the delay that the answer demands, and remember the
+    answer."""
     remember_answer(transition, flight, answer, reason)
     enqueue_retry(transition, flight, after=delay_before_retry(answer, flight.attempts))
 
@@ -80,27 +83,27 @@ def delay_before_retry(answer: Accepted | LiveError, attempts: int) -> int:
 
 
 def delay_after_refusal(attempts: int) -> int:
-    """Return the delay before the next attempt, in ms, of what an operator has to fix."""
+    """Return the delay in ms before the next attempt at a command that needs an operator's fix."""
     return doubled(OPERATOR_RETRY_MS, attempts, MAX_OPERATOR_RETRY_MS)
 
 
 def delay_after_contradiction(attempts: int) -> int:
-    """Return the delay before the next start, in ms, of a stream that the online list shows and the
-    recorder does not know: neither will change its mind soon."""
+    """Return the delay in ms before the next start of a stream that the online list shows and the
+    recorder does not know: neither will change soon."""
     return doubled(CONTRADICTION_RETRY_MS, attempts, MAX_CONTRADICTION_RETRY_MS)
 
 
 def longest_delay_before(attempts: int) -> int:
-    """Return how long (ms) an attempt with this many before it may have to wait. The first one
-    never waits."""
+    """Return how long (ms) an attempt may have to wait after this many others. The first one never
+    waits."""
     if attempts == 0:
         return 0
     return max(delay_after_refusal(attempts - 1), UNKNOWN_RETRY_MS)
 
 
 def is_repeat(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> bool:
-    """Return True for a retry that got the answer of the attempt before. Such lines of history are
-    alike, so that the store counts them as one."""
+    """Return True for a retry with the same answer as the attempt before. The store counts such
+    lines of history as one."""
     before = transition.record.answer
     last = (flight.command, live_code_of(answer))
     return flight.attempts > 0 and before is not None and (before.command, before.code) == last

@@ -1,7 +1,7 @@
-"""The states of a confirmation, and what leads from one to the next.
+"""The states of a confirmation, and the transitions between them.
 
 An accepted start (command_result.py) or a yes on demand (on_demand.py) begins one; reports and time
-move it on. It knows nothing of how its commands are sent.
+change its state. It knows nothing of how its commands are sent.
 """
 
 from __future__ import annotations
@@ -26,25 +26,27 @@ from shared.protocol.state.session import TOGETHER_MS, SessionState
 from shared.protocol.stream import Command
 
 CONFIRM_MS = 10_000
-"""How long Live may be silent about a start that it accepted, where reports are known to come or
-the start may have found a paused recording, or about a session that it was to record on demand."""
+"""How long to wait for a report of an accepted start, if reports are known to come or the start may
+have found a paused recording; also of a session that Live was to record on demand."""
 CONFIRM_AGAIN_MS = 60_000
-"""A start that Live accepted is not repeated sooner, confirmed or not."""
+"""An accepted start is not repeated before this time, confirmed or not."""
 MAX_CONFIRM_AGAIN_MS = 300_000
-"""A start that Live goes on to accept, and does not show to have carried out, is repeated after
-twice as long each time, and after no longer than this."""
+"""If Live keeps accepting starts but nothing confirms them, each pause is twice as long as the
+last, up to this."""
 
 MAX_RETRY_CALLS = 2
-"""How often a start that Live accepted is sent again because Live reported an error of it within
+"""How often an accepted start is sent again because Live reported an error within
 CONFIRM_AGAIN_MS."""
 POLL_MS = 5_000
-"""How long a poll may take that decides whether a file is split. One that fails decides nothing."""
+"""How long a poll may take that decides whether a file is split. A failed poll decides nothing."""
 
 
 class Check(Struct, frozen=True):
-    """What is done at `check_at`: `command` goes out, or Live is polled (None); `follows` is next.
-    `after` counts in ms from the start; None is when no pause can last any more. One that `doubles`
-    is twice as long for each start that Live has accepted again, up to MAX_CONFIRM_AGAIN_MS."""
+    """What to do at `check_at`: send `command`, or poll Live (None); then enter the state
+    `follows`. `after` is in ms from the start; None means when no pause can last any more. With
+    `doubles`, the time doubles for each start that Live has accepted again, up to
+    MAX_CONFIRM_AGAIN_MS.
+    """
 
     after: int | None
     command: Command | None
@@ -67,14 +69,15 @@ CHECKS: Mapping[State, Check] = {
     State.WAITING_OUT_PAUSE: Check(None, Command.START, Reason.UNPROVED, State.UNCONFIRMED),
     State.CONFIRMED_UNDATED: Check(None, Command.START, Reason.UNPROVED, State.CONFIRMED),
 }
-"""A state that is not here lasts until something is reported or a start is accepted."""
+"""A state not listed here lasts until a report comes or a start is accepted."""
 _REPEATS = (
     State.MAY_BE_PAUSED,
     State.MAY_GO_ON_POLLED,
     State.WAITING_OUT_PAUSE,
     State.CONFIRMED_UNDATED,
 )
-"""Their checks split a file, or wait until no pause can last: at most one for a session."""
+"""The checks of these states split a file, or wait until no pause can last; a session has at most
+one of them."""
 
 
 def begin(
@@ -85,9 +88,10 @@ def begin(
     anew: bool = False,
     is_repeat: bool = False,
 ) -> None:
-    """Take the session as started by what was sent at `sent_at`; a report since then confirms it.
-    `anew`: what an earlier start of the session has spent does not count. `is_repeat`: it was a
-    start sent because nothing showed what came of the one before."""
+    """Note that the session was started by the command sent at `sent_at`; a later report confirms
+    it. `anew`: forget that an earlier start of the session used up its repeat. `is_repeat`: this
+    start was sent because nothing confirmed the one before.
+    """
     record = transition.record
     before = record.confirmation if record.is_started else None
     began_now = transition.now if source is StartSource.ACCEPTED else None
@@ -113,9 +117,10 @@ def begin(
 
 
 def _accepted_again(confirmation: Confirmation, before: Confirmation | None) -> Confirmation:
-    """Return the confirmation with since when Live accepts starts of this session and shows none of
-    them. It would have answered TaskAlreadyStarted if it had carried out the one `before`. After an
-    error that it reported, nothing is said of the time before that."""
+    """Return the confirmation, with the time since which Live accepts starts of this session
+    without recording: had it carried out the start `before`, it would have answered
+    TaskAlreadyStarted. A reported error resets that time.
+    """
     if before is None or before.unshown_since is None or before.denied:
         return replace(confirmation, unshown_since=confirmation.at)
     since, again = before.unshown_since, before.accepted_again + 1
@@ -142,8 +147,9 @@ def _first_of_adopted(
 ) -> State:
     """Return the first state after TaskAlreadyStarted: Live records, or holds a paused recording.
 
-    Where status reports come, an earlier report that it records still counts if none says that it
-    paused: then only the end of the session before was reported late."""
+    If the domain sends status reports, an earlier report of recording still counts unless a pause
+    was reported: then only the end of the earlier session was reported late.
+    """
     may_go_on = _may_go_on(transition, confirmation)
     if may_go_on and before and before.is_confirmed and transition.settings.status_known:
         return State.CONFIRMED_UNDATED
@@ -153,8 +159,8 @@ def _first_of_adopted(
 
 
 def _may_go_on(transition: Transition, confirmation: Confirmation) -> bool:
-    """Return True if Live began the recording in this session, and neither a stop of ours nor a
-    report speaks against it since: an interruption alone is in question."""
+    """Return True if Live began the recording in this session, and neither our stop nor a report
+    speaks against it: only an interruption does."""
     record, begun_at = transition.record, confirmation.begun_at
     report = record.last_report
     is_denied = report is not None and not report.recording and report.at >= (begun_at or 0)
@@ -162,9 +168,10 @@ def _may_go_on(transition: Transition, confirmation: Confirmation) -> bool:
 
 
 def _about_it_since(transition: Transition, source: StartSource, sent_at: int) -> int:
-    """Return since when, by Live's clock, a report is about this start: since its slot if Live
-    accepted it, since the latest pause if Live was recording already. A stop in doubt, whose pause
-    may lie ahead, is reasserted on its own."""
+    """Return from when, by Live's clock, a report is about this start: from its slot if Live
+    accepted it; from the latest pause if Live was recording already. A stop in doubt may pause it
+    later, and is re-asserted separately.
+    """
     if source in (StartSource.ACCEPTED, StartSource.ON_DEMAND):
         return sent_at - TOGETHER_MS
     return min(transition.record.paused_since, sent_at) + TOGETHER_MS
@@ -191,10 +198,11 @@ def _check_at(transition: Transition, confirmation: Confirmation, check: Check) 
 
 
 def confirm(transition: Transition, time: int | None) -> bool:
-    """Take a report of `time` that Live records; return False if it is of before this start.
+    """Handle a report of `time` that Live records; return False if it is older than this start.
 
-    Without a time, a late report of before a pause reads the same: one start shows, once no pause
-    can last."""
+    A report without a time may be a late one from before a pause. So one start is sent once no
+    pause can last; its answer shows it.
+    """
     confirmation = transition.record.confirmation if transition.record.is_started else None
     if confirmation is None:
         return True
@@ -209,7 +217,8 @@ def confirm(transition: Transition, time: int | None) -> bool:
 
 
 def fail(transition: Transition, code: str, message: str = "") -> None:
-    """Take an error that Live reported of the session: ask about it, or mark the session failed."""
+    """Handle an error that Live reported about the session: ask Live by a start, or mark the
+    session failed."""
     if not _deny(transition):
         number, now = transition.record.session_number, transition.now
         lost_since = lost_by(transition.record, now)
@@ -218,12 +227,13 @@ def fail(transition: Transition, code: str, message: str = "") -> None:
 
 
 def _deny(transition: Transition) -> bool:
-    """Ask Live, by a start, whether the session really failed; return False if that is clear: no
-    start was accepted or is under way, or the last ones were accepted, and each was followed by an
-    error at once.
+    """Ask Live, by a start, whether the session really failed. Return False if that is already
+    clear: no start was accepted or is under way, or each of the last accepted ones was followed by
+    an error at once.
 
-    A report carries no identity, so it may be a replay. Until the answer the session keeps its
-    place under a cap: Live may be recording it."""
+    A report does not say which recording it is about, so it may be a replay. Until the answer the
+    session keeps its place under a cap, because Live may be recording it.
+    """
     record = transition.record
     confirmation = record.confirmation if record.is_started else None
     if record.asks_after_error:
@@ -240,8 +250,8 @@ def _deny(transition: Transition) -> bool:
 
 
 def check(transition: Transition, *, may_query_online: bool) -> None:
-    """Check the confirmation if that is due; leave it due if it takes a poll that may not be made.
-    Of a stream that is off, silence means nothing."""
+    """Do the check if it is due; leave it due if it needs a poll that may not be made. For a stream
+    that is off, silence means nothing."""
     confirmation = transition.record.confirmation
     at = confirmation.check_at if confirmation else None
     if confirmation is None or at is None or transition.now < at:
@@ -257,8 +267,8 @@ def check(transition: Transition, *, may_query_online: bool) -> None:
 
 
 def _may_split(transition: Transition, confirmation: Confirmation) -> bool:
-    """Return False for a restart while the session is ending: if the stream comes back, a start is
-    sent, which makes the restart needless."""
+    """Return False for a restart while the session is ending. If the stream comes back, a start is
+    sent, which makes the restart unnecessary."""
     session = transition.record.session
     ending = session is not None and session.state is not SessionState.LIVE
     return not (ending and CHECKS[confirmation.state].command is Command.RESTART)
@@ -277,11 +287,12 @@ def _carry_out(transition: Transition, confirmation: Confirmation) -> None:
 
 
 def after_poll(transition: Transition, *, is_same_publish: bool) -> None:
-    """Send the restart that a poll preceded, or withhold it; the poll has shown the stream.
+    """Send the restart that this poll was for, or withhold it; the poll has shown the stream.
 
-    The publish that began the session goes on if the list shows exactly its time
-    (`is_same_publish`): so does what Live began to record in it. A start shows that in any case,
-    once no pause can last."""
+    If the list shows exactly the publish time with which the session began (`is_same_publish`),
+    that publish goes on, and so does the recording that Live began in it. In any case a start shows
+    it once no pause can last.
+    """
     confirmation, session = transition.record.confirmation, transition.record.session
     if session is None or confirmation is None or not transition.record.is_started:
         return
@@ -297,18 +308,20 @@ def after_poll(transition: Transition, *, is_same_publish: bool) -> None:
 
 
 def _take_back_interruption(transition: Transition) -> None:
-    """Believe the list that there was no interruption: a stage that observes may not send the start
-    that would show it. Live may hold the recording paused all the same, if one acts again."""
+    """Believe the list that there was no interruption, because a stage that observes may not send
+    the start that would show it. Live may still hold the recording paused when a stage acts again.
+    """
     if transition.record.is_live and transition.record.interrupted_at is not None:
         interrupted_at = transition.record.last_interruption
         transition.change(interrupted_at=None, interrupted_latest_at=interrupted_at)
 
 
 def paused(transition: Transition) -> None:
-    """Check a start again that an earlier report had confirmed: Live has reported a pause since.
+    """Check a start again that a report had confirmed, because Live has reported a pause since.
 
-    Where no check is planned, one start goes out once no pause can last: if the report was late,
-    nothing is split, and if somebody else has stopped the recording, it begins anew."""
+    If no check is planned, one start is sent once no pause can last. If the report was late,
+    nothing is split; if somebody else stopped the recording, it begins again.
+    """
     confirmation = transition.record.confirmation if transition.record.is_started else None
     if confirmation is None:
         return
@@ -321,15 +334,16 @@ def paused(transition: Transition) -> None:
 
 
 def spend_repeat(transition: Transition) -> None:
-    """Let the session have no further repeat: Live has accepted its restart. A re-assertion that
-    was answered while the restart waited gave the session another one."""
+    """Let the session have no further repeat, because Live has accepted its restart. Meanwhile an
+    answered re-assertion may have given the session another one."""
     confirmation = transition.record.confirmation
     if confirmation is not None and transition.record.is_started:
         transition.change(confirmation=replace(confirmation, repeated=True))
 
 
 def allow_repeat(transition: Transition) -> None:
-    """Let the pending start be checked: it replaced the restart that was to check the last one."""
+    """Let the pending start be checked: it replaced the restart that would have checked the last
+    one."""
     confirmation, pending = transition.record.confirmation, transition.record.pending
     if confirmation and pending and pending.command is Command.START:
         transition.change(confirmation=replace(confirmation, repeated=False))

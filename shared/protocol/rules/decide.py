@@ -1,4 +1,4 @@
-"""The protocol of one stream: something happened -> its next record, and at most one command."""
+"""The protocol of one stream: an event leads to its next record, and to at most one command."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from shared.protocol.stream import Command
 
 
 class Decision(Struct, frozen=True):
-    """`look`: the online list should be asked now. `refused`: the ask was turned down, and why."""
+    """`look`: poll the online list now. `refused`: the request was refused, and why."""
 
     record: StreamRecord
     entries: tuple[HistoryEntry, ...]
@@ -66,11 +66,12 @@ def decide(
     settings: StreamSettings,
     continuity: Continuity = UNBROKEN,
 ) -> Decision:
-    """Return what becomes of the record. `now` is the store's time, and `continuity` says how far
-    back that can be relied on.
+    """Return the record after the event. `now` is the store's time; `continuity` says how far back
+    the store can be relied on.
 
-    A report about a stream that nobody knows decides nothing and leaves nothing, so that no made-up
-    name fills a store. Its publish, the online list or its file make a stream known."""
+    A report about an unknown stream stores nothing, so that made-up names cannot fill a store. A
+    publish, the online list or a file makes a stream known.
+    """
     if record.is_blank and isinstance(event, _REPORTS):
         return Decision(record, (), query_online=False, refused=None)
     reachable = over_the_gap(within_reach(record, now, settings), settings, continuity)
@@ -99,7 +100,7 @@ _REPORTS = (Reported, RecordFailed, FileFailed, Remarked)
 
 
 def is_worth_keeping(event: Event) -> bool:
-    """Return True if people are to find it in the history although no record changes by it."""
+    """Return True if the history should show the event even if the record does not change."""
     return isinstance(event, FileLeft | FileFailed)
 
 
@@ -150,7 +151,7 @@ def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR091
 
 
 def _withdraw_pending(transition: Transition) -> None:
-    """Drop the pending command of a stage that was set to observe meanwhile."""
+    """Drop the pending command, because the stage was set to observe meanwhile."""
     pending = transition.record.pending
     if pending is not None:
         transition.change(pending=None)
@@ -158,14 +159,14 @@ def _withdraw_pending(transition: Transition) -> None:
 
 
 def _send_observed_stop(transition: Transition) -> None:
-    """Send the stop that was asked, or fell due, while the stage only observed."""
+    """Send the stop that was requested, or became due, while the stage only observed."""
     intent = transition.record.intent
     transition.change_intent(unsent_stop=False)
     transition.enqueue_if_idle(Command.STOP, intent.reason)
 
 
 def _pass_time(transition: Transition) -> None:
-    """Apply what time alone has changed by now, before the event itself is decided."""
+    """Apply what time alone has changed, before the event itself is decided."""
     flight = transition.record.flight
     if flight is not None and transition.now >= flight.lease_until:
         command_result.lapse(transition, flight)
@@ -178,7 +179,7 @@ def _pass_time(transition: Transition) -> None:
 
 
 def _send_start(transition: Transition, before: StreamRecord) -> None:
-    """Queue the start that follows from the record. A stage that observes has it noted once."""
+    """Queue the start that follows from the record. A stage that observes notes it once instead."""
     record, command = transition.record, next_command(transition.record)
     noted = (before.session_number, before.intent.generation)
     is_noted = noted == (record.session_number, record.intent.generation)

@@ -1,4 +1,4 @@
-"""Requests that repeat an Idempotency-Key: they change nothing."""
+"""Recognizes requests that repeat an Idempotency-Key; they change nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.protocol.rules.transition import Transition
 from shared.protocol.state.intent import MAX_KEYS, IdempotencyKey
 
 KEY_AGE_MS = 24 * HOUR_MS
-"""How long an Idempotency-Key is remembered, unless MAX_KEYS newer ones were used."""
+"""How long an Idempotency-Key is remembered, unless MAX_KEYS newer ones replace it."""
 
 
 def unexpired(keys: tuple[IdempotencyKey, ...], now: int) -> tuple[IdempotencyKey, ...]:
@@ -19,7 +19,7 @@ def unexpired(keys: tuple[IdempotencyKey, ...], now: int) -> tuple[IdempotencyKe
 
 
 def is_repeated_request(transition: Transition, event: Event) -> bool:
-    """Return True if the key was used before: nothing may change then. Remember a new key."""
+    """Return True if the key was used before, so that nothing may change. Remember a new key."""
     idempotency_key = getattr(event, "idempotency_key", None)
     if not isinstance(idempotency_key, IdempotencyKey):
         return False
@@ -34,5 +34,6 @@ def is_repeated_request(transition: Transition, event: Event) -> bool:
 
 
 def _is_same(kept: IdempotencyKey, sent: IdempotencyKey) -> bool:
-    """Return True for a key of the same token. One that an older release kept may be anybody's."""
+    """Return True for a key used with the same token. A key that an older release stored may be any
+    token's."""
     return kept.key == sent.key and kept.who in ("", sent.who)

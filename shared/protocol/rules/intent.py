@@ -1,4 +1,4 @@
-"""How intents are made and ended: by people, by policy, by time, by the stream itself."""
+"""Makes and ends intents: by people, by policy, by time, and by the stream itself."""
 
 from __future__ import annotations
 
@@ -45,9 +45,10 @@ def start(transition: Transition, asked: StartAsked) -> None:
 
 
 def _start_again(transition: Transition, asked: StartAsked) -> None:
-    """Move the end, and take the intent over from policy. Send a start only if no command is
-    pending and no start was accepted. If the stream is gone or may be, or has not been recorded
-    since it came, the request is about the session in which a start will be accepted."""
+    """Change the end, and take the intent over from policy. Send a start only if no command is
+    pending and no start was accepted. If the stream is gone or may be, or was not recorded since it
+    came, the request is about the session in which a start will be accepted.
+    """
     transition.refused = _unfit_end(transition, asked)
     if transition.refused:
         return
@@ -71,20 +72,21 @@ def _start_again(transition: Transition, asked: StartAsked) -> None:
 
 
 def _is_recorded_here(record: StreamRecord) -> bool:
-    """Return True if a start was accepted in the present session, which surely goes on."""
+    """Return True if a start was accepted in the present session, which certainly goes on."""
     surely_live = record.session is not None and record.session.state is SessionState.LIVE
     here = record.is_started or record.intent.session == record.session_number
     return surely_live and here
 
 
 def _lost_since(record: StreamRecord) -> int | None:
-    """Return since when the start is missing that failed this session, which goes on."""
+    """Return since when the start is missing that failed in this session, which goes on."""
     failure = record.failure if record.is_live and record.has_failed else None
     return failure.lost_since if failure else None
 
 
 def _send_start(transition: Transition, reason: Reason, since: int | None = None) -> None:
-    """Enqueue a start, unless one of this session is on the wire: it serves the new intent, too."""
+    """Enqueue a start, unless one of this session is on the wire, which serves the new intent
+    too."""
     if not transition.record.is_on_wire(Command.START):
         transition.enqueue(Command.START, reason, since=since)
 
@@ -101,9 +103,10 @@ def extend(transition: Transition, asked: ExtendAsked) -> None:
 
 
 def _leave_schedule(transition: Transition, asked: StartAsked | ExtendAsked) -> None:
-    """Give a schedule's intent to the person who asks for it: no schedule ends it any more. An end
-    that is given takes the place of that of every occurrence that has begun; without one, the
-    stage's ceiling ends it."""
+    """Give a schedule's intent to the person who asks for it, so that no schedule ends it. A new
+    end replaces the ends of all occurrences that have begun; without one, only the stage's longest
+    duration ends it.
+    """
     intent = transition.record.intent
     if intent.requester is not Requester.SCHEDULE:
         return
@@ -124,13 +127,14 @@ def _leave_schedule(transition: Transition, asked: StartAsked | ExtendAsked) -> 
 
 
 SHORT_MS = 60_000
-"""An end that is nearer than this has to be allowed: it is more often a mistake than meant."""
+"""An end nearer than this needs `allow_short`, because it is usually a mistake."""
 
 
 def _unfit_end(transition: Transition, asked: StartAsked | ExtendAsked) -> Reason | None:
-    """Return why the end cannot be moved there, None if it can. Both bounds count from the first
-    accepted start: an end that had passed would stop the recording at once, and one beyond the
-    stage's ceiling would be cut to it."""
+    """Return why the end cannot be set; None if it can. Both limits count from the first accepted
+    start: an end in the past would stop the recording at once, and one beyond the stage's longest
+    duration would be shortened.
+    """
     began = transition.record.intent.first_accepted_at
     if began is None or not _has_end(asked):
         return None
@@ -160,7 +164,7 @@ def _set_end(transition: Transition, asked: StartAsked | ExtendAsked) -> None:
 def _note_end(
     transition: Transition, asked: StartAsked | ExtendAsked, before: Mapping[str, int]
 ) -> None:
-    """Note in the history which end was set, by whom, and which one there was before."""
+    """Note in the history the new end, the end before it, and who set it."""
     if _has_end(asked):
         end = _end_of(transition.record.intent, "end")
         note = noted(asked.note) if isinstance(asked, ExtendAsked) else {}  # a start's has it
@@ -168,18 +172,20 @@ def _note_end(
 
 
 def _end_of(intent: Intent, name: str) -> Mapping[str, int]:
-    """Return the end as particulars of a history entry: a time, or a duration (ms) that counts from
-    the first accepted start; neither if only the stage's ceiling ends the recording."""
+    """Return the end as details of a history entry: a time, or a duration (ms) from the first
+    accepted start; neither if only the stage's longest duration ends the recording."""
     if intent.until is not None:
         return {f"{name}_at": intent.until}
     return {} if intent.max_duration is None else {f"{name}_after": intent.max_duration}
 
 
 def count_from_first_start(transition: Transition, at: int) -> None:
-    """Set the end, counted from the first accepted start (ms), so that it survives reconnects.
+    """Set the end as a time, counted from the first accepted start (ms), so that it survives
+    reconnects.
 
-    The end sends a stop also where this intent claimed no start: Live may have accepted an older
-    one."""
+    The end sends a stop even if this intent claimed no start, because Live may have accepted an
+    older one.
+    """
     intent = transition.record.intent
     ceiling = transition.settings.max_duration
     limit = at + min(intent.max_duration or ceiling, ceiling)
@@ -221,8 +227,8 @@ def stop(transition: Transition, asked: StopAsked) -> None:
 
 
 def _undoes_nothing(record: StreamRecord) -> bool:
-    """Return True if a stop would only undo a start that was never claimed, and nothing hints at a
-    live stream."""
+    """Return True if a stop would only cancel a start that was never claimed, and nothing suggests
+    a live stream."""
     untouched = record.flight is None and not record.ever_claimed
     unseen = record.session is None and record.last_report is None
     return record.intent.wanted and untouched and unseen
@@ -255,8 +261,8 @@ def cancel_delay(transition: Transition, asked: CancelDelayAsked) -> None:
 
 
 def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
-    """Let policy make an intent, and return True if it did: at most one a session, and none while
-    a hold lasts."""
+    """Let policy make an intent; return True if it did. Policy makes at most one in a session, and
+    none during a hold."""
     record, rule = transition.record, transition.settings.rule
     if record.intent.wanted:
         _withhold(transition, is_withheld=False)
@@ -297,15 +303,15 @@ def _against(record: StreamRecord, transition: Transition) -> Reason | None:
 
 
 def _withhold(transition: Transition, *, is_withheld: bool) -> None:
-    """Remember whether policy makes no intent for this session only because the store was emptied:
-    it does once a person has accepted the store, and the next poll asks again."""
+    """Remember whether only the emptied store keeps policy from making an intent for this session.
+    Once a person has accepted the store, the next poll tries again."""
     session = transition.record.session
     if session is not None and session.policy_withheld is not is_withheld:
         transition.change_session(policy_withheld=is_withheld)
 
 
 def end_with_session(transition: Transition) -> None:
-    """End a `stop` or `finalize` intent, since the session that it belongs to is over."""
+    """End a `stop` or `finalize` intent, because its session is over."""
     intent = transition.record.intent
     if is_bound(intent):
         _end(
@@ -316,21 +322,21 @@ def end_with_session(transition: Transition) -> None:
 
 
 def is_bound(intent: Intent) -> bool:
-    """Return True if the intent ends with the session that it belongs to. That of a show which runs
-    over ends with any."""
+    """Return True if the intent ends with its session. The intent of a show that runs over ends
+    with any session."""
     resumes = intent.on_interruption is OnInterruption.RESUME
     belongs = bool(intent.session) or intent.requester is Requester.SCHEDULE
     return intent.wanted and not resumes and belongs
 
 
 def would_end(transition: Transition, began: int) -> bool:
-    """Return True if a session that opens, begun at `began`, would end the intent."""
+    """Return True if the opening of a session that began at `began` would end the intent."""
     kept = belongs_to_next(transition, began) or _asked_since(transition.record.intent, began)
     return is_bound(transition.record.intent) and not kept
 
 
 def meet_session(transition: Transition, session: Session) -> None:
-    """Bind, release or end the intent as a session opens."""
+    """When a session opens, bind the intent to it, release the intent, or end it."""
     intent = transition.record.intent
     if belongs_to_next(transition, session.began):
         transition.change_intent(session=session.number)
@@ -341,13 +347,13 @@ def meet_session(transition: Transition, session: Session) -> None:
 
 
 def _asked_since(intent: Intent, began: int) -> bool:
-    """Return True if the request came after the session had begun: it meant that session."""
+    """Return True if the request came after the session had begun, and so meant that session."""
     return intent.made_at > began + TOGETHER_MS
 
 
 def belongs_to_next(transition: Transition, began: int) -> bool:
-    """Return True if the session that opens had begun when a start of the intent was first
-    accepted: it was reported late, and was taken for the session before."""
+    """Return True if the opening session had already begun when a start of the intent was first
+    accepted. It was reported late, so the start was assigned to the session before."""
     intent, session = transition.record.intent, transition.record.session
     accepted = intent.first_accepted_at
     if not intent.wanted or accepted is None or session is None:
@@ -374,14 +380,14 @@ def end_by_time(transition: Transition) -> None:
 
 
 def end_scheduled(transition: Transition, reason: Reason, who: str = "") -> None:
-    """End an intent of a schedule. It holds nothing back: neither policy nor another occurrence.
-    `who` is the person who ended it, which the history has already."""
+    """End a schedule's intent without a hold: policy or another occurrence may make the next one.
+    `who` is the person who ended it; the history has a line about that already."""
     _end(transition, reason, finalize=False, runs_over=True, who=who)
 
 
 def hand_over(transition: Transition, *, runs_over: bool = False) -> bool:
-    """Hand the intent, which was to end, over to what else wants the recording: an occurrence that
-    is under way, or policy where the intent was a schedule's. Return False if nothing does."""
+    """Hand an ending intent over to whatever else wants the recording: an occurrence that has
+    begun, or policy if the intent was a schedule's. Return False if nothing does."""
     heir = occurrence_rules.under_way(transition, runs_over=runs_over)
     if heir is not None and heir.id != transition.record.intent.occurrence:
         occurrence_rules.take_over(transition, heir)
@@ -391,8 +397,8 @@ def hand_over(transition: Transition, *, runs_over: bool = False) -> bool:
 
 
 def _hand_over_to_policy(transition: Transition) -> bool:
-    """Let policy go on with a schedule's intent if it would have made one for this session, had
-    there been none. Its time counts from the beginning of the session. Return False otherwise."""
+    """Let policy continue a schedule's intent, if policy would have made one for this session. Its
+    duration counts from the beginning of the session. Return False otherwise."""
     record, rule = transition.record, transition.settings.rule
     session, intent = record.session, record.intent
     if session is None or record.is_off or _against(record, transition) is not None:
@@ -432,7 +438,7 @@ def end_never_live(transition: Transition) -> None:
 
 
 def give_up(transition: Transition) -> None:
-    """End an intent that was to fail if the stream is not live."""
+    """End an intent that was to end if the stream is not live."""
     _end(transition, Reason.GAVE_UP_NOT_LIVE, finalize=False, send=False)
 
 

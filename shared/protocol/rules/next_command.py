@@ -1,6 +1,6 @@
-"""The start that follows from the record alone. What does not follow is pending, with its cause.
+"""Derives the next start from the record alone. Every other command is pending, with its cause.
 
-`decide` asks for it once an event is decided. It knows neither the event nor the time.
+`decide` asks for it after an event is decided. It knows neither the event nor the time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from shared.protocol.stream import Command
 
 
 def next_command(record: StreamRecord) -> tuple[Command, Reason] | None:
-    """Return a start and its cause if the session lacks one, and nothing else is pending."""
+    """Return a start and its cause, if the session lacks one and no command is pending."""
     session, intent = record.session, record.intent
     if session is None or not record.lacks_start:
         return None

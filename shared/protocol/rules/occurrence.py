@@ -1,6 +1,8 @@
-"""Which occurrence of a schedule wants a recording, and how one makes an intent or takes one over.
+"""Finds the occurrence of a schedule that wants a recording, and lets it make or take over an
+intent.
 
-`intent.py` asks as an intent ends and as a person stops, `schedule.py` as an occurrence begins.
+`intent.py` asks when an intent ends or a person stops; `schedule.py` asks when an occurrence
+begins.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from shared.protocol.stream import Command
 
 
 def under_way(transition: Transition, *, runs_over: bool = False) -> Occurrence | None:
-    """Return the occurrence that wants a recording now, of several the one that ends last; None if
-    none does. `runs_over`: also one that has ended, while its stream is live, up to its limit."""
+    """Return the occurrence that wants a recording now; of several, the one that ends last; None if
+    none does. `runs_over`: also one whose end has passed, while its stream is live, up to its
+    limit.
+    """
     record, now = transition.record, transition.now
     is_live = runs_over and record.is_live
     asking = [
@@ -44,8 +48,8 @@ def make_intent(transition: Transition, occurrence: Occurrence) -> None:
 
 
 def take_over(transition: Transition, occurrence: Occurrence) -> None:
-    """Let the intent, which was to end now, go on as that of the occurrence: nothing is sent, and
-    the recording is not split. Its time counts anew."""
+    """Let the ending intent continue as the occurrence's. Nothing is sent, and the recording is not
+    split. Its duration counts anew."""
     end_own(transition)
     accepted = transition.record.intent.first_accepted_at is not None
     transition.change_intent(
@@ -64,7 +68,7 @@ def take_over(transition: Transition, occurrence: Occurrence) -> None:
 
 
 def end_own(transition: Transition) -> None:
-    """Note that the occurrence whose intent it is asks for nothing any more."""
+    """Note that the intent's own occurrence no longer asks for a recording."""
     intent = transition.record.intent
     if intent.requester is Requester.SCHEDULE:
         end(transition, intent.occurrence)
@@ -78,8 +82,8 @@ def end(transition: Transition, occurrence: str) -> None:
 
 
 def end_all(transition: Transition) -> str:
-    """Note that a person has stopped or replaced every occurrence that had begun; return the id of
-    the one that wanted the recording, "" if none did."""
+    """Note that a person has stopped or replaced every occurrence that had begun. Return the id of
+    the one that wanted the recording; "" if none did."""
     intent = transition.record.intent
     asking = under_way(transition, runs_over=True)
     own = intent.occurrence if intent.requester is Requester.SCHEDULE else ""
@@ -90,8 +94,9 @@ def end_all(transition: Transition) -> str:
 
 def is_barred(transition: Transition, occurrence: Occurrence) -> bool:
     """Return True if a person's stop keeps an occurrence that begins now from being recorded. A
-    stop during an occurrence is about that one alone, which begins anew where a stop was taken over
-    from another stage. A hold for a session ends with it."""
+    stop during an occurrence concerns only that one; it applies when the occurrence begins again on
+    another stage that took the stop over. A hold for a session ends with the session.
+    """
     record, intent = transition.record, transition.record.intent
     if intent.wanted or intent.requester is not Requester.PERSON:
         return False

@@ -1,6 +1,7 @@
-"""Live's question, as a stream begins, whether to record it (OnDemand 1), and the answer.
+"""Answers Live's question, as a stream begins, whether to record it (OnDemand 1).
 
-The function on_demand asks. An ask is no event: anybody may send one, so nothing follows from it.
+The function on_demand asks. The question is no event: anybody may send one, so nothing follows from
+it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 
 FRESH_MS = 60_000
-"""How long after a session opened an ask may be about its publish: Live asks late, or again."""
+"""For how long after a session opened a question may be about its publish, because Live may ask
+late, or again."""
 
 
 def is_asked(record: StreamRecord, now: int) -> bool | None:
-    """Return True if the intent wants the publish that begins now recorded, False if a hold or an
-    end forbids it, None if policy decides."""
+    """Return True if the intent wants the beginning publish recorded, False if a hold or an end
+    forbids it, None if policy decides."""
     intent = record.intent
     if intent.wanted:
         ends = intent.on_interruption is not OnInterruption.RESUME and intent.session is not None
@@ -28,7 +30,7 @@ def is_asked(record: StreamRecord, now: int) -> bool | None:
 
 
 def _is_open(record: StreamRecord, now: int) -> bool:
-    """Return True if the publish has been reported already: Live asks late, or again."""
+    """Return True if the publish was already reported, because Live asks late, or again."""
     session = record.session
     live = session is not None and session.state is SessionState.LIVE
     return session is not None and live and now - session.opened_at < FRESH_MS

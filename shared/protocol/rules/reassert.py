@@ -1,4 +1,4 @@
-"""Re-sends the command that is wanted, once a command in doubt can no longer land."""
+"""Re-sends the wanted command once a command in doubt can no longer land."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from shared.protocol.stream import ENDS, STARTS, Command
 
 
 def end_doubts(transition: Transition) -> None:
-    """End the doubts that are over at `now`: those commands have landed or never will. Re-send what
-    is wanted if one of them may have undone it.
+    """End the doubts that are over at `now`: their commands have landed or never will. If one of
+    them may have undone what is wanted, re-send that.
 
-    A doubt from before the clock was steady is kept until IN_DOUBT_MS after that, and what is
-    wanted is then re-sent once more: the clock may have jumped, and the command may still land.
+    If the clock was not steady since the doubt began, keep the doubt until IN_DOUBT_MS after the
+    gap, and then re-send once more: the clock may have jumped, and the command may still land.
     """
     over = [doubt for doubt in transition.record.doubts if doubt.until <= transition.now]
     steady_since = transition.continuity.steady_since
@@ -38,8 +38,8 @@ def end_doubts(transition: Transition) -> None:
 
 
 def _ask_after_failure(transition: Transition) -> None:
-    """Ask Live, by one start, whether it records a session that a refused start has failed: an
-    earlier start, whose answer was lost, may have landed all the same."""
+    """Ask Live, by one start, whether it records a session that a refused start has marked as
+    failed: an earlier start, whose answer was lost, may have landed."""
     if transition.record.intent.wanted and transition.record.has_failed:
         transition.enqueue_if_idle(Command.START, Reason.REASSERT)
 
@@ -52,7 +52,7 @@ def _reopened(doubt: Doubt, steady_since: int) -> Doubt:
 
 
 def _pause_until_stops_landed(transition: Transition) -> None:
-    """Count a stop in doubt as a stop until the moment at which it may land at the latest."""
+    """Treat a stop in doubt as a stop, until the last moment at which it may land."""
     record = transition.record
     lands_by = record.stop_lands_by
     if lands_by is not None and lands_by > (record.stopped_at or 0):
@@ -60,7 +60,7 @@ def _pause_until_stops_landed(transition: Transition) -> None:
 
 
 def _heal(transition: Transition) -> None:
-    """Enqueue one start for when no pause can last: a restart that was lost may leave a pause. A
+    """Enqueue one start for when no pause can last, because a lost restart may leave a pause. A
     session that lacks its start does not wait for that."""
     record = transition.record
     if record.intent.wanted and record.pending is None and not record.lacks_start:

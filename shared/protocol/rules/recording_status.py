@@ -1,5 +1,6 @@
 """Changes a record by Live's reports of the recording itself. They come late and name no session. A
-report confirms a recording, or has a command in doubt re-sent early. None stops an unmanaged one.
+report confirms a recording, or makes a command in doubt be re-sent early. None stops an unmanaged
+recording.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def reported(transition: Transition, event: Reported) -> None:
 
 
 def _is_of_what_was_stopped(transition: Transition, report: LastReport) -> bool:
-    """Return True for a report within a minute of our own stop that the recording ran. It does not
-    say who began the recording, and most likely it is about what the stop has ended."""
+    """Return True for a report of recording within a minute of our own stop. It does not say who
+    began the recording, and most likely is about the one that the stop ended."""
     before, wanted = transition.record.last_report, transition.record.intent.wanted
     if before is None or before.what != STOPPED or wanted:
         return False
@@ -52,14 +53,15 @@ def _runs(transition: Transition, what: str, time: int | None) -> None:
 
 
 def _may_be_ours(transition: Transition, time: int | None) -> bool:
-    """Return True if a recording that nobody wants may be the effect of a command in doubt."""
+    """Return True if a command in doubt may have caused a recording that nobody wants."""
     starts = [doubt for doubt in transition.record.doubts if doubt.command in STARTS]
     return any(doubt.may_explain(time) and not transition.is_unmanaged(doubt) for doubt in starts)
 
 
 def _settle_restart(transition: Transition, time: int | None) -> None:
-    """Settle a restart whose answer was lost: Live records since, so it was done or not needed. A
-    report of before the latest start settles none: the check of that start waits for it."""
+    """Settle a restart whose answer was lost: Live has recorded since, so it was done or not
+    needed. A report from before the latest start does not settle it; the check of that start does.
+    """
     record, confirmation = transition.record, transition.record.confirmation
     if confirmation is not None and record.is_started and not confirmation.may_explain(time):
         return
@@ -92,7 +94,7 @@ def failed(transition: Transition, event: RecordFailed) -> None:
 
 
 def _is_of_before(transition: Transition, time: int | None) -> bool:
-    """Return True if it failed before the last report, before this start or before this session."""
+    """Return True if the failure is older than the last report, this start or this session."""
     record = transition.record
     last_report, confirmation, session = record.last_report, record.confirmation, record.session
     if last_report and (last_report.is_newer(time) or last_report.is_same(FAILED, time)):
@@ -113,8 +115,9 @@ def file_left(transition: Transition, event: FileLeft) -> None:
 
 
 def _is_of_this_start(transition: Transition, stop: int) -> bool:
-    """Return True if a file that ended at `stop` is of what the last start began. One that ends
-    ahead of the store's clock shows that the two clocks differ: it may be of any recording."""
+    """Return True if the last start began the recording of a file that ended at `stop`. If `stop`
+    is ahead of the store's clock, the two clocks differ, and the file may belong to any recording.
+    """
     # confirmation.at, confirmation.since ── stop ── now + TOGETHER_MS
     confirmation = transition.record.confirmation
     if confirmation is None or stop > transition.now + TOGETHER_MS:
@@ -123,8 +126,8 @@ def _is_of_this_start(transition: Transition, stop: int) -> bool:
 
 
 def _confirm_by_file(transition: Transition, stop: int) -> None:
-    """Take a file of since the start as proof of it, unless a pause was reported or the stream went
-    away: it may be the file of what that has ended."""
+    """Take a file that ended after the start as proof of the start, unless a pause was reported or
+    the stream went away: then it may belong to the recording that ended."""
     record = transition.record
     is_denied = record.is_started and record.denied_at is not None
     if not is_denied and confirmation_rules.confirm(transition, stop) and record.is_started:

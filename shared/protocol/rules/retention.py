@@ -1,4 +1,4 @@
-"""When a stream is forgotten: its record, and with it all that is stored about it.
+"""Decides when to forget a stream: its record, and everything stored about it.
 
 `decide` calls it last. A store deletes a record that has become blank.
 """
@@ -14,18 +14,18 @@ from shared.protocol.rules.transition import Transition
 from shared.protocol.state.recording import StreamRecord
 
 ABSENCE_POLL_MS = 24 * HOUR_MS
-"""How often a stream whose session has not ended is polled once its time is over."""
+"""How often to poll a stream whose session has not ended, once its retention is over."""
 STEADY_MS = HOUR_MS
 """How long the store's clock must have run without a gap before a stream is forgotten."""
 
 
 def settle(transition: Transition, event: Event) -> None:
-    """Set the time at which the record is forgotten, and forget it if that has come.
+    """Set the time at which the record is forgotten, and forget it if that time has come.
 
     A session that has ended was absent from two polls. Any other stream is polled first: it may be
-    live although nobody has reported anything of it for so long, and its domain may be one that no
-    policy names any more. Nothing is forgotten within an hour of a gap: a clock that jumps a month
-    ahead is noticed by then.
+    live although nothing was reported of it for so long, and no policy may name its domain any
+    more. Nothing is forgotten within an hour of a gap, so that a clock which jumps a month ahead is
+    noticed first.
     """
     if transition.record.is_blank:
         return
@@ -40,13 +40,14 @@ def settle(transition: Transition, event: Event) -> None:
 
 
 def with_end(record: StreamRecord, keep: int) -> StreamRecord:
-    """Return the record with the time at which it is forgotten, which release 0.2 did not know."""
+    """Return the record with the time at which it is forgotten. Records of release 0.2 have
+    none."""
     return record if record.is_blank else replace(record, forget_at=_forget_at(record, keep))
 
 
 def put_off(record: StreamRecord, now: int) -> StreamRecord:
-    """Return a record that was to be forgotten, kept for a day more: a task of the stream is open.
-    Only the store knows of tasks, and refuses to forget then."""
+    """Return a record, due to be forgotten, that is kept a day longer because a task of the stream
+    is open. Only the store knows of tasks; it refused to forget the record."""
     return replace(record, forget_at=now + ABSENCE_POLL_MS)
 
 
@@ -59,8 +60,8 @@ def _forget_at(record: StreamRecord, keep: int) -> int | None:
 
 
 def _kept_until(record: StreamRecord, keep: int) -> int:
-    """Return until when somebody may still need the record. An occurrence to come keeps it too, and
-    so does an open task, in the store."""
+    """Return until when somebody may still need the record. A coming occurrence keeps it too; an
+    open task does so in the store."""
     intent = record.intent
     holds = (intent.held_until or 0, intent.held_opening_before or 0)
     keys = [ask.at + KEY_AGE_MS for ask in record.asked]

@@ -28,16 +28,17 @@ from shared.protocol.state.occurrence import (
 )
 
 MISSED_SHOWN_MS = 24 * 3_600_000
-"""How long an occurrence that was missed stays in the record."""
+"""How long a missed occurrence stays in the record."""
 SKIP_STANDS_MS = 5 * 60_000
-"""How near its beginning no plan takes a skip back: a run that read the schedule before the skip
-may plan by it, which is put right within three minutes."""
+"""A plan takes back a skip only if the occurrence begins later than this. A run that read the
+schedule before the skip may plan the occurrence again; within three minutes that is corrected."""
 
 
 def plan(transition: Transition, event: OccurrencesPlanned) -> None:
-    """Replace what was planned of the schedule. What has begun stays as it is, whether it was
-    recorded, stopped or skipped; so a plan may be made again at any time. A skip well before the
-    beginning is taken back."""
+    """Replace the planned occurrences of the schedule. Those that have begun stay unchanged,
+    whether recorded, stopped or skipped; so planning may be repeated at any time. A skip well
+    before the beginning is taken back.
+    """
     now = transition.now
     _take_back_skips(transition, event)
     others = [one for one in transition.record.planned if one.schedule != event.schedule]
@@ -48,8 +49,8 @@ def plan(transition: Transition, event: OccurrencesPlanned) -> None:
 
 
 def _take_back_skips(transition: Transition, event: OccurrencesPlanned) -> None:
-    """Forget that an occurrence is over whose beginning is well ahead, and that is planned again:
-    people have taken it from the excluded dates."""
+    """Forget that an occurrence was skipped, if it begins well ahead and is planned again: people
+    have removed its excluded date."""
     earliest = transition.now + SKIP_STANDS_MS
     ahead = {one.id for one in event.occurrences if one.begins_at > earliest}
     begun = transition.record.begun
@@ -57,14 +58,14 @@ def _take_back_skips(transition: Transition, event: OccurrencesPlanned) -> None:
 
 
 def _ended_since(event: OccurrencesPlanned, occurrence: Occurrence, now: int) -> bool:
-    """Return True if its limit passed between the look at the calendar and now: then it has begun,
-    and the record knows nothing of it any more."""
+    """Return True if the occurrence ended between the reading of the calendar and now: it has begun
+    and ended, and the record has dropped it."""
     return event.as_of is not None and event.as_of < occurrence.until <= now
 
 
 def put(transition: Transition, event: OccurrencePut) -> None:
-    """Add an occurrence, or replace it. No hold bars one that begins now: a person wants it. One
-    that has begun and asks for nothing any more is not brought back."""
+    """Add an occurrence, or replace it. No hold bars one that begins now, because a person wants
+    it. One that has begun and no longer asks for anything is not revived."""
     occurrence = event.occurrence
     before = next((one for one in transition.record.begun if one.id == occurrence.id), None)
     if before is None:
@@ -95,7 +96,7 @@ def _move_own_end(transition: Transition, occurrence: Occurrence) -> None:
 
 
 def skip(transition: Transition, event: OccurrenceSkipped) -> None:
-    """Bar one occurrence. An intent of its own ends; whatever else wants the recording goes on."""
+    """Bar one occurrence. Its own intent ends; if anything else wants the recording, it goes on."""
     record = transition.record
     found = next((one for one in (*record.planned, *record.begun) if one.id == event.id), None)
     if found is None or found.is_over:
@@ -113,7 +114,7 @@ def _is_of(transition: Transition, occurrence: str) -> bool:
 
 
 def pass_time(transition: Transition) -> None:
-    """Begin what is due, and end what its own end has come for."""
+    """Begin each occurrence that is due, and end each intent whose end has come."""
     now, planned = transition.now, transition.record.planned
     for occurrence in planned:
         if occurrence.begins_at > now:
@@ -128,8 +129,10 @@ def pass_time(transition: Transition) -> None:
 
 
 def _begin(transition: Transition, occurrence: Occurrence, *, is_asked: bool = False) -> None:
-    """Let an occurrence begin. One that begins late is caught up until its end. Where a recording
-    is wanted anyway, it waits for the end of that. `is_asked`: a person wants it now."""
+    """Let an occurrence begin; one that is late too, as long as its end has not come. If a
+    recording is wanted already, the occurrence waits for the end of that. `is_asked`: a person
+    wants it now.
+    """
     if transition.now >= occurrence.ends_at:
         _bar(transition, occurrence, Reason.SCHEDULE_MISSED)
         return
@@ -143,8 +146,8 @@ def _begin(transition: Transition, occurrence: Occurrence, *, is_asked: bool = F
 
 
 def _bar(transition: Transition, occurrence: Occurrence, reason: Reason) -> None:
-    """Note that an occurrence is over as it begins. One that was missed stays for a day, so that
-    people are told: its own limit may have passed long before."""
+    """Note that an occurrence is over at its beginning. A missed one stays for a day, so that
+    people are notified, even if its own limit has long passed."""
     barred = replace(occurrence, is_over=True, barred_by=reason)
     if reason is Reason.SCHEDULE_MISSED:
         barred = replace(barred, until=max(barred.until, transition.now + MISSED_SHOWN_MS))
@@ -153,8 +156,8 @@ def _bar(transition: Transition, occurrence: Occurrence, reason: Reason) -> None
 
 
 def _run_over(transition: Transition, ended_at: int) -> None:
-    """Handle the end that was announced. Where the next occurrence begins within the merge delay,
-    the intent lasts until then: a stop and a start so near to each other split one recording."""
+    """Handle the announced end. If the next occurrence begins within the merge delay, the intent
+    lasts until then, because a stop and a start so close together split one recording."""
     follower = next(iter(transition.record.planned), None)
     if follower and follower.begins_at <= ended_at + transition.settings.merge_delay:
         until = max(transition.record.intent.until or 0, follower.begins_at)

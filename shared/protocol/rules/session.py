@@ -38,9 +38,10 @@ def published(transition: Transition, event: Published) -> None:
 
 
 def _await_poll(transition: Transition, time: int) -> None:
-    """Handle a publish whose signature may have been replayed: a poll has to show the stream before
-    anything is started, as if Live had denied it. Its time says nothing until then, either: a made
-    up one would make the real publish look late."""
+    """Handle a publish whose signature may have been replayed: nothing starts before a poll shows
+    the stream, as if Live had denied it. Its time does not count until then, because a forged time
+    would make the real publish look late.
+    """
     session = transition.record.session
     if transition.record.is_blank and not transition.settings.records_on_publish:
         return  # nobody wants it, and it may be made up
@@ -58,9 +59,9 @@ def _await_poll(transition: Transition, time: int) -> None:
 
 
 def _follow(transition: Transition, session: Session, time: int) -> None:
-    """Handle a later publish. A callback's signature does not cover its `time`: if this publish
-    would end an intent, and the rule makes none in its place, a poll has to see it first. No start
-    waits for that.
+    """Handle a later publish. A callback's signature does not cover its `time`. So if this publish
+    would end an intent, and the rule makes no new one, a poll must see it first. No start waits for
+    that.
     """
     if transition.settings.records_on_publish or not intent_rules.would_end(transition, time):
         _open(transition, Reason.PUBLISHED, time=time)
@@ -79,8 +80,8 @@ def _poll_first(transition: Transition, session: Session, time: int, reason: Rea
 
 
 def _belongs(session: Session, time: int) -> bool:
-    """Return True if `time` may be this session's. An undated session may have begun at any time
-    before it was opened."""
+    """Return True if `time` may belong to this session. An undated session may have begun at any
+    time before it was opened."""
     apart = time - session.began
     return apart <= TOGETHER_MS and (session.is_undated or apart >= -TOGETHER_MS)
 
@@ -95,8 +96,8 @@ def _was_over(transition: Transition, time: int) -> bool:
 
 
 def _learn_time(transition: Transition, session: Session, time: int) -> None:
-    """Take the publish time of a session that was known before its callback. The callback may be
-    of a reconnect, so the start is sent again unless one covers the publish."""
+    """Take the publish time from the callback of a session that was already known. The callback may
+    be about a reconnect, so the start is sent again unless one covers the publish."""
     transition.change_session(time=time)
     transition.add_entry(Reason.PUBLISH_TIME_LEARNT)
     if transition.record.is_off:
@@ -111,7 +112,7 @@ def _learn_time(transition: Transition, session: Session, time: int) -> None:
 
 def _covered(transition: Transition, time: int) -> bool:
     """Return True if a start clearly later than the publish was accepted, is on the wire or is
-    pending: it is about that publish or a later one."""
+    pending, and so is about that publish or a later one."""
     record = transition.record
     if record.confirmation and record.is_started:
         return record.confirmation.covers(time)
@@ -152,23 +153,23 @@ def _reported_end(record: StreamRecord) -> int:
 
 
 def _doubt_in_emptied_store(transition: Transition, session: Session) -> None:
-    """Take a recording of a session that began before the store was found empty for paused, at the
-    latest by then: a stop may be lost with the record."""
+    """If the session began before the store was found empty, treat its recording as paused no later
+    than that moment: the record of a stop may be lost."""
     began = 0 if session.is_undated else session.began
     if transition.continuity.may_miss_records(began):
         transition.change(interrupted_latest_at=transition.continuity.emptied_at)
 
 
 def open_undated(transition: Transition) -> None:
-    """Open a session for an accepted start. It proves a live stream that no callback and no list
-    has reported, or not since the session before it ended."""
+    """Open a session for an accepted start. The start proves that the stream is live, though no
+    callback or list has reported it since the last session ended."""
     transition.change(
         session=Session(transition.record.session_number + 1, transition.now), failure=None
     )
 
 
 def _drop_start(transition: Transition) -> None:
-    """Drop a start of the session before, and a restart that was to check one."""
+    """Drop a pending start of the earlier session, and a restart that was to check one."""
     pending = transition.record.pending
     if pending and (pending.command is Command.START or pending.reason is Reason.UNPROVED):
         transition.change(pending=None)
@@ -214,7 +215,7 @@ def unpublished(transition: Transition, event: Unpublished) -> None:
 
 
 def mark_refused(transition: Transition) -> None:
-    """Note that Live knows no such stream. The next poll decides."""
+    """Note that Live does not know the stream. The next poll decides."""
     transition.change_session(start_not_found=True, last_start_not_found=True)
     session = transition.record.session
     if session is not None and session.state is SessionState.LIVE:
@@ -231,8 +232,8 @@ def _mark_ending(transition: Transition, reason: Reason | None = None) -> None:
 
 
 def settings_changed(transition: Transition) -> None:
-    """Let the policy and the mode of now decide about a session that goes on: whatever else follows
-    from them follows from the record."""
+    """Apply the present policy and mode to a session that goes on. Everything else follows from the
+    record."""
     if transition.record.is_live:
         intent_rules.by_policy(transition)
 
@@ -290,7 +291,7 @@ def _seen(transition: Transition, published_at: int, asked_at: int) -> None:
 
 
 def _seen_older(transition: Transition, session: Session, published_at: int, asked_at: int) -> None:
-    """Handle a list that shows an earlier publish. The list is stale; but if it shows the same a
+    """Handle a list that shows an earlier publish. The list is stale. But if it shows the same a
     minute after the session was marked as ending, the later publish never happened."""
     stale = session.state is not SessionState.ENDING or asked_at < session.off_since + POLL_AGAIN_MS
     if stale:
@@ -300,9 +301,10 @@ def _seen_older(transition: Transition, session: Session, published_at: int, ask
 
 
 def _is_reported_publish(session: Session, published_at: int) -> bool:
-    """Return True if the list shows the later publish that a callback reported. Two times of the
-    list are two publishes, however near they are. Between the times of two callbacks, the nearer
-    one is the list's."""
+    """Return True if the list shows the later publish that a callback reported. Two different times
+    in the list are two publishes, however close. A list's time belongs to the callback whose time
+    is nearer.
+    """
     if (
         session.unverified_publish_time is None
         or abs(published_at - session.unverified_publish_time) > TOGETHER_MS

@@ -1,7 +1,7 @@
-"""Takes over an intent from another stage's record of a stream, and the session that it is for.
+"""Takes over an intent, and its session, from another stage's record of a stream.
 
-`decide` calls it. Sessions are numbered by each stage for itself, so a number means the same only
-where both know the session by the same time.
+`decide` calls it. Each stage numbers sessions for itself, so a number means the same only if both
+know the session by the same time.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from shared.protocol.stream import Command
 
 
 def take_over(transition: Transition, imported: StateImported) -> None:
-    """Take the intent over, unless ours is as new: then only its end, if it is of the same session
-    and ours has none yet. A wanted stream that is live is started: TaskAlreadyStarted costs one
-    call, a start that is not sent costs the recording."""
+    """Take the intent over, unless ours is as new; then take only its end, if it belongs to the
+    same session and ours has none yet. If the stream is wanted and live, send a start:
+    TaskAlreadyStarted costs one call, a missing start costs the recording.
+    """
     ours = transition.record.intent
     if _is_as_new(ours, imported.intent):
         if not _take_end(transition, imported):
@@ -41,22 +42,22 @@ def take_over(transition: Transition, imported: StateImported) -> None:
 
 
 def _is_as_new(ours: Intent, theirs: Intent) -> bool:
-    """Return True if our intent stays. Policy here knows nothing of what a person asked of the
-    other stage, so its intent gives way to a person's, however old."""
+    """Return True if our intent stays. Our policy knows nothing of requests to the other stage, so
+    policy's intent gives way to a person's, however old."""
     if ours.requester is Requester.POLICY and theirs.requester is Requester.PERSON:
         return False
     return ours.generation > 0 and ours.made_at >= theirs.made_at
 
 
 def _meet_session(transition: Transition, theirs: Session | None) -> None:
-    """Take the session over if this stage knows of none: the next poll corrects what has changed
-    since."""
+    """Take the session over if this stage knows none; the next poll corrects it."""
     if theirs is not None and transition.record.session is None:
         transition.change(session=theirs, interrupted_at=interrupted_at(theirs))
 
 
 def interrupted_at(session: Session) -> int | None:
-    """Return when the recording of a session was interrupted at the latest, if it was."""
+    """Return when the recording of a session was last interrupted, at the latest; None if it was
+    not."""
     return None if session.state is SessionState.LIVE else session.off_since
 
 
@@ -66,8 +67,8 @@ def _same_session(transition: Transition, imported: StateImported) -> bool:
 
 
 def _is_over(transition: Transition, imported: StateImported) -> bool:
-    """Return True for an intent that has ended since: with its session, or by its time, where
-    policy has made a newer one."""
+    """Return True for an intent that has ended since: with its session; or by time, if policy has
+    made a newer one."""
     intent, ours = imported.intent, transition.record.intent
     has_passed = intent.until is not None and transition.now >= intent.until
     if has_passed and ours.wanted and ours.made_at > intent.made_at:
@@ -80,8 +81,8 @@ def _is_over(transition: Transition, imported: StateImported) -> bool:
 
 
 def _mapped(transition: Transition, imported: StateImported) -> Intent:
-    """Return their intent with our numbers of its sessions. A hold for a session that is not ours
-    is over."""
+    """Return their intent with our session numbers. A hold for a session that we do not know is
+    over."""
     intent, theirs = imported.intent, imported.session
     is_same = _same_session(transition, imported)
     ours = {theirs.number: transition.record.session_number} if theirs and is_same else {}
@@ -93,8 +94,8 @@ def _mapped(transition: Transition, imported: StateImported) -> Intent:
 
 
 def _take_end(transition: Transition, imported: StateImported) -> bool:
-    """Return True if the end was taken over: both stages have made an intent for one publish, and
-    only theirs has counted its time."""
+    """Return True if their end was taken over: both stages made an intent for one publish, and only
+    theirs has an end."""
     ours, theirs = transition.record.intent, imported.intent
     both_want = ours.wanted and theirs.wanted and _same_session(transition, imported)
     if (
@@ -116,7 +117,7 @@ def _take_end(transition: Transition, imported: StateImported) -> bool:
 
 
 def _bound(transition: Transition, ours: Intent) -> int | None:
-    """Return the session that our intent belongs to, now that a start of it counts as accepted."""
+    """Return the session to which our intent belongs, now that its start counts as accepted."""
     if ours.on_interruption is OnInterruption.RESUME:
         return ours.session
     return transition.record.session_number

@@ -1,7 +1,7 @@
-"""Every stored time of a record, and how far ahead of the store's clock it may lie.
+"""Lists every stored time of a record, and how far ahead of the store's clock it may lie.
 
-`decide` calls `within_reach` first: after the store's clock was set back, a time that it gave may
-lie hours ahead, and nothing would happen until then. docs/protocol.md shows the table.
+`decide` calls `within_reach` first. After the store's clock was set back, a stored time may lie
+hours ahead, and nothing would happen until then. docs/protocol.md shows the table.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER_MS
 
 Furthest: TypeAlias = Callable[[StreamRecord, StreamSettings], int]
-"""Returns how far ahead (ms). Its docstring says so in docs/protocol.md."""
+"""Returns how far ahead (ms). Its docstring appears in docs/protocol.md."""
 
 
 class StoredTime(Struct, frozen=True):
-    """The field `name` of this `part` of the record ("" is the record itself). `furthest` is None
-    for a time that is no time of the store's clock: it stays as it is."""
+    """The field `name` in the `part` of the record ("" is the record itself). `furthest` is None if
+    the time does not come from the store's clock; then it is left unchanged."""
 
     part: str
     name: str
@@ -151,9 +151,10 @@ _OF_RECORD = _by_part()[""]
 
 
 def within_reach(record: StreamRecord, now: int, settings: StreamSettings) -> StreamRecord:
-    """Return the record with no time further ahead of `now` than it may lie. What has passed
-    becomes now at the latest, and what is to come keeps its longest distance. What people set, and
-    what Live's clock said, stays."""
+    """Return the record, with no time further ahead of `now` than allowed. Past times become now at
+    the latest; future times keep at most their longest distance. Times set by people or by Live's
+    clock stay.
+    """
 
     def too_late(part: Struct, times: Times) -> dict[str, Any]:
         late: dict[str, Any] = {}
@@ -184,11 +185,12 @@ def within_reach(record: StreamRecord, now: int, settings: StreamSettings) -> St
 def over_the_gap(
     record: StreamRecord, settings: StreamSettings, continuity: Continuity
 ) -> StreamRecord:
-    """Return the record with what may have paused its recording moved to the end of a gap of the
-    store's clock, unless the pause was over before the gap: how much time has passed since then,
-    nobody knows, and Live may hold the recording paused as long as the merge delay.
+    """Return the record with a possible pause moved to the end of a gap of the store's clock,
+    unless the pause was over before the gap. Nobody knows how long the gap was, and Live may hold
+    the recording paused as long as the merge delay.
 
-    `interrupted_at` stays, for it says whether Live has accepted a start since."""
+    `interrupted_at` stays, because it says whether Live has accepted a start since.
+    """
     # pause ── less than the merge delay ── gap_from ── a jump, or nobody ran ── steady_since ── now
     gap_from, since = continuity.gap_from, continuity.steady_since
     if not since:
@@ -208,8 +210,8 @@ def over_the_gap(
 
 
 def _with_its_end(before: Intent, after: Intent, settings: StreamSettings) -> Intent:
-    """Return the intent with an end that counts from the first accepted start moved with it, or it
-    would record longer than it was asked to."""
+    """Return the intent with its end moved along with the first accepted start; otherwise it would
+    record for too long."""
     began, moved = before.first_accepted_at, after.first_accepted_at
     if began is None or moved is None or after.until is None:
         return after

@@ -1,4 +1,4 @@
-"""One event being decided: the record as it becomes, and the lines of history about it."""
+"""One event being decided: the record as it changes, and the lines of history about it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _ASKED = (Reason.ASKED_START, Reason.ASKED_AGAIN)
 
 
 def noted(note: str) -> dict[str, str]:
-    """Return the field of a history entry that holds a note; none if nobody wrote one."""
+    """Return the field of a history entry that holds a person's note; empty without one."""
     return {"note": note} if note else {}
 
 
 class Transition:
-    """The few moves that every rule of the protocol is made of."""
+    """The few changes of which every rule of the protocol consists."""
 
     def __init__(
         self,
@@ -54,8 +54,7 @@ class Transition:
         self.change(intent=replace(self.record.intent, **fields))
 
     def new_intent(self, **fields: Any) -> None:  # noqa: ANN401 - as change
-        """Raise the generation. Whatever of the old intent was never claimed is cancelled with
-        it."""
+        """Raise the generation. A pending command of the old intent is cancelled."""
         intent = Intent(generation=self.record.intent.generation + 1, made_at=self.now, **fields)
         self.change(intent=intent, pending=None, confirmation=None, failure=None)
 
@@ -69,7 +68,8 @@ class Transition:
         since: int | None = None,
         who: str = "",
     ) -> None:
-        """Queue the command, due in `after` ms; the command in flight is settled first."""
+        """Queue the command, due in `after` ms. It is sent once the command in flight is
+        settled."""
         asked = self.now if since is None else since
         if self._withheld(command, reason, asked):
             return
@@ -81,8 +81,8 @@ class Transition:
         self.change(pending=pending)
 
     def observe(self, command: Command, reason: Reason) -> None:
-        """Note the command that is not sent because the stage only observes. Once it acts, a start
-        follows from the record; a stop has to be remembered."""
+        """Note a command that is not sent because the stage only observes. When the stage acts
+        again, a start follows from the record; a stop must be remembered."""
         self.add_entry(Reason.OBSERVED, command=command.value, reason=reason.value)
         if command is Command.STOP and not self.record.intent.wanted:
             self.change_intent(unsent_stop=True)
@@ -93,7 +93,7 @@ class Transition:
 
     def _withheld(self, command: Command, reason: Reason, asked: int) -> bool:
         """Return True if a start must not be queued: its session has ended and no person has asked
-        since, which is noted, or a restart is pending, which begins a recording as well."""
+        since (which is noted), or a pending restart will begin a recording as well."""
         pending, session = self.record.pending, self.record.session
         if command is not Command.START:
             return False
@@ -103,7 +103,8 @@ class Transition:
         return pending is not None and pending.command is Command.RESTART  # it starts anew anyway
 
     def is_unmanaged(self, doubt: Doubt) -> bool:
-        """Return True if a person asked for the doubted restart of an unmanaged recording."""
+        """Return True if a person asked for the restart in doubt, of a recording that is
+        unmanaged."""
         intent = self.record.intent
         return (
             doubt.command is Command.RESTART
@@ -112,6 +113,7 @@ class Transition:
         )
 
     def may_still_land(self, *commands: Command, at: int | None = None) -> bool:
-        """Or may have landed already: what Live says was so `at` that time may be its doing."""
+        """Return True if a command in doubt may still land, or may already have caused what Live
+        said was so `at` that time."""
         doubts = [doubt for doubt in self.record.doubts if doubt.command in commands]
         return any(doubt.may_explain(at) for doubt in doubts)

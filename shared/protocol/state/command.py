@@ -9,11 +9,11 @@ from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import Command
 
 IN_DOUBT_MS = 60_000
-"""How long after it was sent a request whose answer was never stored may still land."""
+"""How long after it was sent a request without a stored answer may still land."""
 MAX_SLOT_WAIT_MS = 1_000
-"""How far ahead of now a slot lies at most: a poll waits that long for one, a command 300 ms."""
+"""How far ahead a slot may lie: a poll waits that long for one, a command 300 ms."""
 MAX_DOUBTS_ENTRIES = 12
-"""Requests in doubt that one record remembers; more are reached only in a burst."""
+"""Requests in doubt that one record remembers; only a burst has more."""
 
 
 class PendingCommand(Struct, frozen=True, omit_defaults=True):
@@ -30,7 +30,7 @@ class PendingCommand(Struct, frozen=True, omit_defaults=True):
 
 
 class Flight(Struct, frozen=True, omit_defaults=True):
-    """The one command that may be on the wire. `sent_at` is its slot."""
+    """The one command that may be on the wire. `sent_at` is the time of its slot."""
 
     id: str
     command: Command
@@ -52,13 +52,13 @@ class Doubt(Struct, frozen=True, omit_defaults=True):
     generation: int = 0  # of a restart: the intent that it belongs to
 
     def may_explain(self, time: int | None) -> bool:
-        """Return True if a report of `time` may be this attempt's effect; a report without a time
-        always may."""
+        """Return True if a report of `time` may be an effect of this attempt. A report without a
+        time always may."""
         return time is None or time >= self.until - IN_DOUBT_MS - TOGETHER_MS
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):
-    """Live's last answer to a command of ours. `code` is Live's own."""
+    """Live's last answer to one of our commands. `code` is Live's own."""
 
     command: Command
     reason: Reason

@@ -1,6 +1,6 @@
-"""The evidence that Live records this session, and Live's last report of the recording.
+"""What shows that Live records this session, and Live's last report of the recording.
 
-The rules move a confirmation from state to state (rules/confirmation.py); this module knows none.
+The rules change a confirmation's state (rules/confirmation.py); this module knows none of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from shared.protocol.state.session import TOGETHER_MS
 
 
 class StartSource(OpenEnum):
-    """What shows that a session was started: Live's answer to a start, or ours to its question."""
+    """What shows that a session was started: Live's answer to a start, or our answer to its
+    question."""
 
     ACCEPTED = "accepted"
     ALREADY = "already"
@@ -24,7 +25,8 @@ class StartSource(OpenEnum):
 
 
 class ConfirmationState(str, Enum):
-    """How sure it is. Two states last; each of the others ends at `check_at` at the latest."""
+    """How certain it is that Live records. Two states last; each other state ends at `check_at` at
+    the latest."""
 
     UNCONFIRMED = "unconfirmed"
     AWAITING_REPORT = "awaiting_report"
@@ -42,7 +44,7 @@ State = ConfirmationState
 
 
 class Confirmation(Struct, frozen=True, omit_defaults=True):
-    """A start that Live accepted. `check_at` is when the state is checked. A report of before
+    """A start that Live accepted. `check_at` is when to check its state. A report older than
     `since`, by Live's clock, is about an earlier recording."""
 
     session: int
@@ -65,8 +67,8 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_shown(self) -> bool:
-        """Return True if Live has shown that it records: by a report, or since it answered a start
-        with TaskAlreadyStarted while no pause was possible."""
+        """Return True if Live has shown that it records: by a report, or by answering a start with
+        TaskAlreadyStarted while no pause was possible."""
         return self.is_confirmed or self.source is StartSource.ALREADY
 
     @property
@@ -79,13 +81,13 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
         return time is None or time >= self.since
 
     def covers(self, time: int) -> bool:
-        """Return True if this start was sent clearly later than `time`, and Live accepted it."""
+        """Return True if Live accepted this start, and it was sent clearly later than `time`."""
         return self.source is StartSource.ACCEPTED and self.since > time
 
 
 def with_state(stored: Confirmation) -> Confirmation:
-    """Return the confirmation with the state in which release 0.2 left it, which stored none. It
-    may have polled after an accepted start: it polls once more."""
+    """Return the confirmation with the state that release 0.2 did not store. Release 0.2 may have
+    polled after an accepted start; one more poll is made."""
     if stored.state is not State.UNCONFIRMED:
         return stored
     if stored.check_at is None:
@@ -109,8 +111,8 @@ class SessionFailure(Struct, frozen=True, omit_defaults=True):
 
 
 class LastReport(Struct, frozen=True, omit_defaults=True):
-    """Live's last report of the recording itself: received at `at` (our clock), true since `time`
-    (Live's clock) if Live said so. Our own accepted stop counts as such a report."""
+    """Live's last report of the recording itself, received at `at` (our clock); true since `time`
+    (Live's clock), if Live said so. Our own accepted stop counts as a report."""
 
     recording: bool
     what: str
@@ -122,13 +124,13 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
         return self.at if self.time is None else self.time
 
     def may_be_after(self, at: int) -> bool:
-        """Return True if it may be true of later than `at`, by our clock: it was received later,
-        and the second that Live names was not over."""
+        """Return True if the report may be about a time after `at`, by our clock: it was received
+        later, and the second that Live names was not over."""
         # time ── it became true ── time + 1 s, for Live gives whole seconds
         return self.at > at and (self.time is None or self.time + 1000 > at)
 
     def is_newer(self, time: int | None) -> bool:
-        """Return True if it is surely newer than a report of `time`."""
+        """Return True if the report is certainly newer than one of `time`."""
         if time is None:
             return False
         if self.what == STOPPED:
@@ -141,4 +143,4 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
 
 FAILED = "record_error"
 STOPPED = "stop"
-"""The `what` of a LastReport that is our own stop, accepted by Live."""
+"""The `what` of a LastReport that is our own accepted stop."""

@@ -1,4 +1,4 @@
-"""The desired state of one stream: what people, the policy or an end want of it."""
+"""The desired state of one stream: what a person, the policy, a schedule or an end wants of it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from shared.protocol.policy import OnInterruption
 from shared.protocol.reason import OpenEnum, Reason
 
 MAX_KEYS = 100
-"""How many Idempotency-Keys a record remembers: it does not grow without end."""
+"""Idempotency-Keys that a record remembers, so that it does not grow for ever."""
 
 
 class Requester(OpenEnum):
-    """Whose intent it is."""
+    """Who made the intent."""
 
     NOBODY = "nobody"
     PERSON = "person"
@@ -31,9 +31,9 @@ class IfNotLive(str, Enum):
 class Intent(Struct, frozen=True, omit_defaults=True):
     """The desired state of one stream. Every new intent raises `generation`.
 
-    `until` and `max_duration` end an intent that wants a recording; the `held_` fields of one that
-    does not keep policy from making a new one. A schedule's keeps a `held_until` that it did not
-    end, for the time after it.
+    `until` and `max_duration` end an intent that wants a recording. The `held_` fields of an intent
+    that wants none keep policy from making a new one. A schedule's intent keeps an earlier
+    `held_until`, for the time after the occurrence.
     """
 
     generation: int = 0
@@ -60,8 +60,8 @@ class Intent(Struct, frozen=True, omit_defaults=True):
 
 
 class IdempotencyKey(Struct, frozen=True, omit_defaults=True):
-    """The Idempotency-Key of a request. `digest` tells requests with different bodies apart, and
-    `who` those of different tokens, whose keys have nothing to do with each other."""
+    """The Idempotency-Key of a request. `digest` distinguishes requests with different bodies, and
+    `who` those of different tokens, whose keys are independent."""
 
     key: str
     digest: str

@@ -1,8 +1,8 @@
-"""What holds of a record after every decision, whatever has happened to its stream.
+"""The invariants of a record: what is true after every decision, whatever happened to the stream.
 
-The recorder calls `broken` once a decision and has what it returns logged; tests, explorer and
-simulation fail at it. An invariant reads the record alone: it knows no clock and no settings, and
-it never repairs anything.
+The recorder calls `broken` after a decision, and logs what it returns; tests, explorer and
+simulation fail on it. An invariant reads only the record: it knows no clock and no settings, and
+repairs nothing.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from shared.protocol.state.session import SessionState
 from shared.protocol.stream import ENDS, Command
 
 Invariant: TypeAlias = Callable[[StreamRecord], bool]
-"""True while it holds. Its docstring is the sentence that docs/protocol.md has of it."""
+"""Returns True while the invariant holds. Its docstring is the sentence in docs/protocol.md."""
 
 _START_ASKED = (Reason.ASKED_START, Reason.ASKED_AGAIN)
 _ASKED_OF_UNMANAGED = (Reason.ASKED_RESTART, Reason.ASKED_CANCEL_DELAY)
 
 
 def broken(record: StreamRecord, *, observe: bool = False) -> tuple[str, ...]:
-    """Return the names of the invariants that do not hold; `observe`: of a stage that only
+    """Return the names of the invariants that do not hold; with `observe`, for a stage that only
     observes."""
     held = _OBSERVING if observe else _ACTING
     return tuple([invariant.__name__ for invariant in held if not invariant(record)])
@@ -38,8 +38,8 @@ def broken(record: StreamRecord, *, observe: bool = False) -> tuple[str, ...]:
 
 
 def requester_fits_intent(record: StreamRecord) -> bool:
-    """Before the first intent nobody wants anything; policy and schedules only ever want a
-    recording, and an end never does."""
+    """Before the first intent nobody wants anything; an intent of policy or of a schedule wants a
+    recording, and an intent made by an end does not."""
     intent = record.intent
     if (intent.generation == 0) != (intent.requester is Requester.NOBODY):
         return False
@@ -49,8 +49,8 @@ def requester_fits_intent(record: StreamRecord) -> bool:
 
 
 def wanted_implies_no_hold(record: StreamRecord) -> bool:
-    """An intent that wants a recording finalizes nothing and holds no policy back, but for a
-    schedule's, which keeps the hold that it did not end."""
+    """An intent that wants a recording finalizes nothing and keeps policy from nothing; a
+    schedule's intent may keep the hold that it did not end."""
     intent = record.intent
     return not intent.wanted or (
         (intent.held_until is None or intent.requester is Requester.SCHEDULE)
@@ -72,7 +72,7 @@ def unwanted_implies_nothing_accepted(record: StreamRecord) -> bool:
 
 
 def scheduled_implies_limit(record: StreamRecord) -> bool:
-    """An intent of a schedule has an end and an occurrence, also before a start is accepted."""
+    """An intent of a schedule has an end and an occurrence, even before a start is accepted."""
     intent = record.intent
     if intent.requester is not Requester.SCHEDULE:
         return intent.overrun_at is None
@@ -170,7 +170,7 @@ def unmanaged_implies_asked(record: StreamRecord) -> bool:
 
 
 def flight_serves_its_intent(record: StreamRecord) -> bool:
-    """A command of the intent of now that may be on the wire does what this intent wants."""
+    """If a command of the present intent may be on the wire, it does what this intent wants."""
     flight, intent = record.flight, record.intent
     if flight is None or flight.generation != intent.generation:
         return True
@@ -293,12 +293,13 @@ def check_fits_state(record: StreamRecord) -> bool:
 
 
 def wanted_and_live_implies_under_way(record: StreamRecord) -> bool:
-    """What is wanted and live is started, has failed, or has a command waiting or on the wire."""
+    """If a stream is wanted and live, it is started, has failed, or has a command waiting or on the
+    wire."""
     return not record.lacks_start
 
 
 def unproved_implies_check(record: StreamRecord) -> bool:
-    """A start that may have found a paused recording is checked, or something is sent for it, or
+    """A start that may have found a paused recording is checked, or a command is sent for it, or
     Live has refused another start since."""
     confirmation, session, answer = record.confirmation, record.session, record.answer
     if confirmation is None or session is None or session.state is not SessionState.LIVE:
@@ -312,8 +313,8 @@ def unproved_implies_check(record: StreamRecord) -> bool:
 
 
 def denied_implies_under_way(record: StreamRecord) -> bool:
-    """Where something denies that Live records what it had accepted, that is checked, or something
-    is sent for it, unless Live has refused another start since."""
+    """If something denies a recording that Live accepted, a check or a command follows, unless Live
+    has refused another start since."""
     confirmation, denied_at, answer = record.confirmation, record.denied_at, record.answer
     if confirmation is None or denied_at is None or not record.is_live:
         return True

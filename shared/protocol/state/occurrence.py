@@ -1,7 +1,7 @@
 """One occurrence of a schedule, as a stream's record keeps it.
 
-The rules of `rules/schedule.py` and `rules/occurrence.py` read it. What a schedule is, how often it
-occurs and in which time zone, is unknown here: shared/schedule makes occurrences of it.
+The rules in `rules/schedule.py` and `rules/occurrence.py` read it. This module does not know
+schedules, recurrence or time zones: shared/schedule makes the occurrences.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from msgspec import Struct
 from shared.protocol.reason import Reason
 
 MAX_PLANNED_ENTRIES = 400
-"""Occurrences to come that one record keeps; those after them are planned another day."""
+"""Coming occurrences that one record keeps; later ones are planned another day."""
 MAX_MISSED_ENTRIES = 100
-"""Occurrences that were missed that one record keeps, the last of them."""
+"""Missed occurrences that one record keeps, the latest ones."""
 
 
 class Occurrence(Struct, frozen=True, omit_defaults=True):
-    """One occurrence, which is announced for `starts_at`. The recording begins at `begins_at` and
-    ends at `ends_at`, or with the show that runs over, at `until` at the latest."""
+    """One occurrence, announced for `starts_at`. The recording begins at `begins_at` and ends at
+    `ends_at`; if the show runs over, it ends with the show, at `until` at the latest."""
 
     id: str
     schedule: str

@@ -1,4 +1,4 @@
-"""What is stored about one stream. Times are milliseconds since the epoch: by Live's clock where
+"""Everything stored about one stream. Times are milliseconds since the epoch: by Live's clock if
 they come from its callbacks, reports or lists, else by the store's clock."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shared.protocol.stream import STARTS, Command, StreamKey
 
 
 class StreamRecord(Struct, frozen=True, omit_defaults=True):
-    """One stream's record: the intent, the commands under way, what is known of the stream."""
+    """One stream's record: the intent, the commands under way, and what is known of the stream."""
 
     key: StreamKey
     intent: Intent = field(default_factory=Intent)
@@ -49,8 +49,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_blank(self) -> bool:
-        """Return True if nothing is known: a store keeps no such record, and deletes one that
-        becomes so."""
+        """Return True if nothing is known. A store keeps no such record, and deletes one that
+        becomes blank."""
         if self.session is not None or self.intent.generation:
             return False  # of nearly every record, without making one to compare it with
         return self == StreamRecord(self.key)
@@ -68,35 +68,37 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def stop_lands_by(self) -> int | None:
-        """Return when the latest stop in doubt may land at the latest; None without one."""
+        """Return the last moment at which a stop in doubt may land; None without one."""
         stops = [doubt.until for doubt in self.doubts if doubt.command is Command.STOP]
         return max(stops, default=None)
 
     @property
     def paused_since(self) -> int:
-        """Return when a pause may have begun at the latest; 0 if none may have."""
+        """Return the latest moment at which a pause may have begun; 0 if none may have."""
         last_report = self.last_report
         paused_at = last_report.when if last_report and last_report.what == "record_paused" else 0
         return max(self.stopped_at or 0, self.last_interruption, paused_at)
 
     @property
     def last_interruption(self) -> int:
-        """Return when the stream may have been interrupted at the latest; 0 if it never was."""
+        """Return the latest moment at which the stream may have been interrupted; 0 if it never
+        was."""
         return max(self.interrupted_at or 0, self.interrupted_latest_at or 0)
 
     @property
     def is_off(self) -> bool:
-        """Return True if the session has ended. Of a stream without a session, nothing is known."""
+        """Return True if the session has ended. A stream without a session is unknown, not off."""
         return self.session is not None and self.session.state is SessionState.ENDED
 
     @property
     def may_have_ended(self) -> bool:
-        """Return True if its session seems to have ended, and polls have yet to show it."""
+        """Return True if the session seems to have ended, but polls have not shown it yet."""
         return self.session is not None and self.session.state is SessionState.ENDING
 
     @property
     def is_watched(self) -> bool:
-        """Return True if its session has not ended: only then a poll that misses it matters."""
+        """Return True if the session has not ended; only then it matters if a poll misses the
+        stream."""
         return self.session is not None and not self.is_off
 
     @property
@@ -105,13 +107,13 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_live(self) -> bool:
-        """Return True if nothing speaks against its session's going on."""
+        """Return True if there is a session and nothing suggests that it has ended."""
         return self.session is not None and self.session.state is SessionState.LIVE
 
     @property
     def denied_at(self) -> int | None:
-        """Return since when something says that the session which was started is not recorded: an
-        interruption, or a report of Live's; None if nothing does."""
+        """Return since when an interruption or a report of Live's says that the started session is
+        not recorded; None if nothing does."""
         confirmation, report = self.confirmation, self.last_report
         if confirmation is None or not self.is_started:
             return None
@@ -127,14 +129,14 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_recorded(self) -> bool:
-        """Return True if Live has shown in this session that it records, and nothing has denied it
-        since."""
+        """Return True if Live has shown in this session that it records, and nothing has denied
+        that since."""
         return self._is_shown and self._goes_on
 
     @property
     def is_reported(self) -> bool:
-        """Return True if Live has reported that it records this session, which is wanted, and no
-        answer shows that it took a start in it: the answer was lost."""
+        """Return True if Live has reported that it records this wanted session, although no answer
+        shows that it accepted a start: the answer was lost."""
         report, session = self.last_report, self.session
         if self.is_started or report is None or session is None:
             return False
@@ -143,7 +145,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def awaits_proof(self) -> bool:
-        """Return True if Live accepted a start in its session, and has neither shown nor denied
+        """Return True if Live accepted a start in this session, and has neither shown nor denied
         since that it records."""
         return self._goes_on and not self._is_shown
 
@@ -162,22 +164,24 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def asks_after_error(self) -> bool:
-        """Return True if Live reported that it cannot record this session after all, and the start
-        that asks whether that is so is not answered yet."""
+        """Return True if Live reported that it cannot record this session, and the start that
+        checks this is not answered yet."""
         if self.confirmation is None or not self.is_started or not self.confirmation.denied:
             return False
         return self.awaits_start
 
     @property
     def awaits_start(self) -> bool:
-        """Return True if a start is pending or on the wire: its answer shows what Live does."""
+        """Return True if a start is pending or on the wire; its answer will show what Live does."""
         is_pending = self.pending is not None and self.pending.command is Command.START
         return is_pending or self.is_on_wire(Command.START)
 
     @property
     def lacks_start(self) -> bool:
-        """Return True if a start follows: it is wanted and not known to be off, and in this session
-        nothing was started, has failed or is under way. A stage that observes leaves it so."""
+        """Return True if a start must follow: the stream is wanted and not known to be off, and in
+        this session nothing was started, has failed or is under way. In a stage that observes it
+        stays so.
+        """
         if not self.intent.wanted or self.session is None or self.is_off:
             return False
         is_decided = self.is_started or self.has_failed or self.session.start_not_found
@@ -190,7 +194,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_held(self) -> bool:
-        """Return True if a hold covers the present session. `held_at` adds holds that time ends."""
+        """Return True if a hold covers the present session. Holds that end at a time are in
+        `held_at`."""
         intent, session = self.intent, self.session
         if intent.wanted or session is None:
             return False
@@ -208,7 +213,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
 
 def record_of_unknown(key: StreamKey, now: int) -> StreamRecord:
-    """Return a record for a stream of which nothing is known but that it may be recorded: a start
-    may have been sent just now."""
+    """Return a record for a stream that may be recorded, and of which nothing else is known: a
+    start may have been sent just now."""
     doubt = Doubt(Command.START, now + IN_DOUBT_MS)
     return StreamRecord(key, ever_claimed=True, doubts=(doubt,))

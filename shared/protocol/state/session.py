@@ -7,8 +7,8 @@ from enum import Enum
 from msgspec import Struct
 
 TOGETHER_MS = 5_000
-"""Two times by different clocks, ours or Live's, may be the same moment if they are this near; two
-polls that do not show a stream are at least as far apart."""
+"""Two times by different clocks (ours and Live's) may be the same moment if they are this close.
+Two polls that miss a stream are at least this far apart."""
 
 
 class SessionState(str, Enum):
@@ -40,17 +40,18 @@ class Session(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_undated(self) -> bool:
-        """Return True if only an accepted start shows it: it began at `opened_at` or before."""
+        """Return True if only an accepted start shows the session: it began at `opened_at` or
+        earlier."""
         return self.time is None and self.publish_time is None
 
     @property
     def began(self) -> int:
-        """Return its time for comparing with a callback's."""
+        """Return the beginning, to compare with a callback's time."""
         known = self.time if self.time is not None else self.publish_time
         return self.opened_at if known is None else known
 
     @property
     def listed(self) -> int:
-        """Return its time for comparing with the online list's."""
+        """Return the beginning, to compare with the online list's time."""
         known = self.publish_time if self.publish_time is not None else self.time
         return self.opened_at if known is None else known
