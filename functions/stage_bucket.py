@@ -70,8 +70,8 @@ def require_role(invocation: Invocation) -> None:
     if invocation.credentials.are_missing():
         raise WrongState(
             "this function has no role, so it may read nothing of the bucket",
-            hint="give it the role with the policy of its name, such as deploy/ram/files.json,"
-            " and deploy",
+            hint="give the function a role with the policy of its name, such as"
+            " deploy/ram/files.json, and deploy",
         )
 
 

@@ -53,11 +53,11 @@ def open_one(invocation: Invocation, request: Request) -> Response:
     caller, session = app.tokens.caller_of(token), app.tokens.open_session(token)
     if caller is None or session is None or _is_over(caller, app.clock()):
         invocation.log.warning("console.refused", source=request.source_ip)
-        raise Unauthorized("no such token", hint="ask the operator of this stage for one")
+        raise Unauthorized("no such token", hint="ask the operator of this stage for a token")
     if "read" not in caller.scopes:
         raise Forbidden(
             f"the token {caller.name} does not have the scope read",
-            hint="use one with the scope read",
+            hint="use a token with the scope read",
         )
     invocation.log.info("console.opened", who=caller.name, source=request.source_ip)
     return Response(200, ConsoleSessionView(caller.name), _cookie(session, SESSION_MS // 1000))

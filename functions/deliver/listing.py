@@ -67,7 +67,7 @@ def _read(source: Opened, uri: str) -> Listing:
 def _listing(data: bytes, etag: str, uri: str, bucket: str) -> Listing:
     playlist = parse_playlist(data)
     if not (playlist.is_playlist and playlist.is_plain):
-        raise NotCopied("it is no playlist of whole segments")
+        raise NotCopied("it is not a playlist of whole segments")
     found = {each.name: segment_uri(uri, each.name, bucket) for each in playlist.segments}
     segments = {name: target for name, target in found.items() if target is not None}
     if len(segments) < len(found):

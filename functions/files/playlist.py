@@ -65,7 +65,7 @@ def respond(
     recorded = [each for file in _playlists(account) if (each := source.read(file, account))]
     pieces = lay_out(recorded, account.wanted, account.within)
     if not any(piece.uri for piece in pieces):
-        why = "; ".join(source.left_out) or "none is reported"
+        why = "; ".join(source.left_out) or "no segment is reported"
         raise NotFound(f"no segment of this time can be played: {why}")
     period = query.get("for", HOUR_MS)
     until = f"the URLs are valid until {rfc3339(invocation.app.clock() + period)}"
@@ -119,7 +119,7 @@ def _occurrence(query: Mapping[str, Any], edges: Sequence[Edge], now: int) -> Sp
         return None
     if {"from", "to"} & query.keys():
         raise BadRequest(
-            [Fault("occurrence", "is a stretch of its own: leave `from` and `to` out")]
+            [Fault("occurrence", "sets the period already: leave out `from` and `to`")]
         )
     span = occurrence_spans(edges, now).get(name)
     if span is None:
@@ -137,8 +137,8 @@ def _last_intent(edges: Sequence[Edge], files: Sequence[Sequence[Span]], now: in
     wanted = coverage(edges, (), known, now).wanted
     if not wanted:
         raise NotFound(
-            "nothing is known of an intent to record this stream",
-            hint="name a stretch of time by `from`, and by `to`",
+            "nobody has asked for this stream to be recorded",
+            hint="give a period with `from` and `to`",
         )
     last = wanted[-1]
     theirs = [span for spans in files if common(spans, [last]) for span in spans]
@@ -202,7 +202,7 @@ class _Source:
             raise _LeftOutError(why.detail) from None
         playlist = parse_playlist(self._fetch(uri, bucket))
         if not (playlist.is_playlist and playlist.is_plain):
-            raise _LeftOutError("it is no playlist of whole segments")
+            raise _LeftOutError("it is not a playlist of whole segments")
         slices: list[Slice] = []
         for segment in playlist.segments:
             target = segment_uri(uri, segment.name, bucket.name)
@@ -241,6 +241,6 @@ class _LeftOutError(Exception):
 
 def _too_long(why: str) -> WrongState:
     return WrongState(
-        f"one playlist cannot hold this stretch: {why}",
-        hint="ask for a shorter one by `from` and `to`",
+        f"one playlist cannot hold this period: {why}",
+        hint="ask for a shorter period with `from` and `to`",
     )

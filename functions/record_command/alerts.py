@@ -142,7 +142,10 @@ def test_sinks(request: ApiRequest) -> Response:
         store, lambda book, version: (book, [message_task(body, version) for body in bodies])
     )
     if dropped:
-        raise WrongState("too much is open already", hint="GET /v1/health says how much it is")
+        raise WrongState(
+            "too many deliveries are open already",
+            hint="GET /v1/health says how many deliveries are open",
+        )
     return Response(200, TestedSinksView(asked_at=rfc3339(asked_at), sinks=sinks))
 
 

@@ -118,8 +118,8 @@ def response_of(
     )
 
 
-ALLOW_SHORT = 'if that is meant, send "allow_short": true (live-record: --soon)'
-RAISE = "ask for less, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
+ALLOW_SHORT = 'if you mean that, send "allow_short": true (live-record: --soon)'
+RAISE = "ask for a shorter time, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
 
 
 def _unfit_end(request: ApiRequest, handled: HandleResult) -> RequestError:
@@ -139,7 +139,9 @@ def _unfit_end(request: ApiRequest, handled: HandleResult) -> RequestError:
         return BadRequest([Fault(field, sentence)], hint=RAISE)
     from_now, latest = handled.now + (lasts or most), began + most
     until = rfc3339(from_now) if from_now <= latest else f"up to {rfc3339(latest)}"
-    return WrongState(sentence, hint=f"send until {until} to go on, or stop to end it now")
+    return WrongState(
+        sentence, hint=f"to go on, send until {until}; to end the recording now, send stop"
+    )
 
 
 def _became(asked: Asked, handled: HandleResult) -> AskResult:

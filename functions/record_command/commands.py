@@ -73,7 +73,9 @@ END_OF_START = OneOf(("until", "max_duration"))
 END_OF_EXTEND = OneOf(("until", "max_duration"), is_required=True)
 
 
-_LONGER_HOLD = "ask for less, change the rule, or deploy the stage with a larger LIVE_RECORD_KEEP"
+_LONGER_HOLD = (
+    "ask for a shorter time, change the rule, or deploy the stage with a larger LIVE_RECORD_KEEP"
+)
 
 
 def _hold(value: object) -> int | str:

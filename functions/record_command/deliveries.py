@@ -86,7 +86,7 @@ def redrive(request: ApiRequest) -> Response:
         case Redriven.UNKNOWN:
             raise NotFound(
                 "no delivery with this id has failed for good",
-                hint="GET /v1/deliveries lists them; open ones are tried again automatically",
+                hint="GET /v1/deliveries lists all tasks; open ones are retried automatically",
             )
         case Redriven.FULL:
             raise WrongState(

@@ -42,7 +42,7 @@ def _read_policy(value: object) -> Mapping[str, object]:
         raise ValueError("write a policy as an object")  # noqa: TRY004 - one way to say faults
     text = json.dumps(value, ensure_ascii=False)
     if storable(text) != text:
-        raise ValueError("write whole characters: it contains half of one")
+        raise ValueError("write whole characters: the text contains half of one")
     return value
 
 
@@ -130,7 +130,7 @@ def _suspend(request: ApiRequest, suspended: Suspension | None) -> Response:
     policies.forget()
     policy, version = policies.policy(), policies.version
     if policies.newest != version:
-        hint = "apply one that it can read: live-record policy apply policy.toml"
+        hint = "apply a policy that this release can read: live-record policy apply policy.toml"
         raise WrongState(f"this release cannot read policy version {policies.newest}", hint=hint)
     if policy.suspended == suspended:
         return _view(request, policy, version, version)
@@ -143,7 +143,7 @@ def _put(request: ApiRequest, policy: Policy, document: str, *, replaces: int) -
     """Store a checked policy. Raise WrongState if there is a newer one."""
     copy = request.invocation.app.store.put_policy(document, replaces=replaces)
     if copy is None:
-        hint = "see what it is now: live-record policy diff"
+        hint = "see what your file would change: live-record policy diff"
         raise WrongState(f"version {replaces} is not the newest policy", hint=hint)
     _note_event(request, policy, copy.version)
     request.invocation.apply_policy_soon()

@@ -355,7 +355,8 @@ def _change(
             raise Forbidden(f"the token {request.who} may not change {name}")
         if before is None and may_be_new and _count(request) >= MAX_SCHEDULES_NUMBER:
             raise WrongState(
-                f"the stage has {MAX_SCHEDULES_NUMBER} schedules", hint="delete one that is over"
+                f"the stage has {MAX_SCHEDULES_NUMBER} schedules",
+                hint="delete a schedule that is over",
             )
         now = store.now()
         after = replace(change(before), planned_until=None, due_at=now, changed_at=now)
@@ -431,7 +432,8 @@ def skip(request: ApiRequest) -> Response:
     is_of_calendar = not at.endswith("Z")  # else it was triggered
     if len(schedule.exdates) >= MAX_EXDATES_NUMBER:
         raise WrongState(
-            f"{schedule.id} has {MAX_EXDATES_NUMBER} excluded dates", hint="take old ones out"
+            f"{schedule.id} has {MAX_EXDATES_NUMBER} excluded dates",
+            hint="remove dates in the past",
         )
     note = request.body.get("note", "")
     changed = _tell(request, schedule, OccurrenceSkipped(request.who, found.id, note))
@@ -470,7 +472,8 @@ def extend(request: ApiRequest) -> Response:
     found = next(iter(_under_way(request, schedule)), None)
     if found is None:
         raise WrongState(
-            f"no occurrence of {schedule.id} is under way", hint="change the schedule, or trigger"
+            f"no occurrence of {schedule.id} is under way",
+            hint="change the schedule, or trigger an occurrence",
         )
     longer = replace(found, ends_at=found.ends_at + by, until=found.until + by)
     if longer.ends_at - longer.begins_at > request.invocation.app.settings.max_duration:
@@ -493,7 +496,7 @@ def _occurrence(request: ApiRequest, schedule: Schedule) -> Occurrence:
     found = known.get(wanted) if wanted else next(iter(known.values()), None)
     if found is None:
         raise NotFound(
-            "there is no such occurrence to come", hint="see GET /v1/schedules/{schedule}/next"
+            "no such occurrence lies ahead", hint="see GET /v1/schedules/{schedule}/next"
         )
     return found
 

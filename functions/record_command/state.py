@@ -88,7 +88,7 @@ def _check(state: StreamState) -> None:
     record = StreamRecord(key, state.intent, session=session, interrupted_at=interrupted)
     faults = broken(record, observe=True)
     if faults or state.intent.generation == 0:
-        raise ValueError(f"{key} is no state that a stage stores: {', '.join(faults)}")
+        raise ValueError(f"{key} is not a state that a stage stores: {', '.join(faults)}")
 
 
 IMPORT: tuple[Field, ...] = (

@@ -26,7 +26,7 @@ def accept(request: ApiRequest) -> Response:
     if not expected:
         raise WrongState(
             "this stage was deployed without LIVE_RECORD_STORE_ID",
-            hint="deploy it again: make deploy gives it one",
+            hint="deploy the stage again: make deploy makes the id",
         )
     state = app.store.accept(replaces=replaces)
     if state.is_foreign(expected):

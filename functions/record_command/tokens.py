@@ -172,7 +172,7 @@ def _asked_for(body: Mapping[str, Any], caller: Caller, now: int) -> Token:
     if caller.until is not None and (until is None or until > caller.until):
         raise Forbidden(
             f"the token {caller.name} expires before the new one",
-            hint=f"let the new one expire by {rfc3339(caller.until)}",
+            hint=f"let the new token expire by {rfc3339(caller.until)}",
         )
     return Token(Caller(body["name"], body["scopes"], only, until), body["digest"])
 
@@ -191,14 +191,14 @@ def _require_new(
         raise WrongState("the stage knows this secret already", hint="make another token")
     if len(documents) >= MAX_TOKENS_NUMBER:
         raise WrongState(
-            f"the stage has {MAX_TOKENS_NUMBER} tokens", hint="revoke one that is not used"
+            f"the stage has {MAX_TOKENS_NUMBER} tokens", hint="revoke a token that nobody uses"
         )
 
 
 def _taken(name: str) -> WrongState:
     return WrongState(
         f"there is a token {name} already",
-        hint="take another name: log and history still have this one for its earlier owner",
+        hint="use another name: log and history still show this one for its earlier owner",
     )
 
 
@@ -222,7 +222,7 @@ def _not_in_store(app: App, name: str) -> RequestError:
     if _is_of_environment(app, name):
         return WrongState(
             f"the token {name} is in the environment of the stage",
-            hint="take it out of LIVE_RECORD_API_TOKENS, and deploy",
+            hint="remove the token from LIVE_RECORD_API_TOKENS, and deploy",
         )
     return NotFound("there is no token of that name", hint="see GET /v1/tokens")
 

@@ -86,7 +86,8 @@ def test(request: ApiRequest) -> Response:
     task = event_task(OF_STAGE, body, now, origin=secrets.token_hex(8))
     if app.store.add_tasks(OF_STAGE, (task,)):
         raise WrongState(
-            "too much is open already",
-            hint="wait until the stage has done some of it: GET /v1/health says how much it is",
+            "too many deliveries are open already",
+            hint="wait until the stage has done some of them: GET /v1/health says how many"
+            " are open",
         )
     return Response(202, TestedWebhookView(name, task.id))

@@ -348,7 +348,7 @@ def _notify(table: _Table) -> NotifyRule:
 def _condition(value: object) -> str:
     known = [code.value for code in ConditionCode]
     if not isinstance(value, str) or not any(fnmatchcase(code, value) for code in known):
-        raise ValueError(f"is no condition: write one of {', '.join(known)}, or a pattern")
+        raise ValueError(f"is not a condition: write one of {', '.join(known)}, or a pattern")
     return value
 
 
@@ -375,7 +375,7 @@ def _minutes(text: str) -> int:
 
 def _language(value: object) -> str:
     if value not in ("en", "zh"):
-        raise ValueError("it is en or zh")
+        raise ValueError("write en or zh")
     return str(value)
 
 
@@ -555,15 +555,15 @@ def _one_of(kind: type[E]) -> Callable[[object], E]:
         for member in kind:
             if member.value == value:
                 return member
-        raise ValueError(f"it is {' or '.join(str(member.value) for member in kind)}")
+        raise ValueError(f"write {' or '.join(str(member.value) for member in kind)}")
 
     return read
 
 
 def _deliver_faults(policy: Policy) -> Iterator[_Found]:
     detail = (
-        "does not end with {uri}: end it so, or leave m3u8 out of formats, since a playlist finds"
-        " its segments by their names"
+        "does not end with {uri}: let it end with {uri}, or leave m3u8 out of formats, because a"
+        " playlist finds its segments by their names"
     )
     for number, rule in enumerate(policy.deliver, 1):
         if "m3u8" in rule.formats and not rule.keeps_folders:
@@ -593,7 +593,10 @@ def _notify_faults(policy: Policy) -> Iterator[_Found]:
             yield ("notify", number), Fault(where, "is in the file twice")
         names.add(rule.name)
         if languages.setdefault(rule.sink, rule.language) != rule.language:
-            detail = f"{rule.sink} has another language before: use one for each robot"
+            detail = (
+                f"an earlier rule sends {rule.sink} another language: use one"
+                " language for each robot"
+            )
             yield ("notify", number, "language"), Fault(f"{where} language", detail)
 
 

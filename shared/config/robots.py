@@ -76,7 +76,7 @@ def _robot(part: str) -> Robot:
     kind = next((kind for path, kind in _PATHS if parts.path.startswith(path)), None)
     if parts.scheme not in {"http", "https"} or not parts.hostname or kind is None:
         raise ValueError(
-            f"the address of {name} is that of no robot: copy the webhook of a DingTalk, Feishu or"
-            " WeCom robot, and write # and its secret behind it, if it signs"
+            f"the address of {name} is not a robot's: copy the webhook of a DingTalk, Feishu or"
+            " WeCom robot; if the robot signs, add # and its secret"
         )
     return Robot(name, kind, url, secret)

@@ -231,20 +231,36 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Faul
     if on_fc and not emulated and settings.store.startswith("sqlite:"):
         yield _fault("STORE", "SQLite is for one machine: on Function Compute use redis://…")
     if settings.bucket and not settings.oss_endpoint:
-        yield _fault("OSS_ENDPOINT", "BUCKET needs it: oss-REGION.aliyuncs.com", MISSING)
+        yield _fault(
+            "OSS_ENDPOINT",
+            "is missing, but LIVE_RECORD_BUCKET is set: write oss-REGION.aliyuncs.com",
+            MISSING,
+        )
     if settings.oss_endpoint and not settings.bucket:
-        yield _fault("BUCKET", "OSS_ENDPOINT needs it: the name of the bucket there", MISSING)
+        yield _fault(
+            "BUCKET",
+            "is missing, but LIVE_RECORD_OSS_ENDPOINT is set: write the bucket's name",
+            MISSING,
+        )
     if settings.record_keys and not settings.callback_host:
-        yield _fault("CALLBACK_HOST", "RECORD_KEYS needs it: Live signs it", MISSING)
+        yield _fault(
+            "CALLBACK_HOST",
+            "is missing, but LIVE_RECORD_RECORD_KEYS is set: Live signs callbacks for this host",
+            MISSING,
+        )
     if settings.stage != DEV or not emulated:
         yield from _unfit(settings, env)
 
 
 def _missing(settings: Settings) -> Iterator[Fault]:
     if settings.wake_url and not settings.wake_key:
-        yield _fault("WAKE_KEY", f"WAKE_URL needs it: {_MAKE_ONE}", MISSING)
+        yield _fault(
+            "WAKE_KEY", f"is missing, but LIVE_RECORD_WAKE_URL is set: {_MAKE_ONE}", MISSING
+        )
     if settings.relay_url and not settings.relay_key:
-        yield _fault("RELAY_KEY", f"RELAY_URL needs it: {_MAKE_ONE}", MISSING)
+        yield _fault(
+            "RELAY_KEY", f"is missing, but LIVE_RECORD_RELAY_URL is set: {_MAKE_ONE}", MISSING
+        )
     if not settings.api_tokens.tokens:
         yield _fault(
             "API_TOKENS", f"is missing: nobody could ask for a recording; {_MAKE_ONE}", MISSING

@@ -29,12 +29,13 @@ def authorize(tokens: TokenCache, request: Request, scope: str, *, now: int) -> 
     owner = _of_session(tokens, request) if is_console else _of_bearer(tokens, request)
     if owner.until is not None and now >= owner.until:
         raise Unauthorized(
-            f"the token {owner.name} has expired", hint="ask the operator of this stage for another"
+            f"the token {owner.name} has expired",
+            hint="ask the operator of this stage for another token",
         )
     if scope not in owner.scopes:
         raise Forbidden(
             f"the token {owner.name} does not have the scope {scope}",
-            hint=f"use one with the scope {scope}",
+            hint=f"use a token with the scope {scope}",
         )
     return owner
 
@@ -45,7 +46,7 @@ def _of_bearer(tokens: TokenCache, request: Request) -> Caller:
         raise Unauthorized("a token is needed", hint="send Authorization: Bearer <token>")
     owner = tokens.caller_of(token.strip())
     if owner is None:
-        raise Unauthorized("no such token", hint="ask the operator of this stage for one")
+        raise Unauthorized("no such token", hint="ask the operator of this stage for a token")
     return owner
 
 

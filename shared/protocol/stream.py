@@ -36,7 +36,7 @@ _FAULTS = (
         "is a wildcard: the API takes one stream a call, so name each stream itself",
     ),
     (re.compile(r"\A\.\.?\Z"), "is a step of a path, which HTTP clients leave out: it is no name"),
-    (re.compile("\0"), "holds the character NUL, which no name does"),
+    (re.compile("\0"), "contains the character NUL, which no name may contain"),
     (re.compile("[\ufffd\ud800-\udfff]"), "is not UTF-8: percent-encode it as that"),
 )
 

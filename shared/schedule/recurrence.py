@@ -47,7 +47,7 @@ def local(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError as error:
-        raise ValueError(f"is no time: {error}") from None
+        raise ValueError(f"is not a time: {error}") from None
 
 
 def exdate(text: str) -> str:
@@ -103,7 +103,7 @@ def _rule_faults(schedule: Schedule) -> Iterator[Fault]:
         may_occur = _may_occur(_parts(schedule.rrule), local(schedule.start))
         first = list(islice(rule, MAX_IN_A_DAY_NUMBER + 1)) if may_occur else []
     except (ValueError, TypeError, KeyError, OverflowError) as error:
-        yield Fault("rrule", f"is no recurrence rule of RFC 5545: {error}")
+        yield Fault("rrule", f"is not a recurrence rule of RFC 5545: {error}")
         return
     if not first:
         yield Fault("rrule", "gives no occurrence")
@@ -122,7 +122,7 @@ def rule_text(text: str) -> str:
     known = _OF_ANY if parts["FREQ"] in ("DAILY", "WEEKLY") else _OF_ANY | _OF_LONG
     unknown = sorted(set(parts) - known)
     if unknown:
-        raise ValueError(f"leave out {', '.join(unknown)}: a rule of this frequency takes no such")
+        raise ValueError(f"leave out {', '.join(unknown)}: a rule of this frequency cannot have it")
     return rule
 
 

@@ -163,8 +163,8 @@ class _Reader:
         )
         if not tls.check_hostname and not tls.ca:
             self.faults.append(
-                "ssl_check_hostname=false is for an authority of your own alone: name its file with"
-                " ssl_ca_certs, or leave it out"
+                "ssl_check_hostname=false needs your own certificate authority: name its file with"
+                " ssl_ca_certs, or leave out ssl_check_hostname"
             )
         if bool(tls.cert) != bool(tls.key):
             self.faults.append("ssl_certfile and ssl_keyfile belong together: name both or neither")

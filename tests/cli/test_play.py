@@ -225,7 +225,7 @@ def test_a_playlist_is_printed_as_a_player_takes_it(joined: HttpStage) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--all",), "nothing is known of an intent"),
+        (("--all",), "nobody has asked for this stream"),
         (("--occurrence", "show@1"), "no occurrence with this id"),
         (("--from", "1h"), "Pass --all, too"),
         (("--occurrence", "show@1", "--from", "1h"), "Pass either --occurrence"),

@@ -313,7 +313,7 @@ def test_a_stretch_that_is_too_long_is_refused(
     monkeypatch.setattr(playlist, "MAX_SEGMENTS", 3)
     playing.record(ONE, NOON - 200_000, *[10.0] * 4)
     status, text = playing.refusal(**{"from": "1h"})
-    assert (status, "a shorter one by `from` and `to`" in text) == (409, True)
+    assert (status, "a shorter period with `from` and `to`" in text) == (409, True)
 
     part = {"from": "2025-11-22T08:23:25Z", "to": "2025-11-22T08:23:30Z"}
     assert len([line for line in playing.plays(**part) if line.endswith(".ts")]) == 1

@@ -480,7 +480,7 @@ def test_an_application_that_was_not_rehearsed_is_told_two_hours_before(
     pass_time(stage, 60_000)
     assert of(stage) == [f"WARNING: {NOT_REHEARSED}: 1"]
     assert "live.example.com/app, for" in stage.dingtalk.texts[0]
-    assert "and no rehearsal has said GO within 1d before" in stage.dingtalk.texts[0]
+    assert "and no rehearsal ended with GO in the 1d before" in stage.dingtalk.texts[0]
     rehearse(stage, RehearsalVerdict.NO_GO)
     pass_time(stage, 120_000)
     rehearse(stage, RehearsalVerdict.GO, ago_ms=23 * HOUR_MS)

@@ -103,7 +103,7 @@ WAYS: dict[str, tuple[Story, Reason, str]] = {
     "a slot that we missed": (
         Story().publish().start().answer(NeverSent("SlotMissed")),
         Reason.SLOT_MISSED,
-        "start was not sent: its turn had passed before it could be",
+        "start was not sent: its slot of the rate limit had passed",
     ),
     "a nonce that Live has seen": (
         Story().publish().start().answer(NeverSent("SignatureNonceUsed", status=400)),

@@ -74,7 +74,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: occurrence: is a stretch of its own: leave",
+        r"MalformedParam: occurrence: sets the period already: leave",
         "as above: that two parameters exclude each other is said in words",
     ),
     Excuse(
@@ -92,7 +92,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: (start|end|exdates): is no time",
+        r"MalformedParam: (start|end|exdates): is not a time",
         "a pattern does not know how long a month is",
     ),
     Excuse(
@@ -122,7 +122,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: streams: (write times|\S+ is no state that a stage stores)",
+        r"MalformedParam: streams: (write times|\S+ is not a state that a stage stores)",
         "how the fields of an intent go together, and with its session, is not in a schema",
     ),
     Excuse(

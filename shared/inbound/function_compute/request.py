@@ -197,7 +197,7 @@ def _number(text: str) -> int | float:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise _bad_body(f"holds {name}, which JSON does not have")
+    raise _bad_body(f"contains {name}, which JSON does not allow")
 
 
 def _bad_body(detail: str) -> BadRequest:

@@ -129,7 +129,7 @@ class _Row(Struct, frozen=True):
 
 
 _LATER: Final = "send the same request again after the seconds that Retry-After says"
-_OURS: Final = "live-record failed at this request"
+_OURS: Final = "live-record failed to handle this request"
 
 ANSWERS: Final[Mapping[type[Exception], _Row]] = {
     Exception: _Row(500, "InternalError", _OURS),
@@ -158,7 +158,10 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
     Throttled: _Row(429, hint=_LATER, retry_after=1),
     NeverSent: _Row(503, hint=_LATER, retry_after=1),
     Unavailable: _Row(503, hint=_LATER, retry_after=1),
-    InDoubt: _Row(502, hint="the command may have acted: read the recording before repeating it"),
+    InDoubt: _Row(
+        502,
+        hint="the command may have taken effect: read the recording before you repeat the command",
+    ),
     OperatorActionNeeded: _Row(
         502,
         "UpstreamAuth",
@@ -189,7 +192,7 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         503,
         "ForeignStore",
         "the store belongs to another stage: nothing is sent",
-        "GET /v1/health names it and says what to do",
+        "GET /v1/health shows the problem and what to do",
     ),
     Unreadable: _Row(
         503,
