@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,9 +20,10 @@ from click.testing import CliRunner
 from msgspec.structs import replace as with_fields
 
 from cli.doctor.finding import Finding, Severity
-from cli.doctor.recording import recorded
+from cli.doctor.recording import RULE_PENDING, recorded
 from cli.doctor.snapshot import Online, Snapshot
 from cli.main import main as live_record
+from cli.output import is_as_wanted
 from shared.protocol import StreamKey
 from tests.cli.test_doctor_checks import DOMAIN, HEALTHY, policy
 from tests.conftest import Clock
@@ -145,3 +147,80 @@ def test_why_says_what_the_api_says(
                 assert row["reason"]["text"] in sentence
                 assert ("NOT RECORDED" in sentence) is (row["wrong"] is not None)
                 assert ("next attempt" in sentence) is (row["next_attempt_at"] is not None)
+
+
+# --- all of them at once ------------------------------------------------------------------------
+
+SUSPENDED_FOR = ("10m", "7d")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_status_list_why_health_and_doctor_never_disagree(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Now and then, somebody suspends the policy for a while."""
+    monkeypatch.setenv("LIVE_RECORD_STAGES", str(tmp_path / "stages.toml"))
+    lots = Random(seed)  # noqa: S311 - the same walk each time
+    with served(stage) as url:
+        table = f'[prod]\nurl = "{url}"\ntoken = "ops-token"\n'
+        (tmp_path / "stages.toml").write_text(table)
+        for _ in rounds(stage, seed):
+            if lots.random() < SUSPENDS:
+                body = {"for": lots.choice(SUSPENDED_FOR)}
+                assert stage.ask("POST", "/v1/policy/suspend", body).status == SUCCESS
+            listed, health = of_json("list"), of_json("health")
+            wrong = of_json("list", "--wrong")["recordings"]
+            assert {row["stream"] for row in wrong} == {
+                row["stream"] for row in listed["recordings"] if not is_as_wanted(row)
+            }
+            assert Counter(row["phase"] for row in listed["recordings"]) == +Counter(
+                health["phases"]
+            )
+            for row in listed["recordings"]:
+                agrees_on(row)
+            judge_doctor(listed["recordings"], health, stage)
+
+
+SUSPENDS, SUCCESS = 0.4, 200
+
+
+def of_json(*words: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(typed(*words, "--json")[1])
+    return document
+
+
+def agrees_on(row: dict[str, Any]) -> None:
+    """Check that status and why say the same of a stream, and end with the same code."""
+    code, text = typed("status", row["stream"], "--json")
+    status = json.loads(text)
+    assert {field: status[field] for field in row} == row
+    assert code == (0 if is_as_wanted(row) else 3)
+    if row["ever_live"]:  # else `why` asks the function of the callbacks, too
+        code_of_why, explained = typed("why", row["stream"], "--json")
+        assert (code_of_why, {**status, "refused": None}) == (code, json.loads(explained))
+
+
+def judge_doctor(rows: list[dict[str, Any]], health: dict[str, Any], stage: Stage) -> None:
+    """Check that doctor has a fault if and only if a stream is being lost, stream by stream and of
+    all of them."""
+    lost = [row for row in rows if row["wrong"] is not None]
+    assert bool(faults_of(rows, health, stage)) >= bool(lost)
+    for row in rows:
+        faults = faults_of([row], {**health, "problems": []}, stage)
+        if row["live"] == "yes" and row["reason"]["code"] != RULE_PENDING:
+            assert bool(faults) is (row["wrong"] is not None), row
+
+
+def faults_of(rows: list[dict[str, Any]], health: dict[str, Any], stage: Stage) -> list[Finding]:
+    keys = [StreamKey.parse(row["stream"]) for row in rows if row["live"] != "no"]
+    online = [Online(key.app, key.stream, stage.clock.now - 60_000) for key in keys]
+    snapshot = replace(
+        HEALTHY,
+        health=health,
+        listed=rows,
+        policy=with_fields(policy(RULE), suspended=stage.app.policy.suspended),
+        domains=[replace(DOMAIN, online=online)],
+        now_ms=stage.clock.now,
+    )
+    found = [one for one in recorded(snapshot) if one.severity is Severity.FAULT]
+    return [one for one in found if not one.because]
