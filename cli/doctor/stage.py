@@ -47,7 +47,13 @@ _CONFIG = "redis-cli -u $LIVE_RECORD_STORE config set {} {}"
 
 DOWN = fault("stage.down", N_("the stage does not answer: {why}"), blocks=True)
 REFUSES = fault("stage.refuses", N_("the stage does not let doctor ask: {why}"), blocks=True)
-UNREADABLE = fault("stage.unreadable", N_("{subject} could not be read: {why}"))
+UNREADABLE = fault(
+    "stage.unreadable",
+    N_(
+        "{subject} could not be read: {why}. Run doctor again; if that lasts, the log of the"
+        " function record_command says why"
+    ),
+)
 STORE_COMMANDS = fault(
     "store.commands", N_("the store's user may not run {commands}, which live-record needs")
 )
@@ -107,7 +113,13 @@ NEVER_RAN = warning(
 STOPPED = fault(
     "timer.stopped", N_("reconcile last ran {age} ago. Check that its timer is enabled")
 )
-LATE = warning("timer.late", N_("streams that are due: {count}, the oldest for {age}"))
+LATE = warning(
+    "timer.late",
+    N_(
+        "streams that are due: {count}, the oldest for {age}. live-record watch shows why they"
+        " wait; if Live throttles, other programs may use up the account's calls (docs/scale.md)"
+    ),
+)
 NO_WAKE = warning(
     "wake.none",
     N_(

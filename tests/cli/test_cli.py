@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from fcntl import LOCK_EX, flock
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -444,6 +444,40 @@ except SystemExit:
         "cli.main",
         "cli.texts",
     ]
+
+
+QUICK = {"click", "requests", "urllib3", "certifi", "charset_normalizer", "idna", "msgspec"}
+QUICK |= {"typing_extensions"}
+"""The packages that a question to a stage may import. Each takes milliseconds of every command."""
+
+
+@pytest.mark.parametrize("words", [["status", "live.example.com/app/x"], ["list"], ["health"]])
+def test_a_question_imports_little_and_so_is_answered_at_once(
+    person: Person, words: list[str]
+) -> None:
+    """`python -m benchmarks.status_command` has what that takes in time."""
+    asking = """
+import sys
+before = set(sys.modules)
+from cli.main import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(",".join(sorted(set(sys.modules) - before)), file=sys.stderr)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", asking, *words, *person.options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    imported = ended.stderr.strip().splitlines()[-1].split(",")
+    packages = {name.partition(".")[0] for name in imported} & packages_distributions().keys()
+    assert packages - {"cli", "shared"} <= QUICK
+    assert len([name for name in imported if name.startswith(("cli.", "shared."))]) < MOST_OF_OURS
+
+
+MOST_OF_OURS = 80
 
 
 @pytest.mark.parametrize(

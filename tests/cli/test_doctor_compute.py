@@ -28,7 +28,7 @@ from emulator.fc_control.refusal import Refusal
 from emulator.fc_control.server import running
 from shared.outbound.live import Credentials
 from tests.cli.test_doctor_checks import EXAMINED, HEALTHY
-from tests.support.deploys import DOMAIN, ROOT, Deploys, ready_account
+from tests.support.deploys import DOMAIN, ROOT, SOUND, Deploys, ready_account
 from tests.support.doctor_compute import GOOD, NAME, RECONCILE, ROLES
 
 CREDENTIALS = Credentials("id", "secret")
@@ -224,4 +224,53 @@ def test_what_a_deploy_cures_is_gone_after_one(code: str) -> None:
     assert code in found(read(deploys.account))
 
     deploys.deploy()
+    assert found(read(deploys.account)) == {}
+
+
+def test_a_deploy_with_the_newer_runtime_cures_the_older_one() -> None:
+    deploys = Deploys(ready_account(), {**SOUND, "LIVE_RECORD_RUNTIME": "python3.10"})
+    deploys.deploy()
+    assert found(read(deploys.account)) == {"deployed.runtime": Severity.WARNING}
+
+    deploys.environment["LIVE_RECORD_RUNTIME"] = "python3.12"
+    deploys.deploy()
+    assert found(read(deploys.account)) == {}
+
+
+OLD = NAME.replace("reconcile", "old")
+
+
+def leave_a_function(account: Account) -> None:
+    account.functions[OLD] = Function(OLD, {"runtime": "python3.12"})
+
+
+def leave_a_trigger(account: Account) -> None:
+    triggers = reconcile_of(account).triggers
+    triggers["http"] = {**triggers["wake"], "triggerName": "http"}
+
+
+def reserve(account: Account, instances: int | None) -> None:
+    reconcile_of(account).reserved = instances
+
+
+REMOVALS: Mapping[str, tuple[Callable[[Account], object], Callable[[Account], object]]] = {
+    "deployed.left": (leave_a_function, lambda account: account.functions.pop(OLD)),
+    "triggers.left": (leave_a_trigger, lambda account: reconcile_of(account).triggers.pop("http")),
+    "reservations.many": (
+        lambda account: reserve(account, 61),
+        lambda account: reserve(account, None),
+    ),
+}
+"""What plants a fault, and what its finding tells people to do in the console."""
+
+
+@pytest.mark.parametrize("code", REMOVALS)
+def test_what_people_remove_by_hand_is_gone_then(code: str) -> None:
+    deploys = Deploys(ready_account())
+    deploys.deploy()
+    plant, cure = REMOVALS[code]
+    plant(deploys.account)
+    assert code in found(read(deploys.account))
+
+    cure(deploys.account)
     assert found(read(deploys.account)) == {}
