@@ -19,25 +19,35 @@ FILE = Path(__file__).with_name("details.zh.json")
 _EXPRESSION = re.compile(r"\{\d\}")
 
 
+MAX_LEVELS, MAX_PARTS = 6, 100
+"""A text contains others, as "policy: rule #1: ..." does. Only a request that is made up has more
+of them."""
+
+
 def detail_in(language: Language, text: str) -> str:
     """Return the detail in the language; unchanged if it has no translation, such as Live's own
     texts."""
-    return _chinese(text) if language is Language.CHINESE and text else text
+    return _chinese(text, MAX_LEVELS) if language is Language.CHINESE and text else text
 
 
-def _chinese(text: str) -> str:
+def _chinese(text: str, nesting: int) -> str:
+    """Return the text in Chinese, with the texts that it contains, down to `nesting`. A request may
+    have made up the text, so the time for it grows no faster than its length."""
     whole = _catalogue().get(text)
     if whole is not None:
         return whole
-    for pattern, translated in _patterns():
-        found = pattern.fullmatch(text)
+    if nesting == 0:
+        return text
+    for literals, translated in _patterns():
+        found = _between(literals, text)
         if found:
-            parts = (_chinese(part).replace(" or ", " 或 ") for part in found.groups())
+            parts = (_chinese(part, nesting - 1).replace(" or ", " 或 ") for part in found)
             return translated.format(*parts)
     if "; " in text:
-        return "；".join(map(_chinese, text.split("; ")))
+        return "；".join(_chinese(part, nesting - 1) for part in text.split("; ", MAX_PARTS))
     name, colon, detail = text.partition(": ")
-    return f"{name}：{_chinese(detail)}" if colon and _chinese(detail) != detail else text
+    inner = _chinese(detail, nesting - 1)
+    return f"{name}：{inner}" if colon and inner != detail else text
 
 
 @cache
@@ -46,14 +56,27 @@ def _catalogue() -> Mapping[str, str]:
 
 
 @cache
-def _patterns() -> Sequence[tuple[re.Pattern[str], str]]:
-    """Return patterns for the texts with expressions, those with the most fixed words first: a text
-    that is only an expression would match anything."""
+def _patterns() -> Sequence[tuple[Sequence[str], str]]:
+    """Return the fixed words of each text with expressions, and its translation; those with the
+    most fixed words first: a text that is only an expression would match anything."""
     texts = [text for text in _catalogue() if _EXPRESSION.search(text)]
     texts.sort(key=lambda text: len(_EXPRESSION.sub("", text)), reverse=True)
-    return [(_pattern(text), _catalogue()[text]) for text in texts]
+    return [(_EXPRESSION.split(text), _catalogue()[text]) for text in texts]
 
 
-def _pattern(text: str) -> re.Pattern[str]:
-    literals = (re.escape(part) for part in _EXPRESSION.split(text))
-    return re.compile("(.+?)".join(literals), re.DOTALL)
+def _between(literals: Sequence[str], text: str) -> Sequence[str]:
+    """Return the parts of the text between the literals, each as short as possible; none if the
+    text does not have all of them. With three parts, a regular expression would take time in
+    proportion to the cube of the length."""
+    first, *inner, last = literals
+    at, end = len(first), len(text) - len(last)
+    if not (text.startswith(first) and text.endswith(last)):
+        return ()
+    parts = []
+    for literal in inner:
+        found = text.find(literal, at + 1, end)
+        if found < 0:
+            return ()
+        parts.append(text[at:found])
+        at = found + len(literal)
+    return [*parts, text[at:end]] if at < end else ()
