@@ -104,7 +104,7 @@ def written(pieces: Sequence[Piece], sign: Sign, notes: Iterable[str]) -> str:
         "#EXT-X-VERSION:3",
         f"#EXT-X-TARGETDURATION:{target_s}",
         "#EXT-X-PLAYLIST-TYPE:VOD",
-        *(f"# {note}" for note in notes),
+        *(f"# {_one_line(note)}" for note in notes),
     ]
     next_at: int | None = None
     for number, piece in enumerate(pieces):
@@ -138,3 +138,9 @@ def _missing(piece: Piece, longest_ms: int) -> Iterator[str]:
 def _date_time(at: int) -> str:
     moment = _EPOCH + timedelta(milliseconds=at)
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _one_line(note: str) -> str:
+    """Return the note without what could end a line: it repeats the name of a file, and with a
+    captured signature anybody can report a name with a segment of his own in it."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in note)

@@ -26,6 +26,7 @@ from shared.outbound.oss import NoSize, Opened
 from shared.protocol import StreamKey
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
+from shared.protocol.policy import COPIED_FORMATS
 from shared.verification.media_playlist import (
     MAX_PLAYLIST_BYTES,
     parse_playlist,
@@ -40,6 +41,9 @@ MAX_READ_BYTES = 8_000_000
 MAX_SEGMENTS = 3_000
 """Segments in one answer: 25 h in segments of 30 s. A presigned URL has about 1,200 bytes, and an
 answer of Function Compute at most 6 MB."""
+MAX_LEFT_OUT_ENTRIES, MAX_NAME_CHARS = 20, 200
+"""An answer repeats no more of what callbacks reported: anybody with a captured signature can
+report files."""
 _ENDING = ".m3u8"
 
 MayRead = Callable[[str], str | None]
@@ -65,14 +69,14 @@ def respond(
     recorded = [each for file in _playlists(account) if (each := source.read(file, account))]
     pieces = lay_out(recorded, account.wanted, account.within)
     if not any(piece.uri for piece in pieces):
-        why = "; ".join(source.left_out) or "no segment is reported"
+        why = "; ".join(source.left_out()) or "no segment is reported"
         raise NotFound(f"no segment of this time can be played: {why}")
     period = query.get("for", HOUR_MS)
     until = f"the URLs are valid until {rfc3339(invocation.app.clock() + period)}"
     text = written(
         pieces,
         lambda uri, place: buckets.of(key, place).signed(uri, period),
-        [until, *(f"left out: {each}" for each in source.left_out)],
+        [until, *(f"left out: {each}" for each in source.left_out())],
     )
     return Response(200, text, {"Content-Type": M3u8.MEDIA_TYPE})
 
@@ -151,9 +155,10 @@ def _playlists(account: _Account) -> Iterator[tuple[File, Sequence[Span]]]:
     configuration wrote them."""
     found = [pair for pair in account.files if pair[0].uri.lower().endswith(_ENDING)]
     if account.files and not found:
-        endings = sorted({file.uri.rpartition(".")[2].lower() for file, _ in account.files})
+        endings = {file.uri.rpartition(".")[2].lower() for file, _ in account.files}
+        formats = ", ".join(sorted(endings.intersection(COPIED_FORMATS))) or "of another format"
         raise WrongState(
-            f"no recording of this time is an M3U8 playlist, but {', '.join(endings)}",
+            f"no recording of this time is an M3U8 playlist, but {formats}",
             hint="add the format for the next recordings: live-record setup --format m3u8",
         )
     if not found:
@@ -166,8 +171,7 @@ def _playlists(account: _Account) -> Iterator[tuple[File, Sequence[Span]]]:
 
 
 class _Source:
-    """Reads playlists in the bucket, within the limits of one answer. `left_out` lists the files
-    that cannot be played, with the reason."""
+    """Reads playlists in the bucket, within the limits of one answer."""
 
     def __init__(
         self, invocation: Invocation, bucket_at: Callable[[str], Opened], may_read: MayRead
@@ -175,7 +179,13 @@ class _Source:
         self._invocation = invocation
         self._bucket_at, self._why_not = bucket_at, may_read
         self._playlists, self._bytes, self._segments = 0, 0, 0
-        self.left_out: list[str] = []
+        self._left_out: list[str] = []
+
+    def left_out(self) -> Sequence[str]:
+        """Return the files that cannot be played, with the reason; beyond some, their number."""
+        more = len(self._left_out) - MAX_LEFT_OUT_ENTRIES
+        beyond = [f"{more} more files"] if more > 0 else []
+        return [*self._left_out[:MAX_LEFT_OUT_ENTRIES], *beyond]
 
     def read(self, pair: tuple[File, Sequence[Span]], account: _Account) -> Recorded | None:
         """Return the segments of a file; None, with an entry in `left_out`, if they cannot be
@@ -184,7 +194,7 @@ class _Source:
         try:
             slices = self._slices(file)
         except _LeftOutError as why:
-            self.left_out.append(f"{file.uri}: {why}")
+            self._left_out.append(f"{file.uri[:MAX_NAME_CHARS]}: {why}")
             return None
         recorded = Recorded(spans, slices)
         self._segments += len(lay_out([recorded], (), account.within))

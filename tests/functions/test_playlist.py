@@ -374,3 +374,33 @@ def test_what_is_shorter_than_the_tolerance_is_no_gap() -> None:
     file = Recorded([Span(0, 12_000)], [Slice("0.ts", 10_000)])
     pieces = lay_out([file], file.spans, Span(0, 100_000))
     assert [piece.uri for piece in pieces] == ["0.ts"]
+
+
+MAX_PROBLEM_CHARS = 8_192
+LINE = "https://evil.example.com/x.ts"
+
+
+@pytest.mark.parametrize("separator", ["\n", "\r", "\r\n", "\u2028", "\x85"])
+def test_no_name_that_a_callback_made_up_adds_a_line(playing: Playing, separator: str) -> None:
+    """A note about a file that is left out repeats its name: once a replayed callback so put a
+    segment of its own into the playlist."""
+    playing.record(ONE, NOON - 200_000, 10.0)
+    named = f"{FOLDER}/a{separator}{LINE}{separator}.m3u8"
+    playing.stage.happens(FileLeft(named, NOON - 400_000, NOON - 300_000, 100_000))
+
+    lines = playing.fetch(**{"from": "1h"}).text.splitlines()
+    assert all(line.startswith("#") for line in lines if "evil" in line)
+    assert any("left out" in line and "evil" in line for line in lines)
+
+
+@pytest.mark.parametrize("ending", [".m3u8", "0" * 800])
+def test_no_answer_grows_with_the_names_that_callbacks_made_up(
+    playing: Playing, ending: str
+) -> None:
+    for number in range(200):
+        uri, start = f"{FOLDER}/{'x' * 200}.{number}{ending}", NOON - 1_000 * (number + 2)
+        playing.stage.happens(FileLeft(uri, start, start + 1_000, 1_000))
+
+    got = playing.fetch(**{"from": "1h"})
+    assert got.status in (404, 409)
+    assert len(got.text) < MAX_PROBLEM_CHARS
