@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from urllib.parse import urlencode, urlsplit
 
-from msgspec import DecodeError, Struct, json
+from msgspec import MsgspecError, Struct, json
 
 from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
@@ -84,7 +84,7 @@ def unpack(body: bytes) -> Handover | None:
     """Return the callback that was handed over; None if the body is something else."""
     try:
         return json.decode(body, type=Handover)
-    except (DecodeError, RecursionError):
+    except (MsgspecError, ValueError, RecursionError):
         return None
 
 

@@ -105,7 +105,7 @@ def _hmac(key: str, message: str) -> str:
 def _answer(kind: RobotKind, status: int, body: bytes) -> RobotAnswer:
     try:
         answered = msgspec.json.decode(body, type=_AnswerBody)
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         answered = _AnswerBody()
     code = answered.code if kind is RobotKind.FEISHU else answered.errcode
     words = answered.msg if kind is RobotKind.FEISHU else answered.errmsg

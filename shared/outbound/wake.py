@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from msgspec import DecodeError, Struct, json
+from msgspec import MsgspecError, Struct, json
 
 from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
@@ -34,7 +34,7 @@ def key_in(body: bytes) -> str:
     """Return the key in the body of a wake-up call; "" if it is another body."""
     try:
         return json.decode(body, type=WakeUp).wake
-    except (DecodeError, RecursionError):
+    except (MsgspecError, ValueError, RecursionError):
         return ""
 
 

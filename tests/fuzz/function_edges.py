@@ -407,9 +407,8 @@ class Api:
             assert NOT_FOR_BOUND not in str(answer), answer
             after = self.rows()
             assert _of_others(after) == _of_others(before), status
-            # Health writes to the store, to learn whether it can: that is its one key.
-            changes = case["token"] == "hand-token-000000" or "health" in case["path"]
-            assert changes or after == before, status
+            changes = case["token"] == "hand-token-000000"
+            assert changes or _but_health(after) == _but_health(before), status
         self._names_every_fault(case["faults"])
 
     def _send(self, case: Case) -> dict[str, Any]:
@@ -436,6 +435,12 @@ class Api:
 
 
 _OTHER_PARAMETER = re.compile(r"\{\w+\}")
+
+
+def _but_health(rows: Sequence[str]) -> Sequence[str]:
+    """Return the rows without that which health writes, to learn whether the store can be written
+    to; the overview asks health."""
+    return [row for row in rows if not row.startswith("INSERT INTO \"timestamp\" VALUES('health'")]
 
 
 def _of_others(rows: Sequence[str]) -> Sequence[str]:
