@@ -238,7 +238,7 @@ class Api:
     def _pages(
         self, path: str, query: Mapping[str, str | int], *names: str, as_sent: bool = False
     ) -> Iterator[Json]:
-        """Yield each page of an answer, which has these fields. `query` is read anew for each, so
+        """Yield each page of an answer, which has these fields. `query` is read again for each, so
         that what the caller changes in it meanwhile holds from the next page on."""
         following: str | None = ""
         while following is not None:

@@ -119,7 +119,7 @@ def _begin(
         _change(account, backup, target, now, after)
     sentence = _(
         "Done: Live records {app} by itself from each stream's next publish on. A stream that"
-        " is live now keeps its configuration: push it anew, or start it by"
+        " is live now keeps its configuration: push it again, or start it by"
         " RealTimeRecordCommand."
     )
     click.echo(sentence.format(app=application))

@@ -81,7 +81,7 @@ def _schedule(row: Json) -> Json:
     "--schedules/--no-schedules",
     "with_schedules",
     default=True,
-    help="import the schedules too, each in place of one with its id; by default they are",
+    help="import the schedules too, each replaces one with its id; by default they are",
 )
 @of_stage(changes=True)
 def import_state(

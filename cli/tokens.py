@@ -48,7 +48,7 @@ def token() -> None:
 def add(api: Api, name: str, as_json: bool, **bounds: tuple[str, ...] | str | None) -> None:
     """Add a token for NAME, and print it once.
 
-    NAME is what log and history say of whoever uses the token. The token is made on this machine,
+    The log and the history use NAME for the user of the token. The token is made on this machine,
     and only its SHA-256 goes to the stage: nobody can read it there. It is in force within 10 s.
     """
     secret = secrets.token_urlsafe(TOKEN_BYTES)

@@ -62,8 +62,8 @@ OLD_TOKEN, OTHER_TOKEN = (
         (
             "old_token",
             N_(
-                "{callbacks} go to a URL of release 0.2, which ends with the secret itself: whoever"
-                " learns it can send every kind of callback. Replace the secret afterwards"
+                "{callbacks} go to a URL of release 0.2, which ends with the secret itself: anybody"
+                " who learns it can send every kind of callback. Replace the secret afterwards"
             ),
         ),
         ("other_token", N_("{callbacks} have the path token of another kind of callback")),

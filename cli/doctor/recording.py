@@ -210,12 +210,12 @@ CONFIG_CAME_LATER = fault(
     "recorded.config",
     N_(
         "refused with CodeConfigNotFound: {streams}. There is a recording configuration by now,"
-        " which applies from the next publish. Publish them anew"
+        " which applies from the next publish. Publish them again"
     ),
 )
 OLD = unknown(
     "recorded.old",
-    N_("the store takes no writes, so that what the stage says of its streams may be old"),
+    N_("the store accepts no writes, so what the stage says about its streams may be old"),
 )
 STAGE_SAYS = fault("recorded.stage", N_("{problem}. {advice}"))
 NOT_LIVE = nothing("recorded.none", N_("no stream that should be recorded is live"))

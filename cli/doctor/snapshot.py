@@ -302,7 +302,7 @@ class Snapshot:
         return f"live-record {command} {self.stage_ref.options}{live}"
 
     def deploy_command(self) -> str:
-        """Return the command that gives the stage its settings anew; empty if no name is known."""
+        """Return the command that gives the stage its settings again; empty if no name is known."""
         if self.stage_ref.is_local:
             return "make dev"
         return "" if isinstance(self.examined, Unread) else f"make deploy STAGE={self.stage_name}"

@@ -127,7 +127,7 @@ def callback_retry_on_5xx(observed: ObservedStream) -> Answer:
 
 
 def callback_resigns(observed: ObservedStream) -> Answer:
-    """Return whether Live signs a retry anew; only a callback without an answer is sure to be
+    """Return whether Live signs a retry again; only a callback without an answer is sure to be
     retried."""
     _publish_observed(observed, answers={"publish": [0]})
     if not _is_true_in_time(
@@ -236,7 +236,7 @@ def _is_true_in_time(
 
 OBSERVATIONS = by_name(
     Experiment("§2", "whether a callback answered 500 is retried", callback_retry_on_5xx),
-    Experiment("§3", "whether a retried callback is signed anew", callback_resigns),
+    Experiment("§3", "whether a retried callback is signed again", callback_resigns),
     Experiment("§3", "whether the port is part of the signed host", record_signature_host),
     Experiment("§5", "whether the on-demand callback is signed", on_demand_carries_signature),
     Experiment("§5", "what happens after a failed on-demand callback", on_demand_failure_records),

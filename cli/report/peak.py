@@ -47,7 +47,7 @@ def _day(at: datetime) -> str:
 
 def _changes(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, int]]:
     """Return each beginning and end in order, an end first where both are at once. At each midnight
-    what goes on begins anew."""
+    what goes on begins again."""
     found: list[tuple[datetime, int]] = []
     for start, stop in spans:
         begin, end = start.astimezone(), stop.astimezone()

@@ -215,7 +215,7 @@ def restore(account: Account, backup: Backup, entry: Entry, *, take_over: bool =
     backup.drop(entry)
     if hides_key:
         sentence = _(
-            "restored: {target}, but for its key, which Live does not return. Set the key again"
+            "restored: {target}, except for its key, which Live does not return. Set the key again"
         )
         return sentence.format(target=entry.target)
     return _("restored: {target}").format(target=entry.target)

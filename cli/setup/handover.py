@@ -19,7 +19,7 @@ from shared.protocol import StreamKey
 EVERY_S = 5.0
 """s between two polls."""
 MAX_POLLS = 24
-"""Polls after the first at most: reconcile decides each live stream anew within a minute."""
+"""Polls after the first at most: reconcile decides each live stream again within a minute."""
 MOST_STREAMS = 100_000
 _SHOWN = 3
 

@@ -87,7 +87,7 @@ def try_(
     """Record streams of your own account until Ctrl-C.
 
     Nothing is deployed: from this machine, your access key calls ApsaraVideo Live, the online list
-    is polled in place of callbacks, and Ctrl-C stops what was started.
+    is polled instead of callbacks, and Ctrl-C stops what was started.
     """
     if bool(bucket) != bool(endpoint):
         raise click.UsageError(_("Pass --bucket and --endpoint together."))
@@ -129,7 +129,7 @@ def _before(
         line = _("To add until the end: a manual recording configuration (OnDemand 7) of {streams}")
         yield line.format(streams=recording_config.place_of(target))
     if missing:
-        yield _("Live applies it from the next publish on: push anew a stream that is live now.")
+        yield _("Live applies it from the next publish on: push a stream that is live now again.")
 
 
 class Trial:

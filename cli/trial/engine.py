@@ -1,6 +1,6 @@
 """The deployed engine on this machine: the same app, dispatcher and resync, over SQLite.
 
-The command runs it. It polls the online list in place of callbacks, and knows no rule of its own.
+The command runs it. It polls the online list instead of callbacks, and knows no rule of its own.
 """
 
 from __future__ import annotations

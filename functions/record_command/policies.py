@@ -92,7 +92,7 @@ MAX_SUSPENSION_MS = 7 * DAY_MS
 def _suspended_for(value: object) -> int:
     lasts_ms = duration(value)
     if lasts_ms > MAX_SUSPENSION_MS:
-        raise ValueError('write it like "2h", 7d at the most')
+        raise ValueError('write it like "2h", 7d at most')
     return lasts_ms
 
 
@@ -101,7 +101,7 @@ SUSPEND: tuple[Field, ...] = (
         "for",
         _suspended_for,
         DURATION,
-        "how long no rule starts a recording; 7d at the most",
+        "how long no rule starts a recording; 7d at most",
         "2h",
         is_required=True,
     ),

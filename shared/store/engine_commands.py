@@ -53,7 +53,7 @@ OPTIONAL: Final[Mapping[str, str]] = {
     "INFO": "the doctor cannot say how safe the data is",
     "CONFIG": "the doctor cannot say how often the engine writes to its disk",
     "ROLE": "of several addresses, that of a replica is noticed only at the first write; and an"
-    " answer counts one replica at the most",
+    " answer counts at most one replica",
     "ASKING": "while a cluster moves our slot to another node, requests fail",
     "WAIT": "no answer says how many replicas have it",
 }

@@ -338,7 +338,7 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "recorded",
         FAULT,
-        "Publish them anew",
+        "Publish them again",
         "",
         lambda: replace(domain(online=ONLINE), listed=listed(NO_CONFIG, "failed")),
     ),

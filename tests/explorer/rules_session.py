@@ -184,8 +184,8 @@ _OVER: dict[str, Any] = {"before": (PUBLISH, START_STOP)}
 
 REMOVALS = (
     Removal(
-        "a later publish is started anew",
-        "with a later one it is a new session, and a wanted stream is started anew",
+        "a later publish is started again",
+        "with a later one it is a new session, and a wanted stream is started again",
         _no_start_for_the_new,
         Scenario("", **_RETURNING),
     ),

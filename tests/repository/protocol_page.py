@@ -160,7 +160,7 @@ OF_THE_STORE: Mapping[str, str] = {
     "the registration of a reconcile at work": f"{link('MAX_WORKER_LEASE_MS', CONTRACT)},"
     f" {shown(MAX_WORKER_LEASE_MS)}; one that ends later counts no more",
     "when something last happened (reconcile, a wake-up call)": "0: it has passed",
-    "when a record is due": "as its record says; saved anew after a step",
+    "when a record is due": "as its record says; saved again after a step",
     "when a line of history or a file was stored": "stays: it is kept for longer by as much",
     "when a policy was stored": "stays: nothing follows from it",
 }

@@ -49,7 +49,7 @@ def make_intent(transition: Transition, occurrence: Occurrence) -> None:
 
 def take_over(transition: Transition, occurrence: Occurrence) -> None:
     """Let the ending intent continue as the occurrence's. Nothing is sent, and the recording is not
-    split. Its duration counts anew."""
+    split. Its duration starts over."""
     end_own(transition)
     accepted = transition.record.intent.first_accepted_at is not None
     transition.change_intent(

@@ -82,7 +82,7 @@ def clock_difference(_record: StreamRecord, _settings: StreamSettings) -> int:
 
 
 def retention(_record: StreamRecord, settings: StreamSettings) -> int:
-    """Return how long a stream is kept; each decision sets it anew."""
+    """Return how long a stream is kept; each decision sets it again."""
     return settings.keep
 
 
