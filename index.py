@@ -68,10 +68,11 @@ def deliver(event: bytes, context: object) -> dict[str, object]:
 def initialize(context: object) -> None:
     """Once per instance, before its first event (docs/platform/function-compute.md §1.3): load all
     that the event would wait for."""
-    from shared.lazy_imports import without_collector
+    from shared.lazy_imports import stub_imports, without_collector
 
     with without_collector():
-        from shared.invocation.composition import prepare
+        with stub_imports(_UNUSED):
+            from shared.invocation.composition import prepare
 
         name = _function_name(context)
         prepare(live=name not in _WITHOUT_LIVE)
@@ -81,6 +82,11 @@ def initialize(context: object) -> None:
 
 _WITHOUT_LIVE = ("on_demand", "relay", "notify", "console")
 """The functions that send nothing to Live: none of its SDK is loaded for them."""
+
+
+_UNUSED = ("msgspec._json_schema", "msgspec.inspect", "subprocess")
+"""What msgspec imports, and an event needs none of: the description of the API is made of schemas,
+and Python's `uuid` could start a program to find the machine's address."""
 
 
 def initialize_files(_context: object) -> None:

@@ -27,7 +27,6 @@ NEEDED = frozenset(
     [
         "alibabacloud-credentials",
         "alibabacloud-credentials-api",
-        "alibabacloud-gateway-spi",
         "alibabacloud-live20161101",
         "alibabacloud-tea",
         "alibabacloud-tea-openapi",

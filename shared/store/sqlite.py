@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
-from shutil import disk_usage
 from threading import RLock
 from typing import ParamSpec, TypeVar
 
@@ -852,6 +851,8 @@ def _used(db: sqlite3.Connection) -> int:
 def _room(db: sqlite3.Connection, path: str) -> int:
     """Return how many more bytes fit in: into free pages, and new pages as far as file and disk
     allow."""
+    from shutil import disk_usage
+
     new_pages = _pragma(db, "max_page_count") - _pragma(db, "page_count")
     page_bytes = _pragma(db, "page_size")
     on_disk = disk_usage(Path(path).parent).free

@@ -45,12 +45,18 @@ UNUSED = (
     *("aiofiles", "aiohttp", "apscheduler", "cryptography", "websocket"),
     *("chardet", "charset_normalizer"),  # of requests
     *("Tea.core", "darabonba.websocket", "alibabacloud_tea_openapi.websocket_utils"),
+    *("alibabacloud_credentials.credentials", "alibabacloud_credentials.http"),
+    *("alibabacloud_gateway_spi", "alibabacloud_tea_openapi.models"),
+    *("alibabacloud_tea_openapi.sm3", "darabonba.event"),
     *(f"alibabacloud_credentials.provider.{name}" for name in _PROVIDERS),
 )
 LATER = (
     *("asyncio", "calendar", "idna", "importlib.metadata", "ipaddress", "subprocess"),
     *("email._encoded_words", "email.charset", "email.header", "http.cookies", "uu", "quopri"),
-    *("bz2", "lzma", "xml", "zipfile"),
+    *("bz2", "lzma", "mimetypes", "xml", "zipfile"),
+    *("darabonba.utils.form", "darabonba.utils.xml"),
+    *("requests.auth", "requests.packages", "urllib3.fields", "urllib3.filepost"),
+    *("urllib3.http2", "urllib3.util.ssltransport"),
 )
 """Modules that only rare cases use. They are imported then."""
 
