@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
+from functions.answer_fields import Amount, Count, Time, doc
 from shared.inbound.catalogue import Language, finding_text, outcome_text
 from shared.inbound.request_fields import (
     DEFAULT_ROWS,
@@ -99,16 +100,6 @@ def files_of(store: Store, key: StreamKey, query: Mapping[str, Any]) -> Sequence
 def is_object(left: File) -> bool:
     """Return True if the file is in a bucket; False if Live recorded it to VOD."""
     return not left.uri.startswith(VOD)
-
-
-def doc(text: str) -> Meta:
-    """Return the description of a field for readers of the API."""
-    return Meta(description=text)
-
-
-Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-Count = Annotated[int, Meta(ge=0)]
-Amount = Annotated[float, Meta(ge=0)]
 
 
 class FindingView(Struct, frozen=True, forbid_unknown_fields=True):

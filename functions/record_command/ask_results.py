@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from functions.record_command import representations
-from functions.record_command.answers import AskView, Outcome
+from functions.record_command.command_answers import AskView, Outcome
 from functions.record_command.routes import ApiRequest
 from shared import retry
 from shared.engine.recorder import HandleResult

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 
 from functions.record_command import ask_results
-from functions.record_command.routes import ApiRequest
+from functions.record_command.command_answers import AskView
+from functions.record_command.routes import STREAM, ApiRequest, Route
 from shared.engine.recorder import HandlingOptions
 from shared.errors import Fault
 from shared.inbound.function_compute import Response
@@ -183,3 +185,46 @@ def _handle(request: ApiRequest, asked: Asked) -> Response:
     handled = invocation.handle(request.stream, asked, options)
     replicated = invocation.app.store.replicated(REPLICATED_MS)
     return ask_results.response_of(request, asked, handled, replicated)
+
+
+def _asks(
+    respond: Callable[[ApiRequest], Response],
+    summary: str,
+    errors: Sequence[int],
+    body: Sequence[Field] = (),
+    one_of: OneOf | None = None,
+) -> Route:
+    return Route(
+        method="POST",
+        path=f"{STREAM}/{respond.__name__}",
+        scope="control",
+        respond=respond,
+        summary=summary,
+        answers={200: AskView, 202: AskView},
+        errors=errors,
+        body=body,
+        headers=HEADERS,
+        one_of=one_of,
+        begins=respond is start,
+    )
+
+
+ROUTES: tuple[Route, ...] = (
+    _asks(
+        start,
+        "Record this stream until it is stopped",
+        (409, 502),
+        START,
+        END_OF_START,
+    ),
+    _asks(stop, "Stop recording it, and keep policy from starting it again", (502,), STOP),
+    _asks(
+        extend,
+        "Move the end of its recording",
+        (409,),
+        EXTEND,
+        END_OF_EXTEND,
+    ),
+    _asks(restart, "Finish the file now and continue in a new one", (409, 502), RESTART),
+    _asks(cancel_delay, "End the wait after a stop, so that the file appears now", (409, 502)),
+)

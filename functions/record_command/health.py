@@ -27,12 +27,12 @@ from functions.record_command.answers import (
     NotRecordedView,
     OutboxView,
     RateLimitView,
-    ReasonView,
     StageProblemView,
     StoreSizeView,
 )
-from functions.record_command.representations import phase_counts
+from functions.record_command.command_answers import ReasonView
 from functions.record_command.routes import ApiRequest
+from functions.record_command.stream_views import phase_counts
 from shared.config import mode_of
 from shared.config.policy_cache import (
     HEARTBEAT,

@@ -35,14 +35,9 @@ from functions.record_command.health import (
     facts_of,
     problems_of,
 )
-from functions.record_command.representations import (
-    Shown,
-    phase_counts,
-    reason,
-    shown_at,
-    time,
-)
+from functions.record_command.representations import Shown, reason, shown_at, time
 from functions.record_command.routes import ApiRequest
+from functions.record_command.stream_views import phase_counts
 from shared.config import mode_of
 from shared.config.policy_cache import HEARTBEAT
 from shared.config.tokens import SCOPES, Caller

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from functions.file_view import PLAYLIST_QUERY, PUSH_ARG, files_of
-from functions.record_command import representations
+from functions.record_command import representations, stream_views
 from functions.record_command.answers import (
     FilesView,
     HistoryView,
@@ -43,7 +43,7 @@ from shared.store.store_errors import Unreadable
 def status(request: ApiRequest) -> Response:
     loaded = request.invocation.app.store.load(request.stream)
     shown = representations.shown_at(request, loaded.now, loaded.continuity)
-    return Response(200, representations.whole(loaded.record, shown))
+    return Response(200, stream_views.whole(loaded.record, shown))
 
 
 LIMIT_ONLY: tuple[Field, ...] = (LIMIT,)
@@ -54,14 +54,14 @@ def history(request: ApiRequest) -> Response:
     lines = request.invocation.app.store.history(
         request.stream, request.query.get("limit", DEFAULT_ROWS)
     )
-    shown = [representations.entry(line, request.language) for line in lines]
+    shown = [stream_views.entry(line, request.language) for line in lines]
     return Response(200, HistoryView(str(request.stream), shown))
 
 
 def files(request: ApiRequest) -> Response:
     app = request.invocation.app
     left = files_of(app.store, request.stream, request.query)
-    shown = [representations.file(one, app.settings.files_url, request.language) for one in left]
+    shown = [stream_views.file(one, app.settings.files_url, request.language) for one in left]
     key = request.stream
     named = app.settings.bucket or app.policy.bucket_of(key.domain, key.app)
     has_bucket = named or any(file.place for file in left)
@@ -157,7 +157,7 @@ def listed(request: ApiRequest) -> Response:
     unreadable = [
         UnreadableView(str(one.key), one.reason) for one in shown if isinstance(one, Unreadable)
     ]
-    phases = representations.phase_counts(_phases(request, shown))
+    phases = stream_views.phase_counts(_phases(request, shown))
     return Response(200, RecordingsView(rows, unreadable, following, phases))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -17,6 +17,8 @@ from shared.inbound.request_fields import Field, OneOf, read
 from shared.invocation.invocation import Invocation
 from shared.protocol import StreamKey
 
+LIST = "/v1/recordings"
+STREAM = f"{LIST}/{{domain}}/{{app}}/{{stream}}"
 SIGNED = "/v1/files"
 """The routes of the function `files`. They are described here too, because people see one API."""
 
@@ -112,11 +114,14 @@ class Route(Struct, frozen=True, kw_only=True):
         return [segment for part, segment in pairs if part.startswith("{")]
 
 
-def dispatch(routes: Sequence[Route], invocation: Invocation, request: Request) -> Response:
+def dispatch(
+    tables: Iterable[Sequence[Route]], invocation: Invocation, request: Request
+) -> Response:
+    """Answer by the first of the tables that has the request's path."""
     segments = request.segments
     if segments[1:2] != ["v1"]:
         segments = ["", "v1", *segments[1:]]
-    found = [(route, values) for route in routes if (values := route.matches(segments)) is not None]
+    found = next(filter(None, (_matching(routes, segments) for routes in tables)), [])
     if not found:
         raise NotFound(f"there is no {request.path}", hint="see GET /v1/openapi.json")
     allowed = [route.method for route, _ in found]
@@ -125,6 +130,12 @@ def dispatch(routes: Sequence[Route], invocation: Invocation, request: Request) 
         raise MethodNotAllowed(f"{request.path} takes no {request.method}", allow=allowed)
     route, values = found[at]
     return route.respond(_ask(route, values, invocation, request))
+
+
+def _matching(
+    routes: Sequence[Route], segments: Sequence[str]
+) -> Sequence[tuple[Route, Sequence[str]]]:
+    return [(route, found) for route in routes if (found := route.matches(segments)) is not None]
 
 
 def _ask(

@@ -21,7 +21,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cli.local.stack import TOKEN, Stack, running
-from functions.record_command import ROUTES
+from functions.record_command.all_routes import ROUTES
 from functions.record_command.openapi import HOUR_MS
 from functions.record_command.routes import Route
 from shared.inbound import request_fields
@@ -264,9 +264,23 @@ def test_every_token_that_a_route_needs_is_described() -> None:
     }
 
 
+def test_a_command_loads_nothing_for_other_requests() -> None:
+    program = (
+        "import sys; from functions import record_command as package;"
+        "names = [name.removeprefix(package.__name__ + '.') for name in sys.modules"
+        " if name.startswith(package.__name__ + '.')];"
+        "print(*sorted(names))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout == "ask_results command_answers commands representations routes\n"
+
+
 def test_the_description_costs_nothing_until_it_is_asked_for() -> None:
     program = (
-        "import sys; from functions import record_command;"
+        "import sys; from functions.record_command import all_routes;"
         "print([name for name in sys.modules if name.endswith('.openapi')])"
     )
     ran = subprocess.run(

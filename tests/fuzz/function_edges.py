@@ -26,7 +26,7 @@ from functions import (
     relay,
     stream_events,
 )
-from functions.record_command import ROUTES
+from functions.record_command.all_routes import ROUTES
 from functions.record_command.routes import Route
 from shared.inbound import function_compute
 from shared.inbound.request_fields import Field

@@ -37,7 +37,7 @@ from emulator.fc_control.account import Account
 from emulator.fc_control.server import running as running_control
 from emulator.live import LiveInThread
 from emulator.live.account import Credential, load_account
-from functions.record_command import ROUTES
+from functions.record_command.all_routes import ROUTES
 from shared.config.path_tokens import KINDS, path_token_of
 from tests.support.fc3 import FakeServerless, calls_to
 from tests.support.real_serverless_devs import (

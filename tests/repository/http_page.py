@@ -20,7 +20,7 @@ import requests
 
 from cli.local.stack import TOKEN, Stack, running
 from cli.paths import ROOT
-from functions.record_command import ROUTES
+from functions.record_command.all_routes import ROUTES
 from functions.record_command.openapi import document
 from shared.config.tokens import digest_of
 from shared.protocol import Phase

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from functions.record_command.answers import Outcome
+from functions.record_command.command_answers import Outcome
 from shared.protocol import Phase
 from tests.repository.http_page import (
     OUTCOMES,

@@ -15,7 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from functions import record_command
-from functions.record_command import ROUTES
+from functions.record_command.all_routes import ROUTES
 from functions.record_command.openapi import document
 from shared.config import Settings
 from shared.engine.recorder import HandlingOptions

@@ -1,0 +1,17 @@
+"""The types of fields in the answers of the API, and what its description says of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+
+def doc(text: str) -> Meta:
+    """Return the description of a field for readers of the API."""
+    return Meta(description=text)
+
+
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Count = Annotated[int, Meta(ge=0)]
+Amount = Annotated[float, Meta(ge=0)]

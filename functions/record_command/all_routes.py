@@ -1,0 +1,419 @@
+"""The HTTP API as one table: the routes of the commands, and all others.
+
+An instance loads it for its first request that is no command; the description is made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from msgspec import Struct
+
+from functions.file_view import PLAYLIST_QUERY, QUERY, M3u8, SignedFilesView
+from functions.record_command import (
+    account,
+    alerts,
+    commands,
+    deliveries,
+    doctor,
+    overview,
+    policies,
+    queries,
+    rehearsals,
+    schedules,
+    state,
+    stores,
+    tokens,
+    webhooks,
+)
+from functions.record_command import answers as views
+from functions.record_command.health import QUERY as HEALTH_QUERY
+from functions.record_command.health import health
+from functions.record_command.metrics import metrics
+from functions.record_command.routes import LIST, SIGNED, STREAM, ApiRequest, Route
+from shared.inbound.function_compute import Response
+from shared.inbound.request_fields import Field, choice, text
+
+_reads = partial(Route, method="GET", scope="read")
+_controls = partial(Route, method="POST", scope="control")
+
+
+_SCHEDULE = "/v1/schedules/{schedule}"
+
+
+def _changes(name: str, summary: str, answer: type[Struct], body: Sequence[Field] = ()) -> Route:
+    """Return the route by which a person changes a schedule, or one of its occurrences."""
+    return _controls(
+        path=f"{_SCHEDULE}/{name}",
+        respond=getattr(schedules, name),
+        summary=summary,
+        answers={200: answer},
+        errors=(404, 409),
+        body=body,
+        operation=f"{name}_schedule",
+        shows_own=True,
+    )
+
+
+def _document(request: ApiRequest) -> Response:
+    """Return the OpenAPI document, which is built only on request."""
+    from functions.record_command.openapi import document
+
+    return Response(200, document(ROUTES, request.invocation.app.clock()))
+
+
+_ALERTS: tuple[Field, ...] = (
+    choice(
+        "state",
+        views.AlertState,
+        "open: what holds now, the gravest first; resolved: what ended within a day. Without it,"
+        " open",
+    ),
+)
+_ACKNOWLEDGE: tuple[Field, ...] = (
+    text("note", "what the others should know; lists of alerts show it", example="Ann is on it"),
+)
+
+
+ROUTES: tuple[Route, ...] = (
+    *commands.ROUTES,
+    _reads(
+        path=STREAM,
+        respond=queries.status,
+        summary="Return the state of the stream, and why",
+        answers={200: views.RecordingView},
+    ),
+    _reads(
+        path=f"{STREAM}/history",
+        respond=queries.history,
+        summary="List what happened and why, newest first",
+        answers={200: views.HistoryView},
+        query=queries.LIMIT_ONLY,
+    ),
+    _reads(
+        path=f"{STREAM}/files",
+        respond=queries.files,
+        summary="List the files that the stream was recorded into, newest first",
+        answers={200: views.FilesView},
+        query=queries.FILES,
+    ),
+    _reads(
+        path=f"{STREAM}/rehearsal",
+        respond=rehearsals.last,
+        summary="Return the last rehearsal of the stream's application",
+        answers={200: views.LastRehearsalView},
+    ),
+    Route(
+        method="PUT",
+        path=f"{STREAM}/rehearsal",
+        scope="control",
+        respond=rehearsals.store,
+        summary="Store what a rehearsal of the stream's application ended with",
+        answers={200: views.RehearsalView},
+        body=rehearsals.STORED,
+        operation="store_rehearsal",
+    ),
+    _reads(
+        path=f"{STREAM}/coverage",
+        respond=account.of_stream,
+        summary="Return what is there of the stream, and what is missing and why",
+        answers={200: views.CoverageView},
+        query=account.COVERAGE,
+    ),
+    _reads(
+        path="/v1/report",
+        respond=account.report,
+        summary="Return the same of all streams, page by page, in the order of names",
+        answers={200: views.ReportView},
+        errors=(404,),
+        query=account.REPORT,
+        shows_own=True,
+    ),
+    _reads(
+        path=f"{SIGNED}/{{domain}}/{{app}}/{{stream}}",
+        respond=queries.elsewhere,
+        summary="List the files with sizes and playback URLs",
+        answers={200: SignedFilesView},
+        errors=(409,),
+        query=QUERY,
+    ),
+    _reads(
+        path=f"{STREAM}/playlist.m3u8",
+        respond=queries.playlist,
+        summary="Lead to the playlist: what a player with this address follows",
+        answers={200: M3u8, 307: str},  # a client that follows gets the 200
+        query=queries.PLAYLIST,
+        operation="find_playlist",
+    ),
+    _reads(
+        path=f"{SIGNED}/{{domain}}/{{app}}/{{stream}}/playlist.m3u8",
+        respond=queries.elsewhere,
+        summary="Return one M3U8 playlist over all recordings of the last intent, or of a stretch",
+        answers={200: M3u8},
+        errors=(409,),
+        query=PLAYLIST_QUERY,
+    ),
+    _reads(
+        path=LIST,
+        respond=queries.listed,
+        summary="List every stream that the stage knows, in the order of names",
+        answers={200: views.RecordingsView},
+        errors=(404,),
+        query=queries.LIST,
+        shows_own=True,
+    ),
+    _reads(
+        path="/v1/overview",
+        respond=overview.overview,
+        summary="Return what is not recorded as it should be first, and counts for the rest",
+        answers={200: views.OverviewView},
+        headers=overview.HEADERS,
+        shows_own=True,
+    ),
+    _reads(
+        path="/v1/deliveries",
+        respond=deliveries.listed,
+        summary="List what follows from recordings and failed for good, or is still to be done",
+        answers={200: views.DeliveriesView},
+        query=deliveries.LIST,
+    ),
+    _controls(
+        path="/v1/deliveries/{id}/redrive",
+        respond=deliveries.redrive,
+        summary="Try once more what failed for good",
+        answers={200: views.RedrivenView},
+        errors=(404, 409),
+    ),
+    Route(
+        method="PUT",
+        path=_SCHEDULE,
+        scope="control",
+        respond=schedules.put,
+        summary="Record streams by the calendar; the answer shows the next occurrences",
+        answers={200: views.ScheduleView},
+        errors=(409,),
+        body=schedules.PUT,
+        faults=schedules.faults,
+        operation="put_schedule",
+        shows_own=True,
+    ),
+    _reads(
+        path=_SCHEDULE,
+        respond=schedules.show,
+        summary="Return a schedule and its next occurrences",
+        answers={200: views.ScheduleView},
+        errors=(404,),
+        operation="schedule",
+        shows_own=True,
+    ),
+    Route(
+        method="DELETE",
+        path=_SCHEDULE,
+        scope="control",
+        respond=schedules.delete,
+        summary="Delete a schedule. What has begun goes on until its end",
+        answers={200: views.ScheduleDeletedView},
+        errors=(404, 409),
+        operation="delete_schedule",
+        shows_own=True,
+    ),
+    _reads(
+        path="/v1/schedules",
+        respond=schedules.listed,
+        summary="List the schedules, in the order of their ids",
+        answers={200: views.SchedulesView},
+        shows_own=True,
+    ),
+    _reads(
+        path=f"{_SCHEDULE}/next",
+        respond=schedules.following,
+        summary="List the next occurrences of a schedule",
+        answers={200: views.OccurrencesView},
+        errors=(404,),
+        query=schedules.NEXT,
+        operation="next_occurrences",
+        shows_own=True,
+    ),
+    _changes("pause", "Let nothing more begin. What has begun goes on", views.ScheduleView),
+    _changes("resume", "Let occurrences begin again", views.ScheduleView),
+    _changes(
+        "skip", "Record nothing for one occurrence", views.OccurrenceChangedView, schedules.SKIP
+    ),
+    _changes("trigger", "Begin an occurrence now", views.OccurrenceChangedView, schedules.TRIGGER),
+    _changes(
+        "extend",
+        "Let the occurrence that is under way end later",
+        views.OccurrenceChangedView,
+        schedules.EXTEND,
+    ),
+    _reads(
+        path="/v1/alerts",
+        respond=alerts.listed,
+        summary="List what is wrong over time, and who takes care of it",
+        answers={200: views.AlertsView},
+        query=_ALERTS,
+    ),
+    _controls(
+        path="/v1/alerts/{id}/ack",
+        respond=alerts.acknowledge,
+        summary="Take an alert over: it is not repeated, and goes on to nobody else",
+        answers={200: views.AlertView},
+        errors=(404, 409),
+        body=_ACKNOWLEDGE,
+    ),
+    _controls(
+        path="/v1/alerts/test",
+        respond=alerts.test_sinks,
+        summary="Send a test message to each robot of the policy, within a minute",
+        answers={200: views.TestedSinksView},
+        errors=(409,),
+        operation="test_sinks",
+    ),
+    _reads(
+        path="/v1/webhooks",
+        respond=webhooks.listed,
+        summary="List the receivers of the policy, and whether each takes events",
+        answers={200: views.WebhooksView},
+    ),
+    _controls(
+        path="/v1/webhooks/{receiver}/test",
+        respond=webhooks.test,
+        summary="Send a test event to a receiver; one that takes it is active again",
+        answers={202: views.TestedWebhookView},
+        errors=(404, 409),
+        operation="test_webhook",
+    ),
+    Route(
+        method="GET",
+        path="/v1/policy",
+        scope="control",
+        respond=policies.show,
+        summary="Return the policy in force; version 0 is the packaged one",
+        answers={200: views.PolicyView},
+    ),
+    Route(
+        method="POST",
+        path="/v1/policy/apply",
+        scope="policy",
+        respond=policies.apply,
+        summary="Apply a new policy, without a deploy",
+        answers={200: views.PolicyView},
+        errors=(409,),
+        body=policies.APPLY,
+    ),
+    Route(
+        method="POST",
+        path="/v1/policy/suspend",
+        scope="policy",
+        respond=policies.suspend,
+        summary="Let no rule start a recording for a while; recordings that run go on",
+        answers={200: views.PolicyView},
+        errors=(409,),
+        body=policies.SUSPEND,
+        operation="suspend_policy",
+    ),
+    Route(
+        method="POST",
+        path="/v1/policy/resume",
+        scope="policy",
+        respond=policies.resume,
+        summary="Let the rules start recordings again, also of what came up meanwhile",
+        answers={200: views.PolicyView},
+        errors=(409,),
+        operation="resume_policy",
+    ),
+    _controls(
+        path="/v1/store/accept",
+        respond=stores.accept,
+        summary="Take the store for this stage's, after it was emptied or after the first deploy",
+        answers={200: views.StoreAcceptedView},
+        errors=(409,),
+        body=stores.ACCEPT,
+    ),
+    Route(
+        method="GET",
+        path="/v1/state",
+        scope="control",
+        respond=state.export,
+        summary="Return what another stage needs to take over: intents, ends and holds",
+        answers={200: views.StateView},
+        query=state.EXPORT,
+    ),
+    _controls(
+        path="/v1/state/import",
+        respond=state.take_over,
+        summary="Take over intents, ends and holds of another stage; what is as new here stays",
+        answers={200: views.StateImportView},
+        body=state.IMPORT,
+    ),
+    Route(
+        method="GET",
+        path="/v1/tokens",
+        scope="tokens",
+        respond=tokens.listed,
+        summary="List who may ask for what: names, scopes and bounds, and nothing that proves a"
+        " token",
+        answers={200: views.TokensView},
+    ),
+    Route(
+        method="POST",
+        path="/v1/tokens",
+        scope="tokens",
+        respond=tokens.add,
+        summary="Add a token, in force within 10 s. Make it yourself and send its digest alone",
+        answers={200: views.TokenView},
+        errors=(409,),
+        body=tokens.ADD,
+        operation="add_token",
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/tokens/{name}",
+        scope="tokens",
+        respond=tokens.revoke,
+        summary="Revoke a token, which no instance takes after 10 s",
+        answers={200: views.TokenRevokedView},
+        errors=(404, 409),
+        operation="revoke_token",
+    ),
+    Route(
+        method="GET",
+        path="/v1/health",
+        scope=None,
+        respond=health,
+        summary="Report whether the stage is ready, and each problem",
+        answers={200: views.HealthView, 503: views.HealthView},
+        query=HEALTH_QUERY,
+    ),
+    Route(
+        method="HEAD",
+        path="/v1/health",
+        scope=None,
+        respond=health,
+        summary="The same without a body",
+        answers={200: views.HealthView, 503: views.HealthView},
+        query=HEALTH_QUERY,
+    ),
+    _reads(
+        path="/v1/metrics",
+        respond=metrics,
+        summary="Return the stage's metrics in Prometheus' text form",
+        answers={200: str},
+    ),
+    _reads(
+        path="/v1/doctor",
+        respond=doctor.examine,
+        summary="Return what only the stage itself can see of its configuration",
+        answers={200: views.DoctorView},
+        query=doctor.DIGESTS,
+    ),
+    Route(
+        method="GET",
+        path="/v1/openapi.json",
+        scope=None,
+        respond=_document,
+        summary="Return this description",
+        answers={200: views.DocumentView},
+    ),
+)
