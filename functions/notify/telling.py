@@ -28,11 +28,13 @@ from shared.store.store_errors import StoreUnavailable
 
 LOOK_AGAIN_S = 1.0
 """s after which an idle worker checks its queue again, if the policy names receivers."""
+NOTICE_S = 0.1
+"""s after which the workers of a receiver notice that this run has made deliveries."""
 HAND_OVER_ROWS = 50
 """Events that one step of the store turns into deliveries."""
-RECEIVER_WORKERS = 44
+RECEIVER_WORKERS = 96
 """Deliveries at the same time. All receivers share them; with one worker more for each queue, a run
-has fewer than 64 (shared/engine/workers.py)."""
+has fewer than POOL_WORKERS (shared/engine/workers.py)."""
 RECEIVERS = "webhook receivers"
 """The note with every receiver name ever used. Deliveries to a receiver that is gone fail."""
 EVENTS = "event"
@@ -79,9 +81,10 @@ def _jobs(
 ) -> Iterator[tuple[str, Job]]:
     """Yield the queues that a run works on: the events, and each receiver's deliveries."""
     hooks = invocation.app.policy.webhooks
-    stays = _stays(invocation) if hooks else lambda: False
     deadline = invocation.deadline
+    stays = _stays(invocation, lambda: 0) if hooks else lambda: False
     events = runner_of(invocation, queue_of(TaskKind.EVENT), deadline, stays=stays)
+    stays = _stays(invocation, lambda: events.result.done)
     size = HAND_OVER_ROWS
     yield EVENTS, (events, partial(events.start_in_line, size=size, attempt=hand_over))
     for hook in hooks:
@@ -96,14 +99,18 @@ def _jobs(
         yield queue, (runner, partial(runner.start_in_line, size=size, attempt=webhooks.refuse))
 
 
-def _stays(invocation: Invocation) -> Callable[[], bool]:
-    """Return a function that waits a moment, and then says whether to check the queue again."""
+def _stays(invocation: Invocation, handed_over: Callable[[], int]) -> Callable[[], bool]:
+    """Return a function that waits a moment, and then says whether to check the queue again. It
+    waits no longer once more events are `handed_over`."""
     needed_s = BACKOFF[TaskKind.WEBHOOK].patience_ms / 1000 + LOOK_AGAIN_S
 
     def stays() -> bool:
         if invocation.deadline.left() <= needed_s:
             return False
-        invocation.app.wait(LOOK_AGAIN_S)
+        before, waited_s = handed_over(), 0.0
+        while waited_s < LOOK_AGAIN_S and handed_over() == before:
+            invocation.app.wait(NOTICE_S)
+            waited_s += NOTICE_S
         return True
 
     return stays

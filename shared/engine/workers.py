@@ -14,6 +14,9 @@ from types import TracebackType
 from typing import Protocol
 
 MAX_WORKERS = 64
+"""Of one drain, which is as many as the rate limit keeps at work."""
+POOL_WORKERS = 128
+"""Of one run: notify has more, since each delivery waits for its receiver."""
 THREAD_TURN_S = 0.0005
 """How long a computing thread runs before another gets its turn. With Python's own 5 ms, a worker
 would wait that long at each of a dozen steps between its slot and the wire, while a burst's list is
@@ -60,7 +63,7 @@ class ThreadWorkers:
 
     def __enter__(self) -> None:
         sys.setswitchinterval(THREAD_TURN_S)
-        self._pool = ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="worker")
+        self._pool = ThreadPoolExecutor(POOL_WORKERS, thread_name_prefix="worker")
 
     def __exit__(
         self,
