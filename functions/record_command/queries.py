@@ -21,7 +21,11 @@ from functions.record_command.answers import (
 from functions.record_command.cursors import NO_CURSOR, cursor_field, cursor_of, place_of
 from functions.record_command.routes import SIGNED, ApiRequest
 from shared.errors import Fault
-from shared.inbound.authorization import require_all_streams, streaming_domain_of
+from shared.inbound.authorization import (
+    require_all_streams,
+    require_domain,
+    streaming_domain_of,
+)
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound
 from shared.inbound.request_fields import (
@@ -278,15 +282,22 @@ def _is_asked_for(row: WrongRow, request: ApiRequest, domain: str | None) -> boo
 
 def domain_to_list(request: ApiRequest) -> str | None:
     """Return the domain to list. Raise NotFound if neither the policy nor a stored stream has it. A
-    bound token gets Forbidden instead, since the error would name other domains."""
+    bound token gets Forbidden instead, also for a domain of others: it must not learn which
+    domains the stage has."""
     domain = request.query.get("domain")
     if domain is None:
         return None
+    found = _known_domain(request, domain)
+    require_domain(request.caller, found)
+    return found
+
+
+def _known_domain(request: ApiRequest, domain: str) -> str:
     try:
         return streaming_domain_of(request.invocation.app.policy, domain)
     except NotFound:
         if request.invocation.app.store.listed(Filter(domain=domain), after=None, limit=1):
-            return str(domain)
+            return domain
         require_all_streams(request.caller)
         raise
 

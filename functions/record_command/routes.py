@@ -49,6 +49,9 @@ class ApiRequest(Struct, frozen=True):
         return self.key
 
 
+CheckTogether = Callable[[Invocation, Caller, Sequence[str], Mapping[str, Any]], Iterator[Fault]]
+
+
 class Route(Struct, frozen=True, kw_only=True):
     """`scope` is the scope that the token must have; None if no token is needed. `answers` gives
     the type for each successful status, str for text. `errors` lists the error statuses that
@@ -66,7 +69,7 @@ class Route(Struct, frozen=True, kw_only=True):
     query: Sequence[Field] = ()
     headers: Sequence[Field] = ()
     one_of: OneOf | None = None
-    faults: Callable[[Invocation, Sequence[str], Mapping[str, Any]], Iterator[Fault]] | None = None
+    faults: CheckTogether | None = None
     """Yields the faults in the path's values and in the readable part of the body."""
     operation: str = ""
     """The operation's name, if path and method do not make a good one."""
@@ -148,7 +151,7 @@ def _ask(
         caller=caller,
         key=_stream(route, values, invocation, caller) if route.names_stream else None,
         values=values,
-        body=_body(route, values, invocation, sent),
+        body=_body(route, values, invocation, caller, sent),
         query=read(route.query, request.query, where="query"),
         headers=read(route.headers, _declared(route, request), where="headers"),
         language=preferred_language(request.headers.get("accept-language", "")),
@@ -156,11 +159,15 @@ def _ask(
 
 
 def _body(
-    route: Route, values: Sequence[str], invocation: Invocation, sent: Mapping[str, Any]
+    route: Route,
+    values: Sequence[str],
+    invocation: Invocation,
+    caller: Caller,
+    sent: Mapping[str, Any],
 ) -> Mapping[str, Any]:
     def together(found: Mapping[str, Any]) -> Iterator[Fault]:
         if route.faults is not None:
-            yield from route.faults(invocation, values, found)
+            yield from route.faults(invocation, caller, values, found)
 
     return read(route.body, sent, where="body", one_of=route.one_of, together=together)
 

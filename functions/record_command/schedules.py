@@ -20,10 +20,11 @@ from functions.record_command.answers import (
     StartsView,
 )
 from functions.record_command.routes import ApiRequest
+from shared.config.tokens import Caller
 from shared.engine.recorder import HandlingOptions
 from shared.engine.schedule_planner import MAX_SCHEDULES_NUMBER
 from shared.errors import Fault
-from shared.inbound.authorization import stream_of
+from shared.inbound.authorization import require_all_streams, require_reach, stream_of
 from shared.inbound.catalogue import Language
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import (
@@ -270,32 +271,37 @@ def put(request: ApiRequest) -> Response:
 
 
 def faults(
-    invocation: Invocation, values: Sequence[str], found: Mapping[str, Any]
+    invocation: Invocation, caller: Caller, values: Sequence[str], found: Mapping[str, Any]
 ) -> Iterator[Fault]:
-    """Yield what is wrong with the id, the streams, or the times together with the rule."""
+    """Yield what is wrong with the id, the streams, or the times together with the rule. Raise
+    Forbidden if the token does not reach one of the streams, before it learns of another fault
+    whether the stage has the stream's domain."""
     from shared.schedule.recurrence import faults_of
 
     if not is_schedule_id(values[0]):
         yield Fault("id", "write 1 to 63 of a-z, 0-9, dot, dash and underscore")
     for stream in found.get("streams", ()):
-        yield from _stream_faults(invocation, stream)
+        yield from _stream_faults(invocation, caller, stream)
     if {"start", "end", "timezone"} <= found.keys():
         schedule = _schedule_of("", (), found)
         yield from faults_of(schedule, longest_ms=invocation.app.settings.max_duration)
 
 
-def _stream_faults(invocation: Invocation, stream: str) -> Iterator[Fault]:
+def _stream_faults(invocation: Invocation, caller: Caller, stream: str) -> Iterator[Fault]:
     try:
-        _key(invocation, stream)
+        key = _key(invocation, stream)
     except RequestError as error:
+        if isinstance(error, NotFound):
+            require_all_streams(caller)
         yield Fault("streams", f"{stream}: {error.detail}")
+    else:
+        require_reach(caller, key)
 
 
 def _asked_for(request: ApiRequest) -> Schedule:
-    """Return the schedule in the request. Raise Forbidden if the token may not reach one of its
+    """Return the schedule in the request; `faults` has checked that the token reaches its
     streams."""
     keys = [_key(request.invocation, stream) for stream in request.body["streams"]]
-    _require_reach(request, keys)
     streams = tuple(dict.fromkeys(map(str, keys)))
     return _schedule_of(request.values[0], streams, request.body)
 
@@ -309,15 +315,6 @@ def _key(invocation: Invocation, stream: str) -> StreamKey:
     """Return the stream, under its main streaming domain. Raise RequestError if it cannot be
     one."""
     return stream_of(invocation.app.policy, stream.split("/", 2))
-
-
-def _require_reach(request: ApiRequest, keys: Sequence[StreamKey]) -> None:
-    beyond = [key for key in keys if not request.caller.may_reach(key)]
-    if beyond:
-        raise Forbidden(
-            f"the token {request.who} may not reach {beyond[0]}",
-            hint="use a token for every stream of the schedule",
-        )
 
 
 def _stored(request: ApiRequest, name: str) -> tuple[StoredSchedule | None, str | None]:

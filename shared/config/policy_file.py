@@ -212,7 +212,7 @@ def _target(ours: Sequence[str]) -> Callable[[object], str]:
             port = url.port if url else None
         except ValueError:
             url = port = None
-        if not isinstance(value, str) or url is None or not _is_address(url):
+        if not isinstance(value, str) or url is None or not _is_address(value, url):
             raise ValueError(
                 "write a URL that begins with https:// or http://, without user name, password or #"
             )
@@ -274,7 +274,10 @@ def _webhook_faults(policy: Policy) -> Iterator[_Found]:
             yield ("webhook", number, "name"), Fault(f"policy: webhook #{number} name", detail)
 
 
-def _is_address(url: SplitResult) -> bool:
+def _is_address(value: str, url: SplitResult) -> bool:
+    """Return True if it can be the address of a request: `urlsplit` drops line breaks."""
+    if not value.isprintable() or " " in value:
+        return False
     web = url.scheme in {"https", "http"} and bool(url.hostname)
     return web and url.username is None and not url.fragment
 
@@ -429,7 +432,7 @@ def _endpoint(value: object) -> str:
         _ = url.port if url else None
     except ValueError:
         url = None
-    if not isinstance(value, str) or url is None or not _is_address(url):
+    if not isinstance(value, str) or url is None or not _is_address(value, url):
         raise ValueError("write the store's address, like https://s3.eu-central-1.amazonaws.com")
     if url.path.strip("/") or url.query:
         raise ValueError("write the address alone, without the bucket and without a path")

@@ -46,6 +46,10 @@ class Caller(Struct, frozen=True):
     def may_reach(self, key: StreamKey) -> bool:
         return not self.only or any(match.holds(key) for match in self.only)
 
+    def may_reach_domain(self, domain: str) -> bool:
+        """Return True if a stream of the domain may be one that the token reaches."""
+        return not self.only or any(match.is_of(domain) for match in self.only)
+
 
 class Token(Struct, frozen=True):
     """One token. Only its digest is kept, so that no dump of the settings can show the token."""

@@ -98,6 +98,19 @@ def require_all_streams(caller: Caller) -> None:
         raise _bound(caller)
 
 
+def require_domain(caller: Caller, domain: str) -> None:
+    """Raise Forbidden for a token that reaches no stream of the domain."""
+    if not caller.may_reach_domain(domain):
+        raise _bound(caller)
+
+
+def require_reach(caller: Caller, key: StreamKey) -> None:
+    """Raise Forbidden for a token that does not reach the stream. The error names no domain: a
+    token must not learn which others the stage has."""
+    if not caller.may_reach(key):
+        raise _bound(caller)
+
+
 def authorized_stream(
     caller: Caller,
     policy: Policy,
@@ -118,8 +131,7 @@ def authorized_stream(
             return key
         require_all_streams(caller)
         raise
-    if not caller.may_reach(key):
-        raise _bound(caller)
+    require_reach(caller, key)
     return key
 
 

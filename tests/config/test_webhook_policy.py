@@ -52,6 +52,8 @@ def test_a_policy_that_is_written_and_read_again_is_the_same() -> None:
     [
         ({"name": "The CRM"}, "small letters"),
         ({"url": "ftp://crm.example.com"}, "https://"),
+        ({"url": "https://crm.example.com/in\r\nX-Own: y"}, "https://"),
+        ({"url": "https://crm.example.com/a b"}, "https://"),
         ({"events": ["recordings.*"]}, "fits no event"),
         ({"secrets": []}, "1 to 4 names"),
         ({"secret": "x"}, "did you mean secrets"),

@@ -29,6 +29,11 @@ BOUND = f"brand:read+control@{GLOB}:brand-token"
 OVER = "over:read+control~2025-11-21:over-token,last:read~2025-11-22:last-token"
 MINE, OTHER = "live.example.com/brand-a/room1", "live.example.com/brand-b/room1"
 DAY_MS = 86_400_000
+TUESDAYS = {
+    "start": "2025-11-25T10:00:00",
+    "end": "2025-11-25T11:00:00",
+    "timezone": "Asia/Shanghai",
+}
 
 
 class Reach(Enum):
@@ -178,6 +183,39 @@ def test_it_learns_of_no_other_domain(stage: Stage) -> None:
 
     assert (got.status, listed.status) == (403, 403)
     assert "the policy names" not in json.dumps([got.json, listed.json])
+
+
+TWO_DOMAINS = """
+[[domain]]
+streaming = "live.example.com"
+[[domain]]
+streaming = "tv.example.com"
+ingest = ["push-tv.example.com"]
+"""
+
+
+@pytest.mark.parametrize("path", ["/v1/recordings", "/v1/report", "/v1/schedules/mine"])
+@pytest.mark.parametrize("other_faults", [{}, {"timezone": "Mars/Olympus"}])
+def test_another_domain_of_the_stage_is_answered_as_one_that_is_not(
+    tmp_path: Path, clock: Clock, path: str, other_faults: Mapping[str, str]
+) -> None:
+    """Once a list of another's domain was empty where one of nobody's was refused, and a schedule
+    was told the main streaming domain of an ingest domain."""
+    (tmp_path / "policy.toml").write_text(TWO_DOMAINS)
+    policy = str(tmp_path / "policy.toml")
+    stage = filled(tmp_path, clock, LIVE_RECORD_API_TOKENS=BOUND, LIVE_RECORD_POLICY=policy)
+    answers = []
+    for domain in ("tv.example.com", "push-tv.example.com", "elsewhere.example.com"):
+        if path.startswith("/v1/schedules/"):
+            body = {**TUESDAYS, "streams": [f"{domain}/a/b"], **other_faults}
+            got = stage.ask("PUT", path, body, token="brand-token")
+        else:
+            got = stage.ask("GET", path, token="brand-token", query={"domain": domain})
+        answers.append((got.status, got.json["detail"], got.json["hint"], got.json["errors"]))
+    stage.store.close()
+
+    assert {status for status, *_ in answers} == {403}
+    assert answers[0] == answers[1] == answers[2]
 
 
 @pytest.mark.parametrize("limit", ["1", "2", "100"])
