@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -152,3 +154,15 @@ def test_a_figure_of_the_readme_is_the_one_of_the_page_that_measured_it(page: st
     assert len(figures) > 4
     assert [figure for figure in figures if figure not in measured] == []
     assert re.findall(r"\| (\d+) (?:of \d+|个全部)", read(page)) == [str(len(BUGS))]
+
+
+@pytest.mark.parametrize("container", ["shared", "shared.protocol"])
+def test_contributing_lists_the_rooms_of_the_import_contracts(container: str) -> None:
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    contracts = toml.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = [one["layers"] for one in contracts if one.get("containers") == [container]]
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", read("CONTRIBUTING.md"), re.DOTALL | re.MULTILINE)
+    listed = [[re.split(r"  +", line)[0] for line in block.splitlines()] for block in blocks]
+
+    assert layers
+    assert layers[0] in listed
