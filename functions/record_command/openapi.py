@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from msgspec import Struct
@@ -120,6 +121,9 @@ def _schemas(routes: Sequence[Route]) -> Json:
     answers = {answer: None for route in routes for answer in route.answers.values()}
     types = [*(answer for answer in answers if answer not in _TEXTS), Problem, PlatformError]
     types += FAMILIES.values()
+    # A start leaves the schemas of msgspec out (index.py): its modules keep a stub of this until
+    # it is imported by name.
+    import_module("msgspec.inspect")
     _, found = schema_components(types, ref_template=_ref("{name}"))
     return {
         name: {key: value for key, value in schema.items() if key not in ("title", "description")}

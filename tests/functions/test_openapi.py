@@ -49,6 +49,40 @@ def stage(tmp_path: Path, clock: Clock) -> Iterator[Stage]:
     stage.store.close()
 
 
+DESCRIBES_ITSELF = """
+from types import SimpleNamespace
+import index
+index.initialize(SimpleNamespace(function=SimpleNamespace(handler="index.record_command")))
+from functions.record_command.all_routes import ROUTES
+from functions.record_command.openapi import document
+import msgspec
+print(len(msgspec.json.encode(document(ROUTES, 0))))
+"""
+
+
+def test_an_instance_that_started_without_the_schemas_describes_the_api(tmp_path: Path) -> None:
+    """Once the stub of a module stayed in another one, and the description was 500."""
+    environment = {
+        **os.environ,
+        "FC_EMULATOR": "1",
+        "LIVE_RECORD_STORE": f"sqlite:///{tmp_path}/records.db",
+        "LIVE_RECORD_POLICY": str(ROOT / "policy.toml"),
+        "LIVE_RECORD_API_TOKENS": "ops:read+control:ops-token",
+        "LIVE_RECORD_LIVE_ENDPOINT": "http://127.0.0.1:1",
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", DESCRIBES_ITSELF],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert int(ran.stdout) > 50_000
+
+
 def operation(route: Route) -> dict[str, Any]:
     answer: dict[str, Any] = described()["paths"][route.path][route.method.lower()]
     return answer
