@@ -209,9 +209,9 @@ def figures(folder: Path, url: str, streams: int, events: str, pace: Pace = PACE
 
 
 @contextmanager
-def receiver() -> Iterator[str]:
+def receiver(secret: str = SECRET) -> Iterator[str]:
     """Yield the address of a receiver, which is a process of its own."""
-    command = (sys.executable, "-m", "emulator.webhook_receiver", "--port", "0", "--secret", SECRET)
+    command = (sys.executable, "-m", "emulator.webhook_receiver", "--port", "0", "--secret", secret)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             if process.stdout is None:

@@ -1,7 +1,8 @@
 """Measures how fast and how completely a burst of streams is recorded, against a naive loop.
 
 `python -m benchmarks.storm --streams 2000 --instances 4 --store redis --json`. It exits with 1 if a
-stream is not recorded, or a file of `--copies` not copied.
+stream is not recorded, a file of `--copies` not copied, or a stream not told of to the receiver of
+`--webhook`.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.storm import figures
 from benchmarks.storm.chaos import Chaos
-from benchmarks.storm.copies import copies
+from benchmarks.storm.copies import Copies, copies
+from benchmarks.storm.events import Events, events
 from benchmarks.storm.machine import WakeUpLateness
 from benchmarks.storm.naive import Naive
 from benchmarks.storm.publishers import publish
@@ -38,17 +40,16 @@ def main(argv: list[str]) -> int:
         arguments.publish_rate, arguments.limiter, arguments.excess, arguments.thief,
         arguments.chaos,
     )  # fmt: skip
-    with (
-        tempfile.TemporaryDirectory(prefix="storm-") as name,
-        copies(arguments.copies) as copying,
-        running_stage(Path(name), options, copying.policy if copying else "") as stage,
-    ):
-        if copying:
-            with copying.going_on(stage, Path(name)):
-                result = _storm(stage, options, arguments.seed)
-            result |= copying.figures()
-        else:
+    with tempfile.TemporaryDirectory(prefix="storm-") as name, ExitStack() as stack:
+        beside = [stack.enter_context(one) for one in _beside(arguments)]
+        policy = "".join(one.policy for one in beside)
+        stage = stack.enter_context(running_stage(Path(name), options, policy))
+        with ExitStack() as going_on:
+            for one in beside:
+                going_on.enter_context(one.going_on(stage, Path(name)))
             result = _storm(stage, options, arguments.seed)
+        for one in beside:
+            result |= one.figures()
         if arguments.wire:
             arguments.wire.write_text(json.dumps(stage.live.calls()))
         if not arguments.no_naive and not options.chaos:
@@ -57,7 +58,16 @@ def main(argv: list[str]) -> int:
         for name, value in result.items():
             print(f"{name:>22}  {value}")
     print(json.dumps(result))
-    return 0 if result["lost"] == 0 and result.get("copied") == result.get("copies") else 1
+    are_copied = result.get("copied") == result.get("copies")
+    return 0 if result["lost"] == 0 and are_copied and not result.get("events_lost") else 1
+
+
+def _beside(arguments: argparse.Namespace) -> Iterator[AbstractContextManager[Copies | Events]]:
+    """Yield what goes on beside the storm."""
+    if arguments.copies:
+        yield copies(arguments.copies)
+    if arguments.webhook:
+        yield events(arguments.streams)
 
 
 def _storm(stage: Stage, options: Options, seed: int) -> dict[str, object]:
@@ -143,6 +153,7 @@ def parser() -> argparse.ArgumentParser:
     add("--thief", type=float, default=0, help="commands a second of another process")
     add("--chaos", action="store_true", help="kills, a restart of the store, lost answers")
     add("--copies", type=int, default=0, help="small files to copy to another store meanwhile")
+    add("--webhook", action="store_true", help="a receiver of every event meanwhile")
     add("--no-naive", action="store_true", help="leave out the naive loop")
     add("--wire", type=Path, metavar="FILE", help="keep what came over the wire, as JSON")
     add("--seed", type=int, default=1)

@@ -6,7 +6,6 @@ copies them by its timer, as always.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.delivery import Sink, sink
-from benchmarks.storm.stage import Stage
+from benchmarks.storm.stage import Stage, yield_to_others
 from shared.outbox import NewTask, TaskKind, deliver_next, settlement
 from shared.protocol import StreamKey, StreamRecord
 from shared.protocol.file import File, FileVerdict
@@ -26,7 +25,6 @@ DELIVER = "deliver"
 FILE_BYTES = 20_000
 """Little: the emulated bucket is served by the process that stands for Live and counts commands."""
 BUCKET = "dev-bucket"
-LEAST_PRIORITY = 19
 PATIENCE_S, RUN_S = 600.0, 150.0
 _KEY = StreamKey("live.example.com", "app", "archive")
 
@@ -50,7 +48,9 @@ class Copies:
     @contextmanager
     def going_on(self, stage: Stage, folder: Path) -> Iterator[None]:
         """Have the files copied, beginning now; once the rest is done, wait until they are."""
-        _yield_to_others(stage)
+        # Its instance is there once a run has ended.
+        stage.fc(f"timer/{DELIVER}", timeout_s=RUN_S, wait=True)
+        yield_to_others(stage, DELIVER)
         with closing(open_store(stage.store, rate=1, clock=_now_ms)) as store:
             for number in range(self.count):
                 _add(store, folder / "buckets" / BUCKET, f"record/app/archive/{number:04}.mp4")
@@ -74,21 +74,9 @@ class Copies:
 
 
 @contextmanager
-def copies(count: int) -> Iterator[Copies | None]:
-    if not count:
-        yield None
-        return
+def copies(count: int) -> Iterator[Copies]:
     with sink() as (kept, address):
         yield Copies(count, kept, address)
-
-
-def _yield_to_others(stage: Stage) -> None:
-    """Start the instance of the function, and put it behind the rest, whatever the priority of the
-    storm: in a region, its instance is a machine of its own."""
-    stage.fc(f"timer/{DELIVER}", timeout_s=RUN_S, wait=True)
-    for instance in stage.function(DELIVER)["instances"]:
-        os.sched_setscheduler(instance["pid"], os.SCHED_OTHER, os.sched_param(0))
-        os.setpriority(os.PRIO_PROCESS, instance["pid"], LEAST_PRIORITY)
 
 
 def _now_ms() -> int:

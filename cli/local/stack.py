@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 FC_PORT, LIVE_PORT = 9000, 9001
 TOKEN = "dev-token"  # noqa: S105 - the development account's
+WEBHOOK_SECRET = "whsec_ZGV2LXdlYmhvb2stc2VjcmV0LTAwMDAwMDAwMDAwMDA="  # noqa: S105 - as above
 PATH_SECRET = "dev-path"  # noqa: S105 - as above
 SQLITE, REDIS = "sqlite", "redis"
 TIMEOUT_S = 60.0
@@ -121,7 +122,7 @@ def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
         "LIVE_RECORD_RELAY_URL": f"{fc}/_fc/http/relay/",
         "LIVE_RECORD_FORWARD_HOSTS": "127.0.0.1,localhost",
         "LIVE_RECORD_WEBHOOK_HOSTS": "127.0.0.1,localhost",
-        "LIVE_RECORD_WEBHOOK_SECRETS": "dev:whsec_ZGV2LXdlYmhvb2stc2VjcmV0LTAwMDAwMDAwMDAwMDA=",
+        "LIVE_RECORD_WEBHOOK_SECRETS": f"dev:{WEBHOOK_SECRET}",
         "LIVE_RECORD_FILES_URL": f"{live}/dev-bucket",
         "LIVE_RECORD_BUCKET": "dev-bucket",
         "LIVE_RECORD_OSS_ENDPOINT": live,
