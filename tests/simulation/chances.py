@@ -12,6 +12,8 @@ from random import Random
 class Fault(str, Enum):
     """What goes wrong by itself, at any step. What is planned to go wrong is a `Deed`."""
 
+    __hash__ = str.__hash__  # each step looks some up: that of Enum is Python
+
     CALLBACK_LOST = "callback lost"
     CALLBACK_DOUBLED = "callback duplicated"
     CALLBACK_REORDERED = "callback reordered"
@@ -89,7 +91,8 @@ Strike = tuple[Fault, str, int]
 
 
 def stream_of_chance(seed: int, *about: object) -> Random:
-    return Random(f"{seed}:{':'.join(map(str, about))}")  # noqa: S311 - lots, not keys
+    words = (one.value if isinstance(one, Fault) else str(one) for one in about)
+    return Random(f"{seed}:{':'.join(words)}")  # noqa: S311 - lots, not keys
 
 
 class Lots:
@@ -135,7 +138,7 @@ class Lots:
         rate = self.rates.get(fault)
         if rate is None or self.over:
             return False
-        if self.chance(fault.value, where).random() >= rate:
+        if self.chance(fault, where).random() >= rate:
             return False
         self._drawn[fault, where] += 1
         strike = (fault, where, self._drawn[fault, where])

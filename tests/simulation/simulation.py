@@ -155,12 +155,13 @@ class Simulation:
         clock, live, compute = self.clock, self.live, self.compute
         far = until + 1
         while True:
-            ours, theirs, its = clock.next_at(), live.next_due(), compute.next_due()
-            soonest = min(
-                far if ours is None else ours,
-                far if theirs is None else theirs,
-                far if its is None else its,
-            )
+            soonest, theirs, its = clock.next_at(), live.next_due(), compute.next_due()
+            if soonest is None:
+                soonest = far
+            if theirs is not None and theirs < soonest:
+                soonest = theirs
+            if its is not None and its < soonest:
+                soonest = its
             if soonest > until:
                 clock.now = until
                 return
@@ -419,10 +420,11 @@ class Simulation:
             )
         if isinstance(asked, RestartAsked):
             self.judge.restart_asked(key)
-        self.tell("a person", f"asks for {key.stream}: {ask_text(asked)}")
+        said = ask_text(asked) if self.story is not None else ""
+        self.tell("a person", f"asks for {key.stream}: {said}")
 
         def answered(status: int, _need: bool) -> None:
-            self.tell("a person", f"has {status} for {ask_text(asked)} of {key.stream}")
+            self.tell("a person", f"has {status} for {said} of {key.stream}")
             if status in (429, 500, 503) and tries and not self.lots.over:
                 self.clock.after(2_000, lambda: self.ask(deed, once=once, tries=tries - 1))
 

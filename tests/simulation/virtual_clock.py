@@ -26,7 +26,9 @@ class Clock:
         heappush(self._heap, (when, self._entered, act, args))
 
     def after(self, ms: float, act: Callable[..., None], *args: Any) -> None:  # noqa: ANN401 - act's own
-        self.at(self.now + ms, act, *args)
+        self._entered += 1
+        when = round(self.now + ms) if ms > 0 else self.now
+        heappush(self._heap, (when, self._entered, act, args))
 
     def next_at(self) -> int | None:
         return self._heap[0][0] if self._heap else None
