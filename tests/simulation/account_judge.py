@@ -97,12 +97,18 @@ class AccountJudge:
     def _note_intent(self, before: StreamRecord, after: StreamRecord, now: int) -> None:
         if before.intent.wanted is after.intent.wanted:
             return
-        at = now
+        at = min(now, after.intent.made_at)  # whoever decided it may have stood still since
         if after.intent.wanted and after.intent.requester is Requester.POLICY:
-            # A list that is late shows a stream that has gone: its session began all the same.
-            began = [one.start for one in self._connections_of(after.key)]
-            at = min(now, max(began[-1] if began else now, before.intent.held_until or 0))
+            at = min(now, max(self._began(after), before.intent.held_until or 0))
         self._wanted[after.key].append((at, after.intent.wanted))
+
+    def _began(self, record: StreamRecord) -> int:
+        """Return when its session began, which may be over; else the latest connection: a list that
+        is late shows a stream that has gone, and its session began all the same."""
+        began = [one.start for one in self._connections_of(record.key)]
+        session = record.session
+        known = [at for at in began if session and abs(at - session.began) <= EDGE_MS]
+        return (known or began or [self.sim.clock.now])[-1]
 
     def left(self, callback: Callback) -> None:
         """Note that a callback has left Live: until it is heard, its change may be unknown."""

@@ -121,6 +121,7 @@ class Alarms:
             "refused": self._is_refused(key),
             "listed": self._is_listed_still(key),
             "by itself": self._records_unheard(key),
+            "pause": self._is_paused_late(key),
         }
         excuse = next((name for name, holds in excuses.items() if holds), "")
         if not excuse:
@@ -174,6 +175,15 @@ class Alarms:
         report = self._sim.record(key).last_report
         is_told = report is not None and report.recording
         return self._sim.live.is_automatic(Stream(key.domain, key.app, key.stream)) and not is_told
+
+    def _is_paused_late(self, key: StreamKey) -> bool:
+        """Return True if Live's report of a pause, without a time, is believed until no pause can
+        last: it may have been on its way since before the recording went on."""
+        report = self._sim.record(key).last_report
+        if report is None or report.what != "record_paused" or report.time is not None:
+            return False
+        lasts_ms = self._sim.plan.merge_delay + EVERY_MS
+        return self._sim.clock() - report.at < lasts_ms
 
     def judge(self) -> None:
         """Raise Broken if, in the end, an alert about a stream is open that is not true."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared.protocol import Reason, StreamKey, StreamRecord
 from shared.protocol.state.intent import Requester
+from shared.schedule import StoredSchedule
 from shared.store.contract import Save
 from tests.simulation.plan import NOON, Deed, Do, Timetable
 from tests.simulation.requests import Request
@@ -58,6 +59,8 @@ class Timetables:
         self._uncertain: set[str] = set()
         """Schedules of which a request has no answer yet, or a lost write may be one."""
         self._under_way = Counter[str]()
+        self._losses = 0
+        """How often the store has lost writes."""
         self._contested: set[str] = set()
         """Schedules of which two requests were under way at once: either may count as the last."""
 
@@ -66,7 +69,7 @@ class Timetables:
     def do(self, deed: Deed, tries: int = 5) -> None:
         """Send the request; send it again after 2 s on 429, 500 and 503."""
         assert deed.timetable is not None
-        timetable, sim = deed.timetable, self.sim
+        timetable, sim, losses = deed.timetable, self.sim, self._losses
         self._sends(timetable.name)
         sim.tell("a person", f"{deed.do.value} {timetable.name}", *timetable.begins)
 
@@ -77,7 +80,7 @@ class Timetables:
                 sim.clock.after(2_000, self.do, deed, tries - 1)
             elif status not in _AGAIN:
                 # That there is no such occurrence may mean that the store has lost the schedule.
-                is_last = timetable.name not in self._contested
+                is_last = timetable.name not in self._contested and self._losses == losses
                 if is_last and (deed.do is not Do.SKIP or status == 200):
                     self._uncertain.discard(timetable.name)
                 self._answered(deed, timetable, status)
@@ -175,6 +178,7 @@ class Timetables:
 
     def lost(self, keys: set[StreamKey]) -> None:
         """Forget what the lost last writes promised."""
+        self._losses += 1
         self._uncertain |= set(self._asked)
         for begun in (self._begun, self._made):
             begun -= {one for one in begun if one[0] in keys}
@@ -184,7 +188,8 @@ class Timetables:
         asked."""
         if self.sim.ever_broken:
             return
-        if self.sim.store.due_schedules(1):
+        due = map(StoredSchedule.from_text, self.sim.store.due_schedules(9_999).values())
+        if any((one.due_at or 0) < self.sim.clock() - BEGUN_MS for one in due):
             raise Broken("at rest", "a schedule is due for ever")
         for name, asked in self._asked.items():
             if name not in self._uncertain:
