@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.ledger import Edge, EdgeKind, not_recorded_at, recorded_at
+from shared.ledger import Edge, EdgeKind, is_dated_earlier, not_recorded_at, recorded_at
 from shared.ledger.coverage import START_GRACE_MS
 from shared.outbox import EventBody, EventType, NewTask, event_task
 from shared.protocol import Event, FileLeft, HistoryEntry, Reason, StreamRecord, StreamSettings
@@ -76,7 +76,7 @@ def _of_edges(
     number = before.session_number
     for edge in edges:
         match edge.kind:
-            case EdgeKind.LIVE:
+            case EdgeKind.LIVE if not is_dated_earlier(before, after):  # its beginning was told of
                 number = after.session_number
                 yield EventBody(EventType.SESSION_STARTED, edge.at, {"session": number})
             case EdgeKind.OFF:

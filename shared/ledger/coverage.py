@@ -137,13 +137,17 @@ def _absences(
 def spans_between(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: int) -> list[Span]:
     """Return the spans between edges of two kinds, one for each beginning. The last span may still
     be open. A later edge never lies before an earlier one, so a late report changes no closed span.
-    If an end comes first, the span had begun before the ledger.
+    Only an open span may turn out to have begun earlier. If an end comes first, the span had begun
+    before the ledger.
     """
     found, last = list[Span](), 0
     ours = [edge for edge in edges if edge.kind in (begins, ends)]
     begun = edges[0].at if ours and ours[0].kind is ends else None
     for edge in ours:
         last = max(last, edge.at)
+        if edge.kind is begins and begun is not None and edge.at < begun:
+            begun = max(edge.at, found[-1].stop if found else edge.at)
+            continue
         if begun is not None:
             found.append(Span(begun, last))
         begun = last if edge.kind is begins else None

@@ -84,10 +84,20 @@ def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]
     if is_same and not is_counted and after.is_off:
         return  # nothing but a publish that may be a replay has ever shown it
     is_back = before.is_off and not after.is_off
-    if (is_back or not (is_same and is_counted)) and not _is_doubted(new):
+    is_first = (is_back or not (is_same and is_counted)) and not _is_doubted(new)
+    if is_first or is_dated_earlier(before, after):
         yield Edge(EdgeKind.LIVE, new.began)
     if after.is_off and not (before.is_off and is_same):
         yield Edge(EdgeKind.OFF, _ended_at(old if old is not None and is_same else new, now))
+
+
+def is_dated_earlier(before: StreamRecord, after: StreamRecord) -> bool:
+    """Return True if a session counted from when a start has shown it, and now it is known that it
+    had begun before."""
+    old, new = before.session, after.session
+    if old is None or new is None or new.number != old.number or before.is_off:
+        return False
+    return old.is_undated and new.began < old.began and not _is_doubted(old)
 
 
 def _is_doubted(session: Session) -> bool:

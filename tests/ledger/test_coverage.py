@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from shared.ledger import Edge, EdgeKind, Span, edges_between, occurrence_parts, occurrence_spans
-from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS
+from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS, spans_between
 from shared.ledger.spans import total_ms
 from shared.protocol import (
     Event,
@@ -524,3 +524,39 @@ def test_a_rehearsal_has_no_account() -> None:
     assert edges_between(before, after, NOON, settings) == ()
     others = StreamRecord(KEY), replace(after, key=KEY)
     assert len(edges_between(*others, NOON, settings)) == 1
+
+
+def shown_by_a_start() -> Account:
+    """Return the account of a stream that is wanted since noon, and live since half a minute later:
+    a start that Live accepts after a minute is the first to show it."""
+    account = Account(StreamSettings())
+    account.start().answer(StreamNotLive("StreamNotFound")).passes(MINUTE)
+    return account.start().answer().confirm().passes(MINUTE)
+
+
+def test_a_session_that_a_start_has_shown_is_live_since_its_publish_once_that_is_known() -> None:
+    account = shown_by_a_start()
+    assert gaps(account) == []
+
+    account.publish(NOON + 30 * SECOND)
+    assert gaps(account) == [(35, 25, Reason.DETECTED_LATE)]
+    assert [(one.start - NOON) // SECOND for one in account.covers().live] == [30]
+
+
+def test_so_it_is_once_the_list_shows_since_when() -> None:
+    account = shown_by_a_start()
+    account.seen(NOON + 30 * SECOND)
+
+    assert gaps(account) == [(35, 25, Reason.DETECTED_LATE)]
+
+
+def test_no_session_is_live_before_the_one_before_it_has_ended() -> None:
+    edges = (
+        Edge(EdgeKind.LIVE, NOON),
+        Edge(EdgeKind.OFF, NOON + 50),
+        Edge(EdgeKind.LIVE, NOON + 90),
+        Edge(EdgeKind.LIVE, NOON + 40),
+    )
+    spans = spans_between(edges, EdgeKind.LIVE, EdgeKind.OFF, NOON + 100)
+
+    assert spans == [Span(NOON, NOON + 50), Span(NOON + 50, NOON + 100)]
