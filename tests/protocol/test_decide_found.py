@@ -446,3 +446,36 @@ def test_an_end_says_nothing_of_the_publish_after_it() -> None:
     story = Story().unpublish().passes(SECOND).publish()
 
     assert story.record.is_live
+
+
+def test_a_publish_that_is_learnt_of_long_after_its_session_ended_begins_nothing() -> None:
+    story = Story().start().answer(NOT_FOUND).seen(NOON).answer().confirm().passes(2 * MINUTE)
+    story.goes_off().passes(2 * MINUTE).publish(NOON)
+
+    assert story.record.is_off
+    assert story.sent == ["start", "start"]
+
+
+def test_one_that_may_be_of_a_reconnect_as_the_session_ended_is_polled() -> None:
+    story = Story().start().answer(NOT_FOUND).seen(NOON).answer().goes_off()
+    story.passes(2 * MINUTE).publish(NOON + 2 * SECOND)
+
+    assert story.record.may_have_ended
+
+
+def test_a_pause_is_no_later_for_a_clock_of_lives_that_is_an_hour_ahead() -> None:
+    in_an_hour = Reported("record_paused", recording=False, time=NOON + 60 * MINUTE)
+    story = recording().stop().answer().happens(in_an_hour).start().answer(ALREADY)
+    story.passes(10 * SECOND).answer().passes(MINUTE).answer(ALREADY)
+
+    assert story.sent == ["start", "stop", "start", "restart", "start"]
+    assert story.phase is Phase.RECORDING
+
+
+def test_what_live_recorded_of_the_session_before_is_no_recording_of_this_one() -> None:
+    story = Story().publish().happens(RUNS)
+    assert story.phase is Phase.UNMANAGED
+
+    story.passes(MINUTE).goes_off().passes(MINUTE).publish()
+    assert story.phase is Phase.IDLE
+    assert story.happens(RUNS).phase is Phase.UNMANAGED

@@ -18,10 +18,11 @@ from shared.protocol import (
     TimePassed,
     due_at,
 )
+from shared.protocol.command_errors import StreamNotLive
 from shared.protocol.events import HOUR_MS
 from shared.protocol.policy import OnInterruption
 from shared.protocol.rules.schedule import SKIP_STANDS_MS
-from shared.protocol.state.intent import Requester
+from shared.protocol.state.intent import IfNotLive, Requester
 from tests.conftest import NOON
 from tests.support.stream_story import SECOND, Story, by_rule
 
@@ -442,3 +443,13 @@ def test_a_stream_with_an_occurrence_to_come_is_not_forgotten() -> None:
 
     assert story.record.planned == ()
     assert story.record.forget_at is not None
+
+
+def test_a_show_that_takes_over_what_live_does_not_know_sends_no_second_start_at_once() -> None:
+    story = planned(SHOW)
+    to(story, SHOW.begins_at - MINUTE).publish().passes(MINUTE - SECOND).unpublish()
+    story.happens(StartAsked("ann", if_not_live=IfNotLive.FAIL)).passes(SECOND)
+    story.answer(StreamNotLive("StreamNotFound"))
+
+    assert story.record.intent.requester is Requester.SCHEDULE
+    assert story.sent == ["start"]

@@ -6,6 +6,7 @@ from enum import Enum
 
 from shared.protocol.state.command import IN_DOUBT_MS
 from shared.protocol.state.recording import StreamRecord
+from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import ENDS
 
 
@@ -59,8 +60,11 @@ def _phase_wanted(record: StreamRecord) -> Phase:
 
 
 def _runs_without_us(record: StreamRecord) -> bool:
-    """Return True if Live reports a recording, and that is no late report of the stopped one."""
-    last_report = record.last_report
+    """Return True if Live reports a recording, and the report is neither a late one of a recording
+    that was stopped nor of a session before."""
+    last_report, session = record.last_report, record.session
     if last_report is None or not last_report.recording or record.is_off:
+        return False
+    if session and not session.is_undated and last_report.when < session.began - TOGETHER_MS:
         return False
     return record.stopped_at is None or last_report.when > record.stopped_at + IN_DOUBT_MS

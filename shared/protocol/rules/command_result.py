@@ -185,7 +185,7 @@ def _not_live(transition: Transition, flight: Flight, answer: LiveError) -> None
     command_retry.remember_answer(transition, flight, answer, Reason.NOT_FOUND)
     if intent.wanted and intent.if_not_live is IfNotLive.FAIL and intent.first_accepted_at is None:
         intent_rules.give_up(transition)
-    elif intent.wanted:
+    if transition.record.intent.wanted:  # also where an occurrence has taken it over
         session_rules.mark_refused(transition)
 
 

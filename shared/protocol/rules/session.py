@@ -100,6 +100,8 @@ def _learn_time(transition: Transition, session: Session, time: int) -> None:
     be about a reconnect, so the start is sent again unless one covers the publish."""
     transition.change_session(time=time)
     transition.add_entry(Reason.PUBLISH_TIME_LEARNT)
+    if transition.record.is_off and time < session.off_since - POLL_AGAIN_MS:
+        return  # two polls have missed it since, and no list lags for so long
     if transition.record.is_off:
         _mark_ending(transition, Reason.PUBLISH_TIME_LEARNT)
     if (

@@ -75,8 +75,9 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     @property
     def paused_since(self) -> int:
         """Return the latest moment at which a pause may have begun; 0 if none may have."""
-        last_report = self.last_report
-        paused_at = last_report.when if last_report and last_report.what == "record_paused" else 0
+        report, paused_at = self.last_report, 0
+        if report is not None and report.what == "record_paused":
+            paused_at = min(report.when, report.at)  # Live's clock may be ahead of ours
         return max(self.stopped_at or 0, self.last_interruption, paused_at)
 
     @property
