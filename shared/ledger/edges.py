@@ -148,6 +148,11 @@ def is_taken_as_recorded(record: StreamRecord, now: int) -> bool:
 def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]:
     was = is_taken_as_recorded(before, before.changed_at or now)
     is_ = is_taken_as_recorded(after, now)
+    if was and is_ and _begins_anew(before, after):
+        yield Edge(EdgeKind.NOT_RECORDED, recorded_at(before, now))
+        yield Edge(EdgeKind.CAUSE, recorded_at(before, now), Reason.UNPROVED)
+        yield Edge(EdgeKind.RECORDED, recorded_at(after, now))
+        return
     reopened = was and is_ and before.session_number != after.session_number
     if (was and not is_) or reopened:
         at = not_recorded_at(before, after, now)
@@ -159,6 +164,15 @@ def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[E
         if _may_have_gone_on(before, after):  # the last cause that is noted counts
             yield Edge(EdgeKind.CAUSE, at, Reason.UNPROVED)
         yield Edge(EdgeKind.RECORDED, at)
+
+
+def _begins_anew(before: StreamRecord, after: StreamRecord) -> bool:
+    """Return True if Live has taken a command that begins a recording, and nothing has shown that
+    one ran since it answered that it records already: it may have been paused until now."""
+    old, new = before.confirmation, after.confirmation
+    if old is None or new is None or old.session != new.session or not before.awaits_proof:
+        return False
+    return (old.source, new.source) == (StartSource.ADOPTED, StartSource.ACCEPTED)
 
 
 def _may_have_gone_on(before: StreamRecord, after: StreamRecord) -> bool:

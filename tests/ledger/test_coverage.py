@@ -560,3 +560,15 @@ def test_no_session_is_live_before_the_one_before_it_has_ended() -> None:
     spans = spans_between(edges, EdgeKind.LIVE, EdgeKind.OFF, NOON + 100)
 
     assert spans == [Span(NOON, NOON + 50), Span(NOON + 50, NOON + 100)]
+
+
+def test_what_may_have_been_paused_until_a_restart_is_a_gap_until_a_file_shows_it() -> None:
+    account = live()
+    account.answer().confirm().passes(MINUTE).stop().answer().passes(5 * SECOND)
+    account.start().answer(AlreadyStarted("TaskAlreadyStarted")).passes(10 * SECOND)
+    assert account.sent[-1] == "restart"
+    account.answer().passes(MINUTE)
+    assert gaps(account) == [(70, 5, Reason.UNPROVED)]  # 5 s is the grace of a start
+
+    account.files = (File("a.mp4", start=NOON, stop=NOON + 75 * SECOND),)
+    assert gaps(account) == []
