@@ -15,11 +15,14 @@ class Continuity(Struct, frozen=True):
 
     `emptied_at`: when the store was found without the id that the deploy wrote into it. Everything
     known before is lost, so a missing record proves nothing about a session that began earlier.
+    `found_empty_at`: the same moment, also after a person has accepted the store: what Live was
+    told before is lost all the same.
     """
 
     steady_since: int = 0
     gap_from: int = 0
     emptied_at: int | None = None
+    found_empty_at: int | None = None
 
     def may_miss_records(self, began: int) -> bool:
         """Return True if the record of a session that began at `began` may have been lost."""

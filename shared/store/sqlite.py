@@ -466,7 +466,7 @@ class SqliteStore:
         with self._writing() as db:
             state = _state(db)
             if state.store_id in (None, self._store_id, replaces):
-                state = replace(state, store_id=self._store_id, emptied_at=None)
+                state = replace(state, store_id=self._store_id)
                 _put_state(db, state)
         return state
 

@@ -24,7 +24,8 @@ class StoreState(Struct, frozen=True):
     repaired since the clock was set back, or since the first touch: None if all are in order, "" at
     the beginning.
 
-    Only the deploy writes `store_id`. `emptied_at` is when it was first found missing.
+    Only the deploy writes `store_id`. `emptied_at` is when it was first found missing; it
+    stays once the id is there.
     """
 
     seen: int | None = None
@@ -71,9 +72,10 @@ class StoreState(Struct, frozen=True):
                 f"It belongs to {self.store_id}, and this stage to {expected}. Give each stage a"
                 " store of its own, or a name in its URL: ?stage=NAME."
             )
-        emptied_at = self.emptied_at if expected and self.store_id is None else None
+        found_at = min(self.emptied_at, now) if expected and self.emptied_at is not None else None
         return Continuity(
             steady_since=min(self.steady_since, now),
             gap_from=min(self.gap_from, now),
-            emptied_at=None if emptied_at is None else min(emptied_at, now),
+            emptied_at=found_at if self.store_id is None else None,
+            found_empty_at=found_at,
         )

@@ -34,6 +34,7 @@ _TRUE_TIMES = (
     "unseen_end_time",
     "unverified_publish_time",
     "emptied_at",  # compared with them
+    "found_empty_at",
 )
 """Live's own, which are compared with each other however old they are."""
 

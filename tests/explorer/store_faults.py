@@ -66,7 +66,8 @@ class StoreFaults(Clock):
 
     def continuity(self, world: World) -> Continuity:
         """Return what the store says of itself with a record."""
-        return Continuity(world.steady, world.gap_from, world.emptied or None)
+        emptied_at = world.emptied or None
+        return Continuity(world.steady, world.gap_from, emptied_at, emptied_at)
 
     def _jumped(self, world: World) -> World:
         """Move what the store's clock said an hour back; what Live does is as it was."""

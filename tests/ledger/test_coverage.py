@@ -531,7 +531,8 @@ def shown_by_a_start() -> Account:
     a start that Live accepts after a minute is the first to show it."""
     account = Account(StreamSettings())
     account.start().answer(StreamNotLive("StreamNotFound")).passes(MINUTE)
-    return account.start().answer().confirm().passes(MINUTE)
+    account.start().answer().confirm().passes(MINUTE)
+    return account
 
 
 def test_a_session_that_a_start_has_shown_is_live_since_its_publish_once_that_is_known() -> None:

@@ -14,7 +14,7 @@ from tests.support.stream_story import SECOND, Story, by_rule, recording
 
 def emptied(story: Story) -> Story:
     """Let the store be found empty now, before anything of this story is stored."""
-    story.continuity = Continuity(emptied_at=story.now)
+    story.continuity = Continuity(emptied_at=story.now, found_empty_at=story.now)
     return story
 
 
@@ -136,3 +136,12 @@ def test_what_live_records_already_in_a_session_that_began_later_is_believed() -
     story.publish().answer(AlreadyStarted("TaskAlreadyStarted")).passes(11 * SECOND)
 
     assert (story.sent, story.phase) == (["start"], Phase.RECORDING)
+
+
+def test_a_stop_stays_lost_once_the_store_is_accepted() -> None:
+    story = Story(by_rule())
+    story.continuity = Continuity(found_empty_at=NOON)
+    story.passes(60 * SECOND).seen(NOON - 60 * SECOND).answer(AlreadyStarted("TaskAlreadyStarted"))
+    assert story.phase is Phase.STARTING
+
+    assert story.passes(11 * SECOND).sent == ["start", "restart"]

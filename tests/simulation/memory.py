@@ -556,7 +556,7 @@ class MemoryStore:
     def accept(self, *, replaces: str) -> StoreState:
         state = self.shared.state
         if state.store_id in (None, self._store_id, replaces):
-            self.shared.state = replace(state, store_id=self._store_id, emptied_at=None)
+            self.shared.state = replace(state, store_id=self._store_id)
         return self.shared.state
 
     def misplaced_after(self) -> str | None:

@@ -47,6 +47,7 @@ CALM = 10 * MINUTE_MS
 """What is due no sooner is not waited for."""
 NEXT_KEYS = ("stream-key-1111111", "record-key-1111111")
 STORE = "cn-shanghai.simulation.0000"
+NOBODY = StreamKey(DOMAIN, "app", "nobody")
 Answered = Callable[[int, bool], None]
 _FAILED = (500, 503)
 """An answer of ours that means: try again."""
@@ -266,6 +267,8 @@ class Simulation:
             self.trouble()
 
     def accept_store(self) -> None:
+        """Have a person accept the store, who has been told that it was emptied."""
+        self.store.load(NOBODY)
         self.store.accept(replaces="")
         self.judge.accepted()
 

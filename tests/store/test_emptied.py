@@ -68,7 +68,16 @@ def test_accepting_it_ends_that(store: Store) -> None:
     assert store.accept(replaces="").store_id == OURS
 
     assert store.load(KEY).continuity.emptied_at is None
-    assert store.state().emptied_at is None
+
+
+def test_when_it_was_found_empty_is_known_after_that(store: Store, clock: Clock) -> None:
+    empty(store)
+    store.load(KEY)
+    clock.pass_ms(5_000)
+    store.accept(replaces="")
+
+    assert store.load(KEY).continuity.found_empty_at == NOON
+    assert store.continuity().found_empty_at == NOON
 
 
 def test_a_store_of_another_stage_is_used_for_nothing(

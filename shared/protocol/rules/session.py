@@ -157,9 +157,12 @@ def _reported_end(record: StreamRecord) -> int:
 def _doubt_in_emptied_store(transition: Transition, session: Session) -> None:
     """If the session began before the store was found empty, treat its recording as paused no later
     than that moment: the record of a stop may be lost."""
-    began = 0 if session.is_undated else session.began
-    if transition.continuity.may_miss_records(began):
-        transition.change(interrupted_latest_at=transition.continuity.emptied_at)
+    found_at = transition.continuity.found_empty_at
+    if found_at is None or transition.now - found_at >= transition.settings.merge_delay:
+        return
+    is_comparable = not session.is_undated and session.began <= transition.now
+    if not is_comparable or session.began <= found_at:
+        transition.change(interrupted_latest_at=found_at)
 
 
 def open_undated(transition: Transition) -> None:

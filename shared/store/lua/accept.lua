@@ -6,5 +6,4 @@
 local found = redis.call('HGET', KEYS[1], 'store_id')
 if found and found ~= ARGV[2] and found ~= ARGV[3] then return 0 end
 redis.call('HSET', KEYS[1], 'store_id', ARGV[2])
-redis.call('HDEL', KEYS[1], 'emptied_at')
 return 1
