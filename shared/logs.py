@@ -30,7 +30,7 @@ _SECRET_NAME: Final = re.compile(
     re.IGNORECASE,
 )
 _PATTERNS: Final = tuple(
-    re.compile(f"({before}){secret}", re.IGNORECASE)
+    f"(?i:({before}){secret})"
     for before, secret in (
         (r"auth_key(?:=|%(?:25)*3D)", r"[^&%\s\"']+"),
         (r"usrargs\W{1,4}", r"[^&\s\"']+"),
@@ -158,7 +158,7 @@ class Log:
 def _redacted(text: str) -> str:
     if _is_suspect(text):
         for pattern in _PATTERNS:
-            text = pattern.sub(rf"\1{_HIDDEN}", text)
+            text = re.sub(pattern, rf"\1{_HIDDEN}", text)
     return text
 
 

@@ -48,15 +48,15 @@ from shared.protocol.policy import (
 )
 
 Kind = Literal["json", "toml"]
-_DOMAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-_GLOB: Final = re.compile(r"[^\s/]{1,256}")
-_RECEIVER: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+_DOMAIN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_GLOB: Final = r"[^\s/]{1,256}"
+_RECEIVER: Final = r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
 MAX_WEBHOOK_ENTRIES: Final = 12
 """Each receiver gets four workers, of the 64 that a process has."""
 _MAX_SECRET_KEYS: Final = 4
-_S3_TARGET: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^\s\\{}]{0,512}))?")
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_BRACES: Final = re.compile(r"\{([^{}]*)\}")
+_S3_TARGET: Final = r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^\s\\{}]{0,512}))?"
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+_BRACES: Final = r"\{([^{}]*)\}"
 _MAX_PREFIX_CHARS: Final = 1_024
 _MAX_REMARK_CHARS: Final = 200
 _MAX_POINTS: Final = 100
@@ -64,9 +64,9 @@ _MAX_STREAMS: Final = 9_999_999
 """As in LIVE_RECORD_MAX_CONCURRENT. The store's counters end at 2^63."""
 
 _TIME: Final = r"((?:[01][0-9]|2[0-3]):[0-5][0-9])"
-_QUIET: Final = re.compile(rf"{_TIME}-{_TIME} ?([+-]){_TIME}")
+_QUIET: Final = rf"{_TIME}-{_TIME} ?([+-]){_TIME}"
 _LEAST_REPEAT_MS: Final = 300_000
-_LINE: Final = re.compile(r"line (\d+)")
+_LINE: Final = r"line (\d+)"
 _Found = tuple[tuple[str | int, ...], Fault]
 """A fault: where it is in the file, and what is wrong."""
 
@@ -133,7 +133,7 @@ def _parsed(text: str, kind: Kind) -> Mapping[str, object]:
     try:
         document = json.loads(text) if kind == "json" else _toml().loads(text)
     except (ValueError, RecursionError) as error:
-        place = _LINE.search(str(error))
+        place = re.search(_LINE, str(error))
         detail, line = f"is not {kind.upper()}: {error}", int(place[1]) if place else 0
         raise Misconfigured([Fault("policy", detail, line=line)]) from error
     if not isinstance(document, dict):
@@ -239,7 +239,7 @@ def _webhook(table: _Table, ours: Sequence[str]) -> Webhook:
 
 
 def _receiver(value: object) -> str:
-    if not isinstance(value, str) or not _RECEIVER.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_RECEIVER, value):
         raise ValueError("write a name of 1 to 32 small letters, digits and -, like crm")
     return value
 
@@ -363,7 +363,7 @@ def _repeat(value: object) -> int:
 
 
 def _quiet_hours(value: object) -> QuietHours:
-    found = _QUIET.fullmatch(value) if isinstance(value, str) else None
+    found = re.fullmatch(_QUIET, value) if isinstance(value, str) else None
     if found is None:
         raise ValueError('write hours and the time zone, like "23:00-07:00 +08:00"')
     first, end, sign, ahead = found[1], found[2], found[3], found[4]
@@ -419,7 +419,7 @@ def _deliver(table: _Table) -> CopyRule:
 
 def _s3_target(value: object) -> tuple[str, str]:
     """Return bucket and prefix."""
-    found = _S3_TARGET.fullmatch(value) if isinstance(value, str) else None
+    found = re.fullmatch(_S3_TARGET, value) if isinstance(value, str) else None
     parts = found[2].strip("/").split("/") if found and found[2] else []
     if found is None or {"", ".", ".."} & set(parts):
         raise ValueError("write it like s3://bucket/prefix")
@@ -440,13 +440,13 @@ def _endpoint(value: object) -> str:
 
 
 def _credentials_name(value: object) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_NAME, value):
         raise ValueError("name an entry of LIVE_RECORD_DELIVER_CREDENTIALS, never a key itself")
     return value
 
 
 def _region(value: object) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_NAME, value):
         raise ValueError("write the region as the store names it, like eu-central-1")
     return value
 
@@ -454,7 +454,7 @@ def _region(value: object) -> str:
 def _name_template(value: object) -> str:
     """Return a template of names. Raise ValueError if two files could get the same name."""
     text = value if isinstance(value, str) and len(value) <= _MAX_PREFIX_CHARS else ""
-    parts = set(_BRACES.findall(text))
+    parts = set(re.findall(_BRACES, text))
     is_safe = not {"", ".", ".."} & set(text.split("/"))
     is_unique = "uri" in parts or {"app", "stream", "file"} <= parts
     if not (is_safe and is_unique) or parts - set(NAME_PARTS):
@@ -490,7 +490,7 @@ def _objects(value: object) -> Sequence[Mapping[str, object]]:
 
 
 def _domain_name(value: object) -> str:
-    if not isinstance(value, str) or not _DOMAIN.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_DOMAIN, value):
         raise ValueError("write one whole domain, like live.example.com")
     return value.lower()
 
@@ -530,7 +530,7 @@ def _bucket_endpoint(value: object) -> str:
 
 
 def _glob(value: object) -> str:
-    if not isinstance(value, str) or not _GLOB.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_GLOB, value):
         raise ValueError('write a name or a pattern like "class*", without / and spaces')
     return value
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_NAME: Final = r"[a-z][a-z0-9-]{0,31}"
 
 
 class RobotKind(str, Enum):
@@ -52,7 +52,7 @@ class Robot(Struct, frozen=True):
 
 def robot_name(text: object) -> str:
     """Return the name of a robot. Raise ValueError if it is not a valid name."""
-    if not isinstance(text, str) or not _NAME.fullmatch(text):
+    if not isinstance(text, str) or not re.fullmatch(_NAME, text):
         raise ValueError("write the name of a robot in LIVE_RECORD_ROBOTS, like ops")
     return text
 
@@ -70,7 +70,7 @@ def robots(text: str) -> tuple[Robot, ...]:
 def _robot(part: str) -> Robot:
     name, _, address = part.partition("=")
     url, _, secret = address.partition("#")
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise ValueError("write NAME=ADDRESS for each robot, the name like ops or night-shift")
     parts = urlsplit(url)
     kind = next((kind for path, kind in _PATHS if parts.path.startswith(path)), None)

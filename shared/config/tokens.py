@@ -22,9 +22,8 @@ SCOPES = ("read", "control", "policy", "tokens")
 FOR_ALL_STREAMS = frozenset({"policy", "tokens"})
 """Scopes that a token bound to some streams cannot have."""
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-_NAME = re.compile(NAME_PATTERN)
-_CLEAR = re.compile(r"[!-+\--~]{8,256}")
-_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+_CLEAR = r"[!-+\--~]{8,256}"
+_DIGEST = r"[0-9a-fA-F]{64}"
 LEAST_CHARS = 16
 """The least length of a secret: 64 bits if its characters are hexadecimal."""
 _HOW = (
@@ -129,7 +128,7 @@ def _token(entry: str, n: int) -> Token:
     kind, _, value = secret.partition(":")
     if kind == "sha256":
         return Token(caller, _digest(value, which))
-    if not _CLEAR.fullmatch(secret):
+    if not re.fullmatch(_CLEAR, secret):
         raise ValueError(f"{which}: a token has 8 to 256 visible ASCII characters and no comma")
     return Token(caller, digest_of(secret), is_short=len(secret) < LEAST_CHARS)
 
@@ -157,7 +156,7 @@ def _glob(text: str, which: str) -> Match:
 
 
 def is_token_name(text: str) -> bool:
-    return _NAME.fullmatch(text) is not None
+    return re.fullmatch(NAME_PATTERN, text) is not None
 
 
 def read_glob(text: str) -> Match:
@@ -170,7 +169,7 @@ def read_glob(text: str) -> Match:
 
 def read_digest(text: str) -> bytes:
     """Return the digest of a token. Raise ValueError if it cannot be one."""
-    if not _DIGEST.fullmatch(text):
+    if not re.fullmatch(_DIGEST, text):
         raise ValueError("write 64 hexadecimal digits")
     digest = bytes.fromhex(text)
     if digest == _OF_NOTHING:

@@ -7,13 +7,13 @@ import re
 from datetime import datetime, timedelta, timezone
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000}
-_DURATION = re.compile(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
-_BARE_NUMBER = re.compile(r"[0-9]{1,9}")
-DURATION_PATTERN = f"^(?:{_DURATION.pattern})$"
+_DURATION = r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?"
+_BARE_NUMBER = r"[0-9]{1,9}"
+DURATION_PATTERN = f"^(?:{_DURATION})$"
 ZERO_PATTERN = "^[0dhms]*$"
 """For JSON Schema: a duration matches DURATION_PATTERN but not ZERO_PATTERN, and is at most
 `MAX_DURATION_MS` long."""
-_INSTANT = re.compile(
+_INSTANT = (
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
@@ -31,7 +31,7 @@ def duration(value: object) -> int:
     without a unit, which could mean seconds or hours."""
     if _is_bare(value):
         raise ValueError(f"write a unit: {value}s, {value}m or {value}h")
-    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    found = re.fullmatch(_DURATION, value) if isinstance(value, str) else None
     parts = found.groups("0") if found else ()
     total = sum(int(count) * unit for count, unit in zip(parts, _UNITS.values(), strict=False))
     if not 0 < total <= MAX_DURATION_MS:
@@ -47,7 +47,7 @@ def stored_duration(value: object) -> int:
 
 def _is_bare(value: object) -> bool:
     is_number = isinstance(value, str | int) and not isinstance(value, bool)
-    return is_number and bool(_BARE_NUMBER.fullmatch(str(value)))
+    return is_number and bool(re.fullmatch(_BARE_NUMBER, str(value)))
 
 
 def written(ms: int) -> str:
@@ -67,7 +67,7 @@ def doubled(first_ms: int, times: int, most_ms: int) -> int:
 
 def instant(text: object) -> int:
     """Return an RFC 3339 time in ms since the epoch. Raise ValueError if it is invalid."""
-    found = _INSTANT.fullmatch(text) if isinstance(text, str) else None
+    found = re.fullmatch(_INSTANT, text) if isinstance(text, str) else None
     if found is None:
         raise ValueError("write it as RFC 3339, like 2026-01-02T03:04:05Z")
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
@@ -82,7 +82,7 @@ def instant_or_duration(text: object) -> tuple[int, bool]:
     """Return an RFC 3339 time or a duration in ms, and True for a duration. Raise ValueError."""
     if isinstance(text, str) and text[-1:] in "smhd" and text[:1].isdecimal():
         return duration(text), True
-    if not isinstance(text, str) or _INSTANT.fullmatch(text) is None:
+    if not isinstance(text, str) or re.fullmatch(_INSTANT, text) is None:
         raise ValueError("write a time, like 2026-01-02T03:04:05Z, or how long ago, like 24h")
     return instant(text), False
 

@@ -11,7 +11,7 @@ import re
 APP, STREAM = "{AppName}", "{StreamName}"
 DEFAULT_PREFIX = f"record/{APP}/{STREAM}/"
 """The object names that `live-record setup` writes begin with this."""
-_VARIABLE = re.compile(r"\{[^{}]*\}")
+_VARIABLE = r"\{[^{}]*\}"
 _STEPS = frozenset(("", ".", ".."))
 """Parts of a name that HTTP clients remove, so that the name would lead to another object."""
 
@@ -19,14 +19,14 @@ _STEPS = frozenset(("", ".", ".."))
 def prefix_of(template: str) -> str:
     """Return the known beginning of a name before a recording begins: everything before the first
     variable other than the stream's own names."""
-    times = (found.start() for found in _VARIABLE.finditer(template) if not _is_name(found[0]))
+    times = (found.start() for found in re.finditer(_VARIABLE, template) if not _is_name(found[0]))
     return template[: next(times, len(template))]
 
 
 def is_named_by(template: str, app: str, stream: str, uri: str) -> bool:
     """Return True if the template names the object for a recording of this stream."""
     values = {APP: app, STREAM: stream}
-    begins = _VARIABLE.sub(lambda found: values[found[0]], prefix_of(template))
+    begins = re.sub(_VARIABLE, lambda found: values[found[0]], prefix_of(template))
     return bool(begins) and uri.startswith(begins) and not _STEPS & set(uri.split("/"))
 
 
@@ -42,7 +42,7 @@ def owner_by(template: str, uri: str) -> tuple[str, str] | None:
             if owner[folder] not in {"", part}:
                 return None
             owner[folder] = part
-        elif folder != part and not _VARIABLE.search(folder):
+        elif folder != part and not re.search(_VARIABLE, folder):
             return None
     return owner[APP], owner[STREAM]
 

@@ -265,7 +265,7 @@ class CopyRule(Struct, frozen=True):
         """Return the name of the copy."""
         values = {"domain": key.domain, "app": key.app, "stream": key.stream}
         values |= {"uri": uri, "file": uri.rpartition("/")[2]}
-        name = _PLACE.sub(lambda found: values[found[1]], self.name)
+        name = re.sub(_PLACE, lambda found: values[found[1]], self.name)
         return f"{self.prefix}/{name}" if self.prefix else name
 
 
@@ -280,7 +280,7 @@ class Suspension(Struct, frozen=True):
 COPIED_FORMATS = ("mp4", "flv", "m3u8")
 NAME_PARTS = ("domain", "app", "stream", "uri", "file")
 """What a template of names may contain, in braces."""
-_PLACE = re.compile(rf"{{({'|'.join(NAME_PARTS)})}}")
+_PLACE = rf"{{({'|'.join(NAME_PARTS)})}}"
 _NO_RULE = Rule()
 
 

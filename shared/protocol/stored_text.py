@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_UNSTORABLE = "[\0\ud800-\udfff]"
 REPLACEMENT = "\ufffd"
 
 
 def storable(text: str) -> str:
     """Return the text with a replacement character for each NUL and each lone surrogate. JSON can
     contain both, but encodings or store indexes cannot."""
-    return _UNSTORABLE.sub(REPLACEMENT, text)
+    if text.isascii() and "\0" not in text:
+        return text
+    return re.sub(_UNSTORABLE, REPLACEMENT, text)

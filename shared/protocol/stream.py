@@ -6,6 +6,7 @@ Every room uses it. It alone decides what may be the name of an application or a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import Enum
 from urllib.parse import quote, unquote
 
@@ -29,15 +30,25 @@ ENDS = (Command.STOP, Command.CANCEL_DELAY)
 MAX_NAME_BYTES = 512
 """bytes of UTF-8. Percent-encoded, application and stream then fit into the 4 KB that Function
 Compute allows path and query (docs/platform/function-compute.md §2.3)."""
-_FAULTS = (
-    (re.compile(r"\A\Z"), "is empty"),
+
+
+def _is_misread(name: str) -> bool:
+    """Return True if a character stands for bytes that are not UTF-8."""
+    return not name.isascii() and bool(re.search("[\ufffd\ud800-\udfff]", name))
+
+
+_FAULTS: tuple[tuple[Callable[[str], bool], str], ...] = (
+    (lambda name: not name, "is empty"),
     (
-        re.compile(r"\*"),
+        lambda name: "*" in name,
         "is a wildcard: the API takes one stream a call, so name each stream itself",
     ),
-    (re.compile(r"\A\.\.?\Z"), "is a step of a path, which HTTP clients leave out: it is no name"),
-    (re.compile("\0"), "contains the character NUL, which no name may contain"),
-    (re.compile("[\ufffd\ud800-\udfff]"), "is not UTF-8: percent-encode it as that"),
+    (
+        lambda name: name in {".", ".."},
+        "is a step of a path, which HTTP clients leave out: it is no name",
+    ),
+    (lambda name: "\0" in name, "contains the character NUL, which no name may contain"),
+    (_is_misread, "is not UTF-8: percent-encode it as that"),
 )
 
 
@@ -48,7 +59,7 @@ def name_fault(name: str) -> str:
     command to Live and a request to live-record can carry: every recorded stream can then be
     stopped.
     """
-    fault = next((fault for pattern, fault in _FAULTS if pattern.search(name)), "")
+    fault = next((fault for is_wrong, fault in _FAULTS if is_wrong(name)), "")
     if fault or len(name.encode()) <= MAX_NAME_BYTES:
         return fault
     return f"is not a name: one has at most {MAX_NAME_BYTES} bytes of UTF-8"

@@ -33,11 +33,10 @@ notified, by default."""
 MAX_EXDATES_NUMBER = 500
 
 ID_PATTERN = "[a-z0-9][a-z0-9._-]{0,62}"
-_ID = re.compile(ID_PATTERN)
 
 
 def is_schedule_id(value: str) -> bool:
-    return bool(_ID.fullmatch(value))
+    return bool(re.fullmatch(ID_PATTERN, value))
 
 
 class Expect(str, Enum):

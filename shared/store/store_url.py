@@ -21,8 +21,9 @@ CONNECT_S, ANSWER_S = 0.5, 1.0
 """s that a connection and an answer may take; after that the store counts as unavailable."""
 _MAX_PORT_NUMBER = 65_535
 _LABEL = "[A-Za-z0-9_-]{1,63}"
-_HOST = re.compile(
-    rf"(?P<host>(?!-){_LABEL}(?:\.{_LABEL}){{0,31}}|\[[0-9A-Fa-f:.%]+\])(?::(?P<port>[0-9]{{1,5}}))?"
+_HOST = (
+    rf"(?P<host>(?!-){_LABEL}(?:\.{_LABEL}){{0,31}}|\[[0-9A-Fa-f:.%]+\])"
+    r"(?::(?P<port>[0-9]{1,5}))?"
 )
 _ENCODE: Final = (
     "a reserved character of the user or password must be percent-encoded, like %2F for /, %23 for"
@@ -115,7 +116,7 @@ class _Reader:
 
     def _seeds(self, hosts: str) -> Iterator[Address]:
         for text in hosts.split(","):
-            match = _HOST.fullmatch(text)
+            match = re.fullmatch(_HOST, text)
             port = int(match["port"] or _DEFAULT_PORT_NUMBER) if match else 0
             if match is None or not 0 < port <= _MAX_PORT_NUMBER:
                 self.faults.append(
