@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from gettext import gettext as _
+from gettext import ngettext
 from typing import Any
 
 import click
@@ -92,7 +93,10 @@ def wrong_words(row: Json) -> str:
     wrong = row.get("wrong")
     if not wrong:
         return ""
-    return _("NOT RECORDED, {seconds} s lost").format(seconds=wrong["lost_ms"] // 1000)
+    seconds = wrong["lost_ms"] // 1000
+    if row.get("live") == "unknown":
+        return _("NOT RECORDED if it is live, {seconds} s lost then").format(seconds=seconds)
+    return _("NOT RECORDED, {seconds} s lost").format(seconds=seconds)
 
 
 NOT_AS_WANTED_PHASES = ("failed", "stopping")
@@ -111,8 +115,12 @@ def attempt_line(row: Json) -> str:
     planned. What is due may wait for the timer, which comes once a minute."""
     if not row.get("next_attempt_at"):
         return ""
-    line = _("next attempt or check {time}, or up to a minute later; tried {count} times so far")
-    return line.format(time=row["next_attempt_at"], count=row.get("attempts", 0))
+    line = _("next attempt or check {time}, or up to a minute later").format(
+        time=row["next_attempt_at"]
+    )
+    count = row.get("attempts", 0)
+    tried = ngettext("tried once so far", "tried {count} times so far", count).format(count=count)
+    return _("{line}; {tried}").format(line=line, tried=tried) if count else line
 
 
 def scheduled_line(row: Json) -> str:
@@ -128,8 +136,14 @@ def scheduled_line(row: Json) -> str:
         )
         return line.format(**{name: last[name] for name in ("schedule", "ends_at", "until")})
     if schedules:
+        following = schedules[0]
         line = _("the schedule {schedule} begins at {starts_at}")
-        return line.format(schedule=schedules[0]["schedule"], starts_at=schedules[0]["starts_at"])
+        if following.get("barred"):  # the release before has no such field
+            line = _(
+                "the schedule {schedule} begins at {starts_at}, but is not recorded while the stop"
+                " holds"
+            )
+        return line.format(schedule=following["schedule"], starts_at=following["starts_at"])
     return ""
 
 

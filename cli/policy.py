@@ -217,7 +217,7 @@ def set_mode(api: Api, mode: str, as_json: bool) -> None:
     required=True,
     help="how long no rule starts a recording, such as 2h; 7d at most",
 )
-@click.option("--note", default="", help="the reason; health and the console show it")
+@click.option("--note", default="", help="the reason; policy show and the console show it")
 @of_stage(changes=True)
 def suspend(api: Api, lasts: str, note: str, as_json: bool) -> None:
     """Let no rule start a recording for a while.

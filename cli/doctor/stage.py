@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from gettext import gettext as _
 
 from cli.doctor.account import REVOKED, grant_command
 from cli.doctor.compute import cause_of_silence
@@ -58,7 +59,7 @@ STORE_COMMANDS = fault(
     "store.commands", N_("the store's user may not run {commands}, which live-record needs")
 )
 STORE_UNAVAILABLE = fault("store.unavailable", N_("{problem}"), blocks=True)
-STORE_UNWRITABLE = fault("store.unwritable", N_("the store accepts no writes: {problem}"))
+STORE_UNWRITABLE = fault("store.unwritable", N_("nothing can be stored: {problem}"))
 STOPS = fault("health.stops", N_("{problem}. {advice}"))
 WARNS = warning("health.warns", N_("{problem}. {advice}"))
 NO_STORE_ID = warning(
@@ -187,7 +188,7 @@ LIST_FAILS = fault(
     "role.list_fails",
     N_(
         "Live does not list the streams of {domain} to the function ({code}). While that lasts, a"
-        " stream whose callback was lost is not found; nothing else needs it"
+        " stream whose callback was lost is not found, and it stays open whether others have ended"
     ),
 )
 LIST_WAS_UNREAD = warning(
@@ -267,7 +268,11 @@ def _store_problem(snapshot: Snapshot) -> str:
     """Return what is wrong, and what to do if health knows it."""
     ours = [one for one in snapshot.problems if stops_writes(one)]
     why = snapshot.store.get("why") or (ours[0]["text"] if ours else "")
-    return f"{why}. {ours[0]['fix']}" if ours else str(why)
+    return _sentences(str(why), ours[0]["fix"]) if ours else str(why)
+
+
+def _sentences(problem: str, advice: str) -> str:
+    return _("{problem}. {advice}").format(problem=problem, advice=advice)
 
 
 NOT_RECORDED = "not_recorded"

@@ -158,6 +158,9 @@ class ScheduledView(Struct, frozen=True, forbid_unknown_fields=True):
     schedule: str
     occurrence: str
     begun: Annotated[bool, doc("it is under way; else it is to come")]
+    barred: Annotated[
+        bool, doc("a stop holds until after its beginning, and keeps it from being recorded")
+    ]
     starts_at: Annotated[Time, doc("as announced")]
     ends_at: Time
     until: Annotated[Time, doc("when it ends at the latest if the show runs over")]

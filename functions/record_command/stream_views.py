@@ -26,6 +26,7 @@ from shared.protocol import Phase, StreamRecord
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry
+from shared.protocol.state.intent import Requester
 from shared.protocol.state.session import Session
 from shared.store.contract import HistoryLine
 
@@ -51,12 +52,21 @@ def _scheduled(record: StreamRecord, now: int) -> Sequence[ScheduledView]:
             schedule=one.schedule,
             occurrence=one.id,
             begun=one in begun,
+            barred=one not in begun and _is_held_at(record, one.begins_at),
             starts_at=rfc3339(one.starts_at),
             ends_at=rfc3339(one.ends_at),
             until=rfc3339(one.until),
         )
         for one in (*begun, *record.planned)
     ]
+
+
+def _is_held_at(record: StreamRecord, at: int) -> bool:
+    """Return True if a stop that holds for a time still does then; an explicit start would end
+    it."""
+    made, until = record.intent, record.intent.held_until
+    is_stop = not made.wanted and made.requester is Requester.PERSON and not made.occurrence
+    return is_stop and until is not None and at < until
 
 
 def _session(session: Session | None) -> SessionView | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cli import texts
 from cli.doctor import report
 from cli.doctor.checks import CHECKS, kinds
 from cli.doctor.finding import Finding, Severity, examine, worst
@@ -887,6 +888,13 @@ def test_a_store_that_does_not_answer_is_the_cause_of_what_is_not_known() -> Non
     of_store = ("health", "identity", "durable", "policy", "timer", "wake", "relay", "role")
     assert {f.because for f in findings if f.check in of_store} == {"store"}
     assert Severity.OK not in {f.severity for f in findings if f.check in of_store}
+
+
+def test_a_problem_of_the_store_and_its_remedy_are_two_sentences_of_chinese() -> None:
+    texts.use_language("zh")
+    (finding,) = found(replace(HEALTHY, health=NO_STORE), "store")
+
+    assert finding.text == "disk。Free it."
 
 
 def test_a_stage_without_a_monitor_is_told_of_the_setting() -> None:

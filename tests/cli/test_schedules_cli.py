@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,26 @@ def test_why_names_the_schedule_and_until_when(stage: HttpStage, file: Path) -> 
     said = CliRunner().invoke(main, ["why", "live.example.com/app/room2", *options]).output
 
     assert "the schedule gala asks for a recording until 20" in said
+
+
+def test_why_says_that_a_stop_keeps_the_schedule_from_recording(
+    stage: HttpStage, file: Path
+) -> None:
+    """The gala begins in an hour."""
+    begins = datetime.now(timezone.utc) + timedelta(hours=1)
+    ends = begins + timedelta(hours=1)
+    text = FILE.replace("2099-02-01T12:00:00", f"{begins:%Y-%m-%dT%H:%M:%S}")
+    file.write_text(text.replace("2099-02-01T15:00:00", f"{ends:%Y-%m-%dT%H:%M:%S}"))
+    assert run(stage, "apply", file, "--yes").exit_code == 0
+    api, stream = Api(stage.url, TOKEN), "live.example.com/app/room2"
+    words = ["why", stream, "--url", stage.url, "--token", TOKEN]
+    before = CliRunner().invoke(main, words).output
+    api.ask(stream, "stop", hold="12h")
+    after = CliRunner().invoke(main, words).output
+
+    assert "the schedule gala begins at 20" in before
+    assert "but is not recorded while the stop holds" not in before
+    assert "but is not recorded while the stop holds" in after
 
 
 def test_a_calendar_is_imported_once(stage: HttpStage) -> None:

@@ -1142,3 +1142,19 @@ def test_each_cause_of_a_loss_is_told(stage: Stage, answer: LiveError, cause: st
     health = stage.ask("GET", "/v1/health", token="").json
     assert health["not_recorded"]["reason"]["code"] == cause
     assert stage.status().json["wrong"]["reason"]["code"] == cause
+
+
+# --- a store that does not answer ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [ROOM, "/v1/recordings"])
+def test_who_only_reads_is_not_told_of_what_may_have_been_stored(
+    tmp_path: Path, clock: Clock, path: str
+) -> None:
+    away = Stage(tmp_path, clock, LIVE_RECORD_STORE="redis://127.0.0.1:1")
+    read, stop = away.ask("GET", path).json, away.stop().json
+
+    assert (read["code"], stop["code"]) == ("StoreUnavailable", "StoreUnavailable")
+    assert "stored" not in f"{read['detail']} {read['hint']}"
+    assert read["hint"].startswith("Check the host and port in LIVE_RECORD_STORE")
+    assert "whether this was stored before is not known" in stop["detail"]

@@ -81,6 +81,21 @@ def test_a_recording_by_policy_goes_on_when_a_schedule_over_it_ends(stage: Stage
     assert stage.ask("GET", path)["intent"]["requester"] == "policy"
 
 
+@pytest.mark.parametrize(("hold", "is_barred"), [("12h", True), ("1m", False)])
+def test_a_status_says_that_a_stop_keeps_a_later_occurrence_from_being_recorded(
+    stage: Stage, hold: str, is_barred: bool
+) -> None:
+    path = f"/v1/recordings/{KEY}"
+    stage.schedule(overrun="none")
+    stage.at(SHOW - 2 * MINUTE_MS)
+    assert [one["barred"] for one in stage.ask("GET", path)["schedules"]][:1] == [False]
+
+    stage.ask("POST", f"{path}/stop", hold=hold)
+    assert [one["barred"] for one in stage.ask("GET", path)["schedules"]][:1] == [is_barred]
+    stage.at(SHOW).publish()
+    assert (stage.sent[-1:] == ["start"]) is not is_barred
+
+
 def test_a_stop_during_an_occurrence_bars_that_one_and_not_the_next(stage: Stage) -> None:
     stage.schedule(overrun="none")
     stage.publish()

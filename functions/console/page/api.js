@@ -15,7 +15,7 @@
  * @typedef {{stream: string, wanted: boolean, phase: string, since: string | null, confirmed_at: string | null,
  *   live: string, wrong: {since: string, lost_ms: number, reason: Reason} | null, until: string | null,
  *   next_attempt_at: string | null, reason: Reason, outcome?: string,
- *   schedules?: {schedule: string, begun: boolean, starts_at: string, ends_at: string}[],
+ *   schedules?: {schedule: string, begun: boolean, barred: boolean, starts_at: string, ends_at: string}[],
  *   intent?: {note: string, who: string, requester: string}}} Standing
  * @typedef {{start: string, stop: string, ms: number, reason?: Reason}} Span
  * @typedef {{start: string, stop: string, due_ms: number, covered_ms: number, missing_ms: number, start_latency_ms: number,

@@ -114,7 +114,7 @@ export class Drawer extends Component {
         ${standing.confirmed_at && html`<li>${say("confirmed", { time: at(standing.confirmed_at) })}</li>`}
         ${standing.wanted && html`<li>${standing.until ? say("until", { time: at(standing.until) }) : say("noEnd")}</li>`}
         ${standing.next_attempt_at && html`<li>${say("nextTry", { time: at(standing.next_attempt_at) })}</li>`}
-        ${standing.schedules?.slice(0, SHOWN_OCCURRENCES).map((each) => html`<li>${say(each.begun ? "scheduledNow" : "scheduled", { id: visible(each.schedule), when: stretchOf(each.starts_at, each.ends_at, language) })}</li>`)}
+        ${standing.schedules?.slice(0, SHOWN_OCCURRENCES).map((each) => html`<li>${say(each.begun ? "scheduledNow" : each.barred ? "scheduledBarred" : "scheduled", { id: visible(each.schedule), when: stretchOf(each.starts_at, each.ends_at, language) })}</li>`)}
         ${standing.intent?.note && html`<li><q>${visible(standing.intent.note)}</q> ${visible(standing.intent.who)}</li>`}
       </ul></section>`;
   }

@@ -27,6 +27,8 @@ from shared.inbound.request_errors import (
 )
 from shared.logs import Log
 
+READS, CALLBACKS = ("GET", "HEAD"), "/callbacks/"
+
 
 class InvocationFailed(Exception):
     """Fails a call by a timer or the API, so that Function Compute counts the failure and retries
@@ -95,7 +97,8 @@ def answer_any(
         _log_error(log, error)
         if isinstance(trigger, TimerEvent | Invoked) and not isinstance(error, RequestError):
             raise InvocationFailed(error) from None
-        sent = problem(error, who["request_id"], language=_language(trigger)).to_fc()
+        language, is_read = _language(trigger), _is_read(trigger)
+        sent = problem(error, who["request_id"], language=language, is_read=is_read).to_fc()
     else:
         log.info("request.answered", status=response.status, **_asked(trigger))
     if isinstance(trigger, Request) and trigger.method == "HEAD":
@@ -114,6 +117,13 @@ def is_http(event: bytes | str) -> bool:
 def _language(trigger: TriggerEvent | None) -> Language:
     headers = trigger.headers if isinstance(trigger, Request) else {}
     return preferred_language(headers.get("accept-language", ""))
+
+
+def _is_read(trigger: TriggerEvent | None) -> bool:
+    """Return True for a request that stores nothing; a callback by GET does."""
+    if not isinstance(trigger, Request):
+        return False
+    return trigger.method in READS and not trigger.path.startswith(CALLBACKS)
 
 
 def _asked(trigger: TriggerEvent) -> dict[str, str]:

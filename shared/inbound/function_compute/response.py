@@ -210,10 +210,14 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
 
 
 def problem(
-    error: Exception, request_id: str = "", *, language: Language = Language.ENGLISH
+    error: Exception,
+    request_id: str = "",
+    *,
+    language: Language = Language.ENGLISH,
+    is_read: bool = False,
 ) -> Response:
     """Return the RFC 9457 answer. `request_id` is Function Compute's; it is used if Live gave
-    none."""
+    none. `is_read`: the request would have stored nothing."""
     row = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
     status, code = _status_and_code(error, row)
     in_words = partial(detail_in, language)
@@ -221,10 +225,10 @@ def problem(
         type="about:blank",
         title=in_words(_PHRASES.get(status, "Error")),
         status=status,
-        detail=_detail(error, row, language),
+        detail=_detail(error, row, language, is_read=is_read),
         code=code,
         request_id=getattr(error, "request_id", "") or request_id,
-        hint=in_words(row.hint or getattr(error, "hint", "")),
+        hint=_hint(error, row, language, is_read=is_read),
         errors=[
             FieldFault(fault.field, in_words(fault.detail), fault.code) for fault in _faults(error)
         ],
@@ -233,18 +237,21 @@ def problem(
     return Response(status, body, headers)
 
 
-def _detail(error: Exception, row: _Row, language: Language) -> str:
+def _hint(error: Exception, row: _Row, language: Language, *, is_read: bool) -> str:
+    """Return what to do: about the store, if only that keeps somebody from reading."""
+    if is_read and row is ANSWERS[StoreUnavailable] and isinstance(error, StoreUnavailable):
+        return problem_words(error.problem, {}, language).fix
+    return detail_in(language, row.hint or getattr(error, "hint", ""))
+
+
+def _detail(error: Exception, row: _Row, language: Language, *, is_read: bool) -> str:
     if isinstance(error, BadRequest) and language is Language.CHINESE:
         faults = (f"{fault.field}：{detail_in(language, fault.detail)}" for fault in error.faults)
         return "；".join(faults)
-    return _of_store(error, language) or detail_in(language, row.detail or str(error))
-
-
-def _of_store(error: Exception, language: Language) -> str:
-    if not isinstance(error, StoreUnavailable):
-        return ""
-    words = problem_words(error.problem, {}, language)
-    return f"{words.text}{catalogue(language).unknown_if_stored}"
+    if isinstance(error, StoreUnavailable):
+        text = problem_words(error.problem, {}, language).text
+        return text if is_read else f"{text}{catalogue(language).unknown_if_stored}"
+    return detail_in(language, row.detail or str(error))
 
 
 def _status_and_code(error: Exception, row: _Row) -> tuple[int, str]:
