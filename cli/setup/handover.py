@@ -35,13 +35,19 @@ def await_recorded(
     """
     looks = 0
     while missing := list(_not_recorded(stage, account, target)):
-        if looks == MAX_POLLS or stage.policy.suspended:
-            raise Failure(_refusal(stage, target, missing))
+        is_suspended = _is_suspended(stage)
+        if looks == MAX_POLLS or is_suspended:
+            raise Failure(_refusal(target, missing, is_suspended=is_suspended))
         wait(EVERY_S)
         looks += 1
 
 
-def _refusal(stage: Stage, target: ConfigTarget, missing: list[str]) -> str:
+def _is_suspended(stage: Stage) -> bool:
+    """Return True if no rule starts a recording now: somebody may suspend the policy meanwhile."""
+    return bool(stage.api.policy()["policy"].get("suspended"))
+
+
+def _refusal(target: ConfigTarget, missing: list[str], *, is_suspended: bool) -> str:
     suspended = _(
         "{target}: the policy is suspended, and the stage does not record {streams}, so going on"
         " would lose recordings. Run live-record policy resume, and then setup again"
@@ -50,7 +56,7 @@ def _refusal(stage: Stage, target: ConfigTarget, missing: list[str]) -> str:
         "{target}: the stage does not record {streams}, so going on would lose recordings. Run"
         " live-record doctor, and then setup again"
     )
-    sentence = suspended if stage.policy.suspended else otherwise
+    sentence = suspended if is_suspended else otherwise
     shown = ", ".join(missing[:_SHOWN])
     more = len(missing) - _SHOWN
     if more > 0:

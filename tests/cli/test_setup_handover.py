@@ -184,6 +184,25 @@ def test_while_the_policy_is_suspended_nothing_is_waited_for(operator: Operator)
     assert (operator.on_demand, operator.unrecorded) == (MANUAL, [])
 
 
+def test_a_policy_that_is_suspended_meanwhile_ends_the_wait_at_once(operator: Operator) -> None:
+    """Nothing is recorded, since the timer is off."""
+    operator.does()
+    operator.publish()
+    before = operator.published
+
+    def suspends(_seconds: float) -> None:
+        operator.publish()
+        if operator.published == before + 3:
+            operator.api.suspend_policy("2h", "")
+
+    words = ["setup", "--stage", "dev", "--act", "--yes"]
+    result = CliRunner().invoke(main, words, obj=suspends)
+
+    assert (result.exit_code, operator.on_demand) == (1, AUTOMATIC)
+    assert "Run live-record policy resume, and then setup again" in result.output
+    assert operator.published == before + 3
+
+
 def test_a_stream_that_somebody_stopped_is_not_waited_for(operator: Operator) -> None:
     operator.does()
     stopped = operator.publish()
