@@ -15,8 +15,9 @@ from shared.engine.effects import (
     ReportBroken,
     SaveOrClaim,
     Send,
+    Steps,
 )
-from shared.engine.recorder import HandlingOptions, Recorder
+from shared.engine.recorder import HandleResult, HandlingOptions, Recorder
 from shared.protocol import (
     Accepted,
     CommandSettled,
@@ -74,6 +75,7 @@ class Stepper:
         self._turns: dict[tuple[Any, ...], Transition] = {}
         self._earlier: dict[tuple[str, int, int, int], int] = {}
         self._due: dict[int, int | None] = {}
+        self._reached: dict[tuple[int, int, int, tuple[int, ...]], Steps[HandleResult]] = {}
 
     def record(self, record: StreamRecord) -> int:
         return self.records.put(bare(record, self._stream_settings))
@@ -92,18 +94,25 @@ class Stepper:
     def _replay(
         self, event: int, options: int, serial: int, replies: tuple[int, ...]
     ) -> Effect[Any] | None:
+        """Return the effect after these answers. The first that goes on from a point takes the
+        generator that has got there; every other begins anew."""
+        steps = self._reached.pop((event, options, serial, replies[:-1]), None) if replies else None
+        answers = (None, *replies) if steps is None else replies[-1:]
+        steps = steps or self._handling(event, options, serial)
+        try:
+            for reply in answers:
+                effect = steps.send(None if reply is None else self.replies[reply])
+        except StopIteration:
+            return None
+        self._reached[event, options, serial, replies] = steps
+        return effect
+
+    def _handling(self, event: int, options: int, serial: int) -> Steps[HandleResult]:
         numbers = count()
         recorder = Recorder(
             lambda _: self._stream_settings, lambda: f"{serial}.{next(numbers)}", LEASE
         )
-        steps = recorder.handle(KEY, self.events[event], MANNERS[options])
-        try:
-            effect = steps.send(None)
-            for reply in replies:
-                effect = steps.send(self.replies[reply])
-        except StopIteration:
-            return None
-        return effect
+        return recorder.handle(KEY, self.events[event], MANNERS[options])
 
     def load(self, record: int, continuity: Continuity = UNBROKEN) -> int:
         return self.replies.put(Loaded(self.records[record], 1, NOW, continuity))
