@@ -154,7 +154,10 @@ def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[E
         yield Edge(EdgeKind.RECORDED, recorded_at(after, now))
         return
     reopened = was and is_ and before.session_number != after.session_number
-    if (was and not is_) or reopened:
+    if was and not is_ and _is_unproved(before):
+        yield Edge(EdgeKind.NOT_RECORDED, recorded_at(before, now))
+        yield Edge(EdgeKind.CAUSE, recorded_at(before, now), Reason.UNPROVED)
+    elif (was and not is_) or reopened:
         at = not_recorded_at(before, after, now)
         yield Edge(EdgeKind.NOT_RECORDED, at)
         if after.awaits_proof:  # it is noted late, and explains all that is missing since
@@ -173,6 +176,15 @@ def _begins_anew(before: StreamRecord, after: StreamRecord) -> bool:
     if old is None or new is None or old.session != new.session or not before.awaits_proof:
         return False
     return (old.source, new.source) == (StartSource.ADOPTED, StartSource.ACCEPTED)
+
+
+def _is_unproved(record: StreamRecord) -> bool:
+    """Return True if Live answered that it records already, and nothing has ever shown that it
+    records this session: it may be paused."""
+    confirmation = record.confirmation
+    if confirmation is None or confirmation.begun_at is not None or not record.awaits_proof:
+        return False
+    return confirmation.source is StartSource.ADOPTED
 
 
 def _may_have_gone_on(before: StreamRecord, after: StreamRecord) -> bool:

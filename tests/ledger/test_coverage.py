@@ -573,3 +573,12 @@ def test_what_may_have_been_paused_until_a_restart_is_a_gap_until_a_file_shows_i
 
     account.files = (File("a.mp4", start=NOON, stop=NOON + 75 * SECOND),)
     assert gaps(account) == []
+
+
+def test_so_is_what_may_have_been_paused_until_a_stop() -> None:
+    account = live()
+    account.answer().confirm().passes(MINUTE).stop().answer().passes(5 * SECOND)
+    account.start().answer(AlreadyStarted("TaskAlreadyStarted")).passes(9 * SECOND)
+    account.stop().answer().passes(MINUTE)
+
+    assert gaps(account) == [(70, 4, Reason.UNPROVED)]
