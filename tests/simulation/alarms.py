@@ -19,6 +19,7 @@ from shared.config import load_policy
 from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSettingsCache
 from shared.invocation.invocation import Invocation
 from shared.logs import Log
+from shared.protocol import Reason
 from shared.protocol.policy import ConditionCode
 from shared.protocol.stream import StreamKey
 from tests.simulation.deployment import app_of
@@ -121,7 +122,7 @@ class Alarms:
             "refused": self._is_refused(key),
             "listed": self._is_listed_still(key),
             "by itself": self._records_unheard(key),
-            "pause": self._is_paused_late(key),
+            "pause": self._is_paused_late(key) or self._awaits_restart(key),
         }
         excuse = next((name for name, holds in excuses.items() if holds), "")
         if not excuse:
@@ -184,6 +185,12 @@ class Alarms:
             return False
         lasts_ms = self._sim.plan.merge_delay + EVERY_MS
         return self._sim.clock() - report.at < lasts_ms
+
+    def _awaits_restart(self, key: StreamKey) -> bool:
+        """Return True if a restart whose answer was lost may have left a pause, until a start shows
+        that it has not, once no pause can last."""
+        pending = self._sim.record(key).pending
+        return pending is not None and pending.reason is Reason.RESTART_UNKNOWN
 
     def judge(self) -> None:
         """Raise Broken if, in the end, an alert about a stream is open that is not true."""
