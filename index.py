@@ -84,7 +84,7 @@ _WITHOUT_LIVE = ("on_demand", "relay", "notify", "console")
 """The functions that send nothing to Live: none of its SDK is loaded for them."""
 
 
-_UNUSED = ("msgspec._json_schema", "msgspec.inspect", "subprocess")
+_UNUSED = ("msgspec._json_schema", "msgspec.inspect", "subprocess", "traceback")
 """What msgspec imports, and an event needs none of: the description of the API is made of schemas,
 and Python's `uuid` could start a program to find the machine's address."""
 

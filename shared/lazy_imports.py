@@ -2,7 +2,7 @@
 
 Inside `stub_imports`, importing such a module gives a stub, which imports the real module at its
 first use. If that comes too late, as for a base class, StubUsedTooEarly is raised, and the caller
-imports everything.
+imports everything. What other modules define as a regular expression is compiled at its first use.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ T = TypeVar("T")
 ZONES = Path(__file__).parents[1] / "tzdata.zip"
 """The time zones of the package, as one archive."""
 _WORD = re.compile(r"[A-Z]+[^A-Z]*")
+_compiled: Any = re.compile
 
 
 class StubUsedTooEarly(ImportError):
@@ -65,6 +66,30 @@ class _Name:  # in place of what a module has under that name
     def __instancecheck__(self, instance: object) -> bool:
         """Return False while the real module is not loaded, because no instances can exist."""
         return self._at[0] in sys.modules and isinstance(instance, self._real())
+
+
+class _StubPattern:  # in place of a compiled pattern
+    __class__ = re.Pattern  # type: ignore[assignment] # so that the functions of `re` take it
+
+    def __init__(self, pattern: str | bytes, flags: int = 0) -> None:
+        self._source = pattern, flags
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as above
+        found = getattr(_compiled(*self._source), name)
+        setattr(self, name, found)
+        return found
+
+
+@contextmanager
+def _stub_patterns() -> Iterator[None]:
+    """Let each pattern be compiled at its first use. Most of those that an import defines are never
+    used: urllib3's for IPv6, those for cookies and for encoded mail headers."""
+    module: Any = re
+    before, module.compile = module.compile, _StubPattern
+    try:
+        yield
+    finally:
+        module.compile = before
 
 
 class _LazyPackage(ModuleType):
@@ -117,7 +142,7 @@ def stub_imports(unused: Iterable[str], one_by_one: Iterable[str] = ()) -> Itera
     finder = _Finder(unused, one_by_one)
     sys.meta_path.insert(0, finder)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _stub_patterns():
             warnings.simplefilter("ignore")  # of what a package misses
             yield
     finally:

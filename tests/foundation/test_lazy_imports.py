@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,33 @@ def test_what_is_left_out_is_fetched_when_it_is_used(folder: Path) -> None:
     assert module.heavy.twice(4) == 8
     assert module.Base().__class__ is importlib.import_module("heavy").Base
     assert module.deep.upper() == "DEEP"
+
+
+PATTERNS = """
+import re
+NAME = re.compile("[a-z]+", re.IGNORECASE)
+WRONG = re.compile("(")
+"""
+
+
+def test_a_pattern_is_compiled_when_it_is_first_used(folder: Path) -> None:
+    write(folder, "patterns", PATTERNS)
+    with stub_imports([]):
+        module = importlib.import_module("patterns")
+        assert module.NAME.fullmatch("Ab")
+    assert module.NAME.sub("x", "Ab 1") == "x 1"
+    assert module.NAME.pattern == "[a-z]+"
+    assert re.split(module.NAME, "1Ab2") == ["1", "2"]
+    assert isinstance(module.NAME, re.Pattern)
+    with pytest.raises(re.error):
+        module.WRONG.search("a")
+
+
+def test_afterwards_a_pattern_is_compiled_at_once() -> None:
+    with stub_imports([]), stub_imports([]):
+        pass
+    with pytest.raises(re.error):
+        re.compile("(")
 
 
 def test_afterwards_an_import_gives_the_real_one(folder: Path) -> None:
