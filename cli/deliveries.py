@@ -10,7 +10,7 @@ from gettext import gettext as _
 
 import click
 
-from cli import output
+from cli import output, texts
 from cli.api import Api
 from cli.output import Json
 from cli.stage_command import limited, of_stage
@@ -64,4 +64,5 @@ def redrive(api: Api, ids: Sequence[str], of_all: bool, as_json: bool) -> None:
 
 def _line_of(row: Json) -> str:
     line = _("{id}  {stream}  {kind}  {at}  tried {count} times  {why}")
-    return line.format(**{**row, "count": row["attempts"]}).rstrip()
+    why = texts.detail(row["why"] or "")
+    return line.format(**{**row, "count": row["attempts"], "why": why}).rstrip()

@@ -61,7 +61,7 @@ def status_line(row: Json) -> str:
     """Return the line of a stream: its phase, the reason, its end, and whether it is wrong."""
     phase, outcome = row["phase"], row.get("outcome")
     repeats = outcome in (None, phase)
-    shown = "" if repeats else f" ({outcome_word(row['outcome'])})"
+    shown = "" if repeats else _(" ({outcome})").format(outcome=outcome_word(row["outcome"]))
     until = _(" (until {time})").format(time=row["until"]) if row.get("until") else ""
     line = _("{stream}: {phase}{outcome}, {reason}{until}")
     return line.format(
@@ -121,6 +121,18 @@ def attempt_line(row: Json) -> str:
     count = row.get("attempts", 0)
     tried = ngettext("tried once so far", "tried {count} times so far", count).format(count=count)
     return _("{line}; {tried}").format(line=line, tried=tried) if count else line
+
+
+def as_of_line(row: Json) -> str:
+    """Return when it was so that the stream was not live: its callback may have been lost since."""
+    if row["reason"]["code"] != NOT_LIVE or not row.get("live_at"):
+        return ""
+    line = _("that was so at {time}; the online list is read each minute")
+    return line.format(time=row["live_at"])
+
+
+NOT_LIVE = "not_live"
+"""The reason of a stream that would be recorded if it were live."""
 
 
 def scheduled_line(row: Json) -> str:
@@ -256,7 +268,7 @@ def _rejected_callback(rejected: Json) -> str:
         "; and a callback that claims to be about it was rejected at {time},"
         " because nothing proved that Live sent it: {why}"
     )
-    return clause.format(time=newest["at"], why=newest["why"])
+    return clause.format(time=newest["at"], why=texts.detail(newest["why"]))
 
 
 def overview(health: Json, answer: Json) -> str:

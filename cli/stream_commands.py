@@ -178,7 +178,8 @@ def why(api: Api, stream: str, as_json: bool) -> int:
 def _asked(answer: Json, as_json: bool) -> int:
     """Print what is lost and what comes next; return the exit code of a question about a stream."""
     scheduled = output.scheduled_line(answer)
-    lines = (output.wrong_words(answer), output.attempt_line(answer), scheduled)
+    wrong, as_of = output.wrong_words(answer), output.as_of_line(answer)
+    lines = (as_of, wrong, output.attempt_line(answer), scheduled)
     for line in () if as_json else filter(None, lines):
         output.say(line)
     return AS_WANTED if output.is_as_wanted(answer) else NOT_AS_WANTED
@@ -342,5 +343,5 @@ def _suggest_similar_name(api: Api, answer: Json) -> None:
     known = [row["stream"] for row in api.list_recordings(1000)["recordings"] if row["ever_live"]]
     near = nearest(answer["stream"], known)
     if near:
-        asked = _("{stream} was never live. Did you mean {near}?")
+        asked = _("The stage never saw {stream} live. Did you mean {near}?")
         click.echo(asked.format(stream=answer["stream"], near=near), err=True)

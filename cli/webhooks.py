@@ -10,7 +10,7 @@ from gettext import gettext as _
 
 import click
 
-from cli import output
+from cli import output, texts
 from cli.api import Api
 from cli.exit_codes import AS_WANTED, FAILED
 from cli.output import Json
@@ -87,12 +87,14 @@ def answer_line(name: str, answer: Json | None) -> str:
     if answer["is_taken"]:
         line = _("{name} took it in {ms} ms: status {status}")
         return line.format(name=name, ms=answer["took_ms"], status=answer["status"])
-    return _("{name} did not take it: {why}").format(name=name, why=answer["why"])
+    return _("{name} did not take it: {why}").format(name=name, why=texts.detail(answer["why"]))
 
 
 def _line_of(row: Json) -> str:
     line = _("{name}  {state}  {address}  {streams}  {events}")
     line = line.format(**{**row, "events": " ".join(row["events"])})
     if row["since"]:
-        line += "  " + _("since {since}: {why}").format(since=row["since"], why=row["why"])
+        line += "  " + _("since {since}: {why}").format(
+            since=row["since"], why=texts.detail(row["why"])
+        )
     return line

@@ -51,7 +51,8 @@ from shared.engine.step_marks import (
     list_failed,
     list_read,
 )
-from shared.inbound.catalogue import Language, problem_words, text
+from shared.inbound.catalogue import Language, ProblemWords, problem_words, text
+from shared.inbound.catalogue.details import detail_in
 from shared.inbound.function_compute import Response
 from shared.inbound.request_fields import Field, switch
 from shared.invocation.app import App
@@ -442,8 +443,16 @@ def _view(
     return HealthView(status=status, ready=not why, why=why, problems=shown, store=store)
 
 
+def words_of(problem: StageProblem, language: Language) -> ProblemWords:
+    """Return the texts of a problem; why a receiver takes nothing is stored in English."""
+    about = {**problem.about}
+    if "why" in about:
+        about["why"] = detail_in(language, str(about["why"]))
+    return problem_words(problem.code, about, language)
+
+
 def _shown(problem: StageProblem, language: Language) -> StageProblemView:
-    words = problem_words(problem.code, problem.about, language)
+    words = words_of(problem, language)
     return StageProblemView(
         problem.code, words.text, words.fix, problem.age_ms, problem.stops_commands
     )

@@ -34,6 +34,7 @@ from functions.record_command.health import (
     StageProblem,
     facts_of,
     problems_of,
+    words_of,
 )
 from functions.record_command.representations import Shown, reason, shown_at, time
 from functions.record_command.routes import ApiRequest
@@ -41,7 +42,7 @@ from functions.record_command.stream_views import phase_counts
 from shared.config import mode_of
 from shared.config.policy_cache import HEARTBEAT
 from shared.config.tokens import SCOPES, Caller
-from shared.inbound.catalogue import Language, problem_words
+from shared.inbound.catalogue import Language
 from shared.inbound.function_compute import Response
 from shared.inbound.request_fields import Field, text
 from shared.invocation.app import App
@@ -259,7 +260,7 @@ def _row(row: _Row, shown: Shown) -> OverviewRowView:
 
 
 def _problem(problem: StageProblem, language: Language) -> OverviewProblemView:
-    words = problem_words(problem.code, problem.about, language)
+    words = words_of(problem, language)
     return OverviewProblemView(problem.code, words.text, words.fix, problem.stops_commands)
 
 

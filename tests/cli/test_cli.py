@@ -174,6 +174,8 @@ def test_an_answer_in_chinese_has_full_width_punctuation(person: Person) -> None
             ["history", of("punctuated")],
             ["start", of("punctuated"), "--max-duration", "4"],
             ["start", of("nobody-pushed"), "--if-not-live", "fail"],
+            ["start", of("plain")],
+            ["stop", of("plain")],
         )
         for line in person.types(*words, "--language", "zh").output.splitlines()
     ]

@@ -284,6 +284,15 @@ def webhook_failing(make_stage: MakeStage) -> Stage:
     return receiver(make_stage, known.failed(NOON - RECEIVER_LATE_MS - 1, "status 503"))
 
 
+def test_why_a_receiver_takes_nothing_is_said_in_chinese_too(make_stage: MakeStage) -> None:
+    stage = webhook_failing(make_stage)
+    health = stage.ask("GET", "/v1/health", token="", accept_language="zh").json
+    overview = stage.ask("GET", "/v1/overview", accept_language="zh").json
+
+    for answer in (health, overview):
+        assert ["状态码 503" in each["text"] for each in answer["problems"]] == [True]
+
+
 def webhook_closed(make_stage: MakeStage) -> Stage:
     known = endpoint_of("https://crm.example.com/in", None)
     return receiver(make_stage, known.ended(NOON, "status 410"))

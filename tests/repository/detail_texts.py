@@ -36,6 +36,7 @@ REFUSING = {
         ),
         0,
     ),
+    **dict.fromkeys(("Failed", "UnverifiedCallback", "__init__"), 0),
     "Fault": 1,
     "_fault": 1,
     "_Row": 2,
@@ -47,7 +48,7 @@ REFUSING = {
 """The calls that take a text for people, and which argument it is."""
 RETURNING = {
     *("did_you_mean", "name_fault", "_no_such", "_unknown", "weaknesses", "_why", "_why_unsigned"),
-    "_why_no_url",
+    *("_why_no_url", "_send"),
 }
 """The functions whose answers are such texts."""
 TABLES = {"_FAULTS", "_INSTEAD", "_PHRASES"}
