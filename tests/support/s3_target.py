@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from emulator.faulty_proxy import FaultyProxy
@@ -36,7 +37,6 @@ class S3Target:
 @contextmanager
 def s3_target() -> Iterator[S3Target]:
     """Provide an empty bucket of a store of its own. Who only collects the tests loads no SDK."""
-    import boto3
     from botocore.config import Config
     from moto.server import ThreadedMotoServer
 
@@ -44,7 +44,7 @@ def s3_target() -> Iterator[S3Target]:
     server.start()
     host, port = server.get_host_and_port()
     address = f"http://{host}:{port}"
-    client = boto3.session.Session().client(
+    client = _session().client(
         "s3",
         endpoint_url=address,
         region_name="us-east-1",
@@ -60,6 +60,14 @@ def s3_target() -> Iterator[S3Target]:
         _empty(address)
     finally:
         server.stop()
+
+
+@cache
+def _session() -> Any:  # noqa: ANN401 - it ships no types
+    """Return the one session: it reads the description of S3 once."""
+    import boto3
+
+    return boto3.session.Session()
 
 
 def _empty(address: str) -> None:
