@@ -10,8 +10,8 @@ READY := $(VENV)/.ready-$(VERSION)
 NODE := $(VENV)/.node-$(VERSION)
 BROWSER := $(VENV)/.browser-$(VERSION)
 SPLIT := -n 2 --dist loadfile
-# They wait for servers for half of their time.
-SLOW := -n 4 --dist loadfile
+# They wait for servers for half of their time. Those marked `long` begin first.
+SLOW := -n 6 --dist loadfile --no-loadscope-reorder
 # The quick tests wait as much as they work, so that two cores carry four of them.
 QUICK := -n 4 --dist loadscope
 

@@ -467,6 +467,7 @@ def test_the_empty_ones_are_refused_before_anything_is_deployed(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_stage_is_deployed_twice_and_rolled_back(
     says: Callable[..., Result], program: Program
 ) -> None:

@@ -24,7 +24,7 @@ from tests.support.real_serverless_devs import (
     small_template,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 FUNCTIONS = ("stream_events", "reconcile")
 SECRETS = {

@@ -43,7 +43,7 @@ from tests.cli.test_doctor_cures import CURES
 from tests.support.compute_emulator import eventually
 from tests.support.receiver import receiving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 FINE = ("ok", "nothing")
 

@@ -14,7 +14,7 @@ import pytest
 
 from cli.paths import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 STARTUP_S = 0.15
 """What `live-record --version` may take beyond a Python that does nothing."""
 

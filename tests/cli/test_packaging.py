@@ -30,7 +30,7 @@ from tests.support.programs import RUNTIME_PARAMS, python_of
 from tests.support.reconciling import TIMER
 from tests.support.redis_answers import certificate
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 ASK = """
 import sys
 sys.path[:0] = [sys.argv[1]]

@@ -342,6 +342,7 @@ def test_the_lock_of_redocly_names_no_registry() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_schemathesis_finds_nothing_that_is_not_excused(tmp_path: Path) -> None:
     """Every check of it, in every phase, over Function Compute: tests/support says what of it is
     excused, and why."""

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.incidents.catalogue import INCIDENTS
 from benchmarks.incidents.run import run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 ALL = {incident.name: incident for incident in INCIDENTS}
 

@@ -16,7 +16,7 @@ from tests.support.journey import Stage
 from tests.support.programs import RUNTIME_PARAMS, python_of
 from tests.support.s3_target import BUCKET, S3Target, s3_target
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 SOURCE = "source"
 CODES = (SOURCE, RUNTIME_PARAMS[0], pytest.param(RUNTIMES[1], marks=pytest.mark.prove))
 """The second runtime takes 25 CPU seconds more. Its packages answer, sign and copy in

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.journey import Stage, stage
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 HOUR = 3600
 
 
