@@ -9,7 +9,8 @@ STORE := sqlite
 READY := $(VENV)/.ready-$(VERSION)
 NODE := $(VENV)/.node-$(VERSION)
 BROWSER := $(VENV)/.browser-$(VERSION)
-SPLIT := -n 2 --dist loadfile
+# One by one, but for the groups that share a browser: most of them are of one file, and work.
+PROVE := -n 2 --dist loadgroup
 # They wait for servers for half of their time. Those marked `long` begin first.
 SLOW := -n 6 --dist loadfile --no-loadscope-reorder
 # The quick tests wait as much as they work, so that two cores carry four of them.
@@ -63,7 +64,7 @@ test: $(READY) $(NODE)
 
 # Exhaustive tests, and those that need Debian's programs (.ci/run installs them).
 prove: $(READY) $(NODE) $(BROWSER)
-	$(BIN)/pytest --quiet $(SPLIT) -m "prove and not cloud"
+	$(BIN)/pytest --quiet $(PROVE) -m "prove and not cloud"
 
 # Each edge for so many minutes: callbacks, the API, files, answers of Live and of Redis. What breaks
 # a promise is saved in tests/fuzz/corpus, and tried first from then on.

@@ -21,7 +21,7 @@ from tests.support.browser import Browser, Opened, browsing
 from tests.support.journey import CLASSES_ARE_RECORDED, Stage
 from tests.support.receiver import receiving
 
-pytestmark = pytest.mark.prove
+pytestmark = [pytest.mark.prove, pytest.mark.xdist_group("browser")]
 READER = "reader-token-0000"
 TOKENS = f"dev:read+control+policy+tokens:{TOKEN},eye:read:{READER}"
 REPORTED_AFTER_S = 21

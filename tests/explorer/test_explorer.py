@@ -32,6 +32,7 @@ def test_the_heart_of_the_protocol_is_missed_when_it_is_taken_out(name: str) -> 
 
 
 @pytest.mark.prove
+@pytest.mark.long
 @pytest.mark.timeout(EXHAUSTIVE_S)
 def test_no_promise_breaks_in_any_situation_of_the_whole_table() -> None:
     """Of the scenarios alone: each rule that is taken out has a test of its own."""

@@ -84,6 +84,7 @@ def test_a_hundred_histories_end_as_they_were_intended() -> None:
 
 
 @pytest.mark.prove
+@pytest.mark.long
 @pytest.mark.timeout(EXHAUSTIVE_S)
 def test_ten_thousand_histories_end_as_they_were_intended_and_none_of_a_kind_is_missing() -> None:
     counts: Counter[str] = Counter()

@@ -85,6 +85,7 @@ def test_a_mistake_that_shows_soon_is_found_in_the_fast_check_too(bug: str) -> N
 
 
 @pytest.mark.prove
+@pytest.mark.long
 @pytest.mark.timeout(EXHAUSTIVE_S)
 def test_three_hundred_seeds_keep_every_promise_and_strike_with_every_fault() -> None:
     began = run_tethered(
