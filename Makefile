@@ -19,7 +19,7 @@ QUICK := -n 4 --dist loadscope
 # Each process of a test run would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo dev check test prove fuzz bench package deploy rollback clean
+.PHONY: setup demo dev check lint quick test prove fuzz bench package deploy rollback clean
 
 setup: $(READY)
 
@@ -48,13 +48,19 @@ demo: $(READY)
 dev: $(READY)
 	$(BIN)/live-record dev --store $(STORE)
 
-# Fewer examples of each property than in make test, for somebody waits.
+# Side by side, for the tests wait now and then. Fewer examples of each property than in make test,
+# for somebody waits.
 check: EXAMPLES ?= quick
 check: $(READY)
+	$(MAKE) --no-print-directory -j 2 lint quick EXAMPLES=$(EXAMPLES)
+
+lint: $(READY)
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+quick: $(READY)
 	EXAMPLES=$(EXAMPLES) $(BIN)/pytest --quiet $(QUICK) \
 	    -m "not slow and not prove and not cloud"
 
