@@ -108,5 +108,5 @@ def _show(results: Mapping[str, Json | Failure], *, as_json: bool) -> None:
         output.say(output.status_line(answer))
     for stream, failure in failed.items():
         click.echo(f"{stream}: {failure.message}", err=True)
-    counted = _("{done} of {count} requests were taken.")
+    counted = _("{done} of {count} requests were accepted.")
     click.echo(counted.format(done=len(done), count=len(results)))

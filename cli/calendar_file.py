@@ -50,7 +50,9 @@ def read_calendar(
         sentence = _("{file} cannot be read: {error}")
         raise Failure(sentence.format(file=file, error=error.strerror)) from None
     except (ValueError, IndexError) as error:
-        raise Failure(_("{file} is no calendar: {error}").format(file=file, error=error)) from None
+        raise Failure(
+            _("{file} is not a calendar: {error}").format(file=file, error=error)
+        ) from None
     of_calendar = str(calendar.get("X-WR-TIMEZONE", ""))
     return _schedules(calendar, _Defaults(streams, timezone or of_calendar))
 

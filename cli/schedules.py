@@ -212,7 +212,7 @@ def read_schedules(file: Path) -> Mapping[str, Json]:
         sentence = _("{file} cannot be read: {error}")
         raise Failure(sentence.format(file=file, error=error.strerror)) from None
     except ValueError as error:  # also of bytes that are no UTF-8
-        raise Failure(_("{file} is no TOML: {error}").format(file=file, error=error)) from None
+        raise Failure(_("{file} is not TOML: {error}").format(file=file, error=error)) from None
     rows = document.get("schedule", [])
     faults = list(_faults(document, rows))
     if faults:

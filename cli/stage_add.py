@@ -33,7 +33,7 @@ OUTPUTS = {
     "LIVE_RECORD_BUCKET": "Bucket",
     "LIVE_RECORD_OSS_ENDPOINT": "OssEndpoint",
 }
-"""Which output of deploy/account.ros.yaml each variable has."""
+"""For each variable, the output of deploy/account.ros.yaml that holds its value."""
 SECRETS = ("STREAM_KEYS", "RECORD_KEYS", "PATH_TOKENS", "WAKE_KEY", "RELAY_KEY")
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _LINE = re.compile(r"^(\w+)=(.*)$", re.MULTILINE)
@@ -94,7 +94,7 @@ def _check(name: str, domain: str) -> None:
     try:
         values.stage(name)
     except ValueError as error:
-        sentence = _("{name} is no name of a stage: {error}.")
+        sentence = _("{name} is not a stage's name: {error}.")
         raise click.UsageError(sentence.format(name=name, error=error)) from None
     if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain):
         raise click.UsageError(
@@ -144,7 +144,8 @@ def _store(stack: Mapping[str, str], before: Mapping[str, str]) -> str:
     password = os.environ.get(PASSWORD) or (had[1] if had else "")
     if not re.fullmatch(r"[A-Za-z0-9]{8,32}", password):
         sentence = _(
-            "{name} is unset or no password of the template. Export it as it was when the stack was"
+            "{name} is unset, or is not a password that the template accepts. Export it as it"
+            " was when the stack was"
             " made: 8 to 32 letters and digits."
         )
         raise Failure(sentence.format(name=PASSWORD))

@@ -94,7 +94,7 @@ def _known(stages: Mapping[str, object]) -> str:
 def _checked(target: Target, where: str) -> Target:
     """Return the target; raise a usage error that begins with `where` if a value is malformed."""
     if not is_address(target.url):
-        sentence = _("{where}: The address is no URL. Write it like https://record.example.com.")
+        sentence = _("{where}: The address is not a URL. Write it like https://record.example.com.")
         raise click.UsageError(sentence.format(where=where))
     if not (target.token.isascii() and target.token.isprintable()):
         sentence = _("{where}: The token is malformed. It must be one line of printable ASCII.")
@@ -128,7 +128,9 @@ def _target(stage: str, table: object, token: str | None) -> Target:
     `token_env` of the table names an environment variable, so that the file need not hold a token.
     """
     if not isinstance(table, dict):
-        sentence = _("{stage} in {file} is no table. Write [{stage}], and below it url and token.")
+        sentence = _(
+            "{stage} in {file} is not a table. Write [{stage}], and below it url and token."
+        )
         raise click.UsageError(sentence.format(stage=stage, file=path()))
     url = table.get("url")
     stored_token = table.get("token") or os.environ.get(str(table.get("token_env", "")))

@@ -136,7 +136,7 @@ def _read(file: Path) -> Json:
     except (OSError, ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or not _is_whole(document):
-        text = _("{file} is no exported state. Write one with live-record state export.")
+        text = _("{file} is not an exported state. Write one with live-record state export.")
         raise Failure(text.format(file=file))
     return document
 

@@ -62,7 +62,7 @@ def left_over(stage: Stage, compute: FunctionCompute) -> Iterator[str]:
 
 
 def credentials_in(environment: Mapping[str, str]) -> Credentials | None:
-    """Return the key that the environment holds, of those that `s` would take or the CLI's own."""
+    """Return an access key from the environment: one that `s` would use, or else the CLI's own."""
     access = environment.get("LIVE_RECORD_ACCESS", "").strip()
     named = environment.get(access, "") if access else ""
     try:

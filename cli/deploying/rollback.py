@@ -89,7 +89,7 @@ def _about_secrets(
     now = max((each.release for each in serve), default="")
     names = changed(now, before)
     if names is None:
-        sentence = _("{named} may have other secrets: one of the releases says nothing of them")
+        sentence = _("{named} may have other secrets: one of the releases does not record them")
         yield sentence.format(named=_named(before))
     elif names:
         sentence = _(

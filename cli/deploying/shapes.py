@@ -184,7 +184,7 @@ def misfits(value: object, shape: object, where: str) -> Iterator[str]:
 
 def _keys(value: object, shape: Keys, where: str) -> Iterator[str]:
     if not isinstance(value, dict):
-        yield _("{where} is {value!r}, which is no mapping").format(where=where, value=value)
+        yield _("{where} is {value!r}, which is not a mapping").format(where=where, value=value)
         return
     known = {**shape.optional, **shape.needed}
     for name in sorted(value.keys() - known.keys(), key=str):
@@ -199,9 +199,9 @@ def _keys(value: object, shape: Keys, where: str) -> Iterator[str]:
 def _each(value: object, shape: Each, where: str) -> Iterator[str]:
     if not isinstance(value, list) or (shape.some and not value):
         sentence = (
-            _("{where} is {value!r}, which is no list of at least one")
+            _("{where} is {value!r}, which is not a list of at least one")
             if shape.some
-            else _("{where} is {value!r}, which is no list")
+            else _("{where} is {value!r}, which is not a list")
         )
         yield sentence.format(where=where, value=value)
         return
@@ -211,7 +211,7 @@ def _each(value: object, shape: Each, where: str) -> Iterator[str]:
 
 def _number(value: object, shape: Number, where: str) -> Iterator[str]:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        yield _("{where} is {value!r}, which is no number").format(where=where, value=value)
+        yield _("{where} is {value!r}, which is not a number").format(where=where, value=value)
     elif not shape.low <= value <= shape.high or round(value / shape.step, 6) % 1:
         sentence = _("{where} is {value}, not one of {low} to {high} in steps of {step}")
         yield sentence.format(
@@ -221,7 +221,7 @@ def _number(value: object, shape: Number, where: str) -> Iterator[str]:
 
 def _texts(value: object, where: str) -> Iterator[str]:
     if not isinstance(value, dict):
-        yield _("{where} is {value!r}, which is no mapping").format(where=where, value=value)
+        yield _("{where} is {value!r}, which is not a mapping").format(where=where, value=value)
         return
     for name, text in value.items():
         if not isinstance(text, str):

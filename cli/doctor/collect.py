@@ -126,7 +126,9 @@ def _policy(api: Api) -> Policy:
     try:
         return load_policy(json.dumps(api.policy()["policy"]), kind="json")
     except Misconfigured as error:
-        raise Failure(_("this release cannot read it: {error}").format(error=error)) from None
+        raise Failure(
+            _("this release cannot read the policy: {error}").format(error=error)
+        ) from None
 
 
 def _hosts(url: str, examined: Json | Unread) -> set[str]:

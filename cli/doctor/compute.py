@@ -42,8 +42,8 @@ NO_ALIAS = fault("deployed.alias", N_("{functions}: no alias release, so nothing
 OLDER = warning(
     "deployed.older",
     N_(
-        "{functions}: release does not point to the newest version. After a rollback this is meant;"
-        " otherwise a deploy has stopped"
+        "{functions}: release does not point to the newest version. After a rollback this is as"
+        " intended; otherwise a deploy has stopped halfway"
     ),
 )
 RUNTIME = warning(
@@ -52,10 +52,12 @@ RUNTIME = warning(
 )
 NO_TRIGGER = fault("triggers.missing", N_("{triggers}: absent, or not for the alias release"))
 LEFT_OVER = warning(
-    "triggers.left", N_("{triggers}: not in s.yaml any more. A deploy removes none; remove it")
+    "triggers.left",
+    N_("{triggers}: not in s.yaml any more. A deploy removes nothing; remove it yourself"),
 )
 FUNCTION_LEFT = warning(
-    "deployed.left", N_("{functions}: not in s.yaml any more. A deploy removes none; remove it")
+    "deployed.left",
+    N_("{functions}: not in s.yaml any more. A deploy removes nothing; remove it yourself"),
 )
 RESERVED = warning(
     "reservations.many",
@@ -64,7 +66,9 @@ RESERVED = warning(
         " all other functions. At least {least} are needed"
     ),
 )
-NO_DOMAIN = fault("route.missing", N_("{host} is no custom domain of Function Compute in {region}"))
+NO_DOMAIN = fault(
+    "route.missing", N_("{host} is not a custom domain of Function Compute in {region}")
+)
 NOT_RELEASE = fault("route.alias", N_("{paths}: these routes do not lead to release"))
 NOTHING_RECORDED = nothing("service-roles.nothing", N_("there is no recording configuration"))
 NO_ROLE = warning(

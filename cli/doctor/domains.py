@@ -29,7 +29,7 @@ BOUND_TO_NONE = fault(
 )
 NOT_OURS = fault(
     "domain.unknown",
-    N_("{domain} is no domain of this account. Correct its name in policy.toml"),
+    N_("{domain} is not a domain of this account. Correct its name in policy.toml"),
 )
 NOT_NAMED = fault(
     "mapping.unnamed",

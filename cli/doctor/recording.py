@@ -92,7 +92,7 @@ UNSIGNED_NAME = warning(
     "names.unsigned",
     N_(
         "{config} names files {names}, which object_prefix of the domain in the policy does not"
-        " allow for: no URL is signed for them. Write the names there, and apply the policy"
+        " allow: no URL is signed for them. Write the names there, and apply the policy"
     ),
 )
 OTHER_DELAY = warning(

@@ -97,7 +97,7 @@ def rehearse(
     if bool(stream) == bool(schedule_id):
         raise click.UsageError(_("Name either a STREAM or a schedule with --schedule."))
     if push_to and not stage_registry.is_address(push_to, ("rtmp",)):
-        sentence = _("--push-to: The address is no URL. Write it like rtmp://push.example.com.")
+        sentence = _("--push-to: The address is not a URL. Write it like rtmp://push.example.com.")
         raise click.UsageError(sentence)
     target = stage_registry.with_live(targets[0], live)
     output.name_stage(target.name, plain=not as_json)

@@ -38,8 +38,8 @@ def is_left(key: str, now_s: float) -> bool:
 
 
 class RehearsalObjects:
-    """Those of one application, in the bucket of its recording configuration. Every method raises
-    Declined."""
+    """The objects of one application's rehearsals, in the bucket of its recording configuration.
+    Every method raises Declined."""
 
     def __init__(self, account: Account, app: str, configuration: Mapping[str, Any]) -> None:
         import alibabacloud_oss_v2 as oss

@@ -70,7 +70,7 @@ def is_short(occurrence: Json) -> bool:
 def short_occurrences(row: Json) -> Iterator[str]:
     """Yield a line for each occurrence of which less is there than its schedule expects. A stage of
     an earlier release names none."""
-    line = _("{start}: of occurrence {occurrence} there is {percent}, and {target} % is expected")
+    line = _("{start}: {percent} of occurrence {occurrence} was recorded; {target} % is expected")
     for one in filter(is_short, row.get("occurrences", ())):
         shown = {"occurrence": one["occurrence"], "target": f"{one['coverage_target']:g}"}
         yield line.format(start=clock(one["start"]), percent=percent(one["ratio"]), **shown)
@@ -114,7 +114,7 @@ def summary(streams: Sequence[Json]) -> Iterator[str]:
     yield counted.format(due=len(due), whole=whole, rest=len(due) - whole)
     absent = sum(len(row.get("absences", ())) for row in streams)
     if absent:
-        line = _("Occurrences of schedules of which there is nothing: {count}.")
+        line = _("Occurrences of schedules of which nothing was recorded: {count}.")
         yield line.format(count=absent)
     yield from _file_summary(streams)
     days = day_peaks(streams)

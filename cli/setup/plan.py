@@ -283,7 +283,8 @@ class _Recordings:
                 after["OnDemand"] = MANUAL
             else:
                 sentence = _(
-                    "{target} is automatic, and no rule covers it: left alone (--manual switches it"
+                    "{target} is automatic, and no rule covers it: not changed (--manual"
+                    " switches it"
                     " to manual)"
                 )
                 self.plan.notes.append(sentence.format(target=target))

@@ -38,7 +38,8 @@ def _refusal(declined: Declined, domain: str) -> str:
         )
     elif declined.code.startswith("InvalidDomain"):
         sentence = _(
-            "Live knows no main streaming domain {domain} in this account. Pass the domain that"
+            "Live does not have a main streaming domain {domain} in this account. Pass the"
+            " domain that"
             " streams are played from, as the Live console lists it."
         )
     elif declined.is_forbidden:

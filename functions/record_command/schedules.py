@@ -352,7 +352,7 @@ def _change(
             raise Forbidden(f"the token {request.who} may not change {name}")
         if before is None and may_be_new and _count(request) >= MAX_SCHEDULES_NUMBER:
             raise WrongState(
-                f"the stage has {MAX_SCHEDULES_NUMBER} schedules",
+                f"the stage has {MAX_SCHEDULES_NUMBER} schedules, which is the limit",
                 hint="delete a schedule that is over",
             )
         now = store.now()
@@ -429,7 +429,7 @@ def skip(request: ApiRequest) -> Response:
     is_of_calendar = not at.endswith("Z")  # else it was triggered
     if len(schedule.exdates) >= MAX_EXDATES_NUMBER:
         raise WrongState(
-            f"{schedule.id} has {MAX_EXDATES_NUMBER} excluded dates",
+            f"{schedule.id} has {MAX_EXDATES_NUMBER} excluded dates, which is the limit",
             hint="remove dates in the past",
         )
     note = request.body.get("note", "")

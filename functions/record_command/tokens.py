@@ -191,7 +191,8 @@ def _require_new(
         raise WrongState("the stage knows this secret already", hint="make another token")
     if len(documents) >= MAX_TOKENS_NUMBER:
         raise WrongState(
-            f"the stage has {MAX_TOKENS_NUMBER} tokens", hint="revoke a token that nobody uses"
+            f"the stage has {MAX_TOKENS_NUMBER} tokens, which is the limit",
+            hint="revoke a token that nobody uses",
         )
 
 

@@ -277,7 +277,7 @@ def _own_uri(key: StreamKey, uri: str) -> str:
 
 
 def is_known(db: sqlite3.Connection, key: StreamKey, uri: str) -> bool:
-    """Return True if the file is stored for the stream, under either name."""
+    """Return True if the file is stored for the stream, with or without the stream in its name."""
     of_stream = "domain=? AND app=? AND stream=?"
     found = db.execute(
         f"SELECT 1 FROM file WHERE {of_stream} AND uri IN (?,?)",  # noqa: S608 - text of our own

@@ -232,15 +232,17 @@ class RedisStore:
         self._run(scripts.POSTPONE, keys, name_of(key), *pauses)
 
     def quarantine(self, key: StreamKey) -> None:
-        """Count a stream whose record cannot be read, without changing when it is due."""
+        """Add a stream whose record cannot be read to the quarantine, without changing when it is
+        due."""
         self._do("HSETNX", *self._keys("quarantine"), name_of(key), 0)
 
     def release(self, key: StreamKey) -> None:
-        """Stop counting the stream, as a save does."""
+        """Take the stream out of the quarantine, as a save does."""
         self._do("HDEL", *self._keys("quarantine"), name_of(key))
 
     def quarantined(self) -> int:
-        """Return how many streams crashed at their last handling, or cannot be read."""
+        """Return how many streams are in the quarantine: they crashed at their last handling, or
+        cannot be read."""
         return int(self._do("HLEN", *self._keys("quarantine")))
 
     def never_crashed(self, limit: int) -> Sequence[StreamKey]:

@@ -1,7 +1,7 @@
-"""The way to the Redis that takes writes now: connections that are kept, and where they lead.
+"""Finds the Redis node that accepts writes, and keeps connections to it.
 
-RedisStore uses it. It knows no record. It imports redis-py without what the store never uses: its
-client, its asyncio side, clusters, modules.
+RedisStore uses it. It knows no record. It imports redis-py without the parts that the store never
+uses: its client, its asyncio side, clusters, modules.
 """
 
 from __future__ import annotations

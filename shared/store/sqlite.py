@@ -307,12 +307,13 @@ class SqliteStore:
             command_queue.postpone(db, key, self._clock())
 
     def quarantine(self, key: StreamKey) -> None:
-        """Count a stream whose record cannot be read, without changing when it is due."""
+        """Add a stream whose record cannot be read to the quarantine, without changing when it is
+        due."""
         with self._writing() as db:
             command_queue.quarantine(db, key)
 
     def release(self, key: StreamKey) -> None:
-        """Stop counting the stream, as a save does."""
+        """Take the stream out of the quarantine, as a save does."""
         with self._writing() as db:
             command_queue.release(db, key)
 

@@ -190,7 +190,7 @@ def test_a_file_that_is_no_calendar_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.ics"
     file.write_text("BEGIN:VEVENT\nhello", encoding="utf-8")
 
-    with pytest.raises(Failure, match="is no calendar"):
+    with pytest.raises(Failure, match="is not a calendar"):
         read_calendar(file, streams=(), timezone="")
     with pytest.raises(Failure, match="cannot be read"):
         read_calendar(tmp_path / "none.ics", streams=(), timezone="")

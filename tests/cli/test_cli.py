@@ -595,7 +595,7 @@ def test_a_stage_that_is_no_table_is_said_to_be_none(no_stages: Path) -> None:
 
     assert refused.exit_code == WRONG_USAGE
     assert "show in" in refused.stderr
-    assert "is no table. Write [show]" in refused.stderr
+    assert "is not a table. Write [show]" in refused.stderr
 
 
 def test_what_is_wrong_is_listed_first_with_the_seconds_lost(person: Person) -> None:
@@ -632,11 +632,11 @@ def test_a_pattern_stops_what_it_names_after_it_was_confirmed(person: Person) ->
 
     stopped = person.says("stop", of("bulk-*"), "--yes")
     assert f"{names[0]}: idle (accepted)" in stopped
-    assert stopped.endswith("2 of 2 requests were taken.")
+    assert stopped.endswith("2 of 2 requests were accepted.")
     started = person.json("start", of("bulk-*"), "--yes")
     assert [row["stream"] for row in started["recordings"]] == names
     by_ingest_domain = person.says("stop", f"{PUSHED}/app/bulk-*", "--yes")
-    assert by_ingest_domain.endswith("3 of 3 requests were taken.")
+    assert by_ingest_domain.endswith("3 of 3 requests were accepted.")
 
 
 def test_a_pattern_that_names_nothing_or_is_none_is_said(person: Person) -> None:
@@ -651,7 +651,7 @@ def test_one_refusal_of_several_is_printed_and_ends_with_1(person: Person) -> No
 
     assert refused.exit_code == FAILED
     assert f"{of('unready', 'uncovered')}: MalformedParam" in refused.stderr
-    assert refused.stdout.endswith("0 of 1 requests were taken.\n")
+    assert refused.stdout.endswith("0 of 1 requests were accepted.\n")
 
 
 def test_nothing_wrong_is_said_and_ends_with_0(person: Person) -> None:

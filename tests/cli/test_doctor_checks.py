@@ -556,7 +556,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "domain",
         FAULT,
-        "no domain of this account",
+        "not a domain of this account",
         APPLY,
         lambda: domain(mapping=replace(UNKNOWN_REJECTION, code="InvalidDomain.NotFound")),
     ),

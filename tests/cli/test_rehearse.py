@@ -263,7 +263,7 @@ def test_an_address_that_nothing_can_be_pushed_to_costs_no_rehearsal(
     alone: HttpStage, to: str
 ) -> None:
     refused = run(alone, STREAM, "--push-to", to, "--yes")
-    assert (refused.exit_code, "--push-to: The address is no URL" in refused.output) == (2, True)
+    assert (refused.exit_code, "--push-to: The address is not a URL" in refused.output) == (2, True)
 
 
 def test_it_says_what_it_costs_and_begins_only_if_somebody_agrees(alone: HttpStage) -> None:

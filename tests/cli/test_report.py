@@ -100,7 +100,7 @@ def test_an_occurrence_of_a_schedule_whose_stream_never_came_is_a_row(
     assert "live.example.com/app/room3: nothing was recorded" in result.output
     line = "the stream was never live during occurrence show@2030-01-01T19:00:00 of the schedule"
     assert line in result.output
-    assert "Occurrences of schedules of which there is nothing: 1." in result.output
+    assert "Occurrences of schedules of which nothing was recorded: 1." in result.output
     (row,) = csv.DictReader(io.StringIO(report(stage, "--csv").stdout))
     assert (row["due_ms"], row["absences"]) == ("0", "1")
     (row,) = json.loads(report(stage, "--json").stdout)["streams"]
@@ -192,7 +192,7 @@ def test_what_is_too_little_of_an_occurrence_is_named(stage: HttpStage, tmp_path
     show = Schedule("show", (f"{APP}/room1",), START, END, "UTC", coverage_target=99.5)
     text = StoredSchedule(show).to_text()
     stage.app.store.put_schedule("show", text, due_at=None, replaces=None)
-    line = "of occurrence show@1 there is 90.000 %, and 99.5 % is expected"
+    line = "90.000 % of occurrence show@1 was recorded; 99.5 % is expected"
     assert line in report(stage).output
     (row,) = json.loads(report(stage, "--json").stdout)["streams"]
     (found,) = row["occurrences"]

@@ -342,7 +342,7 @@ def test_what_a_rule_is_about_becomes_manual_and_what_none_is_about_is_left(
         person.control.post("recording", {**APP_OF_LIVE, "app": app, "on_demand": mode})
     shown = person.does()
     other = ConfigTarget("oss", "live.example.com", "else", "*")
-    assert "no rule covers it: left alone" in shown
+    assert "no rule covers it: not changed" in shown
     assert person.sees()[str(APP)]["OnDemand"] == 7
     assert (read(person.account, other) or {})["OnDemand"] == 0
     person.does("--manual")
@@ -625,7 +625,7 @@ def test_a_key_that_live_never_told_cannot_be_put_back_and_it_is_said(owner: Per
     owner.control.switch(record_key_is_returned=False)
     assert "--undo cannot restore the key" in owner.does("--take-over")
     shown = owner.does("--undo")
-    assert "but for its key" in shown
+    assert "except for its key" in shown
     assert owner.sees()[str(RECORD)]["NotifyUrl"] == OTHERS["record_url"]
 
 

@@ -23,7 +23,7 @@ PAGES: dict[Language, str] = {"en": "runbook.md", "zh": "runbook.zh-CN.md"}
 BEGIN, END = "<!-- findings of doctor: begin -->\n", "<!-- findings of doctor: end -->\n"
 MEANS: dict[str, tuple[str, str]] = {
     "stage": (
-        "No command can be sent, and no callback is heard. Live goes on with what it is recording.",
+        "No command can be sent, and no callback is received. Running recordings go on in Live.",
         "发不出命令，也收不到回调。视频直播继续进行已开始的录制。",
     ),
     "store": (
@@ -35,30 +35,30 @@ MEANS: dict[str, tuple[str, str]] = {
         "doctor 无法查询阿里云。环境使用自己的凭证，不受影响。",
     ),
     "access": (
-        "Doctor cannot ask this. The stage is not affected.",
+        "Doctor cannot check this. The stage is not affected.",
         "doctor 无法查询这一项。环境不受影响。",
     ),
     "health": (
-        "The stage says it: see [operate.md](operate.md#what-each-alarm-of-health-means).",
+        "The stage reports this: see [operate.md](operate.md#what-each-alarm-of-health-means).",
         "环境自己报告的问题：见[运维](operate.zh-CN.md#健康检查的每一种告警)。",
     ),
     "identity": (
-        "If the store is emptied, holds and ends are lost and nobody notices.",
+        "If the store is emptied, holds and ends are lost, and nobody notices it.",
         "存储被清空时，停止保持和结束时间会丢失，且无人察觉。",
     ),
     "durable": (
-        "An acknowledged request may be forgotten.",
+        "The store may lose a request that was already acknowledged.",
         "已确认的请求可能丢失。",
     ),
     "policy": (
-        "Other streams are recorded than the newest policy says, or none.",
+        "The recorded streams are not those of the newest policy, or none are recorded.",
         "实际录制的流与最新策略不符，或完全不录制。",
     ),
     "timer": (
-        "Lost callbacks, ends and retries wait.",
+        "Ends and retries wait, and streams whose callbacks were lost are not found.",
         "丢失的回调、结束时间和重试都要等待。",
     ),
-    "wake": ("Some commands go out up to a minute late.", "部分命令最多晚一分钟发出。"),
+    "wake": ("Some commands are sent up to a minute late.", "部分命令最多晚一分钟发出。"),
     "relay": (
         "Recording is not affected; the previous receiver missed a callback.",
         "录制不受影响；原接收方漏收了回调。",
@@ -68,11 +68,11 @@ MEANS: dict[str, tuple[str, str]] = {
         "录制不受影响；定时触发器或存储停止时不会有人收到告警。",
     ),
     "secrets": (
-        "Streams are found by the online list alone, up to 90 s late.",
+        "Streams are found only in the online list, up to 90 s late.",
         "只能靠在线流列表发现新的流，最多晚 90 秒。",
     ),
     "clock": (
-        "Genuine callbacks are taken for old ones.",
+        "Genuine callbacks are rejected as too old.",
         "真实的回调会被当作过期回调。",
     ),
     "role": (
@@ -84,7 +84,7 @@ MEANS: dict[str, tuple[str, str]] = {
         "大量流同时开播时，部分流最多晚 90 秒被发现。",
     ),
     "deployed": (
-        "Part of the stage is missing, or does what an older release did.",
+        "Part of the stage is missing, or runs an older release.",
         "环境的一部分缺失，或仍是旧版本的行为。",
     ),
     "triggers": (
@@ -96,11 +96,11 @@ MEANS: dict[str, tuple[str, str]] = {
         "突发时，该地域的其他函数可能被拒绝。",
     ),
     "route": (
-        "What comes to the domain does not reach this release.",
+        "Requests to the domain do not reach this release.",
         "发往该域名的请求到不了当前版本。",
     ),
     "service-roles": (
-        "Recordings break as soon as Live writes.",
+        "Recordings fail as soon as Live writes a file.",
         "视频直播一写入，录制就会中断。",
     ),
     "domain": (
@@ -120,7 +120,7 @@ MEANS: dict[str, tuple[str, str]] = {
         "无论是否需要，视频直播都会录制。",
     ),
     "storage": (
-        "The files may be where nobody looks for them.",
+        "The files may be in an unexpected place.",
         "文件可能存到了没有预料到的地方。",
     ),
     "formats": (
@@ -132,11 +132,11 @@ MEANS: dict[str, tuple[str, str]] = {
         "文件可能互相覆盖，或得不到播放地址。",
     ),
     "delay": (
-        "live-record expects files and resumptions at other times than Live.",
+        "live-record expects files and resumed recordings at other times than Live produces them.",
         "live-record 预期文件和续录的时间与视频直播不同。",
     ),
     "bucket": (
-        "Recordings break as soon as Live writes.",
+        "Recordings fail as soon as Live writes a file.",
         "视频直播一写入，录制就会中断。",
     ),
     "lifecycle": ("Recordings are deleted soon.", "录制文件很快会被删除。"),
@@ -153,7 +153,7 @@ MEANS: dict[str, tuple[str, str]] = {
         "此刻正在丢失内容。",
     ),
     "stream-callback": (
-        "A publish is found by the online list alone, up to 90 s late.",
+        "A publish is found only in the online list, up to 90 s late.",
         "只能靠在线流列表发现开播，最多晚 90 秒。",
     ),
     "record-callback": (
@@ -161,18 +161,18 @@ MEANS: dict[str, tuple[str, str]] = {
         "录制得不到确认，文件列表也会滞后。",
     ),
     "on-demand-callback": (
-        "Live records nothing of this configuration.",
+        "Live records nothing by this configuration.",
         "视频直播不会按该配置录制任何内容。",
     ),
     "status": (
-        "A recording that pauses or fails is noticed late.",
+        "A recording that pauses or fails is detected late.",
         "录制暂停或失败时，发现得较晚。",
     ),
     "stream-key": ("Every ingest callback is rejected.", "所有推流回调都被拒绝。"),
     "record-key": ("Every recording callback is rejected.", "所有录制回调都被拒绝。"),
     "answer": ("Callbacks do not arrive.", "回调无法送达。"),
     "delivery": (
-        "What the lost callback reported is found in the online list or read back.",
+        "live-record recovers it from the online list or from Live's callback records.",
         "丢失的回调内容会从在线流列表或回调记录中补回。",
     ),
     "errors": ("The stream left no file, or only a part.", "该流没有留下文件，或只有一部分。"),

@@ -64,7 +64,7 @@ WRONG: tuple[tuple[str, Severity, str, str, Deployment], ...] = (
         *("reservations", Severity.WARNING, "61 of the region's 100 instances", ""),
         replace(GOOD, reserved=61),
     ),
-    ("route", Severity.FAULT, "is no custom domain", DEPLOY, replace(GOOD, routes={})),
+    ("route", Severity.FAULT, "is not a custom domain", DEPLOY, replace(GOOD, routes={})),
     (
         *("route", Severity.FAULT, "/v1/* (LATEST): these routes do not", DEPLOY),
         replace(GOOD, routes={HOST: {"/v1/*": "LATEST"}}),
