@@ -1,7 +1,7 @@
 """`live-record state`: what a second stage needs to take over, as a file.
 
-cli.main adds the group. It reaches both stages over HTTP alone, and decides nothing about a stream:
-the stage that imports does.
+cli.main adds the group. It reaches both stages only over HTTP, and decides nothing about a stream:
+the importing stage does.
 """
 
 from __future__ import annotations

@@ -3,10 +3,11 @@
     look → put                                an object of one part
     look → begin → part → … → part → complete
 
-A file is one object. Of a playlist, each segment is one, and the playlist itself is the last.
+A file is one object. A playlist is several: its segments, and the playlist itself at the end.
 
-The run of the timer calls it. A step that fails is repeated after a pause; one that another run has
-taken over counts for nothing, and neither completes nor aborts anything. The source is read only.
+The timer's run calls it. A failed step is repeated after a pause. If another run has taken the task
+over, the result of the step is discarded, and it neither completes nor aborts an upload. The source
+is only read.
 """
 
 from __future__ import annotations

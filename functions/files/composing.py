@@ -1,6 +1,6 @@
-"""Lays the segments of a stream's recordings one after the other: one playlist, by reference.
+"""Composes one playlist from the segments of all recordings of a stream.
 
-playlist.py calls it. It reads nothing and signs nothing, and knows neither clock nor bucket.
+playlist.py calls it. It reads nothing, signs nothing, and knows neither clock nor bucket.
 
     wall clock    ├── session ──┤         ├── session ──────────────┤
     recorded       ├──────────┤            ├───────┤     ├─────────┤

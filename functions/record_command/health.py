@@ -1,16 +1,16 @@
-"""Whether the stage works: each problem that it has, in words, with what to do about it.
+"""Reports whether the stage works: each of its problems, with a text and what to do about it.
 
-GET and HEAD /v1/health answer with it. It needs no token, so it names no stream and no domain.
+It answers GET and HEAD /v1/health. That needs no token, so no text names a stream or a domain.
 
 To add a problem:
 
 1. Give it a code, and write its `text` and `fix` under `problems` in both files of
    shared/inbound/catalogue.
-2. If the store raises it, make it a subclass of StoreUnavailable whose `problem` is the code: that
-   is all. Otherwise yield a `StageProblem` from a function in `CHECKS`, which reads only `Facts`.
+2. If the store raises it, make it a subclass of StoreUnavailable whose `problem` is the code.
+   Otherwise yield a `StageProblem` from a function in `CHECKS`, which reads only `Facts`.
 3. Add its case to tests/functions/test_health.py, which fails for a code without one.
 
-The doctor and `live-record watch` show whatever is listed here.
+The doctor and `live-record watch` show every problem that is listed here.
 """
 
 from __future__ import annotations

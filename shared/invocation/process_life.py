@@ -86,8 +86,8 @@ class ProcessLife:
     def _end_when_idle(self) -> None:
         """End the process GRACE_S after an answer, and never while a call is on its way.
 
-        answer ── frozen? ── next call: a wait that took far longer was one in which the process was
-        frozen. The call that has thawed it may not have begun here yet: wait once more.
+        answer ── frozen? ── next call: if a wait took far longer than GRACE_S, the process was
+        frozen meanwhile. The call that woke it may not have begun here yet, so wait again.
         """
         while True:
             began = self._monotonic()

@@ -163,8 +163,8 @@ def spans_of_file(file: File, edges: Sequence[Edge], now: int) -> Sequence[Span]
 
 
 def _shown_by(file: File, noted: Sequence[Span]) -> Sequence[Span]:
-    """Return what a file shows to be recorded. A pause that was noted within its span is believed
-    where the file is that much shorter than its span.
+    """Return when a file shows that the stream was recorded. A noted pause within the file's span
+    is believed if the file is shorter than its span by that much.
 
         span      ├──────────────────────────┤
         noted    ····├───────┤     ├────────┤

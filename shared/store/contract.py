@@ -46,21 +46,20 @@ class Loaded(Struct, frozen=True):
 
 class Save(Struct, frozen=True):
     """One write, which replaces version `version`: by `if_slot` if the rate limit has a slot within
-    `slot_wait_ms`, else by `if_no_slot`. A flight's lease lasts `lease_ms` from its slot. A
-    stream's file is stored once for each uri, however often Live reports it. A callback that names
-    another stream's file hides it from neither. The line of history of a file is left out where the
-    stream's file is known.
+    `slot_wait_ms`, else by `if_no_slot`. A flight's lease lasts `lease_ms` from its slot.
 
-    Lines of history and files that are older than `keep_ms` are dropped. A record that is blank is
-    deleted, with all that is stored about its stream but the account. `edges` and `tasks`, or
-    `edges_over_quota` and `tasks_over_quota`, are added to the account, which is kept for
-    `keep_ledger_ms`, and to what is done later. A record that
-    `must_fit` is stored even if the engine is full, without its lines of history, files, edges and
-    tasks then; the tasks are counted as dropped. A record that is blank is kept while a task of its
-    stream is open.
+    A stream's file is stored once for each uri, however often Live reports it. If a callback names
+    another stream's file, both streams list it. A file that was known before adds no line of
+    history. Lines of history and files older than `keep_ms` are dropped.
 
-    `counts` are added to the stage's counters, if this save is stored: by the name of each counter,
-    how much to add.
+    A blank record is deleted, with everything stored about its stream except the ledger; but it is
+    kept while a task of its stream is open. `edges` are added to the ledger, which is kept for
+    `keep_ledger_ms`, and `tasks` to the outbox; `edges_over_quota` and `tasks_over_quota` replace
+    them if `if_no_quota` is stored. A record that `must_fit` is stored even if the engine is full,
+    but then without lines of history, files, edges and tasks; these tasks count as dropped.
+
+    `counts` are added to the stage's counters if this save is stored; they map a counter's name to
+    the number to add.
 
     With `if_no_quota` the flight must also fit into the quota. A stream that does not count
     against the quota yet is refused in two cases: the quota is used up, or more urgent streams

@@ -103,14 +103,14 @@ class PooledConnection:
 
 
 class RedisConnection:
-    """Executes commands on the node that takes writes, and answers as the engine does.
+    """Executes commands on the node that accepts writes, and returns the engine's answers.
 
-    A connection is kept from command to command, as many as there were threads at once. A pool
-    would ask each time whether its connection is still there, which with the rest that it does
-    costs as much CPU as the command. Here one that has ended is found by the command itself.
+    Connections are kept from command to command, as many as there were threads at once. A pool
+    would check each time whether its connection still works, which costs as much CPU as the
+    command. Here the command itself finds that its connection has ended.
 
-    Where nothing can have been done, or where doing it twice does no harm, a command is executed
-    once more in the same call, on a new connection:
+    If nothing can have been done, or if doing it twice does no harm, the command is executed again
+    within the same call, on a new connection:
 
         kept connection --- MOVED, ASK -------------------------------------> that node
           | has ended, READONLY, LOADING, CLUSTERDOWN, MASTERDOWN, ...

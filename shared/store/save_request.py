@@ -230,7 +230,7 @@ def uri_of(domain: str, uri: str) -> str:
 
 
 def own_uri_of(key: StreamKey, uri: str) -> str:
-    """Return the name of a file that was first reported of another stream."""
+    """Return the name of this stream's file, if another stream has a file with that uri."""
     return f"{uri_of(key.domain, uri)}\0{name_of(key)}"
 
 

@@ -1,16 +1,16 @@
-"""Load the Lua scripts of RedisStore, each one atomic step, from the folder `lua` beside it.
+"""Loads the Lua scripts of RedisStore from the folder `lua`. Each is one atomic step.
 
 RedisStore runs them by their digest. Importing this module reads no file: a stage on SQLite has no
 use for them, and a script is read when it is first run.
 
-Rules for a script, held by tests/store/test_scripts.py where a test can:
+Rules for a script, which tests/store/test_scripts.py checks as far as a test can:
 
-- It names a key only as KEYS[n], n a literal: the proxy of a managed cluster refuses any other way
-  (Tair, `script_check_enable`). Whatever belongs to several streams lies under one key, and all
-  keys of a stage share one hash tag.
-- It checks before it writes, and its first write is one that an engine out of memory refuses:
-  nothing is ever half done. What a full engine has to do all the same begins with when_full.lua.
-- Constants come as arguments. The text that runs is the files as they are: preludes, then script.
+- It names a key only as KEYS[n], with a literal n: the proxy of a managed cluster refuses any other
+  form (Tair, `script_check_enable`). Data of several streams is under one key, and all keys of a
+  stage share one hash tag.
+- It checks before it writes, and an engine without memory refuses its first write, so that nothing
+  is ever half done. A script that a full engine must run begins with when_full.lua.
+- Constants are arguments. The engine runs the files unchanged: preludes, then script.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ WATCHED_CLOCK_ALWAYS = (*ALWAYS, "watch_clock")
 
 
 class Script:
-    """One file of the folder, with the preludes that it needs in front.
+    """One file of the folder, after the preludes that it needs.
 
-    `repeatable`: running it a second time, because the first answer was lost, does no harm. A save
-    carries a token by which the engine knows it again; all others read, or set what they would set
-    anyway, or take what goes unused: a slot, or due streams and tasks that are offered again after
-    the hold.
+    `repeatable`: running it again, because the first answer was lost, does no harm. A save has a
+    token by which the engine recognizes it. The other repeatable scripts only read, or set the same
+    values again, or take something that may go unused: a slot, or due streams and tasks, which are
+    offered again after the hold.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""The URL of a Redis: what it may say, and every fault of one that says something else.
+"""Parses the URL of a Redis, and reports every fault in it.
 
-`shared.config` reads it to check the settings, RedisStore to connect. It connects to nothing, and
-no fault quotes the URL: it holds a password.
+`shared.config` uses it to check the settings, RedisStore to connect. It connects to nothing. No
+fault quotes the URL, because it holds a password.
 
     redis[s]://[user[:password]@]host[:port][,host[:port]…][/database][?name=value&…]
 """

@@ -1,9 +1,9 @@
-"""FLV: the tags at the head and at the tail.
+"""Judges an FLV file by the tags at its head and its tail.
 
     header │ tag │ its size │ tag │ its size │ …           … │ tag │ its size │
            └ walked forward: config, key frame                walked back ┘
 
-verify.py calls it. A file of up to MAX_BYTES is walked from end to end.
+verify.py calls it. A file of up to MAX_BYTES is read from end to end.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""MP4: the boxes, from one to the next by their sizes.
+"""Judges an MP4 file by its boxes, going from one to the next by their sizes.
 
     ftyp │ mdat (the media) │ moov (the index)        or moov before mdat
                               └ mvhd, trak: mdhd, stsd, stts, stsz, stco

@@ -204,7 +204,7 @@ def test_a_wrong_key_is_refused(user: User, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_domain_that_live_does_not_know_is_refused(user: User) -> None:
     said = user.is_refused(*ROOM, "--domain", "push.other.com")
-    assert "no main streaming domain push.other.com" in said
+    assert "a main streaming domain push.other.com" in said
 
 
 def test_without_a_recording_configuration_it_says_how_to_add_one(user: User) -> None:

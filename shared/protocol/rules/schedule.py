@@ -1,11 +1,12 @@
-"""What the occurrences of schedules do to a stream: planned, begun, run over, ended, skipped.
+"""Applies the occurrences of schedules to a stream: planned, begun, run over, ended, skipped.
 
 planned ── begins_at: made an intent, or something is wanted anyway ── ends_at ── until
                                                       │ the show runs over: ends with its session
                                                       ├ another occurrence, or policy, takes over
                                                       └ off: the intent ends
 
-`decide` calls `pass_time` before each event. A row goes, and the intent is made, in one save.
+`decide` calls `pass_time` before each event. One save removes the planned occurrence and makes the
+intent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One publish is one session: how sessions begin, are doubted and end.
+"""Begins, doubts and ends sessions; one publish is one session.
 
 LIVE ──publish_done, a poll that misses it──▶ ENDING ──two polls that miss it──▶ ENDED
   ▲                                             │                                  │
