@@ -92,6 +92,9 @@ def outgoing(robot: Robot, text: str, now_ms: int) -> Outgoing:
 
 
 def _body(kind: RobotKind, text: str) -> dict[str, object]:
+    # A message repeats names and what Live reported, which a replayed callback can have made up;
+    # Feishu reads `<at user_id="all">` in a text as a mention of the whole group.
+    text = text.replace("<", "(").replace(">", ")")
     if kind is RobotKind.FEISHU:
         return {"msg_type": "text", "content": {"text": text}}
     return {"msgtype": "text", "text": {"content": text}}

@@ -39,6 +39,16 @@ def test_each_robot_takes_a_message(known: tuple[Robot, ...], groups: list[Emula
     assert [group.texts for group in groups] == [["录制"]] * 3
 
 
+def test_no_text_of_a_callback_mentions_anybody(
+    known: tuple[Robot, ...], groups: list[Emulated]
+) -> None:
+    """Feishu reads such a tag in a text as a mention of the whole group."""
+    mention = 'Live could not record it: <at user_id="all">all</at>'
+    assert [sent(robot, mention).is_taken for robot in known] == [True] * 3
+    assert [text for group in groups for text in group.texts if "<" in text] == []
+    assert all("user_id" in text for group in groups for text in group.texts)
+
+
 def test_the_longest_message_fits_each(known: tuple[Robot, ...]) -> None:
     text = cut("录" * 9_999)
     assert (len(text.encode()) <= MAX_TEXT_BYTES, text[-1]) == (True, "…")
@@ -76,10 +86,10 @@ def test_a_message_goes_over_tls_to_public_addresses_alone() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("ops", "that of no robot"),
+        ("ops", "is not a robot's"),
         ("Ops=https://oapi.dingtalk.com/robot/send?access_token=a", "NAME=ADDRESS"),
-        ("ops=https://example.com/secret", "that of no robot"),
-        ("ops=ftp://oapi.dingtalk.com/robot/send", "that of no robot"),
+        ("ops=https://example.com/secret", "is not a robot's"),
+        ("ops=ftp://oapi.dingtalk.com/robot/send", "is not a robot's"),
         ("a=https://oapi.dingtalk.com/robot/send a=https://oapi.dingtalk.com/robot/send", "own"),
     ],
 )
