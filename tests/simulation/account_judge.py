@@ -54,6 +54,8 @@ class AccountJudge:
         """When Live refused a stop with a code that nobody knows."""
         self._told_at: dict[StreamKey, list[int]] = defaultdict(list)
         """When Live said of a report that was heard that it records."""
+        self._stalled = list[Span]()
+        """Stretches in which a reconcile stood still, until the next timer's has read the list."""
         self._lost: set[StreamKey] = set()
         self._clock_was_wrong = False
 
@@ -138,6 +140,11 @@ class AccountJudge:
     def lost(self, keys: Iterable[StreamKey]) -> None:
         """Note that the store has lost what it had of these streams."""
         self._lost.update(keys)
+
+    def stands_still(self, ms: float) -> None:
+        """Note that a reconcile stands still: what a list has shown it is not stored meanwhile."""
+        now = self.sim.clock.now
+        self._stalled.append(Span(now, now + round(ms) + LISTED_MS))
 
     def clock_steps(self) -> None:
         self._clock_was_wrong = True
@@ -244,7 +251,8 @@ class AccountJudge:
             for one in self.sim.live.connections
             if one.stream == _stream(key) and one.start <= at <= (one.end or now)
         )
-        spans = merged([*self._unknown[key], *unheard, *blind, *brief, *unproved, lately])
+        stalled = self._stalled
+        spans = merged([*self._unknown[key], *stalled, *unheard, *blind, *brief, *unproved, lately])
         return _wider(spans, EDGE_MS)
 
     def _misled(self, recorded: Iterable[Span]) -> Iterator[Span]:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 LATER = object()
 """What came of a step is told by another event."""
-_PAUSES = ((Fault.PAUSED, 50, 1_500), (Fault.PAUSED_LONG, 5_000, 30_000))
+LONG_PAUSE_MS = 5_000
+_PAUSES = ((Fault.PAUSED, 50, 1_500), (Fault.PAUSED_LONG, LONG_PAUSE_MS, 30_000))
 Act = Callable[["Fiber"], object]
 
 
@@ -151,6 +152,8 @@ class Process:
     def _pause(self, ms: float) -> None:
         now = self.sim.clock.now
         self.paused_until = max(self.paused_until, now + round(ms))
+        if self.request.function == "reconcile" and ms >= LONG_PAUSE_MS:
+            self.sim.accounts.stands_still(ms)
         self.sim.tell(self.name, "stands still for", f"{ms / 1000:.1f} s")
 
 
