@@ -83,7 +83,7 @@ def _parts(request: Request) -> tuple[Sequence[str], str]:
     names, what = rest[:_PATH_PARTS], "/".join(rest[_PATH_PARTS:])
     if len(names) != _PATH_PARTS or what not in ("", _PLAYLIST):
         raise NotFound(
-            f"there is no {request.path}", hint=f"ask for {_PATH}{{domain}}/{{app}}/{{stream}}"
+            f"there is no {request.path}", hint=f"request {_PATH}{{domain}}/{{app}}/{{stream}}"
         )
     return names, what
 

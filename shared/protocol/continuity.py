@@ -15,8 +15,8 @@ class Continuity(Struct, frozen=True):
 
     `emptied_at`: when the store was found without the id that the deploy wrote into it. Everything
     known before is lost, so a missing record proves nothing about a session that began earlier.
-    `found_empty_at`: the same moment, also after a person has accepted the store: what Live was
-    told before is lost all the same.
+    `found_empty_at`: the same moment; it remains after a person has accepted the store, because the
+    earlier commands to Live stay unknown.
     """
 
     steady_since: int = 0
