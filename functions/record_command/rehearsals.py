@@ -10,9 +10,12 @@ from msgspec.structs import replace
 
 from functions.record_command.answers import LastRehearsalView, RehearsalView
 from functions.record_command.routes import ApiRequest
+from shared.inbound.authorization import require_reach
 from shared.inbound.function_compute import Response
 from shared.inbound.request_fields import Field, choice, text
+from shared.protocol import StreamKey
 from shared.protocol.durations import rfc3339
+from shared.protocol.stream import REHEARSAL_PREFIX
 from shared.schedule.rehearsal import (
     Rehearsal,
     RehearsalVerdict,
@@ -29,8 +32,10 @@ STORED: tuple[Field, ...] = (
 
 
 def store(request: ApiRequest) -> Response:
-    """Store the rehearsal of the stream's application, in place of the one before."""
+    """Store the rehearsal of the stream's application, in place of the one before. Raise Forbidden
+    for a token that may not rehearse it: the verdict is about all streams of the application."""
     app = request.invocation.app
+    require_reach(request.caller, _throw_away(request.stream))
     found = Rehearsal(
         app.store.now(),
         request.body["verdict"],
@@ -46,10 +51,18 @@ def store(request: ApiRequest) -> Response:
 
 
 def last(request: ApiRequest) -> Response:
-    """Return the last rehearsal of the stream's application."""
+    """Return the last rehearsal of the stream's application; to a token that may not rehearse it,
+    the verdict alone."""
     note = request.invocation.app.store.get_text(rehearsal_note(request.stream))
     found = last_rehearsal(note)
+    if found and not request.caller.may_reach(_throw_away(request.stream)):
+        found = Rehearsal(found.at, found.verdict, "", "")
     return Response(200, LastRehearsalView(_view(found) if found else None))
+
+
+def _throw_away(key: StreamKey) -> StreamKey:
+    """Return a throw-away stream of the application: whoever reaches it may rehearse."""
+    return replace(key, stream=REHEARSAL_PREFIX)
 
 
 def _view(found: Rehearsal) -> RehearsalView:

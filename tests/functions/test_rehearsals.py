@@ -48,6 +48,24 @@ def test_who_may_not_reach_the_application_or_only_reads_stores_nothing(stage: S
     assert stage.ask("GET", ROOM).json == {"rehearsal": None}
 
 
+def test_a_token_for_some_streams_of_an_application_sees_nothing_of_the_others(
+    tmp_path: Path, clock: Clock
+) -> None:
+    """Once it saw the stream, the cause and who asked, and put its own verdict in their place."""
+    tokens = f"{TOKENS},mine:read+control@live.example.com/app/room*:mine-token"
+    stage = Stage(tmp_path, clock, LIVE_RECORD_API_TOKENS=tokens)
+    said = {"verdict": "no-go", "cause": "of the other", "fix": "of the other"}
+    assert stage.ask("PUT", REHEARSED, said).status == 200
+    before = stage.ask("GET", ROOM).json
+
+    seen = stage.ask("GET", ROOM, token="mine-token").json["rehearsal"]
+    assert (seen["verdict"], seen["at"]) == ("no-go", rfc3339(NOON))
+    assert [seen[name] for name in ("who", "stream", "cause", "fix")] == [""] * 4
+    assert stage.ask("PUT", ROOM, {"verdict": "go"}, token="mine-token").status == 403
+    assert stage.ask("GET", ROOM).json == before
+    stage.store.close()
+
+
 def test_a_schedule_shows_what_it_demands(stage: Stage) -> None:
     assert put(stage).json["rehearsed_within"] == "none"
     assert put(stage, rehearsed_within="24h").json["rehearsed_within"] == "1d"
