@@ -19,7 +19,7 @@ from cli.stage_command import of_stage
 from shared.protocol.durations import instant, written
 
 LATE_MS = 180_000
-"""ms after which nobody evaluates the alerts any more: notify runs once a minute."""
+"""ms without an evaluation after which alerts count as outdated: notify runs once a minute."""
 
 
 @click.group()
@@ -102,7 +102,7 @@ def test(api: Api, wait_s: int, as_json: bool) -> int:
 
 
 def sink_answers(api: Api, asked: Json, wait_s: int) -> Sequence[Json]:
-    """Return each robot's answer to the test; without one where it took too long."""
+    """Return each robot's answer to the test; None for a robot that took too long."""
     nobody = {"asked_at": None, "is_taken": None, "answer": None}
 
     def ask() -> Sequence[Json]:

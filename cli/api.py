@@ -23,12 +23,13 @@ TIMEOUT_S = 20.0
 PAGE_ROWS = 1000
 STATE_PAGE_ROWS = 200
 ALL_STREAMS = 1_000_000
-"""More than a stage knows."""
+"""A limit above the number of streams that a stage can know."""
 Json = dict[str, Any]
 ENDED_ON_PURPOSE = ("held", "asked_stop", "time_over")
-"""Reasons of a live stream that is not recorded since somebody, or its own end, stopped that."""
+"""Reasons of a live stream that is not recorded because somebody, or its own end, stopped it."""
 STORE_EMPTIED = "store_emptied"
-"""The reason of a stream of which the store has forgotten everything: it may be recorded or not."""
+"""The reason of a stream of which an emptied store has lost everything: it may be recorded or
+not."""
 AGE_UNKNOWN = "recorded_age_unknown"
 """The reason of a stream that was recorded before the stage's clock was set back."""
 
@@ -68,24 +69,24 @@ class Api:
         return self._call("GET", f"{_path(stream)}/history", "history", query={"limit": limit})
 
     def store_rehearsal(self, stream: str, verdict: str, cause: str, fix: str) -> Json:
-        """Store what a rehearsal of the stream's application ended with."""
+        """Store the verdict of a rehearsal of the stream's application."""
         body = {"verdict": verdict, "cause": cause, "fix": fix}
         return self._call("PUT", f"{_path(stream)}/rehearsal", "at", "verdict", body=body)
 
     def last_rehearsal(self, stream: str) -> Json | None:
-        """Return what the last rehearsal of the stream's application ended with."""
+        """Return the verdict of the last rehearsal of the stream's application."""
         answer = self._call("GET", f"{_path(stream)}/rehearsal", "rehearsal")
         found: Json | None = answer["rehearsal"]
         return found
 
     def coverage(self, stream: str, asked: Mapping[str, str | None]) -> Json:
-        """Return the account of one stream, as a report of one row."""
+        """Return the coverage of one stream, as a report with one row."""
         path, query = f"{_path(stream)}/coverage", _without_none(asked)
         row = self._call("GET", path, "stream", "gaps", "ratio", query=query)
         return {"start": row["start"], "stop": row["stop"], "streams": [row], "next": None}
 
     def report_pages(self, asked: Mapping[str, str | None]) -> Iterator[Json]:
-        """Yield the report page by page. Each has the same end: the first page says which."""
+        """Yield the report page by page. All pages have the same end, which the first page says."""
         query = _without_none(asked)
         for page in self._pages("/v1/report", query, "start", "stop", "streams"):
             query |= {"from": page["start"], "to": page["stop"]}
@@ -125,7 +126,7 @@ class Api:
         return {**page, "recordings": rows, "unreadable": unreadable}
 
     def deliveries(self, state: str, limit: int) -> Json:
-        """Return the first `limit` of what failed for good, or is open, read page by page."""
+        """Return the first `limit` tasks that failed for good, or are open, read page by page."""
         query: dict[str, str | int] = {"state": state, "limit": min(limit, PAGE_ROWS)}
         rows: list[Json] = []
         for page in self._pages("/v1/deliveries", query, "deliveries"):
@@ -139,7 +140,7 @@ class Api:
         return self._call("POST", path, "id", "state", body={})
 
     def alerts(self, state: str) -> Json:
-        """Return what is wrong over time, or what ended within a day, and each robot's answer."""
+        """Return the alerts that are open, or that ended within a day, and each robot's answer."""
         return self._call("GET", "/v1/alerts", "alerts", "sinks", query={"state": state})
 
     def acknowledge(self, alert: str, note: str) -> Json:
@@ -147,7 +148,7 @@ class Api:
         return self._call("POST", path, "id", "subject", body=body)
 
     def test_sinks(self) -> Json:
-        """Have a test message sent to each robot; their answers are among the alerts."""
+        """Request a test message to each robot; their answers appear among the alerts."""
         return self._call("POST", "/v1/alerts/test", "asked_at", "sinks", body={})
 
     def webhooks(self) -> Json:
@@ -155,7 +156,7 @@ class Api:
         return self._call("GET", "/v1/webhooks", "webhooks")
 
     def test_webhook(self, name: str) -> Json:
-        """Have a test event sent; the answer is among the receivers."""
+        """Request a test event; the answer appears among the receivers."""
         path = f"/v1/webhooks/{quote(name, safe='')}/test"
         return self._call("POST", path, "receiver", "id", body={})
 
@@ -170,7 +171,7 @@ class Api:
         return self._call("POST", "/v1/policy/apply", "version", body=body)
 
     def suspend_policy(self, lasts: str, note: str) -> Json:
-        """Let no rule of the stage start a recording for so long; return the policy in force."""
+        """Let no rule of the stage start a recording for that long; return the policy in force."""
         body = {"for": lasts} | ({"note": note} if note else {})
         return self._call("POST", "/v1/policy/suspend", "version", "policy", body=body)
 
@@ -214,7 +215,7 @@ class Api:
 
     def state(self) -> list[Json]:
         """Return the state of every stream that another stage needs, read page by page, with names
-        as they are."""
+        unchanged."""
         pages = self._pages("/v1/state", {"limit": STATE_PAGE_ROWS}, "streams", as_sent=True)
         return [row for page in pages for row in page["streams"]]
 
@@ -344,7 +345,7 @@ class Api:
 
 
 def _without_none(asked: Mapping[str, str | int | None]) -> dict[str, str | int]:
-    """Return the query without what was not asked for."""
+    """Return the query without parameters that are None."""
     return {name: value for name, value in asked.items() if value}
 
 

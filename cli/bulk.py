@@ -51,8 +51,8 @@ def for_each(
     is_sure: bool,
     as_json: bool,
 ) -> int:
-    """Show the streams that the pattern names, ask, send the command for each, print what became
-    of it, and return the exit code."""
+    """Show the matching streams, ask, send the command for each, print the outcomes, and return the
+    exit code."""
     from concurrent.futures import ThreadPoolExecutor  # slow to import
 
     rows = _matching(api, command, pattern)
@@ -71,8 +71,8 @@ def for_each(
 
 
 def _matching(api: Api, command: Command, pattern: str) -> Sequence[Json]:
-    """Return the streams that the command would change: to stop those that are wanted or recorded,
-    or whose record cannot be read; to start those that are not wanted."""
+    """Return the streams that the command would change. For a stop: those that are wanted or
+    recorded, or whose record cannot be read. For a start: those that are not wanted."""
     domain, _slash, names = pattern.partition("/")
     if "*" in domain:
         answer = api.list_recordings(ALL_STREAMS)

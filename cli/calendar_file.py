@@ -30,7 +30,7 @@ MAX_ID_CHARS = 40
 
 
 class _Skipped(Exception):
-    """Why an event becomes no schedule."""
+    """An event cannot become a schedule; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class _Defaults:
 def read_calendar(
     file: Path, *, streams: Sequence[str], timezone: str
 ) -> tuple[Mapping[str, Json], Sequence[str]]:
-    """Return the schedules by their ids, and why each event that is none was left out. `streams`
-    and `timezone` are for events that name none."""
+    """Return the schedules by id, and for each event that was left out the reason. `streams` and
+    `timezone` apply to events that name none."""
     try:
         calendar: Any = Calendar.from_ical(file.read_bytes())
     except OSError as error:
@@ -97,7 +97,8 @@ def _of_event(event: Any, changed: Sequence[Any], defaults: _Defaults) -> Iterat
 
 
 def _require_expressible(event: Any, changed: Sequence[Any]) -> None:  # noqa: ANN401 - as above
-    """Raise _Skipped for what no schedule can say: recording something else would be worse."""
+    """Raise _Skipped for an event that no schedule can express; recording something else would be
+    worse."""
     if isinstance(event.get("RRULE"), list):
         raise _Skipped(_("it has several recurrence rules"))
     if "EXRULE" in event:
@@ -128,8 +129,8 @@ def _times(event: Any, defaults: _Defaults) -> tuple[datetime, datetime, str]:  
 
 
 def _zone_of(start: datetime, name: str, defaults: _Defaults) -> str:
-    """Return the zone whose clocks the event goes by. A short name such as CST says little: a
-    calendar may define it as it likes."""
+    """Return the time zone of the event. A short name such as CST is not enough: a calendar may
+    define it in any way."""
     key = getattr(start.tzinfo, "key", "") if start.tzinfo else ""
     if start.tzinfo and not name and start.utcoffset() == timedelta(0):
         return "UTC"
@@ -153,7 +154,7 @@ def _streams(event: Any, defaults: _Defaults) -> Sequence[str]:  # noqa: ANN401 
 
 
 def _fields(event: Any) -> Json:  # noqa: ANN401 - as above
-    """Return the fields that the description sets by lines of their own."""
+    """Return the fields that lines of the description set."""
     found = dict(_FIELD.findall(_description(event)))
     unknown = sorted(found.keys() - _FIELDS)
     if unknown:

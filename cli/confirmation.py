@@ -15,7 +15,7 @@ YES = click.option("--yes", "is_sure", is_flag=True, help="do not ask for confir
 
 
 def confirm(question: str, *, is_sure: bool, as_json: bool = False) -> None:
-    """Return if the person agrees or has done so with --yes; else end the command."""
+    """Return if the person agrees, or has agreed with --yes; otherwise end the command."""
     if is_sure:
         return
     if as_json or not sys.stdin.isatty():

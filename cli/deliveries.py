@@ -16,7 +16,7 @@ from cli.output import Json
 from cli.stage_command import limited, of_stage
 
 ALL_ROWS = 100_000
-"""More than a stage keeps of them."""
+"""A limit above the number of tasks that a stage keeps."""
 
 
 @click.group()

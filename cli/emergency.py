@@ -1,7 +1,7 @@
 """`live-record emergency`: lets Live record an application by itself, and undoes that.
 
-cli.main adds the command. It needs Live's credentials alone: no stage, no store. What was there is
-in a backup before anything is changed.
+cli.main adds the command. It needs only Live's credentials: no stage, no store. It writes the
+previous configuration to a backup before it changes anything.
 """
 
 from __future__ import annotations
@@ -142,8 +142,8 @@ def _change(
 def changes_for(
     found: Sequence[tuple[ConfigTarget, Value]], application: Application, where: Value
 ) -> Iterator[Change]:
-    """Yield the changes after which nothing of the application waits for a command. A configuration
-    of one stream goes before that of the application, and that before the domain's."""
+    """Yield the changes after which nothing of the application waits for a command: first
+    configurations of single streams, then the application's, then the domain's."""
     ours = [(target, value) for target, value in found if target.app == application.app]
     for target, value in ours:
         if not _is_automatic(value):

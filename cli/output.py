@@ -104,15 +104,15 @@ NOT_AS_WANTED_PHASES = ("failed", "stopping")
 
 
 def is_as_wanted(row: Json) -> bool:
-    """Return True unless the stream should be recorded and is not, or should not and is, or what
-    was asked of it is lost."""
+    """Return False if the stream should be recorded and is not, if it is recorded and should not
+    be, or if what was asked of it is lost."""
     is_forgotten = row["reason"]["code"] == STORE_EMPTIED
     return not row.get("wrong") and row["phase"] not in NOT_AS_WANTED_PHASES and not is_forgotten
 
 
 def attempt_line(row: Json) -> str:
     """Return when the stream's command is next sent, and how often it was tried; "" if nothing is
-    planned. What is due may wait for the timer, which comes once a minute."""
+    planned. A due command may wait for the timer, which runs once a minute."""
     if not row.get("next_attempt_at"):
         return ""
     line = _("next attempt or check {time}, or up to a minute later").format(
@@ -272,7 +272,7 @@ def _rejected_callback(rejected: Json) -> str:
 
 
 def overview(health: Json, answer: Json) -> str:
-    """Return what health says, and then the streams but for those that are idle as wanted."""
+    """Return the health, and then the streams, except those that are idle as wanted."""
     rows = wrong_first(answer["recordings"])
     busy = [list_line(row) for row in rows if row["phase"] != "idle" or not is_as_wanted(row)]
     busy += map(unreadable_line, answer["unreadable"])
@@ -294,7 +294,8 @@ def is_healthy(health: Json) -> bool:
 
 
 def wrong_first(rows: Sequence[Json]) -> Sequence[Json]:
-    """Return the rows, first those of which recording is being lost, the most lost at the top."""
+    """Return the rows; those whose recording is being lost come first, the longest lost at
+    the top."""
 
     def lost_ms(row: Json) -> int:
         return int(row["wrong"]["lost_ms"]) if row.get("wrong") else -1

@@ -187,8 +187,10 @@ class Place:
     templates: tuple[str, ...]
 
     def names(self, stream: str, uri: str) -> bool:
-        """Return True if a recording of the stream may have left the object: a callback names it,
-        and what signs is the operator's own key. Names that Live makes itself are as in setup."""
+        """Return True if a recording of the stream may have left the object. A callback names the
+        object, and the operator's own key would sign it. Names that Live makes itself are as in
+        setup.
+        """
         key = StreamKey.parse(stream)
         templates = self.templates or (DEFAULT_PREFIX,)
         return any(is_named_by(template, key.app, key.stream, uri) for template in templates)

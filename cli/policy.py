@@ -121,8 +121,8 @@ _KEPT = {
     "forward_to": N_("Callbacks are forwarded as before: {file} has no [forward_to]."),
     "suspended": N_("The policy stays suspended: live-record policy resume ends that."),
 }
-"""The tables that a file need not have. A take-over by setup, and suspend, put them into the policy
-in force."""
+"""Tables that a file need not have. A take-over by setup, and suspend, add them to the policy in
+force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ def _change(api: Api, file: Path) -> _Change:
 
 
 def _unreadable(answer: Json) -> str:
-    """Return that the newest policy of the stage cannot be read; "" if it can."""
+    """Return a sentence if the newest policy of the stage cannot be read; "" if it can."""
     if answer["newest"] == answer["version"]:
         return ""
     sentence = _(

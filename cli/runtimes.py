@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Final
 
 OUT_OF_SUPPORT: Final = "python3.10"
-"""It gets no more fixes since October 2026 (docs/platform/function-compute.md §4)."""
+"""Gets no more fixes since October 2026 (docs/platform/function-compute.md §4)."""
 SUPPORTED: Final = "python3.12"
 WITHOUT_SUPPORTED: Final = ("ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-5")
-"""Singapore, Sydney, Kuala Lumpur, Jakarta (docs/platform/function-compute.md §4)."""
+"""Regions without the supported runtime: Singapore, Sydney, Kuala Lumpur, Jakarta
+(docs/platform/function-compute.md §4)."""
 DEFAULT_REGION: Final = "cn-shanghai"
 
 
 def default_runtime(region: str) -> str:
-    """Return the runtime that is supported and offered in the region, else the older one."""
+    """Return the supported runtime if the region offers it, else the older one."""
     return OUT_OF_SUPPORT if region in WITHOUT_SUPPORTED else SUPPORTED

@@ -42,7 +42,7 @@ DEFAULTS: Mapping[str, Any] = {
     "expect": "all",
     "coverage_target": None,
 }
-"""The fields of a schedule in a file, with what a stage takes where one is left out."""
+"""The fields of a schedule in a file, with the value that a stage uses if a field is left out."""
 SPANS = ("pre_roll", "post_roll", "overrun", "rehearsed_within", "late_after")
 _LOCAL_CHARS = len("2026-01-06T19:00")
 
@@ -239,8 +239,8 @@ def _faults(document: Json, rows: object) -> Iterator[str]:
 
 
 def normalized(row: Json) -> Json:
-    """Return the fields of a schedule as a stage shows them, so that equal ones compare equal. What
-    cannot be read stays as it is: the stage says what is wrong with it."""
+    """Return the fields of a schedule as a stage shows them, so that equal ones compare equal.
+    Unreadable values stay unchanged: the stage says what is wrong with them."""
     fields = {**DEFAULTS, **{name: _plain(value) for name, value in row.items() if name != "id"}}
     for name in ("start", "end"):
         if len(str(fields[name])) == _LOCAL_CHARS:
@@ -273,12 +273,13 @@ def _number(value: object) -> object:
 
 
 def as_of_file(row: Json) -> Json:
-    """Return the fields of a row; those that the release before does not know, as it takes them."""
+    """Return the fields of a row. Fields that an earlier release's row lacks get the values that
+    such a stage uses."""
     return {name: row.get(name, default) for name, default in DEFAULTS.items()}
 
 
 def to_toml(schedules: Mapping[str, Json]) -> Iterator[str]:
-    """Yield the lines of a file; what a stage takes anyway is left out."""
+    """Yield the lines of a file; fields at their defaults are left out."""
     for name, fields in schedules.items():
         yield from ("[[schedule]]", f"id = {json.dumps(name)}")
         for field, value in fields.items():
@@ -335,7 +336,7 @@ def show(api: Api, schedule_id: str, as_json: bool) -> None:
 
 
 def _rehearsal_lines(within: str, rehearsals: Mapping[str, Json | None]) -> Iterator[str]:
-    """Yield the rehearsal that each occurrence demands, and what the last one ended with."""
+    """Yield the rehearsal that each occurrence demands, and the verdict of the last one."""
     is_demanded = within != DEFAULTS["rehearsed_within"]
     if is_demanded:
         yield _("rehearsed within {within} before each occurrence").format(within=within)

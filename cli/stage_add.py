@@ -139,7 +139,8 @@ def _kept_or_new(before: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _store(stack: Mapping[str, str], before: Mapping[str, str]) -> str:
-    """Return the store's URL; its password comes from the environment, or from the last run."""
+    """Return the store's URL; its password comes from the environment, or from the earlier
+    NAME.env."""
     had = re.match(r"redis://:([^@]*)@", before.get("LIVE_RECORD_STORE", ""))
     password = os.environ.get(PASSWORD) or (had[1] if had else "")
     if not re.fullmatch(r"[A-Za-z0-9]{8,32}", password):

@@ -238,7 +238,7 @@ def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters:
 
 def _list_wrong(api: Api, limit: int, *, phase: str | None, **filters: str | None) -> Json:
     """Return the streams that are not as wanted. The stage knows which are wrong or in such a
-    phase; all streams are listed only where some cannot be read or were forgotten."""
+    phase. All streams are listed only if some cannot be read or were forgotten."""
     phases = [each for each in output.NOT_AS_WANTED_PHASES if phase in (None, each)]
     wrong = api.list_recordings(limit, wrong="true", phase=phase, **filters)
     answers = [wrong, *(api.list_recordings(limit, phase=each, **filters) for each in phases)]
@@ -321,7 +321,7 @@ def _print_overview(api: Api, *, as_json: bool) -> int:
 
 
 def _is_transient(failure: NoAnswer | StageRefusal) -> bool:
-    """Return True if the stage, or the way to it, is at fault and not the request."""
+    """Return True if the stage or the network is at fault, and not the request."""
     return (
         not isinstance(failure, StageRefusal)
         or int(failure.problem["status"]) >= _SERVER_ERROR_STATUS

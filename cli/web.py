@@ -1,7 +1,7 @@
-"""Requests that give away nothing but what the command means to send.
+"""Sends requests that contain nothing except what the command means to send.
 
 cli.api and everything else here that calls an HTTP server use it. `requests` alone would replace a
-token by what ~/.netrc has for the host, and follow a redirect to another one.
+token by the one that ~/.netrc has for the host, and follow a redirect to another host.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def ask(
 
 
 def _bearer(token: str) -> Auth:
-    """Return what sets the header. Without an `auth`, `requests` would look into ~/.netrc."""
+    """Return a function that sets the header. Without an `auth`, `requests` would read ~/.netrc."""
 
     def set_header(request: requests.PreparedRequest) -> requests.PreparedRequest:
         if token:

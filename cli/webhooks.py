@@ -67,7 +67,7 @@ def test(api: Api, names: Sequence[str], wait_s: int, as_json: bool) -> int:
 
 
 def webhook_answers(api: Api, sent: Mapping[str, str], wait_s: int) -> Mapping[str, Json]:
-    """Return each receiver's answer to its test; none of one that took too long."""
+    """Return each receiver's answer to its test; no answer for one that took too long."""
 
     def ask() -> Mapping[str, Json]:
         tests = {row["name"]: row["test"] for row in api.webhooks()["webhooks"]}

@@ -21,10 +21,10 @@ CLEARED = (
     "layers",
     "tracingConfig",
 )
-"""A deploy sends these empty if s.yaml omits them, which clears what is set remotely
+"""Properties that a deploy sends empty if s.yaml omits them, which clears the remote value
 (docs/platform/function-compute.md §6.1)."""
 MAX_VARIABLES_BYTES = 4096
-"""Names and values together (docs/platform/function-compute.md §1.5)."""
+"""Bytes of all names and values together (docs/platform/function-compute.md §1.5)."""
 MIN_MEMORY_GB, MAX_MEMORY_GB = 1, 4
 """Memory per vCPU (docs/platform/function-compute.md §5)."""
 Resource = Mapping[str, Any]

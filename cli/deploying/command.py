@@ -40,7 +40,7 @@ from shared.protocol.durations import instant
 
 STORE, SMOKE = "store", "smoke"
 EVENT_MS = 30 * 60_000
-"""How long before an occurrence of a schedule a deploy is refused."""
+"""A deploy is refused this long before an occurrence of a schedule."""
 BUSY_PHASES = ("queued", "starting", "recording", "stopping")
 Command = Callable[..., None]
 _STAGE = click.option("--stage", required=True, help="name of a stage in env.yaml")
@@ -152,7 +152,7 @@ def deploy(
 
 
 def _checked_stage(name: str, policy: Path, instances: int) -> Stage:
-    """Return the stage if it can be deployed; raise a Failure with all that prevents it."""
+    """Return the stage if it can be deployed; raise a Failure with everything that prevents it."""
     runtime = runtime_of(os.environ)
     codes = {each.variable: folder_of(each, runtime) for each in PACKAGES}
     stage = stage_named(name, os.environ, codes=codes)
@@ -217,8 +217,8 @@ def _named(made: Packaged, now: datetime, environment: Mapping[str, str]) -> str
 
 
 def _refuse_during_event(stage: str) -> None:
-    """Raise a Failure if an occurrence of a schedule is under way or begins soon. Of a stage that
-    does not answer, or has no schedules yet, nothing is known."""
+    """Raise a Failure if an occurrence of a schedule is under way or begins soon. A stage that does
+    not answer, or has no schedules, does not prevent the deploy."""
     try:
         rows = _api(stage).schedules()
     except click.ClickException:
@@ -235,8 +235,8 @@ def _refuse_during_event(stage: str) -> None:
 
 
 def _suspended(stage: str) -> Iterator[str]:
-    """Yield a warning if the policy is suspended, which a release of before cannot read. Of a stage
-    that does not answer another warning says so."""
+    """Yield a warning if the policy is suspended, which an older release cannot read. If the stage
+    does not answer, another warning says so."""
     with suppress(click.ClickException):
         if "suspended" in _api(stage).policy()["policy"]:
             sentence = _(

@@ -1,6 +1,6 @@
-"""What is deployed, read through Serverless Devs: versions, the serving one, triggers, domains.
+"""Reads what is deployed, through Serverless Devs: versions, the serving one, triggers, domains.
 
-The deploy and rollback commands read it. It changes nothing.
+The deploy and rollback commands use it. It changes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from cli.errors import Failure
 from cli.function_compute import ALIAS
 
 _ABSENT = re.compile(r"\b\w+(?:NotFound|NotExists?)\b|\bcode: 404\b")
-"""How `s` ends where what it is asked for does not exist. For some of it no source has the code
+"""Errors with which `s` reports that something does not exist. Some of these codes are in no source
 (docs/platform/function-compute.md §6.1)."""
 Rows = list[dict[str, Any]]
 
@@ -27,7 +27,7 @@ class Commands(Protocol):
 
 
 def ask_or_nothing(s: Commands, *words: str) -> Rows:
-    """Ask, and return nothing if it does not exist yet, for which `s` may also fail."""
+    """Return what `s` answers; nothing if the thing does not exist, for which `s` may also fail."""
     try:
         return s.ask(*words)
     except Failure as error:
@@ -37,7 +37,7 @@ def ask_or_nothing(s: Commands, *words: str) -> Rows:
 
 
 class Deployed:
-    """Answers are kept until forget(): each costs a run of `s`, which takes seconds."""
+    """Answers are cached until forget(), because each costs a run of `s`, which takes seconds."""
 
     def __init__(self, s: Commands) -> None:
         self._s = s

@@ -1,7 +1,8 @@
-"""The description of a version: the one thing that Function Compute keeps with it for us.
+"""Writes and parses the description of a version, the only text that Function Compute keeps with it
+for us.
 
-A deploy writes it, and a deploy and a rollback read it. It says which release the version belongs
-to, what served before that release, and what the version consists of.
+A deploy writes it, and a deploy and a rollback read it. It says to which release the version
+belongs, what served before that release, and what the version consists of.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ _OURS: Final = re.compile(r"(.*?)(?: after: (\S+))?(?: content: ([0-9a-f]+))?")
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`release` begins with a time and sorts by it; it is empty for a version that is of none.
-    `after` is the time of the release that served before, `-` if none did, empty if unknown."""
+    """`release` begins with a time and sorts by it; it is empty for a version outside a release.
+    `after` is the time of the release that served before; `-` if none did, empty if unknown."""
 
     number: int
     release: str
@@ -35,7 +36,7 @@ def describe(release: str, after: str, content: str) -> str:
 
 
 def version_of(number: int, description: str) -> Version:
-    """Return what a description says; that of a release before 0.3 has no `after` or `content`."""
+    """Parse a description; one of a release before 0.3 has no `after` or `content`."""
     release, after, content = _OURS.fullmatch(description.replace("\n", " ")).groups("")  # type: ignore[union-attr] # it matches any line
     return Version(number, release if _TIME.match(release) else "", after, content)
 

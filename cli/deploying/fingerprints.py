@@ -1,7 +1,8 @@
-"""Fingerprints of a stage's secrets, by which a rollback knows which of them it would revive.
+"""Computes fingerprints of a stage's secrets, so that a rollback can tell which secrets it would
+revive.
 
 The deploy writes them into the description of each version. A fingerprint is 24 bits of a digest:
-too few to find a secret by, enough to see that it changed.
+too few to find a secret, enough to see that it changed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is in Function Compute under the stage's names, but not in s.yaml any more.
+"""Finds what is in Function Compute under the stage's names, but no longer in s.yaml.
 
-The deploy command names it at its end. Neither it nor Serverless Devs removes any of it.
+The deploy command lists it at its end. Neither the command nor Serverless Devs removes any of it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 
 
 def say_left_over(stage: Stage, say: Say, *, address: str = "") -> None:
-    """Say what is left over, or that it is not known. `address` is that of an emulator."""
+    """Print what is left over, or that this is unknown. `address` is that of an emulator."""
     credentials = credentials_in(stage.environment)
     if credentials is None:
         say(

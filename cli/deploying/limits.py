@@ -1,6 +1,6 @@
-"""The limits that the stages of one account share: instances of a region, and calls to Live.
+"""Checks the limits that the stages of one account share: instances of a region, and calls to Live.
 
-The deploy command refuses what does not fit, before anything is deployed.
+The deploy command refuses a stage that would exceed one, before anything is deployed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ANSWER_WITHIN_S: Final = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What a registered stage takes; `rate` is None if it does not answer."""
+    """What one stage uses; `rate` is None if the stage does not answer."""
 
     stage: str
     rate: float | None
@@ -36,12 +36,12 @@ class Share:
 
 
 def faults(stage: Stage, others: Sequence[Share], instances: int = INSTANCES) -> list[str]:
-    """Return why the stage does not fit into the account beside the others."""
+    """Return the limits that the stage, together with the others, would exceed."""
     return [*_of_instances(stage, others, instances), *_of_rates(stage, others)]
 
 
 def unknown(others: Sequence[Share]) -> list[str]:
-    """Return what could not be added up."""
+    """Return the shares that are unknown and could not be added up."""
     return [
         _(
             "how many calls a second {stage} makes is unknown: it does not answer. All"

@@ -1,7 +1,7 @@
-"""Redacts the secrets in what Serverless Devs prints, in whatever form they occur.
+"""Redacts secrets in what Serverless Devs prints, in whatever form they occur.
 
-cli.deploying.serverless passes through it all that a person may see. It knows the environment of a
-deploy and the names of settings, not what is deployed.
+cli.deploying.serverless passes everything through it that a person may see. It knows the
+environment of a deploy and the names of settings, not what is deployed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LEAST_CHARS_OF_OURS, _LEAST_CHARS = 4, 8
 _SECRET = re.compile(r"(?:secret|token|password|key|key_?id|credential)s?$", re.IGNORECASE)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _GAP = r"(?:\s|\\+[nrt\n])*"
-"""Whatever a printer may put between two characters of a value: it folds and indents."""
+"""Anything that a printer may insert between two characters of a value: it folds and indents."""
 _NAMED = re.compile(
     r"(LIVE_RECORD_\w*(?:KEYS?|TOKENS?|STORE|HEARTBEAT_URL|ROBOTS)"
     r"|\w*(?:secret|password|security_?token|private_?key|credentials?|authorization|devs_key))"
@@ -34,8 +34,8 @@ _INDENT = re.compile(r"[\s+~-]*")
 
 
 class Redactor:
-    """Call it with a text. `environment` holds the secrets; other values, such as those that are
-    deployed so far, are recognized by the name before them."""
+    """Call it with a text. `environment` holds the secrets. Other values, such as deployed ones,
+    are recognized by the name before them."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         secrets = sorted(set(_secrets(environment)), key=len, reverse=True)

@@ -1,8 +1,9 @@
-"""A release: a version of every function, an alias that points to it, and what leads to the alias.
+"""Releases a stage: publishes a version of every function, and moves the alias that triggers and
+routes use.
 
-The deploy command calls it. Whatever is slow or may fail comes first: until the aliases are moved,
-the previous release serves. Each step looks first, so that a deploy which failed goes on from
-there, and one without changes changes nothing.
+The deploy command calls it. Whatever is slow or may fail comes first: until the aliases move, the
+previous release serves. Each step compares before it acts, so that a failed deploy continues where
+it stopped, and a deploy without changes changes nothing.
 """
 
 from __future__ import annotations
@@ -31,15 +32,16 @@ from cli.errors import Failure
 Say = Callable[[str], None]
 Trees = Callable[[Mapping[str, Any]], str]
 CODE_STEPS = ("functions", "alias")
-"""Those that need the packages."""
+"""The steps that need the packages."""
 STEPS = (*CODE_STEPS, "triggers", "reservations", "domain")
 ADDRESS_OF = {"LIVE_RECORD_WAKE_URL": "reconcile", "LIVE_RECORD_RELAY_URL": "relay"}
-"""The variables that hold the address of a function's own http trigger."""
+"""The variable that holds the address of each function's own http trigger."""
 KEY_OF = {
     "LIVE_RECORD_WAKE_URL": "LIVE_RECORD_WAKE_KEY",
     "LIVE_RECORD_RELAY_URL": "LIVE_RECORD_RELAY_KEY",
 }
-"""Without the key, the address is of no use, and the functions refuse it."""
+"""The variable with the key of each such address. Without its key an address is useless: the
+function refuses the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def release(
 
 
 def steps_of(stage: Stage, s: Commands, deployed: Deployed, wanted: Release) -> Iterator[Step]:
-    """Yield the steps in the order in which they are run: what is called before what calls it."""
+    """Yield the steps in their order: a function is released before those that call it."""
     resources = stage.resources()
     functions = {key: each["props"] for key, each in resources.items() if is_function(each)}
     after = deployed.serving_time(functions) if _needs_code(wanted) else ""
@@ -117,7 +119,8 @@ def _chosen(steps: Sequence[Step], wanted: Release) -> Iterator[Step]:
 
 
 def _callers(s: Commands, deployed: Deployed, key: str, props: Mapping[str, Any]) -> list[Step]:
-    """Return the steps for what calls a function by itself: triggers, asynchronous calls."""
+    """Return the steps for everything that calls a function by itself: triggers, asynchronous
+    calls."""
     steps: list[Step] = []
     if props.get("triggers"):
         steps.append(Triggers(s, deployed, key, props["triggers"]))
@@ -129,7 +132,7 @@ def _callers(s: Commands, deployed: Deployed, key: str, props: Mapping[str, Any]
 def _reservations(
     s: Commands, deployed: Deployed, functions: Mapping[str, Mapping[str, Any]]
 ) -> list[Step]:
-    """Return the steps for reservations: those that free instances come first."""
+    """Return the steps for reservations; those that free instances come first."""
     wanted = {key: reserved_in(props) for key, props in functions.items()}
     ordered = sorted(wanted.items(), key=lambda each: each[1] or 0)
     return [Reservation(s, deployed, key, number) for key, number in ordered]

@@ -1,4 +1,5 @@
-"""A rollback: `release` points to what served before, code and configuration together.
+"""Rolls back: points the alias `release` to the version that served before, with its code and
+configuration.
 
 The rollback command calls it. It publishes nothing and deletes nothing.
 """
@@ -28,10 +29,9 @@ class Rollback:
 
 
 def plan_rollback(s: Commands, functions: Sequence[str]) -> Rollback:
-    """Return how to go back to what served before; after it, a second plan goes further back.
+    """Return how to go back to what served before. After it, a second plan goes further back.
 
-    A function that had no version in that release stays as it is: nothing in that release calls
-    it.
+    A function that had no version in that release stays as it is: nothing in that release calls it.
     """
     deployed = Deployed(s)
     versions = {function: _releases(deployed, function) for function in functions}
@@ -128,8 +128,8 @@ def _release_before(
 
 
 def _is_before(release: str, serving: Version) -> bool:
-    """Return True if the release may be gone back to. A release that was rolled back from, or that
-    never served as a whole, comes after the one that `serving` followed."""
+    """Return True if the rollback may go to this release. A release that was rolled back, or never
+    served as a whole, comes after the one that `serving` followed."""
     if serving.after == NOTHING:
         return False
     if serving.after:

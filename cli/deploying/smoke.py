@@ -19,13 +19,13 @@ from cli.web import ask
 Say = Callable[[str], None]
 TRIES = 5
 PAUSE_S = 2.0
-"""A new certificate or a new route needs some seconds until it is everywhere."""
+"""A new certificate or route takes some seconds until it works everywhere."""
 ANSWER_WITHIN_S = 10.0
 
 
 def smoke_test(stage: str, say: Say, *, pause: Callable[[float], None] = time.sleep) -> None:
-    """Ask the stage for its health, some times if it does not answer; raise a Failure if it is not
-    ready. A stage that is not registered cannot be asked, and that is said."""
+    """Ask the stage for its health, several times if it does not answer. Raise a Failure if it is
+    not ready. Print a note if the stage is not registered, because it cannot be asked."""
     try:
         target = stage_registry.resolve_target(stage, None, None, changes=True)
     except click.ClickException as error:

@@ -34,7 +34,7 @@ NEEDED = (
     "LOG_PROJECT",
     "LOG_STORE",
 )
-"""Without these a stage would serve nobody, reject every callback or log nothing."""
+"""Without these variables a stage would serve nobody, reject every callback, or log nothing."""
 _VARIABLE = re.compile(r"\$\{env\(\s*['\"](\w+)")
 _EMPTY_BY_DEFAULT = re.compile(r"\$\{env\('(\w+)', ''\)\}")
 _ON_FUNCTION_COMPUTE = {"FC_FUNC_CODE_PATH": "/code", "FC_ACCOUNT_ID": "-"}

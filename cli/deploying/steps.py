@@ -24,7 +24,8 @@ Props = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a step found: whether it is as it should be, in words, and what it would do if not."""
+    """What a step found: whether it is as it should be, in words, and what the step would do if
+    not."""
 
     is_so: bool
     found: str
@@ -261,7 +262,7 @@ class Domain:
     wanted: Props
     name: str = "domain"
     asks: bool = field(default=True)
-    """False for a test domain in a dry run: to ask for it makes it."""
+    """False for a test domain in a dry run, because asking for it creates it."""
 
     def look(self) -> Finding:
         domain = str(self.wanted["domainName"])
@@ -277,8 +278,9 @@ class Domain:
         )
 
     def _comparable(self) -> Props:
-        """Return what Function Compute shows again. A private key it does not, and the id of a
-        certificate it replaces by the certificate, so that this step then acts each time."""
+        """Return the properties that Function Compute shows again. It does not show a private key,
+        and replaces a certificate's id by the certificate, so that this step then acts every time.
+        """
         kept = {"protocol": self.wanted["protocol"], "routeConfig": self.wanted["routeConfig"]}
         if self.wanted["domainName"] != AUTO:
             kept["domainName"] = self.wanted["domainName"]

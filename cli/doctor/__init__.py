@@ -87,7 +87,7 @@ def _report(target: Target, region: str, fc: str | None, instances: int, *, as_j
 
 
 def inspect(target: Target, *, region: str = DEFAULT_REGION) -> Sequence[Finding]:
-    """Return what all checks find; raise Failure if nothing can be asked of the stage's address."""
+    """Return what all checks find. Raise Failure if the stage's address cannot be asked."""
     return _findings(_sources(target, region, None), target, DEFAULT_INSTANCES)
 
 

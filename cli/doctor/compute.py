@@ -186,7 +186,7 @@ def service_roles(snapshot: Snapshot) -> Findings:
 
 
 def _check(name: str, holds: str, found: Callable[[Snapshot], Findings], *rests_on: str) -> Check:
-    """Return a check for which there is nothing to see if the stage is on this machine."""
+    """Return a check that finds nothing to check if the stage is on this machine."""
 
     def examine(snapshot: Snapshot) -> Findings:
         is_local = snapshot.deployment is None

@@ -300,8 +300,8 @@ def mode(snapshot: Snapshot) -> Findings:
 
 
 def _of_mode(kind: Kind, snapshot: Snapshot, config: Recording) -> Finding:
-    """Return the finding; while the stage observes, Live has to record by itself, and the way to
-    act ends both."""
+    """Return the finding. While the stage observes, Live has to record by itself; the way to act
+    ends both."""
     if not isinstance(snapshot.examined, Unread) and snapshot.examined["mode"] == "observe":
         return kind.found(because="policy", config=config)
     return kind.found(_manual(snapshot, config), config=config)
@@ -510,8 +510,8 @@ def recorded(snapshot: Snapshot) -> Findings:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A live stream that is wanted, and the stage's row of it, empty if the stage does not know
-    it. `lost_ms`: for how long it has not been recorded, if it is not."""
+    """A live stream that is wanted, and its row in the stage's list; the row is empty if the stage
+    does not know the stream. `lost_ms`: for how long it has not been recorded."""
 
     domain: Domain
     key: StreamKey
@@ -520,11 +520,8 @@ class _Wanted:
 
 
 def _wanted(snapshot: Snapshot, policy: Policy, known: dict[str, Json]) -> Iterator[_Wanted]:
-    """Yield the live streams that a rule records, or somebody asked for.
-
-    What was published just now is on its way; what was published in the future of a clock that was
-    set back is not.
-    """
+    """Yield the live streams that a rule records or somebody asked for. Left out are streams
+    published just now, and those whose publish time lies ahead because a clock was set back."""
     for domain in snapshot.domains:
         for stream in domain.live:
             live_ms = snapshot.now_ms - stream.published_ms
@@ -616,19 +613,19 @@ def _is_undecided(row: Json) -> bool:
 
 
 def _is_unshown(row: Json) -> bool:
-    """Return True if Live accepted a start, and it is open whether it has carried it out."""
+    """Return True if Live accepted a start, and nothing has shown yet whether it records."""
     return row["phase"] == "starting" and row["reason"]["code"] in OPEN and not row.get("wrong")
 
 
 MAY_HAVE_ENDED = "may_have_ended"
 OPEN = {"accepted", "adopted", "unconfirmed"}
-"""Reasons that say that the stream may be recorded by now."""
+"""Reasons which mean that the stream may be recorded by now."""
 CAUSES = {
     "operator_action_needed": "role",
     "live_not_activated": "role",
     "observed": "policy",
 }
-"""Reasons of streams, and the check whose finding is the cause."""
+"""For a stream's reason, the check that reports its cause."""
 RETRIED = {"throttled", "unavailable", "never_sent", "in_doubt", "answer_lost", "not_live_yet"}
 RETRIED |= {"queued", "sent", "published", "seen_online", "no_quota"}
 """Reasons for which the stage itself sends the start again: a start by hand would not be faster."""

@@ -27,7 +27,8 @@ UNREACHED = ("stage.down", "stage.refuses")
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Return 0 if nothing is to be done, 3 if something is, 4 if that could not be found out."""
+    """Return 0 if nothing is to be done, 3 if something is, and 4 if that could not be
+    determined."""
     if any(finding.code in UNREACHED for finding in findings):
         return exit_codes.NOT_ASKED
     if any(finding.severity in (Severity.FAULT, Severity.WARNING) for finding in findings):
@@ -75,8 +76,8 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def root_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings that have a line of their own: those without a cause, and those whose
-    cause has none, since no other line would show them."""
+    """Return the findings that get a line of their own: those without a cause, and those whose
+    cause has no line."""
     wrong = [finding for finding in findings if finding.severity > Severity.NOTHING]
     causes = {finding.check for finding in wrong if not finding.because}
     return [finding for finding in findings if finding.because not in causes]

@@ -313,12 +313,12 @@ class Snapshot:
 
     @property
     def store(self) -> Json:
-        """What the stage says of its store; empty if the stage could not be read."""
+        """Return what the stage says about its store; empty if the stage could not be read."""
         return {} if isinstance(self.examined, Unread) else self.examined["store"]
 
     @property
     def problems(self) -> Sequence[Json]:
-        """The problems that the stage reports of itself."""
+        """Return the problems that the stage reports."""
         return () if isinstance(self.health, Unread) else self.health.get("problems", ())
 
     def knows(self, kind: str, secret: str) -> bool | None:

@@ -222,8 +222,8 @@ NO_LIMIT = nothing("quota.none", N_("the policy sets no limit, so there is no bu
 
 
 def up(snapshot: Snapshot) -> Findings:
-    """Yield one fault for each cause of an unreadable stage. If its health says that the store is
-    away, the store is the cause, and the next check reports it."""
+    """Yield one fault for each cause of an unreadable stage. If its health says that the store does
+    not answer, the store is the cause, and the next check reports it."""
     if _is_store_away(snapshot):
         return
     if isinstance(snapshot.examined, Unread):
@@ -242,7 +242,7 @@ def _is_store_away(snapshot: Snapshot) -> bool:
 
 
 AWAY = "unavailable"
-"""What health says of a store that does not answer."""
+"""What health reports if the store does not answer."""
 
 
 def store(snapshot: Snapshot) -> Findings:
@@ -344,7 +344,8 @@ def durable(snapshot: Snapshot) -> Findings:
 
 
 def identity(snapshot: Snapshot) -> Findings:
-    """Yield a warning if nobody would notice an emptied store. One that is, health reports."""
+    """Yield a warning if nobody would notice an emptied store. Health reports a store that was
+    emptied."""
     if not snapshot.store["expected_id"]:
         yield NO_STORE_ID.found(snapshot.deploy_command())
 
@@ -536,7 +537,7 @@ ROOTS = (
         after=("stage",),
     ),
 )
-"""The checks that most others come after."""
+"""The checks on which most others depend."""
 OF_STORE = ("stage", "store")
 CHECKS = (
     Check(

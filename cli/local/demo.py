@@ -44,10 +44,10 @@ OUTAGE_S = 1.0
 MIN_RECORDED_S = 1.5
 """Each session is recorded for at least so long."""
 STEP_TIMEOUT_S, LOOK_EVERY_S = 60.0, 0.02
-"""For any one step, and how often it looks."""
+"""Time limit of any one step, and pause between two checks of it."""
 T = TypeVar("T")
 ANNOUNCED_MS = 2_000
-"""So long after the encoder has connected, Live sends the callback of a publish."""
+"""ms after the encoder has connected at which Live sends the publish callback."""
 ACCOUNT_TOLERANCE_MS = 4_000
 """By this the account may differ from the wire: Live reports whole seconds, at both ends of what
 each of the two starts took."""
@@ -207,7 +207,7 @@ def _report(stack: Stack, api: Api, tolerance_ms: int) -> dict[str, Any]:
 
 
 def _account(api: Api) -> Mapping[str, Any]:
-    """Return the account of the stream, after printing what `report` says of it."""
+    """Return the coverage of the stream, after printing what `report` says about it."""
     report = api.coverage(STREAM, {"from": "1h"})
     _say(_("What live-record report says of it:"))
     for line in lines(report["streams"]):
@@ -221,8 +221,8 @@ def _unrecorded_ms(account: Mapping[str, Any]) -> int:
 
 
 def _verified(stack: Stack, api: Api) -> Sequence[str]:
-    """Let the stage verify the files, and return what it found of each, the oldest first. A run of
-    the timer's own may be at one of them meanwhile."""
+    """Let the stage verify the files, and return the verdict of each, the oldest first. A run of
+    the timer may be verifying one of them at the same time."""
 
     def verdicts() -> Sequence[Mapping[str, Any] | None]:
         stack.fire_timer("files")

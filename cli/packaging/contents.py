@@ -73,7 +73,8 @@ UNUSED = tuple(
 dateutil's own time zones are older than those of tzdata."""
 
 BUNDLE = "certifi/cacert.pem"
-"""Nothing reads it but the SDKs of stores: all others read the roots from a file each."""
+"""certifi's bundle. Only the SDKs of stores read it; everything else reads one file for each root
+certificate."""
 ELSEWHERE = (
     BUNDLE,
     *("functions/console", "functions/deliver", "functions/files", "functions/stage_bucket"),
@@ -82,7 +83,7 @@ ELSEWHERE = (
     *("shared/verification/mpeg_ts", "shared/verification/playlist"),
     *("shared/verification/ranges", "shared/verification/verify"),
 )
-"""What only the functions with packages of their own use."""
+"""Modules that only the functions with packages of their own use."""
 
 LARGE = ("idna/uts46data",)
 """Deployed without bytecode: a host's name beyond ASCII needs it, and its tables are large."""

@@ -1,4 +1,4 @@
-"""`live-record rehearse`: the show, once, with a stream that nobody needs.
+"""`live-record rehearse`: rehearses a recording with a stream that nobody needs.
 
 cli.main adds the command. It says what it costs, performs one rehearsal for each application, and
 ends with GO or NO-GO.
@@ -38,7 +38,7 @@ NAME_WIDTH = len("configuration")
 
 
 class NothingRehearsed(Failure):
-    """Nothing could be begun."""
+    """No rehearsal could begin."""
 
     exit_code = NOT_ASKED
 

@@ -1,6 +1,6 @@
-"""Signals that end a rehearsal: the first one ends its steps, and never its removal.
+"""Handles signals during a rehearsal: the first one ends its steps, but not its clean-up.
 
-The command enters it. A second signal ends at once; what is then left, the next rehearsal removes.
+The command enters it. A second signal ends at once; the next rehearsal then removes what is left.
 """
 
 from __future__ import annotations

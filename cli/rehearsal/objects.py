@@ -19,7 +19,7 @@ NAMES = ("OssObjectPrefix", "SliceOssObjectPrefix")
 _TIME = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(rf"{REHEARSAL_PREFIX}(\d{{8}}T\d{{6}}Z)-[0-9a-f]{{8}}")
 LEFT_AFTER_S = 900.0
-"""s after which a rehearsal that has left an object has certainly ended."""
+"""s after which a rehearsal that left an object has certainly ended."""
 
 
 def throwaway_name(at_s: float, suffix: str) -> str:
@@ -52,8 +52,8 @@ class RehearsalObjects:
     def own_and_left(
         self, stream: StreamKey, reported: Sequence[str], now_s: float
     ) -> tuple[Sequence[str], Sequence[str]]:
-        """Return the names of what this rehearsal has made, with those that Live has `reported`,
-        and of what others have left that were killed."""
+        """Return the names of this rehearsal's objects, including those that Live has `reported`,
+        and of objects left by rehearsals that were killed."""
         found = list(dict.fromkeys((*self._all(), *reported)))
         own = [key for key in found if stream.stream in key]
         return own, [key for key in found if key not in own and is_left(key, now_s)]
@@ -81,8 +81,8 @@ class RehearsalObjects:
 
 
 def _prefixes(app: str, configuration: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the names of rehearsals' objects begin with, once each. Of a configuration that
-    names objects by a time before the stream, a whole bucket would have to be read."""
+    """Yield the beginnings of rehearsal objects' names, once each. If a configuration names objects
+    by a time before the stream, the whole bucket would have to be read."""
     rows = configuration.get("RecordFormat") or ()
     patterns = [str(row[name]) for row in rows for name in NAMES if row.get(name)]
     for pattern in dict.fromkeys(patterns):

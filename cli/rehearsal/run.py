@@ -1,6 +1,6 @@
-"""Performs the steps of one rehearsal, and removes what they made, however they ended.
+"""Performs the steps of one rehearsal, and removes what they made, however they end.
 
-The command calls it with a function that prints each line as it is known.
+The command calls it, with a function that prints each line as soon as it is known.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Rehearsed(Protocol):
 def rehearse(
     steps: Rehearsed, outcome: Outcome, interruption: Interruption, report: Callable[[Step], None]
 ) -> None:
-    """Add each step to the outcome. A signal ends the steps; the removal is always performed. What
-    was found is kept."""
+    """Perform each step and add its result to the outcome. A signal ends the steps, but keeps their
+    results. The clean-up is always performed."""
     try:
         try:
             for name, act in steps.in_order():

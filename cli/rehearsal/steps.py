@@ -39,15 +39,16 @@ from shared.protocol.policy import OnInterruption
 from shared.protocol.reason import Reason
 
 LASTS_MS = 300_000
-"""ms after which the recording ends, if everything that should end it earlier is killed."""
+"""ms after which the recording ends by itself, even if everything that should end it earlier is
+killed."""
 RECORDED_S = 2.0
-"""s that each of the two parts is recorded: of a picture or two nobody can say whether it plays."""
+"""s that each of the two parts is recorded; a shorter part cannot show whether it plays."""
 FILE_PATIENCES, TIMER_PATIENCES = 4, 4
 """How much longer than for anything else it waits for a file, and for a timer of each minute."""
 LOOK_EVERY_S = 0.5
 MAX_KEPT_CHARS = 500
 FILE_TOLERANCE_MS = 1_500
-"""Live reports whole seconds."""
+"""Tolerance for the file's times, because Live reports whole seconds."""
 OK_OUTCOME, PENDING_OUTCOMES = "verified", ("missing", "unknown")
 RECORDED, FAILED, IDLE = "recording", "failed", "idle"
 ERROR_CODES = ("record_error", "file_failed")
@@ -302,8 +303,8 @@ class Steps:
     # --- the end ---------------------------------------------------------------------------------
 
     def remove(self) -> str:
-        """End the push and the recording, and delete the objects of this rehearsal and of those
-        that were killed. The objects are deleted also if the stage does not answer any more."""
+        """End the push and the recording, and delete the objects of this rehearsal and of killed
+        ones. The objects are deleted even if the stage does not answer any more."""
         if not self.is_begun:
             raise Skipped(_("nothing was made"))
         self._disconnect()
@@ -448,7 +449,7 @@ class Steps:
         return next((str(one["text"]) for one in lines if one["code"] in ERROR_CODES), "")
 
     def _ask_for_messages(self) -> None:
-        """Have a test message sent: the timer sends it while the show goes on."""
+        """Request a test message; the timer sends it while the rehearsal goes on."""
         policy: Mapping[str, Any] = self._scene.api.policy()["policy"]
         if policy.get("notify"):
             self._asked_sinks = self._scene.api.test_sinks()
@@ -494,5 +495,5 @@ def _is_judged(files: Sequence[Json]) -> bool:
 
 
 def _short(text: str) -> str:
-    """Return the text as a stage takes it."""
+    """Return the text, shortened to what a stage accepts."""
     return printable(" ".join(text.split()))[:MAX_KEPT_CHARS]

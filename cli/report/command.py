@@ -1,6 +1,6 @@
-"""`live-record report`: whether it is all there, of one stream or of all.
+"""`live-record report`: whether the recordings are complete, for one stream or all.
 
-cli.main adds it. The stage computes the account of each stream; this adds them up.
+cli.main adds it. The stage computes the coverage of each stream; this adds them up.
 """
 
 from __future__ import annotations
@@ -111,9 +111,10 @@ def _named(domain: str | None, app: str | None) -> dict[str, str | None]:
 
 
 def _is_short(row: Json, target: float | None, max_gap_s: float | None) -> bool:
-    """Return True if less of a stream is there than was asked for: by an option, or else by the
-    schedule of an occurrence, and of the rest by its rule. A stage of an earlier release names no
-    aims of either."""
+    """Return True if less of a stream was recorded than expected: by an option; else by the
+    schedule for an occurrence, and by the rule for the rest. A stage of an earlier release sends
+    neither expectation.
+    """
     judged = row.get("occurrences", ()) if target is None else ()
     due_ms, missing_ms = (
         row[name] - sum(one[name] for one in judged) for name in ("due_ms", "missing_ms")

@@ -19,8 +19,8 @@ class Peak(Struct, frozen=True):
 
 
 def peaks(spans: Iterable[tuple[datetime, datetime]]) -> list[Peak]:
-    """Return the peak of each day on which anything was recorded, in order. A recording that goes
-    on past midnight counts on either day."""
+    """Return the peak of each day on which anything was recorded, in order. A recording past
+    midnight counts on both days."""
     by_day: dict[str, Peak] = {}
     running = 0
     for at, change in _changes(spans):
@@ -46,8 +46,8 @@ def _day(at: datetime) -> str:
 
 
 def _changes(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, int]]:
-    """Return each beginning and end in order, an end first where both are at once. At each midnight
-    what goes on begins again."""
+    """Yield each beginning and end in order; at the same moment, ends come first. At each midnight,
+    running recordings begin again."""
     found: list[tuple[datetime, int]] = []
     for start, stop in spans:
         begin, end = start.astimezone(), stop.astimezone()
@@ -60,5 +60,5 @@ def _changes(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime,
 
 
 def _next_midnight(at: datetime) -> datetime:
-    """Return the midnight after it, whose offset from UTC may be another one."""
+    """Return the next midnight, whose offset from UTC may differ."""
     return datetime.fromordinal(at.toordinal() + 1).astimezone()

@@ -44,8 +44,8 @@ def percent(ratio: float | None) -> str:
 
 
 def lines(streams: Sequence[Json]) -> Iterator[str]:
-    """Yield a line for each stream that was due or recorded, and one for each gap and for each
-    occurrence of a schedule of which there is nothing."""
+    """Yield a line for each stream that was due or recorded, for each gap, and for each occurrence
+    of which nothing was recorded."""
     for row in filter(is_shown, streams):
         yield _stream_line(row)
         for gap in row["gaps"]:
@@ -63,13 +63,13 @@ def is_shown(row: Json) -> bool:
 
 
 def is_short(occurrence: Json) -> bool:
-    """Return True if less of an occurrence is there than its schedule expects."""
+    """Return True if less of an occurrence was recorded than its schedule expects."""
     return bool(occurrence["ratio"] * 100 < occurrence["coverage_target"])
 
 
 def short_occurrences(row: Json) -> Iterator[str]:
-    """Yield a line for each occurrence of which less is there than its schedule expects. A stage of
-    an earlier release names none."""
+    """Yield a line for each occurrence that was recorded for less than its schedule expects. A
+    stage of an earlier release names none."""
     line = _("{start}: {percent} of occurrence {occurrence} was recorded; {target} % is expected")
     for one in filter(is_short, row.get("occurrences", ())):
         shown = {"occurrence": one["occurrence"], "target": f"{one['coverage_target']:g}"}
@@ -77,8 +77,8 @@ def short_occurrences(row: Json) -> Iterator[str]:
 
 
 def absences(row: Json) -> Iterator[str]:
-    """Yield a line for each occurrence of a schedule of which there is nothing. A stage of an
-    earlier release names none."""
+    """Yield a line for each occurrence of which nothing was recorded. A stage of an earlier release
+    names none."""
     for absence in row.get("absences", ()):
         yield f"{clock(absence['start'])}: {absence['reason']['text']}"
 
@@ -105,7 +105,7 @@ def _stream_line(row: Json) -> str:
 
 
 def summary(streams: Sequence[Json]) -> Iterator[str]:
-    """Yield what is to be said of all of them together."""
+    """Yield the lines about all streams together."""
     due = [row for row in streams if row["due_ms"]]
     whole = sum(not row["gaps"] for row in due)
     counted = _(
@@ -128,7 +128,8 @@ def summary(streams: Sequence[Json]) -> Iterator[str]:
 
 
 def _file_summary(streams: Sequence[Json]) -> Iterator[str]:
-    """Yield what the stage found of the files; nothing where there are none, or none is checked."""
+    """Yield the verdicts on the files, counted; nothing if there are no files, or none is
+    checked."""
     counts = [row["files"] for row in streams if row.get("files")]
     reported, verified, wrong, unverified = (
         sum(each[name] for each in counts) for name in (*_FILES, "unverified")
@@ -174,6 +175,7 @@ def as_csv(streams: Sequence[Json]) -> str:
 
 
 def _cell(value: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula: names are chosen by whoever pushes."""
+    """Return a cell that no spreadsheet takes for a formula, because publishers choose the
+    names."""
     is_formula = isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t")
     return f"'{value}" if is_formula else ("" if value is None else value)

@@ -1,6 +1,7 @@
-"""The moment at which either Live or the stage may stop recording, since the other one records.
+"""Waits for the moment at which Live, or the stage, may stop recording, because the other one
+records.
 
-The setup command awaits it before it lets a stage act in Live's place, or only observe. It changes
+The setup command waits before it lets a stage act in Live's place, or only observe. It changes
 nothing.
 """
 

@@ -116,7 +116,7 @@ def _before(
     missing: Sequence[ConfigTarget],
     max_concurrent: int,
 ) -> Iterator[str]:
-    """Yield what is said before anything is changed."""
+    """Yield what is printed before anything is changed."""
     names = ", ".join(f"{domain}/{pattern}" for pattern in patterns)
     yield _("To record: {names}").format(names=names)
     sentence = _(
@@ -133,7 +133,7 @@ def _before(
 
 
 class Trial:
-    """One run: what is asked for, with whose account, and the backup of what was added."""
+    """One run: what to record, the account, and the backup of added configurations."""
 
     def __init__(
         self, account: Account, domain: str, patterns: Sequence[Pattern], backup: Backup
@@ -145,7 +145,8 @@ class Trial:
         self._lines = Lines(click.echo, Language(texts.current_language()))
 
     def run(self, folder: Path, max_concurrent: int, every: float, *, keep: bool) -> None:
-        """Record until a signal comes; then stop what was started, or say that it goes on."""
+        """Record until a signal comes; then stop the recordings that were started, or print that
+        they go on."""
         with (
             _interrupted() as is_over,
             self._engine(folder, self._patterns, max_concurrent) as running,

@@ -1,4 +1,5 @@
-"""What `live-record try` is asked to record: patterns of streams of one domain, as a policy.
+"""Parses the streams that `live-record try` is asked to record: patterns for one domain, as a
+policy.
 
 The command parses its options with it. The deployed functions read such a policy from a file.
 """

@@ -17,8 +17,8 @@ PAUSE_AFTER_MS = 5 * 86_400_000
 
 
 class EndpointPhase(str, Enum):
-    """Whether events are sent. `ENDED`: the receiver answered 410. `PAUSED`: it took nothing for
-    too long. A successful test opens either."""
+    """Whether events are sent. `ENDED`: the receiver answered 410. `PAUSED`: it accepted nothing
+    for too long. A successful test resumes both."""
 
     ACTIVE = "active"
     FAILING = "failing"
