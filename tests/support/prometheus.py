@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -147,7 +148,9 @@ class Query:
                 if self._next() == "}":
                     continue
                 matchers.append((self._take(), self._take(), self._take().strip('"')))
-        return name, lambda labels: all(_fits(dict(labels), *matcher) for matcher in matchers)
+        return name, cache(
+            lambda labels: all(_fits(dict(labels), *matcher) for matcher in matchers)
+        )
 
 
 def tokens_of(text: str) -> list[str]:
