@@ -34,7 +34,7 @@ settings.load_profile(os.environ.get("EXAMPLES", "ours"))
 
 KEY = StreamKey("live.example.com", "app", "room1")
 EXHAUSTIVE_S = 3 * 3600
-"""For an exhaustive test, which takes minutes: a hang ends, a slow machine does not fail."""
+"""For a test that takes a minute or more: a hang ends, a slow machine does not fail."""
 NOON = 1_763_800_000_000
 
 

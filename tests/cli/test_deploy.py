@@ -26,6 +26,7 @@ from cli.errors import Failure
 from cli.local.stack import TOKEN, running
 from cli.main import main
 from cli.stage_registry import Target, register
+from tests.conftest import EXHAUSTIVE_S
 from tests.support.deploys import SOUND, Deploys, ready_account
 from tests.support.http_stage import http_stage
 from tests.support.program_s import Program, program_s
@@ -468,6 +469,7 @@ def test_the_empty_ones_are_refused_before_anything_is_deployed(
 
 @pytest.mark.slow
 @pytest.mark.long
+@pytest.mark.timeout(EXHAUSTIVE_S)
 def test_a_stage_is_deployed_twice_and_rolled_back(
     says: Callable[..., Result], program: Program
 ) -> None:

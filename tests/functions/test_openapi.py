@@ -32,7 +32,7 @@ from shared.inbound.request_fields import NAME, Field, read
 from shared.protocol.durations import DURATION_PATTERN, MAX_DURATION_MS, instant, rfc3339
 from shared.protocol.policy import Domain, Policy
 from shared.protocol.stream import MAX_NAME_BYTES
-from tests.conftest import NOON, Clock
+from tests.conftest import EXHAUSTIVE_S, NOON, Clock
 from tests.support.node_packages import install, run_node
 from tests.support.scripted_stage import ROOT, Stage, described
 
@@ -343,6 +343,7 @@ def test_the_lock_of_redocly_names_no_registry() -> None:
 
 @pytest.mark.slow
 @pytest.mark.long
+@pytest.mark.timeout(EXHAUSTIVE_S)
 def test_schemathesis_finds_nothing_that_is_not_excused(tmp_path: Path) -> None:
     """Every check of it, in every phase, over Function Compute: tests/support says what of it is
     excused, and why."""
@@ -381,5 +382,5 @@ def schemathesis_of(stack: Stack, folder: Path) -> subprocess.CompletedProcess[s
         capture_output=True,
         text=True,
         check=False,
-        timeout=850,  # it takes one minute of a processor that it has to itself
+        timeout=EXHAUSTIVE_S,  # it takes one minute of a processor that it has to itself
     )
