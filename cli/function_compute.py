@@ -27,7 +27,7 @@ def address_in(region: str) -> str:
 
 
 def is_left_over(function: str, stage: str, wanted: Collection[str]) -> bool:
-    """Return True if the function is named as the stage's are, and is none of them: `wanted`.
+    """Return True if the function's name is one of this stage's, but not one that is `wanted`.
 
     The functions of a stage eu-prod end with -prod, too. So a function that is named like one of
     `wanted`, but for the stage, is another stage's.

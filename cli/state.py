@@ -22,10 +22,10 @@ from shared.protocol import StreamKey
 
 FORMAT_NUMBER = 1
 MAX_BATCH_BYTES, MAX_BATCH_ROWS = 12_000, 50
-"""Of one request: a stage takes bodies of 16 KiB, and as many streams."""
+"""Limits of one request: a stage accepts bodies of 16 KiB, and this many streams."""
 _OWN_FIELDS = ("mode", "forward_to")
-"""Of the policy these stay as the importing stage has them: it may be the target of the other's
-forwarding, and when it acts is a decision of its own."""
+"""Fields of the policy that the importing stage keeps. It may be the target of the other stage's
+forwarding, and decides for itself when it acts."""
 
 _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 

@@ -1,4 +1,5 @@
-"""The types of fields in the answers of the API, and what its description says of them."""
+"""The types of fields in the API's answers, with the descriptions that the OpenAPI document
+shows."""
 
 from __future__ import annotations
 

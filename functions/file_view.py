@@ -73,7 +73,7 @@ PLAYLIST_QUERY: tuple[Field, ...] = (
     ),
     text(
         "occurrence",
-        "that of an occurrence of a schedule, by its id, in place of `from` and `to`",
+        "the period of this occurrence of a schedule, by its id; instead of `from` and `to`",
         example="tuesdays@2030-01-01T19:00:00",
     ),
     _VALIDITY,

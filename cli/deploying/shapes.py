@@ -139,7 +139,8 @@ FUNCTION = keys(
 _RULES = Each(keys(match=TEXT, replacement=TEXT))
 _REWRITE = keys({"equalRules": _RULES, "wildcardRules": _RULES, "regexRules": _RULES})
 CERTIFICATE = ("certName", "certificate", "privateKey")
-"""What certConfig needs where it does not name a certificate of Alibaba Cloud by certId."""
+"""Properties that certConfig needs if it does not refer to a certificate of Alibaba Cloud by
+certId."""
 DOMAIN = keys(
     {
         "certConfig": keys({"certId": object, **dict.fromkeys(CERTIFICATE, TEXT)}),

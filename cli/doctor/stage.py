@@ -28,7 +28,7 @@ from shared.protocol.durations import written
 from shared.protocol.policy import ForwardTo, Mode, OnPublish
 
 ASKED_JUST_NOW = "AskedJustNow"
-"""The stage asks Live every few seconds at most, whoever runs doctor."""
+"""The stage asks Live at most every few seconds, whoever runs doctor."""
 UNKNOWN_DOMAIN = "InvalidDomain"
 """An error code that the check of domains reports."""
 STALE_MS, LATE_MS = 90_000, 120_000
@@ -312,7 +312,7 @@ def _is_of_store(problem: Json) -> bool:
 
 
 def health(snapshot: Snapshot) -> Findings:
-    """Yield each problem that the stage reports of itself and no other check does."""
+    """Yield each problem that the stage's health reports, unless another check reports it."""
     for problem in snapshot.problems:
         if not _is_shown_elsewhere(snapshot, problem):
             kind, code = STOPS if problem["stops_commands"] else WARNS, problem["code"]

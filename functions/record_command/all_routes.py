@@ -67,8 +67,8 @@ _ALERTS: tuple[Field, ...] = (
     choice(
         "state",
         views.AlertState,
-        "open: what holds now, the gravest first; resolved: what ended within a day. Without it,"
-        " open",
+        "open: what holds now, critical ones first; resolved: what ended within a day. If left"
+        " out, open",
     ),
 )
 _ACKNOWLEDGE: tuple[Field, ...] = (

@@ -1,4 +1,4 @@
-"""What a command is answered with, and what every answer about a stream has of it.
+"""The answers to commands, and the fields that every answer about a stream has.
 
 An instance loads it for its first command; the other answers are in `answers`.
 """

@@ -52,7 +52,9 @@ _END = (
     ),
     moment("until", "when to stop, no later than the stage records; instead of max_duration"),
 )
-_ALLOW_SHORT = flag("allow_short", "an end less than a minute away is meant; else it is refused")
+_ALLOW_SHORT = flag(
+    "allow_short", "true: an end less than a minute away is intended; otherwise it is refused"
+)
 NOTE = text("note", "free text to store in the history", example="morning show")
 START: tuple[Field, ...] = (
     choice(

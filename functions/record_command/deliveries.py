@@ -42,8 +42,8 @@ LIST: tuple[Field, ...] = (
     choice(
         "state",
         DeliveryState,
-        "open: what is still to be done, by stream; dead: what failed for good, the oldest first."
-        " Without it, dead",
+        "open: tasks still to be done, by stream; dead: tasks that failed for good, the oldest"
+        " first. If left out, dead",
     ),
     LIMIT,
     cursor_field(_cursor, _EXAMPLE),

@@ -65,7 +65,8 @@ APPLY: tuple[Field, ...] = (
         "replaces",
         _read_version,
         {"type": "integer", "minimum": 0},
-        "the newest version when it was made, as GET /v1/policy shows it: another one is a 409",
+        "the newest version when this policy was made, as GET /v1/policy shows it; if it is"
+        " another one now, the answer is 409",
         0,
         is_required=True,
     ),

@@ -25,8 +25,8 @@ from shared.schedule.rehearsal import (
 
 LONGEST_CHARS = 500
 STORED: tuple[Field, ...] = (
-    replace(choice("verdict", RehearsalVerdict, "what the rehearsal ended with"), is_required=True),
-    text("cause", "what would spoil the show", example="no file", longest=LONGEST_CHARS),
+    replace(choice("verdict", RehearsalVerdict, "the verdict of the rehearsal"), is_required=True),
+    text("cause", "the cause of a NO-GO", example="no file", longest=LONGEST_CHARS),
     text("fix", "what to do about it", example="live-record doctor", longest=LONGEST_CHARS),
 )
 

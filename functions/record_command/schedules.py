@@ -175,7 +175,7 @@ PUT: tuple[Field, ...] = (
         "rrule",
         _rule,
         _TEXT,
-        "when it recurs, as RFC 5545 writes it; without, it occurs once",
+        "when it recurs, as RFC 5545 writes it; if left out, it occurs once",
         "FREQ=WEEKLY;BYDAY=TU",
     ),
     Field(
@@ -198,14 +198,14 @@ PUT: tuple[Field, ...] = (
         "rehearsed_within",
         _span_or_none,
         SPAN,
-        "within which time before each occurrence live-record rehearse has to have said GO for"
-        ' each application, else an alert is raised 2 h before; "none" demands no rehearsal',
+        "how old the last GO of live-record rehearse may be when an occurrence begins, for each"
+        ' application; else an alert is raised 2 h before. "none" demands no rehearsal',
         "1d",
     ),
     span(
         "late_after",
-        "after which time without the stream the alert scheduled_not_live is raised: from the"
-        " announced start on, or since the stream went down",
+        "how late the stream may be before the alert scheduled_not_live is raised: after the"
+        " announced start, or after it went down",
         example=written(LATE_AFTER_MS),
     ),
     choice(
@@ -218,11 +218,11 @@ PUT: tuple[Field, ...] = (
         "coverage_target",
         _percentage,
         {"type": ["number", "null"], "minimum": 0, "maximum": MAX_PERCENT},
-        "which part of the time for which an occurrence is live has to be recorded, in percent;"
-        " null: what the rule of the stream says",
+        "how much of the time for which an occurrence is live must be recorded, in percent;"
+        " null: as the rule of the stream says",
         99,
     ),
-    flag("paused", "whether nothing of it begins; without, as it was before"),
+    flag("paused", "true: no further occurrence begins; if left out, as before"),
 )
 NEXT: tuple[Field, ...] = (
     whole("n", "how many", least=1, most=MAX_SHOWN_NUMBER, example=SHOWN_NUMBER),
@@ -230,7 +230,7 @@ NEXT: tuple[Field, ...] = (
 SKIP: tuple[Field, ...] = (
     text(
         "occurrence",
-        "the id of the occurrence; without, the one that is under way, else the next",
+        "the id of the occurrence; if left out, the one that is under way, else the next",
         example="tuesdays@2030-01-01T19:00:00",
     ),
     text(
@@ -241,7 +241,7 @@ SKIP: tuple[Field, ...] = (
     ),
 )
 TRIGGER: tuple[Field, ...] = (
-    span("lasts", "for how long; without, as long as an occurrence lasts", example="2h"),
+    span("lasts", "for how long; if left out, as long as an occurrence lasts", example="2h"),
 )
 EXTEND: tuple[Field, ...] = (
     Field("by", duration, DURATION, "by how much later it ends", "30m", is_required=True),

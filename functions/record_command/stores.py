@@ -12,7 +12,7 @@ from shared.inbound.request_fields import Field, text
 ACCEPT: tuple[Field, ...] = (
     text(
         "replaces",
-        "the id of another stage that is in the store, if it is to be replaced",
+        "the id of another stage in the store, which is then replaced",
         example="cn-shanghai.prod.0f8fad5bd9cb469f",
     ),
 )

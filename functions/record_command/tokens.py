@@ -83,7 +83,7 @@ ADD: tuple[Field, ...] = (
         "name",
         _name,
         TOKEN_NAME,
-        "whose token it is, as log and history will say",
+        "the owner's name, which the log and the history show",
         "brand-a",
         is_required=True,
     ),
@@ -107,10 +107,10 @@ ADD: tuple[Field, ...] = (
         "streams",
         _streams,
         list_of(_GLOB, MAX_GLOBS_NUMBER),
-        "the streams that it is bound to, as globs of domain/app/stream; all of them without",
+        "the streams that it is bound to, as globs of domain/app/stream; if left out, all streams",
         ["live.example.com/brand-a/*"],
     ),
-    moment("until", "when it ends; without, it lasts until it is revoked"),
+    moment("until", "when it ends; if left out, it lasts until it is revoked"),
 )
 
 

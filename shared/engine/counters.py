@@ -30,7 +30,7 @@ START_SUM_MS: Final = "live_record_start_duration_ms"
 
 
 class CallbackResult(str, Enum):
-    """What became of a callback."""
+    """What was done with a callback."""
 
     STORED = "stored"
     UNCHANGED = "unchanged"

@@ -31,12 +31,12 @@ def ended(step: str) -> str:
 
 
 def list_read(domain: str) -> str:
-    """Return the timestamp of when a domain's online list was last read."""
+    """Return the name of the timestamp at which a domain's online list was last read."""
     return f"list read:{domain}"
 
 
 def list_failed(domain: str) -> str:
-    """Return the timestamp of when a domain's online list last could not be read."""
+    """Return the name of the timestamp at which a domain's online list last could not be read."""
     return f"list failed:{domain}"
 
 

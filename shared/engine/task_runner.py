@@ -51,7 +51,7 @@ class TaskRunResult(Struct):
     stale: int = 0
 
     def count(self, ended: Next | None) -> None:
-        """Count a task by what became of it; None means that another runner has taken it."""
+        """Count a task by its result; None means that another runner has taken it."""
         match ended:
             case Next.DONE:
                 self.done += 1
@@ -229,7 +229,7 @@ class TaskRunner:
             return failed
 
     def _settle(self, ended: Sequence[Ended]) -> None:
-        """Store what becomes of the tasks in one step. If one of them makes the store crash, settle
+        """Store the results of the tasks in one step. If one of them makes the store crash, settle
         each by itself, so that it stops no other."""
         if not ended:
             return

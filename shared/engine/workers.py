@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Protocol
 
 MAX_WORKERS = 64
-"""Of one drain, which is as many as the rate limit keeps at work."""
+"""Workers of one drain: as many as the rate limit keeps busy."""
 POOL_WORKERS = 128
-"""Of one run: notify has more, since each delivery waits for its receiver."""
+"""Workers of one run: notify needs more, because each delivery waits for its receiver."""
 THREAD_TURN_S = 0.0005
 """How long a computing thread runs before another gets its turn. With Python's own 5 ms, a worker
 would wait that long at each of a dozen steps between its slot and the wire, while a burst's list is

@@ -168,7 +168,7 @@ def encode_tasks(tasks: Sequence[NewTask], key: StreamKey) -> str:
 
 
 def encode_settled(settled: Sequence[tuple[Task, Settlement]]) -> str:
-    """Return what becomes of tasks as JSON, in the form that settle_tasks.lua reads."""
+    """Return the results of tasks as JSON, in the form that settle_tasks.lua reads."""
     return msgspec.json.encode([_settled(task, each) for task, each in settled]).decode()
 
 

@@ -93,7 +93,7 @@ PUT_POLICY = Script("put_policy", CLOCK, repeatable=False)
 """Not repeatable: it would take its own version for another operator's."""
 GET_POLICY = Script("get_policy")
 PUT_SCHEDULE = Script("put_schedule", CLOCK, repeatable=False)
-"""As put_policy."""
+"""Not repeatable: it would take its own document for another operator's."""
 DUE_SCHEDULES = Script("due_schedules", CLOCK)
 MOVE_MISPLACED = Script("move_misplaced", ALWAYS)
 ACCEPT = Script("accept")

@@ -54,15 +54,15 @@ Exchange = tuple[str, Json]
 
 PHASES = {
     Phase.IDLE: "nobody wants it recorded",
-    Phase.WAITING: "it is to be recorded, and is not live or not known to be",
+    Phase.WAITING: "it is set to record, but is not live, or not known to be live",
     Phase.QUEUED: "it is live, and its command waits for the rate limit or for the quota",
     Phase.STARTING: "a start is on its way, or is retried, or Live accepted it and has yet to show"
     " that it records",
     Phase.RECORDING: "Live has shown since the last publish that it records, by a report or an"
     " answer, and nothing has denied it since",
     Phase.STOPPING: "a stop is on its way, or is retried",
-    Phase.FAILED: "it is to be recorded, and Live refused for good; `reason` says why",
-    Phase.UNMANAGED: "Live records it without an order of live-record",
+    Phase.FAILED: "it is set to record, but Live refused for good; `reason` says why",
+    Phase.UNMANAGED: "Live records it, though live-record was not asked to",
 }
 OUTCOMES = {
     "accepted": ("200", "Live carried the command out"),
@@ -72,7 +72,7 @@ OUTCOMES = {
         "200",
         "nothing was being recorded; neither Live nor the stage knew the stream: check its name",
     ),
-    "queued": ("202", "the command waits for the rate limit, and follows by itself"),
+    "queued": ("202", "the command waits for the rate limit, and follows automatically"),
     "waiting": ("202", "the stream is not live; the command follows when it is"),
     "unknown": ("202", "Live's answer was lost; live-record finds out and repeats if needed"),
 }
@@ -81,8 +81,8 @@ _INTRODUCTION = """\
 Written by `python -m tests.repository.http_page` from the table of routes; the examples are real
 exchanges with the local stack. `GET /v1/openapi.json` of a stage is the OpenAPI 3.1 document.
 
-Send `Authorization: Bearer TOKEN`. Reasons, histories and problems are English, or Chinese with
-`Accept-Language: zh`; codes and names are the same in both. Errors are English. They are
+Send `Authorization: Bearer TOKEN`. Reasons, histories, problems and errors are in English, or in
+Chinese with `Accept-Language: zh`; codes and names are the same in both. Errors are
 `application/problem+json` and name every wrong field at once; [errors.md](errors.md) lists them. To
 repeat a request after a network failure, send the same `Idempotency-Key`."""
 

@@ -68,7 +68,7 @@ def take_over(transition: Transition, occurrence: Occurrence) -> None:
 
 
 def end_own(transition: Transition) -> None:
-    """Note that the intent's own occurrence no longer asks for a recording."""
+    """Note that the occurrence which made the intent no longer asks for a recording."""
     intent = transition.record.intent
     if intent.requester is Requester.SCHEDULE:
         end(transition, intent.occurrence)

@@ -103,8 +103,7 @@ class Transition:
         return pending is not None and pending.command is Command.RESTART  # it starts anew anyway
 
     def is_unmanaged(self, doubt: Doubt) -> bool:
-        """Return True if a person asked for the restart in doubt, of a recording that is
-        unmanaged."""
+        """Return True if a person requested the restart in doubt, for an unmanaged recording."""
         intent = self.record.intent
         return (
             doubt.command is Command.RESTART
