@@ -7,6 +7,7 @@ It builds and nothing else, as `shared.invocation.composition` does for the clou
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from shared.config import Settings, load_policy
@@ -26,6 +27,7 @@ from shared.outbound.relay import Relay
 from shared.outbound.wake import Wake
 from shared.protocol import Accepted, Command, StreamKey
 from shared.protocol.command_errors import LiveError
+from shared.protocol.policy import Policy
 from shared.store.contract import Claimed, Conflict, Save, Saved, Stored
 from shared.store.store_errors import StoreFull, StoreUnavailable
 from shared.store.write_probe import WriteProbe
@@ -72,12 +74,18 @@ def settings_of(merge_delay: int, callback_host: str, keys: Sequence[tuple[str, 
     )
 
 
+@lru_cache(maxsize=1)
+def packaged_policy(text: str) -> Policy:
+    """Read it once for all processes of a day."""
+    return load_policy(text, kind="json")
+
+
 def app_of(sim: Simulation, settings: Settings, skew: int) -> App:
     """One process's own: caches that are empty, and a clock that may be wrong by `skew` ms."""
     clock, monotonic = lambda: sim.clock.now + skew, lambda: sim.clock.now / 1000
     store = cast("Store", SimulatedStore(sim))
     log = Log(sim.logged, now=clock, hide=settings.secrets)
-    policies = PolicyCache(store, load_policy(sim.plan.policy, kind="json"), clock=clock, log=log)
+    policies = PolicyCache(store, packaged_policy(sim.plan.policy), clock=clock, log=log)
     capabilities = DomainCapabilities(store, clock=clock, log=log)
     stream_settings = StreamSettingsCache(settings, policies, capabilities)
     recorder = Recorder(stream_settings, sim.flight_id, LEASE_MS)
@@ -131,20 +139,22 @@ class SimulatedStore:
         """There is nothing to import."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        real = getattr(self._sim.store, name)
+        real, sim = getattr(self._sim.store, name), self._sim
+        is_read, is_count, is_struck = name in _READS, name == "count", name in _STRUCK
 
         def call(*args: Any, **named: Any) -> Any:  # noqa: ANN401 - as the store's
             def act(turn: Fiber) -> object:
-                self._sim.store_answers()
-                if name == "count":
-                    self._sim.judge.counts(turn.process, *args)
-                elif name not in _READS:
-                    self._sim.judge.writes(turn.process, name)
-                if name not in _READS:
-                    self._sim.store_takes_writes()
+                sim.store_answers()
+                if is_read:
+                    return real(*args, **named)
+                if is_count:
+                    sim.judge.counts(turn.process, *args)
+                else:
+                    sim.judge.writes(turn.process, name)
+                sim.store_takes_writes()
                 return real(*args, **named)
 
-            return current().step(name, self._takes_ms(), act, struck=name in _STRUCK)
+            return current().step(name, self._takes_ms(), act, struck=is_struck)
 
         setattr(self, name, call)
         return call
