@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from shared.config.token_cache import TokenCache
 from shared.config.tokens import Caller
@@ -80,7 +80,7 @@ def require_console(request: Request, hosts: Sequence[str]) -> None:
     whether Function Compute passes on the name of a custom domain is UNCONFIRMED.
     """
     headers = request.headers
-    origin = urlsplit(headers.get("origin", ""))
+    origin = _origin_of(headers.get("origin", ""))
     is_ours = origin.hostname is not None and origin.hostname in (request.host, *hosts)
     is_safe = origin.scheme == "https" or (origin.scheme == "http" and request.host in _LOOPBACK)
     is_same = headers.get("sec-fetch-site", "same-origin") == "same-origin"
@@ -89,6 +89,14 @@ def require_console(request: Request, hosts: Sequence[str]) -> None:
             "a session changes something only from the page of the console",
             hint="use a token: Authorization: Bearer <token>",
         )
+
+
+def _origin_of(text: str) -> SplitResult:
+    """Return the parts of an origin; all of them empty for text that is none."""
+    try:
+        return urlsplit(text)
+    except ValueError:
+        return urlsplit("")
 
 
 def require_all_streams(caller: Caller) -> None:

@@ -254,6 +254,7 @@ def test_signing_out_has_the_browser_forget_the_session(browser: Browser) -> Non
         {"Origin": f"http://{HOST}"},
         {"Origin": "null"},
         {"Origin": ""},
+        {"Origin": "https://[::1"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"X-Live-Record-Console": None},

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hypothesis.strategies import SearchStrategy
 
 from functions import on_demand, record_events, relay, stream_events
-from tests.fuzz import answer_edges, file_edges, function_edges, media_edges
+from tests.fuzz import answer_edges, console_edge, file_edges, function_edges, media_edges
 from tests.fuzz.corpus import Case
 from tests.fuzz.function_edges import Check, callback_cases
 
@@ -41,6 +41,7 @@ EDGES: Mapping[str, FuzzedEdge] = {
         function_edges.relayed_cases, lambda: function_edges.callbacks(relay)
     ),
     "api": FuzzedEdge(function_edges.api_cases, function_edges.api),
+    "console": FuzzedEdge(console_edge.console_cases, console_edge.console_edge),
     "wake_up": FuzzedEdge(function_edges.wake_cases, function_edges.reconciles),
     "timer": FuzzedEdge(function_edges.timer_cases, function_edges.reconciles),
     "policy": FuzzedEdge(file_edges.policy_cases, lambda: _plain(file_edges.check_policy)),

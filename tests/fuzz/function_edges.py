@@ -191,7 +191,7 @@ class Callbacks:
         edge, proof = self.edge, case["proof"]
         before = self.rows()
         del edge.lines[:]
-        answer = _invoke(edge, self.function, self._event(case))
+        answer = invoke(edge, self.function, self._event(case))
         status = check_answer(answer, edge.lines)
         if proof == "both" and self.function not in _STORES_NOTHING:
             assert status in {200, 400, 401, 404, 405, 413}, answer
@@ -239,7 +239,7 @@ def _http(
     }
 
 
-def _invoke(edge: Edge, function: ModuleType, event: Any) -> dict[str, Any]:  # noqa: ANN401 - bytes or JSON
+def invoke(edge: Edge, function: ModuleType, event: Any) -> dict[str, Any]:  # noqa: ANN401 - bytes or JSON
     data = event if isinstance(event, bytes) else json.dumps(event).encode()
     context = SimpleNamespace(request_id="1-77")
     many = function in {reconcile, relay}
@@ -253,7 +253,7 @@ def _invoke(edge: Edge, function: ModuleType, event: Any) -> dict[str, Any]:  # 
     return dict(answer)
 
 
-def _stage_with_something(folder: Path, **settings: str) -> Edge:
+def stage_with_something(folder: Path, **settings: str) -> Edge:
     """Something is wanted, something is live, something was reported."""
     own = {"LIVE_RECORD_RELAY_KEY": RELAY_KEY, "LIVE_RECORD_RELAY_URL": "http://127.0.0.1:1/relay"}
     edge = Edge(folder, Clock(), policy=FORWARDING, **own, **settings)
@@ -265,7 +265,7 @@ def _stage_with_something(folder: Path, **settings: str) -> Edge:
 
 
 @contextmanager
-def _renewed(make: Callable[[Path], tuple[Check, Callable[[], None]]]) -> Iterator[Check]:
+def renewed(make: Callable[[Path], tuple[Check, Callable[[], None]]]) -> Iterator[Check]:
     """Yield a check whose stage is another one after some cases."""
     with ExitStack() as whole:
         state: dict[str, Any] = {"left": 0, "stage": whole.enter_context(ExitStack())}
@@ -286,11 +286,11 @@ def _renewed(make: Callable[[Path], tuple[Check, Callable[[], None]]]) -> Iterat
 @contextmanager
 def callbacks(function: ModuleType) -> Iterator[Check]:
     def make(folder: Path) -> tuple[Check, Callable[[], None]]:
-        edge = _stage_with_something(folder)
+        edge = stage_with_something(folder)
         rows = StoredRows(edge)
         return Callbacks(function, edge, rows), rows.close
 
-    with _renewed(make) as check:
+    with renewed(make) as check:
         yield check
 
 
@@ -420,7 +420,7 @@ class Api:
         headers |= {"Authorization": f"Bearer {case['token']}"} if case["token"] else {}
         function = files if path.startswith("/v1/files/") else record_command
         event = _http(case["method"], path, case["query"], headers, case["body"])
-        return _invoke(self.edge, function, event)
+        return invoke(self.edge, function, event)
 
     def _names_every_fault(self, faults: list[str]) -> None:
         if not faults:
@@ -428,7 +428,7 @@ class Api:
         body = json.dumps({name: _START_FAULTS[name] for name in faults})
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {OPS_TOKEN}"}
         path = f"/v1/recordings/{KEY}/start"
-        answer = _invoke(self.edge, record_command, _http("POST", path, {}, headers, body))
+        answer = invoke(self.edge, record_command, _http("POST", path, {}, headers, body))
         assert check_answer(answer, self.edge.lines) == 400
         named = {fault["field"] for fault in json.loads(answer["body"])["errors"]}
         assert named == set(faults), (named, faults)
@@ -467,19 +467,19 @@ def _add_another_tenant(edge: Edge) -> None:
         ("PUT", f"/v1/schedules/{NOT_FOR_BOUND}", {**schedule, "timezone": "Asia/Shanghai"}),
     ):
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {OPS_TOKEN}"}
-        answer = _invoke(edge, record_command, _http(method, path, {}, headers, json.dumps(body)))
+        answer = invoke(edge, record_command, _http(method, path, {}, headers, json.dumps(body)))
         assert answer["statusCode"] < 300, answer
 
 
 @contextmanager
 def api() -> Iterator[Check]:
     def make(folder: Path) -> tuple[Check, Callable[[], None]]:
-        edge = _stage_with_something(folder, LIVE_RECORD_API_TOKENS=API_TOKENS)
+        edge = stage_with_something(folder, LIVE_RECORD_API_TOKENS=API_TOKENS)
         _add_another_tenant(edge)
         rows = StoredRows(edge)
         return Api(edge, rows), rows.close
 
-    with _renewed(make) as check:
+    with renewed(make) as check:
         yield check
 
 
@@ -524,7 +524,7 @@ class Reconcile:
         before = self.rows()
         del stage.lines[:]
         try:
-            answer = _invoke(stage, reconcile, event)
+            answer = invoke(stage, reconcile, event)
         except function_compute.InvocationFailed as failed:
             raise AssertionError(stage.lines) from failed
         status = check_answer(answer, stage.lines)
@@ -544,5 +544,5 @@ def reconciles() -> Iterator[Check]:
         rows = StoredRows(stage)
         return Reconcile(stage, rows), rows.close
 
-    with _renewed(make) as check:
+    with renewed(make) as check:
         yield check
