@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from cli import output
 from cli.api import Api, Json
@@ -24,7 +25,9 @@ from cli.confirmation import YES, confirm
 from cli.errors import Failure
 from cli.stage_command import of_stage
 from shared.protocol.durations import duration, written
-from shared.schedule.schedule import one_of_each_application
+from shared.protocol.state.occurrence import fits
+from shared.protocol.stream import StreamKey
+from shared.schedule.schedule import matches_of, one_of_each_application
 
 DEFAULTS: Mapping[str, Any] = {
     "title": "",
@@ -43,6 +46,8 @@ DEFAULTS: Mapping[str, Any] = {
     "coverage_target": None,
 }
 """The fields of a schedule in a file, with the value that a stage uses if a field is left out."""
+KNOWN_ROWS, SHOWN_NAMES = 500, 20
+"""Streams of an application that are compared with a pattern at most, and those that are named."""
 SPANS = ("pre_roll", "post_roll", "overrun", "rehearsed_within", "late_after")
 _LOCAL_CHARS = len("2026-01-06T19:00")
 
@@ -147,8 +152,28 @@ def _changes(api: Api, wanted: Mapping[str, Json], *, prune: bool) -> _Changes:
     before = {row["id"]: as_of_file(row) for row in api.schedules()}
     stored = {name: new for name, new in wanted.items() if before.get(name) != new}
     deleted = [name for name in before if prune and name not in wanted]
-    lines = [line for name, new in stored.items() for line in _lines(name, before.get(name), new)]
+    lines = list[str]()
+    for name, new in stored.items():
+        lines += _lines(name, before.get(name), new)
+        lines += _fitting(api, new["streams"])
     return _Changes(stored, deleted, [*lines, *(f"- {name}" for name in deleted)])
+
+
+def _fitting(api: Api, streams: Sequence[str]) -> Iterator[str]:
+    """Yield the streams that each pattern fits now, as far as the stage knows them."""
+    for match in matches_of(one for one in streams if one.count("/") > 1):
+        where = {"domain": match.domain, "app": match.app}
+        rows = api.list_recordings(KNOWN_ROWS, **where)["recordings"]
+        of_app = replace(match, domain="*")  # the name that is written may be another one of it
+        found = [row["stream"] for row in rows if fits(StreamKey.parse(row["stream"]), (of_app,))]
+        yield f"  {match}: {_known_line(len(found), found)}"
+
+
+def _known_line(count: int, streams: Sequence[str]) -> str:
+    line = ngettext("fits {count} stream now", "fits {count} streams now", count)
+    names = ", ".join(name.rpartition("/")[2] for name in streams[:SHOWN_NAMES])
+    more = ", ..." if count > SHOWN_NAMES else ""
+    return _(": ").join(filter(None, (line.format(count=count), names + more)))
 
 
 def _lines(name: str, before: Json | None, new: Json) -> Iterator[str]:
@@ -242,6 +267,8 @@ def normalized(row: Json) -> Json:
     """Return the fields of a schedule as a stage shows them, so that equal ones compare equal.
     Unreadable values stay unchanged: the stage says what is wrong with them."""
     fields = {**DEFAULTS, **{name: _plain(value) for name, value in row.items() if name != "id"}}
+    if "expect" not in row and any("*" in str(stream) for stream in fields["streams"]):
+        fields["expect"] = "any"
     for name in ("start", "end"):
         if len(str(fields[name])) == _LOCAL_CHARS:
             fields[name] += ":00"
@@ -329,6 +356,8 @@ def show(api: Api, schedule_id: str, as_json: bool) -> None:
     output.say(_line_of(answer))
     for stream in answer["streams"]:
         output.say(f"  {stream}")
+    if known := answer.get("known"):  # the release before has no such field
+        output.say(f"  {_known_line(known['count'], known['streams'])}")
     for line in _rehearsal_lines(answer["rehearsed_within"], rehearsals):
         output.say(f"  {line}")
     for row in answer["next"]:

@@ -125,7 +125,7 @@ def _decide(
     TaskAlreadyStarted.
     """
     loaded, stream_settings = invocation.app.store.load(key), invocation.app.stream_settings(key)
-    asked = is_asked(loaded.record, loaded.now)
+    asked = is_asked(loaded.record, loaded.now, stream_settings.occurrences)
     rule = OnDemandAnswer(stream_settings.records_on_publish)
     ours = OnDemandAnswer(asked) if asked is not None else before or rule
     return (before or OnDemandAnswer(need_record=False)) if stream_settings.observe else ours

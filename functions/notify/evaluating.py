@@ -35,6 +35,7 @@ from shared.alerts import (
     live_at,
     messages,
     missed_occurrences,
+    none_live,
     not_rehearsed,
     observed,
     occurrences_barred,
@@ -44,6 +45,7 @@ from shared.alerts import (
 )
 from shared.engine import counters
 from shared.engine.counters import CallbackResult, OccurrenceResult
+from shared.engine.schedule_planner import live_keys
 from shared.engine.timer_watch import TIMERS
 from shared.invocation.app import App
 from shared.invocation.invocation import Invocation
@@ -64,6 +66,7 @@ from shared.outbox import (
 from shared.protocol.derived.phase import Phase
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS
 from shared.protocol.policy import ConditionCode
+from shared.protocol.state.occurrence import Occurrence, TemporaryRule
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.schedule import Schedule, StoredSchedule
@@ -194,11 +197,14 @@ def _of_files(app: App, now: int) -> Iterator[Condition]:
 
 def _of_schedules(app: App, schedules: _Schedules, now: int) -> Iterator[Condition]:
     """Yield the streams that a schedule wants and that are not live. If the schedule needs only one
-    of its streams, yield one condition for all, and none while one is live."""
-    others_live_at = dict[str, int]()
+    of its streams, or has patterns, yield one condition for all, and none while one is live."""
+    others_live_at, came_at = dict[str, int](), dict[str, int]()
     for record in _waiting(app) if schedules else ():
         stored = schedules.get(record.intent.who)
         schedule = stored.schedule if stored else _DELETED
+        if schedule.is_by_pattern:
+            came_at[schedule.id] = max(came_at.get(schedule.id, 0), live_at(record, now))
+            continue
         is_any = schedule.expect is Expect.ANY
         if is_any and schedule.id not in others_live_at:
             others_live_at[schedule.id] = _live_at(app, schedule, now)
@@ -209,14 +215,40 @@ def _of_schedules(app: App, schedules: _Schedules, now: int) -> Iterator[Conditi
             if is_any:
                 others_live_at[schedule.id] = now
 
+    for name, stored in schedules.items():
+        yield from _of_patterns(app, stored, came_at.get(name, 0), now)
+
+
+def _of_patterns(app: App, stored: StoredSchedule, came_at: int, now: int) -> Iterator[Condition]:
+    """Yield, once, that no stream is live that a pattern of the schedule fits. `came_at`: when the
+    last one was that is waited for."""
+    schedule = stored.schedule
+    for rule in stored.under_way(now):
+        occurrence, first = rule.occurrence, rule.matches[0]
+        since, pattern = (
+            max(occurrence.starts_at, came_at),
+            StreamKey(first.domain, first.app, first.stream),
+        )
+        is_late = now < occurrence.ends_at and now - since >= schedule.late_after
+        if is_late and not app.stream_settings(pattern).observe and not _any_live(app, rule, now):
+            yield none_live(pattern, schedule.id, since)
+            return
+
+
+def _any_live(app: App, rule: TemporaryRule, now: int) -> bool:
+    streams = (f"{match.domain}/{match.app}/{match.stream}" for match in rule.matches)
+    return any(_last_live_at(app, key, now) == now for key in live_keys(app.store, streams))
+
+
+def _last_live_at(app: App, key: StreamKey, now: int) -> int:
+    with suppress(Unreadable):  # reconcile reports it
+        return live_at(app.store.load(key).record, now)
+    return 0
+
 
 def _live_at(app: App, schedule: Schedule, now: int) -> int:
     """Return when any stream of the schedule was last live; `now` if one is live."""
-    last = 0
-    for key in keys_of(schedule.streams):
-        with suppress(Unreadable):  # reconcile reports it
-            last = max(last, live_at(app.store.load(key).record, now))
-    return last
+    return max(_last_live_at(app, key, now) for key in keys_of(schedule.streams))
 
 
 def _waiting(app: App) -> Iterator[StreamRecord]:
@@ -263,7 +295,9 @@ def _of_barred(
         if invocation.deadline.left() <= REST_S or len(missed) >= MAX_ALERT_ENTRIES:
             break
         left.discard(name)
-        for key in keys_of(schedules[name].schedule.streams):
+        streams = schedules[name].schedule.streams
+        is_by_pattern = schedules[name].schedule.is_by_pattern
+        for key in live_keys(app.store, streams) if is_by_pattern else keys_of(streams):
             try:
                 record = app.store.load(key).record if key not in missed else None
             except Unreadable:  # reconcile reports it
@@ -310,7 +344,7 @@ def _of_rehearsals(app: App, schedules: _Schedules, now: int) -> Iterator[Condit
     found: dict[str, Condition] = {}
     for stored in sorted(_about_to_begin(schedules, now), key=lambda one: -(one.begins_at or 0)):
         schedule, begins_at = stored.schedule, stored.begins_at or 0
-        for key in _to_come(app, schedule, begins_at):
+        for key in _to_come(app, stored, begins_at):
             application = StreamKey(key.domain, key.app, "")
             last = last_rehearsal(app.store.get_text(rehearsal_note(key)))
             go_at = last.at if last is not None and last.is_go else None
@@ -331,16 +365,18 @@ def _about_to_begin(schedules: _Schedules, now: int) -> Iterator[StoredSchedule]
             yield stored
 
 
-def _to_come(app: App, schedule: Schedule, begins_at: int) -> Sequence[StreamKey]:
+def _to_come(app: App, stored: StoredSchedule, begins_at: int) -> Sequence[StreamKey]:
     """Return one stream of each application for which the occurrence is planned. A person may have
     skipped it, and a skip concerns every stream of the schedule."""
-    first = one_of_each_application(schedule.streams)
-    return [key for key in first if _is_planned(app, key, schedule.id, begins_at)]
+    first = one_of_each_application(stored.schedule.streams)
+    return [key for key in first if _is_planned(app, key, stored, begins_at)]
 
 
-def _is_planned(app: App, key: StreamKey, schedule: str, begins_at: int) -> bool:
+def _is_planned(app: App, key: StreamKey, stored: StoredSchedule, begins_at: int) -> bool:
+    schedule = stored.schedule.id
+    planned: Sequence[Occurrence] = [rule.occurrence for rule in stored.rules]
     try:
-        planned = app.store.load(key).record.planned
+        planned = planned if stored.schedule.is_by_pattern else app.store.load(key).record.planned
     except Unreadable:
         return True  # reconcile reports it
     return any(one.schedule == schedule and one.begins_at == begins_at for one in planned)

@@ -760,10 +760,17 @@ class StartsView(Struct, frozen=True, forbid_unknown_fields=True):
     text: Annotated[str, doc("the same in words")]
 
 
+class KnownStreamsView(Struct, frozen=True, forbid_unknown_fields=True):
+    """The streams that the patterns of a schedule fit now, as far as any were seen."""
+
+    count: Annotated[Count, doc("of them, up to 500")]
+    streams: Annotated[Sequence[str], doc("the first 20 of them")]
+
+
 class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     title: str
-    streams: Annotated[Sequence[str], doc("each as domain/app/stream")]
+    streams: Annotated[Sequence[str], doc("each as domain/app/stream, or all as patterns")]
     start: Annotated[str, doc("local time of the first occurrence")]
     end: Annotated[str, doc("local time at which the first occurrence ends")]
     timezone: str
@@ -790,6 +797,7 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     load: Annotated[
         StartsView | None, doc("what the next beginning needs; null: none is to come; in a list")
     ]
+    known: Annotated[KnownStreamsView | None, doc("null: it has no patterns; in a list")] = None
 
 
 class RehearsalView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -824,7 +832,7 @@ class OccurrencesView(Struct, frozen=True, forbid_unknown_fields=True):
 class OccurrenceChangedView(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     occurrence: OccurrenceView
-    streams: Annotated[Count, doc("of the schedule")]
+    streams: Annotated[Count, doc("of the schedule; of a pattern, those that are live")]
     changed: Annotated[Count, doc("of them that were changed")]
 
 

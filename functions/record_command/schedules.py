@@ -6,11 +6,14 @@ The recurrence library is imported only to compute or check a date.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from functions.record_command.answers import (
+    KnownStreamsView,
     OccurrenceChangedView,
     OccurrencesView,
     OccurrenceView,
@@ -22,7 +25,7 @@ from functions.record_command.answers import (
 from functions.record_command.routes import ApiRequest
 from shared.config.tokens import Caller
 from shared.engine.recorder import HandlingOptions
-from shared.engine.schedule_planner import MAX_SCHEDULES_NUMBER
+from shared.engine.schedule_planner import MAX_SCHEDULES_NUMBER, live_keys
 from shared.errors import Fault
 from shared.inbound.authorization import require_all_streams, require_reach, stream_of
 from shared.inbound.catalogue import Language
@@ -50,21 +53,28 @@ from shared.invocation.invocation import Invocation
 from shared.protocol import Occurrence, OccurrencePut, OccurrenceSkipped, StreamKey
 from shared.protocol.durations import duration, rfc3339, written
 from shared.protocol.policy import MAX_PERCENT, is_percentage
+from shared.protocol.state.occurrence import TemporaryRule, fits
 from shared.schedule import Schedule, StoredSchedule
 from shared.schedule.schedule import (
     LATE_AFTER_MS,
     MAX_EXDATES_NUMBER,
     OVERRUN_MS,
     Expect,
+    is_pattern,
     is_schedule_id,
     keys_of,
+    matches_of,
     readable,
 )
+from shared.store.contract import Filter
 
 SHOWN_NUMBER, MAX_SHOWN_NUMBER = 5, 100
 MAX_STREAMS_NUMBER = 2000
 NONE = "none"
 MINUTE_MS = 60_000
+KNOWN_ROWS, NAMED_ROWS = 500, 20
+"""How many known streams that a pattern fits are counted, and named, at most."""
+Rules = tuple[TemporaryRule, ...]
 ATTEMPTS_NUMBER = 3
 """How often a change is applied again after another writer came first."""
 
@@ -75,8 +85,9 @@ ATTEMPTS_NUMBER = 3
 def _stream(value: str) -> str:
     if value.count("/") < 2:  # noqa: PLR2004 - domain/app/stream
         raise ValueError("write each stream as domain/app/stream")
-    if any(glob in value for glob in "*?["):
-        raise ValueError("write each stream without a wildcard")
+    domain, app, _ = value.split("/", 2)
+    if any(glob in value for glob in "?[") or "*" in f"{domain}/{app}":
+        raise ValueError("write no wildcard but * in the last part: domain/app/camera*")
     return value
 
 
@@ -84,6 +95,8 @@ def _streams(value: object) -> tuple[str, ...]:
     streams = tuple(map(_stream, texts(value, MAX_STREAMS_NUMBER)))
     if not streams:
         raise ValueError("write a list of streams, each as domain/app/stream")
+    if len(set(map(is_pattern, streams))) > 1:
+        raise ValueError("write patterns into a schedule of their own")
     return streams
 
 
@@ -142,7 +155,8 @@ PUT: tuple[Field, ...] = (
         "streams",
         _streams,
         list_of(_TEXT, MAX_STREAMS_NUMBER, least=1),
-        "the streams to record, each as domain/app/stream",
+        "the streams to record, each as domain/app/stream; or patterns: domain/app/camera* stands"
+        " for whatever stream of the application comes up",
         ["live.example.com/app/room1"],
         is_required=True,
     ),
@@ -262,8 +276,8 @@ def put(request: ApiRequest) -> Response:
         kept = schedule
         if is_paused is None and not before.is_deleted:
             kept = replace(schedule, is_paused=before.schedule.is_paused)
-        leaving = {*before.leaving, *before.schedule.streams} - {*schedule.streams}
-        return StoredSchedule(kept, made_by, made_at, leaving=tuple(sorted(leaving)))
+        leaving = tuple(sorted({*before.leaving, *before.schedule.streams} - {*schedule.streams}))
+        return StoredSchedule(kept, made_by, made_at, leaving=leaving, rules=before.rules)
 
     stored = _change(request, schedule.id, change, may_be_new=True)
     request.invocation.log.warning("schedules.put", id=schedule.id, who=request.who)
@@ -280,8 +294,11 @@ def faults(
 
     if not is_schedule_id(values[0]):
         yield Fault("id", "write 1 to 63 of a-z, 0-9, dot, dash and underscore")
-    for stream in found.get("streams", ()):
+    streams = found.get("streams", ())
+    for stream in streams:
         yield from _stream_faults(invocation, caller, stream)
+    if any(map(is_pattern, streams)) and found.get("expect") is Expect.ALL:
+        yield Fault("expect", "write any: of a pattern, nobody knows which streams are all")
     if {"start", "end", "timezone"} <= found.keys():
         schedule = _schedule_of("", (), found)
         yield from faults_of(schedule, longest_ms=invocation.app.settings.max_duration)
@@ -308,13 +325,17 @@ def _asked_for(request: ApiRequest) -> Schedule:
 
 def _schedule_of(name: str, streams: tuple[str, ...], found: Mapping[str, Any]) -> Schedule:
     fields = {**found, "id": name, "streams": streams, "is_paused": found.get("paused", False)}
+    if any(map(is_pattern, streams)):
+        fields["expect"] = Expect.ANY
     return Schedule(**{field: fields[field] for field in fields if field != "paused"})
 
 
 def _key(invocation: Invocation, stream: str) -> StreamKey:
-    """Return the stream, under its main streaming domain. Raise RequestError if it cannot be
-    one."""
-    return stream_of(invocation.app.policy, stream.split("/", 2))
+    """Return the stream or the pattern, under its main streaming domain. Raise RequestError if it
+    cannot be one."""
+    domain, app, name = stream.split("/", 2)
+    found = stream_of(invocation.app.policy, (domain, app, name.replace("*", "-")))
+    return replace(found, stream=name)
 
 
 def _stored(request: ApiRequest, name: str) -> tuple[StoredSchedule | None, str | None]:
@@ -357,7 +378,8 @@ def _change(
             )
         now = store.now()
         after = replace(change(before), planned_until=None, due_at=now, changed_at=now)
-        if store.put_schedule(name, after.to_text(), now, replaces=text_):
+        rules = after.rules_text
+        if store.put_schedule(name, after.to_text(), now, replaces=text_, rules=rules):
             request.invocation.plan_schedule(name, after.to_text())
             return after
     raise WrongState(f"somebody else changes {name} at the same time", hint="try again")
@@ -371,12 +393,18 @@ def _count(request: ApiRequest) -> int:
     return len(stored) - sum(each.is_deleted for each in readable(stored).values())
 
 
-def _changed(request: ApiRequest, **changes: Any) -> StoredSchedule:  # noqa: ANN401 - of a Schedule
+def _changed(
+    request: ApiRequest,
+    *,
+    change_rules: Callable[[Rules], Rules] = lambda rules: rules,
+    **changes: Any,  # noqa: ANN401 - of a Schedule
+) -> StoredSchedule:
     stored = _require(request)
 
     def change(before: StoredSchedule | None) -> StoredSchedule:
         found = before or stored
-        return replace(found, schedule=replace(found.schedule, **changes))
+        schedule, rules = replace(found.schedule, **changes), change_rules(found.rules)
+        return replace(found, schedule=schedule, rules=rules)
 
     return _change(request, stored.schedule.id, change)
 
@@ -423,8 +451,8 @@ def resume(request: ApiRequest) -> Response:
 
 def skip(request: ApiRequest) -> Response:
     """Record nothing for one occurrence. If it has begun, its own recording ends now."""
-    schedule = _require(request).schedule
-    found = _occurrence(request, schedule)
+    stored = _require(request)
+    schedule, found = stored.schedule, _occurrence(request, stored)
     at = found.id.partition("@")[2]
     is_of_calendar = not at.endswith("Z")  # else it was triggered
     if len(schedule.exdates) >= MAX_EXDATES_NUMBER:
@@ -433,18 +461,22 @@ def skip(request: ApiRequest) -> Response:
             hint="remove dates in the past",
         )
     note = request.body.get("note", "")
-    changed = _tell(request, schedule, OccurrenceSkipped(request.who, found.id, note))
+    answers = _tell(request, stored, OccurrenceSkipped(request.who, found.id, note))
     request.invocation.log.warning(
         "schedules.skipped", id=schedule.id, occurrence=found.id, who=request.who, note=note
     )
-    if is_of_calendar and at not in schedule.exdates:
-        _changed(request, exdates=(*schedule.exdates, at))
-    return _done(schedule, found, changed)
+    exdates = schedule.exdates
+    if is_of_calendar and at not in exdates:
+        exdates = (*exdates, at)
+    if exdates != schedule.exdates or stored.rules:
+        _changed(request, change_rules=_with(replace(found, is_over=True)), exdates=exdates)
+    return _done(schedule, found, answers)
 
 
 def trigger(request: ApiRequest) -> Response:
     """Begin an occurrence now, in addition to those of the calendar."""
-    schedule, now = _require(request).schedule, request.invocation.app.store.now()
+    stored, now = _require(request), request.invocation.app.store.now()
+    schedule = stored.schedule
     first = _first(schedule)
     lasts = request.body.get("lasts", first.ends_at - first.starts_at)
     if lasts > request.invocation.app.settings.max_duration:
@@ -458,15 +490,20 @@ def trigger(request: ApiRequest) -> Response:
         begins_at=begins_at,
         ends_at=ends_at,
         until=ends_at + schedule.overrun,
+        by_pattern=schedule.is_by_pattern,
     )
-    changed = _tell(request, schedule, OccurrencePut(request.who, occurrence))
-    return _done(schedule, occurrence, changed)
+    answers = _tell(request, stored, OccurrencePut(request.who, occurrence))
+    if schedule.is_by_pattern:
+        rule = TemporaryRule(occurrence, matches_of(schedule.streams))
+        _changed(request, change_rules=lambda rules: (*rules, rule))
+    return _done(schedule, occurrence, answers)
 
 
 def extend(request: ApiRequest) -> Response:
     """Let the occurrence that has begun end later."""
-    schedule, by = _require(request).schedule, request.body["by"]
-    found = next(iter(_under_way(request, schedule)), None)
+    stored, by = _require(request), request.body["by"]
+    schedule = stored.schedule
+    found = next(iter(_under_way(request, stored)), None)
     if found is None:
         raise WrongState(
             f"no occurrence of {schedule.id} is under way",
@@ -475,20 +512,40 @@ def extend(request: ApiRequest) -> Response:
     longer = replace(found, ends_at=found.ends_at + by, until=found.until + by)
     if longer.ends_at - longer.begins_at > request.invocation.app.settings.max_duration:
         raise BadRequest([Fault("by", "is more than this stage records")])
-    changed = _tell(request, schedule, OccurrencePut(request.who, longer))
-    if not changed:
+    answers = _tell(request, stored, OccurrencePut(request.who, longer))
+    may_come = found.by_pattern and request.invocation.app.store.now() < found.ends_at
+    if not (answers.changed or may_come):
         raise WrongState(
             f"{found.id} is over, or was stopped", hint="trigger an occurrence, or send start"
         )
-    return _done(schedule, longer, changed)
+    if found.by_pattern:
+        _changed(request, change_rules=_with(longer))
+    return _done(schedule, longer, answers)
 
 
-def _occurrence(request: ApiRequest, schedule: Schedule) -> Occurrence:
-    """Return the named occurrence: from a stream's record, where its end may have been moved, else
-    from the calendar. Raise NotFound if there is none."""
+def _with(occurrence: Occurrence) -> Callable[[Rules], Rules]:
+    """Return what puts an occurrence in the place of the one of its id."""
+
+    def changed(rules: Rules) -> Rules:
+        return tuple(
+            replace(rule, occurrence=occurrence, is_judged=False)
+            if rule.occurrence.id == occurrence.id
+            else rule
+            for rule in rules
+        )
+
+    return changed
+
+
+def _occurrence(request: ApiRequest, stored: StoredSchedule) -> Occurrence:
+    """Return the named occurrence: from a rule or a stream's record, where its end may have been
+    moved, else from the calendar. Raise NotFound if there is none."""
     wanted = request.body.get("occurrence", "")
-    begun = _under_way(request, schedule)
-    known = {one.id: one for one in (*begun, *_calendar(request, schedule, MAX_SHOWN_NUMBER))}
+    begun, calendar = (
+        _under_way(request, stored),
+        _calendar(request, stored.schedule, MAX_SHOWN_NUMBER),
+    )
+    known = {one.id: one for one in (*begun, *calendar)}
     known |= {one.id: one for one in begun}
     found = known.get(wanted) if wanted else next(iter(known.values()), None)
     if found is None:
@@ -498,28 +555,44 @@ def _occurrence(request: ApiRequest, schedule: Schedule) -> Occurrence:
     return found
 
 
-def _under_way(request: ApiRequest, schedule: Schedule) -> Sequence[Occurrence]:
-    """Return the occurrences that have begun and still ask for a recording, according to the first
-    stream's record. Each stream may have stopped one by itself."""
-    store = request.invocation.app.store
+def _under_way(request: ApiRequest, stored: StoredSchedule) -> Sequence[Occurrence]:
+    """Return the occurrences that have begun and still ask for a recording, by the rules of the
+    patterns or according to the first stream's record. Each stream may have stopped one by
+    itself."""
+    store, schedule = request.invocation.app.store, stored.schedule
+    if schedule.is_by_pattern:
+        return [rule.occurrence for rule in stored.under_way(store.now())]
     record = store.load(keys_of(schedule.streams)[0]).record
     ours = [one for one in record.begun if one.schedule == schedule.id and not one.is_over]
     return [one for one in ours if store.now() < one.until]
 
 
-def _tell(request: ApiRequest, schedule: Schedule, event: OccurrencePut | OccurrenceSkipped) -> int:
-    """Apply the event to each stream of the schedule; return how many streams took it. Commands
-    without a free slot are sent later, with everything else that is due."""
+class _Answers(Struct, frozen=True):
+    """How many streams handled an event, and how many of them took it."""
+
+    streams: int
+    changed: int
+
+
+def _tell(
+    request: ApiRequest, stored: StoredSchedule, event: OccurrencePut | OccurrenceSkipped
+) -> _Answers:
+    """Apply the event to each stream of the schedule; of a pattern to those whose sessions have not
+    ended, because the others go by the rules as they come up. Commands without a free slot are sent
+    later, with everything else that is due."""
     invocation = request.invocation
     options = HandlingOptions(may_send=lambda: False)
-    keys = keys_of(schedule.streams)
+    streams = stored.schedule.streams
+    keys = keys_of(streams)
+    if stored.schedule.is_by_pattern:
+        keys = live_keys(invocation.app.store, streams)
     taken = [invocation.handle(key, event, options).refused is None for key in keys]
-    return sum(taken)
+    return _Answers(len(keys), sum(taken))
 
 
-def _done(schedule: Schedule, occurrence: Occurrence, changed: int) -> Response:
+def _done(schedule: Schedule, occurrence: Occurrence, answers: _Answers) -> Response:
     view = OccurrenceChangedView(
-        schedule.id, _shown(occurrence), streams=len(schedule.streams), changed=changed
+        schedule.id, _shown(occurrence), streams=answers.streams, changed=answers.changed
     )
     return Response(200, view)
 
@@ -579,7 +652,30 @@ def _view(
         made_at=rfc3339(stored.made_at),
         next=[_shown(one) for one in upcoming],
         load=_load(request, schedule, upcoming) if counts_load else None,
+        known=_known(request, schedule) if counts_load and schedule.is_by_pattern else None,
     )
+
+
+def _known(request: ApiRequest, schedule: Schedule) -> KnownStreamsView:
+    """Return the streams with a record that the patterns of a schedule fit now."""
+    found = list(islice(_fitting(request, schedule), KNOWN_ROWS))
+    return KnownStreamsView(len(found), [str(key) for key in found[:NAMED_ROWS]])
+
+
+def _fitting(request: ApiRequest, schedule: Schedule) -> Iterator[StreamKey]:
+    store = request.invocation.app.store
+    for match in matches_of(schedule.streams):
+        wanted, after = Filter(None, match.domain, match.app), None
+        while rows := store.listed(wanted, after=after, limit=KNOWN_ROWS):
+            yield from (row.key for row in rows if fits(row.key, (match,)))
+            after = rows[-1].key
+
+
+def _starts(request: ApiRequest, schedule: Schedule) -> int:
+    """Return how many starts a beginning takes; of a pattern, one for each stream that is known."""
+    if schedule.is_by_pattern:
+        return len(list(islice(_fitting(request, schedule), KNOWN_ROWS)))
+    return len(schedule.streams)
 
 
 def _written(ms: int) -> str:
@@ -595,11 +691,11 @@ def _load(
     following = next((one for one in upcoming if one.begins_at > now), None)
     if following is None:
         return None
-    starts = len(schedule.streams)
+    starts = _starts(request, schedule)
     for name, other in readable(app.store.schedules()).items():
         is_near = (other.begins_at or 0) // MINUTE_MS == following.begins_at // MINUTE_MS
         if name != schedule.id and is_near and not other.is_deleted:
-            starts += len(other.schedule.streams)
+            starts += _starts(request, other.schedule)
     take_s = round(starts / app.settings.rate, 1)
     words = _words(starts, following, schedule, take_s, request.language)
     return StartsView(rfc3339(following.begins_at), starts, take_s, words)

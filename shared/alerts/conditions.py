@@ -91,6 +91,12 @@ def scheduled_not_live(
         yield of_stream(ConditionCode.SCHEDULED_NOT_LIVE, record.key, since, cause, about)
 
 
+def none_live(pattern: StreamKey, schedule: str, since: int) -> Condition:
+    """Return that no stream is live of those that a schedule's pattern stands for."""
+    cause, about = HistoryEntry(Reason.NOT_LIVE), {"schedule": schedule}
+    return of_stream(ConditionCode.SCHEDULED_NOT_LIVE, pattern, since, cause, about)
+
+
 def live_at(record: StreamRecord, now: int) -> int:
     """Return when a stream was last live: now if it is live; 0 if it never was."""
     session = record.session

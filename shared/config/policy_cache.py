@@ -6,17 +6,19 @@ that follow from both. Every invocation uses them. None may fail because the sto
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from shared.config import Settings, load_policy, mode_of
 from shared.logs import Log
-from shared.protocol import StreamSettings
+from shared.protocol import Occurrence, StreamSettings
 from shared.protocol.policy import Mode, Policy
+from shared.protocol.state.occurrence import TemporaryRule
 from shared.protocol.stream import StreamKey
-from shared.store.contract import PolicyCopy
+from shared.store.contract import InForce, PolicyCopy
 from shared.store.store_errors import StoreUnavailable
 
 KEEP_REHEARSAL_MS = 24 * 3_600_000
@@ -38,7 +40,7 @@ TIMESTAMP_AGE_MS = 60_000
 
 
 class PolicySource(Protocol):
-    def get_policy(self) -> PolicyCopy | None: ...
+    def in_force(self) -> InForce: ...
 
 
 class TimestampStore(Protocol):
@@ -47,7 +49,8 @@ class TimestampStore(Protocol):
 
 
 class PolicyCache:
-    """The policy in force. It is read from the store now and then, not for every call."""
+    """The policy in force, and the temporary rules of schedules. Both are read from the store now
+    and then, not for every call."""
 
     def __init__(
         self, source: PolicySource, packaged: Policy, *, clock: Callable[[], int], log: Log
@@ -63,6 +66,8 @@ class PolicyCache:
         self._log = log
         self._policy = packaged
         self._taken: PolicyCopy | None = None
+        self._temporary: tuple[TemporaryRule, ...] = ()
+        self._texts: Mapping[str, str] = {}
         self._clock = clock
         self._asked = LastAsked(clock)
 
@@ -76,12 +81,18 @@ class PolicyCache:
         store is down."""
         if self._asked.may_ask("policy", POLICY_AGE_MS):
             try:
-                self._take(self._source.get_policy())
+                in_force = self._source.in_force()
+                self._take_temporary(in_force.temporary)
+                self._take(in_force.policy)
             except StoreUnavailable as error:
                 self._log.warning("policy.unread", error=error)
             except Exception as error:  # noqa: BLE001 - whatever is stored, the last one good holds
                 self._refuse(0, error)
         return self._policy
+
+    def occurrences(self, key: StreamKey) -> tuple[Occurrence, ...]:
+        """Return what patterns of schedules ask of a stream, as of the last `policy`."""
+        return tuple(rule.occurrence for rule in self._temporary if rule.fits(key))
 
     def is_suspended(self) -> bool:
         """Return True if the policy in force starts no recording now."""
@@ -90,6 +101,19 @@ class PolicyCache:
     def forget(self) -> None:
         """Read the store at the next call, because this process has just changed the policy."""
         self._asked.forget("policy")
+
+    def _take_temporary(self, texts: Mapping[str, str]) -> None:
+        if texts != self._texts:
+            rules = (rule for text in texts.values() for rule in self._read(text))
+            self._temporary, self._texts = tuple(rules), texts
+
+    def _read(self, text: str) -> tuple[TemporaryRule, ...]:
+        """Return the rules of a schedule; none if a later release has written what it is."""
+        try:
+            return msgspec.json.decode(text, type=tuple[TemporaryRule, ...])
+        except msgspec.MsgspecError as error:
+            self._log.error("schedule.refused", error=error)
+            return ()
 
     def _take(self, copy: PolicyCopy | None) -> None:
         self.newest = copy.version if copy is not None else 0
@@ -194,18 +218,22 @@ class StreamSettingsCache:
         self._settings = settings
         self._policies = policies
         self._capabilities = capabilities
-        self._last: tuple[StreamKey, Policy, tuple[bool, bool], StreamSettings] | None = None
+        self._last: tuple[StreamKey, Policy, object, StreamSettings] | None = None
 
     def __call__(self, key: StreamKey) -> StreamSettings:
         policy, is_suspended = self._policies.policy(), self._policies.is_suspended()
         has_status = self._capabilities.has_status_callbacks(key.domain)
-        last, flags = self._last, (has_status, is_suspended)
-        if last and last[0] == key and last[1] is policy and last[2] == flags:
+        occurrences = self._policies.occurrences(key)
+        last, rest = self._last, (has_status, is_suspended, occurrences)
+        if last and last[0] == key and last[1] is policy and last[2] == rest:
             return last[3]
         stream_settings = replace(
-            self._read(policy, key), status_known=has_status, is_policy_suspended=is_suspended
+            self._read(policy, key),
+            status_known=has_status,
+            is_policy_suspended=is_suspended,
+            occurrences=occurrences,
         )
-        self._last = (key, policy, flags, stream_settings)
+        self._last = (key, policy, rest, stream_settings)
         return stream_settings
 
     def _read(self, policy: Policy, key: StreamKey) -> StreamSettings:

@@ -43,7 +43,8 @@ class Caller(Struct, frozen=True):
     until: int | None = None
 
     def may_reach(self, key: StreamKey) -> bool:
-        return not self.only or any(match.holds(key) for match in self.only)
+        """Return True for a stream, or for a pattern, if it reaches every stream of that."""
+        return not self.only or any(match.covers(key) for match in self.only)
 
     def may_reach_domain(self, domain: str) -> bool:
         """Return True if a stream of the domain may be one that the token reaches."""

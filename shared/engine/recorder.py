@@ -25,7 +25,7 @@ from shared.engine.effects import (
     TakeDue,
     do,
 )
-from shared.ledger import edges_between
+from shared.ledger import edge_of, edges_between
 from shared.outbox import NewTask, verify_file
 from shared.protocol import (
     Accepted,
@@ -34,6 +34,7 @@ from shared.protocol import (
     Event,
     FileLeft,
     HistoryEntry,
+    Occurrence,
     Reason,
     StopAsked,
     StreamKey,
@@ -325,6 +326,13 @@ class Recorder:
             yield from do(ReportCrash(key, error, postpones))
             return Crashed(key)
 
+    def note_absence(self, key: StreamKey, occurrence: Occurrence) -> Steps[None]:
+        """Add to the account of a pattern that no stream came for an occurrence of its schedule. It
+        gets no record."""
+        keep_ms = self._settings_of(key).keep_ledger
+        save = Save(0, StreamRecord(key), edges=(edge_of(occurrence),), keep_ledger_ms=keep_ms)
+        yield from do(SaveOrClaim(save))
+
     def drain_one(self, options: HandlingOptions) -> Steps[HandleResult | Crashed | None]:
         """Handle the first stream that is due; return None if none is."""
         keys = yield from do(TakeDue(1, TAKEN_FOR_MS))
@@ -347,6 +355,7 @@ def _completed(
     """Return the save together with everything stored in it. It makes one copy, because every
     callback does this."""
     before, now, over_quota = loaded.record, loaded.now, save.if_no_quota
+    is_blank = decision.record.is_blank  # it is forgotten, and its account stays as it is
     files = _verifying(save.key, event, settings)
     save = replace(
         save,
@@ -355,7 +364,7 @@ def _completed(
         must_fit=ends_recording(before, decision.record, event),
         tasks=files,
         tasks_over_quota=files,
-        edges=edges_between(before, save.if_no_slot, now, settings),
+        edges=() if is_blank else edges_between(before, save.if_no_slot, now, settings),
         edges_over_quota=edges_between(before, over_quota, now, settings) if over_quota else (),
         counts={**save.counts, **counters.of_decision(event, before, decision, now)},
     )

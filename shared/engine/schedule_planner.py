@@ -6,41 +6,59 @@ an occurrence that is about to begin. The recurrence library is imported only if
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from shared.engine.effects import Steps
-from shared.engine.recorder import Crashed, HandleResult, Recorder
+from shared.engine.recorder import Recorder
 from shared.engine.resync import ONLY_STORE_NEWS
-from shared.protocol import Occurrence, OccurrencesPlanned
+from shared.ledger import Edge, EdgeKind
+from shared.ledger.edges import occurrence_of
+from shared.protocol import Occurrence, OccurrencesPlanned, StreamKey
+from shared.protocol.policy import Match
+from shared.protocol.state.occurrence import TemporaryRule, fits
 from shared.schedule import StoredSchedule
 from shared.schedule.schedule import (
     LEAD_MS,
     PLANNED_AHEAD_MS,
     due_at,
     keys_of,
+    matches_of,
     next_begin,
+    rules_due_at,
+    rules_of,
     settles_at,
 )
+from shared.store.contract import Filter, Watched
 from shared.store.store_errors import StoreUnavailable
 
 MAX_SCHEDULES_NUMBER = 1000
 MAX_PLANNED_NUMBER = 200
 """Occurrences of one schedule read at once: more than four days can have."""
+PAGE_ROWS = 500
+"""Accounts that are listed at once, to see whether a stream came for an occurrence."""
 STAY_S = 0.5
 """s between two checks of the clock while a run waits for an occurrence."""
 
 
-class ScheduleStore(Protocol):
+class WatchedStore(Protocol):
+    def watched(self, domain: str) -> Sequence[Watched]: ...
+
+
+class ScheduleStore(WatchedStore, Protocol):
     def now(self) -> int: ...
     def due_schedules(self, limit: int) -> Mapping[str, str]: ...
     def put_schedule(
-        self, name: str, text: str, due_at: int | None, *, replaces: str | None
+        self, name: str, text: str, due_at: int | None, *, replaces: str | None, rules: str = ""
     ) -> bool: ...
     def remove_schedule(self, name: str, *, replaces: str) -> bool: ...
+    def accounts(
+        self, wanted: Filter, *, after: StreamKey | None, limit: int
+    ) -> Sequence[StreamKey]: ...
+    def edges(self, key: StreamKey) -> Sequence[Edge]: ...
 
 
 class SchedulePlanner:
@@ -51,7 +69,7 @@ class SchedulePlanner:
         self,
         store: ScheduleStore,
         recorder: Recorder,
-        run: Callable[[Steps[HandleResult | Crashed]], object],
+        run: Callable[[Steps[object]], object],
         *,
         may_go_on: Callable[[], bool],
         report: Callable[[str, Exception], None],
@@ -92,12 +110,18 @@ class SchedulePlanner:
         """
         stored, now = StoredSchedule.from_text(text), self._store.now()
         upcoming = [] if stored.is_deleted else _upcoming(stored, now)
+        ruled = self._with_rules(stored, upcoming, now)
+        if ruled != stored:
+            stored, before, text = ruled, text, ruled.to_text()
+            rules = stored.rules_text
+            if not self._store.put_schedule(name, text, now, replaces=before, rules=rules):
+                return None
         if self._planned.get(name) != text:
             if not self._plan_streams(stored, upcoming, now):
                 return None
             self._planned[name] = text
         settled_at = settles_at(stored, now)
-        if stored.is_deleted and settled_at is None:
+        if stored.is_deleted and settled_at is None and not stored.rules:
             self._store.remove_schedule(name, replaces=text)
             return None
         begins_at = next_begin(now, upcoming)
@@ -106,12 +130,53 @@ class SchedulePlanner:
         planned = replace(
             stored,
             planned_until=now + PLANNED_AHEAD_MS,
-            due_at=min(filter(None, (due_at(now, begins_at), settled_at)), default=None),
+            due_at=min(
+                filter(None, (due_at(now, begins_at), settled_at, rules_due_at(stored, now))),
+                default=None,
+            ),
             begins_at=begins_at,
             leaving=stored.leaving if settled_at else (),
         )
-        self._store.put_schedule(name, planned.to_text(), planned.due_at, replaces=text)
+        self._store.put_schedule(
+            name, planned.to_text(), planned.due_at, replaces=text, rules=planned.rules_text
+        )
         return None
+
+    def _with_rules(
+        self, stored: StoredSchedule, upcoming: Sequence[Occurrence], now: int
+    ) -> StoredSchedule:
+        """Return the schedule with the rules that its patterns ask for now. Of an occurrence for
+        which no stream came, note that."""
+        if not stored.has_patterns:
+            return stored
+        rules = tuple(
+            self._judged(rule) if rule.occurrence.ends_at <= now else rule for rule in stored.rules
+        )
+        stored = replace(stored, rules=rules)
+        return replace(stored, rules=rules_of(stored, upcoming, now))
+
+    def _judged(self, rule: TemporaryRule) -> TemporaryRule:
+        occurrence, first = rule.occurrence, rule.matches[0]
+        if not rule.is_judged and not occurrence.is_over and not self._came(rule):
+            key = StreamKey(first.domain, first.app, first.stream)
+            self._run(self._recorder.note_absence(key, occurrence))
+        return replace(rule, is_judged=True)
+
+    def _came(self, rule: TemporaryRule) -> bool:
+        """Return True if a stream has the occurrence in its account."""
+        accounts = (key for match in rule.matches for key in self._accounts(match))
+        return any(
+            edge.kind is EdgeKind.OCCURRENCE and occurrence_of(edge)[0] == rule.occurrence.id
+            for key in accounts
+            if rule.fits(key) and not key.is_pattern
+            for edge in self._store.edges(key)
+        )
+
+    def _accounts(self, match: Match) -> Iterator[StreamKey]:
+        wanted, after = Filter(None, match.domain, match.app), None
+        while keys := self._store.accounts(wanted, after=after, limit=PAGE_ROWS):
+            yield from keys
+            after = keys[-1]
 
     def _plan_streams(
         self, stored: StoredSchedule, upcoming: Sequence[Occurrence], now: int
@@ -119,15 +184,34 @@ class SchedulePlanner:
         """Return False if time ran out before all streams were planned."""
         schedule = stored.schedule
         near = tuple(one for one in upcoming if one.begins_at <= now + PLANNED_AHEAD_MS)
-        nothing = OccurrencesPlanned(schedule.id)
-        plans = dict.fromkeys(keys_of(stored.leaving), nothing)
         planned = OccurrencesPlanned(schedule.id, near, as_of=now)
-        plans |= dict.fromkeys(keys_of(schedule.streams), planned)
+        plans = dict.fromkeys(_named(stored.leaving), OccurrencesPlanned(schedule.id))
+        for key in live_keys(self._store, (*schedule.streams, *stored.leaving)):
+            plans[key] = OccurrencesPlanned(schedule.id, _by_patterns(stored, key, now), as_of=now)
+        plans |= dict.fromkeys(_named(schedule.streams), planned)
         for key, event in plans.items():
             if not self._may_go_on():
                 return False
             self._run(self._recorder.handle_alone(key, event, ONLY_STORE_NEWS))
         return True
+
+
+def live_keys(store: WatchedStore, streams: Iterable[str]) -> Sequence[StreamKey]:
+    """Return the streams that a pattern among `streams` fits, and whose session has not ended."""
+    matches = matches_of(streams)
+    domains = dict.fromkeys(match.domain for match in matches)
+    watched = (one.key for domain in domains for one in store.watched(domain))
+    return [key for key in watched if fits(key, matches)]
+
+
+def _named(streams: Iterable[str]) -> Iterator[StreamKey]:
+    return (key for key in keys_of(streams) if not key.is_pattern)
+
+
+def _by_patterns(stored: StoredSchedule, key: StreamKey, now: int) -> tuple[Occurrence, ...]:
+    """Return the occurrences that a live stream takes up. Another one does so as it comes up."""
+    asking = (rule.occurrence for rule in stored.rules if rule.fits(key))
+    return tuple(one for one in asking if not one.is_over and now < one.ends_at)
 
 
 def _upcoming(stored: StoredSchedule, now: int) -> Sequence[Occurrence]:

@@ -18,6 +18,7 @@ from shared.protocol.events import StreamSettings
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.confirmation import StartSource
 from shared.protocol.state.intent import Requester
+from shared.protocol.state.occurrence import Occurrence
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import Session, SessionState
 
@@ -258,9 +259,14 @@ def _occurrences(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
     for one in after.begun:
         old, is_skipped = known.get(one.id), one.is_over and one.barred_by is None
         if (old is None and not is_skipped) or (old is not None and old.ends_at != one.ends_at):
-            reason = one.barred_by or Reason.SCHEDULE_RECORDS
-            code = f"{one.id}/{one.starts_at}/{one.ends_at}"
-            yield Edge(EdgeKind.OCCURRENCE, one.begins_at, reason, code)
+            yield edge_of(one)
+
+
+def edge_of(one: Occurrence) -> Edge:
+    """Return the edge that tells of an occurrence."""
+    reason = one.barred_by or Reason.SCHEDULE_RECORDS
+    code = f"{one.id}/{one.starts_at}/{one.ends_at}"
+    return Edge(EdgeKind.OCCURRENCE, one.begins_at, reason, code)
 
 
 def occurrence_of(edge: Edge) -> tuple[str, int, int]:

@@ -31,6 +31,7 @@ class StreamSettings(Struct, frozen=True):
     files_in: str = ""  # the bucket of its files and the endpoint, as name/endpoint, where known
     event_globs: tuple[str, ...] = ()  # which events receivers of the policy want of it
     is_policy_suspended: bool = False  # no rule starts a recording
+    occurrences: tuple[Occurrence, ...] = ()  # of the patterns that it fits, under way or to come
 
     @property
     def records_on_publish(self) -> bool:

@@ -84,6 +84,16 @@ class Match(Struct, frozen=True):
             and fnmatchcase(key.stream, self.stream)
         )
 
+    def covers(self, key: StreamKey) -> bool:
+        """Return True if it holds for a stream, or for every stream that a pattern stands for. What
+        cannot be told with little effort counts as no."""
+        if not key.is_pattern:
+            return self.holds(key)
+        start = self.stream.removesuffix("*")
+        begins_so = not set("*?[") & set(start) and key.stream.startswith(start)
+        is_wider = self.stream == key.stream or (self.stream.endswith("*") and begins_so)
+        return is_wider and self.is_of(key.domain) and fnmatchcase(key.app, self.app)
+
     def is_of(self, domain: str) -> bool:
         """Return True if it may match streams of that domain."""
         return fnmatchcase(domain.lower(), self.domain.lower())

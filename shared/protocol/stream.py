@@ -86,6 +86,12 @@ class StreamKey(Struct, frozen=True, order=True):
         return self.stream.startswith(REHEARSAL_PREFIX)
 
     @property
+    def is_pattern(self) -> bool:
+        """Return True for a pattern, which stands for all streams of the application that it fits:
+        no stream has a name with an asterisk."""
+        return "*" in self.stream
+
+    @property
     def fault(self) -> str:
         """Return why application or stream cannot be a name; "" if both can."""
         return name_fault(self.app) or name_fault(self.stream)

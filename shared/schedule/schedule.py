@@ -12,9 +12,12 @@ from enum import Enum
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.protocol import Occurrence, StreamKey
 from shared.protocol.events import HOUR_MS
+from shared.protocol.policy import Match
+from shared.protocol.state.occurrence import TemporaryRule
 
 PLANNED_AHEAD_MS = 48 * HOUR_MS
 """How far ahead occurrences are written into the records of their streams."""
@@ -48,9 +51,9 @@ class Expect(str, Enum):
 
 
 class Schedule(Struct, frozen=True, omit_defaults=True):
-    """A schedule of streams, each as domain/app/stream. `start` and `end` belong to its first
-    occurrence, in local time of `timezone`; later occurrences begin at the same time of day and
-    last as long. Durations are in ms.
+    """A schedule of streams, each as domain/app/stream, or of patterns of streams. `start` and
+    `end` belong to its first occurrence, in local time of `timezone`; later occurrences begin at
+    the same time of day and last as long. Durations are in ms.
     """
 
     id: str
@@ -70,12 +73,17 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
     expect: Expect = Expect.ALL
     coverage_target: float | None = None  # in percent; None where the rule decides
 
+    @property
+    def is_by_pattern(self) -> bool:
+        return any(is_pattern(stream) for stream in self.streams)
+
 
 class StoredSchedule(Struct, frozen=True, omit_defaults=True):
     """A schedule as it is stored. It is planned again at `due_at`; None for never. Its occurrences
     up to `planned_until` are in the records of its streams; None if none are yet. They must still
     be removed from the records of `leaving`, or from all if it `is_deleted`. The document is
-    deleted after that.
+    deleted after that. `rules` are those of its patterns: of the occurrences that have begun, up to
+    their limits, and of the next one.
     """
 
     schedule: Schedule
@@ -87,6 +95,21 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
     begins_at: int | None = None  # its next occurrence, as of when it was planned
     leaving: tuple[str, ...] = ()
     is_deleted: bool = False
+    rules: tuple[TemporaryRule, ...] = ()
+
+    @property
+    def has_patterns(self) -> bool:
+        return bool(self.rules) or any(map(is_pattern, (*self.schedule.streams, *self.leaving)))
+
+    @property
+    def rules_text(self) -> str:
+        """Return the rules as every instance reads them; "" for none."""
+        return msgspec.json.encode(self.rules).decode() if self.rules else ""
+
+    def under_way(self, now: int) -> Sequence[TemporaryRule]:
+        """Return the rules whose occurrence has begun and still asks for something."""
+        begun = (rule for rule in self.rules if not rule.occurrence.is_over)
+        return [rule for rule in begun if rule.occurrence.begins_at <= now < rule.occurrence.until]
 
     def to_text(self) -> str:
         return msgspec.json.encode(self).decode()
@@ -107,15 +130,57 @@ def readable(texts: Mapping[str, str]) -> Mapping[str, StoredSchedule]:
     return found
 
 
+def is_pattern(stream: str) -> bool:
+    return "*" in stream
+
+
+def matches_of(streams: Iterable[str]) -> tuple[Match, ...]:
+    """Return what the patterns among some streams match."""
+    keys = [key for key in keys_of(streams) if key.is_pattern]
+    return tuple(Match(key.domain, key.app, key.stream) for key in keys)
+
+
+def rules_of(
+    stored: StoredSchedule, upcoming: Sequence[Occurrence], now: int
+) -> tuple[TemporaryRule, ...]:
+    """Return the rules of a schedule as of now: those that have begun stay, up to their limits,
+    whatever became of the schedule; of the calendar come those under way and the next one."""
+    kept = [rule for rule in stored.rules if _has_begun(rule.occurrence, now)]
+    matches = matches_of(stored.schedule.streams)
+    known = {rule.occurrence.id for rule in kept}
+    near_by = max(next_begin(now, upcoming) or 0, now + LEAD_MS)
+    new = [
+        TemporaryRule(replace(one, by_pattern=True), matches)
+        for one in upcoming
+        if one.id not in known and one.begins_at <= near_by and now < one.ends_at
+    ]
+    return (*kept, *new) if matches else tuple(kept)
+
+
+def _has_begun(occurrence: Occurrence, now: int) -> bool:
+    return occurrence.begins_at <= now < occurrence.until
+
+
 def keys_of(streams: Iterable[str]) -> Sequence[StreamKey]:
     return [StreamKey(*stream.split("/", 2)) for stream in streams]
 
 
 def one_of_each_application(streams: Iterable[str]) -> Sequence[StreamKey]:
     """Return the first stream of each application, because an application's streams are recorded
-    alike."""
-    first = {(key.domain, key.app): key for key in reversed(keys_of(streams))}
+    alike. Of a pattern it is a name that fits it."""
+    names = [stream.replace("*", "-") for stream in streams]
+    first = {(key.domain, key.app): key for key in reversed(keys_of(names))}
     return [*reversed(first.values())]
+
+
+def rules_due_at(stored: StoredSchedule, now: int) -> int | None:
+    """Return when the rules of a schedule change next; None if they do not."""
+    times = (
+        rule.occurrence.until if rule.is_judged else rule.occurrence.ends_at
+        for rule in stored.rules
+        if rule.occurrence.begins_at <= now
+    )
+    return min(times, default=None)
 
 
 def settles_at(stored: StoredSchedule, now: int) -> int | None:

@@ -54,9 +54,10 @@ class Save(Struct, frozen=True):
 
     A blank record is deleted, with everything stored about its stream except the ledger; but it is
     kept while a task of its stream is open. `edges` are added to the ledger, which is kept for
-    `keep_ledger_ms`, and `tasks` to the outbox; `edges_over_quota` and `tasks_over_quota` replace
-    them if `if_no_quota` is stored. A record that `must_fit` is stored even if the engine is full,
-    but then without lines of history, files, edges and tasks; these tasks count as dropped.
+    `keep_ledger_ms`, also those of a blank record, and `tasks` to the outbox; `edges_over_quota`
+    and `tasks_over_quota` replace them if `if_no_quota` is stored. A record that `must_fit` is
+    stored even if the engine is full, but then without lines of history, files, edges and tasks;
+    these tasks count as dropped.
 
     `counts` are added to the stage's counters if this save is stored; they map a counter's name to
     the number to add.
@@ -237,6 +238,14 @@ class PolicyCopy(Struct, frozen=True):
     version: int
     text: str
     at: int
+
+
+class InForce(Struct, frozen=True):
+    """What every instance goes by: the newest policy, None if there is none, and for each schedule
+    with patterns its temporary rules, as JSON."""
+
+    policy: PolicyCopy | None
+    temporary: Mapping[str, str]
 
 
 class AlertsCopy(Struct, frozen=True):

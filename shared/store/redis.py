@@ -53,6 +53,7 @@ from shared.store.contract import (
     Durability,
     Filter,
     HistoryLine,
+    InForce,
     Loaded,
     NotForgotten,
     Placed,
@@ -617,11 +618,15 @@ class RedisStore:
 
     def get_policy(self) -> PolicyCopy | None:
         """Return the newest version; None if there is none."""
-        newest = self._run(scripts.GET_POLICY, self._keys("policies"))
-        if newest is None:
-            return None
-        at, _, text = newest[1].partition(" ")
-        return PolicyCopy(newest[0], text, int(at))
+        return self.in_force().policy
+
+    def in_force(self) -> InForce:
+        """Return the newest policy and the temporary rules of each schedule that has some."""
+        keys = self._keys("policies", "temporary_rules")
+        version, newest, *temporary = self._run(scripts.IN_FORCE, keys)
+        at, _, text = (newest or "").partition(" ")
+        copy = PolicyCopy(version, text, int(at)) if version else None
+        return InForce(copy, _pairs(temporary))
 
     def add_token(self, name: str, text: str) -> bool:
         """Store an API token's document under its name; return False if the name is taken."""
@@ -643,21 +648,23 @@ class RedisStore:
         return dict(sorted(_pairs(flat).items()))
 
     def put_schedule(
-        self, name: str, text: str, due_at: int | None, *, replaces: str | None
+        self, name: str, text: str, due_at: int | None, *, replaces: str | None, rules: str = ""
     ) -> bool:
-        """Store a schedule's document, due at `due_at`. Return False if the stored document is not
-        `replaces` any more (None: none yet)."""
-        return self._put_schedule(name, text, due_at, replaces)
+        """Store a schedule's document, due at `due_at`, and its temporary `rules`. Return False if
+        the stored document is not `replaces` any more (None: none yet)."""
+        return self._put_schedule(name, text, due_at, replaces, rules)
 
     def remove_schedule(self, name: str, *, replaces: str) -> bool:
         """Delete a schedule, even if the engine is full; return False if its document has
         changed."""
         return self._put_schedule(name, "", None, replaces)
 
-    def _put_schedule(self, name: str, text: str, due_at: int | None, replaces: str | None) -> bool:
+    def _put_schedule(
+        self, name: str, text: str, due_at: int | None, replaces: str | None, rules: str = ""
+    ) -> bool:
         due = "" if due_at is None else due_at
-        keys = self._keys("schedules", "schedules_due")
-        return bool(self._run(scripts.PUT_SCHEDULE, keys, name, text, due, replaces or ""))
+        keys = self._keys("schedules", "schedules_due", "temporary_rules")
+        return bool(self._run(scripts.PUT_SCHEDULE, keys, name, text, due, replaces or "", rules))
 
     def get_schedule(self, name: str) -> str | None:
         """Return the document of a schedule; None if there is none."""

@@ -50,6 +50,8 @@ CREATE TABLE IF NOT EXISTS token (name TEXT PRIMARY KEY, document TEXT NOT NULL)
 CREATE TABLE IF NOT EXISTS schedule (
     name TEXT PRIMARY KEY, document TEXT NOT NULL, due_at INTEGER) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS schedule_due ON schedule (due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS temporary_rules (
+    name TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS store (
     id INTEGER PRIMARY KEY CHECK (id = 1), seen INTEGER, steady_since INTEGER NOT NULL,
     gap_from INTEGER NOT NULL, misplaced_after TEXT, store_id TEXT, emptied_at INTEGER);

@@ -91,7 +91,7 @@ NOTE_SIZE = Script("note_size", ALWAYS)
 SIZES = Script("sizes", CLOCK)
 PUT_POLICY = Script("put_policy", CLOCK, repeatable=False)
 """Not repeatable: it would take its own version for another operator's."""
-GET_POLICY = Script("get_policy")
+IN_FORCE = Script("in_force")
 PUT_SCHEDULE = Script("put_schedule", CLOCK, repeatable=False)
 """Not repeatable: it would take its own document for another operator's."""
 DUE_SCHEDULES = Script("due_schedules", CLOCK)

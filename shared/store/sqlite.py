@@ -45,6 +45,7 @@ from shared.store.contract import (
     Durability,
     Filter,
     HistoryLine,
+    InForce,
     Loaded,
     NotForgotten,
     Placed,
@@ -163,6 +164,7 @@ class SqliteStore:
                 if task_rows.is_open_for(db, save.key):
                     return NotForgotten()
                 record_rows.add_counts(db, save.counts)
+                record_rows.add_edges(db, save, save.edges, now)
                 return record_rows.forget(db, save, rule, now)
             saved, record, waits = self._choose(
                 db, save, rule, record_rows.next_version(db, version), now
@@ -684,11 +686,16 @@ class SqliteStore:
 
     def get_policy(self) -> PolicyCopy | None:
         """Return the newest version, or None."""
+        return self.in_force().policy
+
+    def in_force(self) -> InForce:
+        """Return the newest policy and the temporary rules of each schedule that has some."""
         with self._reading() as db:
             row = db.execute(
                 "SELECT version, document, at FROM policy ORDER BY version DESC LIMIT 1"
             ).fetchone()
-        return PolicyCopy(*row) if row else None
+            temporary = db.execute("SELECT name, document FROM temporary_rules").fetchall()
+        return InForce(PolicyCopy(*row) if row else None, dict(temporary))
 
     def add_token(self, name: str, text: str) -> bool:
         """Store an API token's document under its name; return False if the name is taken."""
@@ -713,14 +720,18 @@ class SqliteStore:
         return found
 
     def put_schedule(
-        self, name: str, text: str, due_at: int | None, *, replaces: str | None
+        self, name: str, text: str, due_at: int | None, *, replaces: str | None, rules: str = ""
     ) -> bool:
-        """Store a schedule's document, due at `due_at`. Return False if the stored document is not
-        `replaces` any more (None: none yet)."""
+        """Store a schedule's document, due at `due_at`, and its temporary `rules`. Return False if
+        the stored document is not `replaces` any more (None: none yet)."""
         with self._writing() as db:
             if _schedule(db, name) != replaces:
                 return False
             db.execute("REPLACE INTO schedule VALUES (?,?,?)", (name, text, due_at))
+            if rules:
+                db.execute("REPLACE INTO temporary_rules VALUES (?,?)", (name, rules))
+            else:
+                db.execute("DELETE FROM temporary_rules WHERE name=?", (name,))
         return True
 
     @_even_if_full
@@ -730,6 +741,7 @@ class SqliteStore:
             found = _schedule(db, name) == replaces
             if found:
                 db.execute("DELETE FROM schedule WHERE name=?", (name,))
+                db.execute("DELETE FROM temporary_rules WHERE name=?", (name,))
         return found
 
     def get_schedule(self, name: str) -> str | None:

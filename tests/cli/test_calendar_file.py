@@ -194,3 +194,10 @@ def test_a_file_that_is_no_calendar_is_refused(tmp_path: Path) -> None:
         read_calendar(file, streams=(), timezone="")
     with pytest.raises(Failure, match="cannot be read"):
         read_calendar(tmp_path / "none.ics", streams=(), timezone="")
+
+
+def test_an_event_may_name_a_pattern() -> None:
+    found, _ = read("icalendar.ics", "live.example.com/app/cam*")
+
+    assert found["once-example.com"]["streams"] == ["live.example.com/app/cam*"]
+    assert found["once-example.com"]["expect"] == "any"

@@ -224,3 +224,37 @@ def test_a_calendar_is_imported_once(stage: HttpStage) -> None:
     assert len(stage.app.store.schedules()) == 5
     again = json.loads(run(stage, "import", CALENDAR, *stream, "--dry-run", "--json").stdout)
     assert again["changes"] == []
+
+
+PATTERN = """
+[[schedule]]
+id = "cameras"
+streams = ["push.example.com/app/cam*"]
+start = 2099-02-01T12:00:00
+end = 2099-02-01T15:00:00
+timezone = "UTC"
+"""
+
+
+def test_a_pattern_is_shown_with_the_streams_that_it_fits(stage: HttpStage, file: Path) -> None:
+    file.write_text(PATTERN, encoding="utf-8")
+    written = "+ cameras: 2099-02-01T12:00:00 - 2099-02-01T15:00:00 UTC"
+    fits = "  push.example.com/app/cam*: fits 2 streams now: cam1, cam2"
+    api = Api(stage.url, TOKEN)
+    for name in ("cam1", "cam2", "room1"):
+        api.ask(f"live.example.com/app/{name}", "start")
+
+    assert lines(run(stage, "diff", file)) == [written, fits]
+    assert lines(run(stage, "apply", file, "--yes")) == [
+        written,
+        fits,
+        "cameras: next at 2099-02-01 20:00:00+08:00",
+        "  2 starts take less than 1 s at 12:00",
+    ]
+
+    exported = run(stage, "export")
+    assert 'streams = ["live.example.com/app/cam*"]' in exported.output
+    assert 'expect = "any"' in exported.output
+    file.write_text(exported.stdout, encoding="utf-8")
+    assert lines(run(stage, "diff", file)) == ["Nothing changes."]
+    assert "  fits 2 streams now: cam1, cam2" in lines(run(stage, "show", "cameras"))

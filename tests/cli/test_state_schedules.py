@@ -37,6 +37,14 @@ end = 2099-02-01T15:00:00
 timezone = "UTC"
 overrun = "none"
 """
+PATTERN = """
+[[schedule]]
+id = "cameras"
+streams = ["live.example.com/app/cam*"]
+start = 2099-02-01T12:00:00
+end = 2099-02-01T15:00:00
+timezone = "UTC"
+"""
 
 
 @pytest.fixture
@@ -110,3 +118,17 @@ def test_an_import_keeps_the_suspension_of_the_importing_stage(
     theirs = json.loads(run(second, "policy", "show", "--json").stdout)["policy"]["suspended"]
 
     assert (kept["note"], "note" in theirs) == ("own", False)
+
+
+def test_a_pattern_goes_with_the_others(
+    stages: tuple[HttpStage, HttpStage], tmp_path: Path
+) -> None:
+    first, second = stages
+    written, state = tmp_path / "schedules.toml", tmp_path / "state.json"
+    written.write_text(PATTERN, encoding="utf-8")
+    run(first, "schedule", "apply", written, "--yes")
+    run(first, "state", "export", state)
+
+    run(second, "state", "import", state, "--no-policy")
+
+    assert run(second, "schedule", "diff", written).output.endswith("Nothing changes.\n")

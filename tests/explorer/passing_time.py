@@ -64,7 +64,7 @@ class Clock(Ground):
         if (due is not None and due <= NOW) or world.minute <= NOW:
             return
         if not (world.mail or world.instances or world.unreadable):
-            promises.at_rest(record, world.live, world.memory)
+            promises.at_rest(record, world.live, world.memory, self.scenario.settings)
         behind = self._left_behind(world)
         if behind is None:
             return

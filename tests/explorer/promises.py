@@ -19,6 +19,7 @@ from shared.protocol import (
     StartAsked,
     StopAsked,
     StreamRecord,
+    StreamSettings,
     Unpublished,
     phase,
 )
@@ -272,9 +273,10 @@ def _landed_restart(memory: Memory, request: Request) -> Memory:
     return memory._replace(own_restart=request.session)
 
 
-def at_rest(record: StreamRecord, live: Live, memory: Memory) -> None:
+def at_rest(record: StreamRecord, live: Live, memory: Memory, settings: StreamSettings) -> None:
     """Everything that can be done at this moment was done."""
     schedule_promises.at_rest(record, live, memory)
+    schedule_promises.taken_up(record, live, memory, settings)
     wanted = record.intent.wanted
     if wanted and memory.ends_at and memory.ends_at < NOW - TOO_LONG:
         raise Broken("an intent stands long after its time")

@@ -12,11 +12,13 @@ from shared.protocol.rules.transition import Transition
 from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
 from tests.explorer.scenarios import (
+    BY_PATTERN,
     LIVE,
     PLAN,
     PLAN_BEGUN,
     PLAN_FAR,
     PLAN_NEAR,
+    PLAN_PATTERN,
     PLAN_STRICT,
     PUBLISH,
     RECORDED,
@@ -103,6 +105,10 @@ def _skips_nothing() -> Patches:
     return ((schedule, "skip", skip),)
 
 
+def _takes_nothing_up() -> Patches:
+    return ((schedule, "follow", lambda _transition: None),)
+
+
 REMOVALS = (
     Removal(
         "a schedule makes an intent only where none is wanted",
@@ -163,5 +169,17 @@ REMOVALS = (
         "A skipped occurrence is not recorded, and an intent of its own ends",
         _skips_nothing,
         Scenario("", (PLAN, SKIP), before=LIVE),
+    ),
+    Removal(
+        "what fits a pattern takes part",
+        "A stream that is live takes up each occurrence of a pattern that it fits",
+        _takes_nothing_up,
+        Scenario("", script=(PUBLISH,), settings=BY_PATTERN),
+    ),
+    Removal(
+        "no pattern waits for a stream",
+        "one that goes off has none planned any more",
+        _takes_nothing_up,
+        Scenario("", (PLAN_PATTERN,), before=LIVE, script=(UNPUBLISH,)),
     ),
 )

@@ -20,6 +20,7 @@ from shared.protocol import (
 )
 from shared.protocol.policy import OnInterruption, OnPublish, Rule
 from tests.explorer.live_model import Switches
+from tests.explorer.normalize import FAR_AWAY_MS, OLD
 from tests.explorer.scenario import Scenario, ScriptStep
 from tests.explorer.world import NOW, Fault
 
@@ -58,6 +59,18 @@ PLAN_FAR = OccurrencesPlanned("show", (STRICT, FAR_OFF))
 PLAN_BEGUN = OccurrencesPlanned("show", (occurrence(1, -10_000, 60_000),))
 SKIP = OccurrenceSkipped("me", SHOW.id)
 SHORT_DELAY = StreamSettings(merge_delay=30_000)
+PLAN_PATTERN = OccurrencesPlanned("show", (with_fields(SHOW, by_pattern=True),))
+FOR_EVER = Occurrence(
+    "show@1",
+    "show",
+    NOW - OLD,
+    NOW - OLD,
+    NOW + FAR_AWAY_MS,
+    NOW + FAR_AWAY_MS,
+    by_pattern=True,
+)
+"""An occurrence under way, whose times stay as they are when time passes."""
+BY_PATTERN = StreamSettings(occurrences=(FOR_EVER,))
 
 
 WIRE = frozenset(
@@ -447,6 +460,22 @@ SCHEDULES = _named(
         switches=PAUSED,
         faults=frozenset({Fault.KILL, Fault.LOST_ANSWER}),
         budget=1,
+    ),
+    Scenario(
+        "a pattern to come", (PLAN_PATTERN,), before=LIVE, script=RETURNS, faults=NEWS, budget=1
+    ),
+    Scenario("a pattern", script=(PUBLISH, *RETURNS), settings=BY_PATTERN, faults=NEWS, budget=1),
+    Scenario(
+        "a pattern, stop",
+        (STOP,),
+        script=(PUBLISH, UNPUBLISH),
+        settings=BY_PATTERN,
+        faults=NEWS,
+        budget=1,
+    ),
+    Scenario("a pattern, doubted", script=DOUBTED, settings=BY_PATTERN, faults=NEWS, budget=1),
+    Scenario(
+        "a pattern, start", (SHORT_START,), script=LIVE, settings=BY_PATTERN, faults=WIRE, budget=1
     ),
     Scenario(
         "scheduled, a bad store",

@@ -13,6 +13,7 @@ from shared.protocol import (
     StartAsked,
     StopAsked,
     StreamRecord,
+    StreamSettings,
 )
 from shared.protocol.policy import OnInterruption
 from shared.protocol.state.intent import Intent, Requester
@@ -143,3 +144,13 @@ def at_rest(record: StreamRecord, live: Live, memory: Memory) -> None:
     lasts = intent.overrun_at is not None and intent.overrun_at > NOW  # until the next one begins
     if is_over and not lasts and record.is_off and live.listed is None:
         raise Broken("a show that is over is waited for")
+
+
+def taken_up(record: StreamRecord, live: Live, memory: Memory, settings: StreamSettings) -> None:
+    """Raise Broken unless a stream that is live takes part in what its patterns ask for."""
+    if not record.is_live and any(one.by_pattern for one in record.planned):
+        raise Broken("a pattern waits for a stream that is off")
+    if not record.is_live or live.listed is None or memory.bars or record.intent.wanted:
+        return
+    if any(one.id not in memory.excused for one in settings.occurrences):
+        raise Broken("a stream fits a pattern, and nothing is wanted")

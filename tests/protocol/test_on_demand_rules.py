@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from shared.protocol import (
     Event,
     FileFailed,
+    Occurrence,
     Phase,
     Reason,
     RecordFailed,
@@ -14,12 +16,13 @@ from shared.protocol import (
     Reported,
     StartAsked,
     StopAsked,
+    StreamRecord,
     StreamSettings,
 )
 from shared.protocol.command_errors import AlreadyStarted, StreamNotLive, Throttled
 from shared.protocol.policy import OnInterruption
 from shared.protocol.rules.on_demand import is_asked
-from tests.conftest import NOON
+from tests.conftest import KEY, NOON
 from tests.support.stream_story import SECOND, Story, by_rule
 
 RUNS = Reported("record_started", recording=True)
@@ -176,3 +179,13 @@ def test_an_answer_that_comes_after_the_merge_delay_speaks_of_when_it_was_asked_
     story.start().passes(5 * SECOND).answer(AlreadyStarted())
 
     assert story.passes(10 * SECOND).sent == ["start", "stop", "start", "restart"]
+
+
+def test_a_pattern_answers_for_a_stream_that_nothing_bars() -> None:
+    show = Occurrence("show@1", "show", NOON, NOON, NOON + 9, NOON + 9, by_pattern=True)
+    barred = StreamRecord(KEY, begun=(replace(show, is_over=True),))
+
+    assert is_asked(StreamRecord(KEY), NOON, (show,)) is True
+    assert is_asked(StreamRecord(KEY), NOON + 9, (show,)) is None
+    assert is_asked(StreamRecord(KEY), NOON, (replace(show, is_over=True),)) is None
+    assert is_asked(barred, NOON, (show,)) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from shared.config import load_policy
 from shared.errors import Misconfigured
@@ -111,3 +112,39 @@ def test_the_key_of_the_function_goes_to_no_host_but_oss(endpoint: str) -> None:
     """
     with pytest.raises(Misconfigured, match="public endpoint"):
         load_policy(text, kind="toml")
+
+
+NAMES = ("", "a", "b", "ab", "cam", "cam1", "cam-b", "room", "a-cam", "?", "[a]")
+
+
+@pytest.mark.parametrize("pattern", ["*", "cam*", "*cam", "a*b", "cam-*", "**", "r*m"])
+@pytest.mark.parametrize("wider", ["*", "cam*", "*cam", "cam?", "[ac]*", "c*m*", "cam1", "a*b"])
+def test_a_match_covers_a_pattern_only_if_it_holds_for_all_that_it_fits(
+    pattern: str, wider: str
+) -> None:
+    match, of_pattern = Match("live.*", "app", wider), Match("live.example.com", "app", pattern)
+    key = StreamKey("live.example.com", "app", pattern)
+    named = [replace(key, stream=name) for name in NAMES]
+    fitting = [one for one in named if of_pattern.holds(one)]
+
+    if match.covers(key):
+        assert all(map(match.holds, fitting))
+    assert not match.covers(replace(key, app="other"))
+    assert not match.covers(replace(key, domain="tv.example.com"))
+
+
+@pytest.mark.parametrize(
+    ("wider", "pattern", "covers"),
+    [
+        ("*", "cam*", True),
+        ("cam*", "cam*", True),
+        ("cam*", "cam-b*", True),
+        ("cam*", "c*", False),
+        ("cam?", "cam*", False),
+        ("a*b", "a*b", True),
+        ("cam*", "cam1", True),
+        ("cam?", "cam1", True),
+    ],
+)
+def test_a_narrower_pattern_is_covered(wider: str, pattern: str, covers: bool) -> None:
+    assert Match(stream=wider).covers(StreamKey("live.example.com", "app", pattern)) is covers

@@ -11,6 +11,7 @@ from shared.protocol import (
     OccurrenceSkipped,
     OccurrencesPlanned,
     Phase,
+    Published,
     Reason,
     StartAsked,
     StopAsked,
@@ -453,3 +454,112 @@ def test_a_show_that_takes_over_what_live_does_not_know_sends_no_second_start_at
 
     assert story.record.intent.requester is Requester.SCHEDULE
     assert story.sent == ["start"]
+
+
+# --- by a pattern --------------------------------------------------------------------------------
+
+
+BY_PATTERN = replace(SHOW, by_pattern=True)
+
+
+def fitting(*occurrences: Occurrence) -> Story:
+    return Story(StreamSettings(occurrences=occurrences or (BY_PATTERN,)))
+
+
+def test_a_stream_that_comes_up_takes_part() -> None:
+    story = to(fitting(), SEVEN).publish()
+
+    assert story.record.intent.occurrence == SHOW.id
+    assert story.record.intent.until == SHOW.until
+    assert story.record.begun == (BY_PATTERN,)
+
+
+def test_one_that_is_live_before_it_begins_with_it() -> None:
+    story = fitting().publish()
+    assert story.record.planned == (BY_PATTERN,)
+    assert due_at(story.record) == SHOW.begins_at
+
+    to(story, SHOW.begins_at)
+
+    assert story.record.intent.occurrence == SHOW.id
+
+
+def test_one_that_goes_off_has_nothing_planned_any_more() -> None:
+    story = fitting().publish().unpublish()
+    assert story.record.planned == ()
+
+    to(story, SHOW.begins_at).passes(MINUTE)
+
+    assert not story.record.intent.wanted
+
+
+def test_one_that_comes_up_after_the_end_takes_no_part() -> None:
+    story = to(fitting(), SHOW.ends_at).publish()
+
+    assert (story.record.begun, story.record.intent.wanted) == ((), False)
+
+
+def test_a_hold_bars_it_for_one_stream() -> None:
+    story = fitting().start().stop()
+    to(story, SEVEN).publish()
+
+    assert not story.record.intent.wanted
+    assert Reason.SCHEDULE_HELD in story.reasons
+
+
+def test_what_a_stop_has_barred_is_not_taken_up_again() -> None:
+    story = to(fitting(), SEVEN).publish().answer().stop().answer()
+    story.settings = StreamSettings(occurrences=(later(BY_PATTERN),))
+
+    to(story, SHOW.until + MINUTE).publish()
+
+    assert not story.record.intent.wanted
+
+
+def later(occurrence: Occurrence) -> Occurrence:
+    more = 2 * HOUR_MS
+    return replace(occurrence, ends_at=occurrence.ends_at + more, until=occurrence.until + more)
+
+
+def test_an_end_moves_later_and_never_back() -> None:
+    """An instance may go by the rules of some seconds ago."""
+    story = to(fitting(), SEVEN).publish().answer()
+
+    story.settings = StreamSettings(occurrences=(later(BY_PATTERN),))
+    story.passes(MINUTE)
+    story.settings = StreamSettings(occurrences=(BY_PATTERN,))
+    story.passes(MINUTE)
+    story.settings = StreamSettings()
+    story.passes(MINUTE)
+
+    assert story.record.intent.until == later(SHOW).until
+    assert story.record.intent.overrun_at == later(SHOW).ends_at
+
+
+def test_a_skip_reaches_a_stream_that_was_not_told() -> None:
+    story = to(fitting(), SEVEN).publish().answer()
+
+    story.settings = StreamSettings(occurrences=(replace(BY_PATTERN, is_over=True),))
+    story.passes(MINUTE)
+
+    assert not story.record.intent.wanted
+    assert story.reasons.count(Reason.SCHEDULE_SKIPPED) > 0
+
+
+def test_a_trigger_waits_for_no_stream_that_is_off() -> None:
+    story = Story().publish().goes_off()
+    now = replace(BY_PATTERN, id="show@now", begins_at=story.now)
+
+    story.happens(OccurrencePut("ann", now))
+
+    assert (story.record.begun, story.record.intent.wanted) == ((), False)
+
+
+def test_a_publish_that_may_be_a_replay_waits_for_a_poll() -> None:
+    story = to(fitting(), SEVEN)
+    story.happens(Published(SEVEN, needs_poll=True))
+    assert story.record.intent.wanted is False
+
+    story.seen(SEVEN)
+
+    assert story.record.intent.occurrence == SHOW.id

@@ -50,7 +50,7 @@ class Year:
 
     def _next_tick(self) -> int | None:
         """Return when the timer comes that meets what is due next; None if nothing is."""
-        schedules = [at for _, at in self.store.shared.schedules.values() if at is not None]
+        schedules = [at for _, at, _ in self.store.shared.schedules.values() if at is not None]
         due_in = self.store.next_due()
         times = schedules + ([] if due_in is None else [self.now + due_in])
         if not times:

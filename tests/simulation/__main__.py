@@ -30,7 +30,7 @@ def main() -> int:
     report = Report()
     gc.disable()  # a tenth of the time: nearly all that a day makes lives as long as the day
     for seed in seeds:
-        report.add(draw(seed), story=asked.story)
+        report.add(draw(seed, patterns=asked.patterns), story=asked.story)
         if seed % DAYS_KEPT == 0:
             gc.collect()
     for engine, count, broken in sample(seeds) if asked.engines else ():
@@ -48,6 +48,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--story", action="store_true", help="tell what happens in each")
     parser.add_argument("--json", action="store_true", help="the figures as one line of JSON")
     parser.add_argument("--engines", action="store_true", help="a sample on SQLite and Redis too")
+    parser.add_argument("--patterns", action="store_true", help="a schedule by a pattern in each")
     return parser.parse_args()
 
 

@@ -47,7 +47,17 @@ seen from outside."""
 _READS = (
     *("alerts", "open_of_kind"),
     *("load", "accounts", "age_ms", "ages", "continuity", "dead_letters", "edges", "file", "files"),
-    *("get_policy", "get_text", "history", "listed", "misplaced_after", "named", "next_due", "now"),
+    *(
+        "in_force",
+        "get_policy",
+        "get_text",
+        "history",
+        "listed",
+        "misplaced_after",
+        "named",
+        "next_due",
+        "now",
+    ),
     *("open_tasks", "outbox", "phases", "queue", "rate_limit_use", "state", "tokens", "watched"),
     *("counters", "wrong", "wrong_count", "due_schedules", "get_schedule", "schedules"),
 )

@@ -57,6 +57,7 @@ from shared.store.contract import (
     Durability,
     Filter,
     HistoryLine,
+    InForce,
     Loaded,
     NotForgotten,
     Placed,
@@ -145,9 +146,9 @@ class Shared:
     crashes: dict[StreamKey, int] = field(default_factory=dict)
     policies: list[PolicyCopy] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
-    schedules: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    schedules: dict[str, tuple[str, int | None, str]] = field(default_factory=dict)
     written: list[tuple[int, StreamKey, Row | None]] = field(default_factory=list)
-    schedules_written: list[tuple[int, str, tuple[str, int | None] | None]] = field(
+    schedules_written: list[tuple[int, str, tuple[str, int | None, str] | None]] = field(
         default_factory=list
     )
     state: StoreState = field(default_factory=StoreState)
@@ -207,6 +208,7 @@ class MemoryStore:
                     return NotForgotten()
                 self.shared.written.append((now, save.key, before))
                 self.count(save.counts)
+                self._add_edges(save, save.edges, now)
                 return self._forget(save, rule, now)
             saved, record, waits = self._choose(save, rule, now)
             _encode(save, record)
@@ -725,7 +727,12 @@ class MemoryStore:
             return self.shared.policies[-1]
 
     def get_policy(self) -> PolicyCopy | None:
-        return self.shared.policies[-1] if self.shared.policies else None
+        return self.in_force().policy
+
+    def in_force(self) -> InForce:
+        rows = self.shared.schedules.items()
+        newest = self.shared.policies[-1] if self.shared.policies else None
+        return InForce(newest, {name: rules for name, (_, _, rules) in rows if rules})
 
     def add_token(self, name: str, text: str) -> bool:
         return self.shared.tokens.setdefault(name, text) == text
@@ -738,12 +745,12 @@ class MemoryStore:
         return dict(sorted(self.shared.tokens.items()))
 
     def put_schedule(
-        self, name: str, text: str, due_at: int | None, *, replaces: str | None
+        self, name: str, text: str, due_at: int | None, *, replaces: str | None, rules: str = ""
     ) -> bool:
         if self.get_schedule(name) != replaces:
             return False
         self._note_schedule(name)
-        self.shared.schedules[name] = (text, due_at)
+        self.shared.schedules[name] = (text, due_at, rules)
         return True
 
     def remove_schedule(self, name: str, *, replaces: str) -> bool:
@@ -758,14 +765,14 @@ class MemoryStore:
         self.shared.schedules_written.append((self.now(), name, before))
 
     def get_schedule(self, name: str) -> str | None:
-        return self.shared.schedules.get(name, (None, None))[0]
+        return self.shared.schedules.get(name, (None, None, ""))[0]
 
     def schedules(self) -> Mapping[str, str]:
-        return {name: text for name, (text, _) in sorted(self.shared.schedules.items())}
+        return {name: text for name, (text, _, _) in sorted(self.shared.schedules.items())}
 
     def due_schedules(self, limit: int) -> Mapping[str, str]:
         now, rows = self.now(), self.shared.schedules.items()
-        due = sorted((at, name) for name, (_, at) in rows if at is not None and at <= now)
+        due = sorted((at, name) for name, (_, at, _) in rows if at is not None and at <= now)
         return {name: self.shared.schedules[name][0] for _, name in due[:limit]}
 
     # --- a fail-over ----------------------------------------------------------------------------

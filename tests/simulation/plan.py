@@ -103,13 +103,15 @@ class Forgery:
 @dataclass(frozen=True, slots=True)
 class Timetable:
     """A schedule that a person writes: these streams, by their numbers, at these times. Of a skip,
-    the occurrence that is meant."""
+    the occurrence that is meant. With `by_pattern` it names the application of the first stream,
+    and whatever stream of that is live."""
 
     name: str
     streams: tuple[int, ...]
     begins: tuple[int, ...]
     lasts_ms: int
     overrun_ms: int
+    by_pattern: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,8 @@ class Plan:
         return replace(self, deeds=tuple(one for one in self.deeds if one not in left_out))
 
 
-def draw(seed: int) -> Plan:
+def draw(seed: int, *, patterns: bool = False) -> Plan:
+    """Return the plan of a seed; `patterns`: with a schedule by a pattern beside all else."""
     lots = stream_of_chance(seed, "plan")
     streams = tuple(
         Stream(DOMAIN, lots.choice(APPS), f"room{number}")
@@ -157,6 +160,7 @@ def draw(seed: int) -> Plan:
     deeds += _of_records(stream_of_chance(seed, "records"), len(streams))
     deeds += _of_engine(stream_of_chance(seed, "engine"))
     deeds += _of_schedules(stream_of_chance(seed, "schedules"), len(streams))
+    deeds += _of_patterns(stream_of_chance(seed, "patterns"), len(streams)) if patterns else ()
     switches = stream_of_chance(seed, "switches")
     return Plan(
         seed,
@@ -333,18 +337,29 @@ def _of_engine(lots: Random) -> Iterator[Deed]:
 def _of_schedules(lots: Random, streams: int) -> Iterator[Deed]:
     """Yield schedules that people write, and what they change of them later."""
     for number in range(lots.choice((0, 0, 0, 1, 1, 2))):
-        at = NOON + lots.randrange(3 * MINUTE_MS)
-        written = _timetable(lots, f"show{number}", at, streams)
-        yield Deed(at, Do.SCHEDULE, timetable=written)
-        at += lots.randrange(SECOND, 2 * MINUTE_MS)
-        do = lots.choice((None, None, Do.SCHEDULE, Do.UNSCHEDULE, Do.SKIP))
-        if do is Do.SCHEDULE:
-            written = _timetable(lots, written.name, at, streams)
-        elif do is Do.SKIP:
-            days_ms = lots.choice((0, 24 * 60 * MINUTE_MS))
-            written = replace(written, begins=(lots.choice(written.begins) + days_ms,))
-        if do is not None:
-            yield Deed(at, do, timetable=written)
+        yield from _of_schedule(lots, f"show{number}", streams)
+
+
+def _of_patterns(lots: Random, streams: int) -> Iterator[Deed]:
+    """Yield a schedule by a pattern, and what people change of it later."""
+    for deed in _of_schedule(lots, "cameras", streams):
+        timetable = deed.timetable and replace(deed.timetable, by_pattern=True)
+        yield replace(deed, timetable=timetable)
+
+
+def _of_schedule(lots: Random, name: str, streams: int) -> Iterator[Deed]:
+    at = NOON + lots.randrange(3 * MINUTE_MS)
+    written = _timetable(lots, name, at, streams)
+    yield Deed(at, Do.SCHEDULE, timetable=written)
+    at += lots.randrange(SECOND, 2 * MINUTE_MS)
+    do = lots.choice((None, None, Do.SCHEDULE, Do.UNSCHEDULE, Do.SKIP))
+    if do is Do.SCHEDULE:
+        written = _timetable(lots, written.name, at, streams)
+    elif do is Do.SKIP:
+        days_ms = lots.choice((0, 24 * 60 * MINUTE_MS))
+        written = replace(written, begins=(lots.choice(written.begins) + days_ms,))
+    if do is not None:
+        yield Deed(at, do, timetable=written)
 
 
 def _timetable(lots: Random, name: str, at: int, streams: int) -> Timetable:

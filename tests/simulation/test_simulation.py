@@ -14,7 +14,7 @@ import pytest
 from cli.local.tether import run_tethered
 from tests.conftest import EXHAUSTIVE_S
 from tests.simulation.__main__ import Report, explained
-from tests.simulation.bugs import BUGS
+from tests.simulation.bugs import BUGS, OF_PATTERNS
 from tests.simulation.chances import Fault
 from tests.simulation.plan import Do, draw
 from tests.simulation.shrink import fewer
@@ -117,6 +117,21 @@ def test_the_story_of_a_seed_does_not_depend_on_how_python_hashes(seed: str) -> 
     ]
 
     assert stories[0] == stories[1] != ""
+
+
+def test_no_promise_breaks_in_ten_seeds_with_a_pattern() -> None:
+    results = [Simulation(draw(seed, patterns=True)).run() for seed in range(10)]
+
+    assert [result.broken for result in results] == [None] * 10
+    assert sum(result.faults["occurrence begun"] for result in results) > 0
+
+
+@pytest.mark.slow
+def test_a_pattern_in_which_nothing_takes_part_is_noticed() -> None:
+    with OF_PATTERNS.put_in():
+        results = (Simulation(draw(seed, patterns=True)).run() for seed in range(500))
+
+        assert any(result.broken for result in results)
 
 
 PROMISES = {

@@ -108,9 +108,13 @@ class Timetables:
             self._asked[name].skipped[_id(timetable, timetable.begins[0])] = now
 
     def _due(self, timetable: Timetable) -> Iterator[tuple[StreamKey, int]]:
-        for stream in timetable.streams:
+        streams = [StreamKey(*stream) for stream in self.sim.plan.streams]
+        first = streams[timetable.streams[0]]
+        named = [streams[number] for number in timetable.streams]
+        fitting = [key for key in streams if key.app == first.app]
+        for key in fitting if timetable.by_pattern else named:
             for begins_at in timetable.begins:
-                yield StreamKey(*self.sim.plan.streams[stream]), begins_at
+                yield key, begins_at
 
     # --- what must come of it -------------------------------------------------------------------
 
@@ -164,6 +168,10 @@ class Timetables:
         is_changed = self._asked.get(name) is not asked or name in self._uncertain
         if is_changed or one in asked.skipped or self._is_excused(key, since):
             return
+        session = self.sim.record(key).session
+        is_there = self.sim.record(key).is_live and session is not None and session.began < since
+        if timetable.by_pattern and not is_there:
+            return
         if (key, one) not in self._begun and begins_at + timetable.lasts_ms > since:
             raise Broken("schedules", "an occurrence did not begin in time")
 
@@ -204,7 +212,10 @@ class Timetables:
             ahead = {f"{name}@{_local(at)}" for one, at in due if one == key and at > now}
             planned = [one for one in self.sim.record(key).planned if one.schedule == name]
             found = {one.id for one in planned if one.begins_at < NOON + 1.5 * DAY_MS}
-            if found != ahead - asked.skipped.keys() and not self._is_skewed(key):
+            wanted = ahead - asked.skipped.keys()
+            if asked.timetable is not None and asked.timetable.by_pattern:
+                wanted &= found if self.sim.record(key).is_live else set()
+            if found != wanted and not self._is_skewed(key):
                 raise Broken("schedules", "something else is planned than people asked")
 
 
@@ -232,8 +243,11 @@ def _body(sim: Simulation, timetable: Timetable) -> Mapping[str, object]:
     first = timetable.begins[0]
     minutes = ",".join(str(at // 60_000 % 60) for at in timetable.begins)
     overrun_ms = timetable.overrun_ms
+    streams = [str(StreamKey(*sim.plan.streams[number])) for number in timetable.streams]
+    if timetable.by_pattern:
+        streams = [streams[0].rpartition("/")[0] + "/room*"]
     return {
-        "streams": [str(StreamKey(*sim.plan.streams[number])) for number in timetable.streams],
+        "streams": streams,
         "start": _local(first),
         "end": _local(first + timetable.lasts_ms),
         "timezone": "UTC",

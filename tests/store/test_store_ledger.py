@@ -89,3 +89,12 @@ def test_an_account_has_so_many_edges_at_most(store: Store) -> None:
     kept = store.edges(KEY)
     assert LEDGER_MAX_ENTRIES - len(few) <= len(kept) <= LEDGER_MAX_ENTRIES
     assert kept[-3:] == [*few[-2:], OFF]
+
+
+def test_what_has_no_record_may_have_an_account(store: Store) -> None:
+    """A pattern has none."""
+    store.save_or_claim(Save(0, StreamRecord(KEY), edges=(LIVE,)))
+
+    assert store.load(KEY).version == 0
+    assert list(store.edges(KEY)) == [LIVE]
+    assert list(store.accounts(Filter(), after=None, limit=9)) == [KEY]

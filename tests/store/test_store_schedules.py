@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.store import Store
+from shared.store.contract import InForce
 from tests.conftest import NOON, OpenStore
 
 
@@ -45,3 +46,36 @@ def test_what_is_due_comes_in_the_order_of_its_time(store: Store) -> None:
 
     store.put_schedule("first", "first", None, replaces="first")
     assert list(store.due_schedules(9)) == ["late"]
+
+
+def test_the_rules_of_a_schedule_are_read_with_the_policy(another_store: OpenStore) -> None:
+    first, second = another_store(), another_store()
+    assert second.in_force() == InForce(None, {})
+
+    policy = first.put_policy("{}", replaces=0)
+    first.put_schedule("show", "one", None, replaces=None, rules="[1]")
+    first.put_schedule("other", "one", None, replaces=None)
+
+    assert second.in_force() == InForce(policy, {"show": "[1]"})
+
+
+def test_they_are_replaced_with_their_schedule_alone(store: Store) -> None:
+    store.put_schedule("show", "one", None, replaces=None, rules="[1]")
+    store.put_schedule("show", "two", None, replaces="none of these", rules="[2]")
+    assert store.in_force().temporary == {"show": "[1]"}
+
+    store.put_schedule("show", "two", None, replaces="one", rules="[2]")
+    assert store.in_force().temporary == {"show": "[2]"}
+
+    store.remove_schedule("show", replaces="one")
+    assert store.in_force().temporary == {"show": "[2]"}
+    store.remove_schedule("show", replaces="two")
+    assert store.in_force().temporary == {}
+
+
+def test_a_schedule_without_patterns_has_none_any_more(store: Store) -> None:
+    store.put_schedule("show", "one", None, replaces=None, rules="[1]")
+
+    store.put_schedule("show", "two", None, replaces="one")
+
+    assert store.in_force().temporary == {}

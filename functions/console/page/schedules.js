@@ -97,7 +97,8 @@ export class Schedules extends Component {
     return html`<li key=${id}>
       <p><strong>${visible(title || id)}</strong> <span class="why">${visible(id)} · ${visible(timezone)}</span>
         ${paused && html` <em class="paused">‖ ${say("paused")}</em>`}</p>
-      <p class="streams">${streams.slice(0, SHOWN_STREAMS).map((stream) => html`<button class="plain" onClick=${() => onOpen(stream)}><${Name} stream=${stream} /></button>`)}
+      <p class="streams">${streams.slice(0, SHOWN_STREAMS).map((stream) =>
+          stream.includes("*") ? html`<${Name} stream=${stream} />` : html`<button class="plain" onClick=${() => onOpen(stream)}><${Name} stream=${stream} /></button>`)}
         ${streams.length > SHOWN_STREAMS && html`<span class="why">${say("andMore", { count: streams.length - SHOWN_STREAMS })}</span>`}</p>
       ${next && html`<ol>${next.map((each) => html`<li key=${each.id}>${stretchOf(each.starts_at, each.ends_at, language)}</li>`)}</ol>`}
       ${next && !next.length && html`<p class="hint">${say("nothingNext")}</p>`}

@@ -86,6 +86,7 @@ def decide(
         _happen(transition, event)
         if transition.refused:  # its key may be used again, once the stream stands otherwise
             transition.change(asked=record.asked)
+    schedule.follow(transition)
     _send_start(transition, record)
     if transition.record != record or is_worth_keeping(event):
         asked = idempotency.unexpired(transition.record.asked, now)
@@ -171,6 +172,7 @@ def _pass_time(transition: Transition) -> None:
     if flight is not None and transition.now >= flight.lease_until:
         command_result.lapse(transition, flight)
     reassert.end_doubts(transition)
+    schedule.keep_up(transition)
     schedule.pass_time(transition)
     intent_rules.end_by_time(transition)
     at = never_live_at(transition.record)

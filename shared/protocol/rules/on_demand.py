@@ -6,7 +6,10 @@ it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from shared.protocol.policy import OnInterruption
+from shared.protocol.state.occurrence import Occurrence
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 
@@ -15,9 +18,9 @@ FRESH_MS = 60_000
 late, or again."""
 
 
-def is_asked(record: StreamRecord, now: int) -> bool | None:
-    """Return True if the intent wants the beginning publish recorded, False if a hold or an end
-    forbids it, None if policy decides."""
+def is_asked(record: StreamRecord, now: int, by_patterns: Iterable[Occurrence] = ()) -> bool | None:
+    """Return True if the intent, or an occurrence by a pattern, wants the beginning publish
+    recorded, False if a hold or an end forbids it, None if policy decides."""
     intent = record.intent
     if intent.wanted:
         ends = intent.on_interruption is not OnInterruption.RESUME and intent.session is not None
@@ -26,7 +29,11 @@ def is_asked(record: StreamRecord, now: int) -> bool | None:
         ended = record.policy_session == record.session_number
         return False if ended or record.held_at(now) else None
     held = (intent.held_until, intent.held_opening_before)
-    return False if any(until is not None and now < until for until in held) else None
+    if any(until is not None and now < until for until in held):
+        return False
+    known = {one.id for one in record.begun}
+    new = (one for one in by_patterns if one.id not in known and not one.is_over)
+    return True if any(one.begins_at <= now < one.ends_at for one in new) else None
 
 
 def _is_open(record: StreamRecord, now: int) -> bool:

@@ -114,6 +114,40 @@ def _is_of(transition: Transition, occurrence: str) -> bool:
     return intent.requester is Requester.SCHEDULE and intent.occurrence == occurrence
 
 
+def follow(transition: Transition) -> None:
+    """Take up what patterns ask of a stream that is live. One that is not has nothing of a pattern
+    planned, so that no change of the schedule has to reach it."""
+    record, now = transition.record, transition.now
+    if not record.is_live:
+        if any(one.by_pattern for one in record.planned):
+            _set_planned(transition, (one for one in record.planned if not one.by_pattern))
+        return
+    known = {one.id for one in (*record.planned, *record.begun)}
+    new = [
+        one
+        for one in transition.settings.occurrences
+        if one.id not in known and not one.is_over and now < one.ends_at
+    ]
+    if new:
+        _set_planned(transition, [*record.planned, *new])
+        pass_time(transition)
+
+
+def keep_up(transition: Transition) -> None:
+    """Apply what people did to occurrences of patterns that have begun. An end only moves later,
+    and none is brought back: an instance may know what was so some seconds ago."""
+    for occurrence in transition.settings.occurrences:
+        known = next((one for one in transition.record.begun if one.id == occurrence.id), None)
+        if known is None:
+            continue
+        if occurrence.is_over and not known.is_over:
+            skip(transition, OccurrenceSkipped(occurrence.schedule, occurrence.id))
+        elif occurrence.until > known.until:
+            times = {"ends_at": occurrence.ends_at, "until": occurrence.until}
+            _set_begun(transition, replace(known, **times))
+            _move_own_end(transition, occurrence)
+
+
 def pass_time(transition: Transition) -> None:
     """Begin each occurrence that is due, and end each intent whose end has come."""
     now, planned = transition.now, transition.record.planned
@@ -134,6 +168,8 @@ def _begin(transition: Transition, occurrence: Occurrence, *, is_asked: bool = F
     recording is wanted already, the occurrence waits for the end of that. `is_asked`: a person
     wants it now.
     """
+    if occurrence.by_pattern and not transition.record.is_live:
+        return
     if transition.now >= occurrence.ends_at:
         _bar(transition, occurrence, Reason.SCHEDULE_MISSED)
         return

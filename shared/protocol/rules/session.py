@@ -43,7 +43,8 @@ def _await_poll(transition: Transition, time: int) -> None:
     would make the real publish look late.
     """
     session = transition.record.session
-    if transition.record.is_blank and not transition.settings.records_on_publish:
+    settings = transition.settings
+    if transition.record.is_blank and not (settings.records_on_publish or settings.occurrences):
         return  # nobody wants it, and it may be made up
     if session is not None and time <= session.began:
         transition.add_entry(Reason.PUBLISHED_LATE)
@@ -53,7 +54,7 @@ def _await_poll(transition: Transition, time: int) -> None:
         _poll_first(transition, session, time, Reason.PUBLISHED_DOUBTED)
     else:
         _open(transition, Reason.PUBLISHED)
-        if transition.record.intent.wanted:
+        if transition.record.intent.wanted or settings.occurrences:
             _mark_ending(transition, Reason.PUBLISHED_DOUBTED)
             transition.change_session(start_not_found=True)
 

@@ -6,9 +6,13 @@ schedules, recurrence or time zones: shared/schedule makes the occurrences.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
+from shared.protocol.policy import Match
 from shared.protocol.reason import Reason
+from shared.protocol.stream import StreamKey
 
 MAX_PLANNED_ENTRIES = 400
 """Coming occurrences that one record keeps; later ones are planned another day."""
@@ -28,3 +32,21 @@ class Occurrence(Struct, frozen=True, omit_defaults=True):
     until: int
     is_over: bool = False  # it has begun, and asks for nothing any more
     barred_by: Reason | None = None  # why it was over as it began: a hold, or it came too late
+    by_pattern: bool = False  # only a stream that is live has it planned
+
+
+class TemporaryRule(Struct, frozen=True, omit_defaults=True):
+    """What an occurrence of a schedule with patterns asks for: whatever stream fits one of them is
+    recorded. It `is_judged` once its end has passed and it is known whether any stream came."""
+
+    occurrence: Occurrence
+    matches: tuple[Match, ...]
+    is_judged: bool = False
+
+    def fits(self, key: StreamKey) -> bool:
+        return fits(key, self.matches)
+
+
+def fits(key: StreamKey, matches: Iterable[Match]) -> bool:
+    """Return True if one of the patterns stands for the stream. None does for a rehearsal's."""
+    return not key.is_rehearsal and any(match.holds(key) for match in matches)

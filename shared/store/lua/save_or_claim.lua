@@ -148,6 +148,7 @@ if request.forgets then
   local highest = tonumber(redis.call('HGET', KEYS[8], 'forgotten') or '0')
   redis.call('HSET', KEYS[8], 'forgotten', text(math.max(highest, old.version)))
   add_counts(request.counts)
+  add_edges(request.edges)
   return reply('stored', 0, now, '', '')
 end
 local version = request.version + 1
