@@ -2,7 +2,8 @@
 
 cli.packaging.python starts it as `python bytecode.py FOLDER CODE` and writes the files' paths to
 its input; CODE is the folder that tracebacks name. Bytecode has no docstrings and is unchecked: a
-time stamp would not survive unpacking (docs/platform/sdk.md §A3). It must not import our modules.
+time stamp would not survive unpacking (docs/platform/sdk.md §A3). Our own functions have no
+annotations in it: nothing reads those at run time. It must not import our modules.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from pathlib import Path
 UNCHECKED = (1).to_bytes(4, "little")
 """Flags of hash-based bytecode whose source is never checked (PEP 552)."""
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_OURS = ("functions/", "shared/")
 
 
 def write(folder: Path, path: str, code: str) -> None:
     source = (folder / path).read_bytes()
     tree = ast.parse(source)
     strip(tree)
+    if path.startswith(_OURS):
+        strip_annotations(tree)
     compiled = compile(tree, f"{code}/{path}", "exec", dont_inherit=True)
     cache = folder / cache_from_source(path)
     cache.parent.mkdir(exist_ok=True)
@@ -32,6 +36,15 @@ def strip(tree: ast.Module) -> None:
     for node in ast.walk(tree):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.copy_location(ast.Pass(), node.body[0])]
+
+
+def strip_annotations(tree: ast.Module) -> None:
+    """Take the annotations from functions. Those of classes stay: msgspec reads the fields."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
 
 
 def main(folder: Path, code: str) -> None:

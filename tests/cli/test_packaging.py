@@ -44,6 +44,13 @@ sys.path[:0] = [sys.argv[1]]
 from shared.protocol.durations import duration
 print(duration("1h"))
 """
+ANNOTATED = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+from shared.protocol.durations import duration
+from shared.protocol.stream import StreamKey
+print(duration.__annotations__, *StreamKey.__annotations__)
+"""
 WAY = """
 import sys
 sys.path[:0] = [sys.argv[1]]
@@ -286,6 +293,12 @@ def test_the_bytecode_is_what_runs_wherever_it_was_unpacked(
     (code / "shared/protocol/durations.py").write_text("raise SystemExit('compiled anew')")
 
     assert output_of(runtime, HOUR, code) == "3600000"
+
+
+def test_our_functions_have_no_annotations_in_it_and_our_classes_have(
+    built: Build, runtime: str
+) -> None:
+    assert output_of(runtime, ANNOTATED, built(runtime).folder) == "{} domain app stream"
 
 
 def test_what_a_package_has_of_our_code_can_be_imported(built: Build, runtime: str) -> None:
