@@ -103,11 +103,16 @@ NOT_AS_WANTED_PHASES = ("failed", "stopping")
 """The phases of a stream that should be recorded and cannot, or should not and is."""
 
 
+OBSERVED = "observed"
+"""The reason of a stream whose stop or start a stage that only observes has not sent."""
+
+
 def is_as_wanted(row: Json) -> bool:
     """Return False if the stream should be recorded and is not, if it is recorded and should not
     be, or if what was asked of it is lost."""
-    is_forgotten = row["reason"]["code"] == STORE_EMPTIED
-    return not row.get("wrong") and row["phase"] not in NOT_AS_WANTED_PHASES and not is_forgotten
+    code, phase = row["reason"]["code"], row["phase"]
+    is_lost = code == STORE_EMPTIED or (code == OBSERVED and phase == "unmanaged")
+    return not row.get("wrong") and phase not in NOT_AS_WANTED_PHASES and not is_lost
 
 
 def attempt_line(row: Json) -> str:

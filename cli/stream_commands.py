@@ -238,14 +238,15 @@ def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters:
 
 def _list_wrong(api: Api, limit: int, *, phase: str | None, **filters: str | None) -> Json:
     """Return the streams that are not as wanted. The stage knows which are wrong or in such a
-    phase. All streams are listed only if some cannot be read or were forgotten."""
+    phase. All streams are listed only if some cannot be read or were forgotten, or if stops were
+    not sent."""
     phases = [each for each in output.NOT_AS_WANTED_PHASES if phase in (None, each)]
     wrong = api.list_recordings(limit, wrong="true", phase=phase, **filters)
     answers = [wrong, *(api.list_recordings(limit, phase=each, **filters) for each in phases)]
     rows = {row["stream"]: row for answer in answers for row in answer["recordings"]}
     codes = [problem["code"] for problem in api.health().get("problems", ())]
     everything = wrong
-    if "streams_quarantined" in codes or STORE_EMPTIED in codes:
+    if {"streams_quarantined", "mode_observe", STORE_EMPTIED} & {*codes}:
         everything = api.list_recordings(ALL_STREAMS, phase=phase, **filters)
         found = (row for row in everything["recordings"] if not output.is_as_wanted(row))
         rows |= {row["stream"]: row for row in found}

@@ -248,6 +248,8 @@ def outcome_of(result: AskResult) -> Outcome:
         return Outcome.QUEUED
     if isinstance(answer, Accepted):
         return Outcome.ACCEPTED
+    if record.intent.unsent_stop:  # it is sent once the stage acts
+        return Outcome.WAITING
     if not record.intent.wanted:
         never_known = isinstance(answer, StreamNotLive) and _is_first_request(record)
         return Outcome.NEVER_KNOWN if never_known else Outcome.ALREADY_STOPPED

@@ -47,11 +47,11 @@ class Shown(Struct, frozen=True):
 
 def shown_at(request: ApiRequest, now: int, continuity: Continuity) -> Shown:
     """Return a Shown for the answer to this request, as of `now`."""
-    app = request.invocation.app
-    domains = [domain.streaming for domain in app.policy.domains]
-    ages = app.store.ages()
-    listed_at = {
-        domain: now - ages[list_read(domain)] for domain in domains if list_read(domain) in ages
+    app, mark = request.invocation.app, list_read("")
+    listed_at = {  # also of domains that have left the policy, whose lists nobody reads since
+        name.removeprefix(mark): now - age
+        for name, age in app.store.ages().items()
+        if name.startswith(mark)
     }
     return Shown(app, now, request.language, continuity, listed_at)
 

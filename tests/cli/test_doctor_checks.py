@@ -27,6 +27,7 @@ from cli.doctor.snapshot import (
     Unread,
 )
 from shared.config import load_policy
+from shared.protocol.durations import rfc3339
 from shared.protocol.policy import Policy
 from tests.conftest import NOON
 from tests.support.doctor_compute import GOOD as GOOD_DEPLOYMENT
@@ -1131,6 +1132,19 @@ def test_one_cause_is_one_finding_and_what_follows_from_it_is_shown_below(
     (root,) = {finding.check for finding in wrong if not finding.because}
     assert {finding.because for finding in wrong} <= {"", root}
     assert [finding.fix for finding in wrong if finding.because and finding.fix] == []
+
+
+@pytest.mark.parametrize(("confirmed_at", "is_found"), [(1, False), (-2_000, True), (None, True)])
+def test_a_recording_that_failed_and_goes_on_since_is_no_fault(
+    confirmed_at: int | None, is_found: bool
+) -> None:
+    """Live's record names the second alone."""
+    failed = CallbackRecord("record_error", LESSON, "BucketNotFound", rfc3339(NOON))
+    at = None if confirmed_at is None else rfc3339(NOON + confirmed_at)
+    (row,) = listed("confirmed", "recording")
+    again = replace(domain(broken=[failed]), listed=[{**row, "confirmed_at": at}])
+
+    assert [f.code for f in found(again, "errors")] == ["errors.broken"] * is_found
 
 
 def test_a_stream_whose_recording_has_ended_is_no_fault_however_it_has_ended() -> None:

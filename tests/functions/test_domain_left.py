@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.protocol import Command
+from shared.engine.step_marks import list_read
+from shared.protocol import Command, Published, Reported
 from tests.conftest import Clock
 from tests.support.scripted_stage import ROOM, Stage
 
@@ -54,3 +55,17 @@ def test_it_is_listed_with_and_without_its_domain(stage: Stage) -> None:
 def test_a_token_that_is_bound_to_it_still_reaches_it_alone(stage: Stage) -> None:
     assert stage.ask("POST", f"{ROOM}/stop", {}, token="brand-token").status == 200
     assert stage.ask("GET", NEVER_SEEN, token="brand-token").refusal == (403, "Forbidden")
+
+
+def test_what_is_said_of_it_has_its_age_since_nobody_reads_its_list(
+    stage: Stage, clock: Clock
+) -> None:
+    stage.happens(Published(clock.now))
+    stage.happens(Reported("record_started", recording=True))
+    stage.store.touch(list_read("live.example.com"))
+    clock.pass_ms(180_000)
+    status, (row,) = stage.status().json, stage.ask("GET", "/v1/recordings").json["recordings"]
+
+    assert (status["phase"], status["reason"]) == ("recording", row["reason"])
+    assert status["reason"]["code"] == "recorded_unchecked"
+    assert status["reason"]["text"].endswith("the online list has not been read for 3m")

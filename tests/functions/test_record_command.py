@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from cli.output import is_as_wanted
 from functions.record_command.ask_results import MAX_WAITING, WAITING
 from shared import retry
 from shared.engine.effects import Send, Steps
@@ -1158,3 +1159,22 @@ def test_who_only_reads_is_not_told_of_what_may_have_been_stored(
     assert "stored" not in f"{read['detail']} {read['hint']}"
     assert read["hint"].startswith("Check the host and port in LIVE_RECORD_STORE")
     assert "whether this was stored before is not known" in stop["detail"]
+
+
+# --- a stage that only observes -----------------------------------------------------------------
+
+
+def test_a_stop_that_a_stage_which_only_observes_does_not_send_is_not_called_done(
+    recording: Stage,
+) -> None:
+    """Live goes on recording: who stops it has to know."""
+    now = recording.ask("GET", "/v1/policy").json
+    body = {"policy": {**now["policy"], "mode": "observe"}, "replaces": now["version"]}
+    assert recording.ask("POST", "/v1/policy/apply", body).status == 200
+    stopped = recording.stop()
+
+    assert stopped.outcome == (202, "waiting", "unmanaged")
+    for answer in (stopped.json, recording.status().json):
+        assert answer["reason"]["code"] == "observed"
+        assert answer["reason"]["text"].startswith("stop would have been sent")
+    assert not is_as_wanted(recording.status().json)

@@ -30,7 +30,8 @@ def explain(
         return HistoryEntry(Reason.STORE_EMPTIED)
     stands = phase(record)
     if stands is Phase.UNMANAGED:
-        return HistoryEntry(Reason.UNMANAGED)
+        is_unsent = record.intent.unsent_stop
+        return _UNSENT_STOP if is_unsent else HistoryEntry(Reason.UNMANAGED)
     if stands is Phase.STOPPING:
         return _on_its_way(record)
     if is_unmanaged(record):
@@ -137,12 +138,15 @@ def _on_its_way(record: StreamRecord) -> HistoryEntry:
     return HistoryEntry(Reason.QUEUED)
 
 
+_UNSENT_STOP = HistoryEntry(Reason.OBSERVED, {"command": Command.STOP.value})
+
+
 def _not_wanted(record: StreamRecord, now: int, settings: StreamSettings) -> HistoryEntry:
     intent = record.intent
     if intent.requester is Requester.NOBODY:
         return _unasked(record, settings)
     if intent.unsent_stop:
-        return HistoryEntry(Reason.OBSERVED, {"command": Command.STOP.value})
+        return _UNSENT_STOP
     if intent.requester is Requester.PERSON and record.held_at(now):
         return HistoryEntry(Reason.HELD)
     if _is_suspended(record, settings):
