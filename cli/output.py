@@ -120,9 +120,11 @@ def attempt_line(row: Json) -> str:
     planned. A due command may wait for the timer, which runs once a minute."""
     if not row.get("next_attempt_at"):
         return ""
-    line = _("next attempt or check {time}, or up to a minute later").format(
-        time=row["next_attempt_at"]
-    )
+    line = _("next attempt or check {time}, or up to a minute later")
+    if pending := row.get("pending"):  # a row of a list has no such field
+        line = _("next attempt of {command} {time}, or up to a minute later")
+    command = pending["command"] if pending else ""
+    line = line.format(time=row["next_attempt_at"], command=command)
     count = row.get("attempts", 0)
     tried = ngettext("tried once so far", "tried {count} times so far", count).format(count=count)
     return _("{line}; {tried}").format(line=line, tried=tried) if count else line

@@ -11,7 +11,14 @@ from gettext import gettext as _
 from urllib.parse import urlsplit
 
 from cli.doctor.finding import Check, Finding, Findings, Kind, Severity, fault, nothing, warning
-from cli.doctor.snapshot import ASKS, Callback, CallbackProbe, Snapshot, Unread
+from cli.doctor.snapshot import (
+    ASKS,
+    Callback,
+    CallbackProbe,
+    CallbackRecord,
+    Snapshot,
+    Unread,
+)
 from cli.doctor.stage import clock
 from cli.texts import N_
 from cli.web import hides_a_token
@@ -106,8 +113,8 @@ REJECTS = fault(
 LOST = warning(
     "delivery.lost",
     N_(
-        "the last callback of {domain} about {kind} did not arrive ({at} {stream}: {code}). The"
-        " next one that arrives clears this warning"
+        "the last callbacks of {domain} about {kinds} did not arrive (the newest: {at} {stream}:"
+        " {code}). The next of each kind that arrives clears this warning"
     ),
 )
 BROKEN = fault("errors.broken", N_("the last recording of {stream} failed with {code}: {advice}"))
@@ -307,16 +314,22 @@ def _callbacks(snapshot: Snapshot) -> Iterator[Callback]:
 
 
 def delivery(snapshot: Snapshot) -> Findings:
-    """Yield a warning for each kind of callback whose newest one did not arrive."""
+    """Yield a warning for each domain and cause, with the kinds of callbacks whose newest one did
+    not arrive."""
     for domain in snapshot.domains:
+        lost: dict[str, list[CallbackRecord]] = {}
         for record in () if isinstance(domain.lost, Unread) else domain.lost:
+            cause = _cause_of_loss(replace(snapshot, domains=[domain]), record.kind)
+            lost.setdefault(cause, []).append(record)
+        for cause, records in lost.items():
+            newest = max(records, key=lambda record: record.at)
             yield LOST.found(
-                because=_cause_of_loss(replace(snapshot, domains=[domain]), record.kind),
+                because=cause,
                 domain=domain.name,
-                kind=record.kind,
-                at=record.at,
-                stream=record.stream,
-                code=record.code or _("no answer"),
+                kinds=", ".join(record.kind for record in records),
+                at=newest.at,
+                stream=newest.stream,
+                code=newest.code or _("no answer"),
             )
 
 

@@ -627,7 +627,7 @@ CAUSES = {
 }
 """For a stream's reason, the check that reports its cause."""
 RETRIED = {"throttled", "unavailable", "never_sent", "in_doubt", "answer_lost", "not_live_yet"}
-RETRIED |= {"queued", "sent", "published", "seen_online", "no_quota"}
+RETRIED |= {"queued", "sent", "published", "seen_online", "no_quota", "slot_missed"}
 """Reasons for which the stage itself sends the start again: a start by hand would not be faster."""
 
 

@@ -1134,6 +1134,17 @@ def test_one_cause_is_one_finding_and_what_follows_from_it_is_shown_below(
     assert [finding.fix for finding in wrong if finding.because and finding.fix] == []
 
 
+def test_callbacks_of_several_kinds_that_were_lost_are_one_finding() -> None:
+    lost = [
+        CallbackRecord("publish", LESSON, "no answer", "2026-01-06T19:00:00Z"),
+        CallbackRecord("publish_done", LESSON, "no answer", "2026-01-06T19:00:05Z"),
+    ]
+    (finding,) = found(domain(lost=lost), "delivery")
+
+    assert "about publish, publish_done did not arrive" in finding.text
+    assert "(the newest: 2026-01-06T19:00:05Z" in finding.text
+
+
 @pytest.mark.parametrize(("confirmed_at", "is_found"), [(1, False), (-2_000, True), (None, True)])
 def test_a_recording_that_failed_and_goes_on_since_is_no_fault(
     confirmed_at: int | None, is_found: bool
