@@ -194,7 +194,7 @@ def _may_have_gone_on(before: StreamRecord, after: StreamRecord) -> bool:
     old, new, report = before.confirmation, after.confirmation, before.last_report
     if old is None or new is None or old.session != new.session or not before.is_started:
         return False
-    is_paused = report is not None and not report.recording and report.may_be_after(old.at)
+    is_paused = report is not None and not report.recording and report.may_be_after(old)
     return new.source is StartSource.ALREADY and not is_paused
 
 

@@ -181,7 +181,7 @@ def _bare_started(
     may_be_paused = NOW - record.paused_since < settings.merge_delay
     counts = may_learn or may_be_paused
     since = confirmation.since if counts else max(confirmation.since, at)
-    return replace(confirmation, at=at, since=max(since, NOW - OLD), unshown_since=None)
+    return replace(confirmation, at=at, since=max(since, NOW - OLD), unshown_since=None, sent_at=0)
 
 
 def _bare_evidence(last_report: LastReport, stopped_at: int | None, old: int) -> LastReport:

@@ -479,3 +479,14 @@ def test_what_live_recorded_of_the_session_before_is_no_recording_of_this_one() 
     phases.append(story.happens(RUNS).phase)
 
     assert phases == [Phase.UNMANAGED, Phase.IDLE, Phase.UNMANAGED]
+
+
+def test_a_pause_is_believed_that_live_dates_to_before_its_answer_was_stored() -> None:
+    story = Story().publish().passes(MINUTE).start()
+    story.passes(7 * SECOND).answer(ALREADY)
+    phases = [story.phase]
+    paused_at = story.now - 3 * SECOND
+    story.passes(SECOND).happens(Reported("record_paused", recording=False, time=paused_at))
+    phases.append(story.phase)
+
+    assert phases == [Phase.RECORDING, Phase.WAITING]

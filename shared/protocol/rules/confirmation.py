@@ -104,6 +104,7 @@ def begin(
         since=_about_it_since(transition, source, sent_at),
         begun_at=began_now or (before.begun_at if before else None),
         denied=denied,
+        sent_at=sent_at,
     )
     if source is StartSource.ACCEPTED:
         confirmation = _accepted_again(confirmation, before if is_repeat else None)

@@ -124,6 +124,7 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     StoredTime("confirmation", "at", none_ahead),
     StoredTime("confirmation", "check_at", check_pause),
     StoredTime("confirmation", "since", clock_difference),
+    StoredTime("confirmation", "sent_at", slot_wait),
     StoredTime("confirmation", "begun_at", none_ahead),
     StoredTime("confirmation", "unshown_since", none_ahead),
     StoredTime("failure", "at", none_ahead),

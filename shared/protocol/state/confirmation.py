@@ -58,6 +58,7 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
     confirmed: bool = False  # what release 0.2 writes and reads instead of `state`
     denied: int = 0  # errors in a row that Live has reported of this start and those it repeats
     unshown_since: int | None = None  # when Live accepted the first start that nothing shows
+    sent_at: int = 0  # when what Live has answered was sent; release 0.2 did not store it
     accepted_again: int = 0  # starts in a row that it has accepted since, as if nothing ran
 
     @property
@@ -123,11 +124,12 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
     def when(self) -> int:
         return self.at if self.time is None else self.time
 
-    def may_be_after(self, at: int) -> bool:
-        """Return True if the report may be about a time after `at`, by our clock: it was received
-        later, and the second that Live names was not over."""
-        # time ── it became true ── time + 1 s, for Live gives whole seconds
-        return self.at > at and (self.time is None or self.time + 1000 > at)
+    def may_be_after(self, confirmation: Confirmation) -> bool:
+        """Return True if the report may be about a time after that start: it was received after the
+        answer, and the second that Live names was not over when the start was sent."""
+        # sent_at ── Live answers, time ── it became true ── time + 1 s ── at: the answer is stored
+        known_at = confirmation.sent_at or confirmation.at
+        return self.at > confirmation.at and (self.time is None or self.time + 1000 > known_at)
 
     def is_newer(self, time: int | None) -> bool:
         """Return True if the report is certainly newer than one of `time`."""

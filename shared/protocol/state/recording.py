@@ -119,7 +119,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         if confirmation is None or not self.is_started:
             return None
         shown_at, denials = confirmation.at, list[int]()
-        if report is not None and report.may_be_after(confirmation.at):
+        if report is not None and report.may_be_after(confirmation):
             if report.recording:
                 shown_at = report.at
             else:
