@@ -135,7 +135,7 @@ class Alarms:
         silent = dict[StreamKey, int]()
         for stream in self._sim.plan.streams:
             key = StreamKey(*stream)
-            if key in lost or not self._is_lost(stream, key):
+            if key in lost or not self._is_lost(stream, key) or self._is_deceived(key):
                 continue
             silent[key] = self._silent.get(key, self._sim.clock.now)
             troubled_at = max(self._sim.judge.troubled_at, self._sim.judge.watch(key).troubled_at)
@@ -143,6 +143,12 @@ class Alarms:
             if self._sim.clock.now - since >= RAISED_WITHIN_MS:
                 raise Broken("alerts", f"{key} is not recorded, and no alert says so")
         self._silent = silent
+
+    def _is_deceived(self, key: StreamKey) -> bool:
+        """Return True if somebody who has a captured signature reported that Live records it."""
+        report = self._sim.record(key).last_report
+        is_told = report is not None and report.recording
+        return is_told and self._sim.judge.watch(key).replayed
 
     def _is_refused(self, key: StreamKey) -> bool:
         """Return True if Live has refused a start for good. That it records the stream all the
