@@ -65,6 +65,10 @@ def doubled(first_ms: int, times: int, most_ms: int) -> int:
     return min(first_ms << min(times, 30), most_ms)  # so that the number stays small
 
 
+_LAST_MS = 253_402_300_799_999
+"""The last one that can be written: the end of the year 9999 in UTC."""
+
+
 def instant(text: object) -> int:
     """Return an RFC 3339 time in ms since the epoch. Raise ValueError if it is invalid."""
     found = re.fullmatch(_INSTANT, text) if isinstance(text, str) else None
@@ -75,7 +79,10 @@ def instant(text: object) -> int:
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     zone = timezone(-offset if sign == "-" else offset)
     moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
-    return (moment - _EPOCH) // _MS + int((fraction or "0").ljust(3, "0")[:3])
+    ms = (moment - _EPOCH) // _MS + int((fraction or "0").ljust(3, "0")[:3])
+    if not 0 <= ms <= _LAST_MS:
+        raise ValueError("write a time from 1970 to the end of 9999, in UTC")
+    return ms
 
 
 def instant_or_duration(text: object) -> tuple[int, bool]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cache
-from itertools import islice
+from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrule, rrulestr
@@ -34,6 +34,11 @@ _CHANGE = timedelta(days=1)
 _HORIZON_DAYS_NUMBER = 9 * 366
 """A daily or weekly rule must occur within this many days. For a rule that no date fits, the
 library would search every day up to the year 9999."""
+FIRST_YEAR_NUMBER, LAST_YEAR_NUMBER = 1970, 9998
+"""Of a start and of every occurrence: their times in any zone can be written in UTC."""
+MAX_COUNTED_NUMBER, _COUNTED_DAYS = 5_000, timedelta(days=3_660)
+"""Occurrences within ten years of a rule whose later ones can only be found by counting through the
+earlier ones: each listing of the schedules does."""
 _OF_ANY = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", "BYMONTH", "BYHOUR", "BYMINUTE"}
 _OF_LONG = {"BYMONTHDAY", "BYYEARDAY", "BYSETPOS", "BYWEEKNO"}
 """The parts that any rule may have, and those only for monthly or yearly rules."""
@@ -82,6 +87,9 @@ def wall_time(at: int, zone_name: str) -> datetime:
 def faults_of(schedule: Schedule, *, longest_ms: int) -> Iterator[Fault]:
     """Yield everything that is wrong with a schedule whose single fields are valid. No recording
     may last longer than `longest_ms`."""
+    if not FIRST_YEAR_NUMBER <= local(schedule.start).year <= LAST_YEAR_NUMBER:
+        yield Fault("start", f"write a year from {FIRST_YEAR_NUMBER} to {LAST_YEAR_NUMBER}")
+        return
     start, end = instant_of(schedule.start, schedule), instant_of(schedule.end, schedule)
     if end <= start:
         yield Fault("end", "has to be after start")
@@ -99,7 +107,7 @@ def _rule_faults(schedule: Schedule) -> Iterator[Fault]:
     if not schedule.rrule:
         return
     try:
-        rule = _rule(schedule)
+        rule = _rule(schedule, local(schedule.start))
         may_occur = _may_occur(_parts(schedule.rrule), local(schedule.start))
         first = list(islice(rule, MAX_IN_A_DAY_NUMBER + 1)) if may_occur else []
     except (ValueError, TypeError, KeyError, OverflowError) as error:
@@ -109,6 +117,12 @@ def _rule_faults(schedule: Schedule) -> Iterator[Fault]:
         yield Fault("rrule", "gives no occurrence")
     elif len(first) > MAX_IN_A_DAY_NUMBER and first[-1] - first[0] < timedelta(days=1):
         yield Fault("rrule", f"gives more than {MAX_IN_A_DAY_NUMBER} occurrences a day")
+    elif _step(_parts(schedule.rrule)) is None and _are_too_many(rule, first[0]):
+        yield Fault(
+            "rrule",
+            f"gives more than {MAX_COUNTED_NUMBER} occurrences in ten years: write a daily or"
+            " weekly rule, with UNTIL in place of COUNT",
+        )
 
 
 def rule_text(text: str) -> str:
@@ -124,6 +138,11 @@ def rule_text(text: str) -> str:
     if unknown:
         raise ValueError(f"leave out {', '.join(unknown)}: a rule of this frequency cannot have it")
     return rule
+
+
+def _are_too_many(rule: rrule, first: datetime) -> bool:
+    counted = takewhile(lambda at: at - first < _COUNTED_DAYS, rule)
+    return next(islice(counted, MAX_COUNTED_NUMBER, None), None) is not None
 
 
 def _parts(rule: str) -> dict[str, str]:
@@ -149,7 +168,7 @@ def _may_occur(parts: dict[str, str], start: datetime) -> bool:
     )
 
 
-def _rule(schedule: Schedule) -> rrule:
+def _rule(schedule: Schedule, start: datetime) -> rrule:
     """Return the rule in local times, so that 19:00 stays 19:00 when clocks change. An UNTIL in UTC
     becomes a local time."""
     name = schedule.timezone
@@ -159,7 +178,7 @@ def _rule(schedule: Schedule) -> rrule:
         return f"UNTIL={at.astimezone(zone(name)).strftime('%Y%m%dT%H%M%S')}"
 
     text = _UNTIL.sub(as_local, schedule.rrule)
-    rule = rrulestr(text, dtstart=local(schedule.start))
+    rule = rrulestr(text, dtstart=start)
     if not isinstance(rule, rrule):
         raise ValueError("write one rule")  # noqa: TRY004 - a fault of the request
     return rule
@@ -190,9 +209,27 @@ def upcoming(schedule: Schedule, *, ends_after: int) -> Iterator[Occurrence]:
 def _times(schedule: Schedule, since: datetime) -> Iterator[datetime]:
     if not schedule.rrule:
         return iter([local(schedule.start)])
-    start = local(schedule.start)
-    rule = _rule(schedule)
-    return iter(rule) if since <= start else iter(rule.xafter(since, inc=True))
+    start = _later_start(schedule, since)
+    rule = _rule(schedule, start)
+    found = iter(rule) if since <= start else iter(rule.xafter(since, inc=True))
+    return takewhile(lambda at: at.year <= LAST_YEAR_NUMBER, found)
+
+
+def _later_start(schedule: Schedule, since: datetime) -> datetime:
+    """Return a start shortly before `since` from which the rule has the same later occurrences: the
+    library steps through all that are past."""
+    start, step = local(schedule.start), _step(_parts(schedule.rrule))
+    if step is None or since <= start:
+        return start
+    return start + max((since - start) // step - 1, 0) * step
+
+
+def _step(parts: dict[str, str]) -> timedelta | None:
+    """Return by how much a rule's start can be moved; None if that would change its occurrences."""
+    if parts["FREQ"] not in ("DAILY", "WEEKLY") or "COUNT" in parts:
+        return None
+    days = 7 if parts["FREQ"] == "WEEKLY" else 1
+    return timedelta(days=days * max(int(parts.get("INTERVAL", "1")), 1))
 
 
 def _is_excluded(schedule: Schedule, at: datetime) -> bool:

@@ -234,6 +234,7 @@ def test_one_that_is_under_way_begins_as_it_is_written(stage: Stage) -> None:
         "starts_at": "2025-11-25T11:00:00Z",
         "ends_at": "2025-11-25T13:00:00Z",
         "until": "2025-11-25T15:00:00Z",
+        "barred": False,
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 import pytest
+from dateutil.rrule import rrulestr
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -34,6 +36,9 @@ TUESDAYS = Schedule(
     post_roll=30_000,
 )
 NEW_YEAR = instant(datetime(2028, 1, 1), "UTC")  # noqa: DTZ001 - a local time
+
+
+EVERY_DAY = ",".join(map(str, range(1, 32)))
 
 
 def starts(schedule: Schedule, number: int = 400, after: int = NEW_YEAR) -> list[datetime]:
@@ -126,6 +131,11 @@ def test_a_count_counts_from_the_first() -> None:
         ("rrule", {"rrule": "FREQ=WEEKLY;BYDAY=XX"}),
         ("rrule", {"rrule": "FREQ=DAILY;INTERVAL=7;BYDAY=MO"}),
         ("rrule", {"rrule": "FREQ=DAILY;INTERVAL=7;BYDAY=MO;COUNT=2"}),
+        ("start", {"start": "0001-01-01T10:00:00", "end": "0001-01-01T11:00:00"}),
+        ("start", {"start": "1969-12-31T22:00:00", "end": "1969-12-31T23:00:00"}),
+        ("start", {"start": "9999-12-31T22:00:00", "end": "9999-12-31T23:00:00"}),
+        ("rrule", {"rrule": "FREQ=DAILY;COUNT=5001;BYHOUR=8,20"}),
+        ("rrule", {"rrule": f"FREQ=MONTHLY;BYMONTHDAY={EVERY_DAY};BYHOUR=8,20"}),
         ("rrule", {"rrule": f"FREQ=DAILY;BYHOUR=1,2,3;BYMINUTE={','.join(map(str, range(17)))}"}),
     ],
 )
@@ -157,6 +167,44 @@ def test_a_zone_and_a_rule_are_checked() -> None:
     with pytest.raises(ValueError, match="leave out BYMONTHDAY"):
         rule_text("FREQ=DAILY;BYMONTHDAY=30")
     assert exdate("2028-01-01") == "2028-01-01"
+
+
+def test_a_rule_ends_before_the_last_year_there_is() -> None:
+    """Once the list of its occurrences was answered with 500."""
+    rare = replace(TUESDAYS, start="2029-12-31T22:00:00", end="2029-12-31T23:00:00")
+    rare = replace(rare, timezone=NEW_YORK, rrule="FREQ=YEARLY;INTERVAL=10")
+
+    assert len(starts(rare, number=2_000)) == (9989 - 2029) // 10 + 1
+
+
+@given(
+    st.integers(1970, 2030),
+    st.integers(0, 20_000),
+    st.sampled_from(["DAILY", "WEEKLY"]),
+    st.integers(1, 40),
+    st.sampled_from(["", ";BYDAY=MO,SA", ";BYMONTH=2,7", ";BYHOUR=3,23;BYMINUTE=0,59", ";WKST=SU"]),
+)
+def test_what_is_long_past_changes_no_later_occurrence(
+    year: int, days: int, frequency: str, interval: int, more: str
+) -> None:
+    """The library would step through all of it; schedules begin the rule later."""
+    rule = f"FREQ={frequency};INTERVAL={interval}{more}"
+    begin = datetime(year, 3, 1, 12)  # noqa: DTZ001 - a local time
+    schedule = Schedule(
+        id="x",
+        streams=("live.example.com/app/room1",),
+        start=begin.isoformat(),
+        end=(begin + timedelta(hours=1)).isoformat(),
+        timezone="UTC",
+        rrule=rule,
+        overrun=0,
+    )
+    after = begin + timedelta(days=days)
+
+    every = (at for at in rrulestr(rule, dtstart=begin) if at + timedelta(hours=1) > after)
+    assert [at.replace(tzinfo=None) for at in starts(schedule, 5, instant(after, "UTC"))] == list(
+        islice(every, 5)
+    )
 
 
 @given(
