@@ -287,7 +287,7 @@ UNHANDLED = "streams_quarantined"
 """Health's code for streams whose handling crashes, or whose record cannot be read."""
 STUCK = "drain_stuck"
 """Health's code for a reconcile that begins to send commands and does not finish."""
-TIMERS = {"notify_silent": "notify", "tasks_late": "files"}
+TIMERS = {"notify_silent": ("notify",), "tasks_late": ("files", "deliver", "notify")}
 """Problems of health, and the function whose timer is off then."""
 SHOWN_ELSEWHERE = {
     "reconcile_never_ran",
@@ -316,7 +316,8 @@ def health(snapshot: Snapshot) -> Findings:
     for problem in snapshot.problems:
         if not _is_shown_elsewhere(snapshot, problem):
             kind, code = STOPS if problem["stops_commands"] else WARNS, problem["code"]
-            because = cause_of_silence(snapshot, TIMERS[code]) if code in TIMERS else ""
+            causes = (cause_of_silence(snapshot, name) for name in TIMERS.get(code, ()))
+            because = next(filter(None, causes), "")
             yield kind.found(because=because, problem=problem["text"], advice=problem["fix"])
 
 

@@ -1077,6 +1077,11 @@ ROOTS: tuple[tuple[str, str, Change], ...] = (
         "triggers.missing",
         lambda: without_trigger("files", _tells("tasks_late")),
     ),
+    (
+        "no trigger of deliver",
+        "triggers.missing",
+        lambda: without_trigger("deliver", _tells("tasks_late")),
+    ),
     ("no reconcile", "deployed.missing", without_reconcile),
     ("no stream keys", "secrets.none", lambda: unset("stream_keys", "stream_key:stream-key")),
     ("no record keys", "secrets.none", lambda: unset("record_keys", "record_key:record-key")),

@@ -25,7 +25,7 @@ TERMS = {
     *("act", "app", "base", "bind", "control", "db", "dev", "doctor", "domain", "event", "fail"),
     *("failed", "false", "files", "finalize", "flv", "health", "http", "https", "id", "ingest"),
     "moov",
-    *("notify", "en", "zh", "ops", "Webhook", "crm", "echo"),
+    *("notify", "deliver", "en", "zh", "ops", "Webhook", "crm", "echo"),
     *("list", "mode", "mpv", "name", "next", "observe", "oss", "policy", "prod", "probe", "queued"),
     *(
         "reconcile",
