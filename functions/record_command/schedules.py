@@ -657,16 +657,18 @@ def _view(
 
 
 def _known(request: ApiRequest, schedule: Schedule) -> KnownStreamsView:
-    """Return the streams with a record that the patterns of a schedule fit now."""
+    """Return the streams that the patterns of a schedule fit now."""
     found = list(islice(_fitting(request, schedule), KNOWN_ROWS))
     return KnownStreamsView(len(found), [str(key) for key in found[:NAMED_ROWS]])
 
 
 def _fitting(request: ApiRequest, schedule: Schedule) -> Iterator[StreamKey]:
-    store = request.invocation.app.store
+    """Yield the streams with a record that the patterns of a schedule fit, as far as there is time
+    to look for them: a pattern may fit none of many."""
+    store, has_time = request.invocation.app.store, request.invocation.has_time
     for match in matches_of(schedule.streams):
         wanted, after = Filter(None, match.domain, match.app), None
-        while rows := store.listed(wanted, after=after, limit=KNOWN_ROWS):
+        while has_time() and (rows := store.listed(wanted, after=after, limit=KNOWN_ROWS)):
             yield from (row.key for row in rows if fits(row.key, (match,)))
             after = rows[-1].key
 

@@ -4,10 +4,12 @@ and what people do to an occurrence holds for the streams that come later, too."
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from functions import record_command
 from functions.notify.evaluating import evaluate
@@ -359,6 +361,18 @@ def test_the_answer_names_the_streams_that_it_fits_now(stage: PatternStage) -> N
     assert answer["load"]["text"] == "2 starts take less than 1 s at 12:00"
     assert answer["expect"] == "any"
     assert stage.show(streams=[str(CAM1)])["known"] is None
+
+
+def test_what_a_pattern_fits_is_looked_for_as_long_as_there_is_time(stage: PatternStage) -> None:
+    """A pattern that fits none of many streams would have all of them read, for each schedule of
+    that minute."""
+    for key in (CAM1, CAM2):
+        stage.publish(key)
+    stage.app = replace(stage.app, monotonic=count(0, 60).__next__)
+
+    answer = stage.show()
+    assert answer["known"] == {"count": 0, "streams": []}
+    assert answer["streams"] == [PATTERN]
 
 
 @pytest.mark.parametrize(
