@@ -71,7 +71,13 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
 from shared.schedule import Schedule, StoredSchedule
 from shared.schedule.rehearsal import last_rehearsal, rehearsal_note
-from shared.schedule.schedule import Expect, keys_of, one_of_each_application, readable
+from shared.schedule.schedule import (
+    Expect,
+    keys_of,
+    matches_of,
+    one_of_each_application,
+    readable,
+)
 from shared.store.contract import DAY_MS, Filter
 from shared.store.store_errors import Unreadable
 
@@ -236,8 +242,8 @@ def _of_patterns(app: App, stored: StoredSchedule, came_at: int, now: int) -> It
 
 
 def _any_live(app: App, rule: TemporaryRule, now: int) -> bool:
-    streams = (f"{match.domain}/{match.app}/{match.stream}" for match in rule.matches)
-    return any(_last_live_at(app, key, now) == now for key in live_keys(app.store, streams))
+    keys = live_keys(app.store, rule.matches)
+    return any(_last_live_at(app, key, now) == now for key in keys)
 
 
 def _last_live_at(app: App, key: StreamKey, now: int) -> int:
@@ -297,7 +303,7 @@ def _of_barred(
         left.discard(name)
         streams = schedules[name].schedule.streams
         is_by_pattern = schedules[name].schedule.is_by_pattern
-        for key in live_keys(app.store, streams) if is_by_pattern else keys_of(streams):
+        for key in live_keys(app.store, matches_of(streams)) if is_by_pattern else keys_of(streams):
             try:
                 record = app.store.load(key).record if key not in missed else None
             except Unreadable:  # reconcile reports it

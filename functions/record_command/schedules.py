@@ -62,6 +62,7 @@ from shared.schedule.schedule import (
     Expect,
     is_pattern,
     is_schedule_id,
+    key_of,
     keys_of,
     matches_of,
     readable,
@@ -85,10 +86,10 @@ ATTEMPTS_NUMBER = 3
 def _stream(value: str) -> str:
     if value.count("/") < 2:  # noqa: PLR2004 - domain/app/stream
         raise ValueError("write each stream as domain/app/stream")
-    domain, app, _ = value.split("/", 2)
-    if any(glob in value for glob in "?[") or "*" in f"{domain}/{app}":
+    key = key_of(value)
+    if set("?[") & set(f"{key.app}{key.stream}") or "*" in f"{key.domain}{key.app}":
         raise ValueError("write no wildcard but * in the last part: domain/app/camera*")
-    return value
+    return str(key)
 
 
 def _streams(value: object) -> tuple[str, ...]:
@@ -333,9 +334,9 @@ def _schedule_of(name: str, streams: tuple[str, ...], found: Mapping[str, Any]) 
 def _key(invocation: Invocation, stream: str) -> StreamKey:
     """Return the stream or the pattern, under its main streaming domain. Raise RequestError if it
     cannot be one."""
-    domain, app, name = stream.split("/", 2)
-    found = stream_of(invocation.app.policy, (domain, app, name.replace("*", "-")))
-    return replace(found, stream=name)
+    key = key_of(stream)
+    name = key.stream.replace("*", "-")
+    return replace(stream_of(invocation.app.policy, (key.domain, key.app, name)), stream=key.stream)
 
 
 def _stored(request: ApiRequest, name: str) -> tuple[StoredSchedule | None, str | None]:
@@ -585,7 +586,7 @@ def _tell(
     streams = stored.schedule.streams
     keys = keys_of(streams)
     if stored.schedule.is_by_pattern:
-        keys = live_keys(invocation.app.store, streams)
+        keys = live_keys(invocation.app.store, matches_of(streams))
     taken = [invocation.handle(key, event, options).refused is None for key in keys]
     return _Answers(len(keys), sum(taken))
 

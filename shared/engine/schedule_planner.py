@@ -186,7 +186,7 @@ class SchedulePlanner:
         near = tuple(one for one in upcoming if one.begins_at <= now + PLANNED_AHEAD_MS)
         planned = OccurrencesPlanned(schedule.id, near, as_of=now)
         plans = dict.fromkeys(_named(stored.leaving), OccurrencesPlanned(schedule.id))
-        for key in live_keys(self._store, (*schedule.streams, *stored.leaving)):
+        for key in live_keys(self._store, matches_of((*schedule.streams, *stored.leaving))):
             plans[key] = OccurrencesPlanned(schedule.id, _by_patterns(stored, key, now), as_of=now)
         plans |= dict.fromkeys(_named(schedule.streams), planned)
         for key, event in plans.items():
@@ -196,9 +196,9 @@ class SchedulePlanner:
         return True
 
 
-def live_keys(store: WatchedStore, streams: Iterable[str]) -> Sequence[StreamKey]:
-    """Return the streams that a pattern among `streams` fits, and whose session has not ended."""
-    matches = matches_of(streams)
+def live_keys(store: WatchedStore, matches: Iterable[Match]) -> Sequence[StreamKey]:
+    """Return the streams that fit a pattern, and whose session has not ended."""
+    matches = tuple(matches)
     domains = dict.fromkeys(match.domain for match in matches)
     watched = (one.key for domain in domains for one in store.watched(domain))
     return [key for key in watched if fits(key, matches)]

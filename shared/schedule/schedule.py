@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import Struct
@@ -162,7 +163,12 @@ def _has_begun(occurrence: Occurrence, now: int) -> bool:
 
 
 def keys_of(streams: Iterable[str]) -> Sequence[StreamKey]:
-    return [StreamKey(*stream.split("/", 2)) for stream in streams]
+    return [key_of(stream) for stream in streams]
+
+
+def key_of(stream: str) -> StreamKey:
+    """Return the stream or the pattern that a text names, in which a name may be encoded."""
+    return StreamKey(*map(unquote, stream.split("/", 2)))
 
 
 def one_of_each_application(streams: Iterable[str]) -> Sequence[StreamKey]:

@@ -381,6 +381,7 @@ def test_what_a_pattern_fits_is_looked_for_as_long_as_there_is_time(stage: Patte
         ("streams", {"streams": ["live.example.com/*/cam*"]}, "write no wildcard but *"),
         ("streams", {"streams": ["live.example.com/app/cam?"]}, "write no wildcard but *"),
         ("streams", {"streams": [PATTERN, str(OTHER)]}, "into a schedule of their own"),
+        ("streams", {"streams": ["live.example.com/app/cam%2A", str(OTHER)]}, "of their own"),
         ("expect", {"expect": "all"}, "write any"),
     ],
 )

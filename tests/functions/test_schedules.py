@@ -222,6 +222,16 @@ def test_it_is_planned_two_days_ahead_and_begins_at_its_second(stage: Stage) -> 
     assert stage.store.load(KEY).record.intent.requester is Requester.SCHEDULE
 
 
+@pytest.mark.parametrize("written", ["room 1", "room%201"])
+def test_a_stream_is_planned_whose_name_is_shown_encoded(stage: Stage, written: str) -> None:
+    stage.clock.now = TUESDAY - HOUR_MS
+    got = put(stage, streams=[f"live.example.com/app/{written}"])
+
+    key = StreamKey("live.example.com", "app", "room 1")
+    assert got.json["streams"] == [str(key)] == ["live.example.com/app/room%201"]
+    assert stage.store.load(key).record.planned
+
+
 def test_one_that_is_under_way_begins_as_it_is_written(stage: Stage) -> None:
     stage.clock.now = TUESDAY + HOUR_MS
     put(stage)
