@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tarfile
@@ -18,6 +17,7 @@ import tempfile
 from io import BytesIO
 from pathlib import Path
 
+from benchmarks.instructions import instructions
 from cli.errors import Failure
 from cli.paths import ROOT
 
@@ -30,31 +30,19 @@ url = "https://crm.example.com/live-record"
 FEW_STREAMS, MANY_STREAMS = 4, 64
 """Both runs load the code and warm up alike, so that their difference is that of the callbacks."""
 CALLBACKS_OF_A_STREAM = 5
-_COUNTED = re.compile(r"I +refs: +([0-9,]+)")
 
 
-def instructions(tree: Path, streams: int, policy: Path) -> int:
+def of_callbacks(tree: Path, streams: int, policy: Path) -> int:
     """Return how many instructions a process of the code in `tree` takes for so many streams."""
-    command = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
-    ended = subprocess.run(
-        [*command, sys.executable, str(PROGRAM), str(tree), str(streams), str(policy)],
-        env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
-        stdout=subprocess.DEVNULL,  # the log
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    counted = _COUNTED.search(ended.stderr)
-    if ended.returncode != 0 or counted is None:
-        raise Failure(f"The program failed. {ended.stderr[-2000:]}")
-    return int(counted.group(1).replace(",", ""))
+    command = [sys.executable, str(PROGRAM), str(tree), str(streams), str(policy)]
+    return instructions(command, {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
 def instructions_per_callback(tree: Path, policy: Path | None = None) -> int:
     policy = policy or tree / "policy.toml"
     callbacks = (MANY_STREAMS - FEW_STREAMS) * CALLBACKS_OF_A_STREAM
-    many = instructions(tree, MANY_STREAMS, policy)
-    return (many - instructions(tree, FEW_STREAMS, policy)) // callbacks
+    many = of_callbacks(tree, MANY_STREAMS, policy)
+    return (many - of_callbacks(tree, FEW_STREAMS, policy)) // callbacks
 
 
 def unpack(commit: str, folder: Path) -> None:
