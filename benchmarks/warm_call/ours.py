@@ -33,7 +33,7 @@ EVENT = (
 CONTEXT = SimpleNamespace(
     request_id="1", function=SimpleNamespace(name="f", handler="index.record_command")
 )
-STORE = ("load", "save_or_claim", "get_policy", "age_ms", "touch", "may_wake_one", "phases")
+STORE = ("load", "save_or_claim", "in_force", "age_ms", "touch", "may_wake_one", "phases")
 
 
 def cpu(call: Callable[[], object]) -> float:

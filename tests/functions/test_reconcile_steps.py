@@ -120,7 +120,7 @@ def test_a_run_that_never_reached_the_store_fails(
     def away(*_: object) -> None:
         raise StoreUnavailable("gone")
 
-    for name in ("register", "touch", "age_ms", "get_policy", "watched", "now"):
+    for name in ("register", "touch", "age_ms", "in_force", "watched", "now"):
         monkeypatch.setattr(stage.app.store, name, away)
     with pytest.raises(InvocationFailed):
         stage.minute()
