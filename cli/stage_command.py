@@ -1,5 +1,5 @@
-"""What every command that asks a stage has in common: the options that name it, the first line of
-its answer, and the exit codes.
+"""The parts that every command about a stage shares: the options that name the stage, the first
+line of its answer, and the exit codes.
 
 The commands about streams, policy, state and store use it. It parses options and calls the command;
 the stage alone decides what a request means.

@@ -34,8 +34,10 @@ _INDENT = re.compile(r"[\s+~-]*")
 
 
 class Redactor:
-    """Call it with a text. `environment` holds the secrets. Other values, such as deployed ones,
-    are recognized by the name before them."""
+    """A function from a text to the same text without secrets. `environment` holds the secrets.
+    Other secret values, such as deployed ones, are recognized by the variable's name in front of
+    them.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         secrets = sorted(set(_secrets(environment)), key=len, reverse=True)

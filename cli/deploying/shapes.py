@@ -1,8 +1,8 @@
 """The schema of fc3 and fc3-domain (docs/platform/function-compute.md §6.1), and a check against
 it.
 
-cli.deploying.checks calls misfits(). It checks keys and types, which Serverless Devs' own schema
-lets pass; it knows nothing of our functions.
+cli.deploying.checks calls misfits(). It finds unknown keys and wrong types, which Serverless Devs'
+own schema accepts; it knows nothing of our functions.
 """
 
 from __future__ import annotations

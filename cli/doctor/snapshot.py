@@ -190,8 +190,8 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket; `expires_days` is the shortest expiry of its rules, None if none deletes. Pages of
-    `readers`, origins with wildcards, may read it by its CORS rules."""
+    """A bucket. `expires_days`: the shortest expiry of its rules, None if no rule deletes.
+    `readers`: the origins, with wildcards, whose pages its CORS rules let read it."""
 
     name: str
     endpoint: str

@@ -20,9 +20,9 @@ _CERTIFICATE = re.compile(
 
 
 def by_name(bundle: bytes) -> dict[str, bytes]:
-    """Return the certificates of a PEM file, by the file name under which OpenSSL finds each.
-
-    The names are the same in OpenSSL 1.0 to 3. N counts equal hashes in the order of the bundle.
+    """Return the certificates of a PEM file, by the file name under which OpenSSL finds each:
+    HASH.N, which is the same in OpenSSL 1.0 to 3. N counts certificates with equal hashes, in the
+    order of the bundle.
     """
     found: dict[str, bytes] = {}
     for certificate in _CERTIFICATE.findall(bundle):

@@ -126,7 +126,7 @@ def online(account: Account, domain: str) -> Iterator[tuple[str, str]]:
 def write(account: Account, target: ConfigTarget, now: Value | None, wanted: Value | None) -> None:
     """Replace `now`, the value that Live has, with `wanted`; raise Declined.
 
-    A change that no update can make deletes the configuration and adds it again.
+    If no update can make the change, delete the configuration and add it again.
     """
     if now == wanted:
         return

@@ -126,7 +126,8 @@ def add(
 
 
 def refuse_taken(found: Found, targets: Sequence[ConfigTarget]) -> None:
-    """Raise a Failure if a configuration that is not manual has the very place of a target."""
+    """Raise a Failure if a configuration that is not manual exists for the application and streams
+    of a target."""
     taken = {(target.app, target.streams): target for target, _value in found}
     for target in targets:
         if had := taken.get((target.app, target.streams)):

@@ -29,7 +29,9 @@ def respond(invocation: Invocation, request: Request) -> Response:
     if name == _SESSION:
         return _session(invocation, request)
     if request.method not in ("GET", "HEAD"):
-        raise MethodNotAllowed(f"{request.path} takes no {request.method}", allow=["GET", "HEAD"])
+        raise MethodNotAllowed(
+            f"{request.path} does not accept {request.method}", allow=["GET", "HEAD"]
+        )
     file = page.file_named(name)
     if file is None:
         raise NotFound(f"there is no {request.path}", hint=f"open {PREFIX}/")
@@ -40,6 +42,6 @@ def _session(invocation: Invocation, request: Request) -> Response:
     answers = {"GET": sessions.show, "POST": sessions.open_one, "DELETE": sessions.close}
     if request.method not in answers:
         raise MethodNotAllowed(
-            f"{request.path} takes no {request.method}", allow=["GET", "POST", "DELETE"]
+            f"{request.path} does not accept {request.method}", allow=["GET", "POST", "DELETE"]
         )
     return answers[request.method](invocation, request)

@@ -156,9 +156,11 @@ def _playlists(account: _Account) -> Iterator[tuple[File, Sequence[Span]]]:
     found = [pair for pair in account.files if pair[0].uri.lower().endswith(_ENDING)]
     if account.files and not found:
         endings = {file.uri.rpartition(".")[2].lower() for file, _ in account.files}
-        formats = ", ".join(sorted(endings.intersection(COPIED_FORMATS))) or "of another format"
+        formats = (
+            ", ".join(sorted(endings.intersection(COPIED_FORMATS))) or "files of another format"
+        )
         raise WrongState(
-            f"no recording of this time is an M3U8 playlist, but {formats}",
+            f"no M3U8 playlist was recorded in this time, only {formats}",
             hint="add the format for the next recordings: live-record setup --format m3u8",
         )
     if not found:

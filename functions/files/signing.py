@@ -46,7 +46,7 @@ _PLAYLIST = "playlist.m3u8"
 
 def respond(invocation: Invocation, request: Request) -> Response:
     if request.method != "GET":
-        raise MethodNotAllowed(f"{_PATH} takes no {request.method}", allow=["GET"])
+        raise MethodNotAllowed(f"{_PATH} does not accept {request.method}", allow=["GET"])
     tokens, now = invocation.app.tokens, invocation.app.clock()
     caller = authorization.authorize(tokens, request, "read", now=now)
     names, what = _parts(request)

@@ -38,7 +38,7 @@ ASKED_JUST_NOW = "AskedJustNow"
 
 def _digest(value: object) -> bytes:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value):
-        raise ValueError("write the SHA-256 of it, as 64 hexadecimal digits in lower case")
+        raise ValueError("write a SHA-256, as 64 hexadecimal digits in lower case")
     return bytes.fromhex(value)
 
 

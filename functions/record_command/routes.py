@@ -130,7 +130,7 @@ def dispatch(
     allowed = [route.method for route, _ in found]
     at = next((at for at, method in enumerate(allowed) if method == request.method), None)
     if at is None:
-        raise MethodNotAllowed(f"{request.path} takes no {request.method}", allow=allowed)
+        raise MethodNotAllowed(f"{request.path} does not accept {request.method}", allow=allowed)
     route, values = found[at]
     return route.respond(_ask(route, values, invocation, request))
 

@@ -350,7 +350,7 @@ def _require(request: ApiRequest) -> StoredSchedule:
     (name,) = request.values
     stored, _ = _stored(request, name)
     if stored is None or stored.is_deleted or not _may_see(request, stored):
-        raise NotFound("there is no schedule of that id", hint="see GET /v1/schedules")
+        raise NotFound("there is no schedule with that id", hint="see GET /v1/schedules")
     return stored
 
 

@@ -227,8 +227,8 @@ def merge_delay(text: str) -> int:
 
 
 def signature_window(text: str) -> int:
-    """Return the window in ms. Live's own is 5 minutes, and Live repeats a callback for some 35 s
-    under the same signature (docs/platform/live.md §2 and 3)."""
+    """Return the window in ms. Live's own window is 5 minutes, and Live repeats a callback for
+    about 35 s under the same signature (docs/platform/live.md §2 and 3)."""
     window = duration(text)
     if not duration("40s") <= window <= duration("5m"):
         raise ValueError("write 40s to 5m: Live itself repeats a callback for 35 s")

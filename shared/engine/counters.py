@@ -85,7 +85,7 @@ def callbacks(kind: str, result: CallbackResult) -> str:
 
 
 def messages(*, is_taken: bool) -> str:
-    """Return the name of the counter of messages that robots took, or refused."""
+    """Return the name of the counter of messages that robots accepted, or refused."""
     return f'{MESSAGES}{{result="{"taken" if is_taken else "refused"}"}}'
 
 

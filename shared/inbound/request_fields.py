@@ -270,4 +270,4 @@ def _unknown(name: str, known: Mapping[str, Field], where: str) -> str:
     near = get_close_matches(name, known, n=1)
     if near:
         return f"is unknown in the {where}: did you mean {near[0]}?"
-    return f"is unknown in the {where}, which takes {', '.join(known) or 'nothing'}"
+    return f"is unknown in the {where}, which accepts {', '.join(known) or 'nothing'}"

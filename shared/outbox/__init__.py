@@ -1,7 +1,7 @@
 """Durable tasks: work that follows from a change and is done later, at least once.
 
-The store keeps them, and the engine's task runner does them. It is pure: it knows neither clock nor
-store.
+The store keeps them, and the engine's task runner does them. The package is pure: it knows neither
+clock nor store.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ _FAULTS: tuple[tuple[Callable[[str], bool], str], ...] = (
         "is a step of a path, which HTTP clients leave out: it is no name",
     ),
     (lambda name: "\0" in name, "contains the character NUL, which no name may contain"),
-    (_is_misread, "is not UTF-8: percent-encode it as that"),
+    (_is_misread, "is not UTF-8: percent-encode it as UTF-8"),
 )
 
 

@@ -241,8 +241,8 @@ class PolicyCopy(Struct, frozen=True):
 
 
 class InForce(Struct, frozen=True):
-    """What every instance goes by: the newest policy, None if there is none, and for each schedule
-    with patterns its temporary rules, as JSON."""
+    """The policy and the rules that every instance applies: the newest policy, None if there is
+    none, and for each schedule with patterns its temporary rules, as JSON."""
 
     policy: PolicyCopy | None
     temporary: Mapping[str, str]

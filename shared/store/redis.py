@@ -156,9 +156,9 @@ class RedisStore:
         return Stored(version, kind == "over_quota", float(away), dropped)
 
     def replicated(self, most_ms: int) -> int | None:
-        """Wait at most `most_ms` for the replicas to have this thread's saves since the last call;
-        return how many have them. Return None if there is no replica, or if the engine does not
-        say.
+        """Wait at most `most_ms` until the replicas have what this thread has saved since the last
+        call; return how many replicas have it. Return None if there is no replica, or if the engine
+        does not say.
         """
         return self._connection.replicated(most_ms)
 
@@ -247,7 +247,8 @@ class RedisStore:
         return int(self._do("HLEN", *self._keys("quarantine")))
 
     def never_crashed(self, limit: int) -> Sequence[StreamKey]:
-        """Return the first of the quarantined streams that have not been handled since."""
+        """Return up to `limit` streams that are quarantined because their record could not be read,
+        and whose handling has not crashed since."""
         counted = _pairs(self._do("HGETALL", *self._keys("quarantine")))
         found = [key_of(member) for member, crashes in counted.items() if crashes == "0"]
         return found[:limit]
@@ -464,8 +465,8 @@ class RedisStore:
         return found
 
     def move_misplaced(self, before: str, after: str) -> None:
-        """Note that the due entries are repaired up to `after`; if that equals `before`, all are.
-        Do nothing if another instance has noted something else meanwhile."""
+        """Store that the due entries up to `after` are repaired; if `after` equals `before`, all of
+        them are. Do nothing if another instance has stored another place meanwhile."""
         self._run(scripts.MOVE_MISPLACED, self._keys("store"), before, after)
 
     def _records(self, keys: Sequence[StreamKey]) -> Iterator[StreamRecord | Unreadable]:

@@ -326,7 +326,8 @@ class SqliteStore:
         return int(count)
 
     def never_crashed(self, limit: int) -> Sequence[StreamKey]:
-        """Return the first of the quarantined streams that have not been handled since."""
+        """Return up to `limit` streams that are quarantined because their record could not be read,
+        and whose handling has not crashed since."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT domain, app, stream FROM quarantine WHERE crashes=0 LIMIT ?", (limit,)
@@ -481,8 +482,8 @@ class SqliteStore:
 
     @_even_if_full
     def move_misplaced(self, before: str, after: str) -> None:
-        """Note that the due entries are repaired up to `after`; if that equals `before`, all are.
-        Do nothing if another process has noted something else meanwhile."""
+        """Store that the due entries up to `after` are repaired; if `after` equals `before`, all of
+        them are. Do nothing if another process has stored another place meanwhile."""
         with self._writing() as db:
             state = _state(db)
             if state.misplaced_after == before:

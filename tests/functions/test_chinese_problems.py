@@ -95,7 +95,7 @@ def test_without_a_preference_a_problem_is_english(stage: Stage) -> None:
     assert got.json["errors"][0]["detail"] == "write a unit: 4s, 4m or 4h"
 
 
-@pytest.mark.parametrize("text", [": write one of ", ": ", "; ", " takes no ", "is not ; "])
+@pytest.mark.parametrize("text", [": write one of ", ": ", "; ", " does not accept ", "is not ; "])
 def test_a_request_that_looks_like_many_texts_is_answered(stage: Stage, text: str) -> None:
     """Once 500 bytes of a path, without a token, kept a function at work until its time was up."""
     got = stage.ask("GET", f"/v1/{text * 400}", Accept_Language="zh")

@@ -258,7 +258,7 @@ def test_two_tokens_in_one_request_are_none(here: Attacked) -> None:
     assert here.as_sent("GET", "/v1/tokens", mine, ("X-Original-URL", "/v1/health")) == 403
 
 
-@pytest.mark.parametrize("text", [": write one of ", "; ", " takes no "])
+@pytest.mark.parametrize("text", [": write one of ", "; ", " does not accept "])
 def test_a_path_that_looks_like_our_own_texts_is_answered(here: Attacked, text: str) -> None:
     """Once 500 bytes in Chinese kept a function at work for 15 s, and the answer was 502."""
     assert here.get(f"/v1/{quote(text * 60)}", "", Accept_Language="zh").status_code == 404

@@ -319,7 +319,7 @@ SOURCES: Mapping[StartSource, str] = {
     StartSource.ACCEPTED: "Live answered 200.",
     StartSource.ALREADY: "Live answered TaskAlreadyStarted, and no pause is possible: it records.",
     StartSource.ADOPTED: "Live answered TaskAlreadyStarted within the merge delay of a stop or an "
-    "interruption: it records, or it is paused. A report, one restart or a later start tells.",
+    "interruption: it records, or it is paused. A report, a restart or a later start shows it.",
     StartSource.ON_DEMAND: "Live asked whether to record, and the answer was yes. No start was "
     "needed; unless a report confirms it, one goes out.",
 }

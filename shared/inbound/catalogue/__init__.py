@@ -25,8 +25,8 @@ class Language(str, Enum):
 
 
 def preferred_language(accepted: str) -> Language:
-    """Return the language that an Accept-Language header prefers; English if it names neither of
-    ours."""
+    """Return the language that an Accept-Language header prefers; English if the header names
+    neither English nor Chinese."""
     if not accepted:
         return Language.ENGLISH
     liked = [(_liking(part), part.partition(";")[0].strip().lower()) for part in _parts(accepted)]

@@ -12,10 +12,10 @@ from shared.protocol.stream import ENDS, STARTS, Command
 
 def end_doubts(transition: Transition) -> None:
     """End the doubts that are over at `now`: their commands have landed or never will. If one of
-    them may have undone what is wanted, re-send that.
+    these commands may have changed the wanted state, send the wanted command again.
 
     If the clock was not steady since the doubt began, keep the doubt until IN_DOUBT_MS after the
-    gap, and then re-send once more: the clock may have jumped, and the command may still land.
+    gap, and then send once more: the clock may have jumped, and the command may still land.
     """
     over = [doubt for doubt in transition.record.doubts if doubt.until <= transition.now]
     steady_since = transition.continuity.steady_since

@@ -188,7 +188,7 @@ def generations_are_not_ahead(record: StreamRecord) -> bool:
 
 
 def sent_implies_ever_claimed(record: StreamRecord) -> bool:
-    """What is on the wire, in doubt or answered was claimed, and the record remembers that."""
+    """A record with a command on the wire, in doubt or answered remembers that one was claimed."""
     return record.ever_claimed or (
         record.flight is None and not record.doubts and record.answer is None
     )
