@@ -26,7 +26,9 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 
 from emulator.live import LiveInThread
-from shared.outbox import PART_BYTES, NewTask, TaskKind, deliver_next, settlement
+from shared.outbox.deliver_file import PART_BYTES, deliver_next
+from shared.outbox.settlement import settlement
+from shared.outbox.task import NewTask, TaskKind
 from shared.protocol import StreamKey, StreamRecord
 from shared.protocol.file import File, FileVerdict
 from shared.store import Store, open_store

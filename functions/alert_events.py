@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from shared.alerts import Alert, AlertBook
+from shared.alerts.book import Alert, AlertBook
 from shared.inbound.catalogue import condition_words
-from shared.outbox import OF_STAGE, EventBody, EventType, NewTask, event_task
+from shared.outbox.event import EventBody, EventType, event_task
+from shared.outbox.task import OF_STAGE, NewTask
 from shared.protocol.policy import Policy
 
 Change = tuple[EventType, Alert, str]

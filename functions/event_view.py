@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from shared.inbound.catalogue import text
-from shared.outbox import OF_STAGE, EventBody, Task
+from shared.outbox.event import EventBody
+from shared.outbox.task import OF_STAGE, Task
 from shared.protocol.durations import rfc3339
 from shared.protocol.reason import HistoryEntry, Reason
 

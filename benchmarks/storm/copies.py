@@ -15,7 +15,9 @@ from pathlib import Path
 
 from benchmarks.delivery import Sink, sink
 from benchmarks.storm.stage import Stage, yield_to_others
-from shared.outbox import NewTask, TaskKind, deliver_next, settlement
+from shared.outbox.deliver_file import deliver_next
+from shared.outbox.settlement import settlement
+from shared.outbox.task import NewTask, TaskKind
 from shared.protocol import StreamKey, StreamRecord
 from shared.protocol.file import File, FileVerdict
 from shared.store import Store, open_store

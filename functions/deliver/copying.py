@@ -28,20 +28,11 @@ from shared.invocation.invocation import Invocation
 from shared.invocation.tasks import events_of, runner_of
 from shared.outbound.oss import NoSize, Opened, crc64
 from shared.outbound.s3 import NotThere, S3Bucket, StoreRefuses
-from shared.outbox import (
-    BACKOFF,
-    Continued,
-    DeliverFile,
-    Done,
-    EventType,
-    Failed,
-    NewTask,
-    Next,
-    Outcome,
-    Settlement,
-    Task,
-    TaskKind,
-)
+from shared.outbox.backoff import BACKOFF
+from shared.outbox.deliver_file import DeliverFile
+from shared.outbox.event import EventType
+from shared.outbox.settlement import Continued, Done, Failed, Next, Outcome, Settlement
+from shared.outbox.task import NewTask, Task, TaskKind
 from shared.protocol.file import FileCopy, FileVerdict
 from shared.protocol.policy import CopyRule
 

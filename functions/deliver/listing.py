@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from shared.invocation.app import App
 from shared.outbound.oss import NoSize, Opened, crc64
-from shared.outbox import DeliverFile
+from shared.outbox.deliver_file import DeliverFile
 from shared.protocol.stream import StreamKey
 from shared.verification.media_playlist import (
     MAX_PLAYLIST_BYTES,

@@ -14,7 +14,8 @@ from functions.deliver.target import open_target
 from shared.invocation.app import App
 from shared.invocation.invocation import Invocation
 from shared.outbound.s3 import StoreRefuses
-from shared.outbox import DeliverFile, Task, TaskKind
+from shared.outbox.deliver_file import DeliverFile
+from shared.outbox.task import Task, TaskKind
 from shared.protocol.policy import CopyRule
 from shared.store.contract import DAY_MS
 

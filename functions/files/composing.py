@@ -16,7 +16,8 @@ from datetime import datetime, timedelta, timezone
 
 from msgspec import Struct
 
-from shared.ledger import TOLERANCE_MS, Span, merged, without
+from shared.ledger.coverage import TOLERANCE_MS
+from shared.ledger.spans import Span, merged, without
 
 _GAP_URI = "gap.ts"
 """The URI of a missing segment. A player that knows EXT-X-GAP does not request it; any other gets a

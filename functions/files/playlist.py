@@ -20,7 +20,10 @@ from shared.errors import Fault
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound, WrongState
 from shared.invocation.invocation import Invocation
-from shared.ledger import Edge, Span, common, coverage, occurrence_spans, spans_of_file
+from shared.ledger.coverage import coverage, spans_of_file
+from shared.ledger.edges import Edge
+from shared.ledger.occurrences import occurrence_spans
+from shared.ledger.spans import Span, common
 from shared.outbound import oss
 from shared.outbound.oss import NoSize, Opened
 from shared.protocol import StreamKey

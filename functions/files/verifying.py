@@ -17,22 +17,16 @@ from shared.invocation.invocation import Invocation
 from shared.invocation.tasks import events_of, runner_of
 from shared.outbound import oss
 from shared.outbound.oss import NotJudged, Opened
-from shared.outbox import (
-    BACKOFF,
-    Done,
-    EventType,
-    Failed,
-    NewTask,
-    Outcome,
-    Task,
-    TaskKind,
-    VerifyFile,
-    deliver_next,
-)
+from shared.outbox.backoff import BACKOFF
+from shared.outbox.deliver_file import deliver_next
+from shared.outbox.event import EventType
+from shared.outbox.settlement import Done, Failed, Outcome
+from shared.outbox.task import NewTask, Task, TaskKind
+from shared.outbox.verify_file import VerifyFile
 from shared.protocol import StreamKey
 from shared.protocol.file import File, FileVerdict, Finding
 from shared.retry import Deadline
-from shared.verification import Evidence, EvidenceCode, ExpectedFile, FileOutcome, Verdict
+from shared.verification.contract import Evidence, EvidenceCode, ExpectedFile, FileOutcome, Verdict
 
 KIND = TaskKind.VERIFY_FILE
 RUN_WORKERS = 4

@@ -7,7 +7,7 @@ from threading import Lock
 from msgspec import Struct, field
 
 from shared.invocation.app import App
-from shared.outbox import Endpoint, endpoint_note, endpoint_of, note_of
+from shared.outbox.endpoint import Endpoint, endpoint_note, endpoint_of, note_of
 from shared.protocol.policy import Webhook
 
 READ_EVERY_MS = 10_000

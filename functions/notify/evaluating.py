@@ -15,34 +15,35 @@ from msgspec.structs import replace
 
 from functions.alert_events import alert_events
 from functions.notify.wording import Wording
-from shared.alerts import (
+from shared.alerts.book import (
     MAX_ALERT_ENTRIES,
-    REHEARSAL_DUE_MS,
-    WRONG_AHEAD_MS,
     AlertBook,
     CallbackWatch,
-    ClosedReceiver,
-    Condition,
     CounterWatch,
-    FailingTarget,
-    Message,
-    Room,
-    StageFacts,
     book_from_text,
     book_to_text,
+    observed,
+)
+from shared.alerts.condition import Condition
+from shared.alerts.conditions import (
+    REHEARSAL_DUE_MS,
+    WRONG_AHEAD_MS,
+    ClosedReceiver,
+    FailingTarget,
+    Room,
+    StageFacts,
     conditions,
     conditions_of_stage,
     live_at,
-    messages,
     missed_occurrences,
     none_live,
     not_rehearsed,
-    observed,
     occurrences_barred,
     scheduled_not_live,
     unmanaged,
     unverified,
 )
+from shared.alerts.messages import Message, messages
 from shared.engine import counters
 from shared.engine.counters import CallbackResult, OccurrenceResult
 from shared.engine.schedule_planner import live_keys
@@ -50,29 +51,22 @@ from shared.engine.timer_watch import TIMERS
 from shared.invocation.app import App
 from shared.invocation.invocation import Invocation
 from shared.outbound.robots import cut
-from shared.outbox import (
-    DROPPED,
-    DeliverFile,
-    MessageBody,
-    NewTask,
-    OutboxState,
-    Task,
-    TaskKind,
-    VerifyFile,
-    endpoint_of,
-    message_task,
-    note_of,
-)
+from shared.outbox.deliver_file import DeliverFile
+from shared.outbox.endpoint import endpoint_of, note_of
+from shared.outbox.message import MessageBody, message_task
+from shared.outbox.task import DROPPED, NewTask, OutboxState, Task, TaskKind
+from shared.outbox.verify_file import VerifyFile
 from shared.protocol.derived.phase import Phase
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS
 from shared.protocol.policy import ConditionCode
 from shared.protocol.state.occurrence import Occurrence, TemporaryRule
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
-from shared.schedule import Schedule, StoredSchedule
 from shared.schedule.rehearsal import last_rehearsal, rehearsal_note
 from shared.schedule.schedule import (
     Expect,
+    Schedule,
+    StoredSchedule,
     keys_of,
     matches_of,
     one_of_each_application,

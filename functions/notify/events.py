@@ -13,17 +13,9 @@ from msgspec import Struct
 from functions.event_view import payload_of
 from functions.notify.endpoints import Endpoints
 from shared.invocation.invocation import Invocation
-from shared.outbox import (
-    OF_STAGE,
-    Done,
-    EventBody,
-    EventType,
-    Failed,
-    Outcome,
-    Task,
-    WebhookBody,
-    webhook_task,
-)
+from shared.outbox.event import EventBody, EventType, WebhookBody, webhook_task
+from shared.outbox.settlement import Done, Failed, Outcome
+from shared.outbox.task import OF_STAGE, Task
 from shared.protocol.policy import Webhook
 
 

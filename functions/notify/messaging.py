@@ -19,8 +19,9 @@ from shared.invocation.invocation import Invocation
 from shared.invocation.tasks import runner_of
 from shared.outbound import robots
 from shared.outbound.robots import INTERVAL_MS, RobotAnswer
-from shared.outbox import Done, Failed, MessageBody, Outcome, SinkState, Task, TaskKind
-from shared.outbox.message import sink_note
+from shared.outbox.message import MessageBody, SinkState, sink_note
+from shared.outbox.settlement import Done, Failed, Outcome
+from shared.outbox.task import Task, TaskKind
 from shared.store.store_errors import StoreUnavailable
 
 KIND = TaskKind.MESSAGE

@@ -23,7 +23,8 @@ from shared.engine.workers import Workers
 from shared.invocation.invocation import Invocation
 from shared.invocation.tasks import runner_of
 from shared.outbound.http import Connections
-from shared.outbox import BACKOFF, TaskKind, queue_of
+from shared.outbox.backoff import BACKOFF
+from shared.outbox.task import TaskKind, queue_of
 from shared.store.store_errors import StoreUnavailable
 
 LOOK_AGAIN_S = 1.0

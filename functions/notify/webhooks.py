@@ -15,17 +15,10 @@ from shared.invocation.invocation import Invocation
 from shared.outbound import http
 from shared.outbound.http import Connections, Unanswered
 from shared.outbound.webhook import NotAllowed, WebhookSender
-from shared.outbox import (
-    Done,
-    Endpoint,
-    EndpointPhase,
-    Failed,
-    Outcome,
-    Task,
-    WebhookBody,
-    WebhookTestAnswer,
-    answer_note_of,
-)
+from shared.outbox.endpoint import Endpoint, EndpointPhase, WebhookTestAnswer, answer_note_of
+from shared.outbox.event import WebhookBody
+from shared.outbox.settlement import Done, Failed, Outcome
+from shared.outbox.task import Task
 from shared.protocol.policy import Webhook
 
 GONE_STATUS = 410

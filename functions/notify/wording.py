@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from shared.alerts import Alert, Message
+from shared.alerts.book import Alert
+from shared.alerts.messages import Message
 from shared.inbound.catalogue import ConditionWords, Language, catalogue, condition_words
 from shared.protocol.durations import rfc3339, written
 

@@ -32,21 +32,16 @@ from shared.errors import Fault
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest
 from shared.inbound.request_fields import LIMIT, Field, beginning, moment, stream_name, text
-from shared.ledger import (
-    Coverage,
-    Edge,
-    Span,
-    coverage,
-    occurrence_parts,
-    occurrence_spans,
-    schedule_of,
-)
+from shared.ledger.coverage import Coverage, coverage
+from shared.ledger.edges import Edge, schedule_of
+from shared.ledger.occurrences import occurrence_parts, occurrence_spans
+from shared.ledger.spans import Span
 from shared.protocol import StreamKey
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
 from shared.schedule.schedule import readable
 from shared.store.contract import DAY_MS, Filter
-from shared.verification import FileOutcome
+from shared.verification.contract import FileOutcome
 
 FILES_ROWS = 5_000
 """Files of a stream that are read at most, newest first."""

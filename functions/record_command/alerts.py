@@ -20,13 +20,13 @@ from functions.record_command.answers import (
 )
 from functions.record_command.representations import time
 from functions.record_command.routes import ApiRequest
-from shared.alerts import Alert, AlertBook, acknowledged, book_from_text, book_to_text
+from shared.alerts.book import Alert, AlertBook, acknowledged, book_from_text, book_to_text
 from shared.errors import Fault
 from shared.inbound.catalogue import condition_words
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound, WrongState
-from shared.outbox import MessageBody, NewTask, SinkState, message_task
-from shared.outbox.message import sink_note
+from shared.outbox.message import MessageBody, SinkState, message_task, sink_note
+from shared.outbox.task import NewTask
 from shared.protocol.durations import rfc3339
 from shared.store import Store
 

@@ -19,7 +19,7 @@ from shared.errors import Fault
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound, WrongState
 from shared.inbound.request_fields import DEFAULT_ROWS, LIMIT, Field, choice
-from shared.outbox import OF_STAGE, Redriven, Task
+from shared.outbox.task import OF_STAGE, Redriven, Task
 from shared.protocol.durations import rfc3339
 
 

@@ -56,7 +56,8 @@ from shared.inbound.catalogue.details import detail_in
 from shared.inbound.function_compute import Response
 from shared.inbound.request_fields import Field, switch
 from shared.invocation.app import App
-from shared.outbox import DROPPED, Endpoint, OutboxState, endpoint_of, note_of
+from shared.outbox.endpoint import Endpoint, endpoint_of, note_of
+from shared.outbox.task import DROPPED, OutboxState
 from shared.protocol import HistoryEntry, Phase, Reason, StreamKey, StreamRecord
 from shared.protocol.derived.explain import cause_of_delay
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS, UNPROVED_MS, wrong_since

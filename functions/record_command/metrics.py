@@ -23,7 +23,7 @@ from shared.engine.step_marks import AUDIT, DRAIN, REPLAY, RESYNC, SCHEDULES, be
 from shared.inbound.catalogue import Language
 from shared.inbound.function_compute import Response
 from shared.outbound.relay import Kind
-from shared.outbox import EndpointPhase
+from shared.outbox.endpoint import EndpointPhase
 from shared.protocol import Command, Phase
 from shared.protocol.policy import ConditionCode
 from shared.protocol.rules.command_result import OUTCOMES

@@ -17,7 +17,7 @@ from functions.record_command.routes import Route
 from functions.record_command.tokens import TOKEN_NAME
 from shared.inbound.function_compute import Problem
 from shared.inbound.request_fields import NAME, Field
-from shared.outbox import EventType
+from shared.outbox.event import EventType
 from shared.protocol.durations import rfc3339
 from shared.schedule.schedule import ID_PATTERN
 

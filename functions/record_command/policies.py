@@ -15,7 +15,8 @@ from shared.errors import Misconfigured
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, WrongState
 from shared.inbound.request_fields import DURATION, Field, text
-from shared.outbox import OF_STAGE, EventBody, EventType, event_task
+from shared.outbox.event import EventBody, EventType, event_task
+from shared.outbox.task import OF_STAGE
 from shared.protocol.durations import duration
 from shared.protocol.policy import Policy, Suspension
 from shared.protocol.stored_text import storable

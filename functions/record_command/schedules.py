@@ -54,12 +54,13 @@ from shared.protocol import Occurrence, OccurrencePut, OccurrenceSkipped, Stream
 from shared.protocol.durations import duration, rfc3339, written
 from shared.protocol.policy import MAX_PERCENT, is_percentage
 from shared.protocol.state.occurrence import TemporaryRule, fits
-from shared.schedule import Schedule, StoredSchedule
 from shared.schedule.schedule import (
     LATE_AFTER_MS,
     MAX_EXDATES_NUMBER,
     OVERRUN_MS,
     Expect,
+    Schedule,
+    StoredSchedule,
     is_pattern,
     is_schedule_id,
     key_of,

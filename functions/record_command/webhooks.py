@@ -20,16 +20,9 @@ from functions.record_command.answers import (
 from functions.record_command.routes import ApiRequest
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import NotFound, WrongState
-from shared.outbox import (
-    OF_STAGE,
-    EventBody,
-    EventType,
-    WebhookTestAnswer,
-    answer_note_of,
-    endpoint_of,
-    event_task,
-    note_of,
-)
+from shared.outbox.endpoint import WebhookTestAnswer, answer_note_of, endpoint_of, note_of
+from shared.outbox.event import EventBody, EventType, event_task
+from shared.outbox.task import OF_STAGE
 from shared.protocol.durations import rfc3339
 from shared.protocol.policy import Webhook
 from shared.store import Store

@@ -12,7 +12,6 @@ __all__ = [
     "Kind",
     "Settings",
     "Tokens",
-    "delivery_faults",
     "example_faults",
     "load_policy",
     "load_stage_policy",

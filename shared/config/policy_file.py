@@ -22,7 +22,7 @@ from shared.config import values
 from shared.config.robots import robot_name
 from shared.config.suggestions import did_you_mean
 from shared.errors import Fault, Misconfigured
-from shared.outbox import EventType
+from shared.outbox.event import EventType
 from shared.protocol.durations import duration, instant, stored_duration
 from shared.protocol.object_prefix import DEFAULT_PREFIX, prefix_of
 from shared.protocol.policy import (

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.ledger import Edge, EdgeKind, is_dated_earlier, not_recorded_at, recorded_at
 from shared.ledger.coverage import START_GRACE_MS
-from shared.outbox import EventBody, EventType, NewTask, event_task
+from shared.ledger.edges import Edge, EdgeKind, is_dated_earlier, not_recorded_at, recorded_at
+from shared.outbox.event import EventBody, EventType, event_task
+from shared.outbox.task import NewTask
 from shared.protocol import Event, FileLeft, HistoryEntry, Reason, StreamRecord, StreamSettings
 from shared.protocol.derived.phase import Phase, phase
 from shared.protocol.derived.wrong import wrong_since

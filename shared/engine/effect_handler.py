@@ -33,7 +33,7 @@ from shared.engine.effects import (
 )
 from shared.engine.step_marks import list_failed, list_read
 from shared.errors import LiveRecordError
-from shared.outbox import DROPPED
+from shared.outbox.task import DROPPED
 from shared.protocol import Accepted, Flight, HistoryEntry, Polled, StreamKey
 from shared.protocol.command_errors import SLOT_MISSED, LiveError, NeverSent, Throttled
 from shared.protocol.state.command import MAX_SLOT_WAIT_MS

@@ -25,8 +25,9 @@ from shared.engine.effects import (
     TakeDue,
     do,
 )
-from shared.ledger import edge_of, edges_between
-from shared.outbox import NewTask, verify_file
+from shared.ledger.edges import edge_of, edges_between
+from shared.outbox.task import NewTask
+from shared.outbox.verify_file import verify_file
 from shared.protocol import (
     Accepted,
     CommandSettled,

@@ -15,15 +15,14 @@ from msgspec.structs import replace
 from shared.engine.effects import Steps
 from shared.engine.recorder import Recorder
 from shared.engine.resync import ONLY_STORE_NEWS
-from shared.ledger import Edge, EdgeKind
-from shared.ledger.edges import occurrence_of
+from shared.ledger.edges import Edge, EdgeKind, occurrence_of
 from shared.protocol import Occurrence, OccurrencesPlanned, StreamKey
 from shared.protocol.policy import Match
 from shared.protocol.state.occurrence import TemporaryRule, fits
-from shared.schedule import StoredSchedule
 from shared.schedule.schedule import (
     LEAD_MS,
     PLANNED_AHEAD_MS,
+    StoredSchedule,
     due_at,
     keys_of,
     matches_of,

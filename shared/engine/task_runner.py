@@ -13,15 +13,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from shared.engine.workers import MAX_WORKERS, Signal, Workers
-from shared.outbox import (
-    Failed,
-    Next,
-    Outcome,
-    Settlement,
-    Task,
-    backoff_of,
-    settlement,
-)
+from shared.outbox.backoff import backoff_of
+from shared.outbox.settlement import Failed, Next, Outcome, Settlement, settlement
+from shared.outbox.task import Task
 from shared.store.store_errors import StoreUnavailable
 
 Attempt = Callable[[Task], Outcome]

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 
 from shared.engine.task_runner import Crashed, TaskRunner
 from shared.invocation.invocation import Invocation
-from shared.outbox import EventBody, EventType, NewTask, Task, backoff_of, event_task
+from shared.outbox.backoff import backoff_of
+from shared.outbox.event import EventBody, EventType, event_task
+from shared.outbox.task import NewTask, Task
 from shared.retry import Deadline
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from shared.verification import (
+from shared.verification.contract import (
     ABSENT,
     DENIED,
     Answer,

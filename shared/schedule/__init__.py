@@ -3,9 +3,3 @@
 The HTTP API and reconcile use it. It is pure: the time is an argument, and time zones are bundled.
 The protocol sees only occurrences.
 """
-
-from __future__ import annotations
-
-from shared.schedule.schedule import Schedule, StoredSchedule
-
-__all__ = ["Schedule", "StoredSchedule"]

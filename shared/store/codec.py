@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.ledger import Edge, EdgeKind
+from shared.ledger.edges import Edge, EdgeKind
 from shared.protocol.file import FileVerdict
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.confirmation import with_state

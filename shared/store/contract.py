@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from shared.ledger import KEEP_LEDGER_MS, Edge
-from shared.outbox import NewTask, Task
+from shared.ledger.edges import KEEP_LEDGER_MS, Edge
+from shared.outbox.task import NewTask, Task
 from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.phase import Phase
 from shared.protocol.durations import doubled

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 from msgspec.structs import replace
 
-from shared.ledger import LEDGER_MAX_ENTRIES, Edge
-from shared.outbox import NewTask
+from shared.ledger.edges import LEDGER_MAX_ENTRIES, Edge
+from shared.outbox.task import NewTask
 from shared.protocol.derived.phase import phase
 from shared.protocol.derived.wrong import wrong_since
 from shared.protocol.file import File

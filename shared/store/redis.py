@@ -9,16 +9,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from shared.ledger import Edge
-from shared.outbox import (
+from shared.ledger.edges import Edge
+from shared.outbox.backoff import LONGEST_WAIT_MS
+from shared.outbox.settlement import Settlement
+from shared.outbox.task import (
     DEAD_MAX_BYTES,
-    LONGEST_WAIT_MS,
     OF_STAGE,
     OUTBOX_MAX_BYTES,
     NewTask,
     OutboxState,
     Redriven,
-    Settlement,
     Task,
 )
 from shared.protocol.continuity import Continuity

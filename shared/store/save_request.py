@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.ledger import LEDGER_MAX_ENTRIES
-from shared.outbox import OUTBOX_MAX_BYTES, NewTask, Settlement, Task, size_of
+from shared.ledger.edges import LEDGER_MAX_ENTRIES
+from shared.outbox.settlement import Settlement
+from shared.outbox.task import OUTBOX_MAX_BYTES, NewTask, Task, size_of
 from shared.protocol.derived.due_times import (
     PRIORITY_OF,
     command_priority,

@@ -16,8 +16,9 @@ from typing import ParamSpec, TypeVar
 from msgspec.structs import astuple, replace
 
 from shared import retry
-from shared.ledger import Edge
-from shared.outbox import OF_STAGE, NewTask, OutboxState, Redriven, Settlement, Task
+from shared.ledger.edges import Edge
+from shared.outbox.settlement import Settlement
+from shared.outbox.task import OF_STAGE, NewTask, OutboxState, Redriven, Task
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.phase import Phase
 from shared.protocol.file import File

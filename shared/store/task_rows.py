@@ -8,15 +8,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from shared.outbox import (
+from shared.outbox.backoff import LONGEST_WAIT_MS
+from shared.outbox.settlement import Next, Settlement
+from shared.outbox.task import (
     DEAD_MAX_BYTES,
-    LONGEST_WAIT_MS,
     OUTBOX_MAX_BYTES,
     NewTask,
-    Next,
     OutboxState,
     Redriven,
-    Settlement,
     Task,
     size_of,
 )

@@ -7,9 +7,10 @@ import random
 import pytest
 from msgspec.structs import replace
 
-from shared.alerts import (
+from shared.alerts.condition import Condition
+from shared.alerts.conditions import (
+    UNVERIFIED_MS,
     ClosedReceiver,
-    Condition,
     FailingTarget,
     Room,
     StageFacts,
@@ -18,8 +19,8 @@ from shared.alerts import (
     live_at,
     scheduled_not_live,
     unmanaged,
+    unverified,
 )
-from shared.alerts.conditions import UNVERIFIED_MS, unverified
 from shared.protocol import (
     Occurrence,
     OccurrencesPlanned,

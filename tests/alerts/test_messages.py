@@ -7,19 +7,18 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from shared.alerts import (
+from shared.alerts.book import (
+    KEEP_RESOLVED_MS,
     MAX_ALERT_ENTRIES,
     AlertBook,
-    Condition,
-    Message,
+    CallbackWatch,
     acknowledged,
     book_from_text,
     book_to_text,
-    messages,
     observed,
 )
-from shared.alerts.book import KEEP_RESOLVED_MS, CallbackWatch
-from shared.alerts.condition import of_stage, of_stream
+from shared.alerts.condition import Condition, of_stage, of_stream
+from shared.alerts.messages import Message, messages
 from shared.protocol.policy import AlertSeverity, ConditionCode, Match, NotifyRule, QuietHours
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.stream import StreamKey

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from cli.main import main
 from emulator.robots import Feishu, RobotsInThread
 from functions import notify
-from shared.alerts import AlertBook, book_to_text, observed
+from shared.alerts.book import AlertBook, book_to_text, observed
 from shared.alerts.condition import of_stage, of_stream
 from shared.inbound import function_compute
 from shared.invocation.serve import answer_in

@@ -14,8 +14,8 @@ import pytest
 from cli.api import Json
 from cli.calendar_file import read_calendar
 from cli.errors import Failure
-from shared.schedule import Schedule
 from shared.schedule.recurrence import occurrences
+from shared.schedule.schedule import Schedule
 from tests.repository.rooms import ROOT
 
 FOLDER = ROOT / "tests" / "fixtures" / "calendars"

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from shared.outbox import NewTask, Next, Settlement, TaskKind
+from shared.outbox.settlement import Next, Settlement
+from shared.outbox.task import NewTask, TaskKind
 from shared.protocol import StreamRecord
 from shared.store.contract import Save
 from tests.cli.test_tokens_cli import POLICY

@@ -89,7 +89,7 @@ import sys
 import zoneinfo
 sys.path[:0] = [sys.argv[1]]
 zoneinfo.reset_tzpath(())
-from shared.schedule import Schedule
+from shared.schedule.schedule import Schedule
 from shared.schedule.recurrence import occurrences
 times = ("2026-01-06T19:00:00", "2026-01-06T21:00:00", "Asia/Shanghai")
 rule = "FREQ=MONTHLY;BYDAY=1TU;UNTIL=20260303T110000Z"

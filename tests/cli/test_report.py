@@ -16,11 +16,12 @@ from click.testing import CliRunner, Result
 from cli.exit_codes import AS_WANTED, FAILED, NOT_AS_WANTED, NOT_ASKED, WRONG_USAGE
 from cli.main import main
 from cli.report.peak import Peak, of_months, peaks
-from shared.ledger import Edge, EdgeKind
-from shared.outbox import Next, Settlement, verify_file
+from shared.ledger.edges import Edge, EdgeKind
+from shared.outbox.settlement import Next, Settlement
+from shared.outbox.verify_file import verify_file
 from shared.protocol import Reason, StreamKey, StreamRecord
 from shared.protocol.file import File, FileVerdict
-from shared.schedule import Schedule, StoredSchedule
+from shared.schedule.schedule import Schedule, StoredSchedule
 from shared.store.contract import Save
 from tests.support.http_stage import TOKEN, HttpStage, http_stage, now_ms
 from tests.support.settling import settle

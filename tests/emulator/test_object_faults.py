@@ -16,7 +16,7 @@ from emulator.live.fields import Unfit
 from emulator.media.publisher import Publisher
 from shared.outbound.oss import Bucket, judge
 from shared.protocol.file import File
-from shared.verification import EvidenceCode, ExpectedFile, FileOutcome, Verdict
+from shared.verification.contract import EvidenceCode, ExpectedFile, FileOutcome, Verdict
 from tests.emulator.test_emulator_live_sdks import OK, PresentSdk
 from tests.support.pushed_recording import decode, until
 

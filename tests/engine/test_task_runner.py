@@ -11,17 +11,9 @@ import pytest
 
 from shared.engine.task_runner import NEVER_ENDED, TaskRunner, TaskRunResult
 from shared.engine.workers import ThreadWorkers
-from shared.outbox import (
-    BACKOFF,
-    Continued,
-    Done,
-    Failed,
-    NewTask,
-    Outcome,
-    Settlement,
-    Task,
-    TaskKind,
-)
+from shared.outbox.backoff import BACKOFF
+from shared.outbox.settlement import Continued, Done, Failed, Outcome, Settlement
+from shared.outbox.task import NewTask, Task, TaskKind
 from shared.protocol import StreamRecord
 from shared.store import Store
 from shared.store.contract import Save

@@ -8,8 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from shared.engine.recorder import HandlingOptions
-from shared.outbox import OUTBOX_MAX_BYTES, NewTask, Settlement, TaskKind, verify_file
-from shared.outbox.settlement import Next
+from shared.outbox.settlement import Next, Settlement
+from shared.outbox.task import OUTBOX_MAX_BYTES, NewTask, TaskKind
+from shared.outbox.verify_file import verify_file
 from shared.protocol import FileLeft, StreamRecord, TimePassed
 from shared.protocol.file import VOD
 from shared.store.contract import DAY_MS, Save

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.ledger import Edge, EdgeKind
-from shared.outbox import Next, Settlement
+from shared.ledger.edges import Edge, EdgeKind
+from shared.outbox.settlement import Next, Settlement
 from shared.protocol import Command, FileLeft, Published, StreamKey, StreamRecord
 from shared.protocol.command_errors import NoRecordConfig
 from shared.protocol.durations import rfc3339

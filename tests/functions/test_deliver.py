@@ -29,18 +29,11 @@ from shared.config.robots import robots
 from shared.engine.task_runner import NEVER_ENDED
 from shared.inbound.function_compute import InvocationFailed, answer_any
 from shared.invocation.invocation import Invocation
-from shared.outbox import (
-    BACKOFF,
-    PART_BYTES,
-    EventBody,
-    EventType,
-    Next,
-    Settlement,
-    Task,
-    TaskKind,
-    deliver_next,
-    settlement,
-)
+from shared.outbox.backoff import BACKOFF
+from shared.outbox.deliver_file import PART_BYTES, deliver_next
+from shared.outbox.event import EventBody, EventType
+from shared.outbox.settlement import Next, Settlement, settlement
+from shared.outbox.task import Task, TaskKind
 from shared.protocol import FileLeft
 from shared.protocol.file import FileCopy, FileVerdict
 from shared.protocol.policy import CopyRule, Domain, Match, NotifyRule, Policy, Webhook

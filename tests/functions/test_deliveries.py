@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared.outbox import OUTBOX_MAX_BYTES, NewTask, Next, Settlement, TaskKind
+from shared.outbox.settlement import Next, Settlement
+from shared.outbox.task import OUTBOX_MAX_BYTES, NewTask, TaskKind
 from shared.protocol import StreamRecord
 from shared.store.contract import Save
 from tests.conftest import KEY, Clock

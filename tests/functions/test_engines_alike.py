@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from functions import on_demand, record_command, record_events, stream_events
 from shared.invocation.composition import build
-from shared.outbox import Done, Failed, settlement
+from shared.outbox.settlement import Done, Failed, settlement
 from shared.protocol import Command, StreamKey
 from shared.protocol.command_errors import AlreadyStarted, InDoubt, StreamNotLive, Throttled
 from shared.protocol.events import TimePassed

@@ -20,7 +20,8 @@ from functions.files.signing import MAX_SIZES
 from shared.config.policy_dump import policy_document
 from shared.inbound import function_compute
 from shared.invocation.invocation import Invocation
-from shared.outbox import Done, settlement, verify_file
+from shared.outbox.settlement import Done, settlement
+from shared.outbox.verify_file import verify_file
 from shared.protocol import FileLeft
 from shared.protocol.file import FileVerdict
 from shared.protocol.policy import Domain, NamedBucket, Policy

@@ -16,17 +16,9 @@ from msgspec.structs import replace
 from functions.record_command.health import RECEIVER_LATE_MS, TASKS_LATE_MS
 from shared.engine.step_marks import DRAIN, NOTIFY, StepMarks, began
 from shared.inbound.catalogue import Language, catalogue
-from shared.outbox import (
-    OUTBOX_MAX_BYTES,
-    Endpoint,
-    NewTask,
-    Next,
-    Settlement,
-    TaskKind,
-    endpoint_note,
-    endpoint_of,
-    note_of,
-)
+from shared.outbox.endpoint import Endpoint, endpoint_note, endpoint_of, note_of
+from shared.outbox.settlement import Next, Settlement
+from shared.outbox.task import OUTBOX_MAX_BYTES, NewTask, TaskKind
 from shared.protocol import Command, FileLeft, Published, Reported, StreamRecord
 from shared.protocol.command_errors import NoRecordConfig, OperatorActionNeeded, Throttled
 from shared.store.contract import DAY_MS, Save

@@ -11,7 +11,8 @@ import msgspec
 from functions import notify
 from shared.inbound.function_compute import answer_any
 from shared.invocation.invocation import Invocation
-from shared.outbox import NewTask, Next, Settlement, TaskKind
+from shared.outbox.settlement import Next, Settlement
+from shared.outbox.task import NewTask, TaskKind
 from shared.protocol import StreamRecord
 from shared.store.contract import DAY_MS, Save
 from tests.conftest import KEY, Clock

@@ -20,8 +20,8 @@ from functions.files import playlist
 from functions.files.composing import Recorded, Slice, lay_out, written
 from shared.inbound import function_compute
 from shared.invocation.invocation import Invocation
-from shared.ledger import Span
-from shared.outbox import Done, settlement
+from shared.ledger.spans import Span
+from shared.outbox.settlement import Done, settlement
 from shared.protocol import FileLeft, Occurrence, OccurrencesPlanned, TimePassed
 from shared.protocol.file import FileVerdict
 from shared.protocol.policy import Domain, NamedBucket

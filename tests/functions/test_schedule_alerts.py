@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from functions.notify.evaluating import evaluate
-from shared.alerts import book_from_text
+from shared.alerts.book import book_from_text
 from shared.protocol import (
     Occurrence,
     OccurrencesPlanned,
@@ -23,8 +23,7 @@ from shared.protocol import (
 )
 from shared.protocol.events import HOUR_MS
 from shared.protocol.policy import ConditionCode
-from shared.schedule import Schedule, StoredSchedule
-from shared.schedule.schedule import Expect, keys_of
+from shared.schedule.schedule import Expect, Schedule, StoredSchedule, keys_of
 from tests.conftest import NOON, Clock
 from tests.support.alerting import AlertingStage, alerting
 

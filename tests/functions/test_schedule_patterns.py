@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from functions import record_command
 from functions.notify.evaluating import evaluate
-from shared.alerts import book_from_text
+from shared.alerts.book import book_from_text
 from shared.config.policy_cache import POLICY_AGE_MS
 from shared.protocol import Command, StreamKey
 from shared.protocol.events import HOUR_MS

@@ -15,20 +15,12 @@ from msgspec.structs import replace
 
 from functions import notify
 from functions.notify.evaluating import evaluate
-from shared.alerts import book_from_text
+from shared.alerts.book import book_from_text
 from shared.inbound.function_compute import TimerEvent
 from shared.invocation.invocation import Invocation
-from shared.outbox import (
-    OF_STAGE,
-    OUTBOX_MAX_BYTES,
-    NewTask,
-    Next,
-    Settlement,
-    TaskKind,
-    endpoint_note,
-    endpoint_of,
-    note_of,
-)
+from shared.outbox.endpoint import endpoint_note, endpoint_of, note_of
+from shared.outbox.settlement import Next, Settlement
+from shared.outbox.task import OF_STAGE, OUTBOX_MAX_BYTES, NewTask, TaskKind
 from shared.protocol import (
     Occurrence,
     OccurrenceSkipped,
@@ -44,9 +36,8 @@ from shared.protocol.command_errors import Throttled
 from shared.protocol.events import HOUR_MS, OccurrencesPlanned
 from shared.protocol.policy import ConditionCode
 from shared.protocol.stream import Command, StreamKey
-from shared.schedule import Schedule, StoredSchedule
 from shared.schedule.rehearsal import Rehearsal, RehearsalVerdict, rehearsal_note
-from shared.schedule.schedule import LATE_AFTER_MS, Expect, keys_of
+from shared.schedule.schedule import LATE_AFTER_MS, Expect, Schedule, StoredSchedule, keys_of
 from shared.store import Store, open_store
 from shared.store.contract import Filter, Loaded, Save
 from shared.store.sqlite import SqliteStore

@@ -20,7 +20,7 @@ from shared.config.policy_cache import KEEP_REHEARSAL_MS
 from shared.config.policy_dump import policy_document
 from shared.inbound.function_compute import answer_any
 from shared.invocation.invocation import Invocation
-from shared.outbox import EventBody, EventType
+from shared.outbox.event import EventBody, EventType
 from shared.protocol import FileLeft, StreamKey
 from shared.protocol.file import FileVerdict, Finding
 from shared.protocol.policy import Domain, NamedBucket, Policy

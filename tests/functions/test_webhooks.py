@@ -20,8 +20,9 @@ from functions import notify
 from functions.event_view import FAMILIES
 from shared.inbound.function_compute import answer_any
 from shared.invocation.invocation import Invocation
-from shared.outbox import OF_STAGE, OUTBOX_MAX_BYTES, EventType, NewTask, TaskKind, size_of
 from shared.outbox.endpoint import PAUSE_AFTER_MS
+from shared.outbox.event import EventType
+from shared.outbox.task import OF_STAGE, OUTBOX_MAX_BYTES, NewTask, TaskKind, size_of
 from shared.protocol import Command, FileLeft, Published, Reported, TimePassed, Unpublished
 from shared.protocol.command_errors import Throttled
 from tests.conftest import KEY, NOON, Clock

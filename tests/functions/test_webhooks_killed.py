@@ -11,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from emulator.webhook_receiver import WebhookReceiver
-from shared.outbox import BACKOFF, TaskKind
+from shared.outbox.backoff import BACKOFF
+from shared.outbox.task import TaskKind
 from shared.protocol import Published, Unpublished
 from shared.store import Store
 from tests.conftest import KEY, Clock

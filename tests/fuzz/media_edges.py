@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from hypothesis import strategies as st
 
-from shared.verification import (
+from shared.verification.contract import (
     ABSENT,
     DENIED,
     MAX_BYTES,

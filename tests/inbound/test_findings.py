@@ -7,7 +7,7 @@ import string
 import pytest
 
 from shared.inbound.catalogue import Language, catalogue, finding_text, outcome_text
-from shared.verification import EvidenceCode, ExpectedFile, FileOutcome
+from shared.verification.contract import EvidenceCode, ExpectedFile, FileOutcome
 from tests.verification.bucket import MemoryBucket
 from tests.verification.samples import FLV, samples
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from shared.ledger import Coverage, Edge, Span, coverage, edges_between
+from shared.ledger.coverage import Coverage, coverage
+from shared.ledger.edges import Edge, edges_between
+from shared.ledger.spans import Span
 from shared.protocol import Event
 from shared.protocol.file import File
 from tests.conftest import NOON

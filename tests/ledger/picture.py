@@ -10,7 +10,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from shared.ledger import Coverage, Span
+from shared.ledger.coverage import Coverage
+from shared.ledger.spans import Span
 from shared.protocol import Reported, StreamSettings
 from tests.conftest import NOON
 from tests.ledger.accounts import Account

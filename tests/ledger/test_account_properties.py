@@ -6,9 +6,10 @@ import random
 
 import pytest
 
-from shared.ledger import Coverage, Edge, Span, coverage, edges_between, occurrence_parts
-from shared.ledger.coverage import TOLERANCE_MS
-from shared.ledger.spans import common, merged, total_ms, without
+from shared.ledger.coverage import TOLERANCE_MS, Coverage, coverage
+from shared.ledger.edges import Edge, edges_between
+from shared.ledger.occurrences import occurrence_parts
+from shared.ledger.spans import Span, common, merged, total_ms, without
 from shared.protocol import Event, Published, Reason, Reported, StreamSettings, Unpublished
 from shared.protocol.file import File
 from tests.conftest import NOON

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from shared.ledger import Edge, EdgeKind, Span, edges_between, occurrence_parts, occurrence_spans
 from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS, spans_between
-from shared.ledger.spans import total_ms
+from shared.ledger.edges import Edge, EdgeKind, edges_between
+from shared.ledger.occurrences import occurrence_parts, occurrence_spans
+from shared.ledger.spans import Span, total_ms
 from shared.protocol import (
     Event,
     Occurrence,

@@ -9,7 +9,7 @@ import pytest
 
 from emulator.live import LiveInThread
 from shared.outbound.oss import Bucket, NotJudged, judge
-from shared.verification import MAX_BYTES, EvidenceCode, ExpectedFile, FileOutcome, Verdict
+from shared.verification.contract import MAX_BYTES, EvidenceCode, ExpectedFile, FileOutcome, Verdict
 from tests.verification.samples import CLIP
 
 KEY = "record/app/room1/x.flv"

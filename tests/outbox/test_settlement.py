@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from shared.outbox import BACKOFF, Done, Failed, Next, Settlement, Task, TaskKind, settlement
-from shared.outbox.backoff import LEASE_SPARE_MS
-from shared.outbox.settlement import WHY_CHARS
+from shared.outbox.backoff import BACKOFF, LEASE_SPARE_MS
+from shared.outbox.settlement import WHY_CHARS, Done, Failed, Next, Settlement, settlement
+from shared.outbox.task import Task, TaskKind
 from shared.outbox.verify_file import verify_file
 from shared.protocol.file import VOD, FileVerdict
 from shared.store.contract import LEAST_KEEP_MS

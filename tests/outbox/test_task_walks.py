@@ -10,21 +10,9 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from shared.outbox import (
-    BACKOFF,
-    DEAD_MAX_BYTES,
-    OUTBOX_MAX_BYTES,
-    Continued,
-    Done,
-    Failed,
-    NewTask,
-    Next,
-    Outcome,
-    Redriven,
-    Task,
-    TaskKind,
-    settlement,
-)
+from shared.outbox.backoff import BACKOFF
+from shared.outbox.settlement import Continued, Done, Failed, Next, Outcome, settlement
+from shared.outbox.task import DEAD_MAX_BYTES, OUTBOX_MAX_BYTES, NewTask, Redriven, Task, TaskKind
 from shared.protocol import StreamRecord
 from shared.store import Store
 from shared.store.contract import DAY_MS, Save, Stored

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from shared.protocol.events import HOUR_MS
-from shared.schedule import Schedule
 from shared.schedule.recurrence import (
     exdate,
     faults_of,
@@ -23,6 +22,7 @@ from shared.schedule.recurrence import (
     rule_text,
     zone,
 )
+from shared.schedule.schedule import Schedule
 
 SHANGHAI, NEW_YORK = "Asia/Shanghai", "America/New_York"
 TUESDAYS = Schedule(

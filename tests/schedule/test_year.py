@@ -15,7 +15,7 @@ from shared.engine.effects import Effect, Load, SaveOrClaim, Steps, T, TakeDue, 
 from shared.engine.recorder import HandlingOptions, Recorder
 from shared.engine.schedule_planner import SchedulePlanner
 from shared.protocol import Reason, StreamKey, StreamSettings
-from shared.schedule import Schedule, StoredSchedule
+from shared.schedule.schedule import Schedule, StoredSchedule
 from tests.simulation.memory import MemoryStore
 
 KEY = StreamKey("live.example.com", "app", "room1")

@@ -7,9 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from shared.ledger import Coverage, Span, coverage
-from shared.ledger.coverage import START_GRACE_MS, TOLERANCE_MS
-from shared.ledger.spans import common, merged, without
+from shared.ledger.coverage import START_GRACE_MS, TOLERANCE_MS, Coverage, coverage
+from shared.ledger.spans import Span, common, merged, without
 from shared.protocol import Reason, StreamKey, StreamRecord
 from shared.protocol.derived.wrong import UNPROVED_MS
 from shared.protocol.state.intent import Requester

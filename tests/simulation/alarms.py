@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from functions.notify.evaluating import evaluate
-from shared.alerts import Alert, AlertBook, book_from_text
+from shared.alerts.book import Alert, AlertBook, book_from_text
 from shared.config import load_policy
 from shared.config.policy_cache import DomainCapabilities, PolicyCache, StreamSettingsCache
 from shared.invocation.invocation import Invocation

@@ -24,7 +24,8 @@ from shared.engine.worker_lease import WorkerLease
 from shared.inbound import function_compute, live_callbacks, live_events
 from shared.inbound.request_errors import NotFound
 from shared.invocation.invocation import Invocation
-from shared.ledger import Edge, EdgeKind, edges
+from shared.ledger import edges
+from shared.ledger.edges import Edge, EdgeKind
 from shared.outbound.wake import Wake
 from shared.protocol import (
     Command,
@@ -47,7 +48,7 @@ from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import IN_DOUBT_MS, Doubt
 from shared.protocol.state.confirmation import Confirmation, StartSource
 from shared.protocol.state.session import SessionState
-from shared.schedule import StoredSchedule
+from shared.schedule.schedule import StoredSchedule
 from shared.store.contract import Conflict, Loaded, Save, Stored
 from shared.store.store_errors import StoreUnavailable, Unreadable
 from tests.simulation import fleet, memory

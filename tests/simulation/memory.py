@@ -12,20 +12,19 @@ from threading import RLock
 
 from msgspec.structs import replace
 
-from shared.ledger import LEDGER_MAX_ENTRIES, Edge
-from shared.outbox import (
+from shared.ledger.edges import LEDGER_MAX_ENTRIES, Edge
+from shared.outbox.backoff import LONGEST_WAIT_MS
+from shared.outbox.settlement import Next, Settlement
+from shared.outbox.task import (
     DEAD_MAX_BYTES,
-    LONGEST_WAIT_MS,
     OF_STAGE,
     OUTBOX_MAX_BYTES,
+    ROW_BYTES,
     NewTask,
-    Next,
     OutboxState,
     Redriven,
-    Settlement,
     Task,
 )
-from shared.outbox.task import ROW_BYTES
 from shared.protocol.continuity import Continuity
 from shared.protocol.derived.due_times import (
     command_priority,

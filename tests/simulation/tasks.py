@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.outbox import BACKOFF, Done, Failed, Next, Outcome, Task, TaskKind, settlement
+from shared.outbox.backoff import BACKOFF
+from shared.outbox.settlement import Done, Failed, Next, Outcome, settlement
+from shared.outbox.task import Task, TaskKind
 from shared.outbox.verify_file import verify_file
 from shared.protocol import StreamKey
 from tests.simulation.chances import stream_of_chance

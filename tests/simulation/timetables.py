@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from shared.protocol import Reason, StreamKey, StreamRecord
 from shared.protocol.state.intent import Requester
-from shared.schedule import StoredSchedule
+from shared.schedule.schedule import StoredSchedule
 from shared.store.contract import Save
 from tests.simulation.plan import NOON, Deed, Do, Timetable
 from tests.simulation.requests import Request

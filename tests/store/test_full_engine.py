@@ -16,15 +16,10 @@ from cli.local.redis_server import Engine
 from functions.reconcile import SLOT_WAIT_MS
 from shared.engine.recorder import HandlingOptions
 from shared.engine.workers import ThreadWorkers
-from shared.outbox import (
-    MessageBody,
-    NewTask,
-    Next,
-    Settlement,
-    TaskKind,
-    message_task,
-    verify_file,
-)
+from shared.outbox.message import MessageBody, message_task
+from shared.outbox.settlement import Next, Settlement
+from shared.outbox.task import NewTask, TaskKind
+from shared.outbox.verify_file import verify_file
 from shared.protocol import Command, Phase, Published, StreamKey
 from shared.protocol.command_errors import Unavailable
 from shared.protocol.file import File, FileVerdict

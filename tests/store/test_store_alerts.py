@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.outbox import OF_STAGE, OUTBOX_MAX_BYTES, NewTask, Next, Settlement, TaskKind
+from shared.outbox.settlement import Next, Settlement
+from shared.outbox.task import OF_STAGE, OUTBOX_MAX_BYTES, NewTask, TaskKind
 from shared.protocol import StreamRecord
 from shared.store import Store
 from shared.store.contract import AlertsCopy, Save

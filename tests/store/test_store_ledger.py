@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from shared.ledger import LEDGER_MAX_ENTRIES, Edge, EdgeKind
+from shared.ledger.edges import LEDGER_MAX_ENTRIES, Edge, EdgeKind
 from shared.protocol import Command, Reason, StreamKey, StreamRecord
 from shared.protocol.quota import ConcurrencyQuota
 from shared.store import Store

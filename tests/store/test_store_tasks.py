@@ -11,21 +11,19 @@ import pytest
 from msgspec.structs import replace
 from redis import Redis
 
-from shared.outbox import (
-    BACKOFF,
+from shared.outbox.backoff import BACKOFF, LONGEST_WAIT_MS
+from shared.outbox.settlement import Next, Settlement
+from shared.outbox.task import (
     DEAD_MAX_BYTES,
-    LONGEST_WAIT_MS,
     OF_STAGE,
     OUTBOX_MAX_BYTES,
     NewTask,
-    Next,
     OutboxState,
     Redriven,
-    Settlement,
     Task,
     TaskKind,
-    verify_file,
 )
+from shared.outbox.verify_file import verify_file
 from shared.protocol import Command, StreamKey, StreamRecord
 from shared.protocol.file import File, FileVerdict, Finding
 from shared.protocol.quota import ConcurrencyQuota

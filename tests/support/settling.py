@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from shared.outbox import Settlement, Task
+from shared.outbox.settlement import Settlement
+from shared.outbox.task import Task
 from shared.store import Store
 
 

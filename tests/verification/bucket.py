@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from shared.verification import (
+from shared.verification.contract import (
     ABSENT,
     DENIED,
     Answer,

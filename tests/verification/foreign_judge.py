@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from shared.verification import DURATION_TOLERANCE_MS, FileOutcome
+from shared.verification.contract import DURATION_TOLERANCE_MS, FileOutcome
 from tests.support.pushed_recording import ffmpeg
 from tests.verification.planted_faults import Planted
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from shared.verification import ExpectedFile, FileOutcome
+from shared.verification.contract import ExpectedFile, FileOutcome
 from tests.verification.bucket import MemoryBucket
 from tests.verification.foreign_judge import verdict_of_ffmpeg
 from tests.verification.planted_faults import Planted, plant

@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.verification import (
+from shared.verification.contract import (
     ABSENT,
     DENIED,
     MAX_BYTES,

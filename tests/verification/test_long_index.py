@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from shared.verification import MAX_BYTES, MAX_REQUESTS, ExpectedFile, FileOutcome
+from shared.verification.contract import MAX_BYTES, MAX_REQUESTS, ExpectedFile, FileOutcome
 from tests.verification.bucket import MemoryBucket
 
 HOURS = 3

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from emulator.media.flv import AUDIO
 from shared.protocol.file import VOD, File
-from shared.verification import (
+from shared.verification.contract import (
     MAX_BYTES,
     MAX_REQUESTS,
     EvidenceCode,

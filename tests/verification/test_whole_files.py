@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.verification import ExpectedFile, FileOutcome
+from shared.verification.contract import ExpectedFile, FileOutcome
 from tests.support.pushed_recording import ffmpeg
 from tests.verification.bucket import MemoryBucket
 
