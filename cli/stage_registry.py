@@ -103,7 +103,8 @@ def _checked(target: Target, where: str) -> Target:
 
 
 def is_address(url: str, schemes: Sequence[str] = ("http", "https")) -> bool:
-    """Return True if the URL has one of these schemes, a host, and no port or one that can be."""
+    """Return True if the URL has one of these schemes, a host, and either no port or a valid
+    one."""
     try:
         parts = urlsplit(url)
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0

@@ -48,7 +48,7 @@ class EventType(str, Enum):
     WEBHOOK_TEST = "webhook.test"
 
     def fits(self, globs: Iterable[str]) -> bool:
-        """Return True if one of the patterns matches it."""
+        """Return True if one of the patterns matches the kind of the event."""
         return any(fnmatchcase(self.value, glob) for glob in globs)
 
 

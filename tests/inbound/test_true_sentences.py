@@ -68,12 +68,12 @@ WAYS: dict[str, tuple[Story, Reason, str]] = {
     "the callback comes after the list": (
         Story().start().answer(NOT_FOUND).seen(NOON).publish(NOON + SECOND),
         Reason.PUBLISH_TIME_LEARNT,
-        "the publish of a stream that was known to be live was reported",
+        "a publish was reported for a stream that was already known to be live",
     ),
     "a publish is read back after an accepted start": (
         Story().start().answer().happens(Published(NOON)),
         Reason.PUBLISH_TIME_LEARNT,
-        "the publish of a stream that was known to be live was reported",
+        "a publish was reported for a stream that was already known to be live",
     ),
     "an end without a publish": (
         Story().unpublish(),
