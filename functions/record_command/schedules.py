@@ -74,6 +74,9 @@ SHOWN_NUMBER, MAX_SHOWN_NUMBER = 5, 100
 MAX_STREAMS_NUMBER = 2000
 NONE = "none"
 MINUTE_MS = 60_000
+MAX_STREAMS_CHARS, MAX_PATTERNS_NUMBER = 1_500_000, 2_000
+"""In all schedules together. The list of them has to fit into an answer, and each instance compares
+each stream that comes up with each pattern."""
 KNOWN_ROWS, NAMED_ROWS = 500, 20
 """How many known streams that a pattern fits are counted, and named, at most."""
 Rules = tuple[TemporaryRule, ...]
@@ -373,13 +376,10 @@ def _change(
         before, text_ = _stored(request, name)
         if before is not None and not _may_see(request, before):
             raise Forbidden(f"the token {request.who} may not change {name}")
-        if before is None and may_be_new and _count(request) >= MAX_SCHEDULES_NUMBER:
-            raise WrongState(
-                f"the stage has {MAX_SCHEDULES_NUMBER} schedules, which is the limit",
-                hint="delete a schedule that is over",
-            )
         now = store.now()
         after = replace(change(before), planned_until=None, due_at=now, changed_at=now)
+        if may_be_new:
+            _require_room(request, after, is_new=before is None)
         rules = after.rules_text
         if store.put_schedule(name, after.to_text(), now, replaces=text_, rules=rules):
             request.invocation.plan_schedule(name, after.to_text())
@@ -387,12 +387,28 @@ def _change(
     raise WrongState(f"somebody else changes {name} at the same time", hint="try again")
 
 
-def _count(request: ApiRequest) -> int:
-    """Return the number of schedules. Deleted ones that are still being settled do not count."""
-    stored = request.invocation.app.store.schedules()
-    if len(stored) < MAX_SCHEDULES_NUMBER:
-        return len(stored)
-    return len(stored) - sum(each.is_deleted for each in readable(stored).values())
+_MAKE_ROOM = "delete a schedule that is over"
+
+
+def _require_room(request: ApiRequest, after: StoredSchedule, *, is_new: bool) -> None:
+    """Raise WrongState if there are too many schedules, or too much in them. Deleted ones that are
+    still being settled do not count."""
+    found = readable(request.invocation.app.store.schedules()).values()
+    others = [one for one in found if not one.is_deleted and one.schedule.id != after.schedule.id]
+    streams = [stream for one in (*others, after) for stream in one.schedule.streams]
+    if is_new and len(others) >= MAX_SCHEDULES_NUMBER:
+        raise WrongState(
+            f"the stage has {MAX_SCHEDULES_NUMBER} schedules, which is the limit", hint=_MAKE_ROOM
+        )
+    if sum(map(is_pattern, streams)) > MAX_PATTERNS_NUMBER:
+        raise WrongState(
+            f"all schedules together may have {MAX_PATTERNS_NUMBER} patterns", hint=_MAKE_ROOM
+        )
+    if sum(map(len, streams)) > MAX_STREAMS_CHARS:
+        raise WrongState(
+            f"the streams of all schedules together may have {MAX_STREAMS_CHARS} characters",
+            hint=_MAKE_ROOM,
+        )
 
 
 def _changed(

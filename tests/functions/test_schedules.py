@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,18 @@ def test_one_that_is_under_way_begins_as_it_is_written(stage: Stage) -> None:
         "until": "2025-11-25T15:00:00Z",
         "barred": False,
     }
+
+
+def test_the_list_of_all_schedules_fits_into_an_answer(stage: Stage) -> None:
+    """Function Compute hands on no answer above 6 MB: a token for some streams could write
+    schedules until nobody's list was answered."""
+    long = [f"live.example.com/app/{'x' * 90}{n}" for n in range(120)]
+    statuses = [put(stage, f"/v1/schedules/s{n}", streams=long).status for n in range(112)]
+
+    assert statuses == sorted(statuses)
+    assert set(statuses) == {200, 409}
+    assert len(json.dumps(stage.ask("GET", "/v1/schedules").json)) < 4_000_000
+    assert stage.ask("DELETE", "/v1/schedules/s0").status == 200
 
 
 def test_a_change_replaces_what_is_to_come(stage: Stage) -> None:
