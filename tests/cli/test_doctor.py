@@ -789,7 +789,7 @@ VENDOR: dict[str, Row] = {
     "3.1 an object name for all": Row(
         "names.shared", config(RecordFormat=formats("record/{StartTime}_{EndTime}"))
     ),
-    "3.2 OSS and VOD": Row("storage.both", _both_storages),
+    "3.2 OSS and VOD": Row("storage.both", _both_storages, also=frozenset({"delay.other"})),
     "3.3 live, manual, and nobody calls": Row("recorded.unknown", _unheard),
     "4.1 no NotifyUrl": Row(
         "record-callback.none",
@@ -891,6 +891,7 @@ OURS: tuple[Row, ...] = (
         "role.list",
         fails(code="Forbidden.RAM", status=403, action="DescribeLiveStreamsOnlineList"),
         heals,
+        also=frozenset({"access.forbidden"}),
     ),
     Row(
         "role.revoked",
@@ -903,8 +904,9 @@ OURS: tuple[Row, ...] = (
         "role.list_fails",
         fails(code="InternalError", status=500, action="DescribeLiveStreamsOnlineList"),
         heals,
+        also=frozenset({"access.unanswered"}),
     ),
-    Row("mapping.none", _no_ingest, _bind_again),
+    Row("mapping.none", _no_ingest, _bind_again, also=frozenset({"stream-callback.none"})),
     Row("domain.unbound", _policy_of_an_unbound_domain, _bind_the_second),
     Row("formats.forward", _asks_others, _asks_nobody),
     Row("lifecycle.soon", _delete_soon, _keep),
@@ -941,7 +943,7 @@ OURS: tuple[Row, ...] = (
         also=frozenset({"health.warns"}),
     ),
     Row("role.list_was_unread", _list_was_unread, lambda ground: ground.fire_timer()),
-    Row("recorded.forgotten", _emptied, _accept_the_store),
+    Row("recorded.forgotten", _emptied, _accept_the_store, also=frozenset({"health.warns"})),
     Row("relay.lost", _lose_a_forwarded_callback, lambda ground: ground.stop_forwarding()),
     Row("recorded.config", _refused_before_its_configuration, again("before")),
     Row("bucket.other", _second_bucket, config()),
@@ -982,13 +984,16 @@ def test_the_cure_of_every_finding_is_executed_or_it_is_said_why_not() -> None:
 
 
 def found_or_planted_again(ground: Ground, row: Row) -> tuple[int, list[dict[str, Any]]] | None:
-    """Return what doctor finds, once the row's findings are among it; plant the fault again if the
-    stage's timer repaired it already."""
+    """Return what doctor finds, once the row's findings are among it, and nothing else but what
+    follows from them; plant the fault again if the stage's timer repaired it already."""
     found = ground.finds(row.code)
     if found is None and row.plant is _unheard:
         row.plant(ground)
-    is_whole = found is not None and {finding["code"] for finding in found[1]} >= row.also
-    return found if is_whole else None
+    if found is None:
+        return None
+    codes = {finding["code"] for finding in found[1]}
+    roots = {finding["code"] for finding in found[1] if not finding["because"]}
+    return found if codes >= row.also and roots <= {row.code, *row.also} else None
 
 
 @pytest.mark.parametrize("fault", ROWS)
