@@ -808,7 +808,7 @@ def test_a_look_that_was_asked_before_the_session_opened_says_nothing() -> None:
 
 
 def test_a_look_that_misses_a_live_stream_only_marks_it_ending() -> None:
-    story = recording().missed()
+    story = recording().passes(10 * SECOND).missed()
 
     assert story.record.session is not None
     assert story.record.session.state is SessionState.ENDING

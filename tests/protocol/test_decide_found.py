@@ -490,3 +490,11 @@ def test_a_pause_is_believed_that_live_dates_to_before_its_answer_was_stored() -
     phases.append(story.phase)
 
     assert phases == [Phase.RECORDING, Phase.WAITING]
+
+
+def test_a_list_that_does_not_show_yet_what_was_just_published_says_nothing() -> None:
+    story = Story(by_rule(on_interruption=FINALIZES)).publish().answer().passes(SECOND).missed()
+    story.passes(7 * SECOND).missed().passes(5 * SECOND).seen(NOON)
+
+    assert story.record.is_live
+    assert story.sent == ["start"]

@@ -72,7 +72,7 @@ def test_a_pause_without_an_end_leads_to_one_start_when_no_pause_can_last() -> N
 
 @pytest.mark.parametrize("ends", [Story.unpublish, Story.missed])
 def test_what_may_have_ended_is_recorded_no_more(ends: object) -> None:
-    story = recording().happens(STARTED).passes(SECOND)
+    story = recording().happens(STARTED).passes(10 * SECOND)
     assert callable(ends)
     found = said(ends(story))
 

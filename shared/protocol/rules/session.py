@@ -21,6 +21,10 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import STARTS, Command
 
+LISTED_AFTER_MS = 10_000
+"""How long the online list may not show a stream that was just published (docs/platform/live.md §7,
+UNCONFIRMED): until then a list that misses it says nothing."""
+
 
 def published(transition: Transition, event: Published) -> None:
     session, time = transition.record.session, event.time
@@ -262,7 +266,8 @@ def _missed(transition: Transition, asked_at: int) -> None:
     # off_since ── first poll after it that misses: absent_at ── a second, 5 s later or more: ENDED
     # A poll that was requested before off_since proves nothing about the time after it.
     if session.state is SessionState.LIVE:
-        _mark_ending(transition, Reason.NOT_SEEN)
+        if asked_at >= session.opened_at + LISTED_AFTER_MS:
+            _mark_ending(transition, Reason.NOT_SEEN)
     elif session.absent_at is None and asked_at >= session.off_since:
         transition.change_session(absent_at=asked_at)
         transition.add_entry(Reason.NOT_SEEN)
