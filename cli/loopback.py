@@ -1,6 +1,5 @@
-"""Whether an address is this machine's own: a token may go there in clear text, and the emulators
-listen there.
-"""
+"""Decides whether an address is this machine's own: a token may go there in clear text, and the
+emulators listen there."""
 
 from __future__ import annotations
 

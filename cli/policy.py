@@ -127,7 +127,7 @@ force."""
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What a `new` policy changes: the stage's answer `before`, the changes, and the rows of the
+    """The changes of a `new` policy: the stage's answer `before`, the changes, and the rows of the
     streams that the stage knows. `kept`: the tables in force that the file does not have."""
 
     new: Json

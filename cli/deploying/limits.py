@@ -28,7 +28,8 @@ ANSWER_WITHIN_S: Final = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one stage uses; `rate` is None if the stage does not answer."""
+    """The part of the account's limits that one stage uses; `rate` is None if the stage does not
+    answer."""
 
     stage: str
     rate: float | None

@@ -46,7 +46,7 @@ function refuses the call."""
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What is to be deployed. `label` begins with the time and is part of each version's
+    """A release to be deployed. `label` begins with the time and is part of each version's
     description; `trees` returns the hash of the package that a function runs from."""
 
     label: str

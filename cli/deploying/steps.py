@@ -24,8 +24,8 @@ Props = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a step found: whether it is as it should be, in words, and what the step would do if
-    not."""
+    """The result of a step's check: whether everything is as it should be, in words, and what the
+    step would do otherwise."""
 
     is_so: bool
     found: str

@@ -48,7 +48,7 @@ Findings = Iterator[Finding]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a check may find: `code` is CHECK.NAME and stable; `text` is the English one.
+    """A possible finding of a check: `code` is CHECK.NAME and stable; `text` is the English one.
 
     `blocks`: while it lasts, the checks that come after its check cannot be judged.
     """

@@ -232,8 +232,9 @@ class DeployedFunction:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What Function Compute has in the region: the functions under our names, how many instances
-    all functions reserve, and to which qualifier each route of each custom domain leads."""
+    """The stage's part of Function Compute in the region: the functions under our names, how many
+    instances all functions reserve, and to which qualifier each route of each custom domain leads.
+    """
 
     region: str
     functions: Mapping[str, DeployedFunction]

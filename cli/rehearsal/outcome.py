@@ -1,4 +1,5 @@
-"""What a rehearsal found: one line a step, and GO or NO-GO with the cause and what to do next.
+"""The result of a rehearsal: one line for each step, and GO or NO-GO with the cause and what to do
+next.
 
 The steps build it, the command prints it. It must not print or send anything itself.
 """

@@ -68,7 +68,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a rehearsal works with. `key` is the stream that it is for, `stream` the throw-away one
+    """The objects of a rehearsal. `key` is the stream that it is for, `stream` the throw-away one
     that is pushed instead."""
 
     target: Target

@@ -28,7 +28,8 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True)
 class Outcome:
-    """What was changed and what was not. `notes`: sentences about what was restored."""
+    """The changes that were made and those that were not. `notes`: sentences about the restored
+    settings."""
 
     done: list[ConfigTarget] = field(default_factory=list)
     left: list[ConfigTarget] = field(default_factory=list)

@@ -42,7 +42,8 @@ class Pattern:
 
 
 class PatternType(click.ParamType[Pattern]):
-    """The type of --stream: `app/name`, a glob of it, or `app` for a whole application."""
+    """The type of --stream: `app/name`, a pattern of both with wildcards, or `app` for a whole
+    application."""
 
     name = "app/name"
 

@@ -85,7 +85,7 @@ def respond(
 
 
 class _Account(Struct, frozen=True):
-    """What exists for a period: its files in time order, and which parts of it were recorded or
+    """The facts about a period: its files in time order, and which parts of it were recorded or
     should have been."""
 
     within: Span

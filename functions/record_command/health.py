@@ -114,7 +114,7 @@ class Unshown(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True):
-    """What the store knew at one moment. `ages`: ms since each timestamp was set."""
+    """Facts from the store at one moment. `ages`: ms since each timestamp was set."""
 
     app: App
     write: WriteResult

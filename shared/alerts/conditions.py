@@ -191,9 +191,9 @@ class ClosedReceiver(Struct, frozen=True):
 
 
 class StageFacts(Struct, frozen=True):
-    """What is known about the stage at `now`. `timers`: for each function with a timer, ms since
-    its last run. `unreported_since`: when an online list first showed a stream that no callback
-    reported. Times are in ms; None for what never happened.
+    """Facts about the stage at `now`. `timers`: for each function with a timer, ms since its last
+    run. `unreported_since`: when an online list first showed a stream that no callback reported.
+    Times are in ms; None means that it never happened.
     """
 
     now: int

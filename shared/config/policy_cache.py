@@ -133,8 +133,8 @@ class PolicyCache:
 
 
 class DomainCapabilities:
-    """What was seen to work or to fail: status callbacks of each domain, forwarding, the wake-up
-    call; and whether another stage acts."""
+    """Features that were seen to work or to fail: status callbacks of each domain, forwarding, the
+    wake-up call; and whether another stage acts."""
 
     def __init__(self, timestamps: TimestampStore, *, clock: Callable[[], int], log: Log) -> None:
         self._timestamps = timestamps

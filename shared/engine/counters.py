@@ -30,7 +30,7 @@ START_SUM_MS: Final = "live_record_start_duration_ms"
 
 
 class CallbackResult(str, Enum):
-    """What was done with a callback."""
+    """The result of handling a callback."""
 
     STORED = "stored"
     UNCHANGED = "unchanged"
@@ -50,7 +50,7 @@ class WebhookResult(str, Enum):
 
 
 class OccurrenceResult(str, Enum):
-    """What happened to an occurrence of a schedule as it was to begin, for each stream."""
+    """The result of beginning an occurrence of a schedule, for each stream."""
 
     BEGUN = "begun"
     LATE = "late"

@@ -70,7 +70,7 @@ class CallbackSource(Struct, frozen=True):
 
 
 class Effect(Struct, Generic[T], frozen=True):
-    """What a generator asks its driver to do; `T` is the type of the reply."""
+    """A request of a generator to its driver; `T` is the type of the reply."""
 
 
 LoadReply: TypeAlias = Loaded | Unreadable

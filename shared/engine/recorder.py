@@ -133,9 +133,9 @@ class Crashed(Struct, frozen=True):
 
 
 class HandlingOptions(Struct, frozen=True):
-    """What an invocation may do: wait for a slot (how many ms), poll Live, send commands, record
-    events that change nothing, and save an unchanged record to move its due entry. Also what to
-    count in the event's save.
+    """The things that an invocation may do: wait for a slot (how many ms), poll Live, send
+    commands, record events that change nothing, and save an unchanged record to move its due entry.
+    Also the counts to add in the event's save.
     """
 
     slot_wait_ms: int = 0

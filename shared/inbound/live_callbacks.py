@@ -235,7 +235,7 @@ def path_token(path: str, secrets: Sequence[str], kind: CallbackKind) -> None:
     # The secrets themselves end the URLs that release 0.2 has set, until `setup` replaces them.
     tokens = [*known, *(path_token_of(kind, secret) for secret in known)]
     if not _is_one_of(path.rstrip("/").rpartition("/")[2], tokens):
-        raise UnverifiedCallback("the path ends in none of the tokens")
+        raise UnverifiedCallback("the path does not end with any of the tokens")
 
 
 def _is_one_of(claimed: str, expected: Sequence[str]) -> bool:

@@ -24,8 +24,8 @@ from shared.protocol.state.session import Session, SessionState
 
 
 class EdgeKind(str, Enum):
-    """What begins or ends. `CAUSE` says why a wanted, live stream is not recorded. `OCCURRENCE`
-    gives an occurrence's announced time."""
+    """A kind of beginning or end in the ledger. `CAUSE` says why a wanted, live stream is not
+    recorded. `OCCURRENCE` gives an occurrence's announced time."""
 
     LIVE = "live"
     OFF = "off"

@@ -62,8 +62,8 @@ class Next(str, Enum):
 
 
 class Settlement(Struct, frozen=True):
-    """What the store does with a task that was taken: remove it, retry it in `retry_in_ms`, make it
-    due now with all its attempts, or make it a dead letter. A `kind` or `body` other than ""
+    """The store's next step for a task that was taken: remove it, retry it in `retry_in_ms`, make
+    it due now with all its attempts, or make it a dead letter. A `kind` or `body` other than ""
     replaces the task's. The same step stores `verdict` with the file `uri`, and adds `tasks`.
     """
 

@@ -37,10 +37,10 @@ class FileCopy(Struct, frozen=True):
 
 
 class FileVerdict(Struct, frozen=True):
-    """What verification found about the file at `at` (ms): `verified`, or what is wrong.
-    `size_bytes` and `duration_ms` were read from the object; None if unknown. `copy` is None if it
-    is not copied elsewhere. `place` is the bucket that was read (name/endpoint), even if the policy
-    names another one by now.
+    """The result of verifying the file at `at` (ms): `verified`, or a fault. `size_bytes` and
+    `duration_ms` were read from the object; None if unknown. `copy` is None if the file is not
+    copied elsewhere. `place` is the bucket that was read (name/endpoint), even if the policy names
+    another one by now.
     """
 
     outcome: str

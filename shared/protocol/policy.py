@@ -31,7 +31,7 @@ class Mode(str, Enum):
 
 
 class OnPublish(str, Enum):
-    """What a publish causes. `IGNORE`: a stream is recorded only if somebody asks. `ON_REQUEST`:
+    """The effect of a publish. `IGNORE`: a stream is recorded only if somebody asks. `ON_REQUEST`:
     the same, and setup and doctor make sure that a recording configuration exists for that."""
 
     RECORD = "record"
@@ -40,7 +40,7 @@ class OnPublish(str, Enum):
 
 
 class OnInterruption(str, Enum):
-    """What happens to an intent when its stream goes away."""
+    """The effect on an intent when its stream goes away."""
 
     RESUME = "resume"
     STOP = "stop"
@@ -158,7 +158,7 @@ class AlertSeverity(str, Enum):
 
 
 class ConditionCode(str, Enum):
-    """What may be wrong over time; the catalogue has the texts under `conditions`."""
+    """A lasting fault that an alert can report; the catalogue has the texts under `conditions`."""
 
     NOT_RECORDED = "not_recorded"
     UNCONFIRMED = "unconfirmed"

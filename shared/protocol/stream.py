@@ -62,7 +62,7 @@ def name_fault(name: str) -> str:
     fault = next((fault for is_wrong, fault in _FAULTS if is_wrong(name)), "")
     if fault or len(name.encode()) <= MAX_NAME_BYTES:
         return fault
-    return f"is not a name: one has at most {MAX_NAME_BYTES} bytes of UTF-8"
+    return f"is not a name: a name has at most {MAX_NAME_BYTES} bytes of UTF-8"
 
 
 REHEARSAL_PREFIX = "live-record-rehearsal-"

@@ -1,4 +1,4 @@
-"""What a store takes and what it returns. Times are in ms, by the store's own clock.
+"""The methods and results of a store. Times are in ms, by the store's own clock.
 
 Both engines implement it; the recorder and the functions use it. It knows no database.
 """

@@ -38,7 +38,7 @@ class FileOutcome(str, Enum):
 
 
 class EvidenceCode(str, Enum):
-    """What was found. The comment at each code names the numbers of its Evidence."""
+    """A kind of evidence in a file. The comment at each code names the numbers of its Evidence."""
 
     NO_OBJECT = "no_object"
     ACCESS_DENIED = "access_denied"
@@ -114,7 +114,7 @@ def evidence(code: EvidenceCode, **numbers: int) -> Evidence:
 
 
 class ExpectedFile(Struct, frozen=True):
-    """What Live reported of a file; None for what it did not report.
+    """Live's report of a file; None stands for a value that Live did not report.
 
     `bucket` is the name of its bucket: a playlist may name its segments by full addresses.
     """

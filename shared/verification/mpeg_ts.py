@@ -17,7 +17,7 @@ MAX_STEP_MS = 1_000
 
 
 class Packets:
-    """What the packets in a piece of a segment show. The piece begins with a packet."""
+    """Facts from the packets in a piece of a segment. The piece begins with a packet."""
 
     def __init__(self, data: bytes) -> None:
         self.broken_at: int | None = None

@@ -128,7 +128,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: (domain|app|stream): is not a name: one has at most",
+        r"MalformedParam: (domain|app|stream): is not a name: a name has at most",
         "a schema counts characters, not bytes",
     ),
     Excuse(

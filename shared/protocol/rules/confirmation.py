@@ -42,7 +42,7 @@ POLL_MS = 5_000
 
 
 class Check(Struct, frozen=True):
-    """What to do at `check_at`: send `command`, or poll Live (None); then enter the state
+    """The action at `check_at`: send `command`, or poll Live (None); then enter the state
     `follows`. `after` is in ms from the start; None means when no pause can last any more. With
     `doubles`, the time doubles for each start that Live has accepted again, up to
     MAX_CONFIRM_AGAIN_MS.

@@ -1,4 +1,4 @@
-"""What shows that Live records this session, and Live's last report of the recording.
+"""The evidence that Live records this session, and Live's last report of the recording.
 
 The rules change a confirmation's state (rules/confirmation.py); this module knows none of them.
 """
@@ -15,7 +15,7 @@ from shared.protocol.state.session import TOGETHER_MS
 
 
 class StartSource(OpenEnum):
-    """What shows that a session was started: Live's answer to a start, or our answer to its
+    """The evidence that a session was started: Live's answer to a start, or our answer to its
     question."""
 
     ACCEPTED = "accepted"

@@ -36,8 +36,8 @@ class Occurrence(Struct, frozen=True, omit_defaults=True):
 
 
 class TemporaryRule(Struct, frozen=True, omit_defaults=True):
-    """What an occurrence of a schedule with patterns asks for: whatever stream fits one of them is
-    recorded. It `is_judged` once its end has passed and it is known whether any stream came."""
+    """A rule from an occurrence of a schedule with patterns: every stream that fits a pattern is
+    recorded. `is_judged` is set once its end has passed and it is known whether any stream came."""
 
     occurrence: Occurrence
     matches: tuple[Match, ...]
