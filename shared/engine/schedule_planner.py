@@ -7,7 +7,7 @@ an occurrence that is about to begin. The recurrence library is imported only if
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -157,6 +157,8 @@ class SchedulePlanner:
     def _judged(self, rule: TemporaryRule) -> TemporaryRule:
         occurrence, first = rule.occurrence, rule.matches[0]
         if not rule.is_judged and not occurrence.is_over and not self._came(rule):
+            if not self._may_go_on():
+                return rule
             key = StreamKey(first.domain, first.app, first.stream)
             self._run(self._recorder.note_absence(key, occurrence))
         return replace(rule, is_judged=True)
@@ -174,7 +176,9 @@ class SchedulePlanner:
     def _accounts(self, match: Match) -> Iterator[StreamKey]:
         wanted, after = Filter(None, match.domain, match.app), None
         while keys := self._store.accounts(wanted, after=after, limit=PAGE_ROWS):
-            yield from keys
+            yield from takewhile(lambda _: self._may_go_on(), keys)
+            if not self._may_go_on():
+                return
             after = keys[-1]
 
     def _plan_streams(

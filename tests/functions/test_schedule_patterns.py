@@ -15,6 +15,7 @@ from functions import record_command
 from functions.notify.evaluating import evaluate
 from shared.alerts.book import book_from_text
 from shared.config.policy_cache import POLICY_AGE_MS
+from shared.engine.schedule_planner import SchedulePlanner
 from shared.protocol import Command, StreamKey
 from shared.protocol.events import HOUR_MS
 from shared.protocol.policy import ConditionCode
@@ -332,6 +333,20 @@ def test_one_that_none_came_for_is_one_row_of_the_report(stage: PatternStage) ->
     stage.at(SHOW + DAY_MS).publish(CAM1)
     stage.goes_on(CAM1)
     stage.at(ENDS + DAY_MS).at(ENDS + DAY_MS + MINUTE_MS)
+    assert stage.absences() == [(PATTERN, "daily@2025-11-22T12:00:00")]
+
+
+def test_a_run_without_time_leaves_that_to_the_next_one(stage: PatternStage) -> None:
+    stage.show(overrun="1h")
+    stage.at(SHOW)
+    stage.clock.now = ENDS
+    app, (text,) = stage.app, stage.app.store.schedules().values()
+    options: Any = {"may_go_on": lambda: False, "report": None}
+
+    SchedulePlanner(app.store, app.recorder, lambda _: None, **options).plan("daily", text)
+    assert stage.absences() == []
+    stage.at(ENDS + MINUTE_MS)
+
     assert stage.absences() == [(PATTERN, "daily@2025-11-22T12:00:00")]
 
 
