@@ -6,13 +6,11 @@ cli.main adds the group. The stage alone checks a schedule; this compares a file
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from gettext import gettext as _
 from gettext import ngettext
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from cli.api import Api, Json
 from cli.confirmation import YES, confirm
 from cli.errors import Failure
 from cli.stage_command import of_stage
+from cli.stage_registry import toml
 from shared.protocol.durations import duration, written
 from shared.protocol.state.occurrence import fits
 from shared.protocol.stream import StreamKey
@@ -232,7 +231,7 @@ def read_schedules(file: Path) -> Mapping[str, Json]:
     """Return the schedules of a file by their ids; raise Failure with every mistake that the stage
     cannot see."""
     try:
-        document = _toml().loads(file.read_text(encoding="utf-8"))
+        document = toml().loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         sentence = _("{file} cannot be read: {error}")
         raise Failure(sentence.format(file=file, error=error.strerror)) from None
@@ -243,10 +242,6 @@ def read_schedules(file: Path) -> Mapping[str, Json]:
     if faults:
         raise Failure("\n".join(f"{file}: {fault}" for fault in faults))
     return {row["id"]: normalized(row) for row in rows}
-
-
-def _toml() -> Any:  # noqa: ANN401 - tomllib, or tomli before Python 3.11
-    return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 
 def _faults(document: Json, rows: object) -> Iterator[str]:

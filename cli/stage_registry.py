@@ -174,13 +174,13 @@ def _read() -> dict[str, Any]:
             _("{file} cannot be read: {error}").format(file=path(), error=error)
         ) from None
     try:
-        document: dict[str, Any] = _toml().loads(text)
+        document: dict[str, Any] = toml().loads(text)
     except ValueError as error:
         raise NoAnswer(_("{file} is not TOML: {error}").format(file=path(), error=error)) from None
     return document
 
 
-def _toml() -> Any:  # noqa: ANN401 - tomllib, or tomli before Python 3.11
+def toml() -> Any:  # noqa: ANN401 - tomllib, or tomli before Python 3.11
     return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 

@@ -62,11 +62,10 @@ class Engine:
         folder: Path,
         *,
         program: str | None = None,
-        port: int = 0,
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
-        self._reserved_port = ReservedPort(port)
+        self._reserved_port = ReservedPort()
         self.port = self._reserved_port.port
         self._program = program or valkey() or redis()
         self._options = {"save": "", "loglevel": "warning", **(options or {})}

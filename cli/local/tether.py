@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,7 +49,6 @@ def run_tethered(
     stdout: int | IO[str] | None = None,
     stderr: int | IO[str] | None = None,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as subprocess.run does, but leave nothing of it behind.
@@ -58,7 +57,7 @@ def run_tethered(
     interrupted, and killed if they do not end.
     """
     child = subprocess.Popen(
-        command, stdout=stdout, stderr=stderr, cwd=cwd, env=env, text=True, start_new_session=True
+        command, stdout=stdout, stderr=stderr, cwd=cwd, text=True, start_new_session=True
     )
     tether = Tether(child)
     try:
