@@ -130,7 +130,9 @@ def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
     is_noted_late = is_shown and (is_by_rule or was_by_rule)
     if (is_changed or is_noted_late) and not _is_doubted(session):
         allowed_at = max(session.began, before.intent.held_until or 0)
-        yield Edge(EdgeKind.WANTED, min(intent.made_at, allowed_at))
+        is_of_rule = is_by_rule or before.policy_session == after.session_number
+        at = min(intent.made_at, allowed_at) if is_of_rule else intent.made_at
+        yield Edge(EdgeKind.WANTED, at)
 
 
 def is_taken_as_recorded(record: StreamRecord, now: int) -> bool:

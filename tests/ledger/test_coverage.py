@@ -583,3 +583,15 @@ def test_so_is_what_may_have_been_paused_until_a_stop() -> None:
     account.stop().answer().passes(MINUTE)
 
     assert gaps(account) == [(70, 4, Reason.UNPROVED)]
+
+
+def test_a_session_that_a_person_wants_is_not_wanted_earlier_for_a_rule_that_wanted_another() -> (
+    None
+):
+    account = live()
+    account.answer().confirm().passes(MINUTE).stop().answer().goes_off().passes(MINUTE)
+    asked_at = account.now
+    account.start().answer(StreamNotLive("StreamNotFound")).publish(asked_at - 30 * SECOND)
+    account.answer().confirm().passes(MINUTE)
+
+    assert [span.start for span in account.covers().wanted] == [NOON, asked_at]

@@ -205,7 +205,8 @@ class Alarms:
             key = alert.stream
             if alert.code != ConditionCode.NOT_RECORDED.value or key is None:
                 continue
-            is_excused = self._sim.judge.watch(key).misled or self._is_refused(key)
+            watch = self._sim.judge.watch(key)
+            is_excused = watch.misled or watch.skewed or self._is_refused(key)
             is_excused = is_excused or self._records_unheard(key)
             if not (self._is_true(key) or is_excused):
                 raise Broken("alerts", f"{key} is called not recorded for ever")
