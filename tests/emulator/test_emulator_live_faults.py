@@ -67,8 +67,9 @@ def start(sdk: PresentSdk, stream: str = "room") -> TeaException:
     ],
 )
 def test_an_answer_gets_lost_before_or_after_acting(
-    sdk: PresentSdk, control: Remote, transport: str, acted: bool
+    live: LiveInThread, control: Remote, transport: str, acted: bool
 ) -> None:
+    sdk = PresentSdk(live.address, patience_ms=1_500)
     control.fail(transport=transport)
     assert start(sdk).code is None
     assert (control.state("room")["recording"] is not None) == acted

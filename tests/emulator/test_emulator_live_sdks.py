@@ -63,7 +63,14 @@ class Sdk(Protocol):
 class PresentSdk:
     """alibabacloud-live20161101: ACS3-HMAC-SHA256."""
 
-    def __init__(self, address: str, keys: tuple[str, str] = DEV, token: str | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        keys: tuple[str, str] = DEV,
+        token: str | None = None,
+        *,
+        patience_ms: int = 60_000,
+    ) -> None:
         self.client = Client(
             utils_models.Config(
                 access_key_id=keys[0],
@@ -71,7 +78,7 @@ class PresentSdk:
                 security_token=token,
                 endpoint=urlsplit(address).netloc,
                 protocol="http",
-                read_timeout=1_500,
+                read_timeout=patience_ms,
             )
         )
 
