@@ -85,8 +85,8 @@ _WITHOUT_LIVE = ("on_demand", "relay", "notify", "console")
 
 
 _UNUSED = ("msgspec._json_schema", "msgspec.inspect", "subprocess", "traceback")
-"""What msgspec imports, and an event needs none of: the description of the API is made of schemas,
-and Python's `uuid` could start a program to find the machine's address."""
+"""Modules that msgspec, `uuid` and `logging` import, and that an event does not use. What uses one
+later, such as the description of the API, gets the real module."""
 
 
 def initialize_files(_context: object) -> None:
