@@ -616,7 +616,7 @@ def test_what_is_wrong_is_listed_first_with_the_seconds_lost(person: Person) -> 
     is_wrong = [each.startswith("NOT RECORDED") for each in lines]
     assert is_wrong == sorted(is_wrong, reverse=True)
     status = person.types("status", of("wrong"))
-    assert (status.exit_code, "next attempt or check" in status.stdout) == (NOT_AS_WANTED, True)
+    assert (status.exit_code, "next attempt of start" in status.stdout) == (NOT_AS_WANTED, True)
 
 
 def test_a_pattern_stops_what_it_names_after_it_was_confirmed(person: Person) -> None:
