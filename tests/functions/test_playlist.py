@@ -261,7 +261,7 @@ def test_where_no_playlist_is_written_it_says_which_setting_adds_it(playing: Pla
     playing.stage.happens(FileLeft(f"{FOLDER}/x.mp4", NOON - 20_000, NOON - 10_000, 10_000))
     status, text = playing.refusal(**{"from": "1h"})
 
-    assert (status, "but mp4" in text) == (409, True)
+    assert (status, "only mp4" in text) == (409, True)
     assert "live-record setup --format m3u8" in text
 
 

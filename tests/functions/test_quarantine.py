@@ -89,7 +89,7 @@ def test_a_stream_that_crashes_stops_none_of_the_others(
     monkeypatch.undo()
     beside.clock.pass_ms(MINUTE_MS)
     beside.minute()
-    assert beside.listing.carried[-1] == (Command.START, KEY)
+    assert (Command.START, KEY) in beside.listing.carried
     assert beside.app.store.quarantined() == 0
 
 

@@ -81,7 +81,7 @@ WAYS: dict[str, tuple[Story, Reason, str]] = {
         "an end was reported of a stream whose publish was never reported",
     ),
     "an end that is being checked": (
-        recording().missed().passes(SECOND).unpublish(),
+        recording().passes(10 * SECOND).missed().passes(SECOND).unpublish(),
         Reason.UNPUBLISHED_TWICE,
         "an end of the stream was reported that was known already, or is being checked",
     ),

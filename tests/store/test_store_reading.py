@@ -280,7 +280,7 @@ def test_release_0_2_reads_whether_a_start_is_confirmed() -> None:
 
     assert confirmation["confirmed"] is True
     assert set(confirmation) <= {
-        *("session", "at", "source", "state", "since", "begun_at", "confirmed")
+        *("session", "at", "source", "state", "since", "sent_at", "begun_at", "confirmed")
     }
 
 
