@@ -110,7 +110,7 @@ def play(
         raise click.UsageError(_("Pass either --occurrence, or --from and --to."))
     is_whole = is_whole or bool(occurrence)
     if (begin or end) and not is_whole:
-        raise click.UsageError(_("--from and --to are parts of a playlist. Pass --all, too."))
+        raise click.UsageError(_("--from and --to select a part of a playlist. Pass --all, too."))
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=False), None
     )

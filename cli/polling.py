@@ -1,4 +1,4 @@
-"""Asking a stage again until it has an answer, or for so long."""
+"""Asks a stage again until it has an answer, or until the time is up."""
 
 from __future__ import annotations
 

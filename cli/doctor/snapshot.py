@@ -111,7 +111,7 @@ class Recording:
 class Callback:
     """A callback configuration of one domain; its key is never shown.
 
-    If Live does not return them, `signs` is None and `key` is empty.
+    If Live does not return the signing settings, `signs` is None and `key` is empty.
     """
 
     domain: str

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 class Interruption:
-    """While it is entered, the first signal raises KeyboardInterrupt, or is only noted once
-    `protect` was called. The second one always raises."""
+    """Within the block, the first signal raises KeyboardInterrupt; after `protect` was called, it
+    is only noted. The second signal always raises."""
 
     def __init__(self) -> None:
         self.came = False

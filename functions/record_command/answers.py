@@ -421,7 +421,7 @@ class AlertView(Struct, frozen=True, forbid_unknown_fields=True):
     resolved_at: Time | None
     acknowledged_at: Time | None
     acknowledged_by: Annotated[str | None, doc("the name of the token")]
-    note: Annotated[str, doc("what whoever acknowledged it wrote")]
+    note: Annotated[str, doc("the note of the person who acknowledged it")]
     messages: Annotated[Count, doc("how often robots were sent it")]
 
 

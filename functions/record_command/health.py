@@ -266,7 +266,7 @@ def policy_is_read(facts: Facts) -> Iterator[StageProblem]:
 
 
 def sends_commands(facts: Facts) -> Iterator[StageProblem]:
-    """Report a stage that only observes. It is ready all the same, because somebody set it so."""
+    """Report a stage that only observes. It is still ready, because somebody chose that mode."""
     if mode_of(facts.app.settings, facts.app.policy) is Mode.OBSERVE:
         yield StageProblem("mode_observe")
 

@@ -61,7 +61,8 @@ def last(request: ApiRequest) -> Response:
 
 
 def _throw_away(key: StreamKey) -> StreamKey:
-    """Return a throw-away stream of the application: whoever reaches it may rehearse."""
+    """Return a throw-away stream of the application: a token that reaches this stream may
+    rehearse."""
     return replace(key, stream=REHEARSAL_PREFIX)
 
 

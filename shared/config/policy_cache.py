@@ -58,7 +58,7 @@ class PolicyCache:
         """Use `packaged` while the store has no policy. `clock` gives ms since the epoch.
 
         `is_refused`: the store's newest policy cannot be read, so an earlier or the packaged one is
-        in force. `newest` is the newest version all the same.
+        in force. `newest` is the newest version even then.
         """
         self.is_refused = False
         self.newest = 0

@@ -29,8 +29,8 @@ _PATHS: Final = (
 
 
 class Robot(Struct, frozen=True):
-    """`url` is its webhook: whoever knows it can post to the chat. `secret` signs requests; "" for
-    none."""
+    """`url` is the robot's webhook: anybody who knows it can post to the chat. `secret` signs
+    requests; "" if there is none."""
 
     name: str
     kind: RobotKind

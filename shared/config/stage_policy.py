@@ -24,8 +24,8 @@ def load_stage_policy(text: str, *, kind: Kind, settings: Settings) -> Policy:
 
 
 def target_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
-    """Yield the forwarding targets and webhook receivers that the settings do not allow. Whoever
-    may change the policy is not therefore allowed to receive callbacks, whose push URLs hold
+    """Yield the forwarding targets and webhook receivers that the settings do not allow. A person
+    who may change the policy may not therefore receive callbacks, because their push URLs hold
     secrets.
 
     A policy already in force stays in force: relay and notify refuse such a target, and its rules

@@ -31,8 +31,8 @@ def weaknesses(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator
 
 
 def _repeated(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator[tuple[str, str]]:
-    """Yield the name of each setting whose secret another one has too: whoever knows a secret for
-    one purpose could use it for the other."""
+    """Yield the name of each setting whose secret another setting has, too: anybody who knows a
+    secret for one purpose could use it for the other."""
     used = [
         (name, digest_of(value)) for name, values in secrets.items() for value in values if value
     ]

@@ -50,8 +50,8 @@ def policy(text: str) -> str:
 
 
 def keys(longest: int) -> Callable[[str], tuple[str, ...]]:
-    """Return a parser of keys. Live takes letters and digits (docs/platform/live.md §2 and 4); the
-    hyphen is for the emulator's keys."""
+    """Return a parser of keys. Live accepts letters and digits (docs/platform/live.md §2 and 4);
+    the hyphen is for the emulator's keys."""
     return _each(
         rf"[A-Za-z0-9-]{{16,{longest}}}",
         f"each key has 16 to {longest} letters and digits, as in Live's callback configuration",

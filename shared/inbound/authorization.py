@@ -86,7 +86,7 @@ def require_console(request: Request, hosts: Sequence[str]) -> None:
     is_same = headers.get("sec-fetch-site", "same-origin") == "same-origin"
     if not (is_ours and is_safe and is_same and CONSOLE_HEADER in headers):
         raise Forbidden(
-            "a session changes something only from the page of the console",
+            "a console session can change something only from the console page",
             hint="use a token: Authorization: Bearer <token>",
         )
 

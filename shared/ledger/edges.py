@@ -136,8 +136,8 @@ def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
 
 
 def is_taken_as_recorded(record: StreamRecord, now: int) -> bool:
-    """Return True if Live records it, whoever asked for that, or accepted a start so recently that
-    its report may still come."""
+    """Return True if Live records the stream, no matter who asked for that, or accepted a start so
+    recently that its report may still come."""
     if not record.is_started:
         return is_unmanaged(record) or record.is_reported
     if record.is_recorded:

@@ -73,7 +73,7 @@ def instant(text: object) -> int:
     """Return an RFC 3339 time in ms since the epoch. Raise ValueError if it is invalid."""
     found = re.fullmatch(_INSTANT, text) if isinstance(text, str) else None
     if found is None:
-        raise ValueError("write it as RFC 3339, like 2026-01-02T03:04:05Z")
+        raise ValueError("write the time as RFC 3339, like 2026-01-02T03:04:05Z")
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
     fraction, sign, hours, minutes = found.groups()[6:]
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))

@@ -144,8 +144,10 @@ def matches_of(streams: Iterable[str]) -> tuple[Match, ...]:
 def rules_of(
     stored: StoredSchedule, upcoming: Sequence[Occurrence], now: int
 ) -> tuple[TemporaryRule, ...]:
-    """Return the rules of a schedule as of now: those that have begun stay, up to their limits,
-    whatever became of the schedule; of the calendar come those under way and the next one."""
+    """Return the rules of a schedule as of now. Rules that have begun stay up to their limits, even
+    if the schedule was changed or deleted. The calendar adds the occurrences under way and the next
+    one.
+    """
     kept = [rule for rule in stored.rules if _has_begun(rule.occurrence, now)]
     matches = matches_of(stored.schedule.streams)
     known = {rule.occurrence.id for rule in kept}

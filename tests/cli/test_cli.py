@@ -760,7 +760,7 @@ def test_every_bad_field_is_told(person: Person) -> None:
 
     assert refused.exit_code == 1
     assert "max_duration: write it like" in refused.stderr
-    assert "until: write it as RFC 3339" in refused.stderr
+    assert "until: write the time as RFC 3339" in refused.stderr
 
 
 @pytest.mark.parametrize("url", ["record.example.com", "127.0.0.1:9000", "ftp://x", "https://"])

@@ -49,7 +49,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: (until|from|to): (second must be|year 0 is|write (it as RFC|a time))",
+        r"MalformedParam: (until|from|to): (second must be|year 0 is|write (the|a) time)",
         "the format date-time has leap seconds and the year 0, which no clock of ours has",
     ),
     Excuse(

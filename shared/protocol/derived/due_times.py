@@ -1,6 +1,6 @@
-"""Computes when a record is due, which record goes first, and which count against a quota.
+"""Computes when a record is due, which record goes first, and which records count against a quota.
 
-The store orders its queue by that. Everything is derived from the record alone.
+The store orders its queue by these results. They depend on the record alone.
 """
 
 from __future__ import annotations

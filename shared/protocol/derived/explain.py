@@ -22,9 +22,9 @@ def explain(
     settings: StreamSettings,
     continuity: Continuity = UNBROKEN,
 ) -> HistoryEntry:
-    """Return the one cause that a person should see first. In an emptied store, that is the cause
-    of every stream of which nobody has asked anything since, because it may be recorded all the
-    same.
+    """Return the one cause that a person should see first. In an emptied store, the cause of a
+    stream is that the store was emptied, unless somebody has asked something of the stream since:
+    it may still be recorded.
     """
     if record.intent.generation == 0 and continuity.emptied_at is not None:
         return HistoryEntry(Reason.STORE_EMPTIED)
