@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from shared.decoding import convert
 from shared.inbound.catalogue import text
 from shared.outbox.event import EventBody
 from shared.outbox.task import OF_STAGE, Task
@@ -185,4 +186,4 @@ def payload_of(task: Task, body: EventBody, stage: str) -> str:
         "data": data,
     }
     family = FAMILIES[body.type.value.partition(".")[0]]
-    return msgspec.json.encode(msgspec.convert(document, family)).decode()
+    return msgspec.json.encode(convert(document, family)).decode()

@@ -22,6 +22,7 @@ from msgspec.structs import asdict, replace
 from functions.deliver.listing import Listing, Listings, NotCopied
 from functions.deliver.target import open_target
 from functions.stage_bucket import OpenBuckets, names_bucket, require_role
+from shared.decoding import decode
 from shared.engine.task_runner import TaskRunResult
 from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
@@ -57,7 +58,7 @@ def run(invocation: Invocation) -> TaskRunResult:
 def _crashed(invocation: Invocation, task: Task, failed: Failed) -> Outcome:
     """Treat a step that crashed as a step that failed, so that people and webhook receivers hear of
     both in the same way."""
-    body = msgspec.json.decode(task.body, type=DeliverFile)
+    body = decode(task.body, DeliverFile)
     file = invocation.app.store.file(task.stream, body.uri)
     if file is None or file.verdict is None:
         return failed
@@ -79,7 +80,7 @@ class _CopyAttempt(Struct, frozen=True):
     def __call__(self, task: Task) -> Outcome:
         app = self.invocation.app
         try:
-            body = msgspec.json.decode(task.body, type=DeliverFile)
+            body = decode(task.body, DeliverFile)
         except msgspec.MsgspecError:
             return Failed("what it says cannot be read", is_final=True)
         file = app.store.file(task.stream, body.uri)

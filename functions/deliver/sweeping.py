@@ -11,6 +11,7 @@ from collections.abc import Collection
 import msgspec
 
 from functions.deliver.target import open_target
+from shared.decoding import decode
 from shared.invocation.app import App
 from shared.invocation.invocation import Invocation
 from shared.outbound.s3 import StoreRefuses
@@ -66,6 +67,6 @@ def _upload_of(task: Task) -> str:
     if task.kind != TaskKind.DELIVER_FILE.value:
         return ""
     try:
-        return msgspec.json.decode(task.body, type=DeliverFile).upload
+        return decode(task.body, DeliverFile).upload
     except msgspec.MsgspecError:
         return ""

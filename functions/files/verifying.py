@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from functions.stage_bucket import OpenBuckets, names_bucket, require_role
+from shared.decoding import decode
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
@@ -60,7 +61,7 @@ class _Attempt(Struct, frozen=True):
         if task.stream.is_rehearsal and app.store.now() - task.made_at > REHEARSED_MS:
             return Done()  # nobody waits for it any more, and its object is deleted
         try:
-            body = msgspec.json.decode(task.body, type=VerifyFile)
+            body = decode(task.body, VerifyFile)
         except msgspec.MsgspecError:
             return Failed("what it says cannot be read", is_final=True)
         uri, file = body.uri, app.store.file(task.stream, body.uri)

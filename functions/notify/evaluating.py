@@ -44,6 +44,7 @@ from shared.alerts.conditions import (
     unverified,
 )
 from shared.alerts.messages import Message, messages
+from shared.decoding import decode
 from shared.engine import counters
 from shared.engine.counters import CallbackResult, OccurrenceResult
 from shared.engine.schedule_planner import live_keys
@@ -384,7 +385,7 @@ def _is_planned(app: App, key: StreamKey, stored: StoredSchedule, begins_at: int
 
 def _uri(task: Task) -> str:
     try:
-        return msgspec.json.decode(task.body, type=VerifyFile).uri
+        return decode(task.body, VerifyFile).uri
     except msgspec.MsgspecError:
         return "-"
 
@@ -452,6 +453,6 @@ def _failing_targets(app: App) -> Iterator[FailingTarget]:
 
 def _copy_of(task: Task) -> DeliverFile | None:
     try:
-        return msgspec.json.decode(task.body, type=DeliverFile)
+        return decode(task.body, DeliverFile)
     except msgspec.MsgspecError:
         return None

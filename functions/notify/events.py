@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from functions.event_view import payload_of
 from functions.notify.endpoints import Endpoints
+from shared.decoding import decode
 from shared.invocation.invocation import Invocation
 from shared.outbox.event import EventBody, EventType, WebhookBody, webhook_task
 from shared.outbox.settlement import Done, Failed, Outcome
@@ -29,7 +30,7 @@ class HandOver(Struct):
 
     def __call__(self, task: Task) -> Outcome:
         try:
-            body = msgspec.json.decode(task.body, type=EventBody)
+            body = decode(task.body, EventBody)
         except (msgspec.MsgspecError, RecursionError):
             return Failed("what it says cannot be read", is_final=True)
         receivers = self._receivers(task, body)

@@ -14,6 +14,7 @@ from msgspec.structs import asdict
 
 from functions.notify.wording import Wording
 from shared.config.robots import Robot
+from shared.decoding import decode
 from shared.engine import counters
 from shared.invocation.invocation import Invocation
 from shared.invocation.tasks import runner_of
@@ -45,7 +46,7 @@ class _MessageAttempt(Struct, frozen=True):
 
     def __call__(self, task: Task) -> Outcome:
         try:
-            body = msgspec.json.decode(task.body, type=MessageBody)
+            body = decode(task.body, MessageBody)
         except msgspec.MsgspecError:
             return Failed("what it says cannot be read", is_final=True)
         answer = self._answer(body)

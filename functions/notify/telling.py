@@ -16,6 +16,7 @@ import msgspec
 from functions.notify import webhooks
 from functions.notify.endpoints import Endpoints
 from functions.notify.events import HandOver
+from shared.decoding import decode
 from shared.engine import counters
 from shared.engine.counters import WebhookResult
 from shared.engine.task_runner import TaskRunner
@@ -122,7 +123,7 @@ def _gone(invocation: Invocation) -> Iterator[str]:
     store = invocation.app.store
     named = {hook.name for hook in invocation.app.policy.webhooks}
     note = store.get_text(RECEIVERS)
-    known = set(msgspec.json.decode(note, type=list[str])) if note else set[str]()
+    known = set(decode(note, list[str])) if note else set[str]()
     if named - known:
         store.set_text(RECEIVERS, msgspec.json.encode(sorted(known | named)).decode())
     yield from sorted(known - named)

@@ -19,6 +19,7 @@ from functions.record_command.answers import (
 )
 from functions.record_command.queries import CURSOR, cursor_after, page_after
 from functions.record_command.routes import ApiRequest
+from shared.decoding import convert
 from shared.engine.recorder import HandlingOptions
 from shared.inbound.authorization import stream_of
 from shared.inbound.function_compute import Response
@@ -66,7 +67,7 @@ def _state_of(record: StreamRecord) -> StreamState:
 
 def _read(value: object) -> Sequence[StreamState]:
     try:
-        states = msgspec.convert(value, list[StreamState])
+        states = convert(value, list[StreamState])
     except msgspec.ValidationError as error:
         raise ValueError(f"write what GET /v1/state shows: {error}") from None
     if len(states) > MAX_IMPORT_ROWS:

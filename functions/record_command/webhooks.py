@@ -18,6 +18,7 @@ from functions.record_command.answers import (
     WebhookView,
 )
 from functions.record_command.routes import ApiRequest
+from shared.decoding import decode
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import NotFound, WrongState
 from shared.outbox.endpoint import WebhookTestAnswer, answer_note_of, endpoint_of, note_of
@@ -54,7 +55,7 @@ def _answer(store: Store, hook: Webhook) -> WebhookTestView | None:
     """Return the receiver's answer to its latest test; None if there was no test."""
     note = store.get_text(answer_note_of(hook.name))
     try:
-        answer = msgspec.json.decode(note or "", type=WebhookTestAnswer)
+        answer = decode(note or "", WebhookTestAnswer)
     except (msgspec.MsgspecError, ValueError):
         return None
     return WebhookTestView(

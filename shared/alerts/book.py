@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.alerts.condition import Condition
+from shared.decoding import decode
 from shared.protocol.policy import AlertSeverity
 from shared.protocol.reason import HistoryEntry
 from shared.protocol.stream import StreamKey
@@ -195,6 +196,6 @@ def book_to_text(book: AlertBook) -> str:
 def book_from_text(text: str) -> AlertBook:
     """Parse the stored book; "" is an empty one. Raise ValueError if it cannot be read."""
     try:
-        return msgspec.json.decode(text, type=AlertBook) if text else AlertBook()
+        return decode(text, AlertBook) if text else AlertBook()
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from error

@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from shared.config import Settings, load_policy, mode_of
+from shared.decoding import decode
 from shared.logs import Log
 from shared.protocol import Occurrence, StreamSettings
 from shared.protocol.policy import Mode, Policy
@@ -110,7 +111,7 @@ class PolicyCache:
     def _read(self, text: str) -> tuple[TemporaryRule, ...]:
         """Return the rules of a schedule; none if a later release has written what it is."""
         try:
-            return msgspec.json.decode(text, type=tuple[TemporaryRule, ...])
+            return decode(text, tuple[TemporaryRule, ...])
         except msgspec.MsgspecError as error:
             self._log.error("schedule.refused", error=error)
             return ()

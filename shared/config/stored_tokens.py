@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 
 import msgspec
 from msgspec import Struct
 
 from shared.config.tokens import Caller, Token, read_digest, read_glob
+from shared.decoding import decode
 
 
 class StoredToken(Struct, frozen=True):
@@ -50,7 +50,7 @@ def to_document(stored: StoredToken) -> str:
 
 def from_document(name: str, text: str) -> StoredToken:
     """Return the token. Raise ValueError if any part of the document cannot be read."""
-    document = _documents().decode(text)
+    document = decode(text, _TokenDocument)
     caller = Caller(
         name,
         frozenset(document.scopes),
@@ -73,8 +73,3 @@ def _read(name: str, text: str) -> StoredToken | None:
         return from_document(name, text)
     except (ValueError, RecursionError):
         return None
-
-
-@cache
-def _documents() -> msgspec.json.Decoder[_TokenDocument]:
-    return msgspec.json.Decoder(_TokenDocument)

@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from msgspec import MsgspecError, Struct, json
 
+from shared.decoding import decode
 from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
 
@@ -83,7 +84,7 @@ class Handover(Struct, frozen=True):
 def unpack(body: bytes) -> Handover | None:
     """Return the callback that was handed over; None if the body is something else."""
     try:
-        return json.decode(body, type=Handover)
+        return decode(body, Handover)
     except (MsgspecError, ValueError, RecursionError):
         return None
 

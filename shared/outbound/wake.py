@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from msgspec import MsgspecError, Struct, json
 
+from shared.decoding import decode
 from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
 
@@ -33,7 +34,7 @@ class WakeUp(Struct, frozen=True):
 def key_in(body: bytes) -> str:
     """Return the key in the body of a wake-up call; "" if it is another body."""
     try:
-        return json.decode(body, type=WakeUp).wake
+        return decode(body, WakeUp).wake
     except (MsgspecError, ValueError, RecursionError):
         return ""
 

@@ -12,6 +12,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shared.decoding import decode
+
 PAUSE_AFTER_MS = 5 * 86_400_000
 """ms without a success after which a receiver is paused."""
 
@@ -74,7 +76,7 @@ def endpoint_of(url: str, note: str | None) -> Endpoint:
     read."""
     digest = hashlib.sha256(url.encode()).hexdigest()[:16]
     try:
-        known = msgspec.json.decode(note or "", type=Endpoint)
+        known = decode(note or "", Endpoint)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return Endpoint(digest)
     return known if known.url_digest == digest else Endpoint(digest)

@@ -7,6 +7,7 @@ import hashlib
 import msgspec
 from msgspec import Struct
 
+from shared.decoding import decode
 from shared.outbox.task import NewTask, TaskKind
 
 ID_CHARS = 24
@@ -42,7 +43,7 @@ class SinkState(Struct, frozen=True):
     def of(cls, text: str | None) -> SinkState:
         """Parse the stored state; return that of a new robot if it cannot be read."""
         try:
-            return msgspec.json.decode(text or "", type=SinkState)
+            return decode(text or "", SinkState)
         except msgspec.MsgspecError:
             return cls()
 

@@ -11,6 +11,7 @@ from enum import Enum
 import msgspec
 from msgspec import Struct
 
+from shared.decoding import decode
 from shared.protocol import StreamKey
 
 
@@ -46,6 +47,6 @@ def rehearsal_note(key: StreamKey) -> str:
 def last_rehearsal(text: str | None) -> Rehearsal | None:
     """Parse a note; return None if there is none, or if a later release wrote it."""
     try:
-        return msgspec.json.decode(text, type=Rehearsal) if text else None
+        return decode(text, Rehearsal) if text else None
     except msgspec.MsgspecError:
         return None

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shared.decoding import decode
 from shared.protocol import Occurrence, StreamKey
 from shared.protocol.events import HOUR_MS
 from shared.protocol.policy import Match
@@ -118,7 +119,7 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
     @classmethod
     def from_text(cls, text: str) -> StoredSchedule:
         """Parse a stored schedule. Raise msgspec.ValidationError if it cannot be read."""
-        return msgspec.json.decode(text, type=cls)
+        return decode(text, cls)
 
 
 def readable(texts: Mapping[str, str]) -> Mapping[str, StoredSchedule]:

@@ -6,12 +6,11 @@ ignored, missing ones take their defaults, and a higher format number is refused
 
 from __future__ import annotations
 
-from functools import cache
-
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shared.decoding import decode
 from shared.ledger.edges import Edge, EdgeKind
 from shared.protocol.file import FileVerdict
 from shared.protocol.reason import HistoryEntry, Reason
@@ -42,7 +41,7 @@ def from_json(key: StreamKey, text: str, *, version: int = 0, now: int = 0) -> S
     """Return the record. Raise Unreadable if a later release wrote it in another format, if it
     holds a state that this release does not know, or if it is no record."""
     try:
-        document: _Document = _documents().decode(text)
+        document = decode(text, _Document)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         reason = _newer(_format_of(text)) or str(error)
         raise Unreadable(key, reason, version=version, now=now) from error
@@ -63,14 +62,9 @@ def _newer(number: int) -> str:
 def _format_of(text: str) -> int:
     """Return the format number of a document that cannot be read; 0 if it has none."""
     try:
-        return msgspec.json.decode(text, type=_Format).format
+        return decode(text, _Format).format
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return 0
-
-
-@cache
-def _documents() -> msgspec.json.Decoder[_Document]:
-    return msgspec.json.Decoder(_Document)
 
 
 def entry_to_json(entry: HistoryEntry) -> str:
@@ -80,7 +74,7 @@ def entry_to_json(entry: HistoryEntry) -> str:
 def entry_from_json(code: str, about: str) -> HistoryEntry:
     """Return the entry; if its details cannot be read, keep its code."""
     try:
-        return HistoryEntry(Reason(code), msgspec.json.decode(about, type=dict[str, str | int]))
+        return HistoryEntry(Reason(code), decode(about, dict[str, str | int]))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return HistoryEntry(Reason(code))
 
@@ -109,6 +103,6 @@ def verdict_to_text(verdict: FileVerdict) -> str:
 def verdict_from_text(text: str | None) -> FileVerdict | None:
     """Parse a verdict; return None if there is none, or if this release cannot read it."""
     try:
-        return msgspec.json.decode(text, type=FileVerdict) if text else None
+        return decode(text, FileVerdict) if text else None
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from shared.decoding import decode
 from shared.ledger.edges import LEDGER_MAX_ENTRIES
 from shared.outbox.settlement import Settlement
 from shared.outbox.task import OUTBOX_MAX_BYTES, NewTask, Task, size_of
@@ -206,7 +207,7 @@ class _TaskRow(Struct, frozen=True):
 def task_of(task_id: str, row: str) -> Task | None:
     """Parse the row of a task; return None if it cannot be read."""
     try:
-        kept = msgspec.json.decode(row, type=_TaskRow)
+        kept = decode(row, _TaskRow)
     except (msgspec.MsgspecError, ValueError):
         return None
     times = (kept.made_at, kept.due_at, kept.attempts, kept.version)

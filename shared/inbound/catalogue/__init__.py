@@ -12,9 +12,9 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
+from shared.decoding import decode
 from shared.protocol.durations import rfc3339, written
 from shared.protocol.reason import HistoryEntry, Reason
 
@@ -99,7 +99,7 @@ class Catalogue(Struct, frozen=True):
 def catalogue(language: Language) -> Catalogue:
     """Return the sentences, read once a process."""
     file = Path(__file__).with_name(f"{language.value}.json")
-    return msgspec.json.decode(file.read_bytes(), type=Catalogue)
+    return decode(file.read_bytes(), Catalogue)
 
 
 def text(entry: HistoryEntry, language: Language = Language.ENGLISH) -> str:

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-import msgspec
-
+from shared.decoding import decode
 from shared.inbound.catalogue import Language
 
 FILE = Path(__file__).with_name("details.zh.json")
@@ -52,7 +51,7 @@ def _chinese(text: str, nesting: int) -> str:
 
 @cache
 def _catalogue() -> Mapping[str, str]:
-    return msgspec.json.decode(FILE.read_bytes(), type=dict[str, str])
+    return decode(FILE.read_bytes(), dict[str, str])
 
 
 @cache
