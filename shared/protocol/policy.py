@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import Enum
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import lru_cache
 from typing import TypeGuard
 
 from msgspec import Struct, field
@@ -14,12 +15,24 @@ from shared.protocol.object_prefix import DEFAULT_PREFIX, is_named_by, owner_by
 from shared.protocol.stream import StreamKey
 
 MAX_PERCENT = 100
+MAX_GLOBS_NUMBER = 16_384
+"""Globs that a process keeps compiled: more than a policy and all schedules have. `fnmatch` keeps
+256 of them in Python 3.10, and would compile each one again for each callback if there are more."""
 
 
 def is_percentage(value: object) -> TypeGuard[int | float]:
     """Return True if the value may be a `coverage_target`: a number from 0 to 100."""
     is_number = not isinstance(value, bool)
     return is_number and isinstance(value, int | float) and 0 <= value <= MAX_PERCENT
+
+
+@lru_cache(MAX_GLOBS_NUMBER)
+def _compiled(glob: str) -> re.Pattern[str]:
+    return re.compile(translate(glob))
+
+
+def _fits(name: str, glob: str) -> bool:
+    return _compiled(glob).match(name) is not None
 
 
 class Mode(str, Enum):
@@ -79,9 +92,7 @@ class Match(Struct, frozen=True):
 
     def holds(self, key: StreamKey) -> bool:
         return (
-            self.is_of(key.domain)
-            and fnmatchcase(key.app, self.app)
-            and fnmatchcase(key.stream, self.stream)
+            self.is_of(key.domain) and _fits(key.app, self.app) and _fits(key.stream, self.stream)
         )
 
     def covers(self, key: StreamKey) -> bool:
@@ -92,11 +103,11 @@ class Match(Struct, frozen=True):
         start = self.stream.removesuffix("*")
         begins_so = not set("*?[") & set(start) and key.stream.startswith(start)
         is_wider = self.stream == key.stream or (self.stream.endswith("*") and begins_so)
-        return is_wider and self.is_of(key.domain) and fnmatchcase(key.app, self.app)
+        return is_wider and self.is_of(key.domain) and _fits(key.app, self.app)
 
     def is_of(self, domain: str) -> bool:
         """Return True if it may match streams of that domain."""
-        return fnmatchcase(domain.lower(), self.domain.lower())
+        return _fits(domain.lower(), self.domain.lower())
 
     def __str__(self) -> str:
         return f"{self.domain}/{self.app}/{self.stream}"
@@ -336,7 +347,7 @@ class Policy(Struct, frozen=True):
         """Return the bucket named for the application; None for the stage's own."""
         named = (one.bucket for one in self.domains if one.streaming == domain)
         buckets = next(named, ())
-        return next((bucket for bucket in buckets if fnmatchcase(app, bucket.app)), None)
+        return next((bucket for bucket in buckets if _fits(app, bucket.app)), None)
 
     def object_owners(self, uri: str) -> Iterator[StreamKey]:
         """Yield each stream whose recording may have left the object `uri`. Application or stream

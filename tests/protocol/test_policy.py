@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import fnmatch
+import re
+from functools import lru_cache
+
 import pytest
 from msgspec.structs import replace
 
@@ -53,6 +57,26 @@ def test_a_domain_is_compared_in_any_case_and_the_names_as_they_are(
     match: Match, holds: bool
 ) -> None:
     assert match.holds(key(domain="Live.Example.com")) is holds
+
+
+def test_each_of_many_globs_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.10, which Function Compute runs, keeps no more than 256 of them."""
+    of_310 = lru_cache(256)(vars(fnmatch)["_compile_pattern"].__wrapped__)
+    monkeypatch.setattr(fnmatch, "_compile_pattern", of_310)
+    compile_, compiled = re.compile, list[str]()
+
+    def counting(glob: str) -> re.Pattern[str]:
+        compiled.append(glob)
+        return compile_(glob)
+
+    monkeypatch.setattr(re, "compile", counting)
+    matches = [Match(stream=f"one-of-many-{n}-*") for n in range(1_000)]
+
+    for _ in range(2):
+        assert not any(match.holds(key()) for match in matches)
+
+    assert len(set(compiled)) >= len(matches)
+    assert len(compiled) == len(set(compiled))
 
 
 @pytest.mark.parametrize("name", ["live.example.com", "PUSH.example.com", "sub.example.com"])
