@@ -225,11 +225,8 @@ def _of_patterns(app: App, stored: StoredSchedule, came_at: int, now: int) -> It
     last one was that is waited for."""
     schedule = stored.schedule
     for rule in stored.under_way(now):
-        occurrence, first = rule.occurrence, rule.matches[0]
-        since, pattern = (
-            max(occurrence.starts_at, came_at),
-            StreamKey(first.domain, first.app, first.stream),
-        )
+        occurrence, pattern = rule.occurrence, rule.matches[0].pattern
+        since = max(occurrence.starts_at, came_at)
         is_late = now < occurrence.ends_at and now - since >= schedule.late_after
         if is_late and not app.stream_settings(pattern).observe and not _any_live(app, rule, now):
             yield none_live(pattern, schedule.id, since)

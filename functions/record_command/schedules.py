@@ -359,7 +359,10 @@ def _require(request: ApiRequest) -> StoredSchedule:
 
 
 def _may_see(request: ApiRequest, stored: StoredSchedule) -> bool:
-    return all(map(request.caller.may_reach, keys_of(stored.schedule.streams)))
+    """Return True if the token reaches every stream of the schedule, and whatever an occurrence
+    under way goes on with although the schedule has other patterns by now."""
+    of_rules = [match.pattern for rule in stored.rules for match in rule.matches]
+    return all(map(request.caller.may_reach, (*keys_of(stored.schedule.streams), *of_rules)))
 
 
 def _change(

@@ -155,12 +155,11 @@ class SchedulePlanner:
         return replace(stored, rules=rules_of(stored, upcoming, now))
 
     def _judged(self, rule: TemporaryRule) -> TemporaryRule:
-        occurrence, first = rule.occurrence, rule.matches[0]
+        occurrence = rule.occurrence
         if not rule.is_judged and not occurrence.is_over and not self._came(rule):
             if not self._may_go_on():
                 return rule
-            key = StreamKey(first.domain, first.app, first.stream)
-            self._run(self._recorder.note_absence(key, occurrence))
+            self._run(self._recorder.note_absence(rule.matches[0].pattern, occurrence))
         return replace(rule, is_judged=True)
 
     def _came(self, rule: TemporaryRule) -> bool:

@@ -90,6 +90,11 @@ class Match(Struct, frozen=True):
     app: str = "*"
     stream: str = "*"
 
+    @property
+    def pattern(self) -> StreamKey:
+        """Return the globs in the form of a stream's key."""
+        return StreamKey(self.domain, self.app, self.stream)
+
     def holds(self, key: StreamKey) -> bool:
         return (
             self.is_of(key.domain) and _fits(key.app, self.app) and _fits(key.stream, self.stream)

@@ -442,6 +442,22 @@ def test_a_bound_token_writes_patterns_within_its_own(
     assert stage.tried("GET", PATH, {}, BRAND).status == 404
 
 
+def test_a_bound_token_ends_nothing_that_goes_on_by_an_earlier_pattern(stage: PatternStage) -> None:
+    stage.show(streams=["live.example.com/app/*"])
+    stage.at(SHOW).publish(CAM1)
+    stage.goes_on(CAM1)
+    stage.show(streams=["live.example.com/app/room*"])
+
+    assert stage.tried("POST", f"{PATH}/skip", {}, BRAND).status == 404
+    stage.minute()
+    stage.cache_ages()
+    stage.goes_on(CAM1)
+    assert stage.recorded(CAM1) == ["start"]
+
+    stage.at(SHOW + DAY_MS)
+    assert stage.tried("POST", f"{PATH}/skip", {}, BRAND).status == 200
+
+
 def test_rules_of_a_later_release_are_left_out(
     stage: PatternStage, capsys: pytest.CaptureFixture[str]
 ) -> None:
