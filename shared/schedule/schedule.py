@@ -146,10 +146,18 @@ def rules_of(
     stored: StoredSchedule, upcoming: Sequence[Occurrence], now: int
 ) -> tuple[TemporaryRule, ...]:
     """Return the rules of a schedule as of now. Rules that have begun stay up to their limits, even
-    if the schedule was changed or deleted. The calendar adds the occurrences under way and the next
-    one.
+    if the schedule was changed or deleted; skipped ones stay until the change is settled, since an
+    instance may know only then of the skip. The calendar adds the occurrences under way and the
+    next one.
     """
-    kept = [rule for rule in stored.rules if _has_begun(rule.occurrence, now)]
+    ahead = {one.id for one in upcoming}
+    is_settling = settles_at(stored, now) is not None
+    kept = [
+        rule
+        for rule in stored.rules
+        if _has_begun(rule.occurrence, now)
+        or (is_settling and rule.occurrence.is_over and rule.occurrence.id not in ahead)
+    ]
     matches = matches_of(stored.schedule.streams)
     known = {rule.occurrence.id for rule in kept}
     near_by = max(next_begin(now, upcoming) or 0, now + LEAD_MS)

@@ -23,6 +23,7 @@ from shared.protocol.stream import REHEARSAL_PREFIX
 from tests.conftest import Clock
 from tests.support.scheduled_stage import DAY_MS, ENDS, MINUTE_MS, SHOW, TOKEN, ScheduledStage
 
+SECOND_MS = 1000
 PATTERN = "live.example.com/app/cam*"
 PATH = "/v1/schedules/daily"
 CAM1, CAM2, OTHER = (
@@ -199,6 +200,33 @@ def test_one_that_took_it_up_after_the_skip_is_ended(stage: PatternStage) -> Non
     stage.at(stage.clock.now + 3 * MINUTE_MS)
 
     assert stage.recorded(CAM1)[-1] == "stop"
+
+
+def test_so_is_one_that_took_it_up_shortly_before_it_begins(stage: PatternStage) -> None:
+    stage.show()
+    stage.at(SHOW - 100 * SECOND_MS)
+    stage.app.policies.policy()
+    stage.ask("POST", f"{PATH}/skip")
+    stage.publish(CAM1)
+    assert [one.id for one in stage.record(CAM1).planned] == ["daily@2025-11-22T12:00:00"]
+
+    stage.at(SHOW).at(SHOW + MINUTE_MS)
+
+    assert not stage.record(CAM1).intent.wanted
+    assert "start" not in stage.recorded(CAM1)[-1:]
+
+
+def test_a_skip_that_is_taken_back_is_none(stage: PatternStage) -> None:
+    stage.show()
+    stage.at(SHOW - 10 * MINUTE_MS).publish(CAM1)
+
+    stage.ask("POST", f"{PATH}/skip")
+    stage.show()
+    stage.cache_ages()
+    stage.publish(CAM2)
+    stage.at(SHOW)
+
+    assert stage.recorded(CAM1) == stage.recorded(CAM2) == ["start"]
 
 
 def test_it_can_be_triggered(stage: PatternStage) -> None:
