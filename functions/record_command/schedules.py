@@ -77,6 +77,9 @@ MINUTE_MS = 60_000
 MAX_STREAMS_CHARS, MAX_PATTERNS_NUMBER = 1_500_000, 2_000
 """In all schedules together. The list of them has to fit into an answer, and each instance compares
 each stream that comes up with each pattern."""
+MAX_RULES_NUMBER = 50
+"""Occurrences of one schedule of patterns that may be under way when one more is triggered: each
+has all its patterns."""
 KNOWN_ROWS, NAMED_ROWS = 500, 20
 """How many known streams that a pattern fits are counted, and named, at most."""
 Rules = tuple[TemporaryRule, ...]
@@ -498,6 +501,11 @@ def trigger(request: ApiRequest) -> Response:
     """Begin an occurrence now, in addition to those of the calendar."""
     stored, now = _require(request), request.invocation.app.store.now()
     schedule = stored.schedule
+    if len(stored.rules) > MAX_RULES_NUMBER:
+        raise WrongState(
+            f"{schedule.id} has {MAX_RULES_NUMBER} occurrences under way, which is the limit",
+            hint="try again once one of them is over",
+        )
     first = _first(schedule)
     lasts = request.body.get("lasts", first.ends_at - first.starts_at)
     if lasts > request.invocation.app.settings.max_duration:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from functions import record_command
 from functions.notify.evaluating import evaluate
+from functions.record_command.schedules import MAX_RULES_NUMBER
 from shared.alerts.book import book_from_text
 from shared.config.policy_cache import POLICY_AGE_MS
 from shared.engine.schedule_planner import SchedulePlanner
@@ -429,6 +430,18 @@ def test_patterns_are_not_so_many_that_callbacks_wait_for_them(stage: PatternSta
     assert (got.status, "2000 patterns" in got.json["detail"]) == (409, True)
     assert stage.tried("PUT", "/v1/schedules/s0", _body(streams=many)).status == 409
     assert stage.tried("PUT", "/v1/schedules/s0", _body(streams=[PATTERN])).status == 200
+
+
+def test_not_without_limit_is_one_triggered(stage: PatternStage) -> None:
+    """Each has all patterns of the schedule, and each instance reads them."""
+    stage.show()
+    for _ in range(MAX_RULES_NUMBER):
+        stage.ask("POST", f"{PATH}/trigger", lasts="1m")
+        stage.clock.pass_ms(SECOND_MS)
+
+    got = stage.tried("POST", f"{PATH}/trigger", {"lasts": "1m"})
+
+    assert (got.status, "50 occurrences under way" in got.json["detail"]) == (409, True)
 
 
 @pytest.mark.parametrize(
