@@ -70,7 +70,7 @@ class Period(click.ParamType[timedelta]):
     "--from",
     "begin",
     type=Moment(or_duration=True),
-    help="with --all: beginning (RFC 3339), or how long before its end that is",
+    help="with --all: beginning, as a time (RFC 3339) or as a duration before the end",
 )
 @click.option(
     "--to",

@@ -217,8 +217,11 @@ class CallbackProbe:
 
 @dataclass(frozen=True, slots=True)
 class DeployedFunction:
-    """A function in Function Compute. `serving` is the version that the alias release points to,
-    None without the alias; `newest` is 0 without a version; `triggers`: the qualifier of each."""
+    """A function in Function Compute.
+
+    `serving` is the version that the alias release points to, or None if there is no alias.
+    `newest` is its newest version, or 0 if it has none. `triggers` gives each trigger's qualifier.
+    """
 
     runtime: str
     serving: int | None
@@ -261,13 +264,17 @@ class StageRef:
 class Snapshot:
     """Everything that was read.
 
-    `clock_offset_ms`: how far the stage's clock is ahead of Live's; `examined`: the answer of GET
-    /v1/doctor; `listed`: the streams that the stage knows; `unreadable`: those whose record it
-    cannot read; `known`: for each secret that Live holds, as "kind:secret", whether the stage knows
-    it; `path_kinds`: for each path token that it knows, the kind of callback that it is good for,
-    or "all"; `refused`: failed calls of the account; `now_ms`: when it was read; `deployment` and
-    `service_roles`: what is deployed, and which of Alibaba Cloud's own roles exist, None for a
-    stage on this machine.
+    `clock_offset_ms`: how far the stage's clock is ahead of Live's.
+    `examined`: the answer of GET /v1/doctor.
+    `listed`: the streams that the stage knows.
+    `unreadable`: the streams whose record the stage cannot read.
+    `known`: for each secret that Live holds, as "kind:secret", whether the stage knows it.
+    `path_kinds`: for each path token that the stage knows, the kind of callback that the token is
+    valid for, or "all".
+    `refused`: calls with the account's credentials that failed.
+    `now_ms`: when the snapshot was read.
+    `deployment`: what is deployed; None for a stage on this machine.
+    `service_roles`: which of Alibaba Cloud's own roles exist; None for a stage on this machine.
     """
 
     stage_ref: StageRef

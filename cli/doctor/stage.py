@@ -155,12 +155,16 @@ NO_SECRETS = fault("secrets.none", N_("{variable} is unset, so every callback is
 CLOCK_AHEAD = warning(
     "clock.ahead",
     N_(
-        "the stage's clock is {offset} ahead of Live's: at {window}, genuine callbacks are rejected"
+        "the stage's clock is {offset} ahead of Live's. If it is {window} ahead, genuine"
+        " callbacks are rejected"
     ),
 )
 CLOCK_BEHIND = warning(
     "clock.behind",
-    N_("the stage's clock is {offset} behind Live's: at {window}, genuine callbacks are rejected"),
+    N_(
+        "the stage's clock is {offset} behind Live's. If it is {window} behind, genuine callbacks"
+        " are rejected"
+    ),
 )
 CLOCK_OFF_AHEAD = fault(
     "clock.far_ahead",
@@ -201,8 +205,8 @@ LIST_WAS_UNREAD = warning(
 ASKED_RECENTLY = unknown(
     "role.asked",
     N_(
-        "whether Live lists the streams of {domain} to the function's role was asked a moment ago."
-        " Run doctor again"
+        "the stage asked Live only a moment ago whether it lists the streams of {domain} to the"
+        " function's role, and asks at most once a second. Run doctor again"
     ),
 )
 NOT_ACTIVATED = fault("role.not_activated", N_("{problem} (as for {stream})"))

@@ -31,7 +31,7 @@ _WHOLE = 100.0
     type=Moment(or_duration=True),
     default="24h",
     show_default=True,
-    help="beginning of the report (RFC 3339), or how long before its end that is",
+    help="beginning of the report: a time (RFC 3339), or a duration before the end",
 )
 @click.option(
     "--to",
@@ -44,7 +44,7 @@ _WHOLE = 100.0
 @click.option(
     "--target",
     type=click.FloatRange(0, _WHOLE),
-    help="percentage of its due time that has to be there of each stream; by default its rule's"
+    help="percentage of each stream's due time that has to be recorded; by default its rule's"
     " coverage_target, or 100",
 )
 @click.option(
@@ -76,8 +76,8 @@ def report(
 ) -> int:
     """Report what was recorded, what is missing and why.
 
-    STREAM may be left out: then it reports all streams. Exit code 3: of some stream less is there
-    than the target, or a gap is longer than the longest.
+    Without STREAM, the report is about all streams. The exit code is 3 if less of a stream is
+    there than its target, or a gap is longer than --max-gap allows.
     """
     if html and not html.absolute().parent.is_dir():
         sentence = _("There is no folder {folder}. Make it, or write the page elsewhere.")

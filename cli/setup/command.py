@@ -69,8 +69,8 @@ _FORMATS = ("mp4", "flv", "m3u8")
     "formats",
     multiple=True,
     type=click.Choice(_FORMATS),
-    help="file format that recording configurations must have; it is added to those that lack it,"
-    " and new ones get mp4 without it; repeatable",
+    help="file format that recording configurations must have, added where it is missing;"
+    " repeatable. Without this option, new configurations get mp4",
 )
 @click.option(
     "--json",

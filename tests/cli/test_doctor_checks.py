@@ -263,8 +263,8 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     ("access", UNKNOWN, "NeverSent", "", lambda: replace(HEALTHY, refused=[SILENT, SILENT])),
     ("clock", WARNING, "1m behind", "", lambda: replace(HEALTHY, clock_offset_ms=-60_000)),
     ("clock", FAULT, "5m ahead", "", lambda: replace(HEALTHY, clock_offset_ms=300_000)),
-    ("clock", WARNING, "at 5m", "", lambda: replace(HEALTHY, clock_offset_ms=299_000)),
-    ("clock", WARNING, "at 40s", "", lambda: narrow(offset_ms=20_000)),
+    ("clock", WARNING, "it is 5m ahead", "", lambda: replace(HEALTHY, clock_offset_ms=299_000)),
+    ("clock", WARNING, "it is 40s ahead", "", lambda: narrow(offset_ms=20_000)),
     ("clock", FAULT, "40s behind", "", lambda: narrow(offset_ms=-40_000)),
     ("domain", FAULT, "bound to none", APPLY, lambda: domain(mapping=[(LIVE, "publish")])),
     (

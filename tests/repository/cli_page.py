@@ -23,10 +23,10 @@ Chinese locale prints this help and the answers in Chinese. `--json` prints the 
 
 A command that changes something needs `--stage NAME`, or `--url` and `--token`. A command that only
 reads takes the one stage that is registered; of several, one has to be named. `list`, `status`,
-`why`, `health`, `watch` and `doctor` take several `--stage`; the largest exit code counts. A stage
-that does not have the domain of a stream says so, and does not count if another has it. The first
-line of an answer names the stage; in JSON it is the field `stage`. Times are local, with their
-offset from UTC; the variable `TZ` names another zone.
+`why`, `health`, `watch` and `doctor` take several `--stage`; the largest exit code counts. If a
+stage does not have the domain of a stream, its answer says so; its exit code does not count if
+another stage has the domain. The first line of an answer names the stage; in JSON it is the field
+`stage`. Times are local, with their offset from UTC; the variable `TZ` names another zone.
 
 | exit code | meaning |
 |---|---|
