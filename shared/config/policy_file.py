@@ -447,7 +447,9 @@ def _credentials_name(value: object) -> str:
 
 def _region(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(_NAME, value):
-        raise ValueError("write the region as the store names it, like eu-central-1")
+        raise ValueError(
+            "write the name that the target's provider gives the region, like eu-central-1"
+        )
     return value
 
 

@@ -141,7 +141,7 @@ def _caller(name: str, allowed: str, which: str) -> Caller:
     scopes, *globs = bound.split("@")
     granted = frozenset(scopes.split("+"))
     if not granted <= set(SCOPES):
-        raise ValueError(f"{which}: its scopes are {', '.join(SCOPES)}, joined by +")
+        raise ValueError(f"{which}: write scopes of {', '.join(SCOPES)}; join several by +")
     if globs and (unbound := granted & FOR_ALL_STREAMS):
         about = " and ".join(sorted(unbound))
         raise ValueError(f"{which}: {about} is for all streams; bind a token without that scope")

@@ -181,7 +181,9 @@ def verify(
     if not _SECONDS.fullmatch(timestamp):
         raise UnverifiedCallback("no readable timestamp")
     if abs(now - int(timestamp) * 1000) > window_ms:
-        raise UnverifiedCallback("the timestamp is outside the window")
+        raise UnverifiedCallback(
+            "its timestamp is further from the present than LIVE_RECORD_SIGNATURE_WINDOW allows"
+        )
     expected = [sign(domain, timestamp, key) for domain in domains for key in keys if key]
     if not _is_one_of(lowered.get("ali-live-signature", "").lower(), expected):
         raise UnverifiedCallback(

@@ -328,7 +328,7 @@ def test_why_a_callback_was_not_believed(person: Person) -> None:
     sentence = why(person, of("forged"))
 
     assert "was rejected at" in sentence
-    assert "nothing proved that Live sent it: the timestamp is outside the window" in sentence
+    assert "its timestamp is further from the present than LIVE_RECORD_SIGNATURE_WINDOW" in sentence
     assert "was rejected" not in why(person, of("another"))
 
 
