@@ -171,8 +171,8 @@ def metrics(request: ApiRequest) -> Response:
 
 
 def exposition(facts: Facts, counted: Mapping[str, int], alerts: Mapping[str, int]) -> str:
-    """Return the text. `counted` holds the store's counters; those that this release does not know
-    are left out. `alerts` holds the open alerts, by condition."""
+    """Return the metrics as Prometheus reads them. `counted` holds the store's counters; those
+    that this release does not know are left out. `alerts` counts open alerts by condition."""
     measured = _measured(facts, problems_of(facts), alerts)
     lines = list[str]()
     for family in FAMILIES:

@@ -59,8 +59,8 @@ def call(
 
 
 class Connections:
-    """Connections kept from call to call: for each address as many as there were calls at once.
-    Threads share them; the owner closes them."""
+    """Connections that stay open from call to call. For each address there are as many as it had
+    calls at once. Threads share them; the owner closes them."""
 
     def __init__(self) -> None:
         self._free: defaultdict[tuple[str, str], list[HTTPConnection]] = defaultdict(list)

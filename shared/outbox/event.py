@@ -70,9 +70,11 @@ class EventBody(Struct, frozen=True, omit_defaults=True):
 def event_task(
     key: StreamKey, body: EventBody, at_ms: int, *, origin: str, order: int = 0
 ) -> NewTask:
-    """Return the task of an event. Its id begins with the time stored and the `order` within that
-    ms, so that the ids of a stream sort in the order of its changes. The rest comes from the
-    stream, the type and the `origin`, which identifies the change within the stream.
+    """Return the task of an event.
+
+    Its id begins with `at_ms` and with the `order` within that ms, so that the ids of a stream sort
+    in the order of its changes. The rest of the id is a digest of the stream, the type and the
+    `origin`. The `origin` identifies the change within the stream.
     """
     named = f"{key.domain}\x00{key.app}\x00{key.stream}\x00{body.type.value}\x00{origin}"
     digest = hashlib.sha256(named.encode()).hexdigest()[:DIGEST_CHARS]

@@ -43,7 +43,8 @@ class Page(Struct, frozen=True):
 
 
 def next_page(store: MisplacedStore) -> Page | None:
-    """Return the next page; None while all due entries are in order. The last page is empty."""
+    """Return the next page of records to save again, or None if all due entries are in order.
+    After the last records comes one empty page."""
     before = store.misplaced_after()
     if before is None:
         return None

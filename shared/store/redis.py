@@ -453,8 +453,8 @@ class RedisStore:
         return self.state().examined(self._store_id, now).continuity(self._store_id, now)
 
     def accept(self, *, replaces: str) -> StoreState:
-        """Write this stage's id into the store, and return the new state. If another id other than
-        `replaces` is there, change nothing and return the state."""
+        """Write this stage's id into the store, and return the new state. If the store has the id
+        of another stage, and this is not `replaces`, change nothing and return the state."""
         self._run(scripts.ACCEPT, self._keys("store"), self._store_id, replaces)
         return self.state()
 
@@ -581,9 +581,9 @@ class RedisStore:
         return AlertsCopy(int(version), text) if version else AlertsCopy()
 
     def put_alerts(self, text: str, *, replaces: int, tasks: Sequence[NewTask] = ()) -> int | None:
-        """Store the alert book and, in the same step, the tasks that follow; return how many had no
-        room. If `replaces` is no longer its version, store nothing and return None. Even a full
-        engine takes it, because the book does not grow beyond one or two megabytes.
+        """Store the alert book, and in the same step the tasks that follow. Return how many of the
+        tasks had no room. If the book's version is not `replaces`, store nothing and return None.
+        Even a full engine takes it, because the book does not grow beyond one or two megabytes.
         """
         keys = [*self._letters(), *self._keys("alerts")]
         encoded = encode_tasks(tasks, OF_STAGE)

@@ -76,8 +76,8 @@ class PooledConnection:
         return self.connection.is_connected
 
     def check(self, *, thoroughly: bool) -> None:
-        """Raise RedisError or OSError if the connection has ended. Checked are connections that
-        were long idle, and all if `thoroughly`."""
+        """Raise RedisError or OSError if the connection has ended. If `thoroughly` is False, only a
+        connection that was idle for long is checked."""
         self.connection.check_health()  # type: ignore[no-untyped-call] # redis-py's own
         if thoroughly and self.connection.can_read(0):
             raise ConnectionError("the engine closed the connection")

@@ -466,8 +466,8 @@ class SqliteStore:
         return self.state().examined(self._store_id, now).continuity(self._store_id, now)
 
     def accept(self, *, replaces: str) -> StoreState:
-        """Write this stage's id into the store, and return the new state. If another id other than
-        `replaces` is there, change nothing and return the state."""
+        """Write this stage's id into the store, and return the new state. If the store has the id
+        of another stage, and this is not `replaces`, change nothing and return the state."""
         with self._writing() as db:
             state = _state(db)
             if state.store_id in (None, self._store_id, replaces):
@@ -577,9 +577,9 @@ class SqliteStore:
 
     @_even_if_full
     def put_alerts(self, text: str, *, replaces: int, tasks: Sequence[NewTask] = ()) -> int | None:
-        """Store the alert book and, in the same step, the tasks that follow; return how many had no
-        room. If `replaces` is no longer its version, store nothing and return None. Even a full
-        file takes it, because the book does not grow beyond one or two megabytes.
+        """Store the alert book, and in the same step the tasks that follow. Return how many of the
+        tasks had no room. If the book's version is not `replaces`, store nothing and return None.
+        Even a full file takes it, because the book does not grow beyond one or two megabytes.
         """
         with self._writing() as db:
             row = db.execute("SELECT version FROM alert_book").fetchone() or (0,)
