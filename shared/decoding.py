@@ -1,8 +1,8 @@
 """Decodes JSON into types of live-record, in any number of threads at once.
 
 msgspec 0.22 works out at its first use of a Struct what the fields are, and lets every other thread
-use what it has worked out so far. Two events that a new instance got at the same moment ended its
-process. Here only one thread at a time works out a type.
+use what it has worked out so far. In the first run of a new instance, two workers that decoded at
+the same moment ended its process. Here only one thread at a time works out a type.
 """
 
 from __future__ import annotations

@@ -146,12 +146,13 @@ class DomainCapabilities:
     def has_status_callbacks(self, domain: str) -> bool:
         """Return True if a status event of the domain has been received."""
         name = f"status:{domain}"
-        if domain not in self._with_status and self._asked.may_ask(name, TIMESTAMP_AGE_MS):
+        if domain not in self._with_status and self._asked.is_old(name, TIMESTAMP_AGE_MS):
             try:
                 if self._timestamps.age_ms(name) is not None:
                     self._with_status.add(domain)
             except StoreUnavailable as error:
                 self._log.warning("timestamp.unread", timestamp=name, error=error)
+            self._asked.note(name)  # not before: another thread would take "asked" for "no"
         return domain in self._with_status
 
     def record_status_callback(self, domain: str) -> None:
@@ -200,11 +201,18 @@ class LastAsked:
         self._at: dict[str, int] = {}
 
     def may_ask(self, name: str, age_ms: int) -> bool:
-        now = self._clock()
-        if name in self._at and abs(now - self._at[name]) < age_ms:
-            return False
-        self._at[name] = now
-        return True
+        """Return True if the name was not asked for so long, and note that it is now."""
+        is_old = self.is_old(name, age_ms)
+        if is_old:
+            self.note(name)
+        return is_old
+
+    def is_old(self, name: str, age_ms: int) -> bool:
+        at = self._at.get(name)
+        return at is None or abs(self._clock() - at) >= age_ms
+
+    def note(self, name: str) -> None:
+        self._at[name] = self._clock()
 
     def forget(self, name: str) -> None:
         self._at.pop(name, None)

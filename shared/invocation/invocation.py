@@ -404,6 +404,9 @@ class Invocation:
         """Return the dispatcher, which sends all that is due as far as `options` allow."""
         app = self.app
         app.live.prepare()  # before there are threads (docs/platform/sdk.md §B2)
+        # So is this: while one thread read it, the others would decide by the packaged policy, or
+        # by the one from before the instance was frozen.
+        app.policies.policy()
         self._dispatcher = Dispatcher(
             app.store,
             lambda: self._run(app.recorder.drain_one(options)),

@@ -1,4 +1,4 @@
-"""Two events that a new instance gets at once decode the same types for the first time."""
+"""Workers of a new instance's first run decode the same types at the same moment."""
 
 from __future__ import annotations
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from shared.config.policy_cache import POLICY_AGE_MS
 from shared.engine.recorder import HandlingOptions
 from shared.engine.workers import ThreadWorkers
 from shared.inbound.function_compute import InvocationFailed
 from shared.outbound.live.client import UndeliveredCallback
 from shared.protocol import Command, Published, StartAsked, StopAsked, StreamKey, Unpublished
 from shared.protocol.command_errors import Throttled
-from shared.store.contract import Watched
+from shared.store.contract import InForce, Watched
 from shared.store.store_errors import StoreUnavailable
 from tests.conftest import KEY, Clock
 from tests.support.callback_stage import LESSON
-from tests.support.reconciling import ReconcilingStage
+from tests.support.reconciling import InlineWorkers, ReconcilingStage
 
 ONLY_STORE = HandlingOptions(may_send=lambda: False)
 PATIENCE_S = 120
@@ -64,6 +65,28 @@ def test_what_is_due_is_sent_while_the_online_list_is_still_read(
 
     assert listed == [True]
     assert stage.listing.carried == [(Command.START, KEY)]
+
+
+def test_the_policy_in_force_is_read_before_any_thread_could_decide_by_an_old_one(
+    stage: ReconcilingStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, in_force = list[str](), stage.app.store.in_force
+
+    def noted() -> InForce:
+        order.append("policy")
+        return in_force()
+
+    class NotedWorkers(InlineWorkers):
+        def start(self, job: Callable[[], None]) -> None:
+            order.append("job")
+            super().start(job)
+
+    stage.clock.pass_ms(POLICY_AGE_MS)
+    monkeypatch.setattr(stage.app.store, "in_force", noted)
+    stage.app = replace(stage.app, workers=NotedWorkers)
+    stage.minute()
+
+    assert order[:2] == ["policy", "job"]
 
 
 @pytest.mark.parametrize("step", ["resync", "replay"])
