@@ -6,12 +6,15 @@ copying.py and sweeping.py use it. It sends nothing.
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import Lock
 from urllib.parse import urlsplit
 
 from shared.invocation.app import App
 from shared.outbound.public_address import reachable
 from shared.outbound.s3 import S3Bucket, StoreAddress, StoreRefuses
 from shared.protocol.policy import CopyRule
+
+_one_at_a_time = Lock()
 
 
 def open_target(app: App, rule: CopyRule) -> S3Bucket:
@@ -27,7 +30,9 @@ def open_target(app: App, rule: CopyRule) -> S3Bucket:
         raise StoreRefuses("the target's address is http: it would show the files to anybody")
     hosts = settings.deliver_hosts
     address = StoreAddress(rule.bucket, rule.endpoint, rule.region, rule.path_style, hosts)
-    return _opened(address, (key.key_id, key.secret, key.token), anywhere=settings.is_emulated)
+    secrets = (key.key_id, key.secret, key.token)
+    with _one_at_a_time:
+        return _opened(address, secrets, anywhere=settings.is_emulated)
 
 
 @lru_cache(maxsize=8)

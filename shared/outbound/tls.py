@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
 ROOTS = "roots"
 """The package's directory of root certificates, next to certifi's bundle
 (cli/packaging/roots.py)."""
+_one_at_a_time = Lock()
+"""Without it, the workers of a new instance read the roots once each, and one context could replace
+another that has all roots already."""
 
 
 def context() -> ssl.SSLContext:
     """Return the context of this process. It trusts certifi's roots."""
     import certifi
 
-    return _trusting(certifi.where())
+    with _one_at_a_time:
+        return _trusting(certifi.where())
 
 
 def trust_all_roots() -> None:
@@ -31,7 +36,8 @@ def trust_all_roots() -> None:
     company's proxy). A failed handshake has sent nothing, so the caller may repeat its request."""
     import certifi
 
-    _widen(certifi.where())
+    with _one_at_a_time:
+        _widen(certifi.where())
 
 
 @cache

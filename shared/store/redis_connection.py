@@ -332,10 +332,16 @@ class RedisConnection:
         }
         if url.tls is None:
             return Connection(**options)  # type: ignore[no-untyped-call] # as above
-        if self._context is None:  # once a process: the roots of the system take 50 ms to read
-            self._context = _context(url.tls, self._folder)
-        connection: Connection = _encrypted()(self._context, (address.name, address.host), options)
+        names = address.name, address.host
+        connection: Connection = _encrypted()(self._context_of(url.tls), names, options)
         return connection
+
+    def _context_of(self, tls: Tls) -> ssl.SSLContext:
+        """Return the same context to every thread: the roots of the system take 50 ms to read."""
+        with self._lock:
+            if self._context is None:
+                self._context = _context(tls, self._folder)
+            return self._context
 
 
 def _response(connection: Connection) -> Any:  # noqa: ANN401 - whatever the engine answers

@@ -9,6 +9,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from emulator.live import LiveInThread
 from emulator.robots import Dingtalk, RobotsInThread
 from functions import deliver, files, notify
 from functions.deliver import copying
+from functions.deliver.target import open_target
 from shared.config.policy_dump import policy_document
 from shared.config.robots import robots
 from shared.engine.task_runner import NEVER_ENDED
@@ -193,6 +195,13 @@ def test_a_file_is_copied_from_where_it_was_verified_though_no_bucket_is_named_a
 
     assert delivering.deliver()["done"] == 1
     assert delivering.s3.read(COPY) == CLIP.read_bytes()
+
+
+def test_copies_that_begin_together_share_one_client(delivering: Delivering) -> None:
+    app, (rule,) = delivering.stage.app, delivering.stage.app.policy.deliver
+    with ThreadPoolExecutor(copying.RUN_WORKERS) as workers:
+        clients = set(workers.map(lambda _: open_target(app, rule), range(copying.RUN_WORKERS)))
+    assert len(clients) == 1
 
 
 class Killed:

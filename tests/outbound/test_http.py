@@ -141,6 +141,38 @@ def test_a_call_loads_neither_the_sdk_nor_what_it_is_built_on(server: Wire, tmp_
     assert ran.stdout == "[]\n"
 
 
+FIRST_CALLS = """
+import sys
+from threading import Barrier, Thread
+from shared.outbound import tls
+
+def call():
+    together.wait()
+    contexts.append(tls.context())
+
+sys.setswitchinterval(1e-6)
+together, contexts = Barrier(8), []
+threads = [Thread(target=call) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(contexts), len(set(map(id, contexts))))
+"""
+
+
+def test_the_first_calls_of_several_threads_read_the_roots_once() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", FIRST_CALLS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert ran.stdout == "8 1\n"
+
+
 LOADED = """
 import sys
 from types import SimpleNamespace

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -59,6 +61,51 @@ def refusal(store: RedisStore) -> str:
 def is_untouched(store: RedisStore) -> bool:
     fresh = store.load(KEY).version == 0 and store.history(KEY, 9) == []
     return fresh and store.queue().depth == 0 and store.phases() == {}
+
+
+FIRST_COMMANDS = """
+import ssl
+import sys
+from threading import Barrier, Thread
+from shared.store.redis import RedisStore
+from shared.store.store_errors import StoreUnavailable
+
+def create(**named):
+    made.append(named)
+    return create_context(**named)
+
+def command():
+    together.wait()
+    try:
+        store.now()
+    except StoreUnavailable as error:
+        problems.append(error.problem)
+
+made, problems, create_context = [], [], ssl.create_default_context
+ssl.create_default_context = create
+store = RedisStore(f"rediss://127.0.0.1:{sys.argv[1]}", stage="test", rate=50)
+store.prepare()
+sys.setswitchinterval(1e-6)
+together = Barrier(8)
+threads = [Thread(target=command) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(made), *problems)
+"""
+
+
+def test_the_first_commands_of_several_threads_read_the_roots_once() -> None:
+    with ReservedPort() as place:
+        ran = subprocess.run(
+            [sys.executable, "-c", FIRST_COMMANDS, str(place.port)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    assert ran.stdout.split() == ["1", *["store_unreachable"] * 8]
 
 
 def test_an_engine_that_is_gone_is_told_and_found_again_when_it_is_back(tmp_path: Path) -> None:
