@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 
 
@@ -71,8 +72,10 @@ def initialize(context: object) -> None:
     from shared.lazy_imports import stub_imports, without_collector
 
     with without_collector():
-        with stub_imports(_UNUSED):
-            from shared.invocation.composition import prepare
+        # Another release of Python may use one of them at once: then everything is imported below.
+        with suppress(Exception), stub_imports(_UNUSED):
+            import_module("shared.invocation.composition")
+        from shared.invocation.composition import prepare
 
         name = _function_name(context)
         prepare(live=name not in _WITHOUT_LIVE)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 
 from shared.lazy_imports import StubUsedTooEarly, first_working, stub_imports, without_collector
 
+ROOT = Path(__file__).parents[2]
 HEAVY = "class Base: ...\ndef twice(n): return 2 * n\nTHREE = 3\n"
 USES = "import heavy\nfrom heavy import Base, twice\nfrom heavy.below import deep\n"
 
@@ -139,3 +142,34 @@ def test_the_collector_works_again_afterwards() -> None:
         assert not gc.isenabled()
     assert gc.isenabled()
     gc.unfreeze()
+
+
+OTHER_UUID = """
+import sysconfig
+from pathlib import Path
+from subprocess import CalledProcessError
+class Failed(CalledProcessError): ...
+exec(Path(sysconfig.get_path("stdlib"), "uuid.py").read_text())
+"""
+INITIALIZE = """
+import index
+index.initialize(None)
+import uuid
+print(issubclass(uuid.Failed, Exception), uuid.uuid4().version)
+"""
+
+
+def test_an_instance_starts_though_pythons_own_modules_use_a_stub_at_once(tmp_path: Path) -> None:
+    """Function Compute gives Python its releases, and an instance that does not start answers
+    nobody."""
+    (tmp_path / "uuid.py").write_text(OTHER_UUID)
+    paths = os.pathsep.join(map(str, (tmp_path, ROOT)))
+    ran = subprocess.run(
+        [sys.executable, "-c", INITIALIZE],
+        env={"PYTHONPATH": paths, "LIVE_RECORD_STORE": f"sqlite:///{tmp_path}/records.db"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ran.stdout == "True 4\n", ran.stderr
