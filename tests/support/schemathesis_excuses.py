@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import schemathesis
-from schemathesis.core.failures import Failure
+from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import RejectedPositiveData, UnsupportedMethodResponse
 
 from functions.record_command.ask_results import PREFER
@@ -39,6 +39,7 @@ def holds_unassigned(case: Any) -> bool:  # noqa: ANN401 - schemathesis' own Cas
 
 
 REJECTED, METHOD = RejectedPositiveData, UnsupportedMethodResponse
+ACCEPTED = AcceptedNegativeData
 EXCUSES = (
     Excuse(
         REJECTED,
@@ -106,6 +107,13 @@ EXCUSES = (
         413,
         r"TooLarge: ",
         "a schema counts the entries of a list, not the bytes of a body",
+    ),
+    Excuse(
+        ACCEPTED,
+        413,
+        r"TooLarge: ",
+        "it is refused for its size before anything in it is read; schemathesis takes no 413 for a"
+        " refusal",
     ),
     Excuse(
         REJECTED,
