@@ -1,5 +1,5 @@
 """Findings that a whole stack cannot have at will: each is found, and goes once what it advises is
-done. tests/cli/test_doctor.py and test_doctor_compute.py do so for the others."""
+done. tests/cli/planted_faults and test_doctor_compute.py do so for the others."""
 
 from __future__ import annotations
 

@@ -1,349 +1,46 @@
-"""Faults planted in the account, through the APIs that everybody has; doctor finds each, and is
-content again once the commands that it names have been executed.
+"""The faults: how each is planted, and what cures it.
 
-Nothing here knows doctor but by its command. Those of the vendor's own diagnosis are marked with
-the step that looks for them (docs/platform/live.md, SKILL).
+Those of the vendor's own diagnosis are marked with the step that looks for them
+(docs/platform/live.md, SKILL).
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import alibabacloud_oss_v2 as oss
-import pytest
 import redis
-import requests
-from click.testing import CliRunner
 
-from cli.account import Account, Declined, account_at
+from cli.account import Declined
 from cli.api import Api
-from cli.doctor.checks import kinds
-from cli.doctor.finding import Severity
-from cli.local.redis_server import DURABLE, Engine
-from cli.local.stack import TOKEN, Stack, running
-from cli.main import main
-from cli.paths import S_YAML
+from cli.local.stack import TOKEN
 from cli.stage_registry import Target, register
-from emulator.live import LiveInThread, Remote
-from emulator.live.account import Credential, Domain, load_account
-from shared.config.path_tokens import path_token_of
-from shared.protocol.durations import duration
-from tests.cli.test_doctor_compute import FAULTS, REMOVALS
-from tests.cli.test_doctor_cures import CURES
+from emulator.live import Remote
+from tests.cli.planted_faults.ground import (
+    BOTH,
+    BY_HAND,
+    CONFIG_NAMES,
+    LIVE,
+    OF_RECORD,
+    OF_STREAM,
+    POLICY,
+    POLICY_S,
+    PREFIX,
+    PUSH,
+    PUSH2,
+    SPARE,
+    STAGE,
+    SWAPPED,
+    Ground,
+    formats,
+)
 from tests.support.compute_emulator import eventually
-from tests.support.receiver import receiving
-
-pytestmark = [pytest.mark.slow, pytest.mark.long]
-
-FINE = ("ok", "nothing")
-
-STAGE = "dev"
-LIVE, PUSH, PUSH2, SPARE = (f"{name}.example.com" for name in ("live", "push", "push2", "spare"))
-POLICY = """
-[[domain]]
-streaming = "live.example.com"
-ingest = ["push.example.com"]
-[[rule]]
-match = { domain = "live.example.com", app = "app" }
-on_publish = "record"
-"""
-BY_HAND = """
-[[rule]]
-match = { domain = "live.example.com", app = "yard" }
-on_publish = "on_request"
-"""
-BOTH = POLICY.replace('"]', '", "push2.example.com"]')
-SWAPPED = """
-[[domain]]
-streaming = "push.example.com"
-[[rule]]
-match = { domain = "push.example.com", app = "app" }
-on_publish = "record"
-"""
-DELAY_S = 15
-"""How long Live waits for an interrupted stream before it reports the file: as short as it goes."""
-POLICY_S = 10
-"""How long a function goes on with the policy before."""
-OSS_CONFIG: dict[str, Any] = {
-    "DomainName": LIVE,
-    "AppName": "app",
-    "StreamName": "*",
-    "OssEndpoint": "oss-cn-shanghai.aliyuncs.com",
-    "OnDemand": 7,
-    "DelayTime": DELAY_S,
-}
-OF_STREAM, OF_RECORD = (path_token_of(kind, "dev-path") for kind in ("stream", "record"))
-PREFIX = "record/{AppName}/{StreamName}/{StartTime}_{EndTime}"
-CONFIG_NAMES = {"DomainName": LIVE, "AppName": "app", "StreamName": "*"}
-
-
-def formats(prefix: str = PREFIX) -> list[dict[str, Any]]:
-    return [{"Format": "mp4", "CycleDuration": 3600, "OssObjectPrefix": prefix}]
-
-
-@dataclass
-class Ground:
-    """A stage between the emulators, an account, and somebody who types commands."""
-
-    stack: Stack
-    account: Account
-    engine: Engine
-    folder: Path
-
-    @property
-    def live(self) -> Remote:
-        return Remote(self.stack.live)
-
-    def types(self, *words: str) -> tuple[int, str]:
-        """`obj` lets setup's wait for a policy to settle be none."""
-        result = CliRunner().invoke(main, words, input="y\n", obj=lambda _seconds: None)
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-        return result.exit_code, result.output
-
-    def doctor(self) -> tuple[int, list[dict[str, Any]]]:
-        """Return its exit code and what is wrong. The stage asks Live once a second at most, and
-        would wait for the rest of it."""
-        self.live.advance(1)
-        code, output = self.types("doctor", "--stage", STAGE, "--json")
-        report = json.loads(output)
-        assert report["exit"] == code
-        return code, [one for one in report["findings"] if one["severity"] not in FINE]
-
-    def phase(self, stream: str, app: str = "app") -> str:
-        _, output = self.types("status", f"{LIVE}/{app}/{stream}", "--stage", STAGE, "--json")
-        return str(json.loads(output)["phase"])
-
-    def fire_timer(self) -> None:
-        url = f"{self.stack.fc}/_fc/timer/reconcile"
-        assert requests.post(url, json={"wait": True}, timeout=100).ok
-
-    def until_well(self) -> None:
-        """Return once doctor is content. What the stage does later or each minute comes at once."""
-        eventually(self._is_well)
-
-    def _is_well(self) -> bool:
-        if self.doctor() == (0, []):
-            return True
-        self.live.advance(20)
-        self.fire_timer()
-        return False
-
-    def now_s(self) -> int:
-        return int(self.live.get("clock")["now_ms"]) // 1000
-
-    def end_recordings(self) -> None:
-        """End what is live or recorded, and return once all callbacks have arrived.
-
-        One that came while a later test's stage takes none would be lost, which doctor finds until
-        another arrives."""
-        for stream in self.streams():
-            if stream["live"]:
-                self.live.unpublish(stream["stream"], wait=True)
-        if any(stream["recording"] for stream in self.streams()):
-            self.live.advance(DELAY_S)
-            eventually(self._is_quiet)
-
-    def streams(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.live.get("state")["streams"]
-        return found
-
-    def _is_quiet(self) -> bool:
-        if any(stream["recording"] for stream in self.streams()):
-            return False
-        return all(one["took_ms"] is not None for one in self.live.calls()["callbacks"])
-
-    def finds(self, code: str) -> tuple[int, list[dict[str, Any]]] | None:
-        """Return exit code and findings once the code is among them, None until then.
-
-        An applied policy takes up to 10 s to be in force.
-        """
-        exit_code, found = self.doctor()
-        return (exit_code, found) if code in [finding["code"] for finding in found] else None
-
-    def apply(self, policy: str) -> None:
-        (self.folder / "policy.toml").write_text(policy)
-        code, output = self.types("policy", "apply", "policy.toml", "--yes", "--stage", STAGE)
-        assert code == 0, output
-
-    def restore(self) -> None:
-        """Make everything as it was, so that a test that failed fails alone."""
-        heals(self)
-        self.live.skew(0)
-        self.live.switch(online_list_lag_ms=0)
-        redis.Redis.from_url(self.engine.url).execute_command("REPLICAOF", "NO", "ONE")  # type: ignore[no-untyped-call] # redis-py's own
-        for command in (
-            ("min-replicas-to-write", 0),
-            ("replica-read-only", "yes"),
-            ("maxmemory", 0),
-            ("appendonly", "yes"),
-            ("maxmemory-policy", "noeviction"),
-        ):
-            redis.Redis.from_url(self.engine.url).config_set(*command)
-        redis.Redis.from_url(self.engine.url).execute_command("ACL", "SETUSER", "default", "+@all")  # type: ignore[no-untyped-call] # redis-py's own
-        self.put_config()
-        self.restore_mapping()
-        self.apply(POLICY)
-        self.types("setup", "--stage", STAGE, "--yes", "--take-over")
-        self.stop_forwarding()
-        self.until_well()
-
-    def restore_mapping(self) -> None:
-        """Give the second ingest domain back to its own streaming domain, if a row has moved it."""
-        with suppress(Declined):
-            self.account.ask("DeleteLiveDomainMapping", PushDomain=PUSH2, PullDomain=LIVE)
-            self.account.ask("AddLiveDomainMapping", PushDomain=PUSH2, PullDomain=SPARE)
-            self.apply(POLICY)
-
-    def stop_forwarding(self) -> None:
-        """Take out what a take-over has put into the policy."""
-        api = Api(self.stack.fc, TOKEN)
-        now = api.policy()
-        if now["policy"].pop("forward_to", None):
-            api.apply_policy(now["policy"], replaces=now["version"])
-
-    def execute(self, command: str) -> None:
-        """As whoever reads it would, with nothing changed but the program that is at hand."""
-        for part in command.split(" && "):
-            self._execute(shlex.split(self._filled(part)))
-
-    def _filled(self, command: str) -> str:
-        """Return the command with what only its reader knows."""
-        named = {
-            "$LIVE_RECORD_STORE": self.engine.url,
-            " USER ~live-record:* ": " default ",  # which may use every key
-            " USER ": " default ",
-            "--bucket NAME": "--bucket dev-bucket",
-            "oss-REGION.": "oss-cn-shanghai.",
-        }
-        for placeholder, value in named.items():
-            command = command.replace(placeholder, value)
-        return command
-
-    def _execute(self, words: Sequence[str]) -> None:
-        match words:
-            case ["live-record", *rest]:
-                sure = ["--yes"] if rest[:2] == ["policy", "apply"] else []  # it asks at a terminal
-                code, output = self.types(*rest, *sure)
-                assert code == 0, output
-            case ["aliyun", "live", action, *options]:
-                self.account.ask(action, **_named(options))
-            case ["aliyun", "oss", "mb", url, "--endpoint", _]:
-                name = url.removeprefix("oss://")
-                self.oss().put_bucket(oss.PutBucketRequest(bucket=name))
-            case ["ossutil", "api", "put-bucket-cors", "--bucket", name, _, rules]:
-                (rule,) = json.loads(rules)["CORSRule"]
-                self.let_pages_read(name, rule["AllowedOrigin"], rule["AllowedMethod"])
-            case ["make" | "aliyun", *_]:
-                """What only a real account can do: the row does it by hand."""
-            case ["redis-cli", "-u", url, *rest]:
-                redis.Redis.from_url(url).execute_command(*rest)  # type: ignore[no-untyped-call] # redis-py's own
-            case _:
-                pytest.fail(f"nobody knows how to execute {words}")
-
-    def oss(self) -> oss.Client:
-        config = oss.config.load_default()
-        config.credentials_provider = oss.credentials.StaticCredentialsProvider("dev", "dev-secret")
-        config.region, config.endpoint = "cn-shanghai", self.stack.live
-        config.use_path_style = True
-        return oss.Client(config)
-
-    def let_pages_read(self, bucket: str, origins: list[str], methods: list[str]) -> None:
-        rule = oss.CORSRule(allowed_origins=origins, allowed_methods=methods)
-        whole = oss.CORSConfiguration(cors_rules=[rule])
-        self.oss().put_bucket_cors(
-            oss.PutBucketCorsRequest(bucket=bucket, cors_configuration=whole)
-        )
-
-    def put_config(self, **changed: Any) -> None:  # noqa: ANN401 - as the API has them
-        params = _without_none(
-            {**OSS_CONFIG, "OssBucket": "dev-bucket", "RecordFormat": formats(), **changed}
-        )
-        with suppress(Declined):
-            self.account.ask(
-                "DeleteLiveAppRecordConfig", **{**CONFIG_NAMES, "AppName": params["AppName"]}
-            )
-        self.account.ask("AddLiveAppRecordConfig", **params)
-
-    def record_notify(self, **changed: Any) -> None:  # noqa: ANN401 - as the API has them
-        answer = self.account.ask("DescribeLiveRecordNotifyConfig", DomainName=LIVE)
-        now = answer["LiveRecordNotifyConfig"]
-        flags = {name: str(now[name]).lower() for name in ("NeedStatusNotify", "NotifyReqAuth")}
-        wanted = _without_none({**now, **flags, **changed})
-        self.account.ask("UpdateLiveRecordNotifyConfig", **wanted)
-
-    def stream_notify(self, **changed: Any) -> None:  # noqa: ANN401 - as the API has them
-        answer = self.account.ask("DescribeLiveStreamsNotifyUrlConfig", DomainName=PUSH)
-        self.account.ask(
-            "SetLiveStreamsNotifyUrlConfig", **{**answer["LiveStreamsNotifyConfig"], **changed}
-        )
-
-
-def _without_none(value: dict[str, Any]) -> dict[str, Any]:
-    return {name: field for name, field in value.items() if field is not None}
-
-
-def _named(options: Sequence[str]) -> dict[str, str]:
-    pairs = zip(options[::2], options[1::2], strict=True)
-    return {name.removeprefix("--"): value for name, value in pairs}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    folder = tmp_path_factory.mktemp("doctor")
-    (folder / "policy.toml").write_text(POLICY)
-    account = load_account()
-    spare = Domain(SPARE, (PUSH2,))
-    root = Credential("root", "root-secret", identity="Account")
-    account = replace(
-        account, domains=(*account.domains, spare), credentials=(*account.credentials, root)
-    )
-    with (
-        LiveInThread(account, clock_file=folder / "clock.json") as live,
-        Engine(folder / "engine", options=DURABLE) as engine,
-        running(
-            folder,
-            live=live.address,
-            policy=folder / "policy.toml",
-            settings={
-                "LIVE_RECORD_STORE": engine.url,
-                "LIVE_RECORD_MERGE_DELAY": f"{DELAY_S}s",
-            },
-        ) as stack,
-    ):
-        ground = Ground(stack, account_at(stack.live), engine, folder)
-        ground.fire_timer()
-        ground.put_config()
-        ground.put_config(AppName="other")
-        yield ground
-
-
-@pytest.fixture
-def ground(whole: Ground, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
-    """Register the stage and enter the folder of policy.toml; end all live streams afterwards."""
-    monkeypatch.setenv("LIVE_RECORD_STAGES", str(whole.folder / "stages.toml"))
-    monkeypatch.chdir(whole.folder)
-    keys = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "dev", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "dev-secret"}
-    for name, value in keys.items():
-        monkeypatch.setenv(name, value)
-    register(STAGE, Target(whole.stack.fc, TOKEN, whole.stack.live))
-    if whole.doctor() != (0, []):
-        whole.restore()  # what ends with doctor's content
-    yield whole
-    whole.live.switch(absent_notify_config="empty", record_key_is_returned=True)
-    whole.stop_forwarding()
-    whole.restore_mapping()
-    whole.end_recordings()
-
 
 Plant = Callable[[Ground], object]
 
@@ -431,10 +128,6 @@ def asks_at(url: str) -> Plant:
 
 def fails(**fault: object) -> Plant:
     return lambda ground: ground.live.fail(times=10_000, **fault)
-
-
-def heals(ground: Ground) -> None:
-    requests.delete(f"{ground.stack.live}/_control/fail", timeout=60)
 
 
 def skewed(seconds: float) -> Plant:
@@ -616,7 +309,7 @@ def granted(stream: str) -> Plant:
     """Let Live accept commands again, and publish the stream anew: that is not waited with."""
 
     def heal(ground: Ground) -> None:
-        heals(ground)
+        ground.heals()
         again(stream)(ground)
 
     return heal
@@ -627,6 +320,7 @@ def _break_a_recording(ground: Ground) -> None:
     eventually(lambda: ground.phase("breaks") == "recording")
     error = {"code": "PermissionDenied.ResourceAccess", "message": "no"}
     event = {"event": "transformat_error", "error_info": error, "file_info": {"uri": "x.flv"}}
+    ground.live.advance(2)  # Live names seconds: what fails in that of its start may be older
     ground.live.record_event("breaks", "transformat_error", **event)
 
 
@@ -699,7 +393,7 @@ def _list_was_unread(ground: Ground) -> None:
     """Let reconcile alone be refused the online list."""
     fails(code="Forbidden.RAM", status=403, action="DescribeLiveStreamsOnlineList")(ground)
     ground.fire_timer()
-    heals(ground)
+    ground.heals()
 
 
 def _emptied(ground: Ground) -> None:
@@ -749,6 +443,7 @@ def _ended_and_listed(ground: Ground) -> None:
     """Let a stream end that Live's list goes on to show for a while."""
     ground.live.publish("ended", wait=True, time=_a_while_ago(ground))
     eventually(lambda: ground.phase("ended") == "recording")
+    ground.fire_timer()  # which ends after any other run: none is at work while the clock jumps
     ground.live.advance(60)
     ground.live.switch(online_list_lag_ms=50_000)
     ground.live.unpublish("ended", wait=True)
@@ -801,7 +496,13 @@ VENDOR: dict[str, Row] = {
     "4.1 no OnDemandUrl": Row("on-demand-callback.none", _no_one_to_ask),
     "2.1 not the main streaming domain": Row("domain.not_main", _policy_of_an_ingest_domain),
 }
-OURS: tuple[Row, ...] = (
+
+
+def _by_code(*rows: Row) -> dict[str, Row]:
+    return {row.code: row for row in rows}
+
+
+CALLBACKS = _by_code(
     Row(
         "stream-callback.none",
         lambda ground: ground.account.ask("DeleteLiveStreamsNotifyUrlConfig", DomainName=PUSH),
@@ -844,6 +545,8 @@ OURS: tuple[Row, ...] = (
         "record-key.unknown",
         lambda ground: ground.record_notify(NotifyAuthKey="somebodyelseskey0"),
     ),
+)
+ACCOUNT = VENDOR | _by_code(
     Row("names.unsigned", _other_folder, _usual_folder),
     Row("delay.other", config(DelayTime=30)),
     Row("on-demand.push_url", config(OnDemand=2)),
@@ -855,6 +558,8 @@ OURS: tuple[Row, ...] = (
     Row("recording.by_hand", _walk, _walk_again),
     Row("recorded.name", _bad_name, _end_bad_name),
     Row("delivery.lost", _lose_a_callback, _bring_a_callback),
+)
+STAGE_ROWS = _by_code(
     Row("durable.memory", server("CONFIG", "SET", "appendonly", "no")),
     Row("durable.evicts", server("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")),
     Row("durable.fsync", server("CONFIG", "SET", "appendfsync", "no")),
@@ -870,27 +575,27 @@ OURS: tuple[Row, ...] = (
     Row(
         "credentials.revoked",
         fails(code="InvalidAccessKeyId.NotFound", status=404, action="GetCallerIdentity"),
-        heals,
+        Ground.heals,
     ),
     Row(
         "credentials.owner",
         fails(code="ServiceUnavailable", status=503, action="GetCallerIdentity"),
-        heals,
+        Ground.heals,
     ),
     Row(
         "access.forbidden",
         fails(code="Forbidden.RAM", status=403, action="DescribeLiveRecordNotifyRecords"),
-        heals,
+        Ground.heals,
     ),
     Row(
         "access.unanswered",
         fails(code="ServiceUnavailable", status=503, action="DescribeLiveRecordNotifyRecords"),
-        heals,
+        Ground.heals,
     ),
     Row(
         "role.list",
         fails(code="Forbidden.RAM", status=403, action="DescribeLiveStreamsOnlineList"),
-        heals,
+        Ground.heals,
         also=frozenset({"access.forbidden"}),
     ),
     Row(
@@ -898,12 +603,12 @@ OURS: tuple[Row, ...] = (
         fails(
             code="InvalidAccessKeyId.NotFound", status=404, action="DescribeLiveStreamsOnlineList"
         ),
-        heals,
+        Ground.heals,
     ),
     Row(
         "role.list_fails",
         fails(code="InternalError", status=500, action="DescribeLiveStreamsOnlineList"),
-        heals,
+        Ground.heals,
         also=frozenset({"access.unanswered"}),
     ),
     Row("mapping.none", _no_ingest, _bind_again, also=frozenset({"stream-callback.none"})),
@@ -951,7 +656,7 @@ OURS: tuple[Row, ...] = (
     Row("recorded.undecided", _ended_and_listed, _list_is_fresh),
     Row("credentials.root", keys("root", "root-secret"), keys("dev", "dev-secret")),
 )
-ROWS = {**VENDOR, **{row.code: row for row in OURS}}
+ROWS = CALLBACKS | ACCOUNT | STAGE_ROWS
 CURED_ALONE = frozenset({"wake.lost", "deployed.runtime"})
 """Findings that have a test of their own, here and in test_doctor_compute.py."""
 NEVER_CURED = {
@@ -969,20 +674,6 @@ NEVER_CURED = {
 """Findings whose cure no test executes, and why. tests/cli/test_doctor_checks.py shows them all."""
 
 
-def test_ten_of_the_faults_are_the_vendors_own() -> None:
-    assert len(VENDOR) >= 10
-
-
-def test_the_cure_of_every_finding_is_executed_or_it_is_said_why_not() -> None:
-    in_rows = {code for row in ROWS.values() for code in (row.code, *row.also)}
-    lacking = {code for codes, _ in LACKS for code in codes}
-    executed = in_rows | lacking | CURES | CURED_ALONE | FAULTS.keys() | REMOVALS.keys()
-    all_of_them = {kind.code for kind in kinds() if kind.severity is not Severity.NOTHING}
-
-    assert executed & NEVER_CURED.keys() == set()
-    assert executed | NEVER_CURED.keys() == all_of_them
-
-
 def found_or_planted_again(ground: Ground, row: Row) -> tuple[int, list[dict[str, Any]]] | None:
     """Return what doctor finds, once the row's findings are among it, and nothing else but what
     follows from them; plant the fault again if the stage's timer repaired it already."""
@@ -996,11 +687,8 @@ def found_or_planted_again(ground: Ground, row: Row) -> tuple[int, list[dict[str
     return found if codes >= row.also and roots <= {row.code, *row.also} else None
 
 
-@pytest.mark.parametrize("fault", ROWS)
-def test_a_planted_fault_is_found_and_its_cure_makes_the_finding_go(
-    ground: Ground, fault: str
-) -> None:
-    row = ROWS[fault]
+def is_found_and_cured(ground: Ground, row: Row) -> None:
+    """Plant the fault; execute what doctor says; check that doctor is content then."""
     row.plant(ground)
     code, found = eventually(lambda: found_or_planted_again(ground, row))
     assert code in (3, 4)
@@ -1009,168 +697,3 @@ def test_a_planted_fault_is_found_and_its_cure_makes_the_finding_go(
         ground.execute(command)
     row.by_hand(ground)
     ground.until_well()
-
-
-def test_doctor_only_reads_and_what_it_reads_is_documented(ground: Ground) -> None:
-    """The emulator counts what came over the wire."""
-    before = ground.live.calls()["next"]
-    ground.doctor()
-    asked = {call["action"] for call in ground.live.calls(since=before)["calls"]}
-
-    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
-    documented = set(re.findall(r"`(?:live|oss):(\w+)`", page))
-    assert asked - {"GetCallerIdentity", ""} == documented
-    assert all(action.startswith(("Describe", "Get")) for action in documented)
-
-
-def test_a_permission_that_is_missing_is_named_and_nothing_is_said_to_be_well_without_it(
-    ground: Ground,
-) -> None:
-    ground.live.fail(
-        code="Forbidden.RAM", status=403, action="DescribeLiveRecordNotifyConfig", times=9
-    )
-    code, found = ground.doctor()
-    requests.delete(f"{ground.stack.live}/_control/fail", timeout=60)
-
-    assert code == 3
-    named = [finding["text"] for finding in found if finding["check"] == "access"]
-    assert ["live:DescribeLiveRecordNotifyConfig" in text for text in named] == [True]
-    assert {"record-callback", "status", "record-key"} <= {finding["check"] for finding in found}
-
-
-def test_a_clock_that_is_off_is_found(ground: Ground) -> None:
-    """Live tells whole seconds, and the two clocks are read one after the other."""
-    ground.live.skew(-400)
-    began = time.monotonic()
-    code, found = ground.doctor()
-    took = time.monotonic() - began
-    ground.live.skew(0)
-
-    assert code == 3
-    (text,) = [finding["text"] for finding in found if finding["check"] == "clock"]
-    match = re.fullmatch(
-        "the stage's clock is (.+) ahead of Live's: genuine callbacks are rejected", text
-    )
-    assert match
-    assert abs(duration(match[1]) - 400_000) <= (took + 1) * 1000
-
-
-@pytest.mark.parametrize("absent", ["empty", "refused"])
-def test_a_configuration_that_is_not_there_is_known_however_live_says_so(
-    ground: Ground, absent: str
-) -> None:
-    """UNCONFIRMED: Live answers an empty configuration, or an error."""
-    ground.live.switch(absent_notify_config=absent)
-    ground.account.ask("DeleteLiveRecordNotifyConfig", DomainName=LIVE)
-    ground.account.ask("DeleteLiveStreamsNotifyUrlConfig", DomainName=PUSH)
-    code, found = ground.doctor()
-    ground.execute(f"live-record setup --stage {STAGE}")
-
-    assert {(finding["check"], finding["severity"]) for finding in found} == {
-        ("stream-callback", "fault"),
-        ("record-callback", "fault"),
-    }
-    assert code == 3
-    assert ground.doctor() == (0, [])
-
-
-@pytest.mark.parametrize("is_told", [True, False])
-def test_a_key_that_live_does_not_tell_is_not_said_to_be_wrong(
-    ground: Ground, is_told: bool
-) -> None:
-    ground.live.switch(record_key_is_returned=is_told)
-
-    assert ground.doctor() == (0, [])
-
-
-def test_a_callback_that_is_somebody_elses_is_never_called(ground: Ground) -> None:
-    """Doctor calls the stage alone."""
-    with receiving() as other:
-        urls = {"NotifyUrl": f"{other.address}/record", "OnDemandUrl": f"{other.address}/ask"}
-        ground.record_notify(**urls)
-        code, found = ground.doctor()
-        for command in dict.fromkeys(finding["fix"] for finding in found if finding["fix"]):
-            ground.execute(command)
-
-    assert code == 3
-    assert other.arrived == []
-
-
-BARE = {
-    "LIVE_RECORD_STREAM_KEYS": "",
-    "LIVE_RECORD_WAKE_URL": "",
-    "LIVE_RECORD_WAKE_KEY": "",
-    "LIVE_RECORD_STORE_ID": "",
-}
-UNHEARD = {"LIVE_RECORD_HEARTBEAT_URL": "http://127.0.0.1:1/"}
-LACKS: tuple[tuple[frozenset[str], Mapping[str, str]], ...] = (
-    (frozenset({"secrets.none", "wake.none", "timer.never", "identity.none"}), BARE),
-    (frozenset({"heartbeat.lost", "timer.stopped"}), UNHEARD),
-)
-"""What is found of a stage without its timer that lacks these settings, or has wrong ones."""
-
-
-@pytest.mark.parametrize(("codes", "settings"), LACKS)
-def test_a_deploy_with_what_was_missing_makes_its_findings_go(
-    codes: frozenset[str],
-    settings: Mapping[str, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The cure is a deploy, in whose place the stage begins anew with its timer and with all of its
-    settings. What tells of a run had one some time ago."""
-    monkeypatch.setenv("LIVE_RECORD_STAGES", str(tmp_path / "stages.toml"))
-    with LiveInThread(clock_file=tmp_path / "clock.json") as live, receiving() as monitor:
-        if "timer.never" not in codes:
-            deployed(tmp_path, live.address, settings, fire)
-            Remote(live.address).advance(100)
-        lacking = deployed(tmp_path, live.address, settings, has_timer=False)
-        assert {one["code"] for one in lacking} >= codes
-        fixes = {one["fix"] for one in lacking if one["code"] in codes and one["fix"]}
-        assert fixes == {"make deploy STAGE=dev"}
-        heard = {"LIVE_RECORD_HEARTBEAT_URL": f"{monitor.address}/beat"}
-        assert deployed(tmp_path, live.address, heard, fire) == []
-
-
-def test_a_wake_up_call_arrives_once_its_address_is_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What Live throttles is due soon, and so wakes a reconcile."""
-    monkeypatch.setenv("LIVE_RECORD_STAGES", str(tmp_path / "stages.toml"))
-    throttled = {"code": "Throttling.User", "status": 400, "action": "RealTimeRecordCommand"}
-    with LiveInThread(clock_file=tmp_path / "clock.json") as live:
-        remote = Remote(live.address)
-        remote.fail(times=1_000, **throttled)
-        wrong = {"LIVE_RECORD_WAKE_URL": "http://127.0.0.1:9/"}
-        lost = deployed(tmp_path, live.address, wrong, lambda _: remote.publish("x", wait=True))
-        (advice,) = [one["text"] for one in lost if one["code"] == "wake.lost"]
-        assert "Set LIVE_RECORD_WAKE_URL to the address of reconcile's HTTP trigger" in advice
-
-        requests.delete(f"{live.address}/_control/fail", timeout=60)
-        remote.advance(130)
-        assert deployed(tmp_path, live.address, {}, fire) == []
-
-
-def fire(stack: Stack) -> None:
-    timer = f"{stack.fc}/_fc/timer/reconcile"
-    assert requests.post(timer, json={"wait": True}, timeout=100).ok
-
-
-def deployed(
-    folder: Path,
-    live: str,
-    settings: Mapping[str, str],
-    then: Callable[[Stack], object] = lambda _stack: None,
-    *,
-    has_timer: bool = True,
-) -> list[dict[str, Any]]:
-    """Run a stage with these settings; return what doctor finds after `then`."""
-    policy, template = folder / "policy.toml", folder / "s.yaml"
-    policy.write_text(POLICY)
-    text = S_YAML.read_text()
-    template.write_text(text if has_timer else text.replace("enable: true", "enable: false"))
-    with running(folder, live=live, policy=policy, settings=settings, template=template) as stack:
-        register(STAGE, Target(stack.fc, TOKEN, stack.live))
-        then(stack)
-        report = json.loads(CliRunner().invoke(main, ["doctor", "--stage", STAGE, "--json"]).stdout)
-    return [one for one in report["findings"] if one["severity"] not in FINE]
