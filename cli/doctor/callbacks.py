@@ -19,7 +19,7 @@ from cli.doctor.snapshot import (
     Snapshot,
     Unread,
 )
-from cli.doctor.stage import clock
+from cli.doctor.stage import clock, unwritable
 from cli.texts import N_
 from cli.web import hides_a_token
 
@@ -338,6 +338,8 @@ def _cause_of_loss(snapshot: Snapshot, kind: str) -> str:
     accepted; "" if none does."""
     if any(found.severity is Severity.FAULT for found in clock(snapshot)):
         return "clock"
+    if cause := unwritable(snapshot):
+        return cause
     of_kind = (stream_callback, stream_key) if kind in OF_STREAMS else (record_callback, record_key)
     for examine in (*of_kind, answers):
         for found in examine(snapshot):

@@ -268,6 +268,12 @@ def is_writable(snapshot: Snapshot) -> bool:
     return bool(snapshot.store.get("writable", True))
 
 
+def unwritable(snapshot: Snapshot) -> str:
+    """Return the check that finds why nothing can be stored, "" if it can. Until then, no run can
+    note that it ended, and no callback is accepted."""
+    return "" if is_writable(snapshot) else "store"
+
+
 def _store_problem(snapshot: Snapshot) -> str:
     """Return what is wrong, and what to do if health knows it."""
     ours = [one for one in snapshot.problems if stops_writes(one)]
@@ -321,7 +327,7 @@ def health(snapshot: Snapshot) -> Findings:
         if not _is_shown_elsewhere(snapshot, problem):
             kind, code = STOPS if problem["stops_commands"] else WARNS, problem["code"]
             causes = (cause_of_silence(snapshot, name) for name in TIMERS.get(code, ()))
-            because = next(filter(None, causes), "")
+            because = unwritable(snapshot) or next(filter(None, causes), "")
             yield kind.found(because=because, problem=problem["text"], advice=problem["fix"])
 
 
@@ -387,14 +393,14 @@ def timer(snapshot: Snapshot) -> Findings:
         return
     age, oldest = snapshot.health["reconciled_ms_ago"], snapshot.health["oldest_due_ms"]
     fix = snapshot.deploy_command()
-    cause = cause_of_silence(snapshot, "reconcile")
+    cause = unwritable(snapshot) or cause_of_silence(snapshot, "reconcile")
     if age is None:
         yield NEVER_RAN.found("" if cause else fix, because=cause)
     elif age > STALE_MS:
         yield STOPPED.found("" if cause else fix, because=cause, age=written(age))
     elif oldest > LATE_MS:
         is_stuck = any(problem["code"] == STUCK for problem in snapshot.problems)
-        because, count = "health" if is_stuck else "", snapshot.health["due"]
+        because, count = cause or ("health" if is_stuck else ""), snapshot.health["due"]
         yield LATE.found(because=because, count=count, age=written(oldest))
 
 

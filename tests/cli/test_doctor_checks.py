@@ -1051,6 +1051,23 @@ ROOTS: tuple[tuple[str, str, Change], ...] = (
         lambda: replace(HEALTHY, health=_tells("drain_stuck", due=3, oldest_due_ms=200_000)),
     ),
     (
+        "a store that accepts no writes, so that no run can note that it ended",
+        "store.unwritable",
+        lambda: replace(
+            losing(),
+            examined=examined("store", writable=False, why="no memory").examined,
+            health=_tells("drain_stuck", reconciled_ms_ago=3_600_000),
+        ),
+    ),
+    (
+        "a store that accepts no writes, and work that is late",
+        "store.unwritable",
+        lambda: replace(
+            examined("store", writable=False, why="no memory"),
+            health=_tells("tasks_late", due=3, oldest_due_ms=200_000),
+        ),
+    ),
+    (
         "a suspended policy",
         "health.warns",
         lambda: replace(
