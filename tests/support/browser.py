@@ -23,6 +23,14 @@ NODE = Path(__file__).parents[1] / "console" / "node"
 PATIENCE_MS = 60_000
 
 
+ANIMATED = """() => Promise.allSettled(
+    document.getAnimations()
+        .filter((one) => one.effect.getComputedTiming().endTime !== Infinity)
+        .map((one) => one.finished)
+)"""
+"""Ends when every animation has ended that ever ends."""
+
+
 @dataclass
 class Opened:
     """A page in a window of its own, and every error that it reported."""
@@ -63,7 +71,9 @@ class Opened:
         self.page.wait_for_selector(selector, **more)
 
     def violations(self) -> list[str]:
-        """Return what axe-core finds wrong with the page as it is, by rule and element."""
+        """Return what axe-core finds wrong with the page as it is, by rule and element. A dialog
+        that still slides in is transparent in part, and is waited for."""
+        self.page.evaluate(ANIMATED)
         self.page.evaluate((NODE / "node_modules" / "axe-core" / "axe.min.js").read_text())
         found = self.page.evaluate("() => axe.run()")["violations"]
         return [
