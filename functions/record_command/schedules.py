@@ -660,6 +660,8 @@ def _view(
 ) -> ScheduleView:
     schedule = stored.schedule
     upcoming = _calendar(request, schedule, shown)
+    known = _known(request, schedule) if counts_load and schedule.is_by_pattern else None
+    starts = known.count if known else len(schedule.streams)
     return ScheduleView(
         id=schedule.id,
         title=schedule.title,
@@ -680,8 +682,8 @@ def _view(
         made_by=stored.made_by,
         made_at=rfc3339(stored.made_at),
         next=[_shown(one) for one in upcoming],
-        load=_load(request, schedule, upcoming) if counts_load else None,
-        known=_known(request, schedule) if counts_load and schedule.is_by_pattern else None,
+        load=_load(request, schedule, upcoming, starts) if counts_load else None,
+        known=known,
     )
 
 
@@ -704,9 +706,8 @@ def _fitting(request: ApiRequest, schedule: Schedule) -> Iterator[StreamKey]:
 
 def _starts(request: ApiRequest, schedule: Schedule) -> int:
     """Return how many starts a beginning takes; of a pattern, one for each stream that is known."""
-    if schedule.is_by_pattern:
-        return len(list(islice(_fitting(request, schedule), KNOWN_ROWS)))
-    return len(schedule.streams)
+    is_by_pattern, streams = schedule.is_by_pattern, schedule.streams
+    return _known(request, schedule).count if is_by_pattern else len(streams)
 
 
 def _written(ms: int) -> str:
@@ -714,15 +715,14 @@ def _written(ms: int) -> str:
 
 
 def _load(
-    request: ApiRequest, schedule: Schedule, upcoming: Sequence[Occurrence]
+    request: ApiRequest, schedule: Schedule, upcoming: Sequence[Occurrence], starts: int
 ) -> StartsView | None:
-    """Return how long it takes to send the starts of the next occurrence, together with other
+    """Return how long it takes to send the `starts` of the next occurrence, together with other
     schedules' starts in the same minute."""
     now, app = request.invocation.app.store.now(), request.invocation.app
     following = next((one for one in upcoming if one.begins_at > now), None)
     if following is None:
         return None
-    starts = _starts(request, schedule)
     for name, other in readable(app.store.schedules()).items():
         is_near = (other.begins_at or 0) // MINUTE_MS == following.begins_at // MINUTE_MS
         if name != schedule.id and is_near and not other.is_deleted:
