@@ -298,7 +298,7 @@ UNHANDLED = "streams_quarantined"
 STUCK = "drain_stuck"
 """Health's code for a reconcile that begins to send commands and does not finish."""
 TIMERS = {"notify_silent": ("notify",), "tasks_late": ("files", "deliver", "notify")}
-"""Problems of health, and the function whose timer is off then."""
+"""For a problem of health, the functions whose timers may be off."""
 SHOWN_ELSEWHERE = {
     "reconcile_never_ran",
     "reconcile_silent",
