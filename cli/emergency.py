@@ -204,5 +204,5 @@ def _advice(declined: Declined, application: Application) -> str:
     elif declined.code.startswith("InvalidDomain"):
         sentence = _("{error}. Pass the main streaming domain, not {domain}.")
     else:
-        sentence = _("{error}. What was changed so far is in the backup; run it again.")
+        sentence = _("{error}. The backup holds the changes so far; run the command again.")
     return sentence.format(error=declined, action=declined.action, domain=application.domain)

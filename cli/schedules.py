@@ -74,7 +74,7 @@ def schedule() -> None:
 def apply(api: Api, file: Path, prune: bool, is_sure: bool, as_json: bool) -> None:
     """Apply the schedules of FILE (TOML) to a stage.
 
-    The command shows what would change, and asks. What has begun goes on until its end.
+    The command shows what would change, and asks. Occurrences that have begun go on to their end.
     """
     _apply(api, read_schedules(file), prune=prune, is_sure=is_sure, as_json=as_json)
 
@@ -458,7 +458,7 @@ def extend(api: Api, schedule_id: str, by: str, as_json: bool) -> None:
 @_name
 @of_stage(changes=True)
 def delete(api: Api, schedule_id: str, as_json: bool) -> None:
-    """Delete the schedule ID. What has begun goes on until its end."""
+    """Delete the schedule ID. Occurrences that have begun go on to their end."""
     answer = api.delete_schedule(schedule_id)
     _say(answer, lambda row: _("{id} is deleted").format(id=row["id"]), as_json=as_json)
 

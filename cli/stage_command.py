@@ -116,9 +116,9 @@ def stage_options(*, changes: bool, many: bool) -> Callable[[Command], Command]:
 def asking(
     target: Target, ask: Command, unasked: int, *, as_json: bool, not_found: int | None = None
 ) -> int:
-    """Call `ask` with the stage's API and return its exit code; print a refusal, as JSON if asked,
-    and return `unasked` if the stage refuses or does not answer, or `not_found` if it only has
-    nothing of that name."""
+    """Call `ask` with the stage's API and return its exit code. If the stage refuses or does not
+    answer, print that (as JSON if `as_json`), and return `unasked`; return `not_found` if the stage
+    only has nothing of that name."""
     try:
         return ask(api=api_of(target), as_json=as_json) or AS_WANTED
     except (NoAnswer, StageRefusal) as failure:

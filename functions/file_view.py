@@ -64,11 +64,11 @@ QUERY: tuple[Field, ...] = (LIMIT, PUSH_ARG, _VALIDITY)
 """The query of a request for playback URLs; `for` is in ms once read."""
 PLAYLIST_QUERY: tuple[Field, ...] = (
     beginning(
-        "the beginning, or how long before the end it is; without it, that of the last intent",
+        "the beginning, or how long before the end it is; if left out, the last intent's beginning",
         example="2h",
     ),
     replace(
-        moment("to", "the end; without it, that of the last intent, or now after `from`"),
+        moment("to", "the end; if left out, now if `from` is there, else the last intent's end"),
         example="2026-11-01T20:00:00Z",
     ),
     text(

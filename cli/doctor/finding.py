@@ -88,8 +88,8 @@ class Check:
     """One check of the Snapshot.
 
     `holds` is the text of the ok finding, documented in docs/doctor.md. `rests_on` names parts of
-    the Snapshot: what of them could not be read is reported as unknown. `after` names checks: if
-    one of them found something that blocks, this one is unknown because of it.
+    the Snapshot: a part that could not be read is reported as unknown. `after` names checks: if one
+    of them found something that blocks, this one is unknown because of it.
     """
 
     name: str

@@ -75,7 +75,7 @@ class TestStream:
 
     def require(self, command: str) -> None:
         if (code := self.command(command)) != OK:
-            raise Unanswered(f"{command} was answered {code}, but had to be accepted")
+            raise Unanswered(f"Live answered {command} with {code}, but the experiment needs a yes")
 
     def reset(self) -> None:
         """Make the stream offline and idle, with no merge delay running."""

@@ -35,5 +35,7 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
     if isinstance(trigger, TimerEvent):
         return verifying.run(invocation, RUN_BUDGET_S)
     if isinstance(trigger, Invoked):
-        raise BadRequest([Fault("event", "this function is called over HTTP, or by its timer")])
+        raise BadRequest(
+            [Fault("event", "this function accepts only HTTP requests and its timer's events")]
+        )
     return signing.respond(invocation, trigger)

@@ -336,11 +336,11 @@ class OverviewView(Struct, frozen=True, forbid_unknown_fields=True):
     rows: Annotated[
         Sequence[OverviewRowView],
         doc(
-            "what is being lost, the longest first; then what failed, waits, starts, is"
-            " unmanaged or stops. At most 200, and 80,000 bytes"
+            "streams being lost, the longest first; then those that failed, wait, start, are"
+            " unmanaged or stop. At most 200, and 80,000 bytes"
         ),
     ]
-    more: Annotated[Count, doc("streams that such a row was left out for")]
+    more: Annotated[Count, doc("streams whose row was left out")]
     phases: Annotated[
         PhaseCounts, doc("all streams by phase; of a bound token, those that it is bound to")
     ]

@@ -118,7 +118,7 @@ def response_of(
     )
 
 
-ALLOW_SHORT = 'if you mean that, send "allow_short": true (live-record: --soon)'
+ALLOW_SHORT = 'if the recording is to end so soon, send "allow_short": true (command line: --soon)'
 RAISE = "ask for a shorter time, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
 
 

@@ -92,7 +92,7 @@ STOP: tuple[Field, ...] = (
         "hold",
         _hold,
         {"anyOf": [{"const": "session"}, DURATION]},
-        'how long no policy may start it again: a duration, or "session"',
+        'how long policy must not start it again: a duration, or "session"',
         "12h",
     ),
     NOTE,

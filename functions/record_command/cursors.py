@@ -1,6 +1,6 @@
-"""Cursors: opaque text that says where a page ended.
+"""Cursors: opaque text that marks where a page ended.
 
-The routes with pages write and read them. Each route decides what its cursor contains.
+The paginated routes write and read them. Each route decides what its cursor contains.
 """
 
 from __future__ import annotations

@@ -44,13 +44,14 @@ def _digest(value: object) -> bytes:
 
 def _question(name: str, doc: str) -> Field:
     schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-    return Field(name, _digest, schema, f"SHA-256: whether {doc}", "0" * 64)
+    says = f"SHA-256 of {doc}; the answer says whether the stage has it"
+    return Field(name, _digest, schema, says, "0" * 64)
 
 
 DIGESTS: tuple[Field, ...] = (
-    _question("stream_key", "this key of Live's ingest callbacks is one of ours"),
-    _question("record_key", "this key of Live's recording callbacks is one of ours"),
-    _question("path_token", "this last part of a callback URL is one of ours"),
+    _question("stream_key", "a key of Live's ingest callbacks"),
+    _question("record_key", "a key of Live's recording callbacks"),
+    _question("path_token", "the last part of a callback URL"),
 )
 
 

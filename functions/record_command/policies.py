@@ -66,8 +66,8 @@ APPLY: tuple[Field, ...] = (
         "replaces",
         _read_version,
         {"type": "integer", "minimum": 0},
-        "the newest version when this policy was made, as GET /v1/policy shows it; if it is"
-        " another one now, the answer is 409",
+        "the newest version that GET /v1/policy showed; if there is a newer one by now, the answer"
+        " is 409",
         0,
         is_required=True,
     ),

@@ -120,7 +120,8 @@ class Route(Struct, frozen=True, kw_only=True):
 def dispatch(
     tables: Iterable[Sequence[Route]], invocation: Invocation, request: Request
 ) -> Response:
-    """Answer by the first of the tables that has the request's path."""
+    """Answer with the route of the path and method, from the first table that has the path. Raise
+    NotFound or MethodNotAllowed."""
     segments = request.segments
     if segments[1:2] != ["v1"]:
         segments = ["", "v1", *segments[1:]]

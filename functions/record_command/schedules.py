@@ -226,22 +226,22 @@ PUT: tuple[Field, ...] = (
     ),
     span(
         "late_after",
-        "how late the stream may be before the alert scheduled_not_live is raised: after the"
-        " announced start, or after it went down",
+        "how long after the announced start, or after the stream went down, the alert"
+        " scheduled_not_live is raised",
         example=written(LATE_AFTER_MS),
     ),
     choice(
         "expect",
         Expect,
-        "which streams have to be live for no alert to be raised: all, or any one of them; all"
-        " that are live are recorded",
+        "an alert is raised unless all streams are live, or unless any one is; every live stream"
+        " is recorded",
     ),
     Field(
         "coverage_target",
         _percentage,
         {"type": ["number", "null"], "minimum": 0, "maximum": MAX_PERCENT},
-        "how much of the time for which an occurrence is live must be recorded, in percent;"
-        " null: as the rule of the stream says",
+        "how much of an occurrence's live time must be recorded, in percent; null: the target of"
+        " the stream's rule",
         99,
     ),
     flag("paused", "true: no further occurrence begins; if left out, as before"),
@@ -257,8 +257,8 @@ SKIP: tuple[Field, ...] = (
     ),
     text(
         "note",
-        "free text to store in the history of each stream that has the occurrence planned: from 48"
-        " hours before it begins; in the log, too",
+        "free text for the log; also for the history of the streams, if the occurrence begins"
+        " within 48 hours",
         example="rained off",
     ),
 )

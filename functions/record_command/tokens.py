@@ -99,7 +99,7 @@ ADD: tuple[Field, ...] = (
         "scopes",
         _scopes,
         list_of(_SCOPE, len(SCOPES), least=1),
-        "what it allows; no more than the token that adds it does",
+        "what the token allows: at most what your own token allows",
         ["read", "control"],
         is_required=True,
     ),

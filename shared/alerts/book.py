@@ -97,7 +97,7 @@ class CallbackWatch(Struct, frozen=True):
 
 
 class CounterWatch(Struct, frozen=True):
-    """The value of a counter when it was last read, and when it was last seen to rise."""
+    """The last value of a counter, and the time at which it was last seen to rise."""
 
     count: int = 0
     since: int | None = None

@@ -26,8 +26,8 @@ def path_token_of(kind: CallbackKind, secret: str) -> str:
 
 
 def kind_of_token(digest: bytes, secrets: Sequence[str]) -> CallbackKind | Literal["all"] | None:
-    """Return the kind of callback for which the token with this SHA-256 is valid; "all" for a
-    secret itself, which release 0.2 put at the end of each URL; None if the token is not ours."""
+    """Return the kind of callback for which the token with this SHA-256 is valid; None if the token
+    is not ours. Return "all" for a secret itself: release 0.2 put it at the end of each URL."""
     for kind in KINDS:
         if _is_one(digest, [path_token_of(kind, secret) for secret in secrets]):
             return kind

@@ -70,7 +70,8 @@ class ProcessLife:
             self._is_busy = True
 
     def end_call(self) -> None:
-        """Let the process end after this call's answer, if it is over."""
+        """Note that the call was answered. End the process soon if its credentials have
+        expired."""
         with self._lock:
             self._is_busy = False
             self._answered_at = self._monotonic()

@@ -95,8 +95,8 @@ class Task(Struct, frozen=True):
 
 
 class OutboxState(Struct, frozen=True):
-    """The number of open tasks and of dead letters, and their bytes; for how many ms the oldest
-    open one has been due; and how many of either were dropped since the store was made."""
+    """The open tasks and the dead letters: their numbers and bytes. `oldest_ms`: how long the
+    oldest open task has been due. `dropped`: tasks of both kinds, since the store was made."""
 
     open: int = 0
     open_bytes: int = 0

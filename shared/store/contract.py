@@ -286,7 +286,8 @@ class Size(Struct, frozen=True):
 
     @property
     def full_in_ms(self) -> int | None:
-        """Return in how many ms it will be full at its present growth; None if it will not be."""
+        """Return the ms until the store is full at its present growth; None if it has no limit, or
+        does not grow."""
         if self.limit is None or self.per_day is None or self.per_day <= 0:
             return None
         return max(round((self.limit - self.used) / self.per_day * DAY_MS), 0)

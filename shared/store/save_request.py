@@ -237,9 +237,9 @@ def own_uri_of(key: StreamKey, uri: str) -> str:
 
 
 def file_of(member: str, at: str, known: str | None) -> File:
-    """Return a file from its member in the stream's sorted set, its score and what is kept beside
-    its name: "start stop duration stored", then "args" if there are any; of the release before
-    only "<duration>ms" or "1"."""
+    """Return a file from its member and score in the stream's sorted set, and from `known`, the
+    details under its name: "start stop duration stored", then "args" if there are any. The release
+    before wrote only "<duration>ms" or "1"."""
     uri, (first, *more) = member[AGE_CHARS:], (known or "").split(" ")
     if more:
         start, stop, duration = (None if ms == _UNKNOWN else int(ms) for ms in (first, *more[:2]))

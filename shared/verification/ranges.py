@@ -37,7 +37,8 @@ class Limits:
         return MAX_BYTES - self.bytes_left
 
     def ask(self, request: Request) -> Steps[Answer]:
-        """Yield the request. Raise Concluded if it exceeds the limits, or if access is denied."""
+        """Yield the request and return its answer. Raise Concluded if the request exceeds the
+        limits, or if access is denied."""
         length = request.length if isinstance(request, ReadRange) else 0
         if length > self.bytes_left or self.requests_left == 0:
             raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.TOO_LARGE, read_bytes=self.read_bytes)

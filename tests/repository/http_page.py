@@ -66,7 +66,7 @@ PHASES = {
 }
 OUTCOMES = {
     "accepted": ("200", "Live carried the command out"),
-    "already_recording": ("200", "it was recorded already; nothing was sent, or Live said so"),
+    "already_recording": ("200", "it was recorded already: the stage knew, or Live answered so"),
     "already_stopped": ("200", "nothing was being recorded"),
     "never_known": (
         "200",

@@ -75,7 +75,7 @@ def answer(
 
     def over_http(trigger: TriggerEvent) -> Response:
         if not isinstance(trigger, Request):
-            raise BadRequest([Fault("event", "this function is called over HTTP")])
+            raise BadRequest([Fault("event", "this function accepts only HTTP requests")])
         return respond(trigger)
 
     return answer_any(over_http, event, context, log=log)

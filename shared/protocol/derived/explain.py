@@ -76,8 +76,8 @@ def _wanted(record: StreamRecord, now: int, settings: StreamSettings) -> History
 
 
 def _waiting(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
-    """Return the cause if there is no command: what denies the recording of a session that goes on,
-    or that nothing was decided yet."""
+    """Return the cause if there is no command: the session goes on and counts as not recorded, or
+    nothing was decided yet."""
     if not record.is_live:
         return _absent(record)
     if settings.observe:
@@ -86,8 +86,8 @@ def _waiting(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
 
 
 def _denied(record: StreamRecord) -> HistoryEntry:
-    """Return what speaks against a recording of the present session: Live's answer to a later
-    start, or its report, or an interruption."""
+    """Return why the present session counts as not recorded: Live's answer to a later start, or its
+    report, or an interruption."""
     answer, report = record.answer, record.last_report
     is_answered = answer is not None and answer.at >= (record.denied_at or 0)
     if answer is not None and is_answered and answer.command is Command.START:

@@ -23,8 +23,8 @@ start takes some time."""
 
 
 def wrong_since(record: StreamRecord) -> int | None:
-    """Return from when the stream counts as wanted, live and not recorded; None if it does not. The
-    time may lie ahead: the stream counts from then on, unless something changes before."""
+    """Return the time from which the stream counts as wanted, live and not recorded, unless
+    something changes before; None if it does not count so. The time may lie ahead."""
     session, is_shown = record.session, record.is_recorded or record.is_reported
     if not record.intent.wanted or session is None or record.is_off or is_shown:
         return None
@@ -41,7 +41,8 @@ def wrong_since(record: StreamRecord) -> int | None:
 
 
 def lost_by(record: StreamRecord, now: int) -> int:
-    """Return from when the stream counts as lost, if it is found now not to be recorded."""
+    """Return the time from which the stream counts as lost. It was found `now` not to be
+    recorded."""
     since = wrong_since(record)
     return now if since is None else min(since, now)
 

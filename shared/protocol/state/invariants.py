@@ -313,8 +313,8 @@ def unproved_implies_check(record: StreamRecord) -> bool:
 
 
 def denied_implies_under_way(record: StreamRecord) -> bool:
-    """If something denies a recording that Live accepted, a check or a command follows, unless Live
-    has refused another start since."""
+    """If a report or an interruption contradicts an accepted start, a check or a command follows,
+    unless Live has refused another start since."""
     confirmation, denied_at, answer = record.confirmation, record.denied_at, record.answer
     if confirmation is None or denied_at is None or not record.is_live:
         return True
