@@ -24,9 +24,9 @@ LATE_MS = 180_000
 
 @click.group()
 def alerts() -> None:
-    """List what is wrong, acknowledge alerts, and test the robots.
+    """List alerts, acknowledge them, and test the robots.
 
-    The policy says under [[notify]] which robot is sent what.
+    The [[notify]] rules of the policy say which alerts each robot gets.
     """
 
 
@@ -40,7 +40,7 @@ def alerts() -> None:
 )
 @of_stage(changes=False)
 def list_alerts(api: Api, state: str, as_json: bool) -> None:
-    """List what is wrong now, since when, and who takes care of it."""
+    """List the alerts, how long each has lasted, and who takes care of it."""
     answer = api.alerts(state)
     nothing = _("nothing is wrong") if state == "open" else _("nothing has ended")
     output.rows(answer, "alerts", _line_of, as_json, nothing=nothing)

@@ -38,7 +38,7 @@ class Api:
     """A client of the stage at `url`; each method returns the answer's JSON or raises Failure.
 
     The texts of an answer are printable, but for state and policy, which a program hands on. The
-    token goes to that address alone, and over HTTPS.
+    token goes only to that address, over HTTPS.
     """
 
     def __init__(

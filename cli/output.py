@@ -143,8 +143,8 @@ NOT_LIVE = "not_live"
 
 
 def scheduled_line(row: Json) -> str:
-    """Return which schedule asks for a recording and until when, else which begins next; "" if none
-    does within 48 h."""
+    """Return the schedule that asks for a recording, and its end; else the one that begins next;
+    "" if none does within 48 h."""
     schedules = row.get("schedules") or []  # the release before has no such field
     under_way = [one for one in schedules if one["begun"]]
     if under_way:

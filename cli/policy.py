@@ -1,6 +1,6 @@
 """`live-record policy`: test a policy file, compare it with the policy in force, and apply it.
 
-cli.main adds the group. It reaches a stage over HTTP alone: a laptop may not reach the store, and
+cli.main adds the group. It reaches a stage only over HTTP: a laptop may not reach the store, and
 only the stage can check a policy against its own settings.
 """
 

@@ -163,7 +163,7 @@ def _unquoted(value: str) -> str:
 
 
 def _write(file: Path, variables: Mapping[str, str], certificate: Path, key: Path) -> None:
-    """Write the file for a shell, readable by its owner alone. The certificate stays in its own
+    """Write the file for a shell, readable only by its owner. The certificate stays in its own
     files, so that a renewed one is deployed without another run."""
     pems = {"LIVE_RECORD_CERTIFICATE": certificate, "LIVE_RECORD_CERTIFICATE_KEY": key}
     lines = [f"{name}={shlex.quote(text)}" for name, text in variables.items() if name not in pems]

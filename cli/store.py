@@ -1,6 +1,6 @@
 """`live-record store`: accept the store of a stage as its own.
 
-cli.main adds the group. It reaches a stage over HTTP alone: a laptop may not reach the store.
+cli.main adds the group. It reaches a stage only over HTTP: a laptop may not reach the store.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def _bare(text: str) -> tuple[str, str]:
 def _played(name: str) -> str:
     stem, _dot, suffix = name.rpartition(".")
     if suffix not in _PLAYLISTS:
-        raise ValueError(_("This URL plays neither .m3u8 nor .flv.") + f" {_usage()}")
+        raise ValueError(_("This URL ends with neither .m3u8 nor .flv.") + f" {_usage()}")
     return stem
 
 

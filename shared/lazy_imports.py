@@ -138,7 +138,7 @@ class _Finder(MetaPathFinder, Loader):
 @contextmanager
 def stub_imports(unused: Iterable[str], one_by_one: Iterable[str] = ()) -> Iterator[None]:
     """Replace modules that are not imported yet: `unused` by stubs, `one_by_one` by packages that
-    import class by class. Use it in one thread alone: every other thread would get the stubs."""
+    import class by class. Use it in one thread only: every other thread would get the stubs."""
     finder = _Finder(unused, one_by_one)
     sys.meta_path.insert(0, finder)
     try:

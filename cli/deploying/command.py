@@ -96,7 +96,7 @@ def _stage_faults(stage: Stage) -> list[str]:
     "--only",
     multiple=True,
     type=click.Choice([*STEPS, STORE, SMOKE]),
-    help="run this step alone; may be repeated",
+    help="run only this step; may be repeated",
 )
 @click.option("--dry-run", is_flag=True, help="show what would change, and change nothing")
 @click.option(

@@ -226,5 +226,5 @@ def _texts(value: object, where: str) -> Iterator[str]:
         return
     for name, text in value.items():
         if not isinstance(text, str):
-            sentence = _("{where}.{name} is {text!r}: Function Compute takes strings alone")
+            sentence = _("{where}.{name} is {text!r}: Function Compute takes only strings")
             yield sentence.format(where=where, name=name, text=text)

@@ -199,7 +199,7 @@ does not tell the kind."""
 def _matches(sources: Sources, domains: Sequence[Domain], hosts: set[str]) -> Mapping[str, Match]:
     """Return what the stage says of each secret that Live holds, as "kind:secret".
 
-    Only digests are sent. Path tokens are taken from URLs of the stage alone.
+    Only digests are sent. Path tokens are taken only from URLs of the stage.
     """
     secrets = {"stream_key": set[str](), "record_key": set[str](), "path_token": set[str]()}
     for kind, callback in _callbacks(domains):

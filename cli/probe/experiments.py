@@ -1,7 +1,7 @@
-"""The experiments that need commands and lists alone: no callback receiver, no load.
+"""The experiments that need only commands and lists: no callback receiver, no load.
 
 cli.probe.run runs them. Each is named like the emulator's switch for the same question and returns
-the answer with its evidence; it may use the account through the test stream alone.
+the answer with its evidence; it may use the account only through the test stream.
 """
 
 from __future__ import annotations

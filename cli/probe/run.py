@@ -25,14 +25,14 @@ from cli.setup.configurations import ConfigTarget, Value, read, recordings, writ
 ALL_EXPERIMENTS: Mapping[str, Experiment] = {**EXPERIMENTS, **OBSERVATIONS, **LOAD_EXPERIMENTS}
 UNANSWERABLE: Mapping[str, str] = {
     "second_publisher (§2.1)": "it needs two programs that push the same stream at once",
-    "file_stop_time (§4)": "it shows in the recorded file alone, which probe does not open",
+    "file_stop_time (§4)": "it shows only in the recorded file, which probe does not open",
     "whether RAM takes acs:live or acs:cdn for RealTimeRecordCommand (§1.4)": (
         "it takes a policy changed between two calls: docs of RAM list both"
     ),
     "what fields an exception or switch callback has (§2.1)": (
         "nobody can make the service raise one: read one that happened"
     ),
-    "whether each format counts as a channel (§10)": "it shows on the bill alone",
+    "whether each format counts as a channel (§10)": "it shows only on the bill",
 }
 OBJECT_NAME = "live-record-probe/{StreamName}/{EscapedStartTime}_{EscapedEndTime}"
 MANUAL = 7

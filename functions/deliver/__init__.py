@@ -34,6 +34,6 @@ def prepare() -> None:
 
 def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
     if not isinstance(trigger, TimerEvent):
-        raise BadRequest([Fault("event", "this function is called by its timer alone")])
+        raise BadRequest([Fault("event", "this function accepts only its timer's events")])
     aborted = sweeping.sweep(invocation)
     return Response(200, {**asdict(copying.run(invocation)), "aborted_uploads": aborted})

@@ -29,7 +29,7 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
     """Notify people and programs at the same time; neither waits for the other."""
     if not isinstance(trigger, TimerEvent):
-        raise BadRequest([Fault("event", "this function is called by its timer alone")])
+        raise BadRequest([Fault("event", "this function accepts only its timer's events")])
     invocation.app.store.touch(began(NOTIFY))
     with closing(Connections()) as connections, (workers := invocation.app.workers()):
         telling = Telling(invocation, connections)

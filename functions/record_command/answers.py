@@ -269,8 +269,8 @@ class OverviewRowView(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     stream: str
     severity: Severity
     phase: Phase | None = None
-    since: Annotated[Time | None, doc("since when it is in this phase")] = None
-    lost_since: Annotated[Time | None, doc("since when the recording is being lost")] = None
+    since: Annotated[Time | None, doc("the beginning of its present phase")] = None
+    lost_since: Annotated[Time | None, doc("when the loss of the recording began")] = None
     reason: ReasonView | None = None
     live: Liveness = Liveness.UNKNOWN
     next_attempt_at: Time | None = None
@@ -300,7 +300,7 @@ class OverviewAlertsView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SuspensionView(Struct, frozen=True, forbid_unknown_fields=True):
-    """Until when no rule starts a recording, who asked for that, and why."""
+    """A time during which no rule starts a recording: its end, who asked for it, and why."""
 
     until: Time
     who: str
@@ -416,7 +416,7 @@ class AlertView(Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, doc("the condition in words")]
     text: Annotated[str, doc("what is wrong, as `why` says it")]
     fix: str
-    since: Annotated[Time, doc("since when the condition holds")]
+    since: Annotated[Time, doc("the time since which the condition holds")]
     raised_at: Annotated[Time, doc("when it was found")]
     resolved_at: Time | None
     acknowledged_at: Time | None
@@ -477,7 +477,7 @@ class WebhookView(Struct, frozen=True, forbid_unknown_fields=True):
             " five days; ended: it answered 410"
         ),
     ]
-    since: Annotated[Time | None, doc("since when it is not active")]
+    since: Annotated[Time | None, doc("the time since which it is not active")]
     why: str
     test: Annotated[WebhookTestView | None, doc("its latest test; null: none")]
 

@@ -35,7 +35,7 @@ class IntentView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WrongView(Struct, frozen=True, forbid_unknown_fields=True):
-    since: Annotated[Time, doc("since when the recording is being lost")]
+    since: Annotated[Time, doc("when the loss of the recording began")]
     lost_ms: Annotated[Count, doc("for how long that is so far")]
     reason: Annotated[ReasonView, doc("what keeps it from being recorded")]
 
@@ -46,7 +46,7 @@ class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
     stream: Annotated[str, doc("domain/app/stream, with the main streaming domain")]
     wanted: bool
     phase: Phase
-    since: Annotated[Time | None, doc("since when it is in this phase")]
+    since: Annotated[Time | None, doc("the beginning of its present phase")]
     confirmed: Annotated[bool, doc("Live has shown that it records")]
     confirmed_at: Annotated[
         Time | None,

@@ -412,7 +412,7 @@ def _require_room(request: ApiRequest, after: StoredSchedule, *, is_new: bool) -
         )
     if sum(map(len, streams)) > MAX_STREAMS_CHARS:
         raise WrongState(
-            f"the streams of all schedules together may have {MAX_STREAMS_CHARS} characters",
+            f"the stream names of all schedules may have {MAX_STREAMS_CHARS} characters in total",
             hint=_MAKE_ROOM,
         )
 

@@ -75,8 +75,8 @@ def scheduled_not_live(
     others_live_at: int = 0,
 ) -> Iterator[Condition]:
     """Yield a condition if a schedule wants this stream recorded and it has not been live for
-    `late_after_ms`, counted from its announced start or from when it went off. `others_live_at`:
-    when another stream that would do in its place was last live.
+    `late_after_ms`, counted from its announced start or from the time at which it went off.
+    `others_live_at`: when another stream that suffices in its place was last live.
     """
     intent, session = record.intent, record.session
     is_wanted = intent.wanted and intent.requester is Requester.SCHEDULE

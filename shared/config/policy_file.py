@@ -435,7 +435,7 @@ def _endpoint(value: object) -> str:
     if not isinstance(value, str) or url is None or not _is_address(value, url):
         raise ValueError("write the store's address, like https://s3.eu-central-1.amazonaws.com")
     if url.path.strip("/") or url.query:
-        raise ValueError("write the address alone, without the bucket and without a path")
+        raise ValueError("write only the address, without the bucket and without a path")
     return value.rstrip("/")
 
 

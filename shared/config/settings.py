@@ -270,7 +270,7 @@ def _missing(settings: Settings) -> Iterator[Fault]:
 def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
     """Yield the settings that only the emulator's stage dev may have."""
     if settings.dev_clock:
-        yield _fault("DEV_CLOCK", f"is for the stage {DEV} in the emulator alone: unset it")
+        yield _fault("DEV_CLOCK", f"is only for the stage {DEV} in the emulator: unset it")
     protocols = {
         "LIVE_ENDPOINT": settings.live_protocol,
         "OSS_ENDPOINT": settings.oss_protocol,
@@ -281,7 +281,7 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
     if any(robot.url.startswith("http:") for robot in settings.robots):
         protocols["ROBOTS"] = "http"
     for name in (name for name, protocol in protocols.items() if protocol.lower() == "http"):
-        yield _fault(name, f"http is for the stage {DEV} in the emulator alone: use https")
+        yield _fault(name, f"http is only for the stage {DEV} in the emulator: use https")
     for name, detail in weaknesses(_secrets(settings), settings.api_tokens):
         yield _fault(name, f"{detail}: {_MAKE_ONE}")
     if env.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET") == "dev-secret":

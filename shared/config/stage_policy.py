@@ -58,7 +58,7 @@ def _delivery_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
             detail = f"{host} is not in LIVE_RECORD_DELIVER_HOSTS: add it there, and deploy"
             yield Fault(field, detail)
         if not each.endpoint.startswith("https://") and not settings.is_emulated:
-            yield Fault(field, "http is for the emulator alone: use https")
+            yield Fault(field, "http is only for the emulator: use https")
 
 
 _EXAMPLE = r"(?i:(?:.*\.)?example\.(?:com|net|org))"

@@ -82,7 +82,7 @@ def callback_hosts(text: str) -> tuple[str, ...]:
     """Return the hosts of the callback URLs: two if this stage may take over from another stage."""
     found = tuple(part.strip() for part in text.split(",")) if text else ()
     if not all(re.fullmatch(_HOST, host) for host in found):
-        raise ValueError("give the host of the callback's URL alone, like live.example.com:8443")
+        raise ValueError("give only the host of the callback's URL, like live.example.com:8443")
     return found
 
 
@@ -90,7 +90,7 @@ def hosts(text: str) -> tuple[str, ...]:
     """Return names without their ports, in lower case."""
     names = tuple(name.lower() for name in re.split(r"[,\s]+", text) if name)
     if not all(re.fullmatch(_NAME, name) for name in names):
-        raise ValueError("give hosts alone, without ports, like callbacks.example.com")
+        raise ValueError("give only hosts, without ports, like callbacks.example.com")
     return names
 
 
@@ -167,7 +167,7 @@ def endpoint(text: str) -> tuple[str, str]:
 
 def bucket(text: str) -> str:
     if text and not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", text):
-        raise ValueError("give the bucket's name alone: 3 to 63 small letters, digits and -")
+        raise ValueError("give only the bucket's name: 3 to 63 small letters, digits and -")
     return text
 
 

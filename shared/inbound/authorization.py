@@ -146,7 +146,7 @@ def authorized_stream(
 def _bound(caller: Caller) -> Forbidden:
     only = ", ".join(map(str, caller.only))
     return Forbidden(
-        f"the token {caller.name} is for {only} alone", hint="use a token for this stream"
+        f"the token {caller.name} is only for {only}", hint="use a token for this stream"
     )
 
 

@@ -1,7 +1,7 @@
 """Computes from a stream's edges and files which parts were recorded, and which are missing.
 
-The API calls it for each stream that is asked about. The tolerances, and which clock is believed,
-are here alone.
+The API calls it for each stream that is asked about. Only this module decides on tolerances, and on
+which clock to believe.
 
     wanted      ───────────────────────────────────────────
     live           ├───────────────────┤     ├──────────────

@@ -93,8 +93,8 @@ def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]
 
 
 def is_dated_earlier(before: StreamRecord, after: StreamRecord) -> bool:
-    """Return True if a session counted from when a start has shown it, and now it is known that it
-    had begun before."""
+    """Return True if a session counted from the start that had shown it, and is now known to have
+    begun earlier."""
     old, new = before.session, after.session
     if old is None or new is None or new.number != old.number or before.is_off:
         return False
@@ -201,7 +201,7 @@ def _may_have_gone_on(before: StreamRecord, after: StreamRecord) -> bool:
 
 
 def recorded_at(record: StreamRecord, now: int) -> int:
-    """Return since when the stream is recorded, as well as anybody knows."""
+    """Return the time since which the stream is recorded, as well as anybody knows."""
     confirmation, report = record.confirmation, record.last_report
     started_at = (confirmation.begun_at or confirmation.at) if confirmation else 0
     if report is not None and report.recording and report.at >= started_at:

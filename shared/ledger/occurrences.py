@@ -50,7 +50,7 @@ def occurrence_parts(
 
 
 def occurrence_spans(edges: Sequence[Edge], now: int) -> Mapping[str, Span]:
-    """Return from when to when each occurrence asked for a recording. If an occurrence made the
+    """Return the time during which each occurrence asked for a recording. If an occurrence made the
     intent, or continued an earlier occurrence's, a show that runs over still belongs to it, until
     the next occurrence.
     """

@@ -147,7 +147,7 @@ def _md5(data: bytes) -> str:
 
 
 def _understood(error: Exception) -> StoreRefuses:
-    """Return our error for a failure of the store, by its code and status alone."""
+    """Return our error for a failure of the store, by nothing but its code and status."""
     answer = getattr(error, "response", None)
     if not isinstance(answer, dict):
         if isinstance(_root(error), ForbiddenAddress):

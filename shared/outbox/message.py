@@ -31,7 +31,7 @@ def message_task(body: MessageBody, number: int) -> NewTask:
 
 
 class SinkState(Struct, frozen=True):
-    """A robot's last answer, and until when it is left alone after too many messages. Times are by
+    """A robot's last answer, and how long it gets no message after too many of them. Times are by
     the store's clock; 0 for never."""
 
     at: int = 0

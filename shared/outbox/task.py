@@ -16,7 +16,7 @@ DEAD_MAX_BYTES = 4_000_000
 DROPPED = "outbox dropped"
 """The name of the timestamp of the latest dropped task."""
 ROW_BYTES = 400
-"""What a task counts for in addition to its body, approximately."""
+"""Approximate bytes of a stored task in addition to its body."""
 
 
 class TaskKind(str, Enum):
@@ -56,12 +56,12 @@ class NewTask(Struct, frozen=True):
 
     @property
     def size_bytes(self) -> int:
-        """Return what the task counts for against the cap."""
+        """Return the bytes of the task that count towards the limit of the outbox."""
         return size_of(self.body)
 
 
 def size_of(body: str) -> int:
-    """Return what a task with this body counts for against the cap, in bytes."""
+    """Return the bytes of a task with this body that count towards the limit of the outbox."""
     return len(body.encode()) + ROW_BYTES
 
 

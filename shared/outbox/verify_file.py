@@ -15,8 +15,8 @@ ID_CHARS = 24
 
 
 class VerifyFile(Struct, frozen=True, omit_defaults=True):
-    """The body of the task. The stream's list of files says what the file should be. `place` is the
-    bucket (name/endpoint) that the policy named when the file was reported."""
+    """The body of the task. The stream's list of files has the reported times and duration. `place`
+    is the bucket (name/endpoint) that the policy named when the file was reported."""
 
     uri: str
     place: str = ""

@@ -1,4 +1,4 @@
-"""Since when a store's clock has been steady, and since when no record was lost.
+"""The times since which a store's clock has been steady, and since which no record was lost.
 
 The store returns it with every loaded record, and `decide` takes it. It knows no engine.
 """
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class Continuity(Struct, frozen=True):
-    """`steady_since`: since when the store's clock has run without a gap; 0 as far as is known.
+    """`steady_since`: the end of the latest gap of the store's clock; 0 if no gap is known.
     After a gap nobody can tell whether the clock jumped or nothing ran. `gap_from`: the last time
     known before the gap.
 

@@ -296,7 +296,8 @@ class CopyRule(Struct, frozen=True):
 
 
 class Suspension(Struct, frozen=True):
-    """Until when no rule starts a recording, in ms since the epoch; who asked for that, and why."""
+    """A time during which no rule starts a recording: its end in ms since the epoch, who asked for
+    it, and why."""
 
     until: int
     who: str = ""

@@ -204,7 +204,8 @@ def row_of(record: StreamRecord, quota: ConcurrencyQuota, waits: str, now: int) 
 def move(
     db: sqlite3.Connection, before: str | None, after: str | None, quota: ConcurrencyQuota, now: int
 ) -> None:
-    """Count the freed quota and the taken quota, by rule, and make waiting starts due."""
+    """Move a stream's place in the quota from the rule `before` to the rule `after`, None for no
+    place. Make the waiting starts due for which there is room."""
     if before == after:
         return
     for name, change in ((before, -1), (after, 1)):

@@ -169,7 +169,7 @@ class Placed(Struct, frozen=True):
 
     @staticmethod
     def of_dead(place: str) -> tuple[int, str]:
-        """Parse a place among dead letters into time and id; "" is the place before all."""
+        """Parse a place among dead letters into time and id; "" is before every other place."""
         at = place[:PLACE_CHARS]
         return (int(at) if at.isdecimal() else -1), place[PLACE_CHARS:]
 
@@ -225,7 +225,7 @@ class WrongCount(Struct, frozen=True):
 
 
 class WrongRow(Struct, frozen=True):
-    """One of these streams: since when the index lists it, and its record."""
+    """One of these streams: the time since which the index lists it, and its record."""
 
     since: int
     key: StreamKey

@@ -1,4 +1,4 @@
-"""The state of the store itself: its id, its last touch, and since when its clock has been steady.
+"""The state of the store itself: its id, its last touch, and how long its clock has been steady.
 
 Both engines keep one. It knows no record and no engine.
 """

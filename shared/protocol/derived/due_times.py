@@ -11,7 +11,7 @@ from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import STARTS, Command
 
 POLL_AFTER_MS = (5_000, 15_000, 30_000)
-"""When an ending session is polled, counted from when it was marked as ending (`off_since`)."""
+"""When an ending session is polled, counted from the time at which it was marked (`off_since`)."""
 POLL_AGAIN_MS = 60_000
 """How often it is polled after that. A list that still shows an older publish by then is right."""
 

@@ -37,7 +37,7 @@ class Liveness(str, Enum):
 
 
 class Wrong(Struct, frozen=True):
-    """Since when, and why, the stream is wanted and live but not recorded."""
+    """Why the stream is wanted and live but not recorded, and the time since which it is so."""
 
     since: int
     reason: HistoryEntry
@@ -46,7 +46,7 @@ class Wrong(Struct, frozen=True):
 class Standing(Struct, frozen=True):
     """The state of a stream, for people. Times are ms since the epoch.
 
-    `since`: since when it is in this phase. `shown_at`: when Live last showed that it records; None
+    `since`: the beginning of this phase. `shown_at`: when Live last showed that it records; None
     also if that time lies ahead, because the clock was set back. `live_at`: when it was last known
     whether the stream is live. `next_attempt_at`: when it is next tried or checked; None if nothing
     is planned. `attempts`: failed tries so far.

@@ -1,7 +1,7 @@
-"""Computes from when a stream is wrong: wanted and live, but not recorded.
+"""Computes the time from which a stream is wrong: wanted and live, but not recorded.
 
-The store keeps an index of it, which health, `list` and the doctor read. It depends on the record
-alone, so that a stream's place in the index changes only with a save.
+The store keeps an index of these times, which health, `list` and the doctor read. A time depends on
+the record alone, so that a stream's place in the index changes only with a save.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _failed_since(record: StreamRecord) -> int | None:
 
 
 def _wanted_since(record: StreamRecord) -> int:
-    """Return since when the stream is wanted. A repeated request changes the intent's time, but not
-    that of the start already under way."""
+    """Return the time since which the stream is wanted. A repeated request changes the intent's
+    time, but not that of the start already under way."""
     command: Flight | PendingCommand | None = record.flight or record.pending
     starts = command is not None and command.command is Command.START
     made_at = record.intent.made_at

@@ -169,8 +169,8 @@ def _may_go_on(transition: Transition, confirmation: Confirmation) -> bool:
 
 
 def _about_it_since(transition: Transition, source: StartSource, sent_at: int) -> int:
-    """Return from when, by Live's clock, a report is about this start: from its slot if Live
-    accepted it; from the latest pause if Live was recording already. A stop in doubt may pause it
+    """Return the earliest time, by Live's clock, of a report about this start: its slot if Live
+    accepted it; the latest pause if Live was recording already. A stop in doubt may pause it
     later, and is re-asserted separately.
     """
     if source in (StartSource.ACCEPTED, StartSource.ON_DEMAND):

@@ -79,7 +79,8 @@ def _is_recorded_here(record: StreamRecord) -> bool:
 
 
 def _lost_since(record: StreamRecord) -> int | None:
-    """Return since when the start is missing that failed in this session, which goes on."""
+    """Return the time since which a stream is lost whose start failed in this session; None if the
+    session has not failed or has ended."""
     failure = record.failure if record.is_live and record.has_failed else None
     return failure.lost_since if failure else None
 

@@ -152,8 +152,8 @@ def _open(
 
 
 def _reported_end(record: StreamRecord) -> int:
-    """Return Live's time of the latest end that was reported; 0 if none was. A publish of before it
-    was reported late: the stream has gone, or is back already."""
+    """Return Live's time of the latest end that was reported; 0 if none was. An earlier publish was
+    reported late: the stream has gone, or is back already."""
     # publish ── its end, reported first ── maybe the next publish ── the first one is reported: now
     known = record.session.last_unpublish_time if record.session else None
     return max(known or 0, record.unseen_end_time or 0)

@@ -25,8 +25,8 @@ class StartSource(OpenEnum):
 
 
 class ConfirmationState(str, Enum):
-    """How certain it is that Live records. Two states last; each other state ends at `check_at` at
-    the latest."""
+    """How certain it is that Live records. UNCONFIRMED and CONFIRMED may last; every other state
+    ends at `check_at` at the latest."""
 
     UNCONFIRMED = "unconfirmed"
     AWAITING_REPORT = "awaiting_report"

@@ -113,8 +113,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def denied_at(self) -> int | None:
-        """Return since when an interruption or a report of Live's says that the started session is
-        not recorded; None if nothing does."""
+        """Return the time of the interruption or report that contradicts the started session's
+        recording; None if nothing does."""
         confirmation, report = self.confirmation, self.last_report
         if confirmation is None or not self.is_started:
             return None
