@@ -295,8 +295,8 @@ def _number(value: object) -> object:
 
 
 def as_of_file(row: Json) -> Json:
-    """Return the fields of a row. Fields that an earlier release's row lacks get the values that
-    such a stage uses."""
+    """Return the fields of a row. An earlier release's row lacks some; they get the values that its
+    stage uses."""
     return {name: row.get(name, default) for name, default in DEFAULTS.items()}
 
 

@@ -163,7 +163,7 @@ def _redacted(text: str) -> str:
 
 
 _redacted_once = lru_cache(maxsize=512)(_redacted)
-"""The same, cached for short texts: names of fields and paths occur in every line."""
+"""`_redacted` with a cache for short texts: names of fields and paths occur in every line."""
 
 
 def _is_suspect(text: str) -> bool:

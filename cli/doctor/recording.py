@@ -520,7 +520,7 @@ class _Wanted:
 
 
 def _wanted(snapshot: Snapshot, policy: Policy, known: dict[str, Json]) -> Iterator[_Wanted]:
-    """Yield the live streams that a rule records or somebody asked for. Left out are streams
+    """Yield the live streams that a rule records or somebody asked for. Leave out streams
     published just now, and those whose publish time lies ahead because a clock was set back."""
     for domain in snapshot.domains:
         for stream in domain.live:

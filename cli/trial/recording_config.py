@@ -80,7 +80,7 @@ def missing(found: Found, patterns: Sequence[Pattern], domain: str) -> Iterator[
 
 
 def refuse_missing(found: Found, patterns: Sequence[Pattern], domain: str) -> None:
-    """Raise a Failure that says what to do if a pattern has no manual configuration."""
+    """If a pattern has no manual configuration, raise a Failure that says what to do."""
     for pattern in patterns:
         had = effective(found, pattern)
         if had is None:

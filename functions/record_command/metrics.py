@@ -46,13 +46,13 @@ class Family(Struct, frozen=True):
 FAMILIES: Final = (
     Family(
         counters.COMMANDS,
-        "Commands to Live by what became of them. Each took a slot of the rate limit",
+        "Commands to Live, by outcome. Each took a slot of the rate limit",
         "command: start, stop, restart or cancel_delay; outcome: a reason of docs/errors.md",
         kind="counter",
     ),
     Family(
         counters.CALLBACKS,
-        "Callbacks that arrived, by what became of them",
+        "Callbacks that arrived, by result",
         "kind: stream, record or on_demand; result: stored, unchanged, ignored, answered,"
         " rejected, malformed or failed",
         kind="counter",
@@ -64,27 +64,27 @@ FAMILIES: Final = (
     ),
     Family(
         counters.MESSAGES,
-        "Messages to robots, by what they answered",
+        "Messages to robots, by the robot's answer",
         "result: taken or refused",
         kind="counter",
     ),
     Family(
         counters.WEBHOOKS,
-        "Deliveries of events to receivers of webhooks, each attempt by its end",
+        "Attempts to deliver events to receivers of webhooks, by result",
         "result: taken; refused, or not answered; or skipped, since the receiver is paused or has"
         " ended",
         kind="counter",
     ),
     Family(
         counters.OCCURRENCES,
-        "Occurrences of schedules that were to begin, of each stream, by what became of them",
+        "Occurrences of schedules that were to begin, counted for each stream, by result",
         "result: begun; late, by more than a minute; covered, recorded already; held, barred by a"
         " stop; or missed, over before it could begin",
         kind="counter",
     ),
     Family(
         counters.START_SECONDS,
-        "How long the first start of a session took, from when it was due to Live's acceptance",
+        "How long the first start of a session took, from its due time to Live's acceptance",
         "le",
         kind="histogram",
     ),
@@ -102,20 +102,22 @@ FAMILIES: Final = (
     ),
     Family(
         "live_record_not_recorded_oldest_seconds",
-        "For how long the first of them has been; 0 if there is none",
+        "For how long the first of these streams has not been recorded; 0 if there is none",
     ),
     Family("live_record_due_streams", "Streams with something due now"),
-    Family("live_record_due_oldest_seconds", "For how long the first of them has been"),
+    Family("live_record_due_oldest_seconds", "For how long the first due stream has been due"),
     Family(
         "live_record_quarantined_streams",
         "Streams whose handling crashed the last time, or whose record cannot be read",
     ),
     Family(
         "live_record_deliveries",
-        "What follows from recordings, such as files to verify",
+        "Tasks that follow a recording, such as verifying its file",
         "state: open, to be done; dead, failed for good",
     ),
-    Family("live_record_deliveries_oldest_seconds", "For how long the first open one has been due"),
+    Family(
+        "live_record_deliveries_oldest_seconds", "For how long the first open task has been due"
+    ),
     Family(
         "live_record_webhook_receivers",
         "Receivers of webhooks that the policy names",
@@ -127,7 +129,7 @@ FAMILIES: Final = (
     ),
     Family(
         "live_record_deliveries_dropped_total",
-        "Deliveries, open or dead, that the store had no room for",
+        "Tasks, open or dead, for which the store had no room",
         kind="counter",
     ),
     Family(

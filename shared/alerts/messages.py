@@ -29,8 +29,8 @@ class Why(str, Enum):
 
 
 class Message(Struct, frozen=True):
-    """The alerts in one message, each once, critical ones first. `beyond`: by condition, how many
-    more than the `raised` ones there are."""
+    """The alerts in one message, each once, critical ones first. `beyond`: by condition, the number
+    of raised alerts that the message does not list."""
 
     sink: str
     language: str

@@ -12,8 +12,8 @@ from msgspec import Struct, field
 
 
 class OpenEnum(str, Enum):
-    """An enum for values that only describe. It keeps a value that a later release wrote, so that
-    it is written back unchanged."""
+    """An enum that also holds a value that a later release wrote, so that a save writes it back
+    unchanged."""
 
     @classmethod
     def _missing_(cls, value: object) -> OpenEnum | None:

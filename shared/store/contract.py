@@ -339,7 +339,7 @@ FIRST_PAUSE_MS, MAX_PAUSE_MS = 5_000, 600_000
 """ms for which a stream is left alone after its handling crashed: after the first crash, and at
 most."""
 URGENT_PAUSE_MS = 15_000
-"""The same, if a stop or cancel_delay is to be sent, or the stream's end has passed."""
+"""The longest such pause if a stop or cancel_delay is due, or the stream's end has passed."""
 
 
 def quarantine_pause_ms(crashes: int, *, is_urgent: bool) -> int:

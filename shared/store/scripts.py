@@ -31,7 +31,7 @@ NEW_TASKS_ALWAYS = ("clock", "when_full", "new_tasks")
 """Preludes of a script that adds tasks; its first six keys are those of tasks and dead letters."""
 RATE_LIMIT_ALWAYS = (*ALWAYS, "rate_limit")
 WATCHED_CLOCK_ALWAYS = (*ALWAYS, "watch_clock")
-"""The same for a script that must run even if the engine is full."""
+"""Preludes of a rate-limit or clock script that must run even if the engine is full."""
 
 
 class Script:
@@ -84,7 +84,7 @@ MAY_WAKE_ONE = Script("may_wake_one", RATE_LIMIT_ALWAYS, repeatable=False)
 """Not repeatable: it would find its own wake-up noted, and nobody would be woken."""
 TOUCH = Script("touch", ALWAYS)
 TRY_WRITE = Script("touch", CLOCK)
-"""The same, but a full engine refuses it."""
+"""Like TOUCH, but a full engine refuses it."""
 AGE_MS = Script("age_ms", CLOCK)
 AGES = Script("ages", CLOCK)
 NOTE_SIZE = Script("note_size", ALWAYS)

@@ -437,7 +437,7 @@ def test_a_show_that_a_stop_keeps_from_being_recorded_is_told_until_somebody_sta
     for _ in range(3):
         stage.minute()
         stage.minutes(1)
-    name = "occurrences of schedules that a stop keeps from being recorded"
+    name = "occurrences that are not recorded because of a stop"
     assert of(stage) == [f"WARNING: {name}: 1"]
     assert "a stop that still holds covers its beginning" in stage.dingtalk.texts[0]
 

@@ -177,7 +177,7 @@ def _furthest(time: StoredTime) -> str:
 
 MEANINGS: Mapping[str, str] = {
     "StartAsked": "A person wants the stream recorded.",
-    "StopAsked": "A person wants it recorded no more.",
+    "StopAsked": "A person wants the recording to stop.",
     "OccurrencesPlanned": "A schedule's occurrences to come are these, and no others.",
     "OccurrencePut": "A person adds an occurrence, or moves the end of one.",
     "OccurrenceSkipped": "A person wants one occurrence not recorded.",
@@ -195,7 +195,7 @@ MEANINGS: Mapping[str, str] = {
     "FileFailed": "Live's callback: a file was lost on its way. The recording goes on.",
     "Remarked": "Live's callback that changes nothing: an exception, a switch of publishers.",
     "SettingsChanged": "The policy, the mode or a cap of the stage may have changed.",
-    "TimePassed": "Something was due, and nothing happened. Without leave to poll, polls stay due.",
+    "TimePassed": "Something was due, and nothing happened. If no poll is allowed, polls stay due.",
 }
 
 

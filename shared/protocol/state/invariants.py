@@ -49,8 +49,8 @@ def requester_fits_intent(record: StreamRecord) -> bool:
 
 
 def wanted_implies_no_hold(record: StreamRecord) -> bool:
-    """An intent that wants a recording finalizes nothing and keeps policy from nothing; a
-    schedule's intent may keep the hold that it did not end."""
+    """An intent that wants a recording has no finalize and no hold; but a schedule's intent may
+    have an earlier hold that it did not end."""
     intent = record.intent
     return not intent.wanted or (
         (intent.held_until is None or intent.requester is Requester.SCHEDULE)
@@ -118,7 +118,7 @@ def bound_intent_implies_session_goes_on(record: StreamRecord) -> bool:
 
 
 def pending_is_of_this_intent(record: StreamRecord) -> bool:
-    """A command waits only for the intent of now: a newer one cancels it."""
+    """A pending command belongs to the present intent: a newer intent cancels it."""
     return record.pending is None or record.pending.generation == record.intent.generation
 
 
@@ -270,13 +270,13 @@ def ended_implies_absent(record: StreamRecord) -> bool:
 
 
 def confirmation_implies_accepted(record: StreamRecord) -> bool:
-    """Only what is wanted is confirmed, and only once a start of its intent was accepted."""
+    """Only a wanted recording is confirmed, and only once a start of its intent was accepted."""
     intent = record.intent
     return record.confirmation is None or (intent.wanted and intent.first_accepted_at is not None)
 
 
 def failure_implies_wanted(record: StreamRecord) -> bool:
-    """Only what is wanted can fail."""
+    """Only a wanted recording can fail."""
     return record.failure is None or record.intent.wanted
 
 
