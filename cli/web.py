@@ -6,13 +6,22 @@ token by the one that ~/.netrc has for the host, and follow a redirect to anothe
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 
 from cli.loopback import is_loopback
+from shared.retry import Deadline, while_again
+
+BUSY_MS, BUSY_AT_MOST_S = 250, 2.0
+"""The pause before a request is repeated for which Function Compute has no instance, and the time
+for all of its repeats."""
+PROBLEM = "application/problem+json"
+"""The type of the stage's own errors."""
 
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
@@ -25,10 +34,25 @@ def ask(
     timeout: float | tuple[float, float],
     **more: Any,  # noqa: ANN401 - as requests has it
 ) -> requests.Response:
-    """Send one request with this bearer token, or with none; return the answer, also a redirect."""
-    return requests.request(
-        method, url, auth=_bearer(token), timeout=timeout, allow_redirects=False, **more
-    )
+    """Send one request with this bearer token, or with none; return the answer, also a redirect.
+
+    It is repeated for BUSY_AT_MOST_S if Function Compute has no free instance: no function has run
+    then.
+    """
+
+    def send() -> requests.Response:
+        return requests.request(
+            method, url, auth=_bearer(token), timeout=timeout, allow_redirects=False, **more
+        )
+
+    deadline = Deadline.after(BUSY_AT_MOST_S, clock=time.monotonic)
+    return while_again(send, lambda answer: BUSY_MS if is_busy(answer) else None, deadline)
+
+
+def is_busy(answer: requests.Response) -> bool:
+    """Return True for a 429 of Function Compute itself (docs/platform/function-compute.md §5)."""
+    is_ours = answer.headers.get("Content-Type") == PROBLEM
+    return answer.status_code == HTTPStatus.TOO_MANY_REQUESTS and not is_ours
 
 
 def _bearer(token: str) -> Auth:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 
 from cli.doctor.snapshot import Callback, CallbackProbe
-from cli.web import ask
+from cli.web import PROBLEM, ask
 from shared.inbound.live_callbacks import sign
 
 NO_DOMAIN = "doctor.invalid"
@@ -23,7 +23,6 @@ RELAYED = {"X-Live-Record-Relayed": "doctor"}
 """Marks the call as forwarded already, so that the stage does not forward it."""
 OUR_FIELDS = {"ignored", "NeedRecord"}
 """Fields of our answers to callbacks about other domains."""
-PROBLEM = "application/problem+json"
 _STREAM_FIELDS = {"app": "doctor", "stream": "doctor"}
 
 

@@ -14,7 +14,7 @@ from cli.doctor.finding import fault
 from cli.errors import Failure, NoAnswer
 from cli.main import main
 from cli.printable import printable
-from cli.web import hides_a_token
+from cli.web import PROBLEM, hides_a_token
 from tests.support.raw_server import Step, Wire, html_reply, json_reply, redirect
 
 ROOM = "live.example.com/app/room1"
@@ -143,3 +143,20 @@ def test_function_compute_without_a_free_instance_is_named(wire: Wire, busy: Ste
     wire.script(busy)
     with pytest.raises(NoAnswer, match="has no free instance for"):
         Api(f"http://{wire.endpoint}", "the-token").status(ROOM)
+
+
+@pytest.mark.parametrize("method", ["status", "stop"])
+def test_a_request_that_found_no_free_instance_is_sent_again(wire: Wire, method: str) -> None:
+    wire.script(json_reply(THROTTLED, 429), json_reply({**STATUS, "outcome": "accepted"}))
+    api = Api(f"http://{wire.endpoint}", "the-token")
+    answer = api.status(ROOM) if method == "status" else api.ask(ROOM, "stop")
+    assert answer["phase"] == "idle"
+    assert len(wire.seen) == 2
+
+
+def test_a_refusal_of_the_stage_itself_is_not_sent_again(wire: Wire) -> None:
+    problem = {"code": "TooManyRequests", "detail": "once a second"}
+    wire.script(json_reply(problem, 429, headers={"Content-Type": PROBLEM}), json_reply(STATUS))
+    with pytest.raises(Failure, match="once a second"):
+        Api(f"http://{wire.endpoint}", "the-token").status(ROOM)
+    assert len(wire.seen) == 1
