@@ -81,6 +81,7 @@ class Reason(OpenEnum):
     SEEN_ONLINE = "seen_online"
     SEEN_AGAIN = "seen_again"
     SEEN_STALE = "seen_stale"
+    MAY_BE_RECONNECT = "may_be_reconnect"
     NOT_SEEN = "not_seen"
     WENT_OFF = "went_off"
     MAY_HAVE_ENDED = "may_have_ended"

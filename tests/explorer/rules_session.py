@@ -22,6 +22,7 @@ from tests.explorer.scenarios import (
     REPLAYED,
     RESUMES,
     RETURNS,
+    RETURNS_SILENTLY,
     START,
     START_STOP,
     STATUS,
@@ -124,6 +125,10 @@ def _refusal_is_nothing() -> Patches:
         (session_rules, "mark_refused", lambda *_: None),
         (decide_rules, "next_command", following),
     )
+
+
+def _first_list_is_the_same() -> Patches:
+    return ((session_rules, "_may_be_reconnect", lambda *_: False),)
 
 
 def _presence_starts_nothing() -> Patches:
@@ -262,6 +267,21 @@ REMOVALS = (
             aged=False,
             gap=1000,
             script=RETURNS,
+            settings=STATUS,
+            faults=frozenset({Fault.LOSE}),
+        ),
+    ),
+    Removal(
+        "a later time of the first list starts once more",
+        "If the first list of a session shows a publish a few seconds later, a wanted start goes"
+        " out once more",
+        _first_list_is_the_same,
+        Scenario(
+            "",
+            before=(PUBLISH, START),
+            aged=False,
+            gap=2000,
+            script=RETURNS_SILENTLY,
             settings=STATUS,
             faults=frozenset({Fault.LOSE}),
         ),

@@ -89,6 +89,7 @@ ELSEWHERE = {
     Reason.NOT_LIVE_UNCHECKED,
     Reason.RECORDED_AGE_UNKNOWN,
     Reason.UNPUBLISHED_REFUTED,  # test_true_sentences
+    Reason.MAY_BE_RECONNECT,  # likewise
     Reason.STORE_EMPTIED,  # in a store that was emptied
     Reason.POLICY_SUSPENDED,  # explain
     Reason.NO_QUOTA,  # where a rule's cap is full

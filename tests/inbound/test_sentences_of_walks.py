@@ -215,6 +215,7 @@ HISTORY: Mapping[Reason, Callable[[Said], bool]] = {
     Reason.SEEN_ONLINE: lambda said: polled(shown=True)(said) and said.opens,
     Reason.SEEN_AGAIN: lambda said: polled(shown=True)(said) and said.after.is_live,
     Reason.SEEN_STALE: polled(shown=True),
+    Reason.MAY_BE_RECONNECT: lambda said: polled(shown=True)(said) and said.after.is_live,
     Reason.NOT_SEEN: polled(shown=False),
     Reason.WENT_OFF: lambda said: said.after.is_off,
     # commands

@@ -75,6 +75,14 @@ WAYS: dict[str, tuple[Story, Reason, str]] = {
         Reason.PUBLISH_TIME_LEARNT,
         "a publish was reported for a stream that was already known to be live",
     ),
+    "the first list shows a later publish": (
+        Story().publish().start().answer().seen(NOON + 4 * SECOND),
+        Reason.MAY_BE_RECONNECT,
+        (
+            "the online list shows a publish a few seconds later than the one reported, so the"
+            " encoder may have reconnected"
+        ),
+    ),
     "an end without a publish": (
         Story().unpublish(),
         Reason.UNPUBLISHED_UNKNOWN,

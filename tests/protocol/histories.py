@@ -374,11 +374,13 @@ class History:
 
     @property
     def most_starts(self) -> int:
-        """One a session, and one more for each undone `ending`, list-first session, unconfirmed
-        start, and answer to a start that asks for it again or said StreamNotFound. A session has
-        two unconfirmed ones at the most: what Live accepted, and then found to be one already."""
+        """One a session, and one more for each undone `ending`, list-first session, list that shows
+        a later publish, unconfirmed start, and answer to a start that asks for it again or said
+        StreamNotFound. A session has two unconfirmed ones at the most: what Live accepted, and then
+        found to be one already."""
         rows, counts, sessions = self.reasons, self.counts, self.record.session_number
-        undone, list_first = rows[Reason.SEEN_AGAIN], rows[Reason.PUBLISH_TIME_LEARNT]
+        undone = rows[Reason.SEEN_AGAIN] + rows[Reason.MAY_BE_RECONNECT]
+        list_first = rows[Reason.PUBLISH_TIME_LEARNT]
         repeats = sum(counts[f"start because {why.value}"] for why in UNCONFIRMED)
         unconfirmed = min(repeats, 2 * sessions)
         again = sum(counts[f"start {fate}"] for fate in AGAIN)

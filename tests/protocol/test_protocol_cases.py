@@ -79,6 +79,34 @@ def test_not_once_more_when_an_accepted_start_is_clearly_later_than_that_publish
     assert story.publish(NOON + 2 * SECOND).sent == ["start", "start"]
 
 
+def test_once_more_when_the_first_list_shows_a_publish_some_seconds_later() -> None:
+    """The encoder has reconnected at once, and both callbacks about it were lost."""
+    story = recording().confirm().passes(MINUTE).seen(NOON + 4 * SECOND)
+
+    assert story.record.session_number == 1
+    assert story.sent == ["start", "start"]
+    story.answer(ALREADY).passes(10 * SECOND).seen(NOON + 4 * SECOND).passes(MINUTE)
+    assert story.sent == ["start", "start"]
+
+
+def test_not_once_more_when_the_two_times_differ_by_rounding() -> None:
+    story = recording().confirm().passes(MINUTE).seen(NOON + SECOND)
+
+    assert story.sent == ["start"]
+
+
+def test_not_once_more_when_a_list_has_shown_that_publish_before() -> None:
+    story = recording().confirm().passes(MINUTE).seen(NOON).passes(MINUTE)
+
+    assert story.seen(NOON + 4 * SECOND).sent == ["start"]
+
+
+def test_not_once_more_when_a_report_is_later_than_that_publish() -> None:
+    story = recording().happens(Reported("record_started", recording=True, time=NOON + 5 * SECOND))
+
+    assert story.passes(MINUTE).seen(NOON + 4 * SECOND).sent == ["start"]
+
+
 def test_once_more_when_the_stream_is_present_after_ending() -> None:
     story = recording().unpublish().passes(5 * SECOND).seen(NOON)
 

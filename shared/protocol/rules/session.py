@@ -24,6 +24,8 @@ from shared.protocol.stream import STARTS, Command
 LISTED_AFTER_MS = 10_000
 """How long the online list may not show a stream that was just published (docs/platform/live.md §7,
 UNCONFIRMED): until then a list that misses it says nothing."""
+ROUNDING_MS = 1_000
+"""Two times of one moment may differ by this much if each is in whole seconds."""
 
 
 def published(transition: Transition, event: Published) -> None:
@@ -331,6 +333,9 @@ def _is_listed(session: Session, published_at: int) -> bool:
 
 
 def _still_there(transition: Transition, session: Session, published_at: int) -> None:
+    if _may_be_reconnect(transition, session, published_at):
+        _meet_reconnect(transition, published_at)
+        return
     doubted = session.state is not SessionState.LIVE or session.start_not_found
     listed = session.publish_time
     if listed is None and (session.time is None or not doubted):  # else it may be of a reconnect
@@ -342,3 +347,29 @@ def _still_there(transition: Transition, session: Session, published_at: int) ->
         transition.add_entry(Reason.SEEN_AGAIN)
     if not intent_rules.by_policy(transition, says_why_not=doubted) and doubted:
         _send_again(transition)
+
+
+def _may_be_reconnect(transition: Transition, session: Session, published_at: int) -> bool:
+    """Return True if the first list of a recorded session shows a publish that is later than the
+    callback's by more than rounding, and no start or report is about the later one."""
+    # publish: session.time ── a report ── its end, lost ── the next publish, lost: published_at
+    if session.time is None or session.publish_time is not None:
+        return False
+    report, is_later = transition.record.last_report, published_at - session.time > ROUNDING_MS
+    is_reported = report is not None and report.recording and (report.time or 0) > published_at
+    return (
+        is_later
+        and transition.record.is_started
+        and session.state is SessionState.LIVE
+        and not is_reported
+        and not _covered(transition, published_at)
+    )
+
+
+def _meet_reconnect(transition: Transition, published_at: int) -> None:
+    """Send the start again: an unneeded one costs a call, a missing one costs the recording."""
+    transition.add_entry(Reason.MAY_BE_RECONNECT)
+    transition.change(interrupted_at=transition.now)
+    transition.change_session(publish_time=published_at, start_not_found=False)
+    if not intent_rules.by_policy(transition) and transition.record.intent.wanted:
+        transition.enqueue(Command.START, Reason.MAY_BE_RECONNECT)
