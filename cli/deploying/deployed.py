@@ -27,7 +27,7 @@ class Commands(Protocol):
 
 
 def ask_or_nothing(s: Commands, *words: str) -> Rows:
-    """Return what `s` answers; nothing if the thing does not exist, for which `s` may also fail."""
+    """Return the answer of `s`; nothing if `s` fails because there is no such resource."""
     try:
         return s.ask(*words)
     except Failure as error:

@@ -82,7 +82,7 @@ class _CopyAttempt(Struct, frozen=True):
         try:
             body = decode(task.body, DeliverFile)
         except msgspec.MsgspecError:
-            return Failed("what it says cannot be read", is_final=True)
+            return Failed("the body of the task cannot be read", is_final=True)
         file = app.store.file(task.stream, body.uri)
         if file is None or file.verdict is None:
             return Done()  # it is not listed any more

@@ -63,7 +63,7 @@ class _Attempt(Struct, frozen=True):
         try:
             body = decode(task.body, VerifyFile)
         except msgspec.MsgspecError:
-            return Failed("what it says cannot be read", is_final=True)
+            return Failed("the body of the task cannot be read", is_final=True)
         uri, file = body.uri, app.store.file(task.stream, body.uri)
         if file is None:
             return Done()  # it is not listed any more

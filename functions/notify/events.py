@@ -32,7 +32,7 @@ class HandOver(Struct):
         try:
             body = decode(task.body, EventBody)
         except (msgspec.MsgspecError, RecursionError):
-            return Failed("what it says cannot be read", is_final=True)
+            return Failed("the body of the task cannot be read", is_final=True)
         receivers = self._receivers(task, body)
         if not receivers:
             return Done()

@@ -48,7 +48,7 @@ class _MessageAttempt(Struct, frozen=True):
         try:
             body = decode(task.body, MessageBody)
         except msgspec.MsgspecError:
-            return Failed("what it says cannot be read", is_final=True)
+            return Failed("the body of the task cannot be read", is_final=True)
         answer = self._answer(body)
         if answer.is_taken or body.is_test:
             return Done()

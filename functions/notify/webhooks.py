@@ -23,7 +23,7 @@ from shared.outbox.task import Task
 from shared.protocol.policy import Webhook
 
 GONE_STATUS = 410
-UNREADABLE = "what it says cannot be read"
+UNREADABLE = "the body of the task cannot be read"
 
 
 def refuse(task: Task) -> Outcome:

@@ -135,7 +135,7 @@ def test_sinks(request: ApiRequest) -> Response:
     """Make `notify` send a test message to each robot of the policy, in its next run."""
     store, sinks = request.invocation.app.store, _sinks(request)
     if not sinks:
-        raise BadRequest([Fault("policy", "has no [[notify]]: add one, which names a robot")])
+        raise BadRequest([Fault("policy", "has no [[notify]]: add one that names a robot")])
     asked_at = store.now()
     bodies = [MessageBody(sink, "", is_test=True) for sink in sinks]
     _, dropped = _changed(

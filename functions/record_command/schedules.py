@@ -306,7 +306,7 @@ def faults(
     for stream in streams:
         yield from _stream_faults(invocation, caller, stream)
     if any(map(is_pattern, streams)) and found.get("expect") is Expect.ALL:
-        yield Fault("expect", "write any: of a pattern, nobody knows which streams are all")
+        yield Fault("expect", "write any: for a pattern, nobody knows the whole list of streams")
     if {"start", "end", "timezone"} <= found.keys():
         schedule = _schedule_of("", (), found)
         yield from faults_of(schedule, longest_ms=invocation.app.settings.max_duration)

@@ -19,8 +19,8 @@ ACCEPT: tuple[Field, ...] = (
 
 
 def accept(request: ApiRequest) -> Response:
-    """Write the id of this stage, which the deploy made, into the store. If another stage's id is
-    there, it stays unless the request names it. Only a person's request does this."""
+    """Write the id of this stage, which the deploy made, into the store. Another stage's id is
+    replaced only if the request names it. Only a deploy or a person requests this."""
     app, replaces = request.invocation.app, request.body.get("replaces", "")
     expected = app.settings.store_id
     if not expected:

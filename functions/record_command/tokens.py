@@ -160,7 +160,8 @@ def _asked_for(body: Mapping[str, Any], caller: Caller, now: int) -> Token:
     only, until = body.get("streams", ()), body.get("until")
     if only and (unbound := body["scopes"] & FOR_ALL_STREAMS):
         about = " and ".join(sorted(unbound))
-        raise BadRequest([Fault("scopes", f"{about} is for all streams: leave it or streams out")])
+        detail = f"{about} cannot be bound to streams: leave out streams, or the scope"
+        raise BadRequest([Fault("scopes", detail)])
     if until is not None and until <= now:
         raise BadRequest([Fault("until", "is past")])
     missing = body["scopes"] - caller.scopes
@@ -199,7 +200,7 @@ def _require_new(
 def _taken(name: str) -> WrongState:
     return WrongState(
         f"there is a token {name} already",
-        hint="use another name: log and history still show this one for its earlier owner",
+        hint="use another name: log and history show this name for its earlier owner",
     )
 
 

@@ -259,7 +259,7 @@ def _event_globs(value: object) -> tuple[str, ...]:
 def _event_glob(value: object) -> str:
     known = [kind.value for kind in EventType]
     if not isinstance(value, str) or not any(fnmatchcase(name, value) for name in known):
-        raise ValueError(f"a pattern fits no event; they are {', '.join(known)}")
+        raise ValueError(f"a pattern fits no event; the events are {', '.join(known)}")
     return value
 
 
@@ -614,7 +614,7 @@ def _rule_faults(policy: Policy) -> Iterator[_Found]:
             yield path, Fault(f"{where}.domain", _no_such(policy, pattern))
         for earlier, other in enumerate(policy.rules[: number - 1], 1):
             if _covers(other.match, rule.match):
-                detail = f"is never reached: rule #{earlier} matches all of it"
+                detail = f"is never reached: rule #{earlier} matches every stream of it"
                 yield ("rule", number, "match"), Fault(where, detail)
                 break
 

@@ -286,7 +286,8 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
         yield _fault(name, f"{detail}: {_MAKE_ONE}")
     if env.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET") == "dev-secret":
         yield Fault(
-            "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "is the emulator's: give the function a role"
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+            "is the key of the emulator: give the function a role",
         )
 
 

@@ -153,7 +153,7 @@ def _glob(text: str, which: str) -> Match:
     try:
         return read_glob(text)
     except ValueError as error:
-        raise ValueError(f"{which}: {error}, after @") from None
+        raise ValueError(f"{which}: behind @, {error}") from None
 
 
 def is_token_name(text: str) -> bool:
@@ -191,4 +191,4 @@ def _digest(text: str, which: str) -> bytes:
     try:
         return read_digest(text)
     except ValueError as error:
-        raise ValueError(f"{which}: after sha256: {error}") from None
+        raise ValueError(f"{which}: behind sha256:, {error}") from None

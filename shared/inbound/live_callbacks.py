@@ -187,7 +187,9 @@ def verify(
     expected = [sign(domain, timestamp, key) for domain in domains for key in keys if key]
     if not _is_one_of(lowered.get("ali-live-signature", "").lower(), expected):
         raise UnverifiedCallback(
-            "the signature fits none of the keys" if expected else "no key to check by"
+            "the signature fits none of the keys"
+            if expected
+            else "the stage has no key for this check"
         )
 
 

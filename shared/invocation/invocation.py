@@ -259,8 +259,8 @@ class Invocation:
             self.app.capabilities.record_lost_relay()
 
     def online(self, domain: str) -> Sequence[Online]:
-        """Return Live's online list of a domain, read with the function's role. Raise a
-        LiveError."""
+        """Return Live's online list of a domain, read with the function's role. Raise a LiveError
+        if that fails."""
         return self._live.online(domain)
 
     def resync(self, *, only_awaited: bool = False) -> int:

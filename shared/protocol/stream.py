@@ -45,7 +45,7 @@ _FAULTS: tuple[tuple[Callable[[str], bool], str], ...] = (
     ),
     (
         lambda name: name in {".", ".."},
-        "is a step of a path, which HTTP clients leave out: it is no name",
+        "is no name: HTTP clients remove it from a path",
     ),
     (lambda name: "\0" in name, "contains the character NUL, which no name may contain"),
     (_is_misread, "is not UTF-8: percent-encode it as UTF-8"),

@@ -233,8 +233,7 @@ class RedisStore:
         self._run(scripts.POSTPONE, keys, name_of(key), *pauses)
 
     def quarantine(self, key: StreamKey) -> None:
-        """Add a stream whose record cannot be read to the quarantine, without changing when it is
-        due."""
+        """Quarantine a stream because its record cannot be read. Its due time stays."""
         self._do("HSETNX", *self._keys("quarantine"), name_of(key), 0)
 
     def release(self, key: StreamKey) -> None:

@@ -310,8 +310,7 @@ class SqliteStore:
             command_queue.postpone(db, key, self._clock())
 
     def quarantine(self, key: StreamKey) -> None:
-        """Add a stream whose record cannot be read to the quarantine, without changing when it is
-        due."""
+        """Quarantine a stream because its record cannot be read. Its due time stays."""
         with self._writing() as db:
             command_queue.quarantine(db, key)
 

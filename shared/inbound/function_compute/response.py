@@ -178,8 +178,8 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         503,
         "StoreUnavailable",
         "",
-        "try again: a request that is already stored is not done twice; send a start with an"
-        " Idempotency-Key, so that the retry does not undo a stop sent in between",
+        "try again: a request that is already stored is not done twice. Give a start an"
+        " Idempotency-Key, or its retry may undo a stop that was sent in between",
         1,
     ),
     StoreFull: _Row(

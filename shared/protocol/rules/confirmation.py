@@ -252,7 +252,7 @@ def _deny(transition: Transition) -> bool:
 
 def check(transition: Transition, *, may_query_online: bool) -> None:
     """Do the check if it is due; leave it due if it needs a poll that may not be made. For a stream
-    that is off, silence means nothing."""
+    that is off, a missing report means nothing."""
     confirmation = transition.record.confirmation
     at = confirmation.check_at if confirmation else None
     if confirmation is None or at is None or transition.now < at:

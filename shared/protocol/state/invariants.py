@@ -252,7 +252,7 @@ def live_implies_no_poll_planned(record: StreamRecord) -> bool:
 
 
 def not_live_implies_interrupted(record: StreamRecord) -> bool:
-    """A session that is ending or has ended has a time for it, and its recording may be paused."""
+    """A session that is not live has `off_since` set, and its recording may be paused."""
     session = record.session
     if session is None or session.state is SessionState.LIVE:
         return True
