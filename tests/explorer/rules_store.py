@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from shared.engine import recorder
 from shared.protocol.continuity import Continuity
-from shared.protocol.rules import reassert
+from shared.protocol.rules import reassert, stored_times
 from tests.explorer.removal import Patch, Removal
-from tests.explorer.scenarios import EMPTIED, FULL, JUMPS, RETURNS_JUMPS, SET_BACK
+from tests.explorer.scenarios import CLOCK_AHEAD, EMPTIED, FULL, JUMPS, RETURNS_JUMPS, SET_BACK
 from tests.explorer.store_faults import decide
 
 Patches = tuple[Patch, ...]
@@ -22,6 +22,10 @@ def _pause_ends_at_a_jump() -> Patches:
 
 def _times_stay_ahead() -> Patches:
     return ((decide, "within_reach", lambda record, _now, _settings: record),)
+
+
+def _missed_stays_missed() -> Patches:
+    return ((stored_times, "_with_missed", lambda record, _now: record),)
 
 
 def _emptied_is_new() -> Patches:
@@ -56,6 +60,12 @@ REMOVALS = (
         "what has passed becomes now at the latest, and what is to come keeps its longest distance",
         _times_stay_ahead,
         SET_BACK,
+    ),
+    Removal(
+        "only the right clock misses an occurrence",
+        "A missed occurrence whose end lies ahead is planned again",
+        _missed_stays_missed,
+        CLOCK_AHEAD,
     ),
     Removal(
         "an emptied store withholds",

@@ -59,6 +59,12 @@ PLAN_FAR = OccurrencesPlanned("show", (STRICT, FAR_OFF))
 PLAN_BEGUN = OccurrencesPlanned("show", (occurrence(1, -10_000, 60_000),))
 SKIP = OccurrenceSkipped("me", SHOW.id)
 SHORT_DELAY = StreamSettings(merge_delay=30_000)
+CLOCK_AHEAD = Scenario(
+    "scheduled, a clock ahead",
+    (PLAN,),
+    before=LIVE,
+    faults=frozenset({Fault.JUMP, Fault.SET_BACK}),
+)
 PLAN_PATTERN = OccurrencesPlanned("show", (with_fields(SHOW, by_pattern=True),))
 FOR_EVER = Occurrence(
     "show@1",
@@ -504,6 +510,7 @@ SCHEDULES = _named(
         faults=frozenset({Fault.FULL, Fault.REFUSED, Fault.JUMP}),
         budget=1,
     ),
+    CLOCK_AHEAD,
 )
 DEFAULT = PAIRS | SINGLES | STORE | SCHEDULES
 

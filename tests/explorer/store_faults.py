@@ -27,7 +27,9 @@ class StoreFaults(Clock):
     def store_faults(self, world: World) -> Iterator[Step]:
         if not world.steady and (left := self.spend(world, Fault.JUMP)) is not None:
             yield ("the clock jumps",), self._jumped(world._replace(faults=left))
-        if not world.steady and (left := self.spend(world, Fault.SET_BACK)) is not None:
+        has_jumped = world.gap_from < world.steady  # then it may be set right again
+        may_go_back = has_jumped or not world.steady
+        if may_go_back and (left := self.spend(world, Fault.SET_BACK)) is not None:
             yield ("the clock is set back",), self._set_back(world._replace(faults=left))
         quiet = not (world.instances or world.wire or world.emptied)
         if quiet and (left := self.spend(world, Fault.EMPTIED)) is not None:
@@ -91,11 +93,13 @@ class StoreFaults(Clock):
         settings = self.scenario.settings
         in_order = decide.within_reach(self.stepper.records[ahead], NOW, settings)
         record = self.stepper.record(in_order)
-        due = self.stepper.due(record)
+        # What is planned, and the end that people set, come when their time comes.
+        due = None if in_order.planned or in_order.begun else self.stepper.due(record)
         if due is not None and due > NOW + LONGEST_PAUSE:
             raise Broken("what is due waits for the time that was")
         return world._replace(
             record=record,
+            memory=memory_later(world.memory, -STEP),
             instances=self.outrun(world.instances, True),
             steady=NOW,
             gap_from=NOW,

@@ -23,6 +23,7 @@ from shared.protocol.command_errors import StreamNotLive
 from shared.protocol.events import HOUR_MS
 from shared.protocol.policy import OnInterruption
 from shared.protocol.rules.schedule import SKIP_STANDS_MS
+from shared.protocol.rules.stored_times import within_reach
 from shared.protocol.state.intent import IfNotLive, Requester
 from tests.conftest import NOON
 from tests.support.stream_story import SECOND, Story, by_rule
@@ -125,6 +126,19 @@ def test_what_was_missed_is_known_for_a_day_and_is_not_planned_again() -> None:
 
     story.passes(24 * HOUR_MS).publish()
     assert story.record.begun == ()
+
+
+def test_what_only_a_clock_that_was_ahead_has_missed_is_recorded_after_all() -> None:
+    story = planned(SHOW)
+    story.now = SHOW.until + HOUR_MS
+    story.happens(TimePassed())
+    assert story.reasons[-1] is Reason.SCHEDULE_MISSED
+
+    story.now = SEVEN
+
+    assert due_at(within_reach(story.record, story.now, StreamSettings())) == SHOW.begins_at
+    intent = story.happens(TimePassed()).record.intent
+    assert (intent.occurrence, intent.until) == (SHOW.id, SHOW.until)
 
 
 def test_a_plan_may_be_made_again_at_any_time() -> None:

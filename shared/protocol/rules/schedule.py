@@ -24,12 +24,11 @@ from shared.protocol.rules.transition import Transition
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.occurrence import (
     MAX_MISSED_ENTRIES,
-    MAX_PLANNED_ENTRIES,
+    MISSED_SHOWN_MS,
     Occurrence,
+    in_order,
 )
 
-MISSED_SHOWN_MS = 24 * 3_600_000
-"""How long a missed occurrence stays in the record."""
 SKIP_STANDS_MS = 5 * 60_000
 """A plan takes back a skip only if the occurrence begins later than this. A run that read the
 schedule before the skip may plan the occurrence again; within three minutes that is corrected."""
@@ -156,11 +155,15 @@ def pass_time(transition: Transition) -> None:
             break
         _begin(transition, occurrence)
     begun = transition.record.begun
-    if any(one.until <= now for one in begun):
-        transition.change(begun=tuple(one for one in begun if one.until > now))
+    if any(_stays_until(one) <= now for one in begun):
+        transition.change(begun=tuple(one for one in begun if _stays_until(one) > now))
     overrun_at = transition.record.intent.overrun_at
     if overrun_at is not None and now >= overrun_at:
         _run_over(transition, overrun_at)
+
+
+def _stays_until(begun: Occurrence) -> int:
+    return max(begun.until, begun.missed_until or 0)
 
 
 def _begin(transition: Transition, occurrence: Occurrence, *, is_asked: bool = False) -> None:
@@ -187,7 +190,7 @@ def _bar(transition: Transition, occurrence: Occurrence, reason: Reason) -> None
     people are notified, even if its own limit has long passed."""
     barred = replace(occurrence, is_over=True, barred_by=reason)
     if reason is Reason.SCHEDULE_MISSED:
-        barred = replace(barred, until=max(barred.until, transition.now + MISSED_SHOWN_MS))
+        barred = replace(barred, missed_until=transition.now + MISSED_SHOWN_MS)
     _set_begun(transition, barred)
     occurrence_rules.add_entry(transition, reason, occurrence)
 
@@ -230,6 +233,4 @@ def _set_begun(transition: Transition, occurrence: Occurrence) -> None:
 
 
 def _set_planned(transition: Transition, planned: Iterable[Occurrence]) -> None:
-    by_id = {one.id: one for one in planned}
-    in_order = sorted(by_id.values(), key=lambda one: (one.begins_at, one.id))
-    transition.change(planned=tuple(in_order[:MAX_PLANNED_ENTRIES]))
+    transition.change(planned=in_order(planned))

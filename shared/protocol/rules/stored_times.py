@@ -19,6 +19,7 @@ from shared.protocol.rules.command_retry import longest_delay_before
 from shared.protocol.rules.confirmation import MAX_CONFIRM_AGAIN_MS
 from shared.protocol.state.command import IN_DOUBT_MS, MAX_SLOT_WAIT_MS
 from shared.protocol.state.intent import Intent
+from shared.protocol.state.occurrence import MISSED_SHOWN_MS, in_order
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER_MS
 
@@ -81,6 +82,11 @@ def clock_difference(_record: StreamRecord, _settings: StreamSettings) -> int:
     return MAX_SLOT_WAIT_MS + TOGETHER_MS
 
 
+def missed_shown(_record: StreamRecord, _settings: StreamSettings) -> int:
+    """Return how long a missed occurrence stays in the record."""
+    return MISSED_SHOWN_MS
+
+
 def retention(_record: StreamRecord, settings: StreamSettings) -> int:
     """Return how long a stream is kept; each decision sets it again."""
     return settings.keep
@@ -108,6 +114,8 @@ STORED_TIMES: tuple[StoredTime, ...] = (
         for part in ("planned", "begun")
         for name in ("starts_at", "begins_at", "ends_at", "until")
     ),
+    StoredTime("planned", "missed_until", missed_shown),
+    StoredTime("begun", "missed_until", missed_shown),
     StoredTime("pending", "since", none_ahead),
     StoredTime("pending", "not_before", retry_pause),
     StoredTime("flight", "since", none_ahead),
@@ -180,7 +188,21 @@ def within_reach(record: StreamRecord, now: int, settings: StreamSettings) -> St
             changes[name] = after
     if "intent" in changes:
         changes["intent"] = _with_its_end(record.intent, changes["intent"], settings)
-    return replace(record, **changes) if changes else record
+    return _with_missed(replace(record, **changes) if changes else record, now)
+
+
+def _with_missed(record: StreamRecord, now: int) -> StreamRecord:
+    """Return the record with each missed occurrence planned again whose end lies ahead: only a
+    clock that was ahead has missed it."""
+    # begins_at ── now ── ends_at ── then, by the clock that was ahead: missed
+    wrong = [
+        one for one in record.begun if one.barred_by is Reason.SCHEDULE_MISSED and now < one.ends_at
+    ]
+    if not wrong:
+        return record
+    again = (replace(one, is_over=False, barred_by=None, missed_until=None) for one in wrong)
+    begun = tuple(one for one in record.begun if one not in wrong)
+    return replace(record, planned=in_order((*record.planned, *again)), begun=begun)
 
 
 def over_the_gap(

@@ -19,6 +19,9 @@ MAX_PLANNED_ENTRIES = 400
 MAX_MISSED_ENTRIES = 100
 """Missed occurrences that one record keeps, the latest ones."""
 
+MISSED_SHOWN_MS = 24 * 3_600_000
+"""How long a missed occurrence stays in the record."""
+
 
 class Occurrence(Struct, frozen=True, omit_defaults=True):
     """One occurrence, announced for `starts_at`. The recording begins at `begins_at` and ends at
@@ -33,6 +36,14 @@ class Occurrence(Struct, frozen=True, omit_defaults=True):
     is_over: bool = False  # it has begun, and asks for nothing any more
     barred_by: Reason | None = None  # why it was over as it began: a hold, or it came too late
     by_pattern: bool = False  # only a stream that is live has it planned
+    missed_until: int | None = None  # a missed one stays in the record until then
+
+
+def in_order(planned: Iterable[Occurrence]) -> tuple[Occurrence, ...]:
+    """Return what a record keeps of some coming occurrences: each once, the next ones first."""
+    by_id = {one.id: one for one in planned}
+    ordered = sorted(by_id.values(), key=lambda one: (one.begins_at, one.id))
+    return tuple(ordered[:MAX_PLANNED_ENTRIES])
 
 
 class TemporaryRule(Struct, frozen=True, omit_defaults=True):
