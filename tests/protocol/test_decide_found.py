@@ -498,3 +498,14 @@ def test_a_list_that_does_not_show_yet_what_was_just_published_says_nothing() ->
 
     assert story.record.is_live
     assert story.sent == ["start"]
+
+
+def test_a_start_accepted_long_after_its_session_was_reported_over_belongs_to_the_next() -> None:
+    """A list that lagged had refuted that end, and the next publish was not delivered."""
+    story = Story().publish().passes(MINUTE).unpublish().passes(5 * SECOND).seen(NOON)
+    story.passes(MINUTE).happens(UNTIL_INTERRUPTED).answer()
+    returned = story.now - 3 * SECOND
+    story.passes(2 * SECOND).missed().passes(5 * SECOND).seen(returned)
+
+    assert story.record.intent.wanted
+    assert story.record.intent.session == 2

@@ -359,7 +359,10 @@ def belongs_to_next(transition: Transition, began: int) -> bool:
     accepted = intent.first_accepted_at
     if not intent.wanted or accepted is None or session is None:
         return False
-    was_doubted = session.state is not SessionState.LIVE and session.off_since < accepted
+    ended_time = session.last_unpublish_time
+    was_doubted = (session.state is not SessionState.LIVE and session.off_since < accepted) or (
+        ended_time is not None and ended_time + TOGETHER_MS < accepted
+    )
     return accepted - began > (-TOGETHER_MS if was_doubted else TOGETHER_MS)
 
 
