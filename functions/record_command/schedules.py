@@ -493,7 +493,8 @@ def skip(request: ApiRequest) -> Response:
     if is_of_calendar and at not in exdates:
         exdates = (*exdates, at)
     if exdates != schedule.exdates or stored.rules:
-        _changed(request, change_rules=_with(replace(found, is_over=True)), exdates=exdates)
+        over = replace(found, is_over=True, who=request.who, note=note)
+        _changed(request, change_rules=_with(over), exdates=exdates)
     return _done(schedule, found, answers)
 
 
@@ -538,7 +539,8 @@ def extend(request: ApiRequest) -> Response:
             f"no occurrence of {schedule.id} is under way",
             hint="change the schedule, or trigger an occurrence",
         )
-    longer = replace(found, ends_at=found.ends_at + by, until=found.until + by)
+    ends_at, until = found.ends_at + by, found.until + by
+    longer = replace(found, ends_at=ends_at, until=until, who=request.who, note="")
     if longer.ends_at - longer.begins_at > request.invocation.app.settings.max_duration:
         raise BadRequest([Fault("by", "is more than this stage records")])
     answers = _tell(request, stored, OccurrencePut(request.who, longer))

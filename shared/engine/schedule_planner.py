@@ -23,6 +23,7 @@ from shared.schedule.schedule import (
     LEAD_MS,
     PLANNED_AHEAD_MS,
     StoredSchedule,
+    cancelled_by_change,
     due_at,
     keys_of,
     matches_of,
@@ -135,6 +136,7 @@ class SchedulePlanner:
             ),
             begins_at=begins_at,
             leaving=stored.leaving if settled_at else (),
+            cancelled=stored.cancelled if settled_at else (),
         )
         self._store.put_schedule(
             name, planned.to_text(), planned.due_at, replaces=text, rules=planned.rules_text
@@ -152,7 +154,8 @@ class SchedulePlanner:
             self._judged(rule) if rule.occurrence.ends_at <= now else rule for rule in stored.rules
         )
         stored = replace(stored, rules=rules)
-        return replace(stored, rules=rules_of(stored, upcoming, now))
+        cancelled = cancelled_by_change(stored, upcoming, now)
+        return replace(stored, rules=rules_of(stored, upcoming, now), cancelled=cancelled)
 
     def _judged(self, rule: TemporaryRule) -> TemporaryRule:
         occurrence = rule.occurrence
@@ -189,7 +192,8 @@ class SchedulePlanner:
         planned = OccurrencesPlanned(schedule.id, near, as_of=now)
         plans = dict.fromkeys(_named(stored.leaving), OccurrencesPlanned(schedule.id))
         for key in live_keys(self._store, matches_of((*schedule.streams, *stored.leaving))):
-            plans[key] = OccurrencesPlanned(schedule.id, _by_patterns(stored, key, now), as_of=now)
+            ours = _by_patterns(stored, key, now)
+            plans[key] = OccurrencesPlanned(schedule.id, ours, now, stored.cancelled)
         plans |= dict.fromkeys(_named(schedule.streams), planned)
         for key, event in plans.items():
             if not self._may_go_on():

@@ -180,11 +180,14 @@ class StateImported(Struct, frozen=True):
 
 class OccurrencesPlanned(Struct, frozen=True):
     """The occurrences of the schedule that have not begun, as far ahead as is planned. They replace
-    those planned before. `as_of`: when the calendar was read; None for now."""
+    those planned before. `as_of`: when the calendar was read; None for now. `cancelled`: the ids of
+    those that a change took out before they began. An instance that did not know of it yet may have
+    begun them."""
 
     schedule: str
     occurrences: tuple[Occurrence, ...] = ()
     as_of: int | None = None
+    cancelled: tuple[str, ...] = ()
 
 
 class OccurrencePut(Struct, frozen=True):

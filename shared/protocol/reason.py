@@ -45,6 +45,7 @@ class Reason(OpenEnum):
     SCHEDULE_RUNS_OVER = "schedule_runs_over"
     SCHEDULE_OVER = "schedule_over"
     SCHEDULE_SKIPPED = "schedule_skipped"
+    SCHEDULE_CANCELLED = "schedule_cancelled"
     SCHEDULE_MOVED = "schedule_moved"
     POLICY_TAKES_OVER = "policy_takes_over"
     HELD = "held"

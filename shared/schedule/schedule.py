@@ -85,7 +85,8 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
     up to `planned_until` are in the records of its streams; None if none are yet. They must still
     be removed from the records of `leaving`, or from all if it `is_deleted`. The document is
     deleted after that. `rules` are those of its patterns: of the occurrences that have begun, up to
-    their limits, and of the next one.
+    their limits, and of the next one. `cancelled` are the ids of those that a recent change took
+    out of the calendar before they began.
     """
 
     schedule: Schedule
@@ -98,6 +99,7 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
     leaving: tuple[str, ...] = ()
     is_deleted: bool = False
     rules: tuple[TemporaryRule, ...] = ()
+    cancelled: tuple[str, ...] = ()
 
     @property
     def has_patterns(self) -> bool:
@@ -152,10 +154,11 @@ def rules_of(
     """
     ahead = {one.id for one in upcoming}
     is_settling = settles_at(stored, now) is not None
+    cancelled = cancelled_by_change(stored, upcoming, now)
     kept = [
         rule
         for rule in stored.rules
-        if _has_begun(rule.occurrence, now)
+        if (_has_begun(rule.occurrence, now) and rule.occurrence.id not in cancelled)
         or (is_settling and rule.occurrence.is_over and rule.occurrence.id not in ahead)
     ]
     matches = matches_of(stored.schedule.streams)
@@ -167,6 +170,20 @@ def rules_of(
         if one.id not in known and one.begins_at <= near_by and now < one.ends_at
     ]
     return (*kept, *new) if matches else tuple(kept)
+
+
+def cancelled_by_change(
+    stored: StoredSchedule, upcoming: Iterable[Occurrence], now: int
+) -> tuple[str, ...]:
+    """Return the ids of the occurrences of patterns that the latest changes took out of the
+    calendar before they began. A skipped one is not among them: its rule says so."""
+    # changed_at ── begins_at: not in the calendar any more ── the change is settled
+    ahead = {one.id for one in upcoming}
+    asking = [rule.occurrence for rule in stored.rules if not rule.occurrence.is_over]
+    is_settling = settles_at(stored, now) is not None
+    latest = (one.id for one in asking if is_settling and one.begins_at > stored.changed_at)
+    known = dict.fromkeys((*stored.cancelled, *latest))
+    return tuple(name for name in known if name not in ahead)
 
 
 def _has_begun(occurrence: Occurrence, now: int) -> bool:

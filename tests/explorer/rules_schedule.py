@@ -13,6 +13,7 @@ from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
 from tests.explorer.scenarios import (
     BY_PATTERN,
+    CANCEL,
     LIVE,
     PLAN,
     PLAN_BEGUN,
@@ -105,6 +106,10 @@ def _skips_nothing() -> Patches:
     return ((schedule, "skip", skip),)
 
 
+def _keeps_what_was_cancelled() -> Patches:
+    return ((schedule, "_end_cancelled", lambda _transition, _event: None),)
+
+
 def _takes_nothing_up() -> Patches:
     return ((schedule, "follow", lambda _transition: None),)
 
@@ -169,6 +174,12 @@ REMOVALS = (
         "A skipped occurrence is not recorded, and an intent of its own ends",
         _skips_nothing,
         Scenario("", (PLAN, SKIP), before=LIVE),
+    ),
+    Removal(
+        "what was cancelled before it began ends",
+        "What was cancelled before it began ends",
+        _keeps_what_was_cancelled,
+        Scenario("", (PLAN, CANCEL), before=LIVE),
     ),
     Removal(
         "what fits a pattern takes part",

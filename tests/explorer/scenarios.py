@@ -58,6 +58,7 @@ PLAN_NEAR = OccurrencesPlanned("show", (STRICT, NEAR))
 PLAN_FAR = OccurrencesPlanned("show", (STRICT, FAR_OFF))
 PLAN_BEGUN = OccurrencesPlanned("show", (occurrence(1, -10_000, 60_000),))
 SKIP = OccurrenceSkipped("me", SHOW.id)
+CANCEL = OccurrencesPlanned("show", cancelled=(SHOW.id,))
 SHORT_DELAY = StreamSettings(merge_delay=30_000)
 CLOCK_AHEAD = Scenario(
     "scheduled, a clock ahead",
@@ -511,6 +512,7 @@ SCHEDULES = _named(
         budget=1,
     ),
     CLOCK_AHEAD,
+    Scenario("scheduled, cancelled", (PLAN, CANCEL), before=LIVE, faults=WIRE, budget=1),
 )
 DEFAULT = PAIRS | SINGLES | STORE | SCHEDULES
 

@@ -9,6 +9,7 @@ from shared.protocol import (
     IfNotLive,
     Occurrence,
     OccurrenceSkipped,
+    OccurrencesPlanned,
     Reason,
     StartAsked,
     StopAsked,
@@ -21,7 +22,7 @@ from tests.explorer.world import FAR, NEVER, NOW, Live, Memory
 
 TOO_LONG = 1_000
 """As in promises.py: what is due is done at once."""
-OVER = (Reason.SCHEDULE_OVER, Reason.SCHEDULE_SKIPPED)
+OVER = (Reason.SCHEDULE_OVER, Reason.SCHEDULE_SKIPPED, Reason.SCHEDULE_CANCELLED)
 
 
 class Broken(Exception):
@@ -32,6 +33,8 @@ def handled(memory: Memory, old: StreamRecord, new: StreamRecord, event: object)
     """Judge what was stored, and remember which occurrences a person has stopped."""
     memory = _asked(_forgetting(memory, old), old, new, event)
     _judge_over(memory, new)
+    if isinstance(event, OccurrencesPlanned) and new.intent.occurrence in event.cancelled:
+        raise Broken("a cancelled occurrence is still recorded")
     if new.intent.requester is Requester.SCHEDULE and new.intent != old.intent:
         memory = _judge_scheduled(memory, old, new)
     is_same = new.intent.generation == old.intent.generation

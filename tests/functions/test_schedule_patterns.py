@@ -17,7 +17,7 @@ from functions.record_command.schedules import MAX_RULES_NUMBER
 from shared.alerts.book import book_from_text
 from shared.config.policy_cache import POLICY_AGE_MS
 from shared.engine.schedule_planner import SchedulePlanner
-from shared.protocol import Command, StreamKey
+from shared.protocol import Command, Reason, StreamKey
 from shared.protocol.events import HOUR_MS
 from shared.protocol.policy import ConditionCode
 from shared.protocol.stream import REHEARSAL_PREFIX
@@ -215,6 +215,67 @@ def test_so_is_one_that_took_it_up_shortly_before_it_begins(stage: PatternStage)
 
     assert not stage.record(CAM1).intent.wanted
     assert "start" not in stage.recorded(CAM1)[-1:]
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", f"{PATH}/pause"), ("DELETE", PATH)])
+def test_one_that_took_up_what_was_paused_or_deleted_in_time_is_ended(
+    stage: PatternStage, method: str, path: str
+) -> None:
+    """An instance may not know of it yet, and the occurrence may begin before all know."""
+    stage.show()
+    stage.at(SHOW - 100 * SECOND_MS)
+    stage.app.policies.policy()
+    stage.ask(method, path)
+    stage.publish(CAM1)
+    stage.at(SHOW)
+    assert stage.record(CAM1).intent.wanted
+
+    stage.at(SHOW + MINUTE_MS)
+
+    assert stage.record(CAM1).intent.reason is Reason.SCHEDULE_CANCELLED
+    assert stage.recorded(CAM1)[-1] == "stop"
+
+
+def test_one_that_is_resumed_in_time_goes_on(stage: PatternStage) -> None:
+    stage.show()
+    stage.at(SHOW - 100 * SECOND_MS)
+    stage.app.policies.policy()
+    stage.ask("POST", f"{PATH}/pause")
+    stage.publish(CAM1)
+    stage.at(SHOW).ask("POST", f"{PATH}/resume")
+
+    stage.at(SHOW + MINUTE_MS).at(SHOW + 4 * MINUTE_MS)
+
+    assert set(stage.recorded(CAM1)) == {"start"}
+    assert stage.record(CAM1).intent.wanted
+
+
+def test_what_is_under_way_goes_on_though_its_schedule_was_paused_since(
+    stage: PatternStage,
+) -> None:
+    stage.show()
+    stage.at(SHOW).publish(CAM1)
+    stage.goes_on(CAM1)
+
+    stage.ask("POST", f"{PATH}/pause")
+    stage.at(SHOW + 3 * MINUTE_MS)
+
+    assert stage.recorded(CAM1) == ["start"]
+
+
+def test_the_history_names_the_person_who_skipped_it(stage: PatternStage) -> None:
+    """Also where the stream came up after the skip, on an instance that did not know of it."""
+    stage.show()
+    stage.at(SHOW)
+    stage.app.policies.policy()
+    stage.ask("POST", f"{PATH}/skip", note="rained off")
+    stage.publish(CAM1)
+
+    stage.at(stage.clock.now + 3 * MINUTE_MS)
+
+    lines = stage.ask("GET", f"/v1/recordings/{CAM1}/history")["history"]
+    (skipped,) = (line["about"] for line in lines if line["code"] == "schedule_skipped")
+    assert (skipped["who"], skipped["note"]) == ("ops", "rained off")
 
 
 def test_a_skip_that_is_taken_back_is_none(stage: PatternStage) -> None:

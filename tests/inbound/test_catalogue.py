@@ -193,7 +193,7 @@ def of_a_schedule(lots: Random, now: int) -> Event:
     planned = tuple(occurrence(lots, now) for _ in range(lots.randrange(3)))
     choices: tuple[Event, ...] = (
         OccurrencesPlanned("tuesdays", planned),
-        OccurrencesPlanned("tuesdays", planned),
+        OccurrencesPlanned("tuesdays", planned, cancelled=("tuesdays@1",)),
         OccurrencePut("ops", occurrence(lots, now)),
         OccurrenceSkipped("ops", f"tuesdays@{lots.randrange(3)}"),
     )

@@ -54,6 +54,7 @@ from shared.protocol.events import (
     FileFailed,
     OccurrencePut,
     OccurrenceSkipped,
+    OccurrencesPlanned,
     Remarked,
     SettingsChanged,
 )
@@ -183,6 +184,7 @@ HISTORY: Mapping[Reason, Callable[[Said], bool]] = {
     Reason.SCHEDULE_RUNS_OVER: lambda said: said.after.is_watched and said.after.intent.wanted,
     Reason.SCHEDULE_OVER: ends_a_wanted_one,
     Reason.SCHEDULE_SKIPPED: of(OccurrenceSkipped),
+    Reason.SCHEDULE_CANCELLED: of(OccurrencesPlanned),
     Reason.SCHEDULE_MOVED: of(OccurrencePut),
     Reason.POLICY_TAKES_OVER: lambda said: (
         said.settings.records_on_publish and said.after.intent.requester is Requester.POLICY

@@ -37,15 +37,28 @@ schedule before the skip may plan the occurrence again; within three minutes tha
 def plan(transition: Transition, event: OccurrencesPlanned) -> None:
     """Replace the planned occurrences of the schedule. Those that have begun stay unchanged,
     whether recorded, stopped or skipped; so planning may be repeated at any time. A skip well
-    before the beginning is taken back.
+    before the beginning is taken back. What was cancelled before it began ends.
     """
     now = transition.now
+    _end_cancelled(transition, event)
     _take_back_skips(transition, event)
     others = [one for one in transition.record.planned if one.schedule != event.schedule]
     known = {one.id for one in (*others, *transition.record.begun)}
     new = [one for one in event.occurrences if one.id not in known]
     _set_planned(transition, [*others, *(one for one in new if not _ended_since(event, one, now))])
     pass_time(transition)
+
+
+def _end_cancelled(transition: Transition, event: OccurrencesPlanned) -> None:
+    """End what began although it was cancelled before. It is not kept as over: if the change is
+    taken back, the occurrence is recorded again."""
+    begun = transition.record.begun
+    for one in (one for one in begun if one.id in event.cancelled and not one.is_over):
+        who = event.schedule
+        occurrence_rules.add_entry(transition, Reason.SCHEDULE_CANCELLED, one, who)
+        transition.change(begun=tuple(each for each in transition.record.begun if each != one))
+        if _is_of(transition, one.id):
+            intent_rules.end_scheduled(transition, Reason.SCHEDULE_CANCELLED, who)
 
 
 def _take_back_skips(transition: Transition, event: OccurrencesPlanned) -> None:
@@ -139,12 +152,16 @@ def keep_up(transition: Transition) -> None:
         known = next((one for one in transition.record.begun if one.id == occurrence.id), None)
         if known is None:
             continue
+        who = occurrence.who or occurrence.schedule  # an earlier release names nobody
         if occurrence.is_over and not known.is_over:
-            skip(transition, OccurrenceSkipped(occurrence.schedule, occurrence.id))
+            skip(transition, OccurrenceSkipped(who, occurrence.id, occurrence.note))
         elif occurrence.until > known.until:
             times = {"ends_at": occurrence.ends_at, "until": occurrence.until}
             _set_begun(transition, replace(known, **times))
             _move_own_end(transition, occurrence)
+            if not known.is_over:
+                moved = Reason.SCHEDULE_MOVED
+                occurrence_rules.add_entry(transition, moved, occurrence, who, occurrence.note)
 
 
 def pass_time(transition: Transition) -> None:

@@ -36,6 +36,8 @@ class Occurrence(Struct, frozen=True, omit_defaults=True):
     is_over: bool = False  # it has begun, and asks for nothing any more
     barred_by: Reason | None = None  # why it was over as it began: a hold, or it came too late
     by_pattern: bool = False  # only a stream that is live has it planned
+    who: str = ""  # the person who skipped it or moved its end, for streams that come up later
+    note: str = ""  # that person's
     missed_until: int | None = None  # a missed one stays in the record until then
 
 
