@@ -464,7 +464,12 @@ def delete(api: Api, schedule_id: str, as_json: bool) -> None:
 
 
 def _changed_line(answer: Json) -> str:
-    return _occurrence_line(answer["occurrence"])
+    line = _occurrence_line(answer["occurrence"])
+    pending = answer.get("pending", 0)  # the release before has no such field
+    if not pending:
+        return line
+    follow = _("; {count} more streams follow within a minute").format(count=pending)
+    return line + follow
 
 
 def _say(answer: Json, line_of: Any, *, as_json: bool) -> None:  # noqa: ANN401 - a function of a row

@@ -834,6 +834,9 @@ class OccurrenceChangedView(Struct, frozen=True, forbid_unknown_fields=True):
     occurrence: OccurrenceView
     streams: Annotated[Count, doc("of the schedule; of a pattern, those that are live")]
     changed: Annotated[Count, doc("of them that were changed")]
+    pending: Annotated[
+        Count, doc("of a pattern, those that the next run of the timer changes, within a minute")
+    ]
 
 
 class ScheduleDeletedView(Struct, frozen=True, forbid_unknown_fields=True):

@@ -599,10 +599,11 @@ def _under_way(request: ApiRequest, stored: StoredSchedule) -> Sequence[Occurren
 
 
 class _Answers(Struct, frozen=True):
-    """How many streams handled an event, and how many of them took it."""
+    """How many streams an event is for, how many took it, and for how many there was no time."""
 
     streams: int
     changed: int
+    pending: int = 0
 
 
 def _tell(
@@ -610,20 +611,31 @@ def _tell(
 ) -> _Answers:
     """Apply the event to each stream of the schedule; of a pattern to those whose sessions have not
     ended, because the others go by the rules as they come up. Commands without a free slot are sent
-    later, with everything else that is due."""
+    later, with everything else that is due.
+
+    A pattern may fit so many streams that the time ends before all have the event. The rule has to
+    be stored all the same: by it the timer's next run changes the rest."""
     invocation = request.invocation
     options = HandlingOptions(may_send=lambda: False)
     streams = stored.schedule.streams
     keys = keys_of(streams)
     if stored.schedule.is_by_pattern:
         keys = live_keys(invocation.app.store, matches_of(streams))
-    taken = [invocation.handle(key, event, options).refused is None for key in keys]
-    return _Answers(len(keys), sum(taken))
+    taken: list[bool] = []
+    for key in keys:
+        if stored.schedule.is_by_pattern and not invocation.has_time():
+            break
+        taken.append(invocation.handle(key, event, options).refused is None)
+    return _Answers(len(keys), sum(taken), len(keys) - len(taken))
 
 
 def _done(schedule: Schedule, occurrence: Occurrence, answers: _Answers) -> Response:
     view = OccurrenceChangedView(
-        schedule.id, _shown(occurrence), streams=answers.streams, changed=answers.changed
+        schedule.id,
+        _shown(occurrence),
+        streams=answers.streams,
+        changed=answers.changed,
+        pending=answers.pending,
     )
     return Response(200, view)
 

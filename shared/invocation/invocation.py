@@ -306,6 +306,7 @@ class Invocation:
     def tend_schedules(self) -> int:
         """Plan the schedules that are due, and wait for an occurrence that is about to begin;
         return how many schedules there were."""
+        self.app.policies.forget()  # live streams are planned by the rules of now
         return self._planner().tend(self.app.wait)
 
     def plan_schedule(self, name: str, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cli.api import Api
 from cli.main import main
 from tests.repository.rooms import ROOT
 from tests.support.http_stage import TOKEN, HttpStage, http_stage
+from tests.support.raw_server import Wire, json_reply
 from tests.support.time_zone import in_zone
 
 POLICY = """
@@ -155,6 +157,20 @@ def test_a_schedule_is_listed_shown_and_changed(stage: HttpStage, file: Path) ->
     assert lines(run(stage, "extend", "tuesdays", "--by", "1h"))[0].startswith("tuesdays@")
     assert lines(run(stage, "delete", "tuesdays")) == ["tuesdays is deleted"]
     assert run(stage, "show", "tuesdays").exit_code != 0
+
+
+def test_how_many_streams_follow_is_said() -> None:
+    at = "2099-01-06T19:00:00Z"
+    times = dict.fromkeys(("starts_at", "begins_at", "ends_at", "until"), at)
+    changed = {"id": "daily", "occurrence": {"id": "daily@1", **times}, "pending": 1200}
+    options = ["--token", TOKEN, "--url"]
+
+    with closing(Wire()) as wire:
+        wire.script(json_reply(changed))
+        words = ["schedule", "skip", "daily", *options, f"http://{wire.endpoint}"]
+        said = CliRunner().invoke(main, words).output
+
+    assert said.endswith("; 1200 more streams follow within a minute\n")
 
 
 def test_a_schedule_is_shown_with_the_rehearsals_that_it_demands(

@@ -327,6 +327,42 @@ def test_what_is_over_for_all_is_not_extended(stage: PatternStage) -> None:
     assert (got.status, got.json["code"]) == (409, "WrongState")
 
 
+@pytest.mark.parametrize("change", ["skip", "extend"])
+def test_the_timer_changes_the_streams_that_there_was_no_time_for(
+    stage: PatternStage, change: str
+) -> None:
+    """A request about thousands of streams must not end before it has stored the change."""
+    stage.show()
+    stage.at(SHOW)
+    for key in (CAM1, CAM2):
+        stage.publish(key)
+        stage.goes_on(key)
+    app = stage.app
+    stage.app = replace(app, monotonic=count(0, 60).__next__)
+
+    body = {"by": "30m"} if change == "extend" else {}
+    answer = stage.ask("POST", f"{PATH}/{change}", **body)
+    assert (answer["streams"], answer["changed"], answer["pending"]) == (2, 0, 2)
+
+    stage.app = app
+    stage.at(stage.clock.now + MINUTE_MS)
+    ends_at = ENDS + 30 * MINUTE_MS if change == "extend" else None
+    assert {stage.record(key).intent.overrun_at for key in (CAM1, CAM2)} == {ends_at}
+
+
+def test_the_timer_begins_what_was_triggered_where_there_was_no_time(stage: PatternStage) -> None:
+    stage.show()
+    stage.publish(CAM1)
+    app = stage.app
+    stage.app = replace(app, monotonic=count(0, 60).__next__)
+
+    assert stage.ask("POST", f"{PATH}/trigger")["pending"] == 1
+
+    stage.app = app
+    stage.minute()
+    assert stage.recorded(CAM1) == ["start"]
+
+
 def test_a_pause_and_a_deletion_leave_alone_what_is_under_way(stage: PatternStage) -> None:
     stage.show(overrun="none")
     stage.at(SHOW)
