@@ -6,7 +6,7 @@ once, here and elsewhere: each task is taken by one of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -164,12 +164,13 @@ class TaskRunner:
 
     def start_in_line(self, workers: Workers, size: int, attempt: Attempt) -> None:
         """Start one of the given workers for attempts that do not wait. It makes them itself, and
-        takes and settles `size` tasks in one step."""
+        takes and settles `size` tasks in one step; those that were tried before one by one."""
 
         def lead() -> None:
             while self._has_time():
                 taken = self._taken(size)
-                self._settle([ended for task in taken for ended in self._ended(task, attempt)])
+                for tasks in _in_steps(taken):
+                    self._settle([ended for task in tasks for ended in self._ended(task, attempt)])
                 if not (taken or self._stays()):
                     break
 
@@ -239,3 +240,17 @@ class TaskRunner:
         else:
             for (_, each), is_ours in zip(settled, ours, strict=True):
                 self.result.count(each.next if is_ours else None)
+
+
+def _in_steps(taken: Sequence[Task]) -> Iterator[Sequence[Task]]:
+    """Yield the tasks that are settled in one step: first all that are new, then each of the
+    others.
+
+    One of the others may end this process, as it may have done before. All that were taken with it
+    have lost an attempt each time. So each time another one begins, and soon none is left but that
+    one.
+    """
+    yield [task for task in taken if task.attempts <= 1]
+    again = [task for task in taken if task.attempts > 1]
+    first = again[0].attempts % len(again) if again else 0
+    yield from ([task] for task in (*again[first:], *again[:first]))

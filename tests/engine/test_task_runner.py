@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Barrier, Semaphore
 from threading import Event as Flag
 from typing import cast
@@ -325,3 +326,23 @@ def test_what_waits_for_nobody_is_done_in_line_and_settled_together(store: Store
     assert reported == ["task.crashed "]
     with pytest.raises(StoreUnavailable):
         runner.check()
+
+
+def test_one_that_kills_its_process_kills_none_of_those_in_its_line(
+    store: Store, clock: Clock
+) -> None:
+    """All of a line are taken at once, and each time counts as an attempt."""
+    add(store, *"abcdef")
+
+    def attempt(task: Task) -> Outcome:
+        if task.id == "b":
+            raise SystemExit
+        return Done()
+
+    for _ in range(BACKOFF[KIND].attempts + 1):
+        with suppress(SystemExit):
+            runner_of(store, []).start_in_line(InlineWorkers(), 9, attempt)
+        clock.pass_ms(LEASE_MS)
+    dead = store.dead_letters(after="", limit=9)
+    assert [(one.task.id, one.task.why) for one in dead] == [("b", NEVER_ENDED)]
+    assert store.outbox().open == 0
