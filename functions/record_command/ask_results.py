@@ -122,6 +122,12 @@ ALLOW_SHORT = 'if the recording is to end so soon, send "allow_short": true (com
 RAISE = "ask for a shorter time, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
 
 
+def too_long(field: str, longest_ms: int) -> BadRequest:
+    """Return the error for a time that is longer than a recording of the stage may last."""
+    most = f"is more than this stage records: at most {written(longest_ms)}"
+    return BadRequest([Fault(field, most)], hint=RAISE)
+
+
 def _unfit_end(request: ApiRequest, handled: HandleResult) -> RequestError:
     """Return the error for an end that the recording cannot have. It names the ends that are
     possible."""

@@ -138,8 +138,7 @@ def _check_end(request: ApiRequest) -> None:
     lasts = request.body.get("max_duration")
     for name, ms in (("max_duration", lasts), ("until", None if until is None else left)):
         if ms is not None and ms > ceiling:
-            most = f"is more than this stage records: at most {written(ceiling)}"
-            raise BadRequest([Fault(name, most)], hint=ask_results.RAISE)
+            raise ask_results.too_long(name, ceiling)
         if ms is not None and ms < SHORT_MS and not request.body.get("allow_short"):
             raise BadRequest(
                 [Fault(name, "is less than a minute away")], hint=ask_results.ALLOW_SHORT

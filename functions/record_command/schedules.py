@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from functions.record_command import ask_results
 from functions.record_command.answers import (
     KnownStreamsView,
     OccurrenceChangedView,
@@ -31,7 +32,6 @@ from shared.inbound.authorization import require_all_streams, require_reach, str
 from shared.inbound.catalogue import Language
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import (
-    BadRequest,
     Forbidden,
     NotFound,
     RequestError,
@@ -41,6 +41,7 @@ from shared.inbound.request_fields import (
     DURATION,
     PRINTABLE,
     Field,
+    SeveralFaults,
     choice,
     flag,
     list_of,
@@ -90,17 +91,21 @@ ATTEMPTS_NUMBER = 3
 # --- the fields ----------------------------------------------------------------------------------
 
 
-def _stream(value: str) -> str:
+def _why_no_stream(value: str) -> str:
+    """Return what is wrong with a stream or pattern; "" if nothing is."""
     if value.count("/") < 2:  # noqa: PLR2004 - domain/app/stream
-        raise ValueError("write each stream as domain/app/stream")
+        return "write each stream as domain/app/stream"
     key = key_of(value)
     if set("?[") & set(f"{key.app}{key.stream}") or "*" in f"{key.domain}{key.app}":
-        raise ValueError("write no wildcard but * in the last part: domain/app/camera*")
-    return str(key)
+        return "write no wildcard but * in the last part: domain/app/camera*"
+    return ""
 
 
 def _streams(value: object) -> tuple[str, ...]:
-    streams = tuple(map(_stream, texts(value, MAX_STREAMS_NUMBER)))
+    names = texts(value, MAX_STREAMS_NUMBER)
+    if wrong := [f"{name}: {why}" for name in names if (why := _why_no_stream(name))]:
+        raise SeveralFaults(*wrong)
+    streams = tuple(str(key_of(name)) for name in names)
     if not streams:
         raise ValueError("write a list of streams, each as domain/app/stream")
     if len(set(map(is_pattern, streams))) > 1:
@@ -509,8 +514,9 @@ def trigger(request: ApiRequest) -> Response:
         )
     first = _first(schedule)
     lasts = request.body.get("lasts", first.ends_at - first.starts_at)
-    if lasts > request.invocation.app.settings.max_duration:
-        raise BadRequest([Fault("lasts", "is more than this stage records")])
+    ceiling = request.invocation.app.settings.max_duration
+    if lasts > ceiling:
+        raise ask_results.too_long("lasts", ceiling)
     begins_at = now // 1000 * 1000
     ends_at = begins_at + lasts
     occurrence = Occurrence(
@@ -541,8 +547,9 @@ def extend(request: ApiRequest) -> Response:
         )
     ends_at, until = found.ends_at + by, found.until + by
     longer = replace(found, ends_at=ends_at, until=until, who=request.who, note="")
-    if longer.ends_at - longer.begins_at > request.invocation.app.settings.max_duration:
-        raise BadRequest([Fault("by", "is more than this stage records")])
+    ceiling = request.invocation.app.settings.max_duration
+    if longer.ends_at - longer.begins_at > ceiling:
+        raise ask_results.too_long("by", ceiling)
     answers = _tell(request, stored, OccurrencePut(request.who, longer))
     may_come = found.by_pattern and request.invocation.app.store.now() < found.ends_at
     if not (answers.changed or may_come):

@@ -163,7 +163,7 @@ def _asked_for(body: Mapping[str, Any], caller: Caller, now: int) -> Token:
         detail = f"{about} cannot be bound to streams: leave out streams, or the scope"
         raise BadRequest([Fault("scopes", detail)])
     if until is not None and until <= now:
-        raise BadRequest([Fault("until", "is past")])
+        raise BadRequest([Fault("until", "is past: write a time to come")])
     missing = body["scopes"] - caller.scopes
     if missing:
         raise Forbidden(

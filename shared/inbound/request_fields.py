@@ -43,6 +43,10 @@ class Field(Struct, frozen=True):
     is_required: bool = False
 
 
+class SeveralFaults(ValueError):
+    """Raised by the `read` of a list whose entries have faults of their own; `args` holds each."""
+
+
 class OneOf(Struct, frozen=True):
     """Two fields of which a request may have one; it must have one if `is_required`."""
 
@@ -59,15 +63,17 @@ class OneOf(Struct, frozen=True):
         count = sum(name in sent for name in self.names)
         names = " or ".join(f"`{name}`" for name in self.names)
         if count > 1:
-            yield Fault(self.names[0], f"Send either {names}, not both.")
+            yield Fault(self.names[0], f"send either {names}, not both")
         if count == 0 and self.is_required:
-            yield Fault(self.names[0], f"Send either {names}.", "MissingParam")
+            yield Fault(self.names[0], f"send either {names}", "MissingParam")
 
 
 def text(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
     def read(value: object) -> str:
-        if not isinstance(value, str) or len(value) > longest or not _storable(value):
+        if not isinstance(value, str) or len(value) > longest:
             raise ValueError(f"write a text of at most {longest} characters")
+        if not _storable(value):
+            raise ValueError("write one line of printable characters")
         return value
 
     schema = {"type": "string", "maxLength": longest, "pattern": f"^[{PRINTABLE} ]*$"}
@@ -251,6 +257,8 @@ def read(
 def _read_into(values: dict[str, Any], field: Field, value: object) -> Iterator[Fault]:
     try:
         values[field.name] = field.read(value)
+    except SeveralFaults as errors:
+        yield from (Fault(field.name, detail) for detail in errors.args)
     except ValueError as error:
         yield Fault(field.name, str(error))
 

@@ -29,13 +29,17 @@ _MS = timedelta(milliseconds=1)
 def duration(value: object) -> int:
     """Return "12h30m" or "180s" in ms. Raise ValueError for anything else, including a number
     without a unit, which could mean seconds or hours."""
-    if _is_bare(value):
+    if _is_bare(value) and int(str(value)):
         raise ValueError(f"write a unit: {value}s, {value}m or {value}h")
-    found = re.fullmatch(_DURATION, value) if isinstance(value, str) else None
-    parts = found.groups("0") if found else ()
-    total = sum(int(count) * unit for count, unit in zip(parts, _UNITS.values(), strict=False))
-    if not 0 < total <= MAX_DURATION_MS:
+    found = re.fullmatch(_DURATION, f"{value}s" if _is_bare(value) else str(value))
+    if not isinstance(value, str | int) or found is None or not any(found.groups()):
         raise ValueError('write it like "4h", "90m" or "12h30m"')
+    counts = found.groups("0")
+    total = sum(int(count) * unit for count, unit in zip(counts, _UNITS.values(), strict=True))
+    if not total:
+        raise ValueError("has to be longer than 0s")
+    if total > MAX_DURATION_MS:
+        raise ValueError(f"is longer than {written(MAX_DURATION_MS)}, the longest duration")
     return total
 
 
@@ -77,8 +81,11 @@ def instant(text: object) -> int:
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
     fraction, sign, hours, minutes = found.groups()[6:]
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-    zone = timezone(-offset if sign == "-" else offset)
-    moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
+    try:
+        zone = timezone(-offset if sign == "-" else offset)
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
+    except ValueError:  # its own text is in English alone
+        raise ValueError("write a time that the calendar and the clock have") from None
     ms = (moment - _EPOCH) // _MS + int((fraction or "0").ljust(3, "0")[:3])
     if not 0 <= ms <= _LAST_MS:
         raise ValueError("write a time from 1970 to the end of 9999, in UTC")

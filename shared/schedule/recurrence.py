@@ -51,8 +51,8 @@ def local(text: str) -> datetime:
         raise ValueError("write a local time, like 2026-01-06T19:00:00")
     try:
         return datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError(f"is not a time: {error}") from None
+    except ValueError:  # its own text is in English alone
+        raise ValueError("write a time that the calendar and the clock have") from None
 
 
 def exdate(text: str) -> str:

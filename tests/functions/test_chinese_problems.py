@@ -48,6 +48,9 @@ REQUESTS: list[tuple[str, str, object]] = [
     ("POST", f"{ROOM}/start", {"max_duration": "5s"}),
     ("POST", f"{ROOM}/start", {"until": "2020-01-01T00:00:00Z"}),
     ("POST", f"{ROOM}/start", {"until": "2030-01-01T00:00:00Z", "max_duration": "1h"}),
+    ("POST", f"{ROOM}/start", {"until": "2025-13-01T00:00:00Z", "note": "two\nlines"}),
+    ("POST", f"{ROOM}/start", {"max_duration": "0m"}),
+    ("POST", f"{ROOM}/start", {"max_duration": "9999d"}),
     ("POST", f"{ROOM}/start", {"if_not_live": "perhaps"}),
     ("POST", f"{ROOM}/stop", {"finalize": 1, "hold": "1000h"}),
     ("POST", f"{ROOM}/extend", {}),
@@ -93,6 +96,25 @@ def test_without_a_preference_a_problem_is_english(stage: Stage) -> None:
     got = stage.ask("POST", f"{ROOM}/start", {"max_duration": 4})
 
     assert got.json["errors"][0]["detail"] == "write a unit: 4s, 4m or 4h"
+
+
+def test_two_faults_are_joined_by_one_mark(stage: Stage) -> None:
+    body = {"until": "later", "max_duration": "soon"}
+    got = stage.ask("POST", f"{ROOM}/start", body)
+
+    assert got.json["detail"] == (
+        "until: send either `until` or `max_duration`, not both;"
+        ' max_duration: write it like "4h", "90m" or "12h30m";'
+        " until: write the time as RFC 3339, like 2026-01-02T03:04:05Z"
+    )
+    chinese = stage.ask("POST", f"{ROOM}/start", body, Accept_Language="zh").json["detail"]
+    assert "。；" not in chinese
+
+
+def test_a_note_of_two_lines_is_not_called_too_long(stage: Stage) -> None:
+    got = stage.ask("POST", f"{ROOM}/start", {"note": "two\nlines"})
+
+    assert got.json["errors"][0]["detail"] == "write one line of printable characters"
 
 
 @pytest.mark.parametrize("text", [": write one of ", ": ", "; ", " does not accept ", "is not ; "])

@@ -116,6 +116,15 @@ def test_every_fault_is_named_at_once(stage: Stage) -> None:
     assert set(found) == {"streams", "start", "timezone", "rrule", "pre_roll", "exdates"}
 
 
+def test_each_stream_that_makes_no_sense_is_named(stage: Stage) -> None:
+    got = put(stage, streams=["live.example.com/app", str(KEY), "live.example.com/a?/b"])
+
+    assert [fault["detail"] for fault in got.json["errors"]] == [
+        "live.example.com/app: write each stream as domain/app/stream",
+        "live.example.com/a?/b: write no wildcard but * in the last part: domain/app/camera*",
+    ]
+
+
 def test_so_is_what_does_not_fit_together(stage: Stage) -> None:
     streams = ["nowhere.example.com/app/a", "live.example.com/app/", str(KEY)]
     got = put(
@@ -374,8 +383,10 @@ def test_an_occurrence_can_be_triggered_and_extended(stage: Stage) -> None:
 
     ends = [instant(one["occurrence"]["ends_at"]) for one in (triggered, longer)]
     assert ends == [stage.clock.now // 1000 * 1000 + 30 * 60_000, ends[0] + HOUR_MS]
-    assert stage.ask("POST", f"{TUESDAYS}/extend", {"by": "11h"}).status == 400
-    assert stage.ask("POST", f"{TUESDAYS}/trigger", {"lasts": "13h"}).status == 400
+    for path, field in (("extend", {"by": "11h"}), ("trigger", {"lasts": "13h"})):
+        refused = stage.ask("POST", f"{TUESDAYS}/{path}", field)
+        assert list(faults(refused).values()) == ["is more than this stage records: at most 12h"]
+        assert "LIVE_RECORD_MAX_DURATION" in refused.json["hint"]
 
 
 def test_what_a_person_stopped_is_not_extended(stage: Stage) -> None:

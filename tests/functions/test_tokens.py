@@ -207,6 +207,11 @@ def test_what_cannot_be_meant_is_refused(stage: Stage, fields: Mapping[str, Any]
     assert stage.store.tokens() == {}
 
 
+def test_an_end_in_the_past_is_refused_with_what_to_write(stage: Stage) -> None:
+    refused = add(stage, until="2020-01-01T00:00:00Z")
+    assert refused.json["errors"][0]["detail"] == "is past: write a time to come"
+
+
 def test_only_what_is_in_the_store_is_revoked(stage: Stage) -> None:
     assert revoke(stage, "nobody").refusal == (404, "NotFound")
     assert revoke(stage, "%ED%A0%80").refusal == (404, "NotFound")

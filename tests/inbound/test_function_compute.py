@@ -233,6 +233,32 @@ def test_a_body_that_makes_no_sense_is_refused_with_the_reason(body: bytes, beca
         body_of(body)
 
 
+def read_json(request: Request) -> Response:
+    return Response(200, function_compute.json_body(request))
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ("{", "body：不是 JSON：第 1 行第 2 列有误"),
+        ('{"a": 1,\n"b" 2}', "body：不是 JSON：第 2 行第 5 列有误"),
+        ("x" * 16385, "请求体最多 16384 字节"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused_in_the_reader_s_language(
+    body: str, detail: str
+) -> None:
+    headers = {"Accept-Language": "zh-CN", "Content-Type": "application/json"}
+    event = json.dumps({**EVENT, "headers": headers, "body": body}).encode()
+    assert answered(read_json, event)[1]["detail"] == detail
+
+
+def test_who_sends_too_much_learns_what_to_do() -> None:
+    event = json.dumps({**EVENT, "body": "x" * 16385}).encode()
+    status, body, _ = answered(event=event)
+    assert (status, body["hint"]) == (413, "send less at once, in several requests")
+
+
 @given(st.binary() | st.text().map(str.encode))
 def test_only_bad_request_leaves_json_body(body: bytes) -> None:
     with suppress(BadRequest):

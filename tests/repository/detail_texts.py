@@ -47,7 +47,16 @@ REFUSING = {
 }
 """The calls that take a text for people, and which argument it is."""
 RETURNING = {
-    *("did_you_mean", "name_fault", "_no_such", "_unknown", "weaknesses", "_why", "_why_unsigned"),
+    *(
+        "did_you_mean",
+        "name_fault",
+        "_no_such",
+        "_unknown",
+        "_why_no_stream",
+        "weaknesses",
+        "_why",
+        "_why_unsigned",
+    ),
     *("_why_no_url", "_send"),
 }
 """The functions whose answers are such texts."""

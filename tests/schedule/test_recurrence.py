@@ -151,7 +151,7 @@ def test_what_can_be_meant_has_no_fault() -> None:
 
 @pytest.mark.parametrize("text", ["2028-02-30T10:00", "tomorrow", "2028-01-01T10:00Z"])
 def test_what_is_no_local_time_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"local time|is not a time"):
+    with pytest.raises(ValueError, match=r"^write a (local )?time"):
         local(text)
 
 

@@ -50,7 +50,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: (until|from|to): (second must be|year 0 is|write (the|a) time)",
+        r"MalformedParam: (until|from|to): write (the|a) time",
         "the format date-time has leap seconds and the year 0, which no clock of ours has",
     ),
     Excuse(
@@ -63,7 +63,7 @@ EXCUSES = (
         REJECTED,
         400,
         r"MalformedParam: (max_duration|hold|for|from|lasts|by|pre_roll|post_roll|overrun"
-        r"|rehearsed_within|late_after): (write it like|a playback URL is valid)",
+        r"|rehearsed_within|late_after): (is longer than|a playback URL is valid)",
         "a pattern does not add up the days, hours, minutes and seconds of a text",
     ),
     Excuse(
@@ -93,7 +93,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: (start|end|exdates): is not a time",
+        r"MalformedParam: (start|end|exdates): write a time that",
         "a pattern does not know how long a month is",
     ),
     Excuse(

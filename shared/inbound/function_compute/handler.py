@@ -15,6 +15,7 @@ from shared.inbound.function_compute.request import (
     Request,
     TimerEvent,
     TriggerEvent,
+    headers_of,
     parse,
     text_of,
 )
@@ -97,7 +98,7 @@ def answer_any(
         _log_error(log, error)
         if isinstance(trigger, TimerEvent | Invoked) and not isinstance(error, RequestError):
             raise InvocationFailed(error) from None
-        language, is_read = _language(trigger), _is_read(trigger)
+        language, is_read = _language(event), _is_read(trigger)
         sent = problem(error, who["request_id"], language=language, is_read=is_read).to_fc()
     else:
         log.info("request.answered", status=response.status, **_asked(trigger))
@@ -114,9 +115,8 @@ def is_http(event: bytes | str) -> bool:
         return True
 
 
-def _language(trigger: TriggerEvent | None) -> Language:
-    headers = trigger.headers if isinstance(trigger, Request) else {}
-    return preferred_language(headers.get("accept-language", ""))
+def _language(event: bytes | str) -> Language:
+    return preferred_language(headers_of(event).get("accept-language", ""))
 
 
 def _is_read(trigger: TriggerEvent | None) -> bool:

@@ -87,11 +87,8 @@ def body_of(trigger: TriggerEvent) -> bytes:
 def parse(event: bytes | str) -> TriggerEvent:
     """Return the request, timer event or invocation. Raise only BadRequest or TooLarge."""
     payload = event.encode("utf-8", "surrogatepass") if isinstance(event, str) else event
-    try:
-        document = json.loads(payload)
-    except (ValueError, RecursionError):
-        return Invoked(payload)
-    if not isinstance(document, dict):
+    document = _document(payload)
+    if document is None:
         return Invoked(payload)
     if isinstance(_inner(document, "requestContext").get("http"), dict):
         return _request(document)
@@ -99,6 +96,21 @@ def parse(event: bytes | str) -> TriggerEvent:
         names = ("triggerName", "triggerTime", "payload")
         return TimerEvent(*(text_of(document.get(name)) for name in names))
     return Invoked(payload)
+
+
+def headers_of(event: bytes | str) -> Headers:
+    """Return the headers even of a request that `parse` refuses, so that it is refused in the
+    language it asks for."""
+    payload = event.encode("utf-8", "surrogatepass") if isinstance(event, str) else event
+    return Headers(_texts(_document(payload) or {}, "headers"))
+
+
+def _document(payload: bytes) -> Mapping[str, object] | None:
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _request(document: Mapping[str, object]) -> Request:
@@ -128,7 +140,10 @@ def _body(document: Mapping[str, object]) -> bytes:
         except binascii.Error as error:
             raise BadRequest([Fault("body", "is not valid base64")]) from error
     if len(body) > MAX_BODY_BYTES:
-        raise TooLarge(f"a body has at most {MAX_BODY_BYTES} bytes")
+        raise TooLarge(
+            f"a body has at most {MAX_BODY_BYTES} bytes",
+            hint="send less at once, in several requests",
+        )
     return body
 
 
@@ -160,8 +175,9 @@ def json_body(request: Request) -> dict[str, object]:
             parse_float=_number,
         )
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno} column {error.colno}"
-        raise _bad_body(f"is not JSON: {error.msg} at {where}") from error
+        raise _bad_body(
+            f"is not JSON: line {error.lineno} column {error.colno} is wrong"
+        ) from error
     except UnicodeDecodeError as error:
         raise _bad_body("is not UTF-8") from error
     except (ValueError, RecursionError) as error:
