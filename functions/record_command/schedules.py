@@ -716,12 +716,14 @@ def _known(request: ApiRequest, schedule: Schedule) -> KnownStreamsView:
 
 def _fitting(request: ApiRequest, schedule: Schedule) -> Iterator[StreamKey]:
     """Yield the streams with a record that the patterns of a schedule fit, as far as there is time
-    to look for them: a pattern may fit none of many."""
+    to look for them: a pattern may fit none of many. Each application is read once, whichever of
+    its patterns fits."""
     store, has_time = request.invocation.app.store, request.invocation.has_time
-    for match in matches_of(schedule.streams):
-        wanted, after = Filter(None, match.domain, match.app), None
+    matches = matches_of(schedule.streams)
+    for domain, app in dict.fromkeys((match.domain, match.app) for match in matches):
+        wanted, after = Filter(None, domain, app), None
         while has_time() and (rows := store.listed(wanted, after=after, limit=KNOWN_ROWS)):
-            yield from (row.key for row in rows if fits(row.key, (match,)))
+            yield from (row.key for row in rows if fits(row.key, matches))
             after = rows[-1].key
 
 

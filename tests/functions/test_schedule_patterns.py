@@ -504,6 +504,15 @@ def test_the_answer_names_the_streams_that_it_fits_now(stage: PatternStage) -> N
     assert stage.show(streams=[str(CAM1)])["known"] is None
 
 
+def test_a_stream_that_several_patterns_fit_is_counted_once(stage: PatternStage) -> None:
+    """Each pattern of an application read all its streams again: 250 of them, 250 times."""
+    for key in (CAM1, CAM2, OTHER):
+        stage.publish(key)
+
+    known = stage.show(streams=[PATTERN, "live.example.com/app/*"])["known"]
+    assert known == {"count": 3, "streams": [str(CAM1), str(CAM2), str(OTHER)]}
+
+
 def test_what_a_pattern_fits_is_looked_for_as_long_as_there_is_time(stage: PatternStage) -> None:
     """A pattern that fits none of many streams would have all of them read, for each schedule of
     that minute."""
