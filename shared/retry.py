@@ -34,6 +34,21 @@ class Deadline(Struct, frozen=True):
         return self.left() == 0
 
 
+class Throttle:
+    """Lets one call through in `interval_s`, within this process."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._free_at: float | None = None
+
+    def may_pass(self, now: float) -> bool:
+        """Return True if the last call that passed is long enough ago. `now` is in s."""
+        if self._free_at is not None and now < self._free_at:
+            return False
+        self._free_at = now + self._interval_s
+        return True
+
+
 def wait(seconds: float, *, sleep: Sleep = time.sleep) -> None:  # noqa: TID251 - this is the place
     if seconds > 0:
         sleep(seconds)

@@ -23,16 +23,17 @@ from shared.errors import Misconfigured
 from shared.inbound.catalogue import problem_words
 from shared.inbound.function_compute import Response
 from shared.inbound.request_fields import Field
-from shared.invocation.app import App
+from shared.invocation.app import DOCTOR_ASKS_EVERY_S, App
 from shared.invocation.composition import dev_offset
 from shared.protocol.command_errors import LiveError
 from shared.protocol.durations import rfc3339
 from shared.store.store_errors import StoreUnavailable
 
-MARK, ASKED_LIVE = "examined", "examined_live"
-ASK_LIVE_EVERY_MS = 1_000
+MARK, ASKED_LIVE = "examined", "doctor"
+ASK_LIVE_EVERY_MS = round(1_000 * DOCTOR_ASKS_EVERY_S)
 """ms between two questions to Live, across all instances. Anybody with a token may call this, and
-Live limits calls by account (docs/platform/live.md §1.5). An earlier request has to wait."""
+Live limits calls by account (docs/platform/live.md §1.5). One request may wait for the next; the
+others do not ask."""
 ASKED_JUST_NOW = "AskedJustNow"
 
 
@@ -166,22 +167,16 @@ def _live(request: ApiRequest) -> Iterator[DomainView]:
 
 
 def _may_ask_live(app: App) -> bool:
-    """Return True once nobody has asked Live for long enough; wait for that if needed. Return False
-    if another request asked meanwhile."""
+    """Take the next slot of the rate limit that all instances share, and wait for it. Return False
+    if another request has it already. Without a store, each instance limits itself."""
     try:
-        wait_ms = _ms_until_next_question(app)
-        app.wait(wait_ms / 1000)
-        if wait_ms and _ms_until_next_question(app):
-            return False
-        app.store.touch(ASKED_LIVE)
+        slot_in_ms = app.store.take_slot(ASKED_LIVE, ASK_LIVE_EVERY_MS, ASK_LIVE_EVERY_MS)
     except StoreUnavailable:
-        return True
+        return app.doctor_throttle.may_pass(app.monotonic())
+    if slot_in_ms is None:
+        return False
+    app.wait(slot_in_ms / 1000)
     return True
-
-
-def _ms_until_next_question(app: App) -> int:
-    age_ms = app.store.age_ms(ASKED_LIVE)
-    return 0 if age_ms is None else max(ASK_LIVE_EVERY_MS - age_ms, 0)
 
 
 def _without(app: App, text: str) -> str:

@@ -26,11 +26,14 @@ from shared.outbound.relay import Relay
 from shared.outbound.wake import Wake
 from shared.protocol.policy import Policy
 from shared.protocol.stream import StreamKey
+from shared.retry import Throttle
 from shared.store import Store
 from shared.store.store_errors import Unreadable
 from shared.store.write_probe import WriteProbe
 
 Clock = Callable[[], int]
+DOCTOR_ASKS_EVERY_S = 1.0
+"""s between two questions to Live for the doctor."""
 
 
 class App(Struct, frozen=True):
@@ -59,6 +62,7 @@ class App(Struct, frozen=True):
     monotonic: Callable[[], float]
     wait: Callable[[float], None]
     life: ProcessLife = field(default_factory=ProcessLife)
+    doctor_throttle: Throttle = field(default_factory=lambda: Throttle(DOCTOR_ASKS_EVERY_S))
 
     def is_stored(self, key: StreamKey) -> bool:
         """Return True if the store has a record of the stream, readable or not."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from functions.record_command.doctor import ASKED_LIVE
+from functions.record_command.doctor import ASK_LIVE_EVERY_MS, ASKED_LIVE
 from shared.config import Settings
 from shared.config.path_tokens import KINDS as PATH_KINDS
 from shared.config.path_tokens import path_token_of
@@ -141,20 +141,34 @@ def test_live_is_asked_with_the_role_of_the_function(stage: Stage) -> None:
 
 @pytest.mark.parametrize("others_ask", [False, True])
 def test_live_is_asked_by_everybody_s_doctors_once_a_second(stage: Stage, others_ask: bool) -> None:
+    """Two at the same time once found that nobody had asked yet, and both asked."""
     waited: list[float] = []
-
-    def wait(seconds: float) -> None:
-        waited.append(seconds)
-        stage.clock.pass_ms(round(seconds * 1000))
-        if others_ask:
-            stage.store.touch(ASKED_LIVE)
-
-    stage.app = replace(stage.app, wait=wait)
-    first, second = examined(stage)["live"], examined(stage)["live"]
+    stage.app = replace(stage.app, wait=waited.append)
+    first = examined(stage)["live"]
+    if others_ask:
+        stage.store.take_slot(ASKED_LIVE, ASK_LIVE_EVERY_MS, ASK_LIVE_EVERY_MS)
+    second = examined(stage)["live"]
 
     busy = [{"domain": "live.example.com", "online": None, "code": "AskedJustNow"}]
-    assert waited == [0, 1.0]
     assert second == (busy if others_ask else first)
+    assert waited == ([0] if others_ask else [0, 1.0])
+
+
+def test_without_a_store_each_instance_asks_live_once_a_second(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0, 100.9, 101.0]
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("it has no memory left")
+
+    monkeypatch.setattr(stage.store, "take_slot", away)
+    codes = []
+    for at in now:
+        stage.app = replace(stage.app, monotonic=lambda at=at: at)
+        codes.append(examined(stage)["live"][0]["code"])
+
+    assert codes == [None, "AskedJustNow", None]
 
 
 def test_live_is_not_asked_about_a_digest(stage: Stage) -> None:
