@@ -37,7 +37,7 @@ _PATTERNS: Final = tuple(
         (r"\brtmp\w?://[^\s?\"']{1,512}\?", r"[^\s\"']+"),
         (r"authorization\W{1,4}", r"[^\"'\r\n]+"),
         (r"\bbearer\s+", r"[^\s\"',]+"),
-        (r"(?:secret|signature|security_?token|passw\w*)\W{1,4}", r"[^&\s\"',]+"),
+        (r"(?:secret|signature|security_?token|passw(?:(?!passw)\w)*)\W{1,4}", r"[^&\s\"',]+"),
         (r"://", r"[^/@\s\"']+(?=@)"),
         (r"/callbacks/[\w-]+/", r"[^/?\s\"']+"),
     )
