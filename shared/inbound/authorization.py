@@ -94,9 +94,11 @@ def require_console(request: Request, hosts: Sequence[str]) -> None:
 def _origin_of(text: str) -> SplitResult:
     """Return the parts of an origin; all of them empty for text that is none."""
     try:
-        return urlsplit(text)
+        parts = urlsplit(text)
+        is_one = parts.port != 0  # a port that is no number raises
     except ValueError:
-        return urlsplit("")
+        is_one = False
+    return parts if is_one else urlsplit("")
 
 
 def require_all_streams(caller: Caller) -> None:

@@ -255,6 +255,7 @@ def test_signing_out_has_the_browser_forget_the_session(browser: Browser) -> Non
         {"Origin": "null"},
         {"Origin": ""},
         {"Origin": "https://[::1"},
+        {"Origin": f"https://{HOST}:port"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"X-Live-Record-Console": None},
