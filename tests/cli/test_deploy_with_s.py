@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from cli.deploying.release import Release, release
+from cli.deploying.fingerprints import fingerprints
+from cli.deploying.release import CODE_STEPS, Release, release
 from cli.deploying.rollback import plan_rollback, roll_back
 from cli.deploying.serverless import Serverless
 from cli.deploying.stage import Stage, stage_named
 from cli.errors import Failure
 from emulator.fc_control.account import Account
 from emulator.fc_control.server import running
+from tests.support.fc3 import FakeServerless, calls_to
 from tests.support.real_serverless_devs import (
     add_access,
     calls,
@@ -84,6 +86,31 @@ def test_a_first_deploy_goes_on_where_it_failed_and_an_upgrade_is_rolled_back(ho
     ]
     assert again == []
     assert reconcile.aliases["release"]["versionId"] == "1"
+
+
+def test_a_rollback_names_the_secrets_that_it_revives(home: Path) -> None:
+    """Once it revived them without a word. A double of `s` makes the two releases."""
+    add_access(home, "default")
+    account = Account()
+    revealed = {"LIVE_RECORD_WAKE_KEY": "revealed-wake-1", "LIVE_RECORD_STORE": "redis://old:1/0"}
+    later = {**revealed, "LIVE_RECORD_WAKE_KEY": "unguessable-wake-2"}
+    with running(account) as control:
+        for day, secrets in ((1, revealed), (2, later)):
+            target = stage(home, small_template(home), control, **secrets)
+            label = f"2026-11-2{day}T20:00:00Z live-record secrets: "
+            wanted = Release(
+                label + fingerprints(target.environment), lambda _props: "tree", CODE_STEPS
+            )
+            release(target, partial(double, account), wanted, lambda _text: None)
+        warnings = plan_rollback(Serverless(target), ("reconcile",)).warnings
+
+    (warning,) = [line for line in warnings if "has other secrets than those in force" in line]
+    assert "in force: LIVE_RECORD_WAKE_KEY." in warning
+    assert not any("-wake-" in line for line in warnings)
+
+
+def double(account: Account, target: Stage) -> FakeServerless:
+    return FakeServerless(target, calls_to(account), lambda _words: None)
 
 
 def stage(home: Path, template: Path, control: str, **more: str) -> Stage:

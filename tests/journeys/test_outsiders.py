@@ -4,141 +4,67 @@ his streams, and by whoever may change the policy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from http.client import HTTPConnection
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
-import redis
 import requests
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from cli.local.redis_server import DURABLE, Engine
-from cli.local.stack import TOKEN, running
+from cli.local.stack import TOKEN, WEBHOOK_SECRET
 from cli.main import main
-from emulator.live import LiveInThread, Remote
-from emulator.live.account import load_account
 from functions.record_command.all_routes import ROUTES
 from functions.record_command.routes import Route
 from shared.config.path_tokens import KINDS, path_token_of
 from shared.inbound.live_callbacks import sign
-from tests.support.journey import DOMAIN, INGEST, PATIENCE, Json, Stage
+from tests.support.attacked_stage import CONTROL, Attacked, attacked_stage
+from tests.support.journey import DOMAIN, INGEST, PATIENCE, Json
+from tests.support.raw_server import Wire
 
 pytestmark = pytest.mark.slow
-BRANDS_ARE_RECORDED = """
-[[domain]]
-streaming = "live.example.com"
-ingest = ["push.example.com"]
-[[domain]]
-streaming = "tv.example.com"
-[[rule]]
-match = { domain = "live.example.com", app = "brand-*", stream = "class*" }
-on_publish = "record"
-"""
-CONTROL = "ctl-token-0000000"
 MINE, OTHER = f"{DOMAIN}/brand-a/class-mine", f"{DOMAIN}/brand-b/class-other"
 INGEST_PAIR = (INGEST, "dev-stream-key-0000")
 TUESDAYS = {"start": "2099-01-06T10:00:00", "end": "2099-01-06T11:00:00", "timezone": "UTC"}
 MARK = "of-brand-b"
 """In all that brand-b has."""
+SECRETS_OF_FUNCTIONS = {
+    "LIVE_RECORD_STREAM_KEYS": "dev-stream-key-0000",
+    "LIVE_RECORD_RECORD_KEYS": "dev-record-key-0000",
+    "LIVE_RECORD_PATH_TOKENS": "dev-path",
+    "LIVE_RECORD_WAKE_KEY": "dev-wake-key-000000",
+    "LIVE_RECORD_RELAY_KEY": "dev-relay-key-00000",
+    "LIVE_RECORD_HEARTBEAT_URL": "http://127.0.0.1:1/dev-heartbeat-00000",
+    "LIVE_RECORD_DELIVER_CREDENTIALS": "archive:an-id:dev-deliver-secret-0",
+    "LIVE_RECORD_ROBOTS": "ops=http://127.0.0.1:1/robot/send?access_token=dev-robot-0000000",
+}
+HAVE = {
+    TOKEN: {"record_command", "stream_events", "files", "console"},
+    "dev-stream-key-0000": {"record_command", "stream_events"},
+    "dev-record-key-0000": {"record_command", "record_events", "on_demand", "relay"},
+    "dev-path": {"record_command", "stream_events", "record_events", "on_demand"},
+    "dev-wake-key-000000": {"record_command", "stream_events", "record_events", "reconcile"},
+    "dev-relay-key-00000": {"stream_events", "record_events", "relay"},
+    WEBHOOK_SECRET: {"notify"},
+    "dev-robot-0000000": {"notify"},
+    "dev-heartbeat-00000": {"reconcile"},
+    "dev-deliver-secret-0": {"deliver"},
+}
+"""The functions that have each secret of the stage."""
 TOKEN_TAKES_S = 11
 """s until a token that was added or revoked is known everywhere, and one more."""
-
-
-@dataclass(frozen=True)
-class Attacked(Stage):
-    """`bound` is a token for the streams of brand-a alone, made with the command line."""
-
-    engine: str
-    bucket: Path
-    bound: str = ""
-
-    def get(self, path: str, token: str = TOKEN, **headers: str) -> requests.Response:
-        return self.send("GET", path, token, None, **headers)
-
-    def send(
-        self, method: str, path: str, token: str = TOKEN, body: Json | None = None, **headers: str
-    ) -> requests.Response:
-        own = {"Authorization": f"Bearer {token}"} if token else {}
-        own |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.request(
-            method,
-            self.stack.fc + path,
-            json=body,
-            headers=own,
-            timeout=PATIENCE,
-            allow_redirects=False,
-        )
-
-    def as_sent(self, method: str, target: str, *headers: tuple[str, str]) -> int:
-        """Send a target and headers as they are, also twice; return the status."""
-        connection = HTTPConnection(urlsplit(self.stack.fc).netloc, timeout=PATIENCE)
-        connection.putrequest(method, target)
-        for name, value in headers:
-            connection.putheader(name, value)
-        connection.endheaders()
-        status = connection.getresponse().status
-        connection.close()
-        return status
-
-    def keys(self) -> set[bytes]:
-        """Return the names of all that the store has."""
-        with redis.Redis.from_url(self.engine) as client:
-            return set(client.scan_iter(count=1_000))
-
-    def pair(self, host: str = "", key: str = "dev-record-key-0000") -> Mapping[str, str]:
-        second = str(self.now_s())
-        host = host or urlsplit(self.stack.fc).netloc
-        return {"ALI-LIVE-TIMESTAMP": second, "ALI-LIVE-SIGNATURE": sign(host, second, key)}
-
-    def report(
-        self, place: str, *, proof: Mapping[str, str] | None = None, **fields: str | int
-    ) -> int:
-        """Send a recording callback about `app/stream`, by default with a captured pair."""
-        app, stream = place.split("/")
-        body: Json = {"domain": DOMAIN, "app": app, "stream": stream, **fields}
-        headers = self.pair() if proof is None else proof
-        url = f"{self.stack.fc}/callbacks/record/dev-path"
-        return requests.post(url, json=body, headers=headers, timeout=PATIENCE).status_code
-
-    def types(self, *words: str) -> Result:
-        return CliRunner().invoke(main, [*words, "--url", self.stack.fc, "--token", TOKEN])
-
-    def policy(self) -> Json:
-        policy: Json = self.get("/v1/policy").json()
-        return policy
-
-    def apply(self, token: str = TOKEN, **parts: object) -> requests.Response:
-        now = self.policy()
-        body = {"policy": {**now["policy"], **parts}, "replaces": now["newest"]}
-        return self.send("POST", "/v1/policy/apply", token, body)
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     folder = tmp_path_factory.mktemp("stage")
-    policy, buckets = folder / "policy.toml", folder / "buckets"
-    policy.write_text(BRANDS_ARE_RECORDED)
-    account = load_account()
-    rules = tuple(replace(rule, app="*") for rule in account.rules)
-    tokens = f"dev:read+control+policy+tokens:{TOKEN},ctl:read+control:{CONTROL}"
-    settings = {"LIVE_RECORD_API_TOKENS": tokens}
     with (
         Engine(folder / "engine", options=DURABLE) as engine,
-        LiveInThread(
-            replace(account, rules=rules), clock_file=folder / "clock.json", buckets=buckets
-        ) as live,
-        running(
-            folder,
-            live=live.address,
-            policy=policy,
-            settings={**settings, "LIVE_RECORD_STORE": engine.url},
-        ) as stack,
+        attacked_stage(folder, engine, SECRETS_OF_FUNCTIONS) as here,
     ):
-        here = Attacked(stack, Remote(stack.live), engine.url, buckets / "dev-bucket")
         yield replace(here, bound=_two_brands(here))
 
 
@@ -279,6 +205,24 @@ def test_no_other_function_has_a_trigger(here: Attacked) -> None:
         assert answer.status_code in (403, 404), function
 
 
+def test_a_function_has_the_secrets_that_it_uses_and_no_others(here: Attacked) -> None:
+    """Once each of seven had all of them."""
+    for function in ("on_demand", "files", "console", "notify", "deliver"):
+        url = f"{here.stack.fc}/2023-03-30/functions/{function}/invocations"
+        requests.post(url, data=b"{}", timeout=PATIENCE)
+    state = requests.get(f"{here.stack.fc}/_fc/state", timeout=PATIENCE).json()["functions"]
+    environments = {
+        name: [Path(f"/proc/{one['pid']}/environ").read_text() for one in function["instances"]]
+        for name, function in state.items()
+    }
+
+    assert [name for name, of_instances in environments.items() if not of_instances] == []
+    assert {
+        secret: {name for name, of in environments.items() if any(secret in text for text in of)}
+        for secret in HAVE
+    } == HAVE
+
+
 SECRETS = (
     "rtmp://push.example.com/a?auth_key=1-0-0-d41d8cd98f00b204e9800998ecf8427e",
     "LTAI5tAbCd",
@@ -307,6 +251,8 @@ def test_an_exception_leaves_none_of_its_secrets(here: Attacked) -> None:
         {"Origin": "same", "X-Live-Record-Console": "1", "Sec-Fetch-Site": "cross-site"},
         {"Origin": "http://127.0.0.1@evil.example.com", "X-Live-Record-Console": "1"},
         {"Origin": "null", "X-Live-Record-Console": "1"},
+        {"Origin": "https://[::1", "X-Live-Record-Console": "1"},
+        {"Origin": "https://127.0.0.1:port", "X-Live-Record-Console": "1"},
     ],
 )
 def test_no_page_of_elsewhere_uses_a_session(
@@ -526,6 +472,29 @@ def test_the_command_line_takes_no_token_from_netrc(
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
     assert "class-mine" in here.types("status", MINE, "--json").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("status", MINE), ("stop", MINE), ("history", MINE), ("files", MINE), ("list",)),
+        *(("doctor",), ("token", "list"), ("policy", "show"), ("schedule", "list"), ("report",)),
+    ],
+    ids=" ".join,
+)
+def test_a_token_never_goes_over_http(
+    here: Attacked, words: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it was sent. 0.0.0.0 leads to this machine, but is not known to."""
+    listener = Wire()
+    monkeypatch.setenv("no_proxy", "*")
+    url = f"http://0.0.0.0:{listener.port}"
+    ran = CliRunner().invoke(main, [*words, "--url", url, "--token", here.bound])
+    listener.close()
+
+    assert ran.exit_code != 0
+    assert (listener.connections, here.bound in ran.output) == (0, False)
+    assert "over http, in clear text" in ran.output
 
 
 def test_a_signature_is_worth_nothing_after_five_minutes(here: Attacked) -> None:
