@@ -27,6 +27,8 @@ KEEP_REHEARSAL_MS = 24 * 3_600_000
 its files within that time."""
 POLICY_AGE_MS = 10_000
 """How long a policy counts as the newest."""
+UNREAD_AGE_MS = 1_000
+"""After this time a process reads the policy again whose every reading has failed."""
 RELAY_LOST = "relay lost"
 """The timestamp of the latest callback that could not be forwarded to its previous receiver."""
 WAKE_LOST = "wake lost"
@@ -63,6 +65,7 @@ class PolicyCache:
         """
         self.is_refused = False
         self.newest = 0
+        self._is_read = False
         self._source = source
         self._log = log
         self._policy = packaged
@@ -79,17 +82,29 @@ class PolicyCache:
 
     def policy(self) -> Policy:
         """Return the store's newest policy, at most ten seconds old; the last one known while the
-        store is down."""
-        if self._asked.may_ask("policy", POLICY_AGE_MS):
-            try:
-                in_force = self._source.in_force()
-                self._take_temporary(in_force.temporary)
-                self._take(in_force.policy)
-            except StoreUnavailable as error:
-                self._log.warning("policy.unread", error=error)
-            except Exception as error:  # noqa: BLE001 - whatever is stored, the last one good holds
-                self._refuse(0, error)
+        store is down. Until the store was read once, that is the packaged one."""
+        if self._asked.may_ask("policy", POLICY_AGE_MS if self._is_read else UNREAD_AGE_MS):
+            self._read_store()
         return self._policy
+
+    def policy_of_store(self) -> Policy:
+        """Return the same for a decision about a record that was loaded just now. If the store was
+        never read, it is now: it has answered again, and may have another policy than the code."""
+        if not self._is_read:
+            self.forget()
+        return self.policy()
+
+    def _read_store(self) -> None:
+        try:
+            in_force = self._source.in_force()
+            self._is_read = True
+            self._take_temporary(in_force.temporary)
+            self._take(in_force.policy)
+        except StoreUnavailable as error:
+            self._asked.note("policy")  # it may have taken long to fail
+            self._log.warning("policy.unread", error=error)
+        except Exception as error:  # noqa: BLE001 - whatever is stored, the last one good holds
+            self._refuse(0, error)
 
     def occurrences(self, key: StreamKey) -> tuple[Occurrence, ...]:
         """Return what patterns of schedules ask of a stream, as of the last `policy`."""
@@ -230,7 +245,7 @@ class StreamSettingsCache:
         self._last: tuple[StreamKey, Policy, object, StreamSettings] | None = None
 
     def __call__(self, key: StreamKey) -> StreamSettings:
-        policy, is_suspended = self._policies.policy(), self._policies.is_suspended()
+        policy, is_suspended = self._policies.policy_of_store(), self._policies.is_suspended()
         has_status = self._capabilities.has_status_callbacks(key.domain)
         occurrences = self._policies.occurrences(key)
         last, rest = self._last, (has_status, is_suspended, occurrences)
