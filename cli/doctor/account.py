@@ -50,7 +50,7 @@ FORBIDDEN = fault(
 )
 UNANSWERED = unknown(
     "access.unanswered",
-    N_("no answer from Alibaba Cloud about {subject}: {why} (questions without one: {count})"),
+    N_("no answer from Alibaba Cloud about {subject}: {why} (unanswered requests: {count})"),
 )
 
 

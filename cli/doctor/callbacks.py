@@ -28,18 +28,21 @@ STREAM, RECORD, ON_DEMAND = "/callbacks/stream/", "/callbacks/record/", "/callba
 UNAUTHORIZED = 401
 
 NO_STREAM_CALLBACK = fault(
-    "stream-callback.none", N_("Live reports to nobody when streams of {domain} start and end")
+    "stream-callback.none",
+    N_(
+        "{domain} has no ingest callback URL, so Live reports to nobody when its streams"
+        " start and end"
+    ),
 )
 NO_RECORD_CALLBACK = fault(
-    "record-callback.none", N_("Live reports to nobody how recordings of {domain} go")
+    "record-callback.none",
+    N_("{domain} has no recording callback URL, so Live reports to nobody how its recordings go"),
 )
 NO_ON_DEMAND = fault(
     "on-demand-callback.none",
     N_("{config} records on demand (OnDemand 1), but there is no OnDemandUrl: nothing is recorded"),
 )
-NOBODY_ASKS = nothing(
-    "on-demand-callback.nothing", N_("no recording configuration asks (OnDemand 1)")
-)
+NOBODY_ASKS = nothing("on-demand-callback.nothing", N_("no recording configuration has OnDemand 1"))
 ADDRESS_CHECKS = ("stream-callback", "record-callback", "on-demand-callback")
 ELSEWHERE, WRONG_PATH, OPEN_TOKEN, WRONG_TOKEN = (
     {check: fault(f"{check}.{name}", text) for check in ADDRESS_CHECKS}
@@ -70,7 +73,8 @@ OLD_TOKEN, OTHER_TOKEN = (
             "old_token",
             N_(
                 "{callbacks} go to a URL of release 0.2, which ends with the secret itself: anybody"
-                " who learns it can send every kind of callback. Replace the secret afterwards"
+                " who learns this URL can send every kind of callback. Change the URL, then replace"
+                " the secret"
             ),
         ),
         ("other_token", N_("{callbacks} have the path token of another kind of callback")),
@@ -113,8 +117,8 @@ REJECTS = fault(
 LOST = warning(
     "delivery.lost",
     N_(
-        "the last callbacks of {domain} about {kinds} did not arrive (the newest: {at} {stream}:"
-        " {code}). The next of each kind that arrives clears this warning"
+        "the last callbacks of {domain} about {kinds} did not arrive (the newest: {at}"
+        " {stream}: {code}). This warning ends once a callback of each kind has arrived"
     ),
 )
 BROKEN = fault("errors.broken", N_("the last recording of {stream} failed with {code}: {advice}"))
@@ -357,16 +361,18 @@ def _error_fix(code: str) -> str:
     fixes = {
         "BucketNotFound": _("the bucket of its recording configuration does not exist. Create it"),
         "AccessDenied": _(
-            "Live may not write to the bucket. Authorise it for the bucket in the console"
+            "Live may not write to the bucket. Authorize it for the bucket in the console"
         ),
         "UserDisable": _(
-            "Live is not authorised to write to OSS. Authorise it in the console of Live"
+            "Live is not authorized to write to OSS. Authorize it in the console of Live"
         ),
         "StreamFormatError": _(
             "Live cannot record its codec. Use H.264, HEVC or MPEG-4; AAC or MP3"
         ),
         "TsSegmenterFail": _("Live could not split the stream. Publish it again"),
-        "PermissionDenied.ResourceAccess": _("Live may not read the file to convert: grant it OSS"),
+        "PermissionDenied.ResourceAccess": _(
+            "Live may not read the file that it converts. Grant it access to OSS"
+        ),
     }
     return fixes.get(code, _("see docs/errors.md"))
 

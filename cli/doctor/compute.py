@@ -210,7 +210,7 @@ CHECKS = (
         reservations,
         "deployment",
     ),
-    _check("route", N_("the domain leads to release"), route, "deployment"),
+    _check("route", N_("the routes of the custom domain lead to release"), route, "deployment"),
     _check(
         "service-roles",
         N_("Live may write into buckets, and Media Processing where mp4 is recorded"),

@@ -47,9 +47,10 @@ NOT_COVERED = fault(
 BY_HAND = fault(
     "recording.by_hand",
     N_(
-        "asked for by somebody, but without a recording configuration: {streams}. Every start is"
-        " refused with CodeConfigNotFound. Add a rule that matches them to policy.toml; with"
-        ' on_publish = "on_request" they are recorded only when somebody asks'
+        "somebody asked to record these streams, but no recording configuration covers them:"
+        " {streams}. Every start is refused with CodeConfigNotFound. Add a rule that matches"
+        ' them to policy.toml; with on_publish = "on_request" they are recorded only when'
+        " somebody asks"
     ),
 )
 RECORDS_ITSELF = warning(
@@ -91,8 +92,9 @@ SHARED_NAME = warning(
 UNSIGNED_NAME = warning(
     "names.unsigned",
     N_(
-        "{config} names files {names}, which object_prefix of the domain in the policy does not"
-        " allow: no URL is signed for them. Write the names there, and apply the policy"
+        "{config} names its files {names}. The object_prefix of this domain in the policy"
+        " does not allow that, so they get no playback URL. Add the names to object_prefix,"
+        " and apply the policy"
     ),
 )
 OTHER_DELAY = warning(
@@ -116,9 +118,9 @@ NO_BUCKET = fault(
 OTHER_BUCKET = warning(
     "bucket.other",
     N_(
-        "{config} records into {bucket}, but the stage reads {ours}: its files get no playback"
-        " URL, and verification calls them missing. Name the bucket under domain.bucket of the"
-        " policy, and let the role of the function files read it"
+        "{config} records into {bucket}, but the stage reads {ours}: files in {bucket} get no"
+        " playback URL, and verification calls them missing. Name {bucket} under"
+        " domain.bucket of the policy, and let the role of the function `files` read it"
     ),
 )
 DELETES_SOON = warning(
@@ -146,8 +148,8 @@ OTHER_READERS = warning(
 OLDER_THAN_CONFIG = warning(
     "fresh.older",
     N_(
-        "{stream} was published before the configuration {config} was created, which applies from"
-        " its next publish"
+        "{stream} was published before the configuration {config} was created. The"
+        " configuration applies from the next publish"
     ),
 )
 BAD_NAME = fault(
@@ -167,43 +169,43 @@ NOT_RECORDED = fault(
 UNSHOWN = warning(
     "recorded.unshown",
     N_(
-        "accepted by Live, which has not shown yet that it records: {streams}. The stage sends"
-        " another start to find out; `live-record list` shows when"
+        "Live accepted a start for these streams, but nothing shows yet that it records them:"
+        " {streams}. The stage sends another start to find out; `live-record list` shows when"
     ),
 )
 UNREADABLE = fault(
     "recorded.unreadable",
     N_(
-        "their records cannot be read, so that no start is sent: {streams}. A stop of them is still"
-        " sent. For all else, deploy the release that wrote them"
+        "the records of these streams cannot be read, so no start is sent: {streams}. A stop"
+        " is still sent. For anything else, deploy the release that wrote the records"
     ),
 )
 SUSPENDED = warning(
     "recorded.suspended",
     N_(
-        "live, and not recorded while the policy is suspended: {streams}. A start by hand records"
-        " one all the same"
+        "live, and not recorded while the policy is suspended: {streams}. You can still start"
+        " each of them by hand"
     ),
 )
 FORGOTTEN = unknown(
     "recorded.forgotten",
     N_(
-        "not known to be recorded since the store was emptied, although Live may still record them:"
-        " {streams}. Start or stop each, then run live-record store accept"
+        "the store was emptied, so the stage does not know whether Live still records these"
+        " streams: {streams}. Start or stop each, then run live-record store accept"
     ),
 )
 UNDECIDED = unknown(
     "recorded.undecided",
     N_(
-        "the online list shows them, and something says that they ended: {streams}. The stage polls"
-        " until that is certain, for a minute at most"
+        "the online list shows these streams, but they may have ended: {streams}. The stage"
+        " polls until that is certain, for a minute at most"
     ),
 )
 UNDATED = unknown(
     "recorded.undated",
     N_(
-        "not known to be recorded since the stage's clock was set back: {streams}. The stage finds"
-        " out from the online list within two minutes"
+        "the stage's clock was set back, so the stage does not know whether these streams are"
+        " recorded: {streams}. It finds out from the online list within two minutes"
     ),
 )
 CONFIG_CAME_LATER = fault(
@@ -671,7 +673,7 @@ _ALL = ("policy", "recordings", "vod")
 CHECKS = (
     Check(
         "recording",
-        N_("whatever the policy lets be recorded has a recording configuration"),
+        N_("every stream that the policy may record has a recording configuration"),
         coverage,
         _ALL,
     ),

@@ -28,7 +28,7 @@ from shared.protocol.durations import written
 from shared.protocol.policy import ForwardTo, Mode, OnPublish
 
 ASKED_JUST_NOW = "AskedJustNow"
-"""The stage asks Live at most every few seconds, whoever runs doctor."""
+"""The stage asks Live for doctor at most once a second, whoever runs it."""
 UNKNOWN_DOMAIN = "InvalidDomain"
 """An error code that the check of domains reports."""
 STALE_MS, LATE_MS = 90_000, 120_000
@@ -47,12 +47,12 @@ _GRANT = "redis-cli -u $LIVE_RECORD_STORE acl setuser USER {}"
 _CONFIG = "redis-cli -u $LIVE_RECORD_STORE config set {} {}"
 
 DOWN = fault("stage.down", N_("the stage does not answer: {why}"), blocks=True)
-REFUSES = fault("stage.refuses", N_("the stage does not let doctor ask: {why}"), blocks=True)
+REFUSES = fault("stage.refuses", N_("the stage refuses doctor's requests: {why}"), blocks=True)
 UNREADABLE = fault(
     "stage.unreadable",
     N_(
         "{subject} could not be read: {why}. Run doctor again; if that lasts, the log of the"
-        " function record_command says why"
+        " function `record_command` says why"
     ),
 )
 STORE_COMMANDS = fault(
@@ -65,8 +65,8 @@ WARNS = warning("health.warns", N_("{problem}. {advice}"))
 NO_STORE_ID = warning(
     "identity.none",
     N_(
-        "whether the store was emptied is not checked: the stage has no LIVE_RECORD_STORE_ID. A"
-        " deploy gives it one"
+        "nobody would notice that the store was emptied: the stage has no"
+        " LIVE_RECORD_STORE_ID. A deploy sets it"
     ),
 )
 SQLITE = nothing("durable.file", N_("the store is a file of this machine, not a server"))
@@ -84,8 +84,8 @@ SELDOM_SYNCED = warning(
 NO_INFO = warning(
     "durable.info",
     N_(
-        "whether the store loses records in a restart or evicts them is not known: its user may"
-        " not run INFO"
+        "the store's user may not run INFO, so doctor cannot tell whether the store loses"
+        " records in a restart or evicts them"
     ),
 )
 NOT_ASKED = unknown("durable.unread", N_("the settings of the store could not be read"))
@@ -146,8 +146,8 @@ HEARTBEAT_LOST = warning(
 NO_HEARTBEAT = nothing(
     "heartbeat.none",
     N_(
-        "no monitor gets a heartbeat, so nobody is alerted if the timer or the store stops. Set"
-        " LIVE_RECORD_HEARTBEAT_URL to the address of one"
+        "no monitor gets a heartbeat, so nobody is alerted if the timer or the store stops."
+        " Set LIVE_RECORD_HEARTBEAT_URL to a monitor's URL"
     ),
 )
 NO_FORWARDS = nothing("relay.none", N_("the policy forwards no callbacks"))
@@ -177,7 +177,7 @@ CLOCK_OFF_BEHIND = fault(
 LIST_FORBIDDEN = fault(
     "role.list",
     N_(
-        "Live refuses to list the streams of {domain} to the function's role ({code}): the role"
+        "Live refuses the online list of {domain} to the function's role ({code}): the role"
         " needs live:DescribeLiveStreamsOnlineList"
     ),
 )
@@ -191,22 +191,23 @@ ROLE_REVOKED = fault(
 LIST_FAILS = fault(
     "role.list_fails",
     N_(
-        "Live does not list the streams of {domain} to the function ({code}). While that lasts, a"
-        " stream whose callback was lost is not found, and it stays open whether others have ended"
+        "Live does not return the online list of {domain} to the function ({code}). While"
+        " that lasts, the stage finds no stream whose callback was lost, and cannot tell"
+        " whether other streams have ended"
     ),
 )
 LIST_WAS_UNREAD = warning(
     "role.list_was_unread",
     N_(
-        "{problem}, as reconcile last found. The line resync.failed in its log says what Live"
-        " answered to the role of reconcile"
+        "{problem}, when reconcile last tried. The line resync.failed in its log says what"
+        " Live answered. Reconcile has a role of its own"
     ),
 )
 ASKED_RECENTLY = unknown(
     "role.asked",
     N_(
-        "the stage asked Live only a moment ago whether it lists the streams of {domain} to the"
-        " function's role, and asks at most once a second. Run doctor again"
+        "the online list of {domain} was not requested: doctor makes the stage request it at"
+        " most once a second, and somebody has just done so. Run doctor again"
     ),
 )
 NOT_ACTIVATED = fault("role.not_activated", N_("{problem} (as for {stream})"))

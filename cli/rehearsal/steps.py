@@ -428,13 +428,13 @@ class Steps:
         if verdict is None:
             raise StepFailed(
                 _("The stage has not verified {name}.").format(name=file["uri"]),
-                _("Enable the timer of the function files; its log says why a run failed."),
+                _("Enable the timer of the function `files`; its log says why a run failed."),
             )
         if verdict["outcome"] != OK_OUTCOME:
             texts = [verdict["text"], *(finding["text"] for finding in verdict["findings"])]
             fix = _(
                 "Check who may write to the bucket, its lifecycle rules and the role of the"
-                " function files (docs/files.md), then rehearse again."
+                " function `files` (docs/files.md), then rehearse again."
             )
             raise StepFailed(_(": ").join(texts), fix)
 
@@ -470,7 +470,7 @@ class Steps:
             Reason.OBSERVED: _("Take mode = observe out of the policy, and apply it."),
             Reason.THROTTLED: _("Find out what else sends commands in this account, or try later."),
             Reason.NO_QUOTA: _("Raise max_concurrent of the rule, or of the stage."),
-            Reason.OPERATOR_ACTION_NEEDED: _("Fix the role of the function record_command."),
+            Reason.OPERATOR_ACTION_NEEDED: _("Fix the role of the function `record_command`."),
             Reason.NO_RECORD_CONFIG: _("Run live-record setup, and push again."),
         }
         return fixes.get(Reason(code), self._history_fix())

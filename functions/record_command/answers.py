@@ -440,7 +440,7 @@ class AlertsView(Struct, frozen=True, forbid_unknown_fields=True):
         Mapping[str, int], doc("by condition, how many more hold than the alerts name")
     ]
     evaluated_ms_ago: Annotated[
-        int | None, doc("when the function notify last looked; null: never")
+        int | None, doc("when the function `notify` last looked; null: never")
     ]
     sinks: Sequence[SinkView]
 

@@ -15,7 +15,7 @@ AUDIT = "audit"
 SCHEDULES = "schedules"
 """Plans schedules, and waits for the occurrence that is about to begin."""
 NOTIFY = "notify"
-"""A run of the function notify."""
+"""A run of the function `notify`."""
 BACKFILL = "backfill"
 """The resync during a burst. It has no marks, because it does not run every minute."""
 

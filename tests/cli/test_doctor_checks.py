@@ -347,14 +347,14 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "recorded",
         WARNING,
-        "not shown yet that it records",
+        "nothing shows yet that it records",
         "",
         lambda: replace(domain(online=ONLINE), listed=listed("unconfirmed", "starting")),
     ),
     (
         "recorded",
         UNKNOWN,
-        "something says that they ended",
+        "but they may have ended",
         "",
         lambda: replace(domain(online=ONLINE), listed=listed("may_have_ended", "waiting")),
     ),
@@ -378,14 +378,14 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "recorded",
         FAULT,
-        "records cannot be read",
+        "the records of these streams cannot be read",
         "",
         lambda: replace(domain(online=ONLINE), unreadable=[f"{LIVE}/classroom/lesson"]),
     ),
     (
         "recorded",
         UNKNOWN,
-        "since the store was emptied",
+        "the store was emptied, so",
         "",
         lambda: replace(domain(online=ONLINE), listed=listed("store_emptied", "idle")),
     ),
@@ -399,7 +399,7 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "recording",
         FAULT,
-        "asked for by somebody",
+        "somebody asked to record",
         f"{APPLY} && {SETUP}",
         lambda: replace(
             domain(recordings=[replace(CONFIGURATION, app="class*")]),
@@ -426,8 +426,14 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
             suspended(domain(online=ONLINE)), listed=listed("policy_suspended", "idle")
         ),
     ),
-    ("role", WARNING, "to the role of reconcile", "", lambda: telling("online_list_unreadable")),
-    ("role", UNKNOWN, "a moment ago", "", lambda: of_role("AskedJustNow")),
+    (
+        "role",
+        WARNING,
+        "Reconcile has a role of its own",
+        "",
+        lambda: telling("online_list_unreadable"),
+    ),
+    ("role", UNKNOWN, "has just done so", "", lambda: of_role("AskedJustNow")),
     ("role", FAULT, "InternalError", "", lambda: of_role("InternalError")),
     ("role", FAULT, "InvalidAccessKeyId", DEPLOY, lambda: of_role("InvalidAccessKeyId.NotFound")),
     (
@@ -462,7 +468,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         lambda: replace(HEALTHY, refused=[UNKNOWN_REJECTION]),
     ),
     ("stage", FAULT, "nothing answers", "", lambda: replace(HEALTHY, examined=AWAY, health=AWAY)),
-    ("stage", FAULT, "not let doctor", "", lambda: replace(HEALTHY, examined=NOT_LET)),
+    ("stage", FAULT, "refuses doctor's requests", "", lambda: replace(HEALTHY, examined=NOT_LET)),
     ("stage", FAULT, "its streams could not", "", lambda: replace(HEALTHY, listed=UNLISTED)),
     ("store", FAULT, "no memory", "", lambda: examined("store", writable=False, why="no memory")),
     (
@@ -474,7 +480,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     ),
     ("health", FAULT, "other writer. End it.", "", lambda: reporting(stops_commands=True)),
     ("health", WARNING, "other writer. End it.", "", lambda: reporting(stops_commands=False)),
-    ("identity", WARNING, "is not checked", DEPLOY, lambda: examined("store", expected_id="")),
+    ("identity", WARNING, "nobody would notice", DEPLOY, lambda: examined("store", expected_id="")),
     ("durable", FAULT, "loses every intent", "redis-cli", lambda: engine(aof_enabled="0")),
     ("durable", WARNING, "write to disk", "redis-cli", lambda: engine(appendfsync="no")),
     ("durable", FAULT, "allkeys-lru", "redis-cli", lambda: engine(maxmemory_policy="allkeys-lru")),
@@ -564,7 +570,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "mapping",
         FAULT,
-        "push2.example.com too",
+        "also pushed to push2.example.com",
         APPLY,
         lambda: domain(mapping=[*MAPPING, ("push2.example.com", "publish")]),
     ),
@@ -634,7 +640,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "names",
         WARNING,
-        "no URL is signed",
+        "they get no playback URL",
         APPLY,
         lambda: configured(formats=(Format("mp4", "vod/{StreamName}/{StartTime}"),)),
     ),
