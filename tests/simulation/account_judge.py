@@ -67,7 +67,8 @@ class AccountJudge:
             self._due_at[key].append(now)
         is_same_session = after.session_number == before.session_number
         if after.may_have_ended and not is_same_session:
-            self._unknown[key].append(Span(now, now + LEARNT_MS))  # believed once a poll shows it
+            # believed once a poll shows it; until then its time does not count
+            self._unknown[key].append(Span(min(self._began(after), now), now + LEARNT_MS))
         if not is_same_session:
             self._unknown[key] += self._over_unheard(after)
         if before.may_have_ended and after.is_live and is_same_session:
@@ -120,6 +121,7 @@ class AccountJudge:
         may have been found by a poll before; a report has a time where a switch says so."""
         first = self._unheard.pop(callback.event, None)
         if first is None:
+            self._heard_again(callback)
             return
         key, now = StreamKey(*callback.stream), self.sim.clock.now
         if callback.kind in ("record_started", "record_resumed"):
@@ -135,6 +137,14 @@ class AccountJudge:
             self._unknown[key].append(Span(first.at, learnt_at))
         elif callback.kind != "publish" and not self.sim.live.switches.status_time:
             self._unknown[key].append(Span(first.at, now))
+
+    def _heard_again(self, callback: Callback) -> None:
+        """Note that a report without a time was heard twice: the second seems to be a new one,
+        until no pause can last any more, when a start shows it."""
+        if callback.kind.startswith("record_") and not self.sim.live.switches.status_time:
+            now = self.sim.clock.now
+            lasts_ms = self.sim.plan.merge_delay + LEARNT_MS
+            self._unknown[StreamKey(*callback.stream)].append(Span(now, now + lasts_ms))
 
     def lost(self, keys: Iterable[StreamKey]) -> None:
         """Note that the store has lost what it had of these streams."""

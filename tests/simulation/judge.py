@@ -185,10 +185,12 @@ class Judge:
 
     def _bind(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
         """Whoever heard Live's yes has stored it: from now on the intent belongs to what was live
-        when the request arrived. A yes that nobody heard binds nothing."""
+        when the request arrived. A yes that nobody heard binds nothing, and neither does one whose
+        lease another thread of the same process found over."""
         flight, watch, intent = before.flight, self.watch(after.key), before.intent
         settled = flight is not None and (after.flight is None or after.flight.id != flight.id)
-        if flight is None or not settled or not self._heard_yes(process, flight):
+        lapsed = bool(set(after.doubts) - set(before.doubts))
+        if flight is None or not settled or lapsed or not self._heard_yes(process, flight):
             return
         resumes = intent.on_interruption is OnInterruption.RESUME
         first = watch.accepted_live_since is None or resumes
