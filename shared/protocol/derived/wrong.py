@@ -25,8 +25,8 @@ start takes some time."""
 def wrong_since(record: StreamRecord) -> int | None:
     """Return the time from which the stream counts as wanted, live and not recorded, unless
     something changes before; None if it does not count so. The time may lie ahead."""
-    session, is_shown = record.session, record.is_recorded or record.is_reported
-    if not record.intent.wanted or session is None or record.is_off or is_shown:
+    session, may_count = record.session, record.intent.wanted and not record.is_off
+    if session is None or not may_count or record.is_recorded or record.is_reported:
         return None
     if session.state is SessionState.ENDING:
         return session.off_since + UNDECIDED_MS

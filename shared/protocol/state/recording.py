@@ -139,7 +139,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         """Return True if Live has reported that it records this wanted session, although no answer
         shows that it accepted a start: the answer was lost."""
         report, session = self.last_report, self.session
-        if self.is_started or report is None or session is None:
+        if report is None or session is None or self.is_started:
             return False
         is_of_now = report.when > max(session.began, self.paused_since)
         return self.intent.wanted and self.is_live and report.recording and is_of_now
@@ -148,7 +148,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     def awaits_proof(self) -> bool:
         """Return True if Live accepted a start in this session, and has neither shown nor denied
         since that it records."""
-        return self._goes_on and not self._is_shown
+        return not self._is_shown and self._goes_on
 
     @property
     def _is_shown(self) -> bool:
@@ -156,8 +156,9 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def _goes_on(self) -> bool:
-        is_denied = self.denied_at is not None or self.asks_after_error
-        return self.is_started and self.is_live and not is_denied
+        if not (self.is_started and self.is_live):
+            return False
+        return self.denied_at is None and not self.asks_after_error
 
     @property
     def has_failed(self) -> bool:
@@ -167,7 +168,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     def asks_after_error(self) -> bool:
         """Return True if Live reported that it cannot record this session, and the start that
         checks this is not answered yet."""
-        if self.confirmation is None or not self.is_started or not self.confirmation.denied:
+        confirmation = self.confirmation
+        if confirmation is None or not confirmation.denied or not self.is_started:
             return False
         return self.awaits_start
 
