@@ -116,7 +116,7 @@ class Log:
         text = "\n".join(texts)
         if plain is None or len(text) > _CUT_CHARS[1] or _is_suspect(text):
             return None
-        return None if any(secret in text for secret in self._hide) else plain
+        return None if any(map(text.__contains__, self._hide)) else plain
 
     def _fitting(self, head: Mapping[str, object], fields: Mapping[str, object]) -> str:
         for longest in _CUT_CHARS:
@@ -170,7 +170,7 @@ def _is_suspect(text: str) -> bool:
     """Return True if the patterns must be tried. Text beyond ASCII always needs them, because there
     a letter may match another one when case is ignored."""
     small = text.lower()
-    return not text.isascii() or any(sign in small for sign in _SIGNS)
+    return not text.isascii() or any(map(small.__contains__, _SIGNS))  # without a call for each
 
 
 def _as_they_are(
