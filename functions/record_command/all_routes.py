@@ -347,7 +347,7 @@ ROUTES: tuple[Route, ...] = (
     _controls(
         path="/v1/state/import",
         respond=state.take_over,
-        summary="Import intents, ends and holds of another stage; an intent as new here stays",
+        summary="Import intents, ends and holds of another stage; newer intents of this stage stay",
         answers={200: views.StateImportView},
         body=state.IMPORT,
     ),

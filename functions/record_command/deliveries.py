@@ -85,7 +85,7 @@ def redrive(request: ApiRequest) -> Response:
     match request.invocation.app.store.redrive(task_id):
         case Redriven.UNKNOWN:
             raise NotFound(
-                "no delivery with this id has failed for good",
+                "no task with this id has failed for good",
                 hint="GET /v1/deliveries lists all tasks; open ones are retried automatically",
             )
         case Redriven.FULL:

@@ -145,7 +145,7 @@ FAMILIES: Final = (
     Family("live_record_rate_limit_slots", "Commands a second that the rate limit allows"),
     Family(
         "live_record_rate_limit_used_slots",
-        "Commands a second over the last minute, of those that the rate limit allows",
+        "Slots of the rate limit used a second, over the last minute",
     ),
     Family(
         "live_record_rate_limit_ahead_seconds",

@@ -238,8 +238,8 @@ PUT: tuple[Field, ...] = (
     choice(
         "expect",
         Expect,
-        "an alert is raised unless all streams are live, or unless any one is; every live stream"
-        " is recorded",
+        "all: an alert is raised unless all streams are live; any: unless at least one is. Every"
+        " live stream is recorded",
     ),
     Field(
         "coverage_target",

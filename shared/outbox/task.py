@@ -20,8 +20,8 @@ ROW_BYTES = 400
 
 
 class TaskKind(str, Enum):
-    """`MESSAGE` is for people. `EVENT` is about a change, until it is turned into deliveries.
-    `WEBHOOK` is the delivery to one receiver."""
+    """`MESSAGE` sends a message to people. `EVENT` turns a change into deliveries. Each `WEBHOOK`
+    is the delivery to one receiver."""
 
     VERIFY_FILE = "verify_file"
     MESSAGE = "message"
