@@ -71,6 +71,8 @@ def called(stack: Stack, function: str) -> requests.Response:
 def is_refused(answer: requests.Response) -> bool:
     """Return True for the answer to a request that finds the settings wrong, or for a timer's run
     that failed."""
+    if "json" not in answer.headers["Content-Type"]:
+        return False
     if "fired" in answer.json():
         return [fired["ok"] for fired in answer.json()["fired"]] == [False]
     return (answer.status_code, answer.json()["code"]) == (503, "Misconfigured")
