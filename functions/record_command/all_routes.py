@@ -347,7 +347,7 @@ ROUTES: tuple[Route, ...] = (
     _controls(
         path="/v1/state/import",
         respond=state.take_over,
-        summary="Import intents, ends and holds of another stage; newer intents of this stage stay",
+        summary="Import intents, ends and holds of another stage; usually the newer intent counts",
         answers={200: views.StateImportView},
         body=state.IMPORT,
     ),
