@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from icalendar import Calendar
 
 from cli.api import Json
-from cli.errors import Failure
+from cli.errors import Failure, unreadable
 from cli.printable import printable
 from cli.schedules import SPANS, normalized
 
@@ -47,12 +47,13 @@ def read_calendar(
     try:
         calendar: Any = Calendar.from_ical(file.read_bytes())
     except OSError as error:
-        sentence = _("{file} cannot be read: {error}")
-        raise Failure(sentence.format(file=file, error=error.strerror)) from None
-    except (ValueError, IndexError) as error:
-        raise Failure(
-            _("{file} is not a calendar: {error}").format(file=file, error=error)
-        ) from None
+        raise unreadable(file, error) from None
+    except (ValueError, IndexError):  # the texts of the library are about its own parts
+        sentence = _(
+            "{file} is not a calendar. Export it as iCalendar (.ics): such a file begins with"
+            " BEGIN:VCALENDAR and ends with END:VCALENDAR."
+        )
+        raise Failure(sentence.format(file=file)) from None
     of_calendar = str(calendar.get("X-WR-TIMEZONE", ""))
     return _schedules(calendar, _Defaults(streams, timezone or of_calendar))
 

@@ -19,7 +19,22 @@ def confirm(question: str, *, is_sure: bool, as_json: bool = False) -> None:
     if is_sure:
         return
     if as_json or not sys.stdin.isatty():
-        raise click.UsageError(
-            _("Nothing was changed: there is nobody to ask. Pass --yes to confirm.")
-        )
+        raise _nobody()
     click.confirm(question, abort=True)
+
+
+def agrees(question: str) -> bool:
+    """Return the answer, which may also come from a pipe; end the command if nobody answers."""
+    try:
+        return click.confirm(question)
+    except click.Abort:
+        if sys.stdin.isatty():  # Ctrl-C
+            raise
+        click.echo()
+        raise _nobody() from None
+
+
+def _nobody() -> click.UsageError:
+    return click.UsageError(
+        _("Nothing was changed: there is nobody to ask. Pass --yes to confirm.")
+    )

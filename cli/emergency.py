@@ -15,6 +15,7 @@ from urllib.parse import quote
 import click
 
 from cli.account import Account, Declined, account_at
+from cli.confirmation import agrees
 from cli.errors import Failure
 from cli.printable import printable
 from cli.setup.apply import restore
@@ -194,8 +195,8 @@ def _undo(account: Account, backup: Backup, *, yes: bool, take_over: bool) -> No
 
 
 def _ask(*, yes: bool) -> None:
-    if not yes:
-        click.confirm(_("Apply these changes?"), abort=True)
+    if not (yes or agrees(_("Apply these changes?"))):
+        raise click.Abort
 
 
 def _advice(declined: Declined, application: Application) -> str:

@@ -5,11 +5,16 @@ Every module of the command line raises these; click prints them. They must not 
 
 from __future__ import annotations
 
+import errno
+import json
 from collections.abc import Iterator, Mapping
 from gettext import gettext as _
+from pathlib import Path
 from typing import Any
 
 import click
+
+from cli.texts import N_
 
 
 class Failure(click.ClickException):
@@ -18,6 +23,38 @@ class Failure(click.ClickException):
 
 class NoAnswer(Failure):
     """The stage did not answer, or its address could not be read."""
+
+
+_CAUSES: Mapping[int | None, str] = {
+    errno.ENOENT: N_("it does not exist"),
+    errno.EACCES: N_("you are not allowed to"),
+    errno.EPERM: N_("you are not allowed to"),
+    errno.EISDIR: N_("it is a folder"),
+    errno.ENOTDIR: N_("its path leads through a file that is no folder"),
+    errno.ENAMETOOLONG: N_("its name is too long"),
+    errno.ENOSPC: N_("the disk is full"),
+    errno.EROFS: N_("the disk is read-only"),
+}
+
+
+def cause_of(error: OSError | ValueError) -> str:
+    """Return why a file could not be read or written, in the language in use. The system's own text
+    is in English, and the text of a Python exception is for programmers."""
+    if isinstance(error, UnicodeError):
+        return _("it is not UTF-8")
+    if isinstance(error, json.JSONDecodeError):
+        return _("it is not JSON")
+    if not isinstance(error, OSError):
+        return str(error)
+    known = _CAUSES.get(error.errno)
+    return _(known) if known else error.strerror or str(error)
+
+
+def unreadable(
+    file: Path, error: OSError | ValueError, *, kind: type[Failure] = Failure
+) -> Failure:
+    """Return the failure of a command whose file cannot be read."""
+    return kind(_("{file} cannot be read: {cause}.").format(file=file, cause=cause_of(error)))
 
 
 class StageRefusal(Failure):

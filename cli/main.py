@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import ast
 import os
+from difflib import get_close_matches
 from gettext import gettext as _
 from importlib import import_module
 from pathlib import Path
 
 import click
+from click.exceptions import NoSuchCommand
 
 from cli import texts
-from cli.errors import Failure
+from cli.errors import Failure, cause_of
 from cli.local.no_proxy import reach_directly
 
 _MODULES = {
@@ -79,13 +81,26 @@ class _Commands(click.Group):
         command = getattr(import_module(module), attribute)
         return texts.translated(command) if isinstance(command, click.Command) else None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:  # click knows no command that is not imported yet
+            near = get_close_matches(error.command_name, _COMMANDS)
+            text = error.message + ("" if near else _(" live-record --help lists all."))
+            raise NoSuchCommand(error.command_name, text, near, ctx) from None
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise texts.punctuated(error) from None
         except OSError as error:
             if error.filename is None:
                 raise
-            raise Failure(f"{error.filename}: {error.strerror}") from None
+            sentence = _("{file} cannot be used: {cause}.")
+            raise Failure(sentence.format(file=error.filename, cause=cause_of(error))) from None
 
 
 def _summary(name: str) -> str:

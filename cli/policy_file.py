@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import texts
-from cli.errors import Failure
+from cli.errors import Failure, unreadable
 from shared.config import Kind, load_policy, policy_as_json
 from shared.errors import Fault, Misconfigured
 from shared.protocol import StreamKey
@@ -71,11 +71,8 @@ def _faults_as_failure(file: Path) -> Iterator[None]:
 def _read_text(file: Path) -> tuple[str, Kind]:
     try:
         text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        sentence = _("{file} cannot be read: {error}")
-        raise Failure(sentence.format(file=file, error=error.strerror)) from None
-    except UnicodeError:
-        raise Failure(_("{file} cannot be read: it is not UTF-8").format(file=file)) from None
+    except (OSError, UnicodeError) as error:
+        raise unreadable(file, error) from None
     return text, "json" if file.suffix == ".json" else "toml"
 
 

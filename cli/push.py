@@ -18,6 +18,7 @@ from cli import stage_registry
 from cli.errors import Failure
 from cli.local.encoder import CLIP
 from cli.stream_names import Stream
+from cli.texts import N_
 from emulator.media.flv import Tag, read
 from emulator.media.malformed import Malformed
 from emulator.media.publisher import NotTaken, Publisher, looped, paced
@@ -25,6 +26,8 @@ from shared.protocol import StreamKey
 
 RTMP = "rtmp://"
 ROOM = "live.example.com/app/room1"
+FAULTS = (N_("this is no FLV file"), N_("the file ends within a tag"))
+"""What emulator.media.flv finds wrong with a file, in English; translated where it is printed."""
 
 
 @click.command()
@@ -53,8 +56,11 @@ def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
                 click.echo(_("pushing {file} to {url}").format(file=file.name, url=shown))
                 sent = _send(publisher, looped(tags) if loop else tags)
     except Malformed as error:
-        sentence = _("{file} cannot be pushed: {error}")
-        raise Failure(sentence.format(file=file, error=error)) from None
+        sentence = _(
+            "{file} cannot be pushed: {error}. Name an FLV file, or no file to push the test"
+            " picture."
+        )
+        raise Failure(sentence.format(file=file, error=_(str(error)))) from None
     except NotTaken as refused:
         sentence = _("{url} rejected the stream: {error}")
         raise Failure(sentence.format(url=shown, error=refused)) from None

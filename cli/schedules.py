@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from cli import output
 from cli.api import Api, Json
 from cli.confirmation import YES, confirm
-from cli.errors import Failure
+from cli.errors import Failure, unreadable
 from cli.stage_command import of_stage
 from cli.stage_registry import toml
 from shared.protocol.durations import duration, written
@@ -232,10 +232,9 @@ def read_schedules(file: Path) -> Mapping[str, Json]:
     cannot see."""
     try:
         document = toml().loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        sentence = _("{file} cannot be read: {error}")
-        raise Failure(sentence.format(file=file, error=error.strerror)) from None
-    except ValueError as error:  # also of bytes that are no UTF-8
+    except (OSError, UnicodeError) as error:
+        raise unreadable(file, error) from None
+    except ValueError as error:
         raise Failure(_("{file} is not TOML: {error}").format(file=file, error=error)) from None
     rows = document.get("schedule", [])
     faults = list(_faults(document, rows))

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from cli.errors import Failure, NoAnswer
+from cli.errors import Failure, NoAnswer, cause_of, unreadable
 from cli.paths import state_folder
 
 STATE = state_folder()
@@ -169,10 +169,8 @@ def _read() -> dict[str, Any]:
         text = path().read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise NoAnswer(
-            _("{file} cannot be read: {error}").format(file=path(), error=error)
-        ) from None
+    except (OSError, UnicodeError) as error:
+        raise unreadable(path(), error, kind=NoAnswer) from None
     try:
         document: dict[str, Any] = toml().loads(text)
     except ValueError as error:
@@ -192,8 +190,8 @@ def register(stage: str, target: Target) -> None:
     try:
         _rewrite(path(), stage, table)
     except (OSError, UnicodeError) as error:
-        sentence = _("{file} cannot be written: {error}")
-        raise Failure(sentence.format(file=path(), error=error)) from None
+        sentence = _("{file} cannot be written: {cause}.")
+        raise Failure(sentence.format(file=path(), cause=cause_of(error))) from None
 
 
 def _rewrite(file: Path, stage: str, table: str) -> None:

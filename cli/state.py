@@ -15,7 +15,7 @@ import click
 
 from cli import output
 from cli.api import Api, Json
-from cli.errors import Failure
+from cli.errors import Failure, unreadable
 from cli.schedules import DEFAULTS, as_of_file
 from cli.stage_command import of_stage
 from shared.protocol import StreamKey
@@ -129,11 +129,11 @@ def _print(
 
 
 def _read(file: Path) -> Json:
-    if not file.exists():
-        raise Failure(_("The file {file} does not exist.").format(file=file))
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+    except OSError as error:
+        raise unreadable(file, error) from None
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or not _is_whole(document):
         text = _("{file} is not an exported state. Write one with live-record state export.")

@@ -8,6 +8,7 @@ with the English text as the key; the translations are in cli/locale, written by
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from gettext import bindtextdomain, gettext, textdomain
@@ -92,7 +93,27 @@ def _translated_parameter(parameter: click.Parameter) -> click.Parameter:
         copied.help = gettext(copied.help)
     if isinstance(copied.type, click.Path):
         copied.type = _named_anew(copied.type)
+    if isinstance(copied.type, click.types.IntParamType | click.types.FloatParamType):
+        copied.metavar = copied.metavar or NUMBER
+        copied.type = copy(copied.type)
+        is_whole = isinstance(copied.type, click.types.IntParamType)
+        copied.type.name = gettext("whole number") if is_whole else gettext("number")
     return copied
+
+
+NUMBER = "NUMBER"
+"""Stands for the value of an option that is a number, in every language, as TEXT does."""
+
+
+def punctuated(error: click.UsageError) -> click.UsageError:
+    """Return the error with Chinese punctuation if the language is Chinese: click ends a sentence
+    with a full stop of its own, and puts a space after one."""
+    if current_language() != "zh":
+        return error
+    text = error.format_message()
+    if isinstance(error, click.MissingParameter):
+        text = re.sub(r"(?<=['\uff09])\.( |$)", "。", text, count=1)
+    return click.UsageError(text.replace("。 ", "。"), error.ctx)
 
 
 def _named_anew(kind: click.Path[Any]) -> click.Path[Any]:

@@ -17,6 +17,7 @@ import click
 
 from cli import stage_registry, texts
 from cli.api import Api
+from cli.confirmation import agrees
 from cli.deploying import limits
 from cli.deploying.checks import faults
 from cli.deploying.fingerprints import fingerprints
@@ -257,8 +258,8 @@ def _confirm(question: str, stage: str, sure: bool) -> None:
     warning = _activity_warning(stage)
     if warning:
         _say(_("warning: {warning}").format(warning=warning))
-    if not sure:
-        click.confirm(question, abort=True)
+    if not (sure or agrees(question)):
+        raise click.Abort
 
 
 def _activity_warning(stage: str) -> str:

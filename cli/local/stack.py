@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from cli.errors import Failure
+from cli.errors import Failure, cause_of
 from cli.local.no_proxy import reach_directly
 from cli.local.redis_server import DURABLE, Engine
 from cli.local.reserved_port import ReservedPort
@@ -213,8 +213,8 @@ def _writable(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        sentence = _("{folder} cannot be written to: {error}")
-        raise Failure(sentence.format(folder=folder, error=error.strerror)) from None
+        sentence = _("{folder} cannot be written to: {cause}.")
+        raise Failure(sentence.format(folder=folder, cause=cause_of(error))) from None
 
 
 @contextmanager

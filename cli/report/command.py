@@ -14,7 +14,7 @@ import click
 
 from cli import exit_codes, output, texts
 from cli.api import Api, Json
-from cli.errors import Failure
+from cli.errors import Failure, cause_of
 from cli.moments import Moment
 from cli.report import page, text
 from cli.stage_command import of_stage
@@ -101,8 +101,8 @@ def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        sentence = _("The page cannot be written to {path}: {error}. Write it elsewhere.")
-        raise Failure(sentence.format(path=path, error=error.strerror)) from None
+        sentence = _("The page cannot be written to {path}: {cause}. Write it elsewhere.")
+        raise Failure(sentence.format(path=path, cause=cause_of(error))) from None
     click.echo(_("The report is in {path}.").format(path=path))
 
 

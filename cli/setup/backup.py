@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import stage_registry
-from cli.errors import Failure
+from cli.errors import Failure, unreadable
 from cli.setup.configurations import ConfigTarget, Value
 
 FORMAT = 2
@@ -94,8 +94,7 @@ def load_backup(name: str, url: str) -> Backup:
     except FileNotFoundError:
         return Backup(path, url)
     except (OSError, ValueError) as error:
-        sentence = _("{file} cannot be read: {error}")
-        raise Failure(sentence.format(file=path, error=error)) from None
+        raise unreadable(path, error) from None
     if document.get("format") != FORMAT:
         sentence = _(
             "{file} was written by another release of live-record. Undo with that release, or move"

@@ -17,6 +17,7 @@ import click
 
 from cli import output, stage_registry
 from cli.account import Declined, account_at
+from cli.confirmation import agrees
 from cli.errors import Failure
 from cli.printable import printable
 from cli.setup.apply import Applier, Outcome
@@ -155,7 +156,7 @@ def _say(line: str) -> None:
 
 
 def _is_confirmed(*, yes: bool, as_json: bool) -> bool:
-    return yes or (not as_json and click.confirm(_("Apply these changes?")))
+    return yes or (not as_json and agrees(_("Apply these changes?")))
 
 
 def _finish(plan: Plan, outcome: Outcome, backup: Backup, *, as_json: bool) -> None:

@@ -19,6 +19,7 @@ import click
 
 from cli import texts
 from cli.account import Account, Declined, account_at
+from cli.confirmation import agrees
 from cli.ending_signals import ending_signals
 from cli.errors import Failure
 from cli.setup.backup import Backup, load_backup
@@ -104,8 +105,8 @@ def try_(
         recording_config.refuse_taken(found, missing)
         for line in _before(domain, patterns, missing, max_concurrent):
             click.echo(line)
-        if not yes:
-            click.confirm(_("Begin?"), abort=True)
+        if not (yes or agrees(_("Begin?"))):
+            raise click.Abort
         recording_config.add(account, trial.backup, missing, bucket, endpoint)
         trial.run(Path(folder), max_concurrent, every, keep=keep_recording)
 

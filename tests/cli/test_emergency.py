@@ -112,6 +112,15 @@ def test_an_application_without_a_configuration_gets_one_like_the_domain_s(
     assert operator.sees() == before
 
 
+def test_where_nobody_can_answer_it_changes_nothing_and_names_the_option(
+    operator: Operator,
+) -> None:
+    before = operator.sees()
+    result = operator.types(APP)
+    assert (result.exit_code, operator.sees()) == (2, before)
+    assert "there is nobody to ask. Pass --yes to confirm." in result.output
+
+
 def test_with_nothing_to_copy_it_asks_for_a_bucket(operator: Operator) -> None:
     result = operator.types("--yes", f"{DOMAIN}/new")
     assert (result.exit_code, "Pass --bucket BUCKET" in result.output) == (1, True)

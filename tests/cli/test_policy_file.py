@@ -57,4 +57,4 @@ def test_the_commands_that_are_about_the_file_say_the_same(file: Path) -> None:
 
     file.unlink()
     result = CliRunner().invoke(main, ["policy", "test", STREAM, "--file", str(file)])
-    assert "No such file" in result.output
+    assert "it does not exist" in result.output

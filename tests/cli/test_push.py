@@ -80,7 +80,10 @@ def test_a_file_that_is_not_there_is_said_to_be_so(live: LiveInThread, word: str
 
 def test_what_the_disk_refuses_is_a_sentence_with_the_file(live: LiveInThread) -> None:
     pushed = push("x" * 300, f"{live.rtmp}/app/room")
-    assert (pushed.exit_code, f"{'x' * 300}: File name too long" in pushed.output) == (1, True)
+    assert (
+        pushed.exit_code,
+        f"{'x' * 300} cannot be used: its name is too long." in pushed.output,
+    ) == (1, True)
 
 
 def test_a_stream_that_is_published_already_says_how_to_end_that(

@@ -194,6 +194,14 @@ def test_a_yes_at_the_prompt_is_enough(person: Person) -> None:
     assert person.sees()[str(RECORD)] is not None
 
 
+def test_where_nobody_can_answer_it_changes_nothing_and_names_the_option(person: Person) -> None:
+    before = person.wrote()
+    result = person.types()
+    assert (result.exit_code, person.wrote()) == (2, before)
+    assert "Nothing was changed: there is nobody to ask. Pass --yes to confirm." in result.output
+    assert "Aborted" not in result.output
+
+
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
 def test_no_key_and_no_path_token_is_ever_printed(owner: Person, as_json: tuple[str, ...]) -> None:
     shown = owner.types("--yes", "--take-over", *as_json).output

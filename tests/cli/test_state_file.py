@@ -123,7 +123,7 @@ def test_an_import_that_stops_half_way_says_how_far_it_came(wire: Wire, tmp_path
 
 def test_a_file_or_a_folder_that_is_missing_is_named(wire: Wire, tmp_path: Path) -> None:
     missing = types(wire, "state", "import", str(tmp_path / "none.json"))
-    assert "none.json does not exist." in missing.output
+    assert "none.json cannot be read: it does not exist." in missing.output
     nowhere = types(wire, "state", "export", str(tmp_path / "none" / "state.json"))
     assert f"The folder {tmp_path / 'none'} does not exist." in nowhere.output
     assert (missing.exit_code, nowhere.exit_code, wire.seen) == (1, 1, [])

@@ -1,0 +1,135 @@
+"""Careless input to the command line: the answer is one clear sentence in both languages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import main
+from tests.support.chinese import HALF_WIDTH, english_words
+
+STAGES = '[dev]\nurl = "http://127.0.0.1:9"\ntoken = "t"\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    stages = tmp_path / "stages.toml"
+    stages.write_text(STAGES)
+    monkeypatch.setenv("LIVE_RECORD_STAGES", str(stages))
+    return tmp_path
+
+
+def run(*words: str, language: str = "en") -> Result:
+    result = CliRunner().invoke(main, [*words, "--lang", language])
+    assert result.exit_code not in (0, None), result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+def fault(*words: str, language: str = "en") -> str:
+    return run(*words, language=language).stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("strat", "'start'"), ("polic", "'policy'"), ("shedule", "'schedule'")]
+)
+def test_a_mistyped_command_is_suggested(word: str, meant: str) -> None:
+    assert f"Did you mean {meant}" in fault(word).replace("one of: ", "")
+
+
+def test_an_unknown_command_leads_to_the_list_of_all() -> None:
+    assert fault("qqq") == "Error: No such command 'qqq'. live-record --help lists all."
+    assert (
+        fault("qqq", language="zh") == "错误：没有命令 'qqq'。live-record --help 会列出所有命令。"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "english", "chinese"),
+    [
+        (["history", "a/b/c", "--limit", "many"], "'many' is not a valid whole number.", "整数"),
+        (["report", "--target", "all"], "'all' is not a valid number.", "数字"),
+    ],
+)
+def test_a_word_in_place_of_a_number_is_refused_in_words(
+    folder: Path, words: list[str], english: str, chinese: str
+) -> None:
+    assert fault(*words).endswith(english)
+    assert fault(*words, language="zh").endswith(f"不是有效的{chinese}。")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["start"],
+        ["stage", "add"],
+        ["policy", "suspend", "--stage", "dev"],
+        ["start", "a/b"],
+        ["start", "a/b/c", "--url", "x", "--tokn", "y"],
+    ],
+)
+def test_a_refusal_in_chinese_has_chinese_punctuation(folder: Path, words: list[str]) -> None:
+    text = fault(*words, language="zh")
+    assert not HALF_WIDTH.search(text)
+    assert not text.endswith(".")
+    assert "。 " not in text
+
+
+MISSING = [
+    ["policy", "diff", "FILE", "--stage", "dev"],
+    ["schedule", "diff", "FILE", "--stage", "dev"],
+    ["schedule", "import", "FILE", "--stage", "dev"],
+    ["state", "import", "FILE", "--stage", "dev"],
+]
+
+
+@pytest.mark.parametrize("words", MISSING, ids=" ".join)
+def test_a_file_that_does_not_exist_is_named_in_the_reader_s_language(
+    folder: Path, words: list[str]
+) -> None:
+    named = [word.replace("FILE", "none.toml") for word in words]
+    assert fault(*named) == "Error: none.toml cannot be read: it does not exist."
+    assert fault(*named, language="zh") == "错误：无法读取 none.toml：该文件不存在。"
+
+
+@pytest.mark.parametrize("words", MISSING[:2], ids=" ".join)
+def test_a_file_that_is_no_text_is_refused_as_such(folder: Path, words: list[str]) -> None:
+    (folder / "odd.toml").write_bytes(b"\xff\xfe\x00")
+    named = [word.replace("FILE", "odd.toml") for word in words]
+    assert fault(*named) == "Error: odd.toml cannot be read: it is not UTF-8."
+    assert fault(*named, language="zh") == "错误：无法读取 odd.toml：它不是 UTF-8 编码。"
+
+
+def test_stages_that_cannot_be_read_are_refused_without_words_of_python(folder: Path) -> None:
+    stages = folder / "stages.toml"
+    stages.write_bytes(b"\xff")
+    assert fault("list") == f"Error: {stages} cannot be read: it is not UTF-8."
+    stages.unlink()
+    stages.mkdir()
+    assert fault("list") == f"Error: {stages} cannot be read: it is a folder."
+    assert fault("list", language="zh") == f"错误：无法读取 {stages}：它是文件夹。"
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage\n", b"BEGIN:VCALENDAR\nBEGIN:VEVENT\n"])
+def test_what_is_no_calendar_is_refused_with_what_one_is(folder: Path, content: bytes) -> None:
+    (folder / "show.ics").write_bytes(content)
+    words = ["schedule", "import", "show.ics", "--stage", "dev"]
+    assert fault(*words) == (
+        "Error: show.ics is not a calendar. Export it as iCalendar (.ics): such a file begins with"
+        " BEGIN:VCALENDAR and ends with END:VCALENDAR."
+    )
+    words_left = english_words(fault(*words, language="zh").replace("show.ics", ""))
+    assert {*words_left} <= {"BEGIN", "VCALENDAR", "END", "iCalendar"}
+
+
+def test_what_is_no_flv_file_is_not_pushed(folder: Path) -> None:
+    (folder / "show.txt").write_text("text")
+    words = ["push", "show.txt", "rtmp://127.0.0.1:9/app/room1"]
+    assert fault(*words) == (
+        "Error: show.txt cannot be pushed: this is no FLV file. Name an FLV file, or no file to"
+        " push the test picture."
+    )
+    assert "不是 FLV 文件" in fault(*words, language="zh")
