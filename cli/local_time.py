@@ -10,9 +10,10 @@ import re
 from datetime import datetime
 
 _UTC = re.compile(
-    r"(?<![A-Za-z0-9_/=.-])(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z(?!\.?[A-Za-z0-9_/-])"
+    r"(?<![A-Za-z0-9_/=.@-])(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z(?!\.?[A-Za-z0-9_/-])"
 )
-"""Not where it is part of a name: of a stream, an object or an argument of the push URL."""
+"""Not where it is part of a name: of a stream, an object, an occurrence or an argument of the push
+URL."""
 
 
 def local(text: str) -> str:

@@ -20,7 +20,8 @@ from msgspec.structs import replace
 from cli import output
 from cli.api import Api, Json
 from cli.confirmation import YES, confirm
-from cli.errors import Failure, unreadable
+from cli.errors import Failure, StageRefusal, unreadable
+from cli.exit_codes import AS_WANTED, FAILED
 from cli.stage_command import of_stage
 from cli.stage_registry import toml
 from shared.protocol.durations import duration, written
@@ -71,12 +72,13 @@ def schedule() -> None:
 @_prune
 @YES
 @of_stage(changes=True)
-def apply(api: Api, file: Path, prune: bool, is_sure: bool, as_json: bool) -> None:
+def apply(api: Api, file: Path, prune: bool, is_sure: bool, as_json: bool) -> int:
     """Apply the schedules of FILE (TOML) to a stage.
 
     The command shows what would change, and asks. Occurrences that have begun go on to their end.
+    A schedule that the stage refuses is named; the others are stored.
     """
-    _apply(api, read_schedules(file), prune=prune, is_sure=is_sure, as_json=as_json)
+    return _apply(api, read_schedules(file), prune=prune, is_sure=is_sure, as_json=as_json)
 
 
 @schedule.command("diff")
@@ -119,7 +121,7 @@ def import_calendar(  # noqa: PLR0917 - click names them
     dry_run: bool,
     is_sure: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Turn the events of FILE (.ics) into schedules.
 
     An event names its streams by lines such as "live-record: domain/app/stream" in its
@@ -134,8 +136,8 @@ def import_calendar(  # noqa: PLR0917 - click names them
         click.echo(line, err=True)
     if dry_run:
         _show(_changes(api, found, prune=False), as_json=as_json)
-        return
-    _apply(api, found, prune=False, is_sure=is_sure, as_json=as_json)
+        return AS_WANTED
+    return _apply(api, found, prune=False, is_sure=is_sure, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,21 +202,41 @@ def _show(changes: _Changes, *, as_json: bool) -> None:
 
 def _apply(
     api: Api, wanted: Mapping[str, Json], *, prune: bool, is_sure: bool, as_json: bool
-) -> None:
+) -> int:
     changes = _changes(api, wanted, prune=prune)
     if not as_json:
         _show(changes, as_json=False)
     if changes.lines:
         confirm(_("Apply these schedules?"), is_sure=is_sure, as_json=as_json)
-    answers = [api.put_schedule(name, fields) for name, fields in changes.stored.items()]
-    for name in changes.deleted:
+    results = {name: _store(api, name, fields) for name, fields in changes.stored.items()}
+    refusals = {name: each for name, each in results.items() if isinstance(each, StageRefusal)}
+    answers = [each for each in results.values() if not isinstance(each, StageRefusal)]
+    for name in () if refusals else changes.deleted:
         api.delete_schedule(name)
     if as_json:
-        output.as_json({"changes": changes.lines, "schedules": answers})
-        return
+        refused = [{**refusal.problem, "id": name} for name, refusal in refusals.items()]
+        output.as_json({"changes": changes.lines, "schedules": answers, "refused": refused})
+        return FAILED if refusals else AS_WANTED
     for answer in answers:
         for line in _upcoming(answer):
             output.say(line)
+    _show_refusals(refusals, changes.deleted)
+    return FAILED if refusals else AS_WANTED
+
+
+def _store(api: Api, name: str, fields: Json) -> Json | StageRefusal:
+    try:
+        return api.put_schedule(name, fields)
+    except StageRefusal as refusal:
+        return refusal
+
+
+def _show_refusals(refusals: Mapping[str, StageRefusal], deleted: Sequence[str]) -> None:
+    for name, refusal in refusals.items():
+        Failure(_("{id} is not stored: {why}").format(id=name, why=refusal.message)).show()
+    if refusals and deleted:
+        text = _("Since a schedule was refused, nothing was deleted. Correct it, and apply again.")
+        click.echo(text, err=True)
 
 
 def _upcoming(answer: Json) -> Iterator[str]:

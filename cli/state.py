@@ -15,7 +15,8 @@ import click
 
 from cli import output
 from cli.api import Api, Json
-from cli.errors import Failure, unreadable
+from cli.errors import Failure, StageRefusal, unreadable
+from cli.exit_codes import AS_WANTED, FAILED
 from cli.schedules import DEFAULTS, as_of_file
 from cli.stage_command import of_stage
 from shared.protocol import StreamKey
@@ -86,7 +87,7 @@ def _schedule(row: Json) -> Json:
 @of_stage(changes=True)
 def import_state(
     api: Api, file: Path, with_policy: bool, with_schedules: bool, as_json: bool
-) -> None:
+) -> int:
     """Import FILE into a stage, and keep what is as new or newer there."""
     document = _read(file)
     version = _import_policy(api, document["policy"]) if with_policy else None
@@ -95,23 +96,34 @@ def import_state(
         for batch in _batches(document["streams"]):
             answers.append(api.import_state(batch))  # noqa: PERF401 - those before a failure count
     except Failure as failure:
-        text = _("{error} Streams imported before that: {count}. Import the file again.")
         done = sum(answer["imported"] for answer in answers)
-        raise Failure(text.format(error=failure.message, count=done)) from None
+        raise _stopped_at(failure, done) from None
     refused = [row for answer in answers for row in answer["refused"]]
     wanted = document.get("schedules", ()) if with_schedules else ()
     stored, faults = _import_schedules(api, wanted)
     counts = {name: sum(answer[name] for answer in answers) for name in ("imported", "kept")}
     unsent = [_name(entry) for entry in document["streams"] if entry.get("stop_unsent")]
+    code = FAILED if refused or faults else AS_WANTED
     if as_json:
         left = {"refused": refused, "schedules_refused": faults, "stop_unsent": unsent}
         output.as_json({**counts, **left, "policy": version, "schedules": stored})
-        return
+        return code
     _print(counts, refused, unsent, version)
     if wanted:
         click.echo(_("Schedules imported: {count}.").format(count=len(stored)))
     for row in faults:
         click.echo(_("The schedule {id} is not imported: {detail}").format(**row))
+    return code
+
+
+def _stopped_at(failure: Failure, count: int) -> Failure:
+    """Return the failure of an import that stopped after `count` streams."""
+    text = _("{error} Streams imported before that: {count}. Import the file again.")
+    if isinstance(failure, StageRefusal):
+        text = _(
+            "{error}. Streams imported before that: {count}. Correct the file, and import it again."
+        )
+    return Failure(text.format(error=failure.message, count=count))
 
 
 def _print(

@@ -45,6 +45,7 @@ late_after = "300s"
 expect = "any"
 coverage_target = 99
 """
+ROOM = "live.example.com/app/room1"
 CALENDAR = ROOT / "tests" / "fixtures" / "calendars" / "icalendar.ics"
 
 
@@ -135,6 +136,56 @@ def test_what_the_stage_refuses_is_shown(stage: HttpStage, file: Path) -> None:
 
     assert result.exit_code != 0
     assert "Asia/Shanghai" in result.output
+
+
+THIRD = """
+[[schedule]]
+id = "matinee"
+streams = []
+start = "2099-02-01T12:00:00"
+end = "2099-02-01T15:00:00"
+timezone = "UTC"
+"""
+
+
+def test_each_refused_schedule_is_named_and_stops_no_other(stage: HttpStage, file: Path) -> None:
+    file.write_text(FILE.replace("tuesdays", "mondays").partition('\n[[schedule]]\nid = "gala"')[0])
+    run(stage, "apply", file, "--yes")
+    file.write_text(FILE.replace('"Asia/Shanghai"', '"Mars/Base"') + THIRD, encoding="utf-8")
+
+    result = run(stage, "apply", file, "--prune", "--yes")
+
+    assert result.exit_code == 1
+    assert "Error: tuesdays is not stored: MalformedParam: timezone: write a name" in result.stderr
+    assert "Error: matinee is not stored: MissingParam: streams: is missing" in result.stderr
+    assert "nothing was deleted" in result.stderr
+    assert sorted(stage.app.store.schedules()) == ["gala", "mondays"]
+
+
+def test_as_json_refused_schedules_stand_beside_those_that_are_stored(
+    stage: HttpStage, file: Path
+) -> None:
+    file.write_text(FILE + THIRD, encoding="utf-8")
+
+    result = run(stage, "apply", file, "--yes", "--json")
+
+    answer = json.loads(result.stdout)
+    assert [row["id"] for row in answer["schedules"]] == ["tuesdays", "gala"]
+    assert [(row["id"], row["code"]) for row in answer["refused"]] == [("matinee", "MissingParam")]
+    assert result.exit_code == 1
+
+
+def test_the_id_of_a_triggered_occurrence_is_printed_as_play_takes_it(
+    stage: HttpStage, file: Path
+) -> None:
+    run(stage, "apply", file, "--yes")
+    (line,) = lines(run(stage, "trigger", "tuesdays"))
+    status = CliRunner().invoke(
+        main, ["status", ROOM, "--json", "--url", stage.url, "--token", TOKEN]
+    )
+
+    occurrences = [row["occurrence"] for row in json.loads(status.stdout)["schedules"]]
+    assert line.partition("  from ")[0] in occurrences
 
 
 def test_a_schedule_is_listed_shown_and_changed(stage: HttpStage, file: Path) -> None:

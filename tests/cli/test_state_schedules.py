@@ -57,9 +57,9 @@ def stages(tmp_path: Path) -> Iterator[tuple[HttpStage, HttpStage]]:
         yield first, second
 
 
-def run(stage: HttpStage, *command: str | Path) -> Result:
+def run(stage: HttpStage, *command: str | Path, code: int = 0) -> Result:
     result = CliRunner().invoke(main, [*map(str, command), "--url", stage.url, "--token", TOKEN])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == code, result.output
     return result
 
 
@@ -95,7 +95,7 @@ def test_what_the_stage_refuses_is_named_and_stops_no_other(
     moved = state.read_text().replace("live.example.com/app/room2", "tv.example.com/app/room2")
     state.write_text(moved)
 
-    output = run(second, "state", "import", state, "--no-policy").output
+    output = run(second, "state", "import", state, "--no-policy", code=1).output
 
     assert "Schedules imported: 1." in output
     assert "The schedule gala is not imported: " in output
