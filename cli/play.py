@@ -127,7 +127,7 @@ def play(
     for row in rows:
         _print_url(row)
     if not rows:
-        click.echo(_("the stream has no files yet"))
+        click.echo(_("the stream has no files yet"), err=True)
 
 
 def _print_url(row: Json) -> None:

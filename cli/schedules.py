@@ -344,16 +344,13 @@ def list_schedules(api: Api, as_json: bool) -> None:
 
 def _line_of(row: Mapping[str, Any]) -> str:
     count = len(row["streams"])
-    line = ngettext(
-        "{id}  {title}  {start} - {end} {timezone}  {rrule}  {count} stream",
-        "{id}  {title}  {start} - {end} {timezone}  {rrule}  {count} streams",
-        count,
-    )
-    shown = line.format(count=count, **{name: row[name] for name in _LISTED})
+    if any("*" in stream for stream in row["streams"]):
+        counted = ngettext("{count} pattern", "{count} patterns", count)
+    else:
+        counted = ngettext("{count} stream", "{count} streams", count)
+    line = "{id}  {title}  {start} - {end} {timezone}  {rrule}  ".format_map(row)
+    shown = line + counted.format(count=count)
     return shown + _("  paused") if row["paused"] else shown
-
-
-_LISTED = ("id", "title", "start", "end", "timezone", "rrule")
 
 
 @schedule.command("show")

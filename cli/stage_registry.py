@@ -136,14 +136,21 @@ def _target(stage: str, table: object, token: str | None) -> Target:
     url = table.get("url")
     stored_token = table.get("token") or os.environ.get(str(table.get("token_env", "")))
     if not isinstance(url, str) or not (token or stored_token):
-        sentence = _(
-            "The stage {stage} in {file} is incomplete. Give it a url, and a token or a"
-            " token_env that is set."
+        raise _incomplete(
+            stage, lacks_url=not isinstance(url, str), lacks_token=not (token or stored_token)
         )
-        raise click.UsageError(sentence.format(stage=stage, file=path()))
     live, rtmp = str(table.get("live", "")), str(table.get("rtmp", ""))
     where = _("The stage {stage} in {file}").format(stage=stage, file=path())
     return _checked(Target(url, token or str(stored_token), live, rtmp, stage), where)
+
+
+def _incomplete(stage: str, *, lacks_url: bool, lacks_token: bool) -> click.UsageError:
+    token = _("token, or token_env with the name of a variable that is set")
+    missing = [*(["url"] if lacks_url else []), *([token] if lacks_token else [])]
+    sentence = _("The stage {stage} in {file} lacks: {missing}. Write that below [{stage}].")
+    return click.UsageError(
+        sentence.format(stage=stage, file=path(), missing=_("; ").join(missing))
+    )
 
 
 def with_live(target: Target, live: str | None) -> Target:

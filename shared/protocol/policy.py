@@ -308,7 +308,8 @@ COPIED_FORMATS = ("mp4", "flv", "m3u8")
 NAME_PARTS = ("domain", "app", "stream", "uri", "file")
 """What a template of names may contain, in braces."""
 _PLACE = rf"{{({'|'.join(NAME_PARTS)})}}"
-_NO_RULE = Rule()
+NO_RULE = Rule()
+"""The rule of a stream that none of a policy matches. Nothing is recorded by it."""
 
 
 class Policy(Struct, frozen=True):
@@ -340,7 +341,7 @@ class Policy(Struct, frozen=True):
         return next((each for each in self.deliver if each.takes(key, uri)), None)
 
     def rule(self, key: StreamKey) -> Rule:
-        return next((rule for rule in self.rules if rule.match.holds(key)), _NO_RULE)
+        return next((rule for rule in self.rules if rule.match.holds(key)), NO_RULE)
 
     def names_object(self, key: StreamKey, uri: str) -> bool:
         """Return True if a recording of this stream may have left the object `uri`."""

@@ -288,10 +288,10 @@ def test_why_nobody_asked(person: Person) -> None:
     assert "is not recorded: nobody has asked" in why(person, of("unasked"))
 
 
-def test_why_the_rule_leaves_it_alone(person: Person) -> None:
+def test_why_no_rule_records_it(person: Person) -> None:
     person.publishes("ignored")
 
-    assert "leaves it alone until somebody asks" in why(person, of("ignored"))
+    assert "no rule of the policy records it" in why(person, of("ignored"))
 
 
 def test_why_no_recording_configuration_covers_it(person: Person) -> None:
@@ -704,7 +704,7 @@ def test_a_new_file_of_stages_is_nobody_else_s_to_read(no_stages: Path) -> None:
 
 def test_a_token_may_come_from_a_variable(no_stages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     no_stages.write_text('[show]\nurl = "https://show"\ntoken_env = "SHOW_TOKEN"\n')
-    with pytest.raises(click.UsageError, match="token_env that is set"):
+    with pytest.raises(click.UsageError, match="token_env with the name of a variable that is set"):
         stage_registry.resolve_target("show", None, None, changes=True)
     monkeypatch.setenv("SHOW_TOKEN", "from the variable")
 

@@ -144,6 +144,14 @@ def test_the_stage_signs_where_it_can_and_nobody_needs_a_key(stage: HttpStage) -
     assert BY_ROLE in url
 
 
+def test_of_a_stream_without_files_a_player_reads_nothing(stage: HttpStage) -> None:
+    words = ["play", "live.example.com/app/none", "--url", stage.url, "--token", TOKEN]
+    result = CliRunner().invoke(main, words)
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.endswith("the stream has no files yet\n")
+
+
 @pytest.mark.parametrize("why", ["it names no bucket", "it has no role", "13h"])
 def test_else_your_own_key_signs(stage: HttpStage, why: str) -> None:
     if why == "it names no bucket":

@@ -325,3 +325,4 @@ def test_a_pattern_is_shown_with_the_streams_that_it_fits(stage: HttpStage, file
     file.write_text(exported.stdout, encoding="utf-8")
     assert lines(run(stage, "diff", file)) == ["Nothing changes."]
     assert "  fits 2 streams now: cam1, cam2" in lines(run(stage, "show", "cameras"))
+    assert lines(run(stage, "list"))[0].endswith("  1 pattern")

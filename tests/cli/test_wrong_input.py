@@ -125,6 +125,26 @@ def test_what_is_no_calendar_is_refused_with_what_one_is(folder: Path, content: 
     assert {*words_left} <= {"BEGIN", "VCALENDAR", "END", "iCalendar"}
 
 
+@pytest.mark.parametrize(
+    ("table", "lacks"),
+    [
+        (
+            'url = "http://127.0.0.1:9"',
+            "token, or token_env with the name of a variable that is set",
+        ),
+        ('token = "t"', "url"),
+        ("url = 5", "url; token, or token_env with the name of a variable that is set"),
+    ],
+)
+def test_a_stage_that_is_incomplete_is_refused_with_what_it_lacks(
+    folder: Path, table: str, lacks: str
+) -> None:
+    stages = folder / "stages.toml"
+    stages.write_text(f"[dev]\n{table}\n")
+    text = f"The stage dev in {stages} lacks: {lacks}. Write that below [dev]."
+    assert fault("list") == f"Error: {text}"
+
+
 def test_what_is_no_flv_file_is_not_pushed(folder: Path) -> None:
     (folder / "show.txt").write_text("text")
     words = ["push", "show.txt", "rtmp://127.0.0.1:9/app/room1"]

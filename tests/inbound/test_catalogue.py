@@ -60,7 +60,7 @@ from shared.protocol.events import (
     OccurrencesPlanned,
     Remarked,
 )
-from shared.protocol.policy import OnInterruption, OnPublish, Rule
+from shared.protocol.policy import OnInterruption, OnPublish, Policy, Rule
 from shared.protocol.state.command import PendingCommand
 from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure, StartSource
 from shared.protocol.state.intent import IdempotencyKey, Intent, Requester
@@ -275,6 +275,20 @@ def test_what_was_sent_says_why_in_words() -> None:
 
     assert text(note) == "stop was sent because: ops asked for it to be stopped"
     assert text(note, Language.CHINESE) == "已发送 stop，原因：ops 要求停止录制"
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        (Language.ENGLISH, "no rule of the policy records it; it is recorded when somebody asks"),
+        (Language.CHINESE, "策略中没有规则会自动录制，有人要求时才录制"),
+    ],
+)
+def test_where_no_rule_matches_the_sentence_names_none(language: Language, sentence: str) -> None:
+    """Of a policy without such a rule it said: the rule */*/* leaves it alone."""
+    unmatched = Policy().rule(KEY)
+    entry = HistoryEntry(Reason.RULE_IGNORES, {"rule": unmatched.name})
+    assert text(entry, language) == sentence
 
 
 def test_whoever_is_not_known_by_name_is_somebody() -> None:

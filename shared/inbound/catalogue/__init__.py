@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from shared.decoding import decode
 from shared.protocol.durations import rfc3339, written
+from shared.protocol.policy import NO_RULE
 from shared.protocol.reason import HistoryEntry, Reason
 
 
@@ -76,15 +77,16 @@ class ConditionWords(Struct, frozen=True):
 
 
 class Catalogue(Struct, frozen=True):
-    """The sentences of one language. `other_fix` is for a code without a fix of its own.
-    `unknown_if_stored` continues the text of a store problem. `somebody` stands for a person whose
-    name is unknown. `outcomes` and `findings` are by code of shared/verification. `message` has the
-    lines of a message to people.
+    """The sentences of one language. `other_fix` is for a code without a fix of its own, `no_rule`
+    for a stream that no rule matches. `unknown_if_stored` continues the text of a store problem.
+    `somebody` stands for a person whose name is unknown. `outcomes` and `findings` are by code of
+    shared/verification. `message` has the lines of a message to people.
     """
 
     reasons: Mapping[str, str]
     fixes: Mapping[str, str]
     other_fix: str
+    no_rule: str
     unknown_if_stored: str
     somebody: str
     problems: Mapping[str, ProblemWords]
@@ -109,6 +111,8 @@ def text(entry: HistoryEntry, language: Language = Language.ENGLISH) -> str:
     if cause is not None:
         about["reason"] = cause.format_map(about)
     template = words.reasons.get(entry.code.value) or words.reasons[Reason.UNKNOWN.value]
+    if entry.code is Reason.RULE_IGNORES and about["rule"] == NO_RULE.name:
+        template = words.no_rule
     return template.format_map(about)
 
 
