@@ -3,7 +3,6 @@ correctly."""
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterator, Sequence
 from urllib.parse import parse_qsl, urlencode
@@ -111,7 +110,7 @@ def encode_save(save: Save, interval: float) -> str:
         request["if_no_quota"] = _variant(
             save.if_no_quota, due_at(replace(save.if_no_quota, pending=None))
         )
-    return json.dumps(request, separators=(",", ":"))
+    return msgspec.json.encode(request).decode()
 
 
 def _queue_position(save: Save) -> str:
@@ -166,7 +165,7 @@ def _task(task: NewTask, stream: str) -> dict[str, object]:
 
 def encode_tasks(tasks: Sequence[NewTask], key: StreamKey) -> str:
     """Return tasks of a stream as JSON, in the form that the scripts read."""
-    return json.dumps(_rows(key, tasks), separators=(",", ":"))
+    return msgspec.json.encode(_rows(key, tasks)).decode()
 
 
 def encode_settled(settled: Sequence[tuple[Task, Settlement]]) -> str:
