@@ -77,8 +77,8 @@ class Log:
 
     def bind(self, **fields: object) -> Log:
         """Return a log that adds these fields to every line."""
-        log = Log(self._write, now=self._now, hide=self._hide)
-        log._bound = {**self._bound, **fields}
+        log = Log(self._write, now=self._now)
+        log._hide, log._bound = self._hide, {**self._bound, **fields}
         return log
 
     def info(self, event: str, /, **fields: object) -> None:

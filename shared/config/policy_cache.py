@@ -245,7 +245,8 @@ class StreamSettingsCache:
         self._last: tuple[StreamKey, Policy, object, StreamSettings] | None = None
 
     def __call__(self, key: StreamKey) -> StreamSettings:
-        policy, is_suspended = self._policies.policy_of_store(), self._policies.is_suspended()
+        policy = self._policies.policy_of_store()
+        is_suspended = policy.suspended is not None and self._policies.is_suspended()
         has_status = self._capabilities.has_status_callbacks(key.domain)
         occurrences = self._policies.occurrences(key)
         last, rest = self._last, (has_status, is_suspended, occurrences)

@@ -43,10 +43,11 @@ def credentials_of(context: object, environment: Mapping[str, str]) -> tuple[str
     """Return key id, secret and token: from the context up to python3.10, from the environment
     after that (docs/platform/function-compute.md §1.4). All are empty if the function has no role.
     """
-    credentials = getattr(context, "credentials", None)
     names = ("access_key_id", "access_key_secret", "security_token")
-    key_id, secret, token = (text_of(getattr(credentials, name, "")) for name in names)
-    if not brings_credentials(context):
+    if brings_credentials(context):
+        credentials = getattr(context, "credentials", None)
+        key_id, secret, token = (text_of(getattr(credentials, name, "")) for name in names)
+    else:
         key_id, secret, token = (
             environment.get(f"ALIBABA_CLOUD_{name.upper()}", "") for name in names
         )
