@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -167,7 +167,8 @@ Steps = Generator[Effect[Any], Any, T]
 
 def do(effect: Effect[T]) -> Steps[T]:
     """Yield the effect and return its reply with the right type, which a bare yield would lose."""
-    return cast("T", (yield effect))
+    reply: T = yield effect
+    return reply
 
 
 def run(steps: Steps[T], perform: Callable[[Effect[Any]], Any]) -> T:
@@ -178,7 +179,8 @@ def run(steps: Steps[T], perform: Callable[[Effect[Any]], Any]) -> T:
         try:
             effect = resume()
         except StopIteration as end:
-            return cast("T", end.value)
+            result: T = end.value
+            return result
         try:
             resume = partial(steps.send, perform(effect))
         except Exception as error:  # noqa: BLE001 - the generator may know what to do about it
