@@ -251,15 +251,15 @@ def _receivers(value: object) -> tuple[str, ...]:
 
 
 def _event_globs(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
+    if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
         raise ValueError('write a list, like ["recording.*", "gap.opened"]')
     return tuple(_event_glob(inner) for inner in value)
 
 
-def _event_glob(value: object) -> str:
+def _event_glob(value: str) -> str:
     known = [kind.value for kind in EventType]
-    if not isinstance(value, str) or not any(fnmatchcase(name, value) for name in known):
-        raise ValueError(f"a pattern fits no event; the events are {', '.join(known)}")
+    if not any(fnmatchcase(name, value) for name in known):
+        raise ValueError(f"{value[:50]} fits no event; the events are {', '.join(known)}")
     return value
 
 
@@ -422,7 +422,10 @@ def _s3_target(value: object) -> tuple[str, str]:
     found = re.fullmatch(_S3_TARGET, value) if isinstance(value, str) else None
     parts = found[2].strip("/").split("/") if found and found[2] else []
     if found is None or {"", ".", ".."} & set(parts):
-        raise ValueError("write it like s3://bucket/prefix")
+        raise ValueError(
+            "write it like s3://bucket/prefix, with a bucket of 3 to 63 characters:"
+            " a-z, 0-9, dot and dash"
+        )
     return found[1], "/".join(parts)
 
 

@@ -534,6 +534,8 @@ def test_a_target_that_the_environment_does_not_allow_gets_nothing(
         ({"endpoint": "ftp://127.0.0.1"}, "the store's address"),
         ({"target": "https://archive"}, "s3://bucket/prefix"),
         ({"target": "s3://archive/a/../b"}, "s3://bucket/prefix"),
+        ({"target": "s3://a/b"}, "3 to 63 characters"),
+        ({"target": "s3://Archive/b"}, "a-z, 0-9, dot and dash"),
         ({"name": "{stream}/{file}"}, "names each file apart"),
         ({"name": "{uri}/{secret}"}, "names each file apart"),
         ({"name": "../{uri}"}, "names each file apart"),
