@@ -53,6 +53,7 @@ _LOCAL_CHARS = len("2026-01-06T19:00")
 
 _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 _name = click.argument("schedule_id", metavar="ID")
+_note = click.option("--note", help="free text to store in the history of the streams")
 _prune = click.option("--prune", is_flag=True, help="also delete the schedules that FILE lacks")
 
 
@@ -350,7 +351,14 @@ def _line_of(row: Mapping[str, Any]) -> str:
         counted = ngettext("{count} stream", "{count} streams", count)
     line = "{id}  {title}  {start} - {end} {timezone}  {rrule}  ".format_map(row)
     shown = line + counted.format(count=count)
-    return shown + _("  paused") if row["paused"] else shown
+    return shown + _pause_of(row) if row["paused"] else shown
+
+
+def _pause_of(row: Mapping[str, Any]) -> str:
+    """Return who has paused the schedule and why; the release before does not say that."""
+    who, note = row.get("paused_by"), row.get("pause_note")
+    shown = _("  paused by {who}").format(who=who) if who else _("  paused")
+    return shown + (_(": {note}").format(note=note) if note else "")
 
 
 @schedule.command("show")
@@ -418,18 +426,22 @@ def _occurrence_line(row: Mapping[str, Any]) -> str:
 
 @schedule.command("pause")
 @_name
+@click.option("--note", help="why; the schedule shows it while it is paused")
 @of_stage(changes=True)
-def pause(api: Api, schedule_id: str, as_json: bool) -> None:
+def pause(api: Api, schedule_id: str, note: str | None, as_json: bool) -> None:
     """Pause the schedule ID: no further occurrence begins. One under way goes on."""
-    _say(api.change_schedule(schedule_id, "pause"), _line_of, as_json=as_json)
+    answer = api.change_schedule(schedule_id, "pause", note=note)
+    _say(answer, _line_of, as_json=as_json)
 
 
 @schedule.command("resume")
 @_name
+@click.option("--note", help="free text to store in the log")
 @of_stage(changes=True)
-def resume(api: Api, schedule_id: str, as_json: bool) -> None:
+def resume(api: Api, schedule_id: str, note: str | None, as_json: bool) -> None:
     """Resume the schedule ID: its occurrences begin again."""
-    _say(api.change_schedule(schedule_id, "resume"), _line_of, as_json=as_json)
+    answer = api.change_schedule(schedule_id, "resume", note=note)
+    _say(answer, _line_of, as_json=as_json)
 
 
 @schedule.command("skip")
@@ -456,20 +468,23 @@ def skip(
     "--lasts",
     help="how long the occurrence lasts, such as 2h; by default as long as the schedule's others",
 )
+@_note
 @of_stage(changes=True)
-def trigger(api: Api, schedule_id: str, lasts: str | None, as_json: bool) -> None:
+def trigger(api: Api, schedule_id: str, lasts: str | None, note: str | None, as_json: bool) -> None:
     """Begin an occurrence of the schedule ID now."""
-    answer = api.change_schedule(schedule_id, "trigger", lasts=lasts)
+    answer = api.change_schedule(schedule_id, "trigger", lasts=lasts, note=note)
     _say(answer, _changed_line, as_json=as_json)
 
 
 @schedule.command("extend")
 @_name
 @click.option("--by", required=True, help="how much later the occurrence ends, such as 30m")
+@_note
 @of_stage(changes=True)
-def extend(api: Api, schedule_id: str, by: str, as_json: bool) -> None:
+def extend(api: Api, schedule_id: str, by: str, note: str | None, as_json: bool) -> None:
     """Extend the occurrence of the schedule ID that is under way."""
-    _say(api.change_schedule(schedule_id, "extend", by=by), _changed_line, as_json=as_json)
+    answer = api.change_schedule(schedule_id, "extend", by=by, note=note)
+    _say(answer, _changed_line, as_json=as_json)
 
 
 @schedule.command("delete")

@@ -134,13 +134,14 @@ def restart(api: Api, stream: str, note: str | None, as_json: bool) -> None:
 
 @click.command("cancel-delay")
 @_stream
+@_note
 @of_stage(changes=True)
-def cancel_delay(api: Api, stream: str, as_json: bool) -> None:
+def cancel_delay(api: Api, stream: str, note: str | None, as_json: bool) -> None:
     """End STREAM's merge delay now.
 
     The file of a stopped recording then appears at once.
     """
-    _print_status(api, api.ask(stream, "cancel_delay"), as_json)
+    _print_status(api, api.ask(stream, "cancel_delay", note=note), as_json)
 
 
 @click.command()

@@ -239,8 +239,9 @@ ROUTES: tuple[Route, ...] = (
         "pause",
         "Begin no further occurrence. Occurrences that have begun go on",
         views.ScheduleView,
+        schedules.PAUSE,
     ),
-    _changes("resume", "Let occurrences begin again", views.ScheduleView),
+    _changes("resume", "Let occurrences begin again", views.ScheduleView, schedules.RESUME),
     _changes(
         "skip", "Record nothing for one occurrence", views.OccurrenceChangedView, schedules.SKIP
     ),

@@ -788,6 +788,8 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
         Amount | None, doc("what it expects of each occurrence, in percent; null: nothing")
     ]
     paused: bool
+    paused_by: Annotated[str, doc('the token that paused it; "" if it is not paused')]
+    pause_note: Annotated[str, doc("the note with which it was paused")]
     made_by: str
     made_at: Time
     next: Annotated[

@@ -72,7 +72,7 @@ START: tuple[Field, ...] = (
     NOTE,
 )
 EXTEND = (*_END, _ALLOW_SHORT, NOTE)
-RESTART = (NOTE,)
+RESTART = CANCEL_DELAY = (NOTE,)
 END_OF_START = OneOf(("until", "max_duration"))
 END_OF_EXTEND = OneOf(("until", "max_duration"), is_required=True)
 
@@ -164,9 +164,8 @@ def restart(request: ApiRequest) -> Response:
 
 
 def cancel_delay(request: ApiRequest) -> Response:
-    return _handle(
-        request, CancelDelayAsked(request.who, idempotency_key=_once(request, "cancel_delay"))
-    )
+    key = _once(request, "cancel_delay")
+    return _handle(request, CancelDelayAsked(request.who, idempotency_key=key, **request.body))
 
 
 def _once(request: ApiRequest, command: str) -> IdempotencyKey | None:
@@ -227,5 +226,10 @@ ROUTES: tuple[Route, ...] = (
         END_OF_EXTEND,
     ),
     _asks(restart, "Finish the file now and continue in a new one", (409, 502), RESTART),
-    _asks(cancel_delay, "End the wait after a stop, so that the file appears now", (409, 502)),
+    _asks(
+        cancel_delay,
+        "End the wait after a stop, so that the file appears now",
+        (409, 502),
+        CANCEL_DELAY,
+    ),
 )

@@ -267,12 +267,23 @@ SKIP: tuple[Field, ...] = (
         example="rained off",
     ),
 )
+_NOTE = text("note", "free text for the history of the streams, and the log", example="encore")
 TRIGGER: tuple[Field, ...] = (
     span("lasts", "for how long; if left out, as long as an occurrence lasts", example="2h"),
+    _NOTE,
 )
 EXTEND: tuple[Field, ...] = (
     Field("by", duration, DURATION, "by how much later it ends", "30m", is_required=True),
+    _NOTE,
 )
+PAUSE: tuple[Field, ...] = (
+    text(
+        "note",
+        "why; the schedule shows it while it is paused, and the log has it",
+        example="stage closed",
+    ),
+)
+RESUME: tuple[Field, ...] = (text("note", "free text for the log", example="open again"),)
 
 
 # --- reading and writing -------------------------------------------------------------------------
@@ -285,16 +296,28 @@ def put(request: ApiRequest) -> Response:
     def change(before: StoredSchedule | None) -> StoredSchedule:
         made_by, made_at = request.who, request.invocation.app.clock()
         if before is None:
-            return StoredSchedule(schedule, made_by, made_at)
+            return _paused(StoredSchedule(schedule, made_by, made_at), None, request)
         kept = schedule
         if is_paused is None and not before.is_deleted:
             kept = replace(schedule, is_paused=before.schedule.is_paused)
         leaving = tuple(sorted({*before.leaving, *before.schedule.streams} - {*schedule.streams}))
-        return StoredSchedule(kept, made_by, made_at, leaving=leaving, rules=before.rules)
+        made = StoredSchedule(kept, made_by, made_at, leaving=leaving, rules=before.rules)
+        return _paused(replace(made, cancelled=before.cancelled), before, request)
 
     stored = _change(request, schedule.id, change, may_be_new=True)
     request.invocation.log.warning("schedules.put", id=schedule.id, who=request.who)
     return Response(200, _view(request, stored, shown=SHOWN_NUMBER))
+
+
+def _paused(
+    stored: StoredSchedule, before: StoredSchedule | None, request: ApiRequest
+) -> StoredSchedule:
+    """Return the schedule with who has paused it, and why: this request, or an earlier one."""
+    if not stored.schedule.is_paused:
+        return replace(stored, paused_by="", pause_note="")
+    if before is not None and not before.is_deleted and before.schedule.is_paused:
+        return replace(stored, paused_by=before.paused_by, pause_note=before.pause_note)
+    return replace(stored, paused_by=request.who, pause_note=request.body.get("note", ""))
 
 
 def faults(
@@ -468,11 +491,31 @@ def following(request: ApiRequest) -> Response:
 
 def pause(request: ApiRequest) -> Response:
     """Let no further occurrence begin. One that has begun goes on until its end."""
-    return Response(200, _view(request, _changed(request, is_paused=True), shown=SHOWN_NUMBER))
+    return _set_paused(request, is_paused=True)
 
 
 def resume(request: ApiRequest) -> Response:
-    return Response(200, _view(request, _changed(request, is_paused=False), shown=SHOWN_NUMBER))
+    return _set_paused(request, is_paused=False)
+
+
+def _set_paused(request: ApiRequest, *, is_paused: bool) -> Response:
+    stored = _require(request)
+
+    def change(before: StoredSchedule | None) -> StoredSchedule:
+        found = before or stored
+        schedule = replace(found.schedule, is_paused=is_paused)
+        return _paused(replace(found, schedule=schedule), found, request)
+
+    after = _change(request, stored.schedule.id, change)
+    _log(request, "paused" if is_paused else "resumed", after.schedule)
+    return Response(200, _view(request, after, shown=SHOWN_NUMBER))
+
+
+def _log(request: ApiRequest, done: str, schedule: Schedule, occurrence: str = "") -> None:
+    """Log what a person did to a schedule, or to one of its occurrences."""
+    about = {"occurrence": occurrence} if occurrence else {}
+    about |= {"note": note} if (note := request.body.get("note")) else {}
+    request.invocation.log.warning(f"schedules.{done}", id=schedule.id, who=request.who, **about)
 
 
 # --- one occurrence ------------------------------------------------------------------------------
@@ -491,9 +534,7 @@ def skip(request: ApiRequest) -> Response:
         )
     note = request.body.get("note", "")
     answers = _tell(request, stored, OccurrenceSkipped(request.who, found.id, note))
-    request.invocation.log.warning(
-        "schedules.skipped", id=schedule.id, occurrence=found.id, who=request.who, note=note
-    )
+    _log(request, "skipped", schedule, found.id)
     exdates = schedule.exdates
     if is_of_calendar and at not in exdates:
         exdates = (*exdates, at)
@@ -528,7 +569,9 @@ def trigger(request: ApiRequest) -> Response:
         until=ends_at + schedule.overrun,
         by_pattern=schedule.is_by_pattern,
     )
-    answers = _tell(request, stored, OccurrencePut(request.who, occurrence))
+    note = request.body.get("note", "")
+    answers = _tell(request, stored, OccurrencePut(request.who, occurrence, note))
+    _log(request, "triggered", schedule, occurrence.id)
     if schedule.is_by_pattern:
         rule = TemporaryRule(occurrence, matches_of(schedule.streams))
         _changed(request, change_rules=lambda rules: (*rules, rule))
@@ -545,17 +588,18 @@ def extend(request: ApiRequest) -> Response:
             f"no occurrence of {schedule.id} is under way",
             hint="change the schedule, or trigger an occurrence",
         )
-    ends_at, until = found.ends_at + by, found.until + by
-    longer = replace(found, ends_at=ends_at, until=until, who=request.who, note="")
+    ends_at, until, note = found.ends_at + by, found.until + by, request.body.get("note", "")
+    longer = replace(found, ends_at=ends_at, until=until, who=request.who, note=note)
     ceiling = request.invocation.app.settings.max_duration
     if longer.ends_at - longer.begins_at > ceiling:
         raise ask_results.too_long("by", ceiling)
-    answers = _tell(request, stored, OccurrencePut(request.who, longer))
+    answers = _tell(request, stored, OccurrencePut(request.who, longer, note))
     may_come = found.by_pattern and request.invocation.app.store.now() < found.ends_at
     if not (answers.changed or may_come):
         raise WrongState(
             f"{found.id} is over, or was stopped", hint="trigger an occurrence, or send start"
         )
+    _log(request, "extended", schedule, longer.id)
     if found.by_pattern:
         _changed(request, change_rules=_with(longer))
     return _done(schedule, longer, answers)
@@ -700,6 +744,8 @@ def _view(
         expect=schedule.expect,
         coverage_target=schedule.coverage_target,
         paused=schedule.is_paused,
+        paused_by=stored.paused_by,
+        pause_note=stored.pause_note,
         made_by=stored.made_by,
         made_at=rfc3339(stored.made_at),
         next=[_shown(one) for one in upcoming],

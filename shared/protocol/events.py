@@ -83,6 +83,7 @@ class RestartAsked(Struct, frozen=True):
 class CancelDelayAsked(Struct, frozen=True):
     who: str
     idempotency_key: IdempotencyKey | None = None
+    note: str = ""
 
 
 class Published(Struct, frozen=True):
@@ -195,6 +196,7 @@ class OccurrencePut(Struct, frozen=True):
 
     who: str
     occurrence: Occurrence
+    note: str = ""
 
 
 class OccurrenceSkipped(Struct, frozen=True):

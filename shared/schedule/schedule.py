@@ -100,6 +100,8 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
     is_deleted: bool = False
     rules: tuple[TemporaryRule, ...] = ()
     cancelled: tuple[str, ...] = ()
+    paused_by: str = ""
+    pause_note: str = ""
 
     @property
     def has_patterns(self) -> bool:

@@ -150,9 +150,12 @@ def test_a_note_is_kept_in_the_history(person: Person) -> None:
     person.says("start", of("noted"), "--note", "morning show")
     person.says("extend", of("noted"), "--max-duration", "2h", "--note", "encore")
     person.says("restart", of("noted"), "--note", "second half")
+    person.says("stop", of("noted"), "--note", "that was it")
+    person.says("cancel-delay", of("noted"), "--note", "we need the file")
 
     shown = person.says("history", of("noted"))
-    for note in (": morning show", ": encore", ": second half"):
+    notes = ("morning show", "encore", "second half", "that was it", "we need the file")
+    for note in (f": {note}" for note in notes):
         assert note in shown
 
 

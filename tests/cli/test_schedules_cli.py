@@ -197,15 +197,20 @@ def test_a_schedule_is_listed_shown_and_changed(stage: HttpStage, file: Path) ->
     assert shown[2].startswith("tuesdays@2099-01-06T19:00:00  from 2099-01-06 18:59:00+08:00 to")
     assert len(lines(run(stage, "next", "tuesdays", "-n", "3"))) == 3
 
-    assert lines(run(stage, "pause", "tuesdays"))[0].endswith("paused")
+    paused = lines(run(stage, "pause", "tuesdays", "--note", "stage closed"))[0]
+    assert paused.endswith("  paused by dev: stage closed")
     assert lines(run(stage, "next", "tuesdays")) == ["nothing is to come"]
-    assert not lines(run(stage, "resume", "tuesdays"))[0].endswith("paused")
+    assert "paused" not in lines(run(stage, "resume", "tuesdays", "--note", "open"))[0]
     skipped = lines(run(stage, "skip", "tuesdays", "--note", "rained off"))
     assert skipped[0].startswith("tuesdays@2099-01-06T19:00:00")
     assert lines(run(stage, "next", "tuesdays"))[0].startswith("tuesdays@2099-01-13")
     assert run(stage, "extend", "tuesdays", "--by", "1h").exit_code != 0
-    assert lines(run(stage, "trigger", "tuesdays", "--lasts", "1h"))[0].startswith("tuesdays@")
-    assert lines(run(stage, "extend", "tuesdays", "--by", "1h"))[0].startswith("tuesdays@")
+    noted = ["--note", "encore"]
+    for words in (["trigger", "tuesdays", "--lasts", "1h"], ["extend", "tuesdays", "--by", "1h"]):
+        assert lines(run(stage, *words, *noted))[0].startswith("tuesdays@")
+    history = Api(stage.url, TOKEN).history("live.example.com/app/room1")["history"]
+    notes = [line["about"]["note"] for line in history if "note" in line["about"]]
+    assert notes == ["encore", "encore"]
     assert lines(run(stage, "delete", "tuesdays")) == ["tuesdays is deleted"]
     assert run(stage, "show", "tuesdays").exit_code != 0
 

@@ -199,8 +199,8 @@ def test_an_alert_is_acknowledged_and_an_occurrence_skipped(
         opened.close_panel()
         opened.page.click(".tools .schedules")
         show = f".schedules > li:has-text('<i>{name}</i>')"
-        opened.page.fill(f"{show} input", NOTE)
-        assert '"note":' in opened.page.text_content(f"{show} form pre")
+        opened.page.fill(f"{show} form:has(.skip) input", NOTE)
+        assert '"note":' in opened.page.text_content(f"{show} form:has(.skip) pre")
         opened.page.click(f"{show} .skip")
         opened.wait_for("dialog .going")
         assert opened.violations() == []
@@ -359,7 +359,7 @@ def test_a_token_that_may_only_read_acknowledges_pauses_and_skips(evening: Eveni
         is_refused(opened)
         opened.close_panel()
         opened.page.click(".tools .schedules")
-        press(opened, ".schedules .buttons button")
+        press(opened, ".schedules .pause")
         opened.wait_for("dialog [role=alert].fault")
         press(opened, ".schedules .skip")
         is_refused(opened)

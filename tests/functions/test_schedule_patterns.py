@@ -236,6 +236,21 @@ def test_one_that_took_up_what_was_paused_or_deleted_in_time_is_ended(
     assert stage.recorded(CAM1)[-1] == "stop"
 
 
+def test_so_is_one_whose_paused_schedule_was_written_again_since(stage: PatternStage) -> None:
+    stage.show()
+    stage.at(SHOW - 100 * SECOND_MS)
+    stage.app.policies.policy()
+    stage.ask("POST", f"{PATH}/pause")
+    stage.show(title="daily")
+    stage.publish(CAM1)
+    stage.at(SHOW)
+    assert stage.record(CAM1).intent.wanted
+
+    stage.at(SHOW + MINUTE_MS)
+
+    assert stage.recorded(CAM1)[-1] == "stop"
+
+
 def test_one_that_is_resumed_in_time_goes_on(stage: PatternStage) -> None:
     stage.show()
     stage.at(SHOW - 100 * SECOND_MS)

@@ -315,6 +315,22 @@ def test_a_paused_schedule_begins_nothing(stage: Stage) -> None:
     assert wanted(stage)
 
 
+def test_it_says_who_has_paused_it_and_why_until_it_is_resumed(stage: Stage) -> None:
+    put(stage)
+    paused = stage.ask("POST", f"{TUESDAYS}/pause", {"note": "stage closed"}).json
+    again = put(stage).json
+    for one in (paused, again):
+        assert (one["paused_by"], one["pause_note"]) == (again["made_by"], "stage closed")
+
+    resumed = stage.ask("POST", f"{TUESDAYS}/resume", {"note": "open again"}).json
+
+    assert (resumed["paused_by"], resumed["pause_note"]) == ("", "")
+    for done, note in (("paused", "stage closed"), ("resumed", "open again")):
+        (line,) = (line for line in stage.lines if f"schedules.{done}" in line)
+        assert note in line
+    assert put(stage, paused=True).json["paused_by"] == again["made_by"]
+
+
 def test_a_schedule_can_be_written_paused(stage: Stage) -> None:
     stage.clock.now = TUESDAY + 1000
 
@@ -387,6 +403,25 @@ def test_an_occurrence_can_be_triggered_and_extended(stage: Stage) -> None:
         refused = stage.ask("POST", f"{TUESDAYS}/{path}", field)
         assert list(faults(refused).values()) == ["is more than this stage records: at most 12h"]
         assert "LIVE_RECORD_MAX_DURATION" in refused.json["hint"]
+
+
+@pytest.mark.parametrize(
+    ("change", "body", "code"),
+    [("trigger", {}, "schedule_records"), ("extend", {"by": "1h"}, "schedule_moved")],
+)
+def test_a_note_on_what_is_triggered_or_extended_is_kept_in_the_history(
+    stage: Stage, change: str, body: Mapping[str, object], code: str
+) -> None:
+    made_by = put(stage).json["made_by"]
+    if change == "extend":
+        stage.ask("POST", f"{TUESDAYS}/trigger", {})
+
+    stage.ask("POST", f"{TUESDAYS}/{change}", {**body, "note": "encore"})
+
+    history = stage.ask("GET", f"/v1/recordings/{KEY}/history").json["history"]
+    (about,) = (line["about"] for line in history if line["code"] == code)
+    assert (about["who"], about["note"]) == (made_by, "encore")
+    assert any("encore" in line for line in stage.lines if f"schedules.{change}" in line)
 
 
 def test_what_a_person_stopped_is_not_extended(stage: Stage) -> None:

@@ -27,7 +27,7 @@ export class NoteForm extends Component {
   }
 
   render() {
-    const { say, action, label, of, path, fields, mayNot, onSubmit } = this.props;
+    const { say, action, label, of, path, fields, mayNot, isAtOnce, onSubmit } = this.props;
     const { note } = this.state;
     const body = note ? { ...fields, note } : fields;
     const submit = (/** @type {SubmitEvent} */ event) => {
@@ -36,7 +36,7 @@ export class NoteForm extends Component {
     };
     return html`<form onSubmit=${submit}>
       <${NoteField} label=${label} value=${note} onInput=${(/** @type {string} */ written) => this.setState({ note: written })} />
-      <p class="hint">${say("inTen")}</p>
+      ${!isAtOnce && html`<p class="hint">${say("inTen")}</p>`}
       <button class=${action} disabled=${mayNot}>${say(action)}</button>
       <${Command} say=${say} of=${of} text=${curlOf(location.origin, path, body)} /></form>`;
   }

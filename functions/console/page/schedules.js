@@ -1,7 +1,7 @@
 // Lists the schedules with what they record next; pauses one, or skips an occurrence.
 
-import { Command, NoteForm } from "./actions.js";
-import { curlOf, stretchOf, visible } from "./format.js";
+import { NoteForm } from "./actions.js";
+import { stretchOf, visible } from "./format.js";
 import { Component, html } from "./html.js";
 import { Panel } from "./panel.js";
 import { textOf } from "./signin.js";
@@ -13,7 +13,8 @@ const SHOWN_STREAMS = 12;
 
 /**
  * @typedef {{id: string, starts_at: string, ends_at: string}} Occurrence
- * @typedef {{id: string, title: string, streams: string[], timezone: string, rrule: string | null, paused: boolean}} Schedule
+ * @typedef {{id: string, title: string, streams: string[], timezone: string, rrule: string | null, paused: boolean,
+ *   paused_by: string, pause_note: string}} Schedule
  * @typedef {{schedules: Schedule[], next: Record<string, Occurrence[]>, isLoaded: boolean, fault: string}} State
  */
 
@@ -89,21 +90,21 @@ export class Schedules extends Component {
   /** @param {Schedule} schedule */
   schedule(schedule) {
     const { say, language, caller, onOpen } = this.props;
-    const { id, title, streams, timezone, paused } = schedule;
+    const { id, title, streams, timezone, paused, paused_by: who, pause_note: note } = schedule;
     /** @type {Occurrence[] | undefined} */
     const next = this.state.next[id];
     const mayNot = !caller.scopes.includes("control");
     const toggle = pathOfSchedule(id, paused ? "resume" : "pause");
     return html`<li key=${id}>
       <p><strong>${visible(title || id)}</strong> <span class="why">${visible(id)} · ${visible(timezone)}</span>
-        ${paused && html` <em class="paused">‖ ${say("paused")}</em>`}</p>
+        ${paused && html` <em class="paused">‖ ${say("paused")} ${visible(who ?? "")} ${note && html`<q>${visible(note)}</q>`}</em>`}</p>
       <p class="streams">${streams.slice(0, SHOWN_STREAMS).map((stream) =>
           stream.includes("*") ? html`<${Name} stream=${stream} />` : html`<button class="plain" onClick=${() => onOpen(stream)}><${Name} stream=${stream} /></button>`)}
         ${streams.length > SHOWN_STREAMS && html`<span class="why">${say("andMore", { count: streams.length - SHOWN_STREAMS })}</span>`}</p>
       ${next && html`<ol>${next.map((each) => html`<li key=${each.id}>${stretchOf(each.starts_at, each.ends_at, language)}</li>`)}</ol>`}
       ${next && !next.length && html`<p class="hint">${say("nothingNext")}</p>`}
-      <div class="buttons"><button disabled=${mayNot} onClick=${() => this.send(toggle, {})}>${say(paused ? "resume" : "pause")}</button></div>
-      <${Command} say=${say} of=${say(paused ? "resume" : "pause")} text=${curlOf(location.origin, toggle, {})} />
+      <${NoteForm} key=${toggle} say=${say} action=${paused ? "resume" : "pause"} label=${say("pauseNote")} of=${say(paused ? "resume" : "pause")} path=${toggle}
+        fields=${{}} mayNot=${mayNot} isAtOnce=${true} onSubmit=${(/** @type {object} */ body) => this.send(toggle, body)} />
       ${next && next.length > 0 && html`<${NoteForm} key=${next[0].id} say=${say} action="skip" label=${say("skipNote")} of=${say("skip")} path=${pathOfSchedule(id, "skip")}
         fields=${{ occurrence: next[0].id }} mayNot=${mayNot} onSubmit=${(/** @type {object} */ body) => this.skip(schedule, body)} />`}
     </li>`;

@@ -253,7 +253,7 @@ def cancel_delay(transition: Transition, asked: CancelDelayAsked) -> None:
     if record.intent.wanted:
         transition.refused = Reason.WANTED
         return
-    transition.add_entry(Reason.ASKED_CANCEL_DELAY, who=asked.who)
+    transition.add_entry(Reason.ASKED_CANCEL_DELAY, who=asked.who, **noted(asked.note))
     ahead = record.pending or record.flight
     if ahead and ahead.command is Command.STOP:
         transition.change_intent(finalize=True)

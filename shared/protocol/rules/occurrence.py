@@ -32,19 +32,24 @@ def under_way(transition: Transition, *, runs_over: bool = False) -> Occurrence 
     return max(asking, key=lambda one: (one.ends_at, one.until, one.id), default=None)
 
 
-def make_intent(transition: Transition, occurrence: Occurrence) -> None:
+def make_intent(
+    transition: Transition, occurrence: Occurrence, who: str = "", note: str = ""
+) -> None:
+    """Make the intent of an occurrence that begins. `who` and `note` are of a person who wants it
+    now."""
     transition.new_intent(
         wanted=True,
         requester=Requester.SCHEDULE,
         reason=Reason.SCHEDULE_RECORDS,
         who=occurrence.schedule,
+        note=note,
         until=occurrence.until,
         occurrence=occurrence.id,
         overrun_at=occurrence.ends_at,
         held_until=transition.record.intent.held_until,  # policy is held back when it is over
         claimed=transition.record.is_on_wire(Command.START),
     )
-    add_entry(transition, Reason.SCHEDULE_RECORDS, occurrence)
+    add_entry(transition, Reason.SCHEDULE_RECORDS, occurrence, who, note)
 
 
 def take_over(transition: Transition, occurrence: Occurrence) -> None:

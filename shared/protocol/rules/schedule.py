@@ -83,7 +83,7 @@ def put(transition: Transition, event: OccurrencePut) -> None:
     before = next((one for one in transition.record.begun if one.id == occurrence.id), None)
     if before is None:
         if occurrence.begins_at <= transition.now:
-            _begin(transition, occurrence, is_asked=True)
+            _begin(transition, occurrence, event)
             return
         others = [one for one in transition.record.planned if one.id != occurrence.id]
         _set_planned(transition, [*others, occurrence])
@@ -94,7 +94,7 @@ def put(transition: Transition, event: OccurrencePut) -> None:
     begun = transition.record.begun
     transition.change(begun=tuple(occurrence if one == before else one for one in begun))
     _move_own_end(transition, occurrence)
-    occurrence_rules.add_entry(transition, Reason.SCHEDULE_MOVED, occurrence, event.who)
+    occurrence_rules.add_entry(transition, Reason.SCHEDULE_MOVED, occurrence, event.who, event.note)
     pass_time(transition)
 
 
@@ -183,10 +183,12 @@ def _stays_until(begun: Occurrence) -> int:
     return max(begun.until, begun.missed_until or 0)
 
 
-def _begin(transition: Transition, occurrence: Occurrence, *, is_asked: bool = False) -> None:
+def _begin(
+    transition: Transition, occurrence: Occurrence, asked: OccurrencePut | None = None
+) -> None:
     """Let an occurrence begin; one that is late too, as long as its end has not come. If a
-    recording is wanted already, the occurrence waits for the end of that. `is_asked`: a person
-    wants it now.
+    recording is wanted already, the occurrence waits for the end of that. `asked`: a person wants
+    it now.
     """
     if occurrence.by_pattern and not transition.record.is_live:
         return
@@ -194,12 +196,13 @@ def _begin(transition: Transition, occurrence: Occurrence, *, is_asked: bool = F
         _bar(transition, occurrence, Reason.SCHEDULE_MISSED)
         return
     _set_begun(transition, occurrence)
+    who, note = (asked.who, asked.note) if asked else ("", "")
     if transition.record.intent.wanted:
-        occurrence_rules.add_entry(transition, Reason.SCHEDULE_COVERED, occurrence)
-    elif not is_asked and occurrence_rules.is_barred(transition, occurrence):
+        occurrence_rules.add_entry(transition, Reason.SCHEDULE_COVERED, occurrence, who, note)
+    elif not asked and occurrence_rules.is_barred(transition, occurrence):
         _bar(transition, occurrence, Reason.SCHEDULE_HELD)
     else:
-        occurrence_rules.make_intent(transition, occurrence)
+        occurrence_rules.make_intent(transition, occurrence, who, note)
 
 
 def _bar(transition: Transition, occurrence: Occurrence, reason: Reason) -> None:
