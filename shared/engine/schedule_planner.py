@@ -189,17 +189,33 @@ class SchedulePlanner:
         """Return False if time ran out before all streams were planned."""
         schedule = stored.schedule
         near = tuple(one for one in upcoming if one.begins_at <= now + PLANNED_AHEAD_MS)
-        planned = OccurrencesPlanned(schedule.id, near, as_of=now)
         plans = dict.fromkeys(_named(stored.leaving), OccurrencesPlanned(schedule.id))
         for key in live_keys(self._store, matches_of((*schedule.streams, *stored.leaving))):
             ours = _by_patterns(stored, key, now)
             plans[key] = OccurrencesPlanned(schedule.id, ours, now, stored.cancelled)
-        plans |= dict.fromkeys(_named(schedule.streams), planned)
+        for key in _named(schedule.streams):
+            unbegun = self._without_begun(key, near, now)
+            plans[key] = OccurrencesPlanned(schedule.id, unbegun, as_of=now)
         for key, event in plans.items():
             if not self._may_go_on():
                 return False
             self._run(self._recorder.handle_alone(key, event, ONLY_STORE_NEWS))
         return True
+
+    def _without_begun(
+        self, key: StreamKey, occurrences: tuple[Occurrence, ...], now: int
+    ) -> tuple[Occurrence, ...]:
+        """Leave out what has ended, may run over, and had begun by the stream's account. If its
+        record lacks it, a clock that was ahead has dropped it; planned again, it would be noted as
+        missed."""
+        if all(now < one.ends_at for one in occurrences):
+            return occurrences
+        begun = {
+            occurrence_of(edge)[0]
+            for edge in self._store.edges(key)
+            if edge.kind is EdgeKind.OCCURRENCE
+        }
+        return tuple(one for one in occurrences if now < one.ends_at or one.id not in begun)
 
 
 def live_keys(store: WatchedStore, matches: Iterable[Match]) -> Sequence[StreamKey]:

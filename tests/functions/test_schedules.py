@@ -302,6 +302,21 @@ def test_what_a_run_plans_that_knows_no_change_yet_is_taken_out_again(
     assert (wanted(stage), wanted(stage, OTHER)) == (False, bool(streams))
 
 
+def test_what_was_recorded_is_not_missed_though_a_clock_that_was_ahead_forgot_it(
+    stage: Stage,
+) -> None:
+    put(stage)
+    to(stage, TUESDAY)
+    to(stage, TUESDAY + 6 * HOUR_MS)
+    assert stage.store.load(KEY).record.begun == ()
+
+    stage.clock.now = TUESDAY + 3 * HOUR_MS  # it is over, and may run over
+    put(stage, title="Show")
+
+    history = stage.ask("GET", f"/v1/recordings/{KEY}/history").json["history"]
+    assert "schedule_missed" not in [line["code"] for line in history]
+
+
 def test_a_paused_schedule_begins_nothing(stage: Stage) -> None:
     stage.clock.now = TUESDAY - HOUR_MS
     put(stage)
