@@ -54,6 +54,9 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
             _("the list of streams of the stage"),
             lambda: sources.api.list_recordings(MOST_STREAMS),
         )
+        schedules = pool.submit(
+            sources.stage, _("the schedules of the stage"), sources.api.schedules
+        )
         policy_future = pool.submit(
             sources.stage, _("the policy of the stage"), lambda: _policy(sources.api)
         )
@@ -81,6 +84,7 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
             examined=examined,
             policy=policy,
             listed=answer if isinstance(answer, Unread) else answer["recordings"],
+            schedules=schedules.result(),
             unreadable=_unreadable(answer),
             domains=domains,
             buckets=buckets,

@@ -255,20 +255,30 @@ def _missing(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Fin
 
 
 def _by_hand(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Finding]:
-    """Yield one fault for the streams that were asked for, that no rule names and that no
-    configuration covers."""
-    listed = () if isinstance(snapshot.listed, Unread) else snapshot.listed
+    """Yield one fault for the streams that were asked for, now or by a schedule, that no rule names
+    and that no configuration covers."""
     refused = [
-        row["stream"]
-        for row in listed
-        if row["reason"]["code"] == NO_CONFIG
-        and (key := StreamKey.parse(row["stream"])).domain == domain.name
+        shown
+        for stream, shown in _asked_for(snapshot)
+        if (key := StreamKey.parse(stream)).domain == domain.name
         and not policy.rule(key).may_record
         and domain.configuration(key.app, key.stream) is None
     ]
     if refused:
         commands = (snapshot.fix_command("policy apply policy.toml"), snapshot.fix_command(SETUP))
         yield BY_HAND.found(" && ".join(commands), streams=_counted(refused))
+
+
+def _asked_for(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """Yield each stream whose start was refused, and each stream or pattern of a schedule that has
+    an occurrence to come; also how to show it."""
+    for row in () if isinstance(snapshot.listed, Unread) else snapshot.listed:
+        if row["reason"]["code"] == NO_CONFIG:
+            yield row["stream"], row["stream"]
+    for row in () if isinstance(snapshot.schedules, Unread) else snapshot.schedules:
+        for stream in row["streams"] if row["next"] else ():
+            shown = _("{stream} (schedule {id})").format(stream=stream, id=row["id"])
+            yield stream, shown
 
 
 def _recorded(policy: Policy, domain: str) -> Iterator[Rule]:
@@ -673,9 +683,9 @@ _ALL = ("policy", "recordings", "vod")
 CHECKS = (
     Check(
         "recording",
-        N_("every stream that the policy may record has a recording configuration"),
+        N_("every stream that the policy or a schedule may record has a recording configuration"),
         coverage,
-        _ALL,
+        (*_ALL, "schedules"),
     ),
     Check("on-demand", N_("every recording configuration is manual or on demand"), mode, _ALL),
     Check("storage", N_("no stream is configured for both OSS and VOD"), storage, _ALL),

@@ -267,6 +267,7 @@ class Snapshot:
     `clock_offset_ms`: how far the stage's clock is ahead of Live's.
     `examined`: the answer of GET /v1/doctor.
     `listed`: the streams that the stage knows.
+    `schedules`: the stage's schedules, as GET /v1/schedules lists them.
     `unreadable`: the streams whose record the stage cannot read.
     `known`: for each secret that Live holds, as "kind:secret", whether the stage knows it.
     `path_kinds`: for each path token that the stage knows, the kind of callback that the token is
@@ -284,6 +285,7 @@ class Snapshot:
     examined: Json | Unread
     policy: Policy | Unread
     listed: Sequence[Json] | Unread
+    schedules: Sequence[Json] | Unread = ()
     unreadable: Sequence[str] = ()
     domains: Sequence[Domain] = ()
     buckets: Mapping[tuple[str, str], Bucket | Unread] = field(default_factory=dict)

@@ -236,7 +236,7 @@ def up(snapshot: Snapshot) -> Findings:
         fix = "make dev" if snapshot.stage_ref.is_local and is_down else ""
         yield (DOWN if is_down else REFUSES).found(fix, why=snapshot.examined.why)
         return
-    parts = (snapshot.health, snapshot.policy, snapshot.listed)
+    parts = (snapshot.health, snapshot.policy, snapshot.listed, snapshot.schedules)
     unread = {part.why: part for part in parts if isinstance(part, Unread)}
     for why, part in unread.items():
         yield UNREADABLE.found(subject=part.subject, why=why)

@@ -209,6 +209,17 @@ def listed(code: str = "never_asked", phase: str = "idle") -> list[dict[str, Any
     return [{"stream": f"{LIVE}/classroom/lesson", "phase": phase, "reason": reason}]
 
 
+NO_SCHEDULES = Unread("the schedules of the stage", "no answer")
+
+
+def scheduled(*streams: str, paused: bool = False, is_over: bool = False) -> Snapshot:
+    """Return the snapshot of a stage with one schedule, whose next occurrence is to come."""
+    coming = [] if paused or is_over else [{"id": "gala@2099-01-01T00:00:00"}]
+    row = {"id": "gala", "streams": list(streams), "next": coming}
+    covering = domain(recordings=[replace(CONFIGURATION, app="class*")])
+    return replace(covering, schedules=[row])
+
+
 ONLINE = [Online("classroom", "lesson", NOON)]
 NO_CONFIG = "no_record_config"
 OTHER_APP = replace(CONFIGURATION, app="other")
@@ -405,6 +416,34 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
             domain(recordings=[replace(CONFIGURATION, app="class*")]),
             listed=[{**listed(NO_CONFIG, "failed")[0], "stream": f"{LIVE}/yard/x"}],
         ),
+    ),
+    (
+        "recording",
+        FAULT,
+        "covers them: live.example.com/yard/x (schedule gala).",
+        f"{APPLY} && {SETUP}",
+        lambda: scheduled(f"{LIVE}/yard/x", f"{LIVE}/classroom/y"),
+    ),
+    (
+        "recording",
+        FAULT,
+        "covers them: live.example.com/yard/cam* (schedule gala).",
+        f"{APPLY} && {SETUP}",
+        lambda: scheduled(f"{LIVE}/yard/cam*"),
+    ),
+    (
+        "recording",
+        UNKNOWN,
+        "not checked, because of stage",
+        "",
+        lambda: replace(HEALTHY, schedules=NO_SCHEDULES),
+    ),
+    (
+        "stage",
+        FAULT,
+        "the schedules of the stage could not be read: no answer",
+        "",
+        lambda: replace(HEALTHY, schedules=NO_SCHEDULES),
     ),
     (
         "recorded",
@@ -1266,3 +1305,17 @@ def test_a_command_that_asks_live_is_told_where_live_is() -> None:
         "--url https://fc.example.com --live http://127.0.0.1:9001"
     )
     assert snapshot.fix_command("start a/b/c").endswith("--url https://fc.example.com")
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        scheduled(f"{LIVE}/classroom/lesson"),
+        scheduled(f"{LIVE}/classroom/cam*"),
+        scheduled(f"{LIVE}/yard/x", paused=True),
+        scheduled(f"{LIVE}/yard/x", is_over=True),
+    ],
+    ids=["covered", "covered pattern", "paused", "over"],
+)
+def test_a_schedule_that_is_covered_or_asks_for_nothing_is_no_fault(snapshot: Snapshot) -> None:
+    assert all(finding.severity is Severity.OK for finding in found(snapshot, "recording"))
