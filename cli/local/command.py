@@ -17,6 +17,7 @@ import click
 
 from cli import output
 from cli.ending_signals import ending_signals
+from cli.errors import Failure
 from cli.local import demo as demonstration
 from cli.local.readiness import make_ready
 from cli.local.stack import FC_PORT, LIVE_PORT, REDIS, SQLITE, TOKEN, Stack, running
@@ -29,6 +30,8 @@ from cli.stage_registry import path as stages_file
 from cli.variables import misspelt
 
 _PORT = click.IntRange(0, 65_535)
+POLL_S = 1.0
+"""How often dev checks that its emulators run."""
 _STORE = click.option(
     "--store",
     type=click.Choice([SQLITE, REDIS]),
@@ -101,7 +104,16 @@ def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: s
         register(DEV, Target(stack.fc, TOKEN, stack.live, stack.rtmp))
         for line in _addresses(stack):
             click.echo(line)
-        ended.wait()
+        _await_end(stack, ended)
+
+
+def _await_end(stack: Stack, is_asked: threading.Event) -> None:
+    """Return once the end is asked for; raise Failure if an emulator ends before that: a stage of
+    which a part is missing would look as if it ran."""
+    while not is_asked.wait(POLL_S):
+        if service := stack.ended():
+            sentence = _("The emulator of {service} has ended. See {log}, and run dev again.")
+            raise Failure(sentence.format(service=service, log=stack.folder / "functions.log"))
 
 
 def _addresses(stack: Stack) -> Iterator[str]:

@@ -13,7 +13,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -51,7 +51,8 @@ IN_USE = " is in use"
 class Stack:
     """The addresses of the two emulators, and the folder with the store, the clock and the logs.
 
-    `rtmp` is where streams are pushed to; empty if the emulator of Live is not ours.
+    `rtmp` is where streams are pushed to; empty if the emulator of Live is not ours. `ended`
+    returns the service whose emulator has ended, "" while all run.
     """
 
     fc: str
@@ -59,6 +60,7 @@ class Stack:
     rtmp: str
     folder: Path
     pids: tuple[int, ...]
+    ended: Callable[[], str]
 
     def control(self, path: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         """Call the control plane of the Live emulator, which the real service does not have."""
@@ -189,7 +191,7 @@ def running(
             "fc", fc_reserved.port, "--template", str(template), *clock, *options
         )
         fc = started["address"]
-        stack = Stack(fc, live, rtmp, folder, processes.pids())
+        stack = Stack(fc, live, rtmp, folder, processes.pids(), processes.ended)
         stack.control("notify", **_callback_urls(fc))
         yield stack
 
@@ -263,20 +265,25 @@ class _Processes:
         self._path, self._environ = log, environ
         self._log = log.open("a", encoding="utf-8")
         self._began = self._log.tell()
-        self._running: list[subprocess.Popen[str]] = []
+        self._running: dict[str, subprocess.Popen[str]] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        for process in reversed(self._running):
+        for process in reversed(self._running.values()):
             process.terminate()
-        for process in self._running:
+        for process in self._running.values():
             _await_end(process)
         self._log.close()
 
     def pids(self) -> tuple[int, ...]:
-        return tuple(process.pid for process in self._running)
+        return tuple(process.pid for process in self._running.values())
+
+    def ended(self) -> str:
+        """Return the service whose emulator has ended; "" while all run."""
+        running = self._running.items()
+        return next((_NAMES[name] for name, process in running if process.poll() is not None), "")
 
     def start(self, name: str, port: int, *options: str) -> dict[str, str]:
         """Start an emulator; return the JSON that it prints once it listens."""
@@ -298,7 +305,7 @@ class _Processes:
             env={**self._environ, "PYTHONPATH": str(ROOT)},
             start_new_session=True,  # Ctrl-C is ours to pass on
         )
-        self._running.append(process)
+        self._running[name] = process
         line = process.stdout.readline() if process.stdout else ""
         if not line:
             process.wait(TIMEOUT_S)

@@ -862,7 +862,7 @@ def test_a_folder_that_another_stack_works_in_is_left_to_it(tmp_path: Path) -> N
 
 
 def test_an_emulator_that_has_gone_is_reported_with_its_log(tmp_path: Path) -> None:
-    gone = Stack("", "http://127.0.0.1:9", "", tmp_path, ())
+    gone = Stack("", "http://127.0.0.1:9", "", tmp_path, (), lambda: "")
     for ask in (gone.control, gone.get):
         with pytest.raises(Failure, match=r"has gone: see .*functions\.log"):
             ask("state")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -49,6 +50,34 @@ def answers(*words: str) -> tuple[int, dict[str, Any]]:
     """Return the exit code and the JSON of a command about the stage."""
     result = CliRunner().invoke(main, [*words, "--stage", "dev", "--json"])
     return result.exit_code, json.loads(result.stdout)
+
+
+def test_where_an_emulator_has_ended_dev_ends_and_names_it() -> None:
+    command = [sys.executable, "-m", "cli.main", "dev", "--port", "0", "--live-port", "0"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as child:
+        tether = Tether(child)
+        assert child.stdout
+        while "Ctrl-C" not in (line := child.stdout.readline()):
+            assert line, "dev has ended"
+        listed = subprocess.run(
+            ["ps", "--ppid", str(child.pid), "-o", "pid=,args="],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        (live,) = [row.split()[0] for row in listed.splitlines() if "emulator.live" in row]
+        os.kill(int(live), signal.SIGKILL)
+        _, errors = child.communicate(timeout=120)
+        tether.release()
+
+    assert child.returncode == 1
+    assert "The emulator of ApsaraVideo Live has ended. See " in errors
 
 
 def test_doctor_is_content_with_an_untouched_dev() -> None:
