@@ -12,6 +12,7 @@ from shared.protocol import (
     Command,
     FileLeft,
     Phase,
+    Published,
     Reason,
     RecordFailed,
     Reported,
@@ -105,6 +106,14 @@ def test_not_once_more_when_a_report_is_later_than_that_publish() -> None:
     story = recording().happens(Reported("record_started", recording=True, time=NOON + 5 * SECOND))
 
     assert story.passes(MINUTE).seen(NOON + 4 * SECOND).sent == ["start"]
+
+
+def test_an_error_that_may_be_replayed_fails_no_session_that_a_poll_has_to_show() -> None:
+    story = Story(by_rule()).happens(Published(NOON, needs_poll=True))
+    story.happens(RecordFailed("RecordError", "", None)).passes(5 * SECOND).seen(NOON)
+
+    assert not story.record.has_failed
+    assert story.sent == ["start"]
 
 
 def test_once_more_when_the_stream_is_present_after_ending() -> None:

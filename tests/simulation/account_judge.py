@@ -195,8 +195,14 @@ class AccountJudge:
         missing = without(common(connected, wanted), recorded)
         unknown = merged([*self._unknown_of(key), *self._misled(recorded)])
         self._judge_causes(key, account, unknown)
-        gaps = [gap.span for gap in account.gaps if gap.reason.code not in _OPEN]
         filed = [Span(file.start, file.stop) for file in live.files if file.stream == stream]
+        unfiled = without(recorded, _wider(filed, EDGE_MS))  # a restart may drop what was paused
+        gaps = [
+            piece
+            for gap in account.gaps
+            if gap.reason.code not in _OPEN
+            for piece in without([gap.span], unfiled if gap.reason.code is Reason.NO_FILE else [])
+        ]
         seen = [
             *(gap.span for gap in account.gaps),
             *without(common(account.live, account.wanted), account.recorded),

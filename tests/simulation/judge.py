@@ -264,7 +264,8 @@ class Judge:
         if not watch.held:
             return False
         if watch.held_until is not None:
-            return self.sim.clock() < watch.held_until
+            watch.held = self.sim.clock() < watch.held_until  # what is over stays over
+            return watch.held
         if watch.replayed:  # which may have opened another session
             return False
         since = watch.held_live_since
@@ -302,7 +303,8 @@ class Judge:
         since = self.sim.live.live_since(_stream(after.key))
         time = int(str((request.fields or {}).get("time", 0))) * 1000
         known = since is not None and _is_of(session, since)
-        late = since is not None and time < since - TOGETHER_MS - 1_000
+        # the latest connection may be seconds younger than the session, and not reported yet
+        late = since is not None and time < min(since, session.began) - TOGETHER_MS - 1_000
         if known and late and after.session.state is not SessionState.LIVE:
             raise Broken("protocol", "a publish_done of an older session was acted on")
 

@@ -240,7 +240,7 @@ def _deny(transition: Transition) -> bool:
     if record.asks_after_error:
         return True
     if confirmation is None:
-        return record.awaits_start
+        return record.awaits_start or record.may_have_ended  # a poll that shows it sends a start
     in_a_row = confirmation.denied if transition.now - confirmation.at < CONFIRM_AGAIN_MS else 0
     if in_a_row >= MAX_RETRY_CALLS:
         return False
