@@ -226,12 +226,22 @@ class AccountJudge:
                 raise Broken("account", f"what {words}")
 
     def _is_by_itself(self, one: Interval) -> bool:
-        """Return True if Live began it without a start, or resumed it by itself and no report of it
-        has been heard: a start that it refuses says that it does not record."""
+        """Return True if Live began it without a start. Also if Live resumed it by itself, or
+        somebody else began it, and no report of it has been heard: then a start that Live refuses,
+        or that waits for room, says that it does not record."""
         key = StreamKey(*one.stream)
         end = self.sim.clock.now if one.end is None else one.end
         is_told = any(one.start <= at <= end for at in self._told_at[key])
-        return one.automatic or (one.is_resumed_alone and not is_told)
+        is_by_others = one.is_resumed_alone or self._is_foreign(one)
+        return one.automatic or (is_by_others and not is_told)
+
+    def _is_foreign(self, one: Interval) -> bool:
+        plan = self.sim.plan
+        deeds = (deed for deed in plan.deeds if deed.do is Do.FOREIGN_START)
+        return any(
+            plan.streams[deed.stream] == one.stream and 0 <= one.start - deed.at <= EDGE_MS
+            for deed in deeds
+        )
 
     def _judge_causes(self, key: StreamKey, account: Coverage, unknown: Sequence[Span]) -> None:
         """Raise Broken if a gap is put down to a late report, and the report was not late. While an
