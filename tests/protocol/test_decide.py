@@ -1117,10 +1117,14 @@ def test_a_report_of_before_the_pause_proves_nothing_of_what_was_adopted() -> No
     assert story.passes(10 * SECOND).sent[-1] == "restart"
 
 
-def test_a_report_of_after_the_pause_proves_what_was_adopted_for_good() -> None:
+def test_a_report_of_after_the_pause_counts_until_one_start_shows_it() -> None:
+    """Whoever has captured a signature can send such a report, with any time."""
     story = adopted(after=20 * SECOND).happens(started_at(NOON + MINUTE + 15 * SECOND))
 
-    assert story.passes(HOUR_MS).sent == ["start", "stop", "start"]
+    assert story.record.is_recorded
+    assert story.passes(MINUTE).sent == ["start", "stop", "start"]
+    story.passes(101 * SECOND).answer(AGAIN).passes(HOUR_MS)
+    assert story.sent == ["start", "stop", "start", "start"]
 
 
 def test_two_clocks_may_differ_by_5_s() -> None:

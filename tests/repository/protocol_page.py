@@ -360,7 +360,7 @@ STATES: Mapping[ConfirmationState, tuple[StartSource, str]] = {
     ),
     ConfirmationState.CONFIRMED_UNDATED: (
         StartSource.ADOPTED,
-        "A report without a time says that it records. It may be older than the pause.",
+        "A report says that it records. It may be older than the pause, or be replayed.",
     ),
     ConfirmationState.CONFIRMED: (StartSource.ACCEPTED, "Live reported that it records."),
 }

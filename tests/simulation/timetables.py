@@ -136,9 +136,10 @@ class Timetables:
 
     def _begins_once(self, begun: set[Begun], before: StreamRecord, name: str) -> None:
         """Raise Broken for an occurrence that has begun, unless the record has forgotten it by a
-        wrong clock: one that was ahead had passed its limit."""
-        one = (before.key, name)
-        is_known = any(name == known.id for known in before.begun)
+        wrong clock, or has noted it as missed by one: it was ahead, and had passed the end."""
+        one, missed = (before.key, name), Reason.SCHEDULE_MISSED
+        begun_before = (known for known in before.begun if known.barred_by is not missed)
+        is_known = any(name == known.id for known in begun_before)
         is_forgotten = self._is_skewed(before.key) and not is_known
         if one in begun and not is_forgotten and str(before.key) not in self.sim.ever_broken:
             raise Broken("schedules", "an occurrence began twice")

@@ -201,15 +201,15 @@ def _check_at(transition: Transition, confirmation: Confirmation, check: Check) 
 def confirm(transition: Transition, time: int | None) -> bool:
     """Handle a report of `time` that Live records; return False if it is older than this start.
 
-    A report without a time may be a late one from before a pause. So one start is sent once no
-    pause can last; its answer shows it.
+    If Live answered that it records already, the recording may be paused, and the report late or
+    replayed. So one start is sent once no pause can last; its answer shows it.
     """
     confirmation = transition.record.confirmation if transition.record.is_started else None
     if confirmation is None:
         return True
     if not confirmation.may_explain(time):
         return False
-    if confirmation.source is StartSource.ADOPTED and time is None:
+    if confirmation.source is StartSource.ADOPTED:
         spent = replace(confirmation, repeated=True)
         _enter(transition, spent, State.CONFIRMED_UNDATED)
     else:
