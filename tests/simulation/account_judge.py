@@ -53,6 +53,8 @@ class AccountJudge:
         """When Live refused a stop with a code that nobody knows."""
         self._told_at: dict[StreamKey, list[int]] = defaultdict(list)
         """When Live said of a report that was heard that it records."""
+        self._late_pauses: dict[StreamKey, int] = {}
+        """Since when a pause that has no time, and was overtaken, seems to be one of now."""
         self._stalled = list[Span]()
         """Stretches in which a reconcile stood still, until the next timer's has read the list."""
         self._lost: set[StreamKey] = set()
@@ -65,6 +67,8 @@ class AccountJudge:
         self._note_intent(before, after, now)
         if after.intent.wanted and after.is_live:
             self._due_at[key].append(now)
+        if after.is_recorded and key in self._late_pauses:  # Live has shown that it records
+            self._unknown[key].append(Span(self._late_pauses.pop(key), now))
         is_same_session = after.session_number == before.session_number
         if after.may_have_ended and not is_same_session:
             # believed once a poll shows it; until then its time does not count
@@ -130,6 +134,8 @@ class AccountJudge:
         self._last_heard[key] = max(callback.event, self._last_heard.get(key, 0))
         if is_overtaken:
             self._unknown[key].append(Span(first.at, now + LEARNT_MS))
+            if callback.kind == "record_paused" and not self.sim.live.switches.status_time:
+                self._late_pauses.setdefault(key, now)
         elif callback.kind == "publish_done":
             # Where the stream goes on, another encoder has taken over, and a poll has to show it.
             goes_on = self.sim.live.live_since(callback.stream) is not None
@@ -276,8 +282,9 @@ class AccountJudge:
             for one in self.sim.live.connections
             if one.stream == _stream(key) and one.start <= at <= (one.end or now)
         )
-        stalled = self._stalled
-        spans = merged([*self._unknown[key], *stalled, *unheard, *blind, *brief, *unproved, lately])
+        paused = [Span(self._late_pauses[key], now)] if key in self._late_pauses else []
+        known = [*self._unknown[key], *paused, *self._stalled]
+        spans = merged([*known, *unheard, *blind, *brief, *unproved, lately])
         return _wider(spans, EDGE_MS)
 
     def _misled(self, recorded: Iterable[Span]) -> Iterator[Span]:

@@ -227,7 +227,7 @@ class Judge:
         if process.request.genuine == REPLAYED and len(process.saves) == 1:  # then it settles
             watch, runs = self.watch(after.key), self.sim.live.is_recording(_stream(after.key))
             watch.replayed = True
-            judge_replay(before, after, runs=runs, skewed=watch.skewed)
+            judge_replay(before, after, self.sim.clock(), runs=runs, skewed=watch.skewed)
 
     def _new_intent(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
         intent, watch = after.intent, self.watch(after.key)
@@ -529,6 +529,9 @@ class Judge:
     def clock_steps(self, by_ms: int) -> None:
         """Allow the slots that lie ahead to be given to others again, once, if it steps forward."""
         self._stepped_at = self.sim.clock.now
+        now = self.sim.clock()  # as it was until then: a hold that is over stays over
+        for watch in self._watches.values():
+            watch.held = watch.held and (watch.held_until is None or now < watch.held_until)
         if by_ms > 0:
             self._jumped_at, self._slot = self.sim.clock.now, 0.0
         for watch in self._watches.values():

@@ -20,7 +20,9 @@ _TIMES = dict.fromkeys(
 )
 
 
-def judge_replay(before: StreamRecord, after: StreamRecord, *, runs: bool, skewed: bool) -> None:
+def judge_replay(
+    before: StreamRecord, after: StreamRecord, now: int, *, runs: bool, skewed: bool
+) -> None:
     """Raise Broken for what a replay may not cause. `runs`: Live records the stream. `skewed`: the
     store's clock was wrong, so that its times may be corrected."""
     if _is_scheduled(before, after):
@@ -35,7 +37,8 @@ def judge_replay(before: StreamRecord, after: StreamRecord, *, runs: bool, skewe
     if runs and not before.has_failed and after.has_failed:
         raise Broken("promise 6", "a replayed callback failed what is recorded")
     same_session = before.session_number == after.session_number
-    if runs and same_session and counts_against_quota(before) and not counts_against_quota(after):
+    gave_up = counts_against_quota(before) and not counts_against_quota(after)
+    if runs and same_session and gave_up and not _is_doubt_over(before, now):
         raise Broken("promise 6", "a replayed callback gave up the place of what is recorded")
 
 
@@ -43,6 +46,11 @@ def _is_scheduled(before: StreamRecord, after: StreamRecord) -> bool:
     """Return True for an occurrence whose time had come anyway, to begin or to end."""
     is_of_schedule = Requester.SCHEDULE in (before.intent.requester, after.intent.requester)
     return before.begun != after.begun or (is_of_schedule and before.intent != after.intent)
+
+
+def _is_doubt_over(before: StreamRecord, now: int) -> bool:
+    """Return True if a doubt had ended anyway: whoever handles the record next notices it."""
+    return any(doubt.until <= now for doubt in before.doubts)
 
 
 def _is_of_rule(intent: Intent) -> bool:
