@@ -147,7 +147,7 @@ def _doubt_too_short() -> tuple[Patch, ...]:
     def short(transition: Transition, flight: Flight) -> None:
         real(transition, flight)
         early = tuple(
-            Doubt(d.command, d.until - IN_DOUBT_MS * 3 // 4) for d in transition.record.doubts[-1:]
+            Doubt(d.command, d.until - IN_DOUBT_MS * 9 // 10) for d in transition.record.doubts[-1:]
         )
         transition.change(doubts=(*transition.record.doubts[:-1], *early))
 
