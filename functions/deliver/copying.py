@@ -32,7 +32,15 @@ from shared.outbound.s3 import NotThere, S3Bucket, StoreRefuses
 from shared.outbox.backoff import BACKOFF
 from shared.outbox.deliver_file import DeliverFile
 from shared.outbox.event import EventType
-from shared.outbox.settlement import Continued, Done, Failed, Next, Outcome, Settlement
+from shared.outbox.settlement import (
+    UNREADABLE,
+    Continued,
+    Done,
+    Failed,
+    Next,
+    Outcome,
+    Settlement,
+)
 from shared.outbox.task import NewTask, Task, TaskKind
 from shared.protocol.file import FileCopy, FileVerdict
 from shared.protocol.policy import CopyRule
@@ -82,7 +90,7 @@ class _CopyAttempt(Struct, frozen=True):
         try:
             body = decode(task.body, DeliverFile)
         except msgspec.MsgspecError:
-            return Failed("the body of the task cannot be read", is_final=True)
+            return UNREADABLE
         file = app.store.file(task.stream, body.uri)
         if file is None or file.verdict is None:
             return Done()  # it is not listed any more

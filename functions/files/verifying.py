@@ -21,7 +21,7 @@ from shared.outbound.oss import NotJudged, Opened
 from shared.outbox.backoff import BACKOFF
 from shared.outbox.deliver_file import deliver_next
 from shared.outbox.event import EventType
-from shared.outbox.settlement import Done, Failed, Outcome
+from shared.outbox.settlement import UNREADABLE, Done, Failed, Outcome
 from shared.outbox.task import NewTask, Task, TaskKind
 from shared.outbox.verify_file import VerifyFile
 from shared.protocol import StreamKey
@@ -63,7 +63,7 @@ class _Attempt(Struct, frozen=True):
         try:
             body = decode(task.body, VerifyFile)
         except msgspec.MsgspecError:
-            return Failed("the body of the task cannot be read", is_final=True)
+            return UNREADABLE
         uri, file = body.uri, app.store.file(task.stream, body.uri)
         if file is None:
             return Done()  # it is not listed any more

@@ -15,7 +15,7 @@ from functions.notify.endpoints import Endpoints
 from shared.decoding import decode
 from shared.invocation.invocation import Invocation
 from shared.outbox.event import EventBody, EventType, WebhookBody, webhook_task
-from shared.outbox.settlement import Done, Failed, Outcome
+from shared.outbox.settlement import UNREADABLE, Done, Outcome
 from shared.outbox.task import OF_STAGE, Task
 from shared.protocol.policy import Webhook
 
@@ -32,7 +32,7 @@ class HandOver(Struct):
         try:
             body = decode(task.body, EventBody)
         except (msgspec.MsgspecError, RecursionError):
-            return Failed("the body of the task cannot be read", is_final=True)
+            return UNREADABLE
         receivers = self._receivers(task, body)
         if not receivers:
             return Done()

@@ -21,7 +21,7 @@ from shared.invocation.tasks import runner_of
 from shared.outbound import robots
 from shared.outbound.robots import INTERVAL_MS, RobotAnswer
 from shared.outbox.message import MessageBody, SinkState, sink_note
-from shared.outbox.settlement import Done, Failed, Outcome
+from shared.outbox.settlement import UNREADABLE, Done, Failed, Outcome
 from shared.outbox.task import Task, TaskKind
 from shared.store.store_errors import StoreUnavailable
 
@@ -48,7 +48,7 @@ class _MessageAttempt(Struct, frozen=True):
         try:
             body = decode(task.body, MessageBody)
         except msgspec.MsgspecError:
-            return Failed("the body of the task cannot be read", is_final=True)
+            return UNREADABLE
         answer = self._answer(body)
         if answer.is_taken or body.is_test:
             return Done()

@@ -18,12 +18,11 @@ from shared.outbound.http import Connections, Unanswered
 from shared.outbound.webhook import NotAllowed, WebhookSender
 from shared.outbox.endpoint import Endpoint, EndpointPhase, WebhookTestAnswer, answer_note_of
 from shared.outbox.event import WebhookBody
-from shared.outbox.settlement import Done, Failed, Outcome
+from shared.outbox.settlement import UNREADABLE, Done, Failed, Outcome
 from shared.outbox.task import Task
 from shared.protocol.policy import Webhook
 
 GONE_STATUS = 410
-UNREADABLE = "the body of the task cannot be read"
 
 
 def refuse(task: Task) -> Outcome:
@@ -43,7 +42,7 @@ class Deliver(Struct, frozen=True):
         try:
             body = decode(task.body, WebhookBody)
         except (msgspec.MsgspecError, RecursionError):
-            return Failed(UNREADABLE, is_final=True)
+            return UNREADABLE
         return self._test(body) if body.is_test else self._deliver(body)
 
     def _deliver(self, body: WebhookBody) -> Outcome:

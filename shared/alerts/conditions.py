@@ -118,7 +118,7 @@ def occurrences_barred(record: StreamRecord, now: int) -> Iterator[Condition]:
     for one in record.begun:
         code = _BARRED.get(one.barred_by) if one.barred_by is not None else None
         is_held = code is ConditionCode.OCCURRENCE_HELD
-        lasts_until = one.ends_at if is_held else max(one.until, one.missed_until or 0)
+        lasts_until = one.ends_at if is_held else one.stays_until
         if code is not None and now < lasts_until:
             found[code] = one
     if record.intent.wanted:

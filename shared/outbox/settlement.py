@@ -38,6 +38,9 @@ class Failed(Struct, frozen=True):
     body: str = ""
 
 
+UNREADABLE = Failed("the body of the task cannot be read", is_final=True)
+
+
 class Continued(Struct, frozen=True):
     """A step of the task is done. The next step is due at once with all its attempts: a task of
     `kind`, which may be another one, with `body`. `verdict` is what is known of the file `uri`, and

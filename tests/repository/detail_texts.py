@@ -18,7 +18,8 @@ from cli.paths import ROOT
 from shared.inbound.catalogue.details import FILE
 
 ROOMS = (
-    *("shared/config", "shared/inbound", "shared/protocol", "shared/schedule", "shared/store"),
+    *("shared/config", "shared/inbound", "shared/outbox", "shared/protocol", "shared/schedule"),
+    "shared/store",
     "functions",
 )
 REFUSING = {

@@ -6,43 +6,23 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from typing_extensions import Self  # typing has it from 3.11 on
+from tests.support.loopback_server import LoopbackServer
 
 
-class TcpProxy:
-    """Runs in threads while it is entered. `seen` are the requests with `word`; each
-    reaches the server `delay_s` later."""
+class TcpProxy(LoopbackServer):
+    """`seen` are the requests with `word`; each reaches the server `delay_s` later."""
 
     def __init__(self, server_port: int, word: bytes) -> None:
+        super().__init__()
         self.delay_s = 0.0
         self.seen: list[bytes] = []
         self._server_port, self._word = server_port, word
-        self._closing = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_raised: object) -> None:
-        self._closing.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while not self._closing.is_set():
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._server_port))
-            for ways in ((client, server, True), (server, client, False)):
-                threading.Thread(target=self._pass_on, args=ways, daemon=True).start()
+    def _serve(self, caller: socket.socket) -> None:
+        server = socket.create_connection(("127.0.0.1", self._server_port))
+        threading.Thread(target=self._pass_on, args=(server, caller, False), daemon=True).start()
+        self._pass_on(caller, server, True)
 
     def _pass_on(self, from_: socket.socket, to: socket.socket, is_request: bool) -> None:
         with suppress(OSError), closing(to):

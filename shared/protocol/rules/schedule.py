@@ -172,15 +172,11 @@ def pass_time(transition: Transition) -> None:
             break
         _begin(transition, occurrence)
     begun = transition.record.begun
-    if any(_stays_until(one) <= now for one in begun):
-        transition.change(begun=tuple(one for one in begun if _stays_until(one) > now))
+    if any(one.stays_until <= now for one in begun):
+        transition.change(begun=tuple(one for one in begun if one.stays_until > now))
     overrun_at = transition.record.intent.overrun_at
     if overrun_at is not None and now >= overrun_at:
         _run_over(transition, overrun_at)
-
-
-def _stays_until(begun: Occurrence) -> int:
-    return max(begun.until, begun.missed_until or 0)
 
 
 def _begin(

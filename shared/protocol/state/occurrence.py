@@ -40,6 +40,11 @@ class Occurrence(Struct, frozen=True, omit_defaults=True):
     note: str = ""  # that person's
     missed_until: int | None = None  # a missed one stays in the record until then
 
+    @property
+    def stays_until(self) -> int:
+        """Return the time until which it stays in the record once it has begun."""
+        return max(self.until, self.missed_until or 0)
+
 
 def in_order(planned: Iterable[Occurrence]) -> tuple[Occurrence, ...]:
     """Return what a record keeps of some coming occurrences: each once, the next ones first."""
