@@ -176,6 +176,15 @@ class IncidentStage:
             return False
         return bool(phases.get("recording", 0) >= len(self.wanted))
 
+    def not_known(self) -> dict[str, tuple[str, str]]:
+        """Return the streams of which the stage does not say so, with their phases and reasons."""
+        rows = self.api.list_recordings(len(self.names))["recordings"]
+        return {
+            row["stream"]: (row["phase"], row["reason"]["text"])
+            for row in rows
+            if row["phase"] != "recording"
+        }
+
     def await_recorded(self, within_s: float) -> float | None:
         """Return after how many s all that is wanted and live is recorded; None if it is not."""
         began = time.monotonic()
@@ -261,7 +270,7 @@ def _filled(stage: IncidentStage) -> IncidentStage:
     if stage.await_recorded(SETTLED_S) is None:
         raise TimeoutError(f"not recorded within {SETTLED_S:g} s: {stage.unrecorded()}")
     if not wait_until(stage.is_all_known, SETTLED_S):
-        raise TimeoutError(f"recorded, and the stage does not say so within {SETTLED_S:g} s")
+        raise TimeoutError(f"recorded, and not said so within {SETTLED_S:g} s: {stage.not_known()}")
     return stage
 
 

@@ -188,13 +188,16 @@ class EffectHandler:
 
     def _send(self, key: StreamKey, flight: Flight) -> CommandResult:
         slot = self._slots.pop(flight.id)
+        self._wait(max(slot.earliest - self._monotonic(), 0))
+        sent_at = self._time_after(slot, flight)
         answer = self._sent_in(slot, key, flight)
-        return CommandResult(
-            answer, flight.sent_at + round((self._monotonic() - slot.latest) * 1000)
-        )
+        return CommandResult(answer, self._time_after(slot, flight), sent_at)
+
+    def _time_after(self, slot: _Slot, flight: Flight) -> int:
+        """Return the time now by the store's clock, counted from the latest time of the slot."""
+        return flight.sent_at + round((self._monotonic() - slot.latest) * 1000)
 
     def _sent_in(self, slot: _Slot, key: StreamKey, flight: Flight) -> Accepted | LiveError:
-        self._wait(max(slot.earliest - self._monotonic(), 0))
         if self._monotonic() - slot.earliest > LATE_S:
             return NeverSent(SLOT_MISSED, "its slot had passed before it could be sent")
         try:

@@ -85,11 +85,13 @@ class SaveOrClaim(Effect[Saved], frozen=True):
 
 
 class CommandResult(Struct, frozen=True):
-    """The answer to a command, and when it came, in ms by the store's clock. That time is computed
-    from the flight's slot and the time elapsed since; it is never ahead of the store's clock."""
+    """The answer to a command. `at` is when the answer came, `sent_at` when the command left, both
+    in ms by the store's clock. They are computed from the flight's slot and the time elapsed since,
+    and are never ahead of the store's clock. A command may leave some ms before its slot."""
 
     answer: Accepted | LiveError
     at: int
+    sent_at: int
 
 
 class Send(Effect[CommandResult], frozen=True):

@@ -194,7 +194,7 @@ class Recorder:
             if step.claimed is not None and flight is not None:
                 heard = yield from do(Send(key, flight))
                 sent = (*sent, (flight.command, heard.answer))
-                following = CommandSettled(flight.id, heard.answer)
+                following = CommandSettled(flight.id, heard.answer, heard.sent_at)
                 known = Loaded(step.record, step.claimed.version, heard.at, step.continuity)
             elif must_query and options.may_query_live:
                 must_query = False

@@ -113,10 +113,12 @@ class Accepted(Struct, frozen=True):
 
 
 class CommandSettled(Struct, frozen=True):
-    """The answer to the command in this flight."""
+    """The answer to the command in this flight. `sent_at` is when the command left at the earliest;
+    None means in its slot."""
 
     flight: str
     answer: Accepted | LiveError
+    sent_at: int | None = None
 
 
 class Reported(Struct, frozen=True):

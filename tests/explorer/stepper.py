@@ -152,7 +152,7 @@ class Stepper:
         saved since, this one conflicts, and begins by loading."""
         flight = self.wants(one).flight
         assert flight is not None
-        heard = self.replies.put(CommandResult(answer, NOW))
+        heard = self.replies.put(CommandResult(answer, NOW, NOW))
         real = one._replace(replies=(*one.replies, heard))
         fresh = one._replace(event=self.event(CommandSettled(flight.id, answer)), replies=())
         if one.outrun:

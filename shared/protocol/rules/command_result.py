@@ -60,7 +60,13 @@ def settle(transition: Transition, sent: CommandSettled) -> None:
     if ends and isinstance(sent.answer, (Retryable, InDoubt, OperatorActionNeeded)):
         command_retry.retry(transition, flight, sent.answer, _code(sent.answer))
     else:
-        _MEANING[flight.command](transition, flight, sent.answer)
+        _MEANING[flight.command](transition, _as_sent(flight, sent.sent_at), sent.answer)
+
+
+def _as_sent(flight: Flight, sent_at: int | None) -> Flight:
+    """Return the flight with the time at which its command left, if that was before its slot."""
+    # sent_at ── Live carries it out and reports so ── flight.sent_at, the slot ── the answer
+    return flight if sent_at is None else replace(flight, sent_at=min(flight.sent_at, sent_at))
 
 
 def lapse(transition: Transition, flight: Flight) -> None:
