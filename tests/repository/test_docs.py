@@ -135,12 +135,13 @@ def _without_funding(text: str) -> str:
 
 
 def test_every_mistake_put_in_on_purpose_is_documented_and_a_dozen_are_told() -> None:
-    page = read("docs/reliability.md")
+    page = read("tests/simulation/mistakes.md")
     table = page.partition("<!-- mistakes -->")[2].partition("<!-- /mistakes -->")[0]
     stories = page.partition("<!-- stories -->")[2].partition("<!-- /stories -->")[0]
 
     assert re.findall(r"^\| (.+) \| \d+ \| .+ \|$", table, re.MULTILINE) == list(BUGS)
     assert re.findall(r"^### (.+)$", stories, re.MULTILINE) == [bug.capitalize() for bug in TOLD]
+    assert f"puts {len(BUGS)} mistakes into the code" in read("docs/reliability.md")
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])

@@ -1,5 +1,5 @@
-"""The mistakes of `bugs` as docs/reliability.md tells them, written into it:
-`python -m tests.simulation.mistakes docs/reliability.md` (some minutes)."""
+"""The mistakes of `bugs` and how each is found, written into a page:
+`python -m tests.simulation.mistakes tests/simulation/mistakes.md` (some minutes)."""
 
 from __future__ import annotations
 
