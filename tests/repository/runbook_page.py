@@ -35,8 +35,8 @@ MEANS: dict[str, tuple[str, str]] = {
         "doctor 无法查询阿里云。环境使用自己的凭证，不受影响。",
     ),
     "access": (
-        "Doctor cannot check this. The stage is not affected.",
-        "doctor 无法查询这一项。环境不受影响。",
+        "Doctor could not read something. The stage is not affected.",
+        "doctor 有一项内容无法读取。环境不受影响。",
     ),
     "health": (
         "The stage reports this: see [operate.md](operate.md#what-each-alarm-of-health-means).",
@@ -51,8 +51,8 @@ MEANS: dict[str, tuple[str, str]] = {
         "已确认的请求可能丢失。",
     ),
     "policy": (
-        "The recorded streams are not those of the newest policy, or none are recorded.",
-        "实际录制的流与最新策略不符，或完全不录制。",
+        "The stage records by an older policy, or it sends no commands.",
+        "环境按较旧的策略录制，或不发送任何命令。",
     ),
     "timer": (
         "Ends and retries wait, and streams whose callbacks were lost are not found.",
@@ -108,31 +108,31 @@ MEANS: dict[str, tuple[str, str]] = {
         "视频直播拒绝关于该域名的所有命令。",
     ),
     "mapping": (
-        "Callbacks of these streams are ignored, or there are no such streams.",
-        "这些流的回调被忽略，或根本没有这样的流。",
+        "live-record ignores callbacks of some streams, or pushed streams do not reach the domain.",
+        "部分流的回调被忽略，或推送的流到不了该域名。",
     ),
     "recording": (
         "These streams are not recorded: every start is refused.",
         "这些流不会被录制：每次开始都会被拒绝。",
     ),
     "on-demand": (
-        "Live records whatever is published, whether it is wanted or not.",
-        "无论是否需要，视频直播都会录制。",
+        "Live decides by itself which streams it records, whatever the policy says.",
+        "录制哪些流由视频直播自行决定，与策略无关。",
     ),
     "storage": (
         "The files may be in an unexpected place.",
         "文件可能存到了没有预料到的地方。",
     ),
     "formats": (
-        "The original stream leaves no file, or not in the wanted format.",
-        "原始流不会留下文件，或格式不符。",
+        "Live may write no file of the original stream.",
+        "原始流可能不会留下文件。",
     ),
     "names": (
         "Files may overwrite each other, or get no playback URL.",
         "文件可能互相覆盖，或得不到播放地址。",
     ),
     "delay": (
-        "live-record expects files and resumed recordings at other times than Live produces them.",
+        "live-record expects files and resumed recordings earlier or later than they come.",
         "live-record 预期文件和续录的时间与视频直播不同。",
     ),
     "bucket": (
@@ -145,7 +145,7 @@ MEANS: dict[str, tuple[str, str]] = {
         "没有内容丢失，但控制台只能播放 MP4 文件。",
     ),
     "fresh": (
-        "The stream is recorded by the configuration that it began with.",
+        "Live records the stream with an older configuration: the one of its last publish.",
         "该流仍按开播时的录制模板录制。",
     ),
     "recorded": (
@@ -161,7 +161,7 @@ MEANS: dict[str, tuple[str, str]] = {
         "录制得不到确认，文件列表也会滞后。",
     ),
     "on-demand-callback": (
-        "Live records nothing by this configuration.",
+        "Live records nothing with this configuration.",
         "视频直播不会按该配置录制任何内容。",
     ),
     "status": (
@@ -172,7 +172,7 @@ MEANS: dict[str, tuple[str, str]] = {
     "record-key": ("Every recording callback is rejected.", "所有录制回调都被拒绝。"),
     "answer": ("Callbacks do not arrive.", "回调无法送达。"),
     "delivery": (
-        "live-record recovers it from the online list or from Live's callback records.",
+        "live-record finds the lost content in the online list or in Live's callback records.",
         "丢失的回调内容会从在线流列表或回调记录中补回。",
     ),
     "errors": ("The stream left no file, or only a part.", "该流没有留下文件，或只有一部分。"),
@@ -185,10 +185,10 @@ WORDS: dict[Language, dict[Severity, str]] = {
     },
     "zh": {Severity.WARNING: "警告", Severity.UNKNOWN: "未知", Severity.FAULT: "故障"},
 }
-BY_HAND = {"en": "as the text says", "zh": "按说明处理"}
+BY_HAND = {"en": "as the finding says", "zh": "按说明处理"}
 HEAD = {
-    "en": "| code | | says | next step |\n|---|---|---|---|\n",
-    "zh": "| code | | 说明 | 处理 |\n|---|---|---|---|\n",
+    "en": "| code | severity | finding | next step |\n|---|---|---|---|\n",
+    "zh": "| code | 级别 | 说明 | 处理 |\n|---|---|---|---|\n",
 }
 
 
