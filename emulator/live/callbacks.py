@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -28,15 +29,17 @@ from emulator.live.switches import Switches
 
 MAX_ANSWER_BYTES = 2048  # docs/platform/live.md §5: a longer one is cut off
 OK, FIRST_SERVER_ERROR = 200, 500
+BODY_TYPE = "application/json; charset=utf-8"
 
 
 class Receipt(NamedTuple):
-    """The result of a delivery."""
+    """The result of a delivery; `headers` are those of its last attempt."""
 
     outcome: str
     attempts: int = 0
     status: int | None = None
     body: bytes = b""
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 FORGOTTEN = Receipt("forgotten")
@@ -126,7 +129,8 @@ class Courier:
 
     def _drop(self, callback: Callback) -> None:
         self._calls.counters["callbacks_dropped"] += 1
-        self._add_record(callback, Receipt("dropped"))
+        headers = _headers(callback, self._timeline.clock.now_ms() // 1000)
+        self._add_record(callback, Receipt("dropped", headers=headers))
         callback.settle(Receipt("dropped"))
 
     def _add_record(self, callback: Callback, receipt: Receipt) -> None:
@@ -141,7 +145,7 @@ class Courier:
             callback.body if callback.body is not None else callback.query or {},
             receipt.outcome == "delivered",
             receipt.body.decode("utf-8", "replace"),
-            _signature_headers(callback, self._timeline.clock.now_ms() // 1000),
+            receipt.headers,
         )
         self._calls.records.add(record)
 
@@ -174,7 +178,7 @@ class Courier:
                 await self._timeline.sleep(self._manners.retry_wait_ms)
             if self._switches.callback_resigns:
                 signed_at = self._timeline.clock.now_ms() // 1000
-            receipt = await self._try_once(callback, attempt, signed_at)
+            receipt = await self._try_once(callback, attempt, _headers(callback, signed_at))
             if not self._wants_retry(receipt):
                 return receipt
         return receipt
@@ -188,25 +192,24 @@ class Courier:
             return True
         return receipt.status >= FIRST_SERVER_ERROR and self._switches.callback_retry_on_5xx
 
-    async def _try_once(self, callback: Callback, attempt: int, signed_at: int) -> Receipt:
+    async def _try_once(
+        self, callback: Callback, attempt: int, headers: Mapping[str, str]
+    ) -> Receipt:
         now_ms, began = self._timeline.clock.now_ms(), time.monotonic()
         log = self._calls.add_delivery(now_ms, callback.event, callback.key, callback.url, attempt)
         try:
-            log.status, answer = await self._exchange(callback, signed_at)
+            log.status, answer = await self._exchange(callback, headers)
         except (asyncio.TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             log.trouble = type(error).__name__
-            return Receipt("lost", attempt)
+            return Receipt("lost", attempt, headers=headers)
         finally:
             log.took_ms = round((time.monotonic() - began) * 1000)
         outcome = "delivered" if log.status == OK else "refused"
-        return Receipt(outcome, attempt, log.status, answer)
+        return Receipt(outcome, attempt, log.status, answer, headers)
 
-    async def _exchange(self, callback: Callback, signed_at: int) -> tuple[int, bytes]:
+    async def _exchange(self, callback: Callback, headers: Mapping[str, str]) -> tuple[int, bytes]:
         if self._http is None:
             raise RuntimeError("the courier is not open")
-        headers = _signature_headers(callback, signed_at)
-        if callback.body is not None:
-            headers["Content-Type"] = "application/json"
         async with self._http.request(
             "GET" if callback.body is None else "POST",
             _address(callback),
@@ -220,6 +223,12 @@ class Courier:
 def host_of(url: str, *, with_port: bool = False) -> str:
     parts = urlsplit(url)
     return parts.netloc if with_port else parts.hostname or ""
+
+
+def _headers(callback: Callback, signed_at: int) -> dict[str, str]:
+    """Return the signature headers and, of a body, its type (docs/platform/live.md §7)."""
+    signature = _signature_headers(callback, signed_at)
+    return signature if callback.body is None else {**signature, "Content-Type": BODY_TYPE}
 
 
 def _signature_headers(callback: Callback, signed_at: int) -> dict[str, str]:

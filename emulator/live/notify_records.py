@@ -52,9 +52,7 @@ class NotifyRecords:
             record for record in self._matching(params, now_ms) if record.event in INGEST_EVENTS
         ]
         shown, page = _page(rows, params)
-        entries = [
-            _record_json(record) | {"NotifyHeader": json.dumps(record.headers)} for record in shown
-        ]
+        entries = [_record_json(record) for record in shown]
         return page | {"NotifyRecordsInfo": {"LiveStreamNotifyRecordsInfo": entries}}
 
     def record_records(self, params: Mapping[str, str], now_ms: int) -> Json:
@@ -94,6 +92,7 @@ def _record_json(record: NotifyRecord) -> Json:
         "NotifyTime": utc(record.at_ms),
         "NotifyUrl": record.url,
         "NotifyContent": json.dumps(record.content),
+        "NotifyHeader": json.dumps({name: [value] for name, value in record.headers.items()}),
         "NotifyResponse": record.response,
         "NotifyResult": "success" if record.succeeded else "failed",
         "Description": "success" if record.succeeded else "no answer in time, or not 200",

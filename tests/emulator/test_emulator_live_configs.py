@@ -280,7 +280,9 @@ def test_the_other_actions_have_limits_of_their_own() -> None:
 
 def test_a_domain_says_since_when_it_is_there(api: Api) -> None:
     detail = api("DescribeLiveDomainDetail", **LIVE)["DomainDetail"]
-    assert detail["GmtCreated"] == detail["GmtModified"] == "2026-01-01T00:00:00Z"
+    listed = api("DescribeLiveUserDomains")["Domains"]["PageData"]
+    for domain in (detail, *listed):
+        assert domain["GmtCreated"] == domain["GmtModified"] == "2026-01-01T00:00:00Z"
 
 
 def test_recording_into_a_bucket_that_is_not_there_breaks_as_it_begins(
