@@ -71,15 +71,15 @@ FAMILIES: Final = (
     Family(
         counters.WEBHOOKS,
         "Attempts to deliver events to receivers of webhooks, by result",
-        "result: taken; refused, or not answered; or skipped, since the receiver is paused or has"
+        "result: taken; refused, also if not answered; or skipped, if the receiver is paused or has"
         " ended",
         kind="counter",
     ),
     Family(
         counters.OCCURRENCES,
         "Occurrences of schedules that were to begin, counted for each stream, by result",
-        "result: begun; late, by more than a minute; covered, recorded already; held, barred by a"
-        " stop; or missed, over before it could begin",
+        "result: begun; late (by more than a minute); covered (recorded already); held (a stop"
+        " holds); or missed (over before it could begin)",
         kind="counter",
     ),
     Family(
@@ -98,13 +98,13 @@ FAMILIES: Final = (
     Family("live_record_streams", "Streams that the stage knows, by phase", "phase"),
     Family(
         "live_record_not_recorded_streams",
-        "Streams that have been wanted and live and not recorded for at least 20 s",
+        "Streams that have been wanted and live, but not recorded, for at least 20 s",
     ),
     Family(
         "live_record_not_recorded_oldest_seconds",
         "For how long the first of these streams has not been recorded; 0 if there is none",
     ),
-    Family("live_record_due_streams", "Streams with something due now"),
+    Family("live_record_due_streams", "Streams for which a command or a check is due now"),
     Family("live_record_due_oldest_seconds", "For how long the first due stream has been due"),
     Family(
         "live_record_quarantined_streams",
@@ -113,7 +113,7 @@ FAMILIES: Final = (
     Family(
         "live_record_deliveries",
         "Tasks that follow a recording, such as verifying its file",
-        "state: open, to be done; dead, failed for good",
+        "state: open (to be done) or dead (failed for good)",
     ),
     Family(
         "live_record_deliveries_oldest_seconds", "For how long the first open task has been due"
@@ -140,7 +140,7 @@ FAMILIES: Final = (
     Family(
         "live_record_step_end_age_seconds",
         "How long ago a step of reconcile last ended",
-        "step: as above",
+        "step: as in the row above",
     ),
     Family("live_record_rate_limit_slots", "Commands a second that the rate limit allows"),
     Family(
@@ -157,7 +157,7 @@ FAMILIES: Final = (
     Family("live_record_store_used_bytes", "Bytes of the store's engine that are in use"),
     Family(
         "live_record_store_limit_bytes",
-        "Bytes that the engine may use; absent where it has no limit or does not tell",
+        "Bytes that the engine may use; absent if it has no limit or reports none",
     ),
 )
 """Every metric, in the order of the answer."""
