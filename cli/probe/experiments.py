@@ -220,23 +220,49 @@ def _ms(seconds: float) -> int:
 
 EXPERIMENTS = by_name(
     Experiment(
-        "§11", "how soon after a publish a start finds the stream", stream_visible_after_publish_ms
-    ),
-    Experiment("§7", "how soon the online list shows it", online_list_lag_ms),
-    Experiment("§2, §7", "how far PublishTime is from the callback's time", publish_time_offset_ms),
-    Experiment("§1.3", "what a command for the ingest domain is answered", wrong_domain_code),
-    Experiment("§1.2", "stop while offline", stop_when_offline),
-    Experiment("§1.2", "cancel_delay while offline", cancel_delay_when_offline),
-    Experiment("§1.2", "stop while nothing is recorded", stop_when_idle),
-    Experiment("§1.2", "cancel_delay without a stop before", cancel_delay_without_stop),
-    Experiment("§1.2", "restart before any start", restart_before_start),
-    Experiment("§1.2", "start within DelayTime of a stop", start_after_stop_within_delay),
-    Experiment(
-        "§6", "whether a manual recording resumes automatically", manual_resumes_within_delay
+        "§11",
+        "How soon after a publish does a start find the stream?",
+        stream_visible_after_publish_ms,
     ),
     Experiment(
-        "§6", "start within DelayTime of an interruption", start_after_interruption_within_delay
+        "§7", "How soon after a publish does the online list show the stream?", online_list_lag_ms
     ),
-    Experiment("§4", "whether status events carry their time", status_events_carry_time),
-    Experiment("§3", "whether the key of recording callbacks is returned", record_key_is_returned),
+    Experiment(
+        "§2, §7",
+        "How far is PublishTime in the list from the time in the callback?",
+        publish_time_offset_ms,
+    ),
+    Experiment(
+        "§1.3", "How does Live answer a command that names the ingest domain?", wrong_domain_code
+    ),
+    Experiment(
+        "§1.2", "How does Live answer a stop while the stream is offline?", stop_when_offline
+    ),
+    Experiment(
+        "§1.2",
+        "How does Live answer a cancel_delay while the stream is offline?",
+        cancel_delay_when_offline,
+    ),
+    Experiment("§1.2", "How does Live answer a stop while nothing is recorded?", stop_when_idle),
+    Experiment(
+        "§1.2",
+        "How does Live answer a cancel_delay without an earlier stop?",
+        cancel_delay_without_stop,
+    ),
+    Experiment("§1.2", "How does Live answer a restart before any start?", restart_before_start),
+    Experiment(
+        "§1.2", "What does a start do within DelayTime of a stop?", start_after_stop_within_delay
+    ),
+    Experiment(
+        "§6",
+        "Does a manual recording resume by itself after an interruption?",
+        manual_resumes_within_delay,
+    ),
+    Experiment(
+        "§6",
+        "What does a start do within DelayTime of an interruption?",
+        start_after_interruption_within_delay,
+    ),
+    Experiment("§4", "Do status events have a time?", status_events_carry_time),
+    Experiment("§3", "Does Live return the key of recording callbacks?", record_key_is_returned),
 )

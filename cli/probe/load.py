@@ -125,8 +125,16 @@ def _send_stop(test_stream: TestStream, began: float) -> CommandAnswer:
 
 
 LOAD_EXPERIMENTS = by_name(
-    Experiment("§1.5", "whether a command over the limit is answered", throttle_mode),
-    Experiment("§1.5", "with which HTTP status", throttle_status),
-    Experiment("§1.5", "whether the answer has a time to retry", throttle_retry_after),
-    Experiment("§1.5", "how the second is counted", limiter),
+    Experiment("§1.5", "Does Live answer a command over the rate limit?", throttle_mode),
+    Experiment(
+        "§1.5",
+        "With which HTTP status does Live answer a command over the rate limit?",
+        throttle_status,
+    ),
+    Experiment(
+        "§1.5",
+        "Does the answer to a command over the rate limit say when to retry?",
+        throttle_retry_after,
+    ),
+    Experiment("§1.5", "Does Live count per sliding second, or with a token bucket?", limiter),
 )

@@ -235,13 +235,17 @@ def _is_true_in_time(
 
 
 OBSERVATIONS = by_name(
-    Experiment("§2", "whether a callback answered 500 is retried", callback_retry_on_5xx),
-    Experiment("§3", "whether a retried callback is signed again", callback_resigns),
-    Experiment("§3", "whether the port is part of the signed host", record_signature_host),
-    Experiment("§5", "whether the on-demand callback is signed", on_demand_carries_signature),
-    Experiment("§5", "what happens after a failed on-demand callback", on_demand_failure_records),
+    Experiment("§2", "Does Live retry a callback that was answered 500?", callback_retry_on_5xx),
+    Experiment("§3", "Does Live sign a retried callback again?", callback_resigns),
+    Experiment("§3", "Is the port part of the signed host?", record_signature_host),
+    Experiment("§5", "Is the on-demand callback signed?", on_demand_carries_signature),
     Experiment(
-        "§7", "how Live reports a callback configuration that does not exist", absent_notify_config
+        "§5", "Does Live record after a failed on-demand callback?", on_demand_failure_records
     ),
-    Experiment("§2.1", "whether exception callbacks are signed", remarks_carry_signature),
+    Experiment(
+        "§7",
+        "How does Live report a callback configuration that does not exist?",
+        absent_notify_config,
+    ),
+    Experiment("§2.1", "Are exception callbacks signed?", remarks_carry_signature),
 )

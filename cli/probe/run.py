@@ -27,10 +27,10 @@ UNANSWERABLE: Mapping[str, str] = {
     "second_publisher (§2.1)": "it needs two programs that push the same stream at once",
     "file_stop_time (§4)": "it shows only in the recorded file, which probe does not open",
     "whether RAM takes acs:live or acs:cdn for RealTimeRecordCommand (§1.4)": (
-        "it needs a policy that changes between two calls; the docs of RAM list both"
+        "it needs a RAM policy that changes between two calls"
     ),
     "what fields an exception or switch callback has (§2.1)": (
-        "nobody can make the service raise one; read one that happened"
+        "nobody can make Live send one, so read one that Live has sent"
     ),
     "whether each format counts as a channel (§10)": "it shows only on the bill",
 }
