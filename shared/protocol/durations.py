@@ -18,7 +18,7 @@ _INSTANT = (
     r"(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
 TIMER_SILENT_MS = 150_000
-"""ms without a run after which a timer counts as silent. It runs every minute, and one missed run
+"""A timer that has not run for this long counts as silent. It runs every minute, and one missed run
 is not enough."""
 MAX_DURATION_MS = 3650 * _UNITS["d"]
 """The longest duration that can be written."""

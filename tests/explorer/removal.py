@@ -15,8 +15,8 @@ Patch = tuple[object, str, object]
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """`sentence` is what docs/protocol.md says. `patches` is called when the rule is taken out, so
-    that it can wrap what is there by then."""
+    """`sentence` is the rule as docs/protocol-explored.md shows it. `patches` is called when the
+    rule is taken out, so that it can wrap what is there by then."""
 
     name: str
     sentence: str

@@ -1,4 +1,4 @@
-"""Every rule of docs/protocol.md that can be taken out, by name."""
+"""Every rule of docs/protocol-explored.md that can be taken out, by name."""
 
 from __future__ import annotations
 

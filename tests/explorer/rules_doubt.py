@@ -91,61 +91,64 @@ def _cancel_delay_is_no_stop() -> Patches:
 REMOVALS = (
     Removal(
         "doubt",
-        "an attempt whose answer was never stored stays in doubt until 60 s after it was sent",
+        "A request whose answer was never stored stays in doubt until 60 s after it was sent.",
         _no_doubt,
         Scenario("", (START, STOP), before=LIVE, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "doubt is kept",
-        "whatever later attempts answer",
+        "A doubt stays, whatever Live answers to later requests.",
         _doubt_until_answered,
         Scenario("", (START, STOP), before=LIVE, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "a lost lease is a doubt",
-        "killed holder",
+        "If an instance dies with a command in flight, that command is in doubt.",
         _lapse_leaves_nothing(doubts=False),
         Scenario("", (START, STOP), before=LIVE, **_one(Fault.KILL)),
     ),
     Removal(
         "a lost lease is sent again",
-        "Start, stop, cancel_delay go out at least once",
+        "A start, stop or `cancel_delay` whose lease ended without an answer is sent again.",
         _lapse_leaves_nothing(doubts=True),
         Scenario("", (STOP,), before=RECORDED, **_one(Fault.KILL)),
     ),
     Removal(
         "reassert",
-        "the intent's command goes out once more when the doubt ends",
+        "When a doubt ends that may have changed the wanted state, the wanted command goes "
+        "out again.",
         _no_echo,
         Scenario("", (START, STOP), before=LIVE, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "early re-assertion of a stop",
-        "and at once if Live reports the unwanted state before that",
+        "If Live reports an unwanted recording while a start is in doubt, the stop goes out "
+        "again at once.",
         _no_early_echo_of_a_stop,
         Scenario("", (START, STOP), before=LIVE, settings=STATUS, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "early re-assertion of a start",
-        "and at once if Live reports the unwanted state before that",
+        "If Live reports a pause while a stop is in doubt, the wanted start goes out again at "
+        "once.",
         _no_early_echo_of_a_start,
         Scenario("", (STOP, START), before=RECORDED, settings=STATUS, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "an early re-assertion does not end the doubt",
-        "An early re-assertion does not end the doubt",
+        "After an early re-assertion, the doubt stays.",
         _early_echo_ends_it,
         Scenario("", (START, STOP), before=LIVE, settings=STATUS, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "a restart is the opposite of a stop",
-        "`start` and `restart` are opposites of a stop",
+        "A restart in doubt leads to a re-assertion of a stop, as a start in doubt does.",
         _restart_is_no_start,
         Scenario("", (RESTART, STOP), before=RECORDED, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "cancel_delay is the opposite of a start",
-        "`stop` and `cancel_delay` of a start",
+        "A `cancel_delay` in doubt leads to a re-assertion of a start, as a stop in doubt does.",
         _cancel_delay_is_no_stop,
         Scenario(
             "",

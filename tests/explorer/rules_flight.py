@@ -142,25 +142,26 @@ _RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}
 REMOVALS = (
     Removal(
         "one flight",
-        "flight: the one command that may be on the wire",
+        "At most one command of a stream may be on the wire.",
         _several_flights,
         Scenario("", (START, STOP), before=LIVE),
     ),
     Removal(
         "a claim obeys the intent",
-        "the claim is refused when it contradicts the intent",
+        "A command that contradicts the intent cannot be claimed.",
         _oldest_intent_wins,
         Scenario("", (START, STOP), **_one(Fault.NO_SLOT)),
     ),
     Removal(
         "compare and set",
-        "It is claimed by compare-and-set",
+        "A claim is stored only if nobody else has saved the record since.",
         _no_compare,
         Scenario("", (START, STOP), before=LIVE, fine=True),
     ),
     Removal(
         "answers have an id",
-        "An answer with another id reaches the history and nothing else",
+        "An answer whose id is not that of the flight is noted in the history and changes "
+        "nothing else.",
         _anybodys_answer,
         Scenario(
             "",
@@ -171,43 +172,44 @@ REMOVALS = (
     ),
     Removal(
         "an answer speaks of its session",
-        "An answer speaks of the session its flight was claimed in",
+        "An answer is about the session in which its flight was claimed.",
         _blind_to_sessions,
         Scenario("", (START_STOP,), before=LIVE, script=(*RETURNS, UNPUBLISH)),
     ),
     Removal(
         "a missed stop goes out for the new session",
-        "a stop answered StreamNotFound goes out again",
+        "If a stop is answered StreamNotFound and a session has opened since its claim, the "
+        "stop goes out again.",
         _stop_said_once,
         Scenario("", (STOP,), **_RETURNING, switches=RESUMES),
     ),
     Removal(
         "only what was never claimed is cancelled",
-        "Only a command that was never claimed can be cancelled by a newer intent",
+        "A newer intent cancels only a command that was never claimed.",
         _cancelled_in_flight,
         Scenario("", (START, STOP), before=LIVE),
     ),
     Removal(
         "restart at most once",
-        "`restart` is sent at most once per ask: never repeated on doubt",
+        "A restart goes out at most once for each request, even if its answer is lost.",
         _restart_again,
         Scenario("", (RESTART,), before=RECORDED, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "cancel_delay belongs to its intent",
-        "`cancel_delay` belongs to a `generation`: dropped when a newer start exists",
+        "A `cancel_delay` belongs to one generation. A newer start drops it.",
         _cancel_delay_for_any_intent,
         Scenario("", (STOP_FINALIZE, START), before=RECORDED, **_one(Fault.THROTTLED)),
     ),
     Removal(
         "a start waits for cancel_delay",
-        "a start waits until it is settled",
+        "A start waits until a `cancel_delay` in flight is settled.",
         _start_beside_cancel_delay,
         Scenario("", (STOP_FINALIZE, START), before=RECORDED),
     ),
     Removal(
         "finalize after StreamNotFound",
-        "finalize sends `cancel_delay` even when the stop was answered StreamNotFound",
+        "With finalize, `cancel_delay` goes out even if the stop was answered StreamNotFound.",
         _no_finalize_when_not_live,
         Scenario("", (STOP_FINALIZE,), before=RECORDED, script=(UNPUBLISH,)),
     ),

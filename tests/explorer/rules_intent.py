@@ -154,56 +154,57 @@ def _intent_kept_in_flight(claimed: Callable[[Flight], bool]) -> Callable[[], Pa
 REMOVALS = (
     Removal(
         "an intent never waits",
-        "A new intent never waits for anything",
+        "A new intent counts at once, even while a command is in flight.",
         _intent_waits,
         Scenario("", (START, STOP), before=LIVE),
     ),
     Removal(
         "whoever settles sends what is needed",
-        "whoever settles the flight sends what the intent then needs",
+        "Whoever settles a flight then sends what the present intent needs.",
         _intent_kept_in_flight(lambda flight: flight.command is Command.START),
         Scenario("", (START, STOP), before=LIVE),
     ),
     Removal(
         "a stop sticks",
-        "An explicit stop sets `held_until`: until then no policy, no late event makes an intent",
+        "An explicit stop makes a hold. Until its end, neither policy nor a late event makes "
+        "an intent.",
         _nothing_held,
         Scenario("", (STOP,), before=LIVE, script=RETURNS, settings=recording()),
     ),
     Removal(
         "an explicit stop is sent",
-        "An explicit stop always sends `stop`",
+        "An explicit stop sends a stop to Live, even if no recording is wanted.",
         _stop_only_what_is_wanted,
         Scenario("", (STOP,), before=LIVE),
     ),
     Removal(
         "an intent belongs to its session",
-        "The end of that session, or the opening of a later one, ends the intent",
+        "An intent with `on_interruption` stop ends when its session ends or a later one opens.",
         _intent_outlives,
         Scenario("", before=(PUBLISH, START_STOP), script=(UNPUBLISH,)),
     ),
     Removal(
         "the end of an intent sends a stop",
-        "Ending is a new intent *stop*: `stop` goes out if anything was claimed",
+        "If a start of an intent was claimed, the end of the intent sends a stop.",
         _ends_in_silence,
         Scenario("", (SHORT_START,), before=LIVE),
     ),
     Removal(
         "an intent moves on until it is accepted",
-        "until then it moves on with the stream",
+        "An intent whose start was not accepted yet does not end with a session.",
         _intent_dies_with_any_session,
         Scenario("", (START_STOP,), before=(PUBLISH, UNPUBLISH), script=(PUBLISH,)),
     ),
     Removal(
         "time ends an intent",
-        "When `until` passes, that is a new intent: stop",
+        "When `until` passes, the intent ends, and a stop goes out.",
         _never_over,
         Scenario("", (SHORT_START,), before=LIVE),
     ),
     Removal(
         "the end of time holds",
-        "held as by an explicit stop with hold `session`; the hold also covers a session that"
-        " begins within the merge delay after it",
+        "The end of an intent's time holds policy back for the session, and for one that "
+        "opens within the merge delay.",
         _time_holds_nothing,
         Scenario(
             "",
@@ -215,25 +216,26 @@ REMOVALS = (
     ),
     Removal(
         "time counts from the first start",
-        "`max_duration` counts from the first accepted start of the intent and survives reconnects",
+        "`max_duration` counts from the first accepted start of the intent, through all "
+        "reconnects.",
         _time_counts_anew,
         Scenario("", (SHORT_START,), before=LIVE, script=RETURNS),
     ),
     Removal(
         "policy intents once a session",
-        "Policy makes at most one intent per session",
+        "Policy makes at most one intent for each session.",
         _policy_again,
         Scenario("", (StopAsked("me", hold=20_000),), before=LIVE, settings=recording()),
     ),
     Removal(
         "a second start sends nothing",
-        "A second start on a wanted stream updates `until` and sends nothing",
+        "A second start request for a wanted stream changes the end and sends nothing.",
         _always_sends,
         Scenario("", (START,), before=RECORDED),
     ),
     Removal(
         "unmanaged is left alone",
-        "A recording that nobody asked us to manage is never stopped or split automatically",
+        "An unmanaged recording is never stopped or split automatically.",
         _stops_what_it_sees,
         Scenario("", before=LIVE, script=(FOREIGN,), settings=STATUS),
     ),

@@ -108,26 +108,28 @@ _RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}
 REMOVALS = (
     Removal(
         "an unconfirmed start is repeated",
-        "an unconfirmed start is checked after 10 s and sent again until Live shows a recording",
+        "An accepted start without a report is checked after 10 s, and sent again until Live "
+        "shows that it records.",
         _accepted_is_enough,
         Scenario("", (START,), before=LIVE, settings=STATUS, **_one(Fault.MUTE)),
     ),
     Removal(
         "adopted is unproved",
-        "within the merge delay of a stop or an interruption, where it may mean paused",
+        "TaskAlreadyStarted within the merge delay of a stop or an interruption does not "
+        "prove a recording.",
         _already_is_enough,
         Scenario("", **_RETURNING, switches=PAUSED),
     ),
     Removal(
         "an older report stands",
-        "where reports are known to come, one of this session that it records stands, unless one of"
-        " a pause came since",
+        "If the domain is known to send reports, an earlier report of this session counts "
+        "until a pause is reported.",
         _older_reports_do_not_stand,
         Scenario("", before=RECORDED, script=END_REPLAYED, settings=STATUS, goes_on=True),
     ),
     Removal(
         "a pause ends what stood",
-        "a pause that is reported afterwards is checked as any other",
+        "If a pause is reported later, the session is checked as any other.",
         _stands_whatever_is_reported,
         Scenario(
             "",
@@ -142,19 +144,21 @@ REMOVALS = (
     ),
     Removal(
         "a poll comes before a split",
-        "elsewhere the online list is asked first; its own publish spares the session the restart",
+        "Before a restart that may split a file, the stream is polled. If the list shows the "
+        "session's own publish, no restart goes out.",
         _split_without_a_look,
         Scenario("", before=RECORDED, script=END_REPLAYED, goes_on=True),
     ),
     Removal(
         "one restart for what is unproved",
-        "no confirmation within 10 s leads to one `restart`",
+        "If TaskAlreadyStarted may mean a pause and no report comes within 10 s, one restart "
+        "goes out.",
         _unproved_again_and_again,
         Scenario("", (START,), before=LIVE),
     ),
     Removal(
         "a doubtful stop counts as a stop",
-        'A doubtful stop counts as a stop for "within the merge delay"',
+        "For the merge delay, a stop in doubt counts as a stop.",
         _doubtful_stop_is_none,
         Scenario("", (STOP, START), before=RECORDED, switches=PAUSED, **_one(Fault.LOST_ANSWER)),
     ),

@@ -51,13 +51,13 @@ def _one(*faults: Fault) -> dict[str, Any]:
 REMOVALS = (
     Removal(
         "what is wanted is not forgotten",
-        "Only a stream at rest has a time at which it is forgotten",
+        "A stream is forgotten only if nobody wants it recorded.",
         _at_rest_whatever_is_wanted,
         Scenario("", (START,), before=LIVE, script=RETURNS, gap=50_000, settings=SOON_FORGOTTEN),
     ),
     Removal(
         "what is in doubt is not forgotten",
-        "at rest: nothing is pending, in flight or in doubt",
+        "A stream is forgotten only if no request is in doubt.",
         _at_rest_in_doubt,
         Scenario(
             "",
@@ -71,7 +71,7 @@ REMOVALS = (
     ),
     Removal(
         "a hold is not forgotten",
-        "no sooner than its hold ends",
+        "A stream is not forgotten before its hold has ended.",
         _holds_forgotten,
         Scenario("", (STOP,), before=RECORDED, script=(UNPUBLISH,), settings=SOON_FORGOTTEN),
     ),

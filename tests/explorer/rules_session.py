@@ -190,19 +190,19 @@ _OVER: dict[str, Any] = {"before": (PUBLISH, START_STOP)}
 REMOVALS = (
     Removal(
         "a later publish is started again",
-        "with a later one it is a new session, and a wanted stream is started again",
+        "A publish with a later time opens a session, and a wanted stream is started again.",
         _no_start_for_the_new,
         Scenario("", **_RETURNING),
     ),
     Removal(
         "a reported publish ends nothing unverified",
-        "before an event may end an intent, the online list is polled",
+        "A publish that only a callback has reported ends no intent before a poll has shown it.",
         _publish_is_believed,
         Scenario("", before=(PUBLISH, START_STOP), script=REPLAYED),
     ),
     Removal(
         "a second later is new",
-        "with a later one, even by one second, it is a new session",
+        "A publish that is later by one second opens another session.",
         _soon_is_the_same,
         Scenario(
             "",
@@ -216,31 +216,32 @@ REMOVALS = (
     ),
     Removal(
         "a late publish changes nothing",
-        "with an earlier one it is late and changes nothing",
+        "A publish with an earlier time is late and changes nothing.",
         _late_publish_counts,
         Scenario("", script=(PUBLISH, *RETURNS), **_one(Fault.LATE)),
     ),
     Removal(
         "the same publish is the same",
-        "A publish with the same `time` is the same",
+        "A publish with the same time changes nothing.",
         _same_publish_counts,
         Scenario("", script=LIVE, settings=recording(OnInterruption.STOP), **_one(Fault.TWICE)),
     ),
     Removal(
         "the list may be first",
-        "a session first seen in the list takes over the `time` of a callback within 5 s",
+        "If the list showed a session first, a callback with a time within 5 s belongs to "
+        "that session.",
         _list_first_is_another,
         Scenario("", script=LIVE, skew=-2000, polls=1, settings=recording(OnInterruption.STOP)),
     ),
     Removal(
         "a late publish_done changes nothing",
-        "A `publish_done` more than 5 s older than the session is late and changes nothing",
+        "A `publish_done` from more than 5 s before the session changes nothing.",
         _late_publish_done_counts,
         Scenario("", **_RETURNING, **_one(Fault.LATE)),
     ),
     Removal(
         "ending takes two absences",
-        "Two absences end it",
+        "A session ends only after two polls that do not show the stream.",
         _one_absence_ends,
         Scenario(
             "",
@@ -252,13 +253,13 @@ REMOVALS = (
     ),
     Removal(
         "a poll may mark it ending",
-        "Any other, and a minute's poll that misses the stream, only marks it `ending`",
+        "If a poll does not show the stream of a live session, the session becomes ending.",
         _absence_is_nothing,
         Scenario("", **_OVER, script=(RETURNS[0],), **_one(Fault.LOSE)),
     ),
     Removal(
         "presence starts once more",
-        "Presence within 5 s undoes `ending` and sends a wanted start once more",
+        "If a poll shows the stream of an ending session, a wanted start goes out once more.",
         _presence_starts_nothing,
         Scenario(
             "",
@@ -273,8 +274,8 @@ REMOVALS = (
     ),
     Removal(
         "a later time of the first list starts once more",
-        "If the first list of a session shows a publish a few seconds later, a wanted start goes"
-        " out once more",
+        "If the first list of a session shows a publish a few seconds later, a wanted start "
+        "goes out once more.",
         _first_list_is_the_same,
         Scenario(
             "",
@@ -288,37 +289,39 @@ REMOVALS = (
     ),
     Removal(
         "presence undoes ending",
-        "Presence within 5 s undoes `ending`",
+        "If a poll shows the stream of an ending session, the session is live again.",
         _ending_stays,
         Scenario("", before=LIVE, script=RETURNS),
     ),
     Removal(
         "a refused start is checked",
-        "so does any presence after a start answered StreamNotFound",
+        "If a poll shows the stream after a start was answered StreamNotFound, the start goes "
+        "out once more.",
         _refusal_is_nothing,
         Scenario("", (START,), before=LIVE, aged=False, **_one(Fault.NOT_YET)),
     ),
     Removal(
         "a stale list changes nothing",
-        "more than 5 s earlier is a stale list and changes nothing",
+        "A list with a publish from more than 5 s before the session changes nothing.",
         _any_list_is_believed,
         Scenario("", **_RETURNING, polls=1, **_one(Fault.PAUSE)),
     ),
     Removal(
         "the list opens a session",
-        "A PublishTime more than 5 s later opens a session",
+        "A list with a publish more than 5 s after the session's opens another session.",
         _lists_open_nothing,
         Scenario("", **_RETURNING, **_one(Fault.LOSE)),
     ),
     Removal(
         "a missed stop is repeated",
-        "over; repeated once if the stream returns within the merge delay",
+        "If a stop was answered StreamNotFound and the stream returns within the merge delay, "
+        "the stop goes out once more.",
         _stop_said_once,
         Scenario("", (STOP,), **_RETURNING, switches=RESUMES),
     ),
     Removal(
         "nothing starts what has ended",
-        "A start queued for an ended session is withheld",
+        "When a session ends, its pending start is withheld.",
         _sent_to_the_ended,
         Scenario("", script=(PUBLISH, RETURNS[0]), settings=recording(), **_one(Fault.FORBIDDEN)),
     ),

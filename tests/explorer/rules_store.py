@@ -39,37 +39,39 @@ def _full_store_refuses_stops() -> Patches:
 REMOVALS = (
     Removal(
         "a full store takes a stop",
-        "What ends a recording is stored even if the store is full",
+        "A save that ends a recording is stored even if the store is full.",
         _full_store_refuses_stops,
         FULL,
     ),
     Removal(
         "a jump ends no doubt",
-        "What was in doubt by then stays in doubt for another 60 s",
+        "After a gap of the store's clock, commands in doubt stay in doubt for another 60 s.",
         _doubt_ends_at_a_jump,
         JUMPS,
     ),
     Removal(
         "a jump ends no pause",
-        "A recording that was paused less than the merge delay before it may still be paused",
+        "A recording that was paused less than the merge delay before a gap may still be "
+        "paused after it.",
         _pause_ends_at_a_jump,
         RETURNS_JUMPS,
     ),
     Removal(
         "no time stays ahead",
-        "what has passed becomes now at the latest, and what is to come keeps its longest distance",
+        "If the clock is set back, past times become now, and times ahead are moved to their "
+        "limit.",
         _times_stay_ahead,
         SET_BACK,
     ),
     Removal(
         "only the right clock misses an occurrence",
-        "A missed occurrence whose end lies ahead is planned again",
+        "A missed occurrence whose end lies ahead is planned again.",
         _missed_stays_missed,
         CLOCK_AHEAD,
     ),
     Removal(
         "an emptied store withholds",
-        "policy makes no intent for a session that began before the store was found empty",
+        "Policy makes no intent for a session that began before the store was found empty.",
         _emptied_is_new,
         EMPTIED,
     ),

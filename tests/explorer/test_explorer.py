@@ -1,5 +1,5 @@
 """The small model of the protocol (tests/explorer): what must hold in every situation it reaches,
-and that no rule of docs/protocol.md can be taken out unnoticed."""
+and that no rule of docs/protocol-explored.md can be taken out unnoticed."""
 
 from __future__ import annotations
 

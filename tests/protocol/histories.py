@@ -388,9 +388,10 @@ class History:
 
     @property
     def _more_starts(self) -> int:
-        """What docs/protocol.md asks for besides. A newer intent: who asks for a start after a stop
-        has one. The re-assertion of a stop in doubt, early and when its doubt ends. The start in
-        place of a restart of ours, which was to prove an unconfirmed start and is never repeated.
+        """What docs/protocol-explored.md counts apart. A newer intent: who asks for a start after a
+        stop has one. The re-assertion of a stop in doubt, early and when its doubt ends. The start
+        in place of a restart of ours, which was to prove an unconfirmed start and is never
+        repeated.
         """
         asks = self.reasons[Reason.ASKED_START] + self.reasons[Reason.ASKED_AGAIN]
         doubted_stops = sum(self.counts[f"stop {fate}"] for fate in DOUBTED)

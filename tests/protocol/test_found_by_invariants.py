@@ -1,4 +1,4 @@
-"""What the invariants found in the protocol (docs/protocol.md), each as a sentence."""
+"""What the invariants found in the protocol (docs/protocol-explored.md), each as a sentence."""
 
 from __future__ import annotations
 

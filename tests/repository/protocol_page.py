@@ -1,4 +1,4 @@
-"""Writes the tables of docs/protocol.md that follow from the code.
+"""Writes the tables of docs/protocol.md and docs/protocol-explored.md that follow from the code.
 
 `python -m tests.repository.protocol_page` writes them; a test fails while one is out of date.
 """
@@ -43,15 +43,17 @@ from tests.repository.rooms import ROOT
 from tests.support.marked_page import between
 
 PAGE = ROOT / "docs" / "protocol.md"
+EXPLORED = ROOT / "docs" / "protocol-explored.md"
+PAGES = (PAGE, ROOT / "docs" / "protocol-walks.md", EXPLORED)
 PROTOCOL = "shared/protocol"
 INVARIANTS = f"{PROTOCOL}/state/invariants.py"
 UNITS = ("HOUR_MS",)
 """No time of the protocol, only its measure."""
 
 
-def page() -> str:
-    text = PAGE.read_text(encoding="utf-8")
-    for mark, lines in TABLES.items():
+def page(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    for mark, lines in TABLES[path].items():
         text = between(text, mark, lines())
     return text
 
@@ -76,12 +78,13 @@ def times() -> Iterator[str]:
 
 
 SETTINGS: Mapping[str, str] = {
-    "max_duration": "The longest that an intent records, counted from the first accepted start. A "
-    "stage or a rule sets it lower.",
-    "hold": "How long an explicit stop holds against the policy, unless the person says otherwise.",
-    "keep": "How long a stream is remembered after its record has changed or a file was reported.",
+    "max_duration": "The longest time that an intent records, counted from the first accepted "
+    "start. A stage or a rule may set it lower.",
+    "hold": "How long policy makes no intent after an explicit stop, unless the stop says "
+    "otherwise.",
+    "keep": "How long a stream is remembered after its record changed or a file was reported.",
     "merge_delay": "How long Live keeps a stopped or interrupted recording paused before it writes "
-    "the file. A setting of the stage, which has to agree with Live's.",
+    "the file. The stage's setting has to agree with Live's.",
 }
 
 
@@ -130,12 +133,16 @@ def shown(value: object) -> str:
 
 
 def stored_times() -> Iterator[str]:
-    yield from ("| stored time | at most ahead of now |", "|---|---|")
+    """Yield the table of stored times: one row for each limit, with all times that have it."""
+    yield from ("| at most ahead of now | stored times |", "|---|---|")
+    by_limit: dict[str, list[str]] = {}
     parts = {(PARTS[time.part], time.name): time for time in STORED_TIMES}
     for (owner, _), time in parts.items():
         name = link(f"{owner[0]}.{time.name}", f"{PROTOCOL}/state/{owner[1]}.py")
-        yield f"| {name} | {_furthest(time)} |"
-    yield from (f"| {name} | {limit} |" for name, limit in OF_THE_STORE.items())
+        by_limit.setdefault(_furthest(time), []).append(name)
+    for name, limit in OF_THE_STORE.items():
+        by_limit.setdefault(limit, []).append(name)
+    yield from (f"| {limit} | {', '.join(names)} |" for limit, names in by_limit.items())
 
 
 PARTS: Mapping[str, tuple[str, str]] = {
@@ -154,21 +161,23 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "asked": ("IdempotencyKey", "intent"),
 }
 CONTRACT = "shared/store/contract.py"
+PASSED = "0, because it has passed"
+STAYS = "any distance, because a person or Live has set it"
 OF_THE_STORE: Mapping[str, str] = {
-    "the next free slot of a rate limit": "the longest wait for a slot and the distance of two, or"
-    f" {link('MAX_THROTTLE_PAUSE_MS', CONTRACT)}, {shown(MAX_THROTTLE_PAUSE_MS)}",
-    "the registration of a reconcile at work": f"{link('MAX_WORKER_LEASE_MS', CONTRACT)},"
-    f" {shown(MAX_WORKER_LEASE_MS)}; one that ends later counts no more",
-    "when something last happened (reconcile, a wake-up call)": "0: it has passed",
+    "the next free slot of a rate limit": "the longest wait for a slot, plus the distance of two "
+    f"slots; or {link('MAX_THROTTLE_PAUSE_MS', CONTRACT)}, {shown(MAX_THROTTLE_PAUSE_MS)}",
+    "the registration of a running reconcile": f"{link('MAX_WORKER_LEASE_MS', CONTRACT)},"
+    f" {shown(MAX_WORKER_LEASE_MS)}; a registration that ends later counts no more",
+    "when something last happened (reconcile, a wake-up call)": PASSED,
     "when a record is due": "as its record says; saved again after a step",
-    "when a line of history or a file was stored": "stays: it is kept for longer by as much",
-    "when a policy was stored": "stays: nothing follows from it",
+    "when a line of history or a file was stored": "any distance; it is kept longer by as much",
+    "when a policy was stored": "any distance; nothing follows from it",
 }
 
 
 def _furthest(time: StoredTime) -> str:
     if time.furthest is None:
-        return "stays: a person set it, or it is Live's"
+        return STAYS
     sentence = " ".join((time.furthest.__doc__ or "").split())
     return sentence.removeprefix("Return ").removesuffix(".")
 
@@ -178,7 +187,7 @@ def _furthest(time: StoredTime) -> str:
 MEANINGS: Mapping[str, str] = {
     "StartAsked": "A person wants the stream recorded.",
     "StopAsked": "A person wants the recording to stop.",
-    "OccurrencesPlanned": "A schedule's occurrences to come are these, and no others.",
+    "OccurrencesPlanned": "A schedule's coming occurrences. They replace those planned before.",
     "OccurrencePut": "A person adds an occurrence, or moves the end of one.",
     "OccurrenceSkipped": "A person wants one occurrence not recorded.",
     "StateImported": "A person takes over what another stage has stored of the stream.",
@@ -187,15 +196,16 @@ MEANINGS: Mapping[str, str] = {
     "CancelDelayAsked": "A person wants the file now, without the merge delay.",
     "Published": "Live's callback: the stream came up at this time.",
     "Unpublished": "Live's callback: the stream went away at this time.",
-    "Polled": "Live's online list, asked at this time, shows the stream or does not.",
+    "Polled": "Live's online list, read at this time, shows the stream or does not.",
     "CommandSettled": "A command got its answer, or an error that says there is none.",
     "Reported": "Live's callback: the recording runs, or is paused.",
-    "RecordFailed": "Live's callback: an accepted start did not lead to a recording.",
+    "RecordFailed": "Live's callback: it accepted a start, but could not record.",
     "FileLeft": "Live's callback: a recording left a file.",
     "FileFailed": "Live's callback: a file was lost on its way. The recording goes on.",
-    "Remarked": "Live's callback that changes nothing: an exception, a switch of publishers.",
+    "Remarked": "Live's callback about an exception or a switch of publishers. It changes nothing.",
     "SettingsChanged": "The policy, the mode or a cap of the stage may have changed.",
-    "TimePassed": "Something was due, and nothing happened. If no poll is allowed, polls stay due.",
+    "TimePassed": "Something is due, and nothing else happened. If the caller may not poll, polls "
+    "stay due.",
 }
 
 
@@ -277,7 +287,7 @@ def _settled(record: StreamRecord, answer: Accepted | LiveError, now_ms: int) ->
 def _situations() -> Iterator[tuple[str, StreamRecord]]:
     wanted = _decided(StreamRecord(_KEY), StartAsked("ann"), _BEGAN_MS - 60_000)
     unknown = _settled(wanted, StreamNotLive("StreamNotFound"), _BEGAN_MS - 60_000)
-    yield "not open yet", unknown
+    yield "no session yet", unknown
     opened = _decided(unknown, Published(_BEGAN_MS), _BEGAN_MS)
     live = _settled(opened, Accepted("R"), _BEGAN_MS)
     yield "live", live
@@ -306,61 +316,64 @@ def _outcome(before: StreamRecord, event: Event) -> str:
 
 
 PHASES: Mapping[Phase, str] = {
-    Phase.IDLE: "Nobody wants it recorded, and nothing is recorded or under way.",
-    Phase.WAITING: "It is wanted, and not live, maybe ended or paused, or the stage only observes.",
+    Phase.IDLE: "Nobody wants the stream recorded, and nothing is recorded or under way.",
+    Phase.WAITING: "The stream is wanted. But it is not live or may have ended, its recording may "
+    "be paused, or the stage only observes.",
     Phase.QUEUED: "A start waits for its slot, or for room under a cap.",
-    Phase.STARTING: "A start is on the wire, to be retried, or accepted and not proved yet.",
-    Phase.RECORDING: "Live has shown in this session that it records; nothing has denied it since.",
-    Phase.STOPPING: "A stop or cancel_delay waits or is on the wire.",
-    Phase.FAILED: "It is wanted, and Live refuses to record this session.",
-    Phase.UNMANAGED: "Live records it while its stream lasts, and nobody asked live-record to.",
+    Phase.STARTING: "A start is on the wire, will be retried, or was accepted and not proved yet.",
+    Phase.RECORDING: "Live has shown in this session that it records, and nothing says otherwise.",
+    Phase.STOPPING: "A stop or cancel_delay is pending or on the wire.",
+    Phase.FAILED: "The stream is wanted, and Live refuses to record this session.",
+    Phase.UNMANAGED: "Live records the stream, and nobody asked live-record to manage this.",
 }
 SOURCES: Mapping[StartSource, str] = {
-    StartSource.ACCEPTED: "Live answered 200.",
-    StartSource.ALREADY: "Live answered TaskAlreadyStarted, and no pause is possible: it records.",
+    StartSource.ACCEPTED: "Live answered 200. Nothing shows yet that it records.",
+    StartSource.ALREADY: "Live answered TaskAlreadyStarted, and no pause was possible. So Live "
+    "records.",
     StartSource.ADOPTED: "Live answered TaskAlreadyStarted within the merge delay of a stop or an "
-    "interruption: it records, or it is paused. A report, a restart or a later start shows it.",
-    StartSource.ON_DEMAND: "Live asked whether to record, and the answer was yes. No start was "
-    "needed; unless a report confirms it, one goes out.",
+    "interruption. Live records, or holds a paused recording. A report, a restart or a later start "
+    "shows which.",
+    StartSource.ON_DEMAND: "Only in records of release 0.2: live-record answered yes when Live "
+    "asked whether to record. Unless a report confirms the recording, a start goes out.",
 }
 
 
 STATES: Mapping[ConfirmationState, tuple[StartSource, str]] = {
     ConfirmationState.UNCONFIRMED: (
         StartSource.ACCEPTED,
-        "A start was accepted. Live has reported nothing, and no check is planned.",
+        "Live accepted a start and has reported nothing. No check is planned.",
     ),
     ConfirmationState.AWAITING_REPORT: (
         StartSource.ACCEPTED,
-        "Live accepted the start, and its reports are known to come.",
+        "Live accepted a start. Its domain is known to send reports, so one is awaited.",
     ),
     ConfirmationState.POLLED: (
         StartSource.ACCEPTED,
-        "Nothing was reported: the list was asked, no reports are known, or a repeat was accepted.",
+        "Live accepted a start. A poll was made, or reports are not known to come.",
     ),
     ConfirmationState.APPROVED: (
         StartSource.ON_DEMAND,
-        "Live asked whether to record, and the answer was yes. Nothing was sent.",
+        "Only in records of release 0.2: the source is `on_demand`, and no start was sent.",
     ),
     ConfirmationState.MAY_BE_PAUSED: (
         StartSource.ADOPTED,
-        "Live records, or holds a paused recording. This session was not checked yet.",
+        "Live records, or holds a paused recording. The session's repeat is not used up.",
     ),
     ConfirmationState.MAY_GO_ON: (
         StartSource.ADOPTED,
-        "The same; but Live began to record in this session, which an interruption may have ended.",
+        "As `may_be_paused`, but only an interruption can have paused what Live began to record.",
     ),
     ConfirmationState.MAY_GO_ON_POLLED: (
         StartSource.ADOPTED,
-        "The same; the online list was asked. If it shows the session's own publish, no restart.",
+        "As `may_go_on`, after a poll. If it shows the session's own publish, no restart follows.",
     ),
     ConfirmationState.WAITING_OUT_PAUSE: (
         StartSource.ADOPTED,
-        "The same, and the session's one restart is spent.",
+        "Live records, or holds a paused recording. No restart may go out.",
     ),
     ConfirmationState.CONFIRMED_UNDATED: (
         StartSource.ADOPTED,
-        "A report says that it records. It may be older than the pause, or be replayed.",
+        "A report says that Live records. The report may be older than the pause, or replayed.",
     ),
     ConfirmationState.CONFIRMED: (StartSource.ACCEPTED, "Live reported that it records."),
 }
@@ -368,7 +381,10 @@ STATES: Mapping[ConfirmationState, tuple[StartSource, str]] = {
 
 def confirmations() -> Iterator[str]:
     """Yield the table of what `decide` makes of each state of a confirmation."""
-    yield "| state | meaning | checked | the check | a report with a time | a report without one |"
+    yield (
+        "| state | meaning | check after | the check | a report with a time"
+        " | a report without a time |"
+    )
     yield "|---" * 6 + "|"
     for state in ConfirmationState:
         source, meaning = STATES[state]
@@ -413,7 +429,7 @@ def phases() -> Iterator[str]:
 
 
 def sources() -> Iterator[str]:
-    yield from ("| source | what it is worth |", "|---|---|")
+    yield from ("| source | what it shows |", "|---|---|")
     for source in StartSource:
         yield f"| `{source.value}` | {SOURCES[source]} |"
 
@@ -422,7 +438,7 @@ def sources() -> Iterator[str]:
 
 
 def invariants() -> Iterator[str]:
-    yield from ("| name | holds | what holds |", "|---|---|---|")
+    yield from ("| name | holds | meaning |", "|---|---|---|")
     for invariant in ALWAYS:
         yield _invariant(invariant, "always")
     for invariant in WHILE_ACTING:
@@ -437,23 +453,26 @@ def _invariant(invariant: Invariant, when: str) -> str:
 
 
 def rules() -> Iterator[str]:
-    yield from ("| rule | what it says |", "|---|---|")
+    yield from ("| rule | what it demands |", "|---|---|")
     for removal in RULES.values():
         yield f"| {removal.name} | {removal.sentence} |"
 
 
 TABLES = {
-    "sessions": sessions,
-    "phases": phases,
-    "sources": sources,
-    "confirmations": confirmations,
-    "events": events,
-    "times": times,
-    "stored-times": stored_times,
-    "invariants": invariants,
-    "rules": rules,
+    PAGE: {
+        "sessions": sessions,
+        "phases": phases,
+        "sources": sources,
+        "confirmations": confirmations,
+        "events": events,
+        "times": times,
+        "stored-times": stored_times,
+        "invariants": invariants,
+    },
+    EXPLORED: {"rules": rules},
 }
 
 if __name__ == "__main__":
-    written = page()
-    PAGE.write_text(written, encoding="utf-8")
+    for path in TABLES:
+        written = page(path)
+        path.write_text(written, encoding="utf-8")

@@ -1,10 +1,11 @@
-"""docs/protocol.md is what the code does: its tables, and every name that it links to."""
+"""The pages of the protocol are what the code does: their tables, and each name they link to."""
 
 from __future__ import annotations
 
 import ast
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -12,8 +13,9 @@ import pytest
 from shared.protocol import Event
 from tests.repository.protocol_page import (
     MEANINGS,
-    PAGE,
+    PAGES,
     PROTOCOL,
+    TABLES,
     constants,
     handlers,
     page,
@@ -22,12 +24,15 @@ from tests.repository.protocol_page import (
 )
 
 _NAMED = re.compile(r"\[`([\w.]+)`\]\(\.\./([\w./]+\.py)\)")
-TEXT = PAGE.read_text(encoding="utf-8")
+TEXT = "".join(path.read_text(encoding="utf-8") for path in PAGES)
 NAMED = sorted(set(_NAMED.findall(TEXT)))
 
 
-def test_the_tables_are_what_the_code_says() -> None:
-    assert page() == TEXT, "run python -m tests.repository.protocol_page"
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.name)
+def test_the_tables_are_what_the_code_says(path: Path) -> None:
+    written = path.read_text(encoding="utf-8")
+
+    assert page(path) == written, "run python -m tests.repository.protocol_page"
 
 
 @pytest.mark.parametrize(("name", "file"), NAMED, ids=lambda part: part.replace("/", "."))

@@ -11,9 +11,11 @@ from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import STARTS, Command
 
 POLL_AFTER_MS = (5_000, 15_000, 30_000)
-"""When an ending session is polled, counted from the time at which it was marked (`off_since`)."""
+"""When an ending session is polled, counted from the time at which it became ending
+(`off_since`)."""
 POLL_AGAIN_MS = 60_000
-"""How often it is polled after that. A list that still shows an older publish by then is right."""
+"""How often an ending session is polled after these three polls. If the list still shows an older
+publish by then, the list counts as right."""
 
 
 def next_poll(session: Session) -> int | None:
@@ -30,7 +32,7 @@ def next_poll(session: Session) -> int | None:
 
 
 NEVER_LIVE_MS = 24 * 3_600_000
-"""How long a policy's intent lasts while its stream is not live and was never recorded."""
+"""How long policy's intent lasts if its stream is not live and no start was accepted."""
 
 
 def due_at(record: StreamRecord) -> int | None:

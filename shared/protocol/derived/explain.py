@@ -13,7 +13,7 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import Command
 
 SILENT_MS = 10_000
-"""After this time without a report, `why` says that nothing has followed from a start."""
+"""If Live has reported nothing for this long after a start, `live-record why` says so."""
 
 
 def explain(

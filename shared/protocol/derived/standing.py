@@ -23,10 +23,10 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 
 UNREAD_MS = 120_000
-"""If the online list was not read for this long, statements carry their age. It is read every
-minute."""
+"""The online list is read every minute. If it was not read for this long, answers about a stream
+give the age of what they say."""
 AHEAD_MS = 5_000
-"""A stored time further ahead than this shows that the clock was set back; the clocks of two
+"""A stored time further ahead than this shows that the clock was set back. The clocks of two
 instances differ by less."""
 
 

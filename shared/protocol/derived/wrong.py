@@ -12,14 +12,14 @@ from shared.protocol.state.session import SessionState
 from shared.protocol.stream import Command
 
 UNDECIDED_MS = 60_000
-"""How long it may stay undecided whether a session has ended; three polls decide it within 30 s.
-After that the stream counts as wrong, because nobody can tell whether it is live."""
+"""How long it may be undecided whether a session has ended. Three polls decide within 30 s. After
+this time the stream counts as not recorded, because nobody can tell whether it is live."""
 UNPROVED_MS = 130_000
-"""How long Live may take to show that it records what it accepted. After 60 s a second start is
-due, whose answer shows it; the timer that sends it runs every minute."""
+"""How long Live may take to show that it records after an accepted start. After 60 s a second start
+is due, and its answer shows it. The timer that sends this start runs every minute."""
 REPORTED_AFTER_MS = 20_000
-"""How long a stream may wait to be recorded before health and the log report it, because every
-start takes some time."""
+"""How long a stream may wait to be recorded before health and the log report it. Every start takes
+some time."""
 
 
 def wrong_since(record: StreamRecord) -> int | None:

@@ -35,8 +35,8 @@ from shared.protocol.state.session import SessionState
 from shared.protocol.stream import ENDS, Command
 
 JUST_PUBLISHED_MS = 30_000
-"""How long Live's recorder may not know a newly published stream (docs/platform/live.md §11,
-UNCONFIRMED)."""
+"""For this long after a publish, Live's recorder may not know the stream (docs/platform/live.md
+§11, UNCONFIRMED)."""
 
 
 def settle(transition: Transition, sent: CommandSettled) -> None:

@@ -17,24 +17,26 @@ from shared.protocol.state.command import Answer, Flight
 from shared.protocol.stream import Command
 
 RETRY_MS = 500
-"""Pause before the first retry of a command that may succeed without help; each further pause is
+"""Pause before the first retry of a command that may succeed without help. Each further pause is
 twice as long."""
 MAX_RETRY_MS = 30_000
-"""The longest of these pauses."""
+"""RETRY_MS doubles up to this."""
 MAX_NOT_LIVE_RETRY_MS = 8_000
-"""The longest pause of a start that found no stream although one was just published."""
+"""The longest pause before a start is retried that was answered StreamNotFound just after a
+publish."""
 CONTRADICTION_RETRY_MS = 5_000
-"""Pause before the first retry of a start that found no stream although the online list shows it;
-each further pause is twice as long."""
+"""Pause before the first retry of a start that was answered StreamNotFound although the online list
+shows the stream. Each further pause is twice as long."""
 MAX_CONTRADICTION_RETRY_MS = 60_000
-"""The longest of these pauses. A new publish is a new session, whose start is sent at once."""
+"""CONTRADICTION_RETRY_MS doubles up to this. A new publish is a new session, whose start is sent at
+once."""
 MAX_RETRY_AFTER_MS = 30_000
-"""The longest wait that Live itself may ask for: a stop must not be held back for minutes."""
+"""The longest pause that an answer of Live may demand, because a stop must not wait for minutes."""
 OPERATOR_RETRY_MS = 15_000
-"""Pause before the first retry of a command that needs an operator's fix; each further pause is
+"""Pause before the first retry of a command that needs an operator's fix. Each further pause is
 twice as long."""
 MAX_OPERATOR_RETRY_MS = 300_000
-"""The longest of these pauses."""
+"""OPERATOR_RETRY_MS doubles up to this."""
 UNKNOWN_RETRY_MS = 60_000
 """Pause before policy's command is retried after an undocumented error code."""
 

@@ -26,19 +26,21 @@ from shared.protocol.state.session import TOGETHER_MS, SessionState
 from shared.protocol.stream import Command
 
 CONFIRM_MS = 10_000
-"""How long to wait for a report of an accepted start, if reports are known to come or the start may
-have found a paused recording; also of a session that Live was to record on demand."""
+"""How long to wait for a report of an accepted start. This applies if reports are known to come, or
+if the start may have found a paused recording."""
 CONFIRM_AGAIN_MS = 60_000
-"""An accepted start is not repeated before this time, confirmed or not."""
+"""If nothing shows that Live records after an accepted start, the start is sent again after this
+time."""
 MAX_CONFIRM_AGAIN_MS = 300_000
-"""If Live keeps accepting starts but nothing confirms them, each pause is twice as long as the
-last, up to this."""
+"""If Live accepts start after start and nothing shows a recording, CONFIRM_AGAIN_MS doubles up to
+this."""
 
 MAX_RETRY_CALLS = 2
 """How often an accepted start is sent again because Live reported an error within
 CONFIRM_AGAIN_MS."""
 POLL_MS = 5_000
-"""How long a poll may take that decides whether a file is split. A failed poll decides nothing."""
+"""How long the poll may take that decides whether a restart splits a file. A failed poll decides
+nothing."""
 
 
 class Check(Struct, frozen=True):

@@ -128,7 +128,7 @@ def _leave_schedule(transition: Transition, asked: StartAsked | ExtendAsked) -> 
 
 
 SHORT_MS = 60_000
-"""An end nearer than this needs `allow_short`, because it is usually a mistake."""
+"""An end nearer than this is usually a mistake, and needs `allow_short`."""
 
 
 def _unfit_end(transition: Transition, asked: StartAsked | ExtendAsked) -> Reason | None:

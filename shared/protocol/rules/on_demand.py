@@ -14,8 +14,8 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
 
 FRESH_MS = 60_000
-"""For how long after a session opened a question may be about its publish, because Live may ask
-late, or again."""
+"""Live may ask late, or again, whether to record. For this long after a session opened, the
+question may be about that session."""
 
 
 def is_asked(record: StreamRecord, now: int, by_patterns: Iterable[Occurrence] = ()) -> bool | None:

@@ -14,7 +14,7 @@ from shared.protocol.rules.transition import Transition
 from shared.protocol.state.recording import StreamRecord
 
 ABSENCE_POLL_MS = 24 * HOUR_MS
-"""How often to poll a stream whose session has not ended, once its retention is over."""
+"""How often a stream whose session has not ended is polled, once its retention is over."""
 STEADY_MS = HOUR_MS
 """How long the store's clock must have run without a gap before a stream is forgotten."""
 

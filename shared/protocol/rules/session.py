@@ -22,10 +22,10 @@ from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import STARTS, Command
 
 LISTED_AFTER_MS = 10_000
-"""How long the online list may not show a stream that was just published (docs/platform/live.md §7,
-UNCONFIRMED): until then a list that misses it says nothing."""
+"""For this long after a publish, the online list may not show the stream yet (docs/platform/live.md
+§7, UNCONFIRMED). Until then a list that misses it says nothing."""
 ROUNDING_MS = 1_000
-"""Two times of one moment may differ by this much if each is in whole seconds."""
+"""If two times are in whole seconds and differ by no more than this, they may be of one moment."""
 
 
 def published(transition: Transition, event: Published) -> None:

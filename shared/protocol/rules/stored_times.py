@@ -37,7 +37,7 @@ class StoredTime(Struct, frozen=True):
 
 
 def none_ahead(_record: StreamRecord, _settings: StreamSettings) -> int:
-    """Return 0: it has passed."""
+    """Return 0, because it has passed."""
     return 0
 
 
@@ -47,13 +47,13 @@ def slot_wait(_record: StreamRecord, _settings: StreamSettings) -> int:
 
 
 def lease(record: StreamRecord, _settings: StreamSettings) -> int:
-    """Return the longest wait for a slot, and its own length."""
+    """Return the longest wait for a slot, plus the length of the lease."""
     flight = record.flight
     return MAX_SLOT_WAIT_MS + (flight.lease_until - flight.sent_at if flight else 0)
 
 
 def time_in_doubt(_record: StreamRecord, _settings: StreamSettings) -> int:
-    """Return the longest wait for a slot, and the time in doubt."""
+    """Return the longest wait for a slot, plus the time in doubt."""
     return MAX_SLOT_WAIT_MS + IN_DOUBT_MS
 
 
@@ -73,22 +73,22 @@ def merge_delay(_record: StreamRecord, settings: StreamSettings) -> int:
 
 
 def check_pause(_record: StreamRecord, settings: StreamSettings) -> int:
-    """Return the longest pause before a repeat, or the merge delay after a stop in doubt."""
+    """Return the longest pause before a check; after a stop in doubt, the merge delay."""
     return max(MAX_CONFIRM_AGAIN_MS, settings.merge_delay + MAX_SLOT_WAIT_MS + IN_DOUBT_MS)
 
 
 def clock_difference(_record: StreamRecord, _settings: StreamSettings) -> int:
-    """Return the longest wait for a slot, and the difference of two clocks."""
+    """Return the longest wait for a slot, plus the difference of two clocks."""
     return MAX_SLOT_WAIT_MS + TOGETHER_MS
 
 
 def missed_shown(_record: StreamRecord, _settings: StreamSettings) -> int:
-    """Return how long a missed occurrence stays in the record."""
+    """Return the time for which a missed occurrence stays in the record."""
     return MISSED_SHOWN_MS
 
 
 def retention(_record: StreamRecord, settings: StreamSettings) -> int:
-    """Return how long a stream is kept; each decision sets it again."""
+    """Return the time for which a stream is kept; each decision sets it again."""
     return settings.keep
 
 

@@ -9,9 +9,9 @@ from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import Command
 
 IN_DOUBT_MS = 60_000
-"""How long after it was sent a request without a stored answer may still land."""
+"""For this long after it was sent, a request without a stored answer may still land."""
 MAX_SLOT_WAIT_MS = 1_000
-"""How far ahead a slot may lie: a poll waits that long for one, a command 250 ms."""
+"""How far ahead a slot may lie. A poll waits this long for a slot, a command only 250 ms."""
 MAX_DOUBTS_ENTRIES = 12
 """Requests in doubt that one record remembers; only a burst has more."""
 

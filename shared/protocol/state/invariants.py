@@ -38,8 +38,8 @@ def broken(record: StreamRecord, *, observe: bool = False) -> tuple[str, ...]:
 
 
 def requester_fits_intent(record: StreamRecord) -> bool:
-    """Before the first intent nobody wants anything; an intent of policy or of a schedule wants a
-    recording, and an intent made by an end does not."""
+    """Nobody is the requester before the first intent. An intent of policy or of a schedule wants a
+    recording. An intent made by an end wants none."""
     intent = record.intent
     if (intent.generation == 0) != (intent.requester is Requester.NOBODY):
         return False
@@ -49,8 +49,8 @@ def requester_fits_intent(record: StreamRecord) -> bool:
 
 
 def wanted_implies_no_hold(record: StreamRecord) -> bool:
-    """An intent that wants a recording has no finalize and no hold; but a schedule's intent may
-    have an earlier hold that it did not end."""
+    """An intent that wants a recording has no finalize and no hold. Only a schedule's intent may
+    keep an earlier hold."""
     intent = record.intent
     return not intent.wanted or (
         (intent.held_until is None or intent.requester is Requester.SCHEDULE)
@@ -61,7 +61,8 @@ def wanted_implies_no_hold(record: StreamRecord) -> bool:
 
 
 def unwanted_implies_nothing_accepted(record: StreamRecord) -> bool:
-    """An intent that wants no recording has no end, belongs to no session and had no start."""
+    """An intent that wants no recording has no end and no session, and no start of it was claimed
+    or accepted."""
     intent = record.intent
     return intent.wanted or (
         intent.until is None
@@ -80,14 +81,14 @@ def scheduled_implies_limit(record: StreamRecord) -> bool:
 
 
 def planned_is_in_order(record: StreamRecord) -> bool:
-    """The occurrences to come are in order, each once, and none of them has begun."""
+    """Planned occurrences are in order, each only once. None of them has begun."""
     times, ids = [one.begins_at for one in record.planned], [one.id for one in record.planned]
     all_ids = {*ids, *(one.id for one in record.begun)}
     return times == sorted(times) and len(all_ids) == len(ids) + len(record.begun)
 
 
 def occurrences_are_bounded(record: StreamRecord) -> bool:
-    """A record does not grow with every occurrence of its schedules."""
+    """A record keeps at most a fixed number of planned and of missed occurrences."""
     missed = [one for one in record.begun if one.barred_by is Reason.SCHEDULE_MISSED]
     return len(record.planned) <= MAX_PLANNED_ENTRIES and len(missed) <= MAX_MISSED_ENTRIES
 
@@ -98,17 +99,17 @@ def accepted_implies_end(record: StreamRecord) -> bool:
 
 
 def accepted_implies_claimed(record: StreamRecord) -> bool:
-    """Once a start was accepted, the end of the intent will send a stop."""
+    """Once a start was accepted, the intent counts as claimed, so that its end sends a stop."""
     return record.intent.first_accepted_at is None or record.intent.claimed
 
 
 def belonging_implies_accepted(record: StreamRecord) -> bool:
-    """An intent belongs to a session only once a start of it was accepted."""
+    """An intent has a session only once a start of it was accepted."""
     return record.intent.session is None or record.intent.first_accepted_at is not None
 
 
 def bound_intent_implies_session_goes_on(record: StreamRecord) -> bool:
-    """An intent that ends with its session does not outlive it."""
+    """An intent that ends with its session does not outlive that session."""
     intent = record.intent
     resumes = intent.on_interruption is OnInterruption.RESUME
     return resumes or not intent.wanted or intent.session is None or not record.is_off
@@ -118,24 +119,25 @@ def bound_intent_implies_session_goes_on(record: StreamRecord) -> bool:
 
 
 def pending_is_of_this_intent(record: StreamRecord) -> bool:
-    """A pending command belongs to the present intent: a newer intent cancels it."""
+    """A pending command belongs to the present intent."""
     return record.pending is None or record.pending.generation == record.intent.generation
 
 
 def pending_start_implies_wanted(record: StreamRecord) -> bool:
-    """A start waits only for an intent that wants a recording."""
+    """A start is pending only if the intent wants a recording."""
     pending = record.pending
     return pending is None or pending.command is not Command.START or record.intent.wanted
 
 
 def pending_stop_implies_unwanted(record: StreamRecord) -> bool:
-    """A stop or cancel_delay waits only for an intent that wants no recording."""
+    """A stop or cancel_delay is pending only if the intent wants no recording."""
     pending = record.pending
     return pending is None or pending.command not in ENDS or not record.intent.wanted
 
 
 def pending_start_implies_not_ended(record: StreamRecord) -> bool:
-    """No start waits for a session that has ended, unless a person asked for it since."""
+    """No start is pending for a session that has ended, unless a person asked for it after that
+    end."""
     pending, session = record.pending, record.session
     if pending is None or session is None or session.state is not SessionState.ENDED:
         return True
@@ -144,7 +146,7 @@ def pending_start_implies_not_ended(record: StreamRecord) -> bool:
 
 
 def own_restart_implies_accepted_here(record: StreamRecord) -> bool:
-    """A restart of our own waits only in the session whose start it is to prove."""
+    """A restart of live-record's own is pending only in the session whose start it checks."""
     pending = record.pending
     if pending is None or pending.command is not Command.RESTART:
         return True
@@ -160,7 +162,8 @@ def over_quota_implies_start(record: StreamRecord) -> bool:
 
 
 def unmanaged_implies_asked(record: StreamRecord) -> bool:
-    """A stream that nobody asked us to manage gets only the commands that a person asks for."""
+    """If nobody asked live-record to manage a stream, only commands that a person asked for are
+    sent for it."""
     if record.intent.generation:
         return True
     pending, flight = record.pending, record.flight
@@ -170,7 +173,7 @@ def unmanaged_implies_asked(record: StreamRecord) -> bool:
 
 
 def flight_serves_its_intent(record: StreamRecord) -> bool:
-    """If a command of the present intent may be on the wire, it does what this intent wants."""
+    """If a command of the present intent is in flight, it does what this intent wants."""
     flight, intent = record.flight, record.intent
     if flight is None or flight.generation != intent.generation:
         return True
@@ -180,7 +183,7 @@ def flight_serves_its_intent(record: StreamRecord) -> bool:
 
 
 def generations_are_not_ahead(record: StreamRecord) -> bool:
-    """Nothing on the wire or in doubt belongs to an intent that is still to come."""
+    """No command in flight or in doubt has a higher generation than the intent."""
     newest, flight = record.intent.generation, record.flight
     if flight is not None and flight.generation > newest:
         return False
@@ -188,21 +191,21 @@ def generations_are_not_ahead(record: StreamRecord) -> bool:
 
 
 def sent_implies_ever_claimed(record: StreamRecord) -> bool:
-    """A record with a command on the wire, in doubt or answered remembers that one was claimed."""
+    """If a command is in flight, in doubt or answered, the record says that one was claimed."""
     return record.ever_claimed or (
         record.flight is None and not record.doubts and record.answer is None
     )
 
 
 def doubted_restart_implies_doubt(record: StreamRecord) -> bool:
-    """A restart counts as unknown only while one may still land."""
+    """A restart's outcome counts as unknown only while a restart may still land."""
     return not record.restart_doubted or any(
         doubt.command is Command.RESTART for doubt in record.doubts
     )
 
 
 def doubted_stop_implies_stopped(record: StreamRecord) -> bool:
-    """A stop in doubt counts as a stop until the moment it may land at the latest."""
+    """`stopped_at` is not before the last moment at which a stop in doubt may land."""
     if not record.doubts:
         return True
     stopped_at = record.stopped_at or 0
@@ -212,7 +215,7 @@ def doubted_stop_implies_stopped(record: StreamRecord) -> bool:
 
 
 def doubts_are_bounded(record: StreamRecord) -> bool:
-    """A record does not grow with every request that gets no answer."""
+    """A record keeps at most a fixed number of requests in doubt."""
     return len(record.doubts) <= MAX_DOUBTS_ENTRIES
 
 
@@ -222,7 +225,7 @@ def to_be_forgotten_implies_at_rest(record: StreamRecord) -> bool:
 
 
 def keys_are_bounded(record: StreamRecord) -> bool:
-    """A record does not grow with every Idempotency-Key."""
+    """A record keeps at most a fixed number of Idempotency-Keys."""
     return len(record.asked) <= MAX_KEYS
 
 
@@ -230,7 +233,7 @@ def keys_are_bounded(record: StreamRecord) -> bool:
 
 
 def session_numbers_are_not_ahead(record: StreamRecord) -> bool:
-    """Nothing refers to a session that has not opened yet."""
+    """Nothing in the record refers to a session that has not opened yet."""
     newest, intent = record.session_number, record.intent
     confirmation, failure, flight = record.confirmation, record.failure, record.flight
     return (
@@ -244,7 +247,7 @@ def session_numbers_are_not_ahead(record: StreamRecord) -> bool:
 
 
 def live_implies_no_poll_planned(record: StreamRecord) -> bool:
-    """A live session is not in question: it has no time of its end and no polls to come."""
+    """A live session has no `off_since`, no polls to come and no StreamNotFound to be checked."""
     session = record.session
     if session is None or session.state is not SessionState.LIVE:
         return True
@@ -252,7 +255,7 @@ def live_implies_no_poll_planned(record: StreamRecord) -> bool:
 
 
 def not_live_implies_interrupted(record: StreamRecord) -> bool:
-    """A session that is not live has `off_since` set, and its recording may be paused."""
+    """A session that is ending or has ended has `off_since`, and its recording may be paused."""
     session = record.session
     if session is None or session.state is SessionState.LIVE:
         return True
@@ -260,7 +263,7 @@ def not_live_implies_interrupted(record: StreamRecord) -> bool:
 
 
 def ended_implies_absent(record: StreamRecord) -> bool:
-    """A session ends only after a poll that did not show it, and a second one."""
+    """A session ends only after two polls that did not show the stream."""
     session = record.session
     is_ended = session is not None and session.state is SessionState.ENDED
     return session is None or not is_ended or session.absent_at is not None
@@ -270,37 +273,38 @@ def ended_implies_absent(record: StreamRecord) -> bool:
 
 
 def confirmation_implies_accepted(record: StreamRecord) -> bool:
-    """Only a wanted recording is confirmed, and only once a start of its intent was accepted."""
+    """There is a confirmation only if a recording is wanted and a start of the intent was
+    accepted."""
     intent = record.intent
     return record.confirmation is None or (intent.wanted and intent.first_accepted_at is not None)
 
 
 def failure_implies_wanted(record: StreamRecord) -> bool:
-    """Only a wanted recording can fail."""
+    """There is a failure only if a recording is wanted."""
     return record.failure is None or record.intent.wanted
 
 
 def failure_excludes_confirmation(record: StreamRecord) -> bool:
-    """No session is both recorded and failed."""
+    """No session has both a confirmation and a failure."""
     confirmation, failure = record.confirmation, record.failure
     return confirmation is None or failure is None or confirmation.session != failure.session
 
 
 def check_fits_state(record: StreamRecord) -> bool:
-    """A check is planned in each state of the confirmation that has one, and in no other."""
+    """A check is planned in each confirmation state that has a check, and in no other."""
     confirmation = record.confirmation
     return confirmation is None or confirmation.is_lasting == (confirmation.check_at is None)
 
 
 def wanted_and_live_implies_under_way(record: StreamRecord) -> bool:
-    """If a stream is wanted and live, it is started, has failed, or has a command waiting or on the
-    wire."""
+    """If a stream is wanted and live, its start was accepted or has failed, or a command is pending
+    or in flight."""
     return not record.lacks_start
 
 
 def unproved_implies_check(record: StreamRecord) -> bool:
-    """A start that may have found a paused recording is checked, or a command is sent for it, or
-    Live has refused another start since."""
+    """If a start may have found a paused recording, a check or a command follows, unless Live has
+    refused another start since."""
     confirmation, session, answer = record.confirmation, record.session, record.answer
     if confirmation is None or session is None or session.state is not SessionState.LIVE:
         return True
@@ -324,7 +328,7 @@ def denied_implies_under_way(record: StreamRecord) -> bool:
 
 
 def observing_implies_nothing_pending(record: StreamRecord) -> bool:
-    """A stage that only observes has nothing waiting to be sent."""
+    """In a stage that observes, no command is pending."""
     return record.pending is None
 
 
