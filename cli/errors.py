@@ -16,6 +16,19 @@ import click
 
 from cli.texts import N_
 
+_COMMANDS: Mapping[str, str] = {
+    "GET /v1/schedules/{schedule}/next": "live-record schedule next",
+    "GET /v1/schedules": "live-record schedule list",
+    "GET /v1/alerts": "live-record alerts list",
+    "GET /v1/deliveries": "live-record deliveries list",
+    "GET /v1/health": "live-record health",
+    "GET /v1/policy": "live-record policy show",
+    "GET /v1/state": "live-record state export",
+    "GET /v1/tokens": "live-record token list",
+    "GET /v1/webhooks": "live-record webhook list",
+}
+"""The command for each request that a hint of the API names, the longer path first."""
+
 
 class Failure(click.ClickException):
     """The command cannot go on. The text says what was wrong, then what to do."""
@@ -58,10 +71,12 @@ def unreadable(
 
 
 class StageRefusal(Failure):
-    """The stage refused the request; `problem` is its problem document (RFC 9457)."""
+    """The stage refused the request; `problem` is its problem document (RFC 9457). Its `hint` names
+    commands in place of requests."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
-        hint = _(" ({hint})").format(hint=problem["hint"]) if problem.get("hint") else ""
+        self.hint = _with_commands(str(problem.get("hint") or ""))
+        hint = _(" ({hint})").format(hint=self.hint) if self.hint else ""
         names = [str(error["field"]) for error in _field_errors(problem) if "detail" not in error]
         fields = _(": {names}").format(names=_(", ").join(names)) if names else ""
         code = problem.get("code", problem.get("title"))
@@ -70,6 +85,12 @@ class StageRefusal(Failure):
             sentence.format(code=code, detail=problem["detail"], fields=fields, hint=hint)
         )
         self.problem = dict(problem)
+
+
+def _with_commands(hint: str) -> str:
+    for request, command in _COMMANDS.items():
+        hint = hint.replace(request, command)
+    return hint
 
 
 def _field_errors(problem: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -85,9 +85,9 @@ def _failed(error: StepFailed | Declined | Failure) -> StepFailed:
         case Declined():
             fix = _grant(error) if error.is_forbidden else again
             return StepFailed(str(error), fix, is_unasked=error.is_unanswered)
-        case StageRefusal(problem=problem):
+        case StageRefusal(problem=problem, hint=hint):
             text = f"{problem.get('code', '')}: {problem['detail']}"
-            return StepFailed(text, str(problem.get("hint") or "") or again)
+            return StepFailed(text, hint or again)
         case Failure(message=message):
             return StepFailed(message, again, is_unasked=isinstance(error, NoAnswer))
 

@@ -827,6 +827,31 @@ def test_settings_that_are_wrong_are_named_where_the_stage_names_them() -> None:
     ).message == ("Misconfigured: settings are wrong (see the log)")
 
 
+CATALOGUE = ROOT / "shared" / "inbound" / "catalogue" / "details.zh.json"
+HINTS: dict[str, str] = json.loads(CATALOGUE.read_text(encoding="utf-8"))
+ASKED = [text for pair in HINTS.items() for text in pair if "GET /v1/" in text]
+
+
+@pytest.mark.parametrize("hint", [text for text in ASKED if "openapi.json" not in text])
+def test_a_hint_names_a_command_in_place_of_a_request(hint: str) -> None:
+    message = StageRefusal({"code": "Refused", "detail": "refused", "hint": hint}).message
+
+    named = re.search(r"live-record ([a-z]+)(?: ([a-z]+))?", message)
+    assert named
+    assert "/v1/" not in message
+    assert run(*filter(None, named.groups()), "--help").exit_code == 0
+
+
+def test_a_hint_about_an_occurrence_names_the_command_that_lists_them() -> None:
+    hint = "see GET /v1/schedules/{schedule}/next"
+    problem = {"code": "NotFound", "detail": "no such occurrence lies ahead", "hint": hint}
+
+    assert StageRefusal(problem).message == (
+        "NotFound: no such occurrence lies ahead (see live-record schedule next)"
+    )
+    assert StageRefusal(problem).problem["hint"] == hint
+
+
 def test_a_wrong_token_is_told(person: Person) -> None:
     result = run("status", of("room1"), "--url", person.stack.fc, "--token", "wrong-token")
 
