@@ -78,8 +78,8 @@ NO_FORMAT = fault(
 OTHER_FORMATS = warning(
     "formats.forward",
     N_(
-        "{config} records {formats}: an answer of forward_to.on_demand that names none of these"
-        " counts as a no"
+        "{config} records only {formats}. If the answer of forward_to.on_demand names none of"
+        " these formats, Live records nothing"
     ),
 )
 SHARED_NAME = warning(

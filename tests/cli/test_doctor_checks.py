@@ -658,7 +658,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "formats",
         WARNING,
-        "counts as a no",
+        "names none of these formats",
         "",
         lambda: replace(domain(recordings=[ASKING]), policy=policy(FORWARDS)),
     ),
