@@ -64,7 +64,8 @@ INSTEAD = {
 
 
 def pages() -> Iterator[tuple[str, str]]:
-    for page in (*sorted(ROOT.glob("*.zh-CN.md")), *sorted((ROOT / "docs").glob("*.zh-CN.md"))):
+    twins = (*sorted(ROOT.glob("*.zh-CN.md")), *sorted((ROOT / "docs").glob("*.zh-CN.md")))
+    for page in (*twins, ROOT / "docs/try.md"):  # which holds both languages
         yield Path(page).name, page.read_text(encoding="utf-8")
 
 
