@@ -52,28 +52,33 @@ PUSH_ARG = Field(
     "push_arg",
     _push_arg,
     {"type": "string", "pattern": f"^[{PRINTABLE}]+=[{PRINTABLE} ]*$"},
-    "list only files with this argument of the push URL, as name=value",
+    "only files with this argument of the push URL, as name=value; the newest 1,000 are searched",
     "callback_id=42",
 )
 FILTERED_ROWS = 1_000
 """A filter searches this many of a stream's newest files."""
 _VALIDITY = Field(
-    "for", _period, DURATION, "how long the playback URLs are valid: at most 12h", "1h"
+    "for", _period, DURATION, "how long the playback URLs are valid; at most 12h", "1h"
 )
 QUERY: tuple[Field, ...] = (LIMIT, PUSH_ARG, _VALIDITY)
 """The query of a request for playback URLs; `for` is in ms once read."""
 PLAYLIST_QUERY: tuple[Field, ...] = (
     beginning(
-        "the beginning, or how long before the end it is; if left out, the last intent's beginning",
+        "the beginning of the period, as a time or as a duration before its end; if left out, the"
+        " beginning of the last intent",
         example="2h",
     ),
     replace(
-        moment("to", "the end; if left out, now if `from` is there, else the last intent's end"),
+        moment(
+            "to",
+            "the end of the period; if left out, now if `from` is given, else the end of the last"
+            " intent",
+        ),
         example="2026-11-01T20:00:00Z",
     ),
     text(
         "occurrence",
-        "the period of this occurrence of a schedule, by its id; instead of `from` and `to`",
+        "the id of an occurrence of a schedule, whose period is used; instead of `from` and `to`",
         example="tuesdays@2030-01-01T19:00:00",
     ),
     _VALIDITY,

@@ -50,8 +50,13 @@ DEFAULT_PAGE_ROWS = 50
 
 
 _STRETCH: tuple[Field, ...] = (
-    beginning("the beginning, or how long before the end it is; if left out, 24h", example="24h"),
-    replace(moment("to", "the end; if left out, now"), example="2026-11-01T20:00:00Z"),
+    beginning(
+        "the beginning of the period, as a time or as a duration before its end; if left out, 24h",
+        example="24h",
+    ),
+    replace(
+        moment("to", "the end of the period; if left out, now"), example="2026-11-01T20:00:00Z"
+    ),
 )
 COVERAGE = _STRETCH
 REPORT: tuple[Field, ...] = (

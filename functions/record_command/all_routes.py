@@ -67,12 +67,12 @@ _ALERTS: tuple[Field, ...] = (
     choice(
         "state",
         views.AlertState,
-        "open: what holds now, critical ones first; resolved: what ended within a day. If left"
-        " out, open",
+        "open: alerts that hold now, critical ones first; resolved: alerts that ended within a day."
+        " If left out, open",
     ),
 )
 _ACKNOWLEDGE: tuple[Field, ...] = (
-    text("note", "what the others should know; lists of alerts show it", example="Ann is on it"),
+    text("note", "what others should know; lists of alerts show the note", example="Ann is on it"),
 )
 
 
@@ -81,7 +81,7 @@ ROUTES: tuple[Route, ...] = (
     _reads(
         path=STREAM,
         respond=queries.status,
-        summary="Return the state of the stream, and why",
+        summary="Return the state of the stream, and its reason",
         answers={200: views.RecordingView},
     ),
     _reads(
@@ -141,7 +141,7 @@ ROUTES: tuple[Route, ...] = (
     _reads(
         path=f"{STREAM}/playlist.m3u8",
         respond=queries.playlist,
-        summary="Redirect a player to the playlist",
+        summary="Redirect a player to the playlist of the recordings",
         answers={200: M3u8, 307: str},  # a client that follows gets the 200
         query=queries.PLAYLIST,
         operation="find_playlist",
@@ -166,7 +166,7 @@ ROUTES: tuple[Route, ...] = (
     _reads(
         path="/v1/overview",
         respond=overview.overview,
-        summary="List the streams that are not recorded as they should be, and count the rest",
+        summary="List the streams that are not recorded as they should be, and count the others",
         answers={200: views.OverviewView},
         headers=overview.HEADERS,
         shows_own=True,
@@ -174,7 +174,7 @@ ROUTES: tuple[Route, ...] = (
     _reads(
         path="/v1/deliveries",
         respond=deliveries.listed,
-        summary="List the tasks that failed for good, or those still to be done",
+        summary="List the tasks that failed for good, or the tasks still to be done",
         answers={200: views.DeliveriesView},
         query=deliveries.LIST,
     ),
@@ -190,7 +190,7 @@ ROUTES: tuple[Route, ...] = (
         path=_SCHEDULE,
         scope="control",
         respond=schedules.put,
-        summary="Record streams by the calendar; the answer shows the next occurrences",
+        summary="Store a schedule, which records streams by the calendar. Return its occurrences",
         answers={200: views.ScheduleView},
         errors=(409,),
         body=schedules.PUT,
@@ -237,11 +237,13 @@ ROUTES: tuple[Route, ...] = (
     ),
     _changes(
         "pause",
-        "Begin no further occurrence. Occurrences that have begun go on",
+        "Pause a schedule: no further occurrence begins. Occurrences that have begun go on",
         views.ScheduleView,
         schedules.PAUSE,
     ),
-    _changes("resume", "Let occurrences begin again", views.ScheduleView, schedules.RESUME),
+    _changes(
+        "resume", "Resume a schedule: occurrences begin again", views.ScheduleView, schedules.RESUME
+    ),
     _changes(
         "skip", "Record nothing for one occurrence", views.OccurrenceChangedView, schedules.SKIP
     ),
@@ -262,7 +264,7 @@ ROUTES: tuple[Route, ...] = (
     _controls(
         path="/v1/alerts/{id}/ack",
         respond=alerts.acknowledge,
-        summary="Acknowledge an alert: it is not repeated, and nobody else is notified of it",
+        summary="Acknowledge an alert: the alert is not repeated, and nobody else is notified",
         answers={200: views.AlertView},
         errors=(404, 409),
         body=_ACKNOWLEDGE,
@@ -278,13 +280,13 @@ ROUTES: tuple[Route, ...] = (
     _reads(
         path="/v1/webhooks",
         respond=webhooks.listed,
-        summary="List the receivers of the policy, and whether each takes events",
+        summary="List the webhook receivers of the policy, and whether each takes events",
         answers={200: views.WebhooksView},
     ),
     _controls(
         path="/v1/webhooks/{receiver}/test",
         respond=webhooks.test,
-        summary="Send a test event to a receiver; one that takes it is active again",
+        summary="Send a test event to a receiver. A receiver that takes the event is active again",
         answers={202: views.TestedWebhookView},
         errors=(404, 409),
         operation="test_webhook",
@@ -312,7 +314,7 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/policy/suspend",
         scope="policy",
         respond=policies.suspend,
-        summary="Let no rule start a recording for a while; running recordings go on",
+        summary="Suspend the rules: no rule starts a recording. Running recordings go on",
         answers={200: views.PolicyView},
         errors=(409,),
         body=policies.SUSPEND,
@@ -323,7 +325,7 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/policy/resume",
         scope="policy",
         respond=policies.resume,
-        summary="Let the rules start recordings again, also of streams that came up meanwhile",
+        summary="Resume the rules. They also start recordings of streams that came up meanwhile",
         answers={200: views.PolicyView},
         errors=(409,),
         operation="resume_policy",
@@ -331,7 +333,7 @@ ROUTES: tuple[Route, ...] = (
     _controls(
         path="/v1/store/accept",
         respond=stores.accept,
-        summary="Claim the store for this stage, after the first deploy or after it was emptied",
+        summary="Claim the store for this stage, if the store is new or was emptied",
         answers={200: views.StoreAcceptedView},
         errors=(409,),
         body=stores.ACCEPT,
@@ -348,7 +350,7 @@ ROUTES: tuple[Route, ...] = (
     _controls(
         path="/v1/state/import",
         respond=state.take_over,
-        summary="Import intents, ends and holds of another stage; usually the newer intent counts",
+        summary="Import intents, ends and holds of another stage. Usually, the newer intent counts",
         answers={200: views.StateImportView},
         body=state.IMPORT,
     ),
@@ -365,7 +367,7 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/tokens",
         scope="tokens",
         respond=tokens.add,
-        summary="Add a token, in force within 10 s. Make it yourself, and send only its digest",
+        summary="Add a token that you made, by its digest. It is in force within 10 s",
         answers={200: views.TokenView},
         errors=(409,),
         body=tokens.ADD,
@@ -408,7 +410,7 @@ ROUTES: tuple[Route, ...] = (
     _reads(
         path="/v1/doctor",
         respond=doctor.examine,
-        summary="Return the facts for live-record doctor that only the stage can see",
+        summary="Return facts for live-record doctor that only the stage can see",
         answers={200: views.DoctorView},
         query=doctor.DIGESTS,
     ),
@@ -417,7 +419,7 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/openapi.json",
         scope=None,
         respond=_document,
-        summary="Return this description",
+        summary="Return the OpenAPI description of the API",
         answers={200: views.DocumentView},
     ),
 )

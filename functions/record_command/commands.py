@@ -47,25 +47,29 @@ REPLICATED_MS = 100
 _END = (
     span(
         "max_duration",
-        "how long to record, from the first accepted start; refused if that time is over",
+        "how long to record, from the first accepted start; refused if this end has passed",
         example="4h",
     ),
-    moment("until", "when to stop, no later than the stage records; instead of max_duration"),
+    moment(
+        "until",
+        "when to stop, within the longest time that the stage records; instead of max_duration",
+    ),
 )
 _ALLOW_SHORT = flag(
-    "allow_short", "true: an end less than a minute away is intended; otherwise it is refused"
+    "allow_short", "true: accept an end less than a minute away; otherwise such an end is refused"
 )
 NOTE = text("note", "free text to store in the history", example="morning show")
 START: tuple[Field, ...] = (
     choice(
         "on_interruption",
         OnInterruption,
-        "what to do when the stream drops: record it again, stop, or also write the file at once",
+        "what to do when the stream is interrupted: resume records it again, stop ends the"
+        " recording, finalize ends it and writes the file at once",
     ),
     choice(
         "if_not_live",
         IfNotLive,
-        "what to do when the stream is offline: wait for it, or fail at once",
+        "what to do when the stream is not live: wait for it, or fail at once",
     ),
     *_END,
     _ALLOW_SHORT,
@@ -87,7 +91,7 @@ def _hold(value: object) -> int | str:
 
 
 STOP: tuple[Field, ...] = (
-    flag("finalize", "end the merge delay too, so that the file appears at once"),
+    flag("finalize", "true: end the merge delay, too, so that the file appears at once"),
     Field(
         "hold",
         _hold,
@@ -101,14 +105,14 @@ ONCE = "Idempotency-Key"
 HEADERS: tuple[Field, ...] = (
     key(
         ONCE,
-        "a key of your own; for 24 hours a request with the same key changes nothing and returns"
-        " the present state",
+        "a key of your own; for 24 hours, a repeated request with this key changes nothing and"
+        " returns the present state",
         example="0b9f7c1e-show-42",
     ),
     preference(
         ask_results.PREFER,
-        "wait=8 waits up to 8 seconds for Live's confirmation or the command's outcome; at most"
-        f" {ask_results.MAX_WAIT_S}",
+        "wait=8: the answer waits up to 8 seconds for Live's confirmation or the command's outcome;"
+        f" at most {ask_results.MAX_WAIT_S}",
         example="wait=8",
     ),
 )
@@ -217,10 +221,10 @@ ROUTES: tuple[Route, ...] = (
         START,
         END_OF_START,
     ),
-    _asks(stop, "Stop recording it, and keep policy from starting it again", (502,), STOP),
+    _asks(stop, "Stop recording this stream, and keep policy from starting it again", (502,), STOP),
     _asks(
         extend,
-        "Move the end of its recording",
+        "Move the end of the recording",
         (409,),
         EXTEND,
         END_OF_EXTEND,
@@ -228,7 +232,7 @@ ROUTES: tuple[Route, ...] = (
     _asks(restart, "Finish the file now and continue in a new one", (409, 502), RESTART),
     _asks(
         cancel_delay,
-        "End the wait after a stop, so that the file appears now",
+        "End the merge delay after a stop, so that the file appears now",
         (409, 502),
         CANCEL_DELAY,
     ),

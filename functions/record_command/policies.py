@@ -66,7 +66,7 @@ APPLY: tuple[Field, ...] = (
         "replaces",
         _read_version,
         {"type": "integer", "minimum": 0},
-        "the newest version that GET /v1/policy showed; if there is a newer one by now, the answer"
+        "the newest version that GET /v1/policy showed; if there is a newer version now, the answer"
         " is 409",
         0,
         is_required=True,

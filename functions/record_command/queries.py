@@ -143,7 +143,7 @@ LIST: tuple[Field, ...] = (
     stream_name("app", "only streams of this application", example="app"),
     switch(
         "wrong",
-        "true: only streams that are wanted and live and not recorded, the longest first",
+        "true: only streams that are wanted and live but not recorded; first those lost longest",
     ),
     LIMIT,
     CURSOR,

@@ -168,8 +168,8 @@ PUT: tuple[Field, ...] = (
         "streams",
         _streams,
         list_of(_TEXT, MAX_STREAMS_NUMBER, least=1),
-        "the streams to record, each as domain/app/stream; or patterns: domain/app/camera* stands"
-        " for whatever stream of the application comes up",
+        "the streams to record, each as domain/app/stream; or patterns: domain/app/camera* means"
+        " each stream of the application that comes up with such a name",
         ["live.example.com/app/room1"],
         is_required=True,
     ),
@@ -177,7 +177,7 @@ PUT: tuple[Field, ...] = (
         "start",
         _local,
         LOCAL,
-        "when the first occurrence starts, by the clocks of timezone",
+        "when the first occurrence starts, in local time of `timezone`",
         "2030-01-01T19:00:00",
         is_required=True,
     ),
@@ -185,7 +185,7 @@ PUT: tuple[Field, ...] = (
         "end",
         _local,
         LOCAL,
-        "when the first occurrence ends; each later one lasts as long",
+        "when the first occurrence ends; each later occurrence has the same length",
         "2030-01-01T21:00:00",
         is_required=True,
     ),
@@ -193,23 +193,23 @@ PUT: tuple[Field, ...] = (
         "timezone",
         _zone,
         _TEXT,
-        "a name of the IANA database: 19:00 stays 19:00 when clocks change",
+        "a time zone of the IANA database; 19:00 stays 19:00 when clocks change",
         "Asia/Shanghai",
         is_required=True,
     ),
-    text("title", "what it is called", example="Tuesday show"),
+    text("title", "the name that people see", example="Tuesday show"),
     Field(
         "rrule",
         _rule,
         _TEXT,
-        "when it recurs, as RFC 5545 writes it; if left out, it occurs once",
+        "when the schedule recurs, as an RRULE of RFC 5545; if left out, it occurs once",
         "FREQ=WEEKLY;BYDAY=TU",
     ),
     Field(
         "exdates",
         _exdates,
         list_of(_DAY_OR_LOCAL, MAX_EXDATES_NUMBER),
-        "dates or local times at which it does not occur",
+        "dates or local times at which the schedule does not occur",
         ["2030-01-08"],
     ),
     Field("pre_roll", _span_or_none, SPAN, "how much earlier the recording begins", "1m"),
@@ -226,20 +226,21 @@ PUT: tuple[Field, ...] = (
         _span_or_none,
         SPAN,
         "how old the last GO of live-record rehearse may be when an occurrence begins, for each"
-        ' application; else an alert is raised 2 h before. "none" demands no rehearsal',
+        ' application; if it is older, an alert is raised 2 h before the occurrence. "none": no'
+        " rehearsal is needed",
         "1d",
     ),
     span(
         "late_after",
-        "how long after the announced start, or after the stream went down, the alert"
+        "how long to wait, after the announced start or after the stream went down, until the alert"
         " scheduled_not_live is raised",
         example=written(LATE_AFTER_MS),
     ),
     choice(
         "expect",
         Expect,
-        "all: an alert is raised unless all streams are live; any: unless at least one is. Every"
-        " live stream is recorded",
+        "all: every stream has to be live; any: at least one. Otherwise an alert is raised. Each"
+        " stream that is live is recorded",
     ),
     Field(
         "coverage_target",
@@ -249,15 +250,15 @@ PUT: tuple[Field, ...] = (
         " the stream's rule",
         99,
     ),
-    flag("paused", "true: no further occurrence begins; if left out, as before"),
+    flag("paused", "true: no further occurrence begins; if left out, the schedule stays as it is"),
 )
 NEXT: tuple[Field, ...] = (
-    whole("n", "how many", least=1, most=MAX_SHOWN_NUMBER, example=SHOWN_NUMBER),
+    whole("n", "how many occurrences", least=1, most=MAX_SHOWN_NUMBER, example=SHOWN_NUMBER),
 )
 SKIP: tuple[Field, ...] = (
     text(
         "occurrence",
-        "the id of the occurrence; if left out, the one that is under way, else the next",
+        "the id of the occurrence; if left out, the occurrence that is under way, else the next",
         example="tuesdays@2030-01-01T19:00:00",
     ),
     text(
@@ -269,17 +270,17 @@ SKIP: tuple[Field, ...] = (
 )
 _NOTE = text("note", "free text for the history of the streams, and the log", example="encore")
 TRIGGER: tuple[Field, ...] = (
-    span("lasts", "for how long; if left out, as long as an occurrence lasts", example="2h"),
+    span("lasts", "how long the occurrence lasts; if left out, as usual", example="2h"),
     _NOTE,
 )
 EXTEND: tuple[Field, ...] = (
-    Field("by", duration, DURATION, "by how much later it ends", "30m", is_required=True),
+    Field("by", duration, DURATION, "how much later the occurrence ends", "30m", is_required=True),
     _NOTE,
 )
 PAUSE: tuple[Field, ...] = (
     text(
         "note",
-        "why; the schedule shows it while it is paused, and the log has it",
+        "the reason; the schedule shows the reason while it is paused, and the log has it",
         example="stage closed",
     ),
 )

@@ -99,7 +99,7 @@ ADD: tuple[Field, ...] = (
         "scopes",
         _scopes,
         list_of(_SCOPE, len(SCOPES), least=1),
-        "what the token allows: at most what your own token allows",
+        "what the token allows; at most the scopes of your own token",
         ["read", "control"],
         is_required=True,
     ),
@@ -107,10 +107,10 @@ ADD: tuple[Field, ...] = (
         "streams",
         _streams,
         list_of(_GLOB, MAX_GLOBS_NUMBER),
-        "the streams that it is bound to, as globs of domain/app/stream; if left out, all streams",
+        "the streams that the token is bound to, as globs of domain/app/stream; if left out, all",
         ["live.example.com/brand-a/*"],
     ),
-    moment("until", "when it ends; if left out, it lasts until it is revoked"),
+    moment("until", "when the token ends; if left out, the token lasts until it is revoked"),
 )
 
 

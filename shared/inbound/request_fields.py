@@ -192,7 +192,7 @@ def whole(name: str, doc: str, *, least: int, most: int, example: int) -> Field:
 
 
 DEFAULT_ROWS, MAX_ROWS = 100, 1000
-LIMIT = whole("limit", "largest number of rows", least=1, most=MAX_ROWS, example=DEFAULT_ROWS)
+LIMIT = whole("limit", "the largest number of rows", least=1, most=MAX_ROWS, example=DEFAULT_ROWS)
 
 
 def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:

@@ -53,38 +53,50 @@ Exchange = tuple[str, Json]
 """A request as its lines, and the JSON of its answer."""
 
 PHASES = {
-    Phase.IDLE: "nobody wants it recorded",
-    Phase.WAITING: "it is set to record, but is not live, or not known to be live",
-    Phase.QUEUED: "it is live, and its command waits for the rate limit or for the quota",
-    Phase.STARTING: "a start is on its way, or is retried, or Live accepted it and has yet to show"
-    " that it records",
-    Phase.RECORDING: "Live has shown since the last publish that it records, by a report or an"
-    " answer, and nothing has denied it since",
-    Phase.STOPPING: "a stop is on its way, or is retried",
-    Phase.FAILED: "it is set to record, but Live refused for good; `reason` says why",
-    Phase.UNMANAGED: "Live records it, though live-record was not asked to",
+    Phase.IDLE: "the stream is not set to record",
+    Phase.WAITING: "the stream is set to record, but is not live, or not known to be live",
+    Phase.QUEUED: "the stream is live; its command waits for the rate limit or for the quota",
+    Phase.STARTING: "a start is under way or is retried; or Live accepted the start, but has not"
+    " shown yet that it records",
+    Phase.RECORDING: "since the last publish, a report or an answer of Live has shown that Live"
+    " records; nothing has contradicted that since",
+    Phase.STOPPING: "a stop is under way or is retried",
+    Phase.FAILED: "the stream is set to record, but Live refused for good; `reason` says why",
+    Phase.UNMANAGED: "Live records the stream, but live-record was not asked to",
 }
 OUTCOMES = {
-    "accepted": ("200", "Live carried the command out"),
-    "already_recording": ("200", "it was recorded already: the stage knew, or Live answered so"),
+    "accepted": ("200", "Live carried out the command"),
+    "already_recording": (
+        "200",
+        "Live or the stage knew that the stream was recorded already",
+    ),
     "already_stopped": ("200", "nothing was being recorded"),
     "never_known": (
         "200",
-        "nothing was being recorded; neither Live nor the stage knew the stream: check its name",
+        "nothing was being recorded; neither Live nor the stage knows the stream: check its name",
     ),
-    "queued": ("202", "the command waits for the rate limit, and follows automatically"),
-    "waiting": ("202", "the stream is not live; the command follows when it is"),
-    "unknown": ("202", "Live's answer was lost; live-record finds out and repeats if needed"),
+    "queued": ("202", "the command waits for the rate limit, and is sent automatically"),
+    "waiting": ("202", "the stream is not live; the command is sent when the stream is live"),
+    "unknown": (
+        "202",
+        "Live's answer was lost; live-record finds out the result, and repeats if needed",
+    ),
 }
 
 _INTRODUCTION = """\
-Written by `python -m tests.repository.http_page` from the table of routes; the examples are real
-exchanges with the local stack. `GET /v1/openapi.json` of a stage is the OpenAPI 3.1 document.
+This page lists every request of a stage's API. `python -m tests.repository.http_page` writes the
+page from the table of routes. The examples are real exchanges with the local stack. A stage itself
+returns the OpenAPI 3.1 document at `GET /v1/openapi.json`.
 
-Send `Authorization: Bearer TOKEN`. Reasons, histories, problems and errors are in English, or in
-Chinese with `Accept-Language: zh`; codes and names are the same in both. Errors are
-`application/problem+json` and name every wrong field at once; [errors.md](errors.md) lists them. To
-repeat a request after a network failure, send the same `Idempotency-Key`."""
+- **Token.** Send `Authorization: Bearer TOKEN`. A [token](settings.md#tokens) has scopes; each
+  request names the scope that it needs.
+- **Language.** Reasons, histories, problems and errors are in English, or in Chinese with
+  `Accept-Language: zh`. Codes and names are the same in both.
+- **Errors** are `application/problem+json` and name every wrong field at once;
+  [errors.md](errors.md) lists them.
+- **Repeating.** To repeat a request after a network failure, send the same `Idempotency-Key`.
+- **Words.** The [glossary](protocol.md#glossary) explains intent, session, hold, merge delay and
+  others."""
 
 
 def described() -> Json:
@@ -136,7 +148,7 @@ def _route(method: str, path: str, operation: Json) -> Iterator[str]:
         yield from (operation["description"], "")
     fields = [*_parameters(operation), *_body(operation)]
     if fields:
-        yield from ("| field | in | | example |", "|---|---|---|---|", *fields, "")
+        yield from ("| field | in | meaning | example |", "|---|---|---|---|", *fields, "")
 
 
 def _parameters(operation: Json) -> Iterator[str]:
