@@ -190,9 +190,9 @@ def _span_of(file: File) -> Span | None:
 
 
 def _corrected(noted: list[Span], filed: list[Span], now: int) -> list[Span]:
-    """Return what was recorded. Files correct the noted times. Noted times without a file are
-    believed until the file would be late; if the stream has no files at all, they are believed for
-    good, because the file callback may not be configured.
+    """Return what was recorded. Files correct the noted times. If files cover a part of a noted
+    span, the rest is believed until its file would be late. A span without any file is believed for
+    good: the file callback may not be configured, or the list of files may have been deleted.
     """
     found = list(filed)
     for span in noted:
