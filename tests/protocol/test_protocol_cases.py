@@ -180,6 +180,16 @@ def test_record_started_before_the_answer_of_the_start_is_stored_confirms_it() -
     assert story.passes(HOUR_MS).sent == ["start"]
 
 
+def test_a_start_accepted_after_an_interruption_is_shown_by_the_next_answer() -> None:
+    story = Story(by_rule()).happens(Published(NOON, needs_poll=True)).passes(SECOND)
+    story.seen(NOON).passes(SECOND).answer()
+
+    story.passes(MINUTE).answer(ALREADY)
+
+    assert story.sent == ["start", "start"]
+    assert story.phase is Phase.RECORDING
+
+
 def adopted() -> Story:
     """Return a story of a start so soon after a stop that Live answers TaskAlreadyStarted: the
     recording may be paused."""

@@ -173,7 +173,7 @@ def _may_be_paused(transition: Transition, flight: Flight) -> bool:
     mean a paused task (docs/platform/live.md §6, UNCONFIRMED), unless Live began to record since.
     """
     since, confirmation = transition.record.paused_since, transition.record.confirmation
-    if since <= 0 or (confirmation is not None and confirmation.covers(since)):
+    if since <= 0 or (confirmation is not None and confirmation.is_sent_after(since)):
         return False
     return flight.sent_at - since < transition.settings.merge_delay
 

@@ -85,6 +85,10 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
         """Return True if Live accepted this start, and it was sent clearly later than `time`."""
         return self.source is StartSource.ACCEPTED and self.since > time
 
+    def is_sent_after(self, at: int) -> bool:
+        """Return True if Live accepted this start, and it left after `at`, by our clock."""
+        return self.source is StartSource.ACCEPTED and self.sent_at > at
+
 
 def with_state(stored: Confirmation) -> Confirmation:
     """Return the confirmation with the state that release 0.2 did not store. Release 0.2 may have
