@@ -13,17 +13,16 @@ from tests.explorer import (
     rules_store,
 )
 
-RULES = {
-    removal.name: removal
-    for module in (
-        rules_flight,
-        rules_doubt,
-        rules_intent,
-        rules_session,
-        rules_proof,
-        rules_store,
-        rules_retention,
-        rules_schedule,
-    )
-    for removal in module.REMOVALS
+SUBJECTS = {
+    "Commands on the wire": rules_flight,
+    "Requests in doubt": rules_doubt,
+    "What is wanted": rules_intent,
+    "Sessions": rules_session,
+    "What an answer of Live proves": rules_proof,
+    "The store and its clock": rules_store,
+    "Forgetting": rules_retention,
+    "Schedules": rules_schedule,
 }
+"""The rules by subject, in the order of the page."""
+
+RULES = {removal.name: removal for module in SUBJECTS.values() for removal in module.REMOVALS}

@@ -154,7 +154,7 @@ REMOVALS = (
     ),
     Removal(
         "compare and set",
-        "A claim is stored only if nobody else has saved the record since.",
+        "A claim is stored only if nobody else has saved the record since it was loaded.",
         _no_compare,
         Scenario("", (START, STOP), before=LIVE, fine=True),
     ),

@@ -160,7 +160,7 @@ REMOVALS = (
     ),
     Removal(
         "whoever settles sends what is needed",
-        "Whoever settles a flight then sends what the present intent needs.",
+        "The instance that settles a flight then sends what the present intent needs.",
         _intent_kept_in_flight(lambda flight: flight.command is Command.START),
         Scenario("", (START, STOP), before=LIVE),
     ),

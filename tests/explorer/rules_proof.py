@@ -108,7 +108,7 @@ _RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}
 REMOVALS = (
     Removal(
         "an unconfirmed start is repeated",
-        "An accepted start without a report is checked after 10 s, and sent again until Live "
+        "An accepted start without a report is checked, and sent again until Live "
         "shows that it records.",
         _accepted_is_enough,
         Scenario("", (START,), before=LIVE, settings=STATUS, **_one(Fault.MUTE)),

@@ -38,7 +38,7 @@ from shared.protocol.rules.stored_times import STORED_TIMES, StoredTime
 from shared.protocol.state.confirmation import Confirmation, ConfirmationState, StartSource
 from shared.protocol.state.invariants import ALWAYS, WHILE_ACTING, WHILE_OBSERVING, Invariant
 from shared.store.contract import MAX_THROTTLE_PAUSE_MS, MAX_WORKER_LEASE_MS
-from tests.explorer.rules import RULES
+from tests.explorer.rules import SUBJECTS
 from tests.repository.rooms import ROOT
 from tests.support.marked_page import between
 
@@ -453,9 +453,11 @@ def _invariant(invariant: Invariant, when: str) -> str:
 
 
 def rules() -> Iterator[str]:
-    yield from ("| rule | what it demands |", "|---|---|")
-    for removal in RULES.values():
-        yield f"| {removal.name} | {removal.sentence} |"
+    """Yield the rules that were removed, as a list for each subject."""
+    for subject, module in SUBJECTS.items():
+        yield from (f"**{subject}**", "")
+        yield from (f"- {removal.sentence}" for removal in module.REMOVALS)
+        yield ""
 
 
 TABLES = {
