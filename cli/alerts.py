@@ -36,7 +36,7 @@ def alerts() -> None:
     default="open",
     type=click.Choice(["open", "resolved"]),
     show_default=True,
-    help="list what holds now, or else what ended within a day",
+    help="list the alerts that hold now, or those that ended within a day",
 )
 @of_stage(changes=False)
 def list_alerts(api: Api, state: str, as_json: bool) -> None:

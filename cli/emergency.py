@@ -83,8 +83,8 @@ def emergency(
 ) -> None:
     """Let Live record an application by itself, without live-record.
 
-    It acts from each stream's next publish on. A stream that is live now keeps the configuration
-    with which it began. Your access key suffices: no stage and no store are needed.
+    The change takes effect from each stream's next publish on. A stream that is live now keeps the
+    configuration with which it began. You need your access key, but no stage and no store.
     """
     if bool(bucket) != bool(endpoint):
         raise click.UsageError(_("Pass --bucket and --endpoint together."))

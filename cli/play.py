@@ -64,7 +64,7 @@ class Period(click.ParamType[timedelta]):
     "--all",
     "is_whole",
     is_flag=True,
-    help="print one M3U8 playlist over all recordings of the last intent",
+    help="print one M3U8 playlist of all recordings since STREAM was last set to record",
 )
 @click.option(
     "--from",
@@ -80,7 +80,7 @@ class Period(click.ParamType[timedelta]):
 )
 @click.option(
     "--occurrence",
-    help="print one M3U8 playlist over an occurrence of a schedule, by its id",
+    help="print one M3U8 playlist of an occurrence of a schedule, by its id",
 )
 @STAGE
 @URL
@@ -103,8 +103,9 @@ def play(
     The URLs are valid for as long as --for. The stage signs them if its bucket is configured and
     --for is at most 12h; otherwise your own access key signs them.
 
-    With --all or --occurrence, print one playlist instead, which the stage signs: it joins the
-    recordings of several sessions, and names what is missing. Save it in a file for a player.
+    With --all or --occurrence, the command prints one playlist instead, which the stage signs. The
+    playlist joins the recordings across interruptions, and names what is missing. Save it in a file
+    for a player.
     """
     if occurrence and (begin or end):
         raise click.UsageError(_("Pass either --occurrence, or --from and --to."))

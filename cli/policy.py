@@ -49,7 +49,7 @@ def policy() -> None:
 def test(stream: str, file: Path, as_json: bool) -> None:
     """Show which rule of a policy file applies to STREAM.
 
-    It explains what would happen to the stream domain/app/stream.
+    The command explains what would happen to STREAM, which is domain/app/stream.
     """
     read = read_policy(file)
     effect = policy_effect(read, _stream_key(read, stream))
@@ -100,7 +100,8 @@ def apply(api: Api, file: Path, is_sure: bool, as_json: bool) -> None:
     """Apply FILE to a stage within ten seconds, without a deploy.
 
     The command shows what would change, with the streams that are live or set to record, and asks.
-    If FILE has no [forward_to], callbacks are forwarded as before. A suspended policy stays so.
+    If FILE has no [forward_to], callbacks are forwarded as before. A suspended policy stays
+    suspended.
     """
     change = _change(api, file)
     for line in () if as_json else _preview(change):
@@ -191,8 +192,8 @@ def _preview(change: _Change) -> Iterator[str]:
 def set_mode(api: Api, mode: str, as_json: bool) -> None:
     """Let a stage act, or only observe.
 
-    A stage that observes decides everything and sends no command. This changes nothing but the mode
-    in its policy, and is in force within ten seconds.
+    A stage that observes decides everything and sends no command. The command changes only the mode
+    in the policy of the stage. The new mode is in force within ten seconds.
     """
     before = api.policy()
     answer = api.apply_policy({**before["policy"], "mode": mode}, replaces=before["newest"])
@@ -222,9 +223,9 @@ def set_mode(api: Api, mode: str, as_json: bool) -> None:
 def suspend(api: Api, lasts: str, note: str, as_json: bool) -> None:
     """Let no rule start a recording for a while.
 
-    Running recordings continue, also after an interruption. What people and schedules ask for is
-    recorded. When the suspension ends, the rules also start streams that came up during it and are
-    still live.
+    Running recordings continue, also after an interruption. Streams that people or schedules ask
+    for are recorded. When the suspension ends, the rules also start streams that came up meanwhile
+    and are still live.
     """
     answer = api.suspend_policy(lasts, note)
     if as_json:

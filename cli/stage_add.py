@@ -58,14 +58,16 @@ def stage() -> None:
     "--certificate", required=True, type=_FILE, help="PEM file of its certificate, with the chain"
 )
 @click.option("--key", required=True, type=_FILE, help="PEM file of the certificate's private key")
-@click.option("--access", default="", help="access of s config to deploy with")
+@click.option(
+    "--access", default="", help="name of the access in `s config` (Serverless Devs) to deploy with"
+)
 def add(
     *, name: str, outputs: Path, domain: str, certificate: Path, key: Path, access: str
 ) -> None:
     """Write NAME.env and register the stage NAME.
 
-    The password of the store is read from STORE_PASSWORD. A second run renews what the stack says,
-    and keeps every secret that NAME.env has.
+    The environment variable STORE_PASSWORD must have the password of the store. A second run renews
+    the values of the stack, and keeps every secret in NAME.env.
     """
     _check(name, domain)
     file = Path(f"{name}.env")

@@ -76,19 +76,19 @@ def _schedule(row: Json) -> Json:
     "--policy/--no-policy",
     "with_policy",
     default=True,
-    help="import the policy too, apart from its mode and forward_to; by default it is",
+    help="import the policy as well, without its mode and forward_to; this is the default",
 )
 @click.option(
     "--schedules/--no-schedules",
     "with_schedules",
     default=True,
-    help="import the schedules too, each replaces one with its id; by default they are",
+    help="import the schedules as well; each replaces the one with its id; this is the default",
 )
 @of_stage(changes=True)
 def import_state(
     api: Api, file: Path, with_policy: bool, with_schedules: bool, as_json: bool
 ) -> int:
-    """Import FILE into a stage, and keep what is as new or newer there."""
+    """Import FILE into a stage, except where the stage is as new or newer."""
     document = _read(file)
     version = _import_policy(api, document["policy"]) if with_policy else None
     answers: list[Json] = []

@@ -139,7 +139,8 @@ def restart(api: Api, stream: str, note: str | None, as_json: bool) -> None:
 def cancel_delay(api: Api, stream: str, note: str | None, as_json: bool) -> None:
     """End STREAM's merge delay now.
 
-    The file of a stopped recording then appears at once.
+    After a stop, Live waits for this delay before it writes the file. With this command, the file
+    appears at once.
     """
     _print_status(api, api.ask(stream, "cancel_delay", note=note), as_json)
 
@@ -150,7 +151,7 @@ def cancel_delay(api: Api, stream: str, note: str | None, as_json: bool) -> None
 def status(api: Api, stream: str, as_json: bool) -> int:
     """Show the state of STREAM, and why.
 
-    The exit code is 3 if it should be recorded and is not, or is still being stopped.
+    The exit code is 3 if STREAM should be recorded and is not, or if it is still being stopped.
     """
     answer = api.status(stream)
     _print_status(api, answer, as_json)
@@ -163,7 +164,7 @@ def status(api: Api, stream: str, as_json: bool) -> int:
 def why(api: Api, stream: str, as_json: bool) -> int:
     """Explain whether STREAM is recorded, and why.
 
-    The exit codes are those of status. Of several stages, one that does not have the domain of
+    The exit codes are those of status. If you name several stages, a stage without the domain of
     STREAM says so, and does not count.
     """
     answer = api.status(stream)

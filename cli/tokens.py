@@ -35,13 +35,13 @@ def token() -> None:
     multiple=True,
     required=True,
     type=click.Choice(SCOPES),
-    help="what the token allows; repeat it for several. You can give those that yours has",
+    help="what the token allows; repeatable. You can give only scopes that your token has",
 )
 @click.option(
     "--streams",
     multiple=True,
-    help='glob of domain/app/stream that the token is bound to, such as "live.example.com/tv/*";'
-    " repeat it for several. Without it the token is for all streams",
+    help='pattern of the streams that the token is for, such as "live.example.com/tv/*";'
+    " repeatable. Without it, the token is for all streams",
 )
 @click.option("--until", help="end of the token (RFC 3339); without it, it lasts until revoked")
 @of_stage(changes=True, prints_value=True)
@@ -64,7 +64,7 @@ def add(api: Api, name: str, as_json: bool, **bounds: tuple[str, ...] | str | No
 @token.command("list")
 @of_stage(changes=False)
 def list_tokens(api: Api, as_json: bool) -> None:
-    """List the tokens of a stage: who may ask for what, and never the tokens themselves."""
+    """List the tokens of a stage with what each allows, without the tokens themselves."""
     answer = api.tokens()
     if as_json:
         output.as_json(answer)
@@ -80,7 +80,7 @@ def list_tokens(api: Api, as_json: bool) -> None:
 @click.argument("name")
 @of_stage(changes=True)
 def revoke(api: Api, name: str, as_json: bool) -> None:
-    """Revoke the token of NAME: within 10 s no instance takes it."""
+    """Revoke the token of NAME: within 10 s every instance refuses it."""
     answer = api.revoke_token(name)
     if as_json:
         output.as_json(answer)

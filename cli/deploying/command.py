@@ -50,7 +50,7 @@ _YES = click.option("--yes", "sure", is_flag=True, help="do not ask for confirma
 
 @click.command()
 def check() -> None:
-    """Check s.yaml and env.yaml as every stage would be deployed."""
+    """Check s.yaml and env.yaml for every stage."""
     need_checkout("check")
     template = ROOT / "s.yaml"
     try:
@@ -125,8 +125,8 @@ def deploy(
 ) -> None:
     """Check, package and deploy STAGE.
 
-    At the end its triggers and routes point to the new release. Each step changes only what
-    differs, so a deploy that failed goes on where it stopped.
+    At the end, the triggers and routes of STAGE point to the new release. Each step changes only
+    what differs. So if a deploy failed, a second deploy continues where it stopped.
     """
     need_checkout("deploy")
     policy = policy_file or policy_of(stage)
@@ -186,7 +186,7 @@ def _summarize(stage: str, changes: Sequence[str], *, dry_run: bool) -> None:
 @_STAGE
 @_YES
 def rollback(stage: str, sure: bool) -> None:
-    """Roll STAGE back to what served before."""
+    """Roll STAGE back to the release that it used before."""
     need_checkout("rollback")
     target_stage = stage_named(stage, os.environ)
     s = Serverless(target_stage)

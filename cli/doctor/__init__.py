@@ -57,9 +57,9 @@ def doctor(
 ) -> None:
     """Check what recording depends on, and print the fixes.
 
-    The command changes nothing. The API token needs the scopes read and control. It exits with 0 if
-    all is well, 3 if something is to be fixed, and 4 if that could not be found out; of several
-    stages the largest code counts.
+    The command changes nothing. The API token needs the scopes read and control. Exit codes: 0 if
+    all is well, 3 if something must be fixed, 4 if doctor could not find that out. Of several
+    stages, the largest code counts.
     """
     sys.exit(
         max(

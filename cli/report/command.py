@@ -44,14 +44,13 @@ _WHOLE = 100.0
 @click.option(
     "--target",
     type=click.FloatRange(0, _WHOLE),
-    help="percentage of each stream's due time that has to be recorded; by default its rule's"
-    " coverage_target, or 100",
+    help="percentage of the time that each stream must be recorded while it is wanted and live; by"
+    " default its rule's coverage_target, or 100",
 )
 @click.option(
     "--max-gap",
     type=click.FloatRange(0),
-    help="longest gap, in seconds, that is accepted however long the stream was; by default its"
-    " rule's max_gap",
+    help="longest accepted gap, in seconds; by default the max_gap of the stream's rule",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="print a row of CSV for each stream")
 @click.option(
@@ -76,8 +75,8 @@ def report(
 ) -> int:
     """Report what was recorded, what is missing and why.
 
-    Without STREAM, the report is about all streams. The exit code is 3 if less of a stream is
-    there than its target, or a gap is longer than --max-gap allows.
+    Without STREAM, the report is about all streams. The exit code is 3 if a stream misses its
+    target, or has a longer gap than --max-gap allows.
     """
     if html and not html.absolute().parent.is_dir():
         sentence = _("There is no folder {folder}. Make it, or write the page elsewhere.")

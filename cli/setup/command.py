@@ -59,7 +59,7 @@ _FORMATS = ("mp4", "flv", "m3u8")
     "--observe",
     "mode",
     flag_value=Mode.OBSERVE.value,
-    help="make those configurations automatic again, and then let the stage only observe",
+    help="make the configurations of --act automatic again, and then let the stage only observe",
 )
 @click.option("--bucket", default="", help="OSS bucket for recording configurations to add")
 @click.option(
@@ -95,7 +95,8 @@ def setup(
     """Configure Live as a stage needs it, or undo that.
 
     Setup shows the changes to recording configurations and callbacks, asks, and applies them. While
-    the stage observes, it leaves recording configurations alone and says what it would change.
+    the stage observes, setup leaves recording configurations unchanged, and says what it would
+    change.
     """
     if bool(options["bucket"]) != bool(options["endpoint"]) and options["bucket"]:
         raise click.UsageError(

@@ -87,8 +87,8 @@ def try_(
 ) -> None:
     """Record streams of your own account until Ctrl-C.
 
-    Nothing is deployed: from this machine, your access key calls ApsaraVideo Live, the online list
-    is polled instead of callbacks, and Ctrl-C stops what was started.
+    Nothing is deployed. This machine calls ApsaraVideo Live with your access key. It polls the
+    online list instead of receiving callbacks. Ctrl-C stops the recordings that it started.
     """
     if bool(bucket) != bool(endpoint):
         raise click.UsageError(_("Pass --bucket and --endpoint together."))

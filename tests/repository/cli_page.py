@@ -1,4 +1,5 @@
-"""Writes docs/cli.md: every command with its help, as the command prints it.
+"""Writes docs/cli.md: every command with its help, as the command prints it. The options that many
+commands have stand once, in the introduction.
 
 `python -m tests.repository.cli_page` writes the page; test_cli_page.py fails while it is out of
 date.
@@ -6,7 +7,8 @@ date.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -17,24 +19,50 @@ PAGE = ROOT / "docs" / "cli.md"
 _NAME = "live-record"
 _WIDTH_CHARS = 100
 _INTRODUCTION = """\
-Written by `python -m tests.repository.cli_page` from the commands themselves. `--language zh` or a
-Chinese locale prints this help and the answers in Chinese. `--json` prints the answer of the
-[HTTP API](http-api.md).
+Written by `python -m tests.repository.cli_page` from the help of the commands.
 
-A command that changes something needs `--stage NAME`, or `--url` and `--token`. A command that only
-reads takes the one stage that is registered; of several, one has to be named. `list`, `status`,
-`why`, `health`, `watch` and `doctor` take several `--stage`; the largest exit code counts. If a
-stage does not have the domain of a stream, its answer says so; its exit code does not count if
-another stage has the domain. The first line of an answer names the stage; in JSON it is the field
-`stage`. Times are local, with their offset from UTC; the variable `TZ` names another zone.
+A *stage* is one deployment of live-record, such as `prod`. The first line of an answer names the
+stage; in JSON, the field `stage` does. Times are local, with their offset from UTC; the variable
+`TZ` names another zone.
+
+## Options of many commands
+
+Every command has these options:
+
+| option | meaning |
+|---|---|
+| `--language`, `--lang` | language of all texts, `en` or `zh`; by default that of your locale |
+| `-h`, `--help` | print the help of the command |
+
+The *stage options* belong to each command that calls a stage:
+
+| option | meaning |
+|---|---|
+| `--stage NAME` | a stage in `.live-record/stages.toml`; `make dev` registers `dev` |
+| `--url` | the address of a stage that is not in `stages.toml` |
+| `--token` | the API token; overrides the one in `stages.toml` |
+| `--json` | print the answer of the [HTTP API](http-api.md) |
+
+- A command that changes something needs `--stage`, or `--url` and `--token`.
+- If only one stage is registered, a command that only reads takes that stage. If several are
+  registered, name one.
+- `list`, `status`, `why`, `health`, `watch` and `doctor` accept several `--stage`. The largest exit
+  code counts. If a stage does not have the domain of a stream, its answer says so. Its exit code
+  does not count if another stage has the domain.
+
+## Exit codes
+
+A command that only reads asks a question:
 
 | exit code | meaning |
 |---|---|
-| 0 | done; of a question: all is as it should be |
+| 0 | the command is done; for a question: all is as it should be |
 | 1 | the command failed, or the stage refused it |
 | 2 | the command line is wrong |
-| 3 | a question was answered, and something is not as it should be; or nobody knew it |
-| 4 | a question got no answer: the stage was not reached, or refused it |"""
+| 3 | something is not as it should be; or `stop` named a stream that nobody knew |
+| 4 | the question got no answer: the stage was not reached, or refused the question |"""
+_OF_STAGE = ("--stage", "--url", "--token", "--json")
+_STAGE_LINE = "The command also has the [stage options](#options-of-many-commands)."
 
 
 def page() -> str:
@@ -48,20 +76,36 @@ def _commands(group: click.Group, path: str) -> Iterator[str]:
         command = group.get_command(context, name)
         assert command is not None, name
         whole = f"{path} {name}"
-        yield from (f"## {whole}", "", "```text", *_help(command, whole), "```", "")
+        yield from (f"## {whole}", "", *_help(command, whole))
         if isinstance(command, click.Group):
             yield from _commands(command, whole)
 
 
-def _help(command: click.Command, path: str) -> list[str]:
+def _help(command: click.Command, path: str) -> Iterator[str]:
+    """Yield the help without the options that the introduction explains."""
     context = click.Context(
         command,
         info_name=path,
         terminal_width=_WIDTH_CHARS,
         max_content_width=_WIDTH_CHARS,
-        help_option_names=["-h", "--help"],
+        help_option_names=[],
     )
-    return command.get_help(context).splitlines()
+    options = {o.opts[0]: o for o in command.get_params(context) if isinstance(o, click.Option)}
+    is_of_stage = options.keys() >= set(_OF_STAGE)
+    explained = ("--language", *(_OF_STAGE if is_of_stage else ()))
+    with _hidden([option for name, option in options.items() if name in explained]):
+        yield from ("```text", *command.get_help(context).splitlines(), "```", "")
+    if is_of_stage:
+        yield from (_STAGE_LINE, "")
+
+
+@contextmanager
+def _hidden(options: Sequence[click.Option]) -> Iterator[None]:
+    for option in options:
+        option.hidden = True
+    yield
+    for option in options:
+        option.hidden = False
 
 
 if __name__ == "__main__":
