@@ -1,37 +1,37 @@
 """What can go wrong, by what the caller should do about it.
 
     LiveRecordError
-    + RequestError               fix the request: it is answered with its own status
-    | · BadRequest               400, every bad field at once
-    | · Unauthorized             401, who are you
-    | · Forbidden                403, not allowed to you
+    + RequestError               the request is wrong: fix it. Each kind has a status of its own
+    | · BadRequest               400; the answer names every wrong field
+    | · Unauthorized             401; the request has no valid token
+    | · Forbidden                403; the token does not allow the request
     | · NotFound                 404
-    | · MethodNotAllowed         405, with the methods that are
-    | · WrongState               409, not while the stream stands as it does
+    | · MethodNotAllowed         405; the answer names the allowed methods
+    | · WrongState               409; the present state does not allow the request
     | · TooLarge                 413
     | · UnsupportedMediaType     415
-    | · KeyReused                422, an Idempotency-Key with another body
-    | · TooManyRequests          429, sign-ins to the console
-    + UnverifiedCallback         a callback that is not proved genuine: 401, nothing changes
-    + MalformedCallback          a genuine callback that makes no sense: 400
-    | · UnusableName             it is about a stream that no command can name
-    + LiveError                  what ApsaraVideo Live answered, or that it did not
-    | · AlreadyStarted           it records already
-    | · StreamNotLive            it has no such stream now
-    | + InvalidCommand           the command itself is wrong, repeating it is useless
-    | | · NoRecordConfig         a recording configuration must exist first
-    | · UnknownRejection         a refusal nobody documented
-    | + Retryable                it did nothing: send it again, and not before retry_after
+    | · KeyReused                422; the Idempotency-Key came with another body before
+    | · TooManyRequests          429; too many sign-ins to the console
+    + UnverifiedCallback         a callback is not proved genuine: 401, nothing changes
+    + MalformedCallback          a genuine callback makes no sense: 400
+    | · UnusableName             the callback is about a stream that no command can name
+    + LiveError                  ApsaraVideo Live refused a command, or gave no clear answer
+    | · AlreadyStarted           Live records the stream already
+    | · StreamNotLive            Live knows no such live stream
+    | + InvalidCommand           the command itself is wrong: repeating it is useless
+    | | · NoRecordConfig         no recording configuration covers the stream
+    | · UnknownRejection         Live does not document this refusal
+    | + Retryable                the command had no effect: send it again after retry_after
     | | · Throttled              too many commands at once
-    | | · NeverSent              nobody received it
-    | | · Unavailable
-    | · InDoubt                  it may have acted, or may yet
+    | | · NeverSent              the command did not reach Live
+    | | · Unavailable            Live was unavailable
+    | · InDoubt                  the command may have had an effect, or may have one yet
     | + OperatorActionNeeded     credentials, permissions or clock: an operator must act
-    | | · LiveNotActivated       the account has no ApsaraVideo Live
+    | | · LiveNotActivated       ApsaraVideo Live is not activated for the account
     + StoreUnavailable           the write may or may not be stored: the event may be repeated
-    | · ForeignStore             another stage's: nothing is sent
-    | · StoreFull                it has no room left: nothing was stored
-    + Unreadable                 a record that this release cannot read: only a stop replaces it
+    | · ForeignStore             the store belongs to another stage: nothing is sent
+    | · StoreFull                the store has no room left: nothing was stored
+    + Unreadable                 this release cannot read a record: only a stop replaces it
     + Misconfigured              the settings are wrong: the error lists every fault
 
 `LiveError`s are separate from the SDK's own exceptions. A person or the protocol acts on

@@ -39,12 +39,29 @@ from shared.store.store_errors import StoreUnavailable
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
 
 
+_INTRODUCTION = """\
+`python -m cli.local.errors_page` writes this page from the code's own tables.
+
+| you have | read |
+|---|---|
+| the name of an error, from a log | [the kinds of errors](#the-kinds-of-errors) |
+| a status and a `code` of the HTTP API | [answers over HTTP](#answers-over-http) |
+| a code of ApsaraVideo Live | [what it means](#what-an-answer-of-apsaravideo-live-means) |
+| a `reason.code` of an answer, or the `code` of a history entry | \
+[every cause](#every-cause-in-both-languages) |
+| a `code` of `GET /v1/health` | [problems of a stage](#problems-of-a-stage-in-both-languages), \
+or [what the store answers](#what-the-store-answers) |
+
+A *stage* is one deployment of live-record, such as `prod`. A *session* is one publish of a stream.
+The [glossary](protocol.md#glossary) has the other words."""
+
+
 def page() -> str:
     return "\n".join(
         [
             "# Errors, answers and causes",
             "",
-            "`python -m cli.local.errors_page` writes this page from the code's own tables.",
+            *_INTRODUCTION.splitlines(),
             "",
             *_tree(),
             *_statuses(),
@@ -60,14 +77,13 @@ def _tree() -> Iterator[str]:
     """Yield the drawing of the docstring of shared/errors.py."""
     lines = (errors.__doc__ or "").splitlines()
     drawn = [line[4:] for line in lines if line.startswith("    ")]
-    yield from ("## What can go wrong, by what the caller should do", "", "```text", *drawn, "```")
-    yield ""
+    yield from ("## The kinds of errors", "", "```text", *drawn, "```", "")
 
 
 def _statuses() -> Iterator[str]:
-    yield from ("## How it is answered over HTTP", "")
+    yield from ("## Answers over HTTP", "")
     yield "Every error is `application/problem+json` (RFC 9457) with one of these statuses and"
-    yield from ("codes. `InternalError` keeps its 500 where Live itself gave it.", "")
+    yield from ("codes. If Live itself answers `InternalError`, the status is 500.", "")
     yield from ("| error | status | code | hint |", "|---|---|---|---|")
     for refused in _kinds(RequestError):
         yield f"| {refused.__name__} | {refused.status} | `{refused.code}` | |"
@@ -87,23 +103,43 @@ def _kinds(root: type[E]) -> Iterator[type[E]]:
         yield from _kinds(kind)
 
 
+_ANSWERS = """\
+## What an answer of ApsaraVideo Live means
+
+A person sent the command, and the stream is live. Each cell begins with the
+[cause](#every-cause-in-both-languages) that the history gets. `*` stands for the rest of a code.
+
+| in a cell | means |
+|---|---|
+| again | the same command is sent again |
+| then start | a start is sent next |
+| in doubt | the command may still take effect in this time |
+| this session has failed | Live refuses to record this publish of the stream |
+
+| Live's code | read as | start | stop | restart | cancel_delay |
+|---|---|---|---|---|---|"""
+
+
 def _answers() -> Iterator[str]:
-    yield from ("## What an answer of ApsaraVideo Live means", "")
-    yield "Each cell shows the cause that the history gets, and what the protocol does next. In"
-    yield "this table a person sent the command, and the stream is live."
-    yield from ("", "| Live's code | read as | start | stop | restart | cancel_delay |")
-    yield "|---|---|---|---|---|---|"
-    yield _row("200", "accepted", Accepted("R"))
+    """Yield the table. Codes with the same meaning share a row."""
+    yield from _ANSWERS.splitlines()
+    alike = dict[str, list[str]]()
     for code, kind in CODES.items():
-        yield _row(f"`{code}`", kind.__name__, kind(code.replace("*", ".User")))
-    yield _row("any other 4xx", "UnknownRejection", command_errors.UnknownRejection("Other"))
-    yield _row("no answer, or none that can be read", "InDoubt", command_errors.InDoubt())
+        meaning = _meanings(kind.__name__, kind(code.replace("*", ".User")))
+        alike.setdefault(meaning, []).append(f"`{code}`")
+    yield f"| 200 | {_meanings('accepted', Accepted('R'))} |"
+    for meaning, codes in alike.items():
+        yield f"| {', '.join(codes)} | {meaning} |"
+    unknown = command_errors.UnknownRejection("Other")
+    yield f"| any other 4xx | {_meanings('UnknownRejection', unknown)} |"
+    no_answer = _meanings("InDoubt", command_errors.InDoubt())
+    yield f"| no answer, or none that can be read | {no_answer} |"
     yield ""
 
 
-def _row(code: str, kind: str, answer: Accepted | LiveError) -> str:
+def _meanings(kind: str, answer: Accepted | LiveError) -> str:
     cells = [_meaning(command, answer) for command in Command if command in _ORDER]
-    return f"| {code} | {kind} | {' | '.join(cells)} |"
+    return " | ".join((kind, *cells))
 
 
 _ORDER = (Command.START, Command.STOP, Command.RESTART, Command.CANCEL_DELAY)
@@ -141,8 +177,9 @@ def _flying(command: Command) -> StreamRecord:
 
 def _causes() -> Iterator[str]:
     yield from ("## Every cause, in both languages", "")
-    yield "`reason.code` of an answer and `code` of a history entry. A name in braces is filled"
-    yield from ("with the details of the entry.", "")
+    yield "These are the values of `reason.code` in answers, and of `code` in history entries. The"
+    yield "details of an entry replace a name in braces. “It” is the stream."
+    yield ""
     yield from ("| code | English | 中文 |", "|---|---|---|")
     for code in Reason:
         english, chinese = (catalogue(each).reasons[code.value] for each in Language)
@@ -153,15 +190,17 @@ def _causes() -> Iterator[str]:
 def _of_store() -> Iterator[str]:
     """Yield what an answer of the Redis is shown as, in the order of the code that reads it."""
     yield from ("## What the store answers", "")
-    yield "`code` of a problem in `GET /v1/health`. A 503 `StoreUnavailable` has the same sentence;"
-    yield "the engine's own words are in the function's log."
-    yield from ("", "| the engine | code | English | 中文 |", "|---|---|---|---|")
+    yield "The first column has the first word, or a part, of an answer of Redis, Valkey or Tair."
+    yield "`GET /v1/health` shows the code of the problem. A 503 `StoreUnavailable` has the same"
+    yield "sentence. The function's log has the store's own words."
+    yield from ("", "| the store answers | code | English | 中文 |", "|---|---|---|---|")
     shown = {f"`{word}`": code for word, code in engine_answers.ANSWERS.items()}
     shown |= {f"“{text}”": code for text, code in engine_answers.TEXTS.items()}
+    answers = dict[str, list[str]]()
     for answer, code in shown.items():
-        yield _problem(answer, code)
-    for code in sorted(engine_answers.PROBLEMS - set(shown.values())):
-        yield _problem("", code)
+        answers.setdefault(code, []).append(answer)
+    for code in (*answers, *sorted(engine_answers.PROBLEMS - answers.keys())):
+        yield _problem(", ".join(answers.get(code, [])), code)
     yield ""
 
 
@@ -173,8 +212,8 @@ def _problem(answer: str, code: str) -> str:
 
 def _problems() -> Iterator[str]:
     yield from ("## Problems of a stage, in both languages", "")
-    yield "What `GET /v1/health` lists under `problems`, by `code`, besides what the store answers."
-    yield from ("The doctor and `live-record watch` show the same.", "")
+    yield "`GET /v1/health` lists these problems under `problems`, and those of the next section."
+    yield from ("`live-record doctor` and `live-record watch` show the same.", "")
     yield from ("| code | English | 中文 |", "|---|---|---|")
     for code in sorted(catalogue(Language.ENGLISH).problems.keys() - engine_answers.PROBLEMS):
         yield _problem("", code).removeprefix("|  ")

@@ -380,7 +380,7 @@ def test_why_its_time_is_over(person: Person) -> None:
     person.says("start", of("timed"), "--max-duration", "60s")
     person.stack.control("clock", advance_ms=61_000)
 
-    assert eventually(lambda: "its time is over" in why(person, of("timed")))
+    assert eventually(lambda: "the time of the recording is over" in why(person, of("timed")))
 
 
 # --- names

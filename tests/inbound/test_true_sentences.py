@@ -86,22 +86,22 @@ WAYS: dict[str, tuple[Story, Reason, str]] = {
     "an end without a publish": (
         Story().unpublish(),
         Reason.UNPUBLISHED_UNKNOWN,
-        "an end was reported of a stream whose publish was never reported",
+        "the end of the stream was reported, but its publish was never reported",
     ),
     "an end that is being checked": (
         recording().passes(10 * SECOND).missed().passes(SECOND).unpublish(),
         Reason.UNPUBLISHED_TWICE,
-        "an end of the stream was reported that was known already, or is being checked",
+        "the end of the stream was reported, but it was known already, or is being checked",
     ),
     "an end of what has ended": (
         recording().goes_off().unpublish(),
         Reason.UNPUBLISHED_TWICE,
-        "an end of the stream was reported that was known already, or is being checked",
+        "the end of the stream was reported, but it was known already, or is being checked",
     ),
     "the same end after the list has refuted it": (
         refuted().happens(Unpublished(NOON + 50 * SECOND)),
         Reason.UNPUBLISHED_REFUTED,
-        "an end was reported that the online list has refuted already",
+        "the end of the stream was reported, but the online list already showed it still live",
     ),
     "no connection": (
         Story().publish().start().answer(NeverSent("ConnectionRefused")),
@@ -208,7 +208,7 @@ WHY: dict[str, tuple[Story, Reason, str]] = {
     "Live answers 500": (
         Story().publish().start().answer(InDoubt("InternalError")),
         Reason.IN_DOUBT,
-        "no clear answer to start: it may have been done",
+        "no clear answer to start: the command may have taken effect",
     ),
     "Live is unavailable": (
         Story().publish().start().answer(Unavailable("ServiceUnavailable")),

@@ -49,7 +49,7 @@ def test_every_code_of_live_s_and_every_cause_stands_on_the_page() -> None:
     ],
 )
 def test_the_table_of_answers_says_what_is_decided(code: str, row: str) -> None:
-    line = next(line for line in page().splitlines() if line.startswith(f"| `{code}` "))
+    line = next(line for line in page().splitlines() if line.startswith(f"| `{code}`"))
 
     assert row in line
 

@@ -236,7 +236,10 @@ def test_history_keeps_the_newest_thousand_lines_of_a_stream(store: Store, clock
 def test_a_reason_from_a_later_release_is_kept_and_written_back() -> None:
     entry = entry_from_json("later", '{"n":1}')
     assert (entry.code.value, entry.about) == ("later", {"n": 1})
-    assert in_words(entry) == "a later release wrote this, and this one does not know it: later"
+    assert (
+        in_words(entry)
+        == "a later release wrote this entry, and this release does not know its code: later"
+    )
     text = to_json(wanted(KEY)).replace("asked_start", "later")
 
     record = from_json(KEY, text)
