@@ -99,8 +99,8 @@ class AskView(StandingView, frozen=True, forbid_unknown_fields=True):
     replicated: Annotated[
         Count | None,
         doc(
-            "how many replicas of the store had this when it was answered; null: the"
-            " store has none, or does not tell"
+            "how many replicas of the store had stored this request when it was answered; null:"
+            " the request stored nothing, there is no replica, or the number is not known"
         ),
     ]
     file_by: Annotated[Time | None, doc("when the file is there at the latest")]
