@@ -42,8 +42,8 @@ NO_ALIAS = fault("deployed.alias", N_("{functions}: no alias release, so nothing
 OLDER = warning(
     "deployed.older",
     N_(
-        "{functions}: release does not point to the newest version. After a rollback this is as"
-        " intended; otherwise a deploy has stopped halfway"
+        "{functions}: the alias release does not point to the newest version. After a rollback this"
+        " is as intended; otherwise a deploy has stopped halfway"
     ),
 )
 RUNTIME = warning(
@@ -69,7 +69,7 @@ RESERVED = warning(
 NO_DOMAIN = fault(
     "route.missing", N_("{host} is not a custom domain of Function Compute in {region}")
 )
-NOT_RELEASE = fault("route.alias", N_("{paths}: these routes do not lead to release"))
+NOT_RELEASE = fault("route.alias", N_("{paths}: these routes do not lead to the alias release"))
 NOTHING_RECORDED = nothing("service-roles.nothing", N_("there is no recording configuration"))
 NO_ROLE = warning(
     "service-roles.missing",

@@ -43,7 +43,11 @@ NOT_BOUND = fault(
     N_("no stream pushed to {ingest} reaches {domain}: Live does not bind the two"),
 )
 NO_INGEST = warning(
-    "mapping.none", N_("{domain} has no ingest domain: streams are pushed to it directly")
+    "mapping.none",
+    N_(
+        "{domain} has no ingest domain: streams are pushed to it directly. If yours are pushed to"
+        " another domain, bind the two in the console of Live"
+    ),
 )
 
 

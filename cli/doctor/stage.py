@@ -76,7 +76,7 @@ REPLICA = fault(
 )
 NOT_PERSISTENT = fault(
     "durable.memory",
-    N_("a restart of the store loses every intent: nothing is written to its disk"),
+    N_("a restart of the store loses everything: nothing is written to its disk"),
 )
 SELDOM_SYNCED = warning(
     "durable.fsync", N_("the store lets the operating system decide when to write to disk")

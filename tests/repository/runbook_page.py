@@ -27,8 +27,8 @@ MEANS: dict[str, tuple[str, str]] = {
         "发不出命令，也收不到回调。视频直播继续进行已开始的录制。",
     ),
     "store": (
-        "Nothing can be stored, so nothing new is started or stopped.",
-        "无法保存任何内容，因此不会有新的开始或停止。",
+        "Nothing new is started or stopped ([each problem](errors.md#what-the-store-answers)).",
+        "不会有新的开始或停止，详见[各种问题及处理办法](errors.md#what-the-store-answers)。",
     ),
     "credentials": (
         "Doctor cannot ask Alibaba Cloud. The stage has its own credentials and is not affected.",
@@ -40,11 +40,11 @@ MEANS: dict[str, tuple[str, str]] = {
     ),
     "health": (
         "The stage reports this: see [operate.md](operate.md#what-each-alarm-of-health-means).",
-        "环境自己报告的问题：见[运维](operate.zh-CN.md#健康检查的每一种告警)。",
+        "环境自己报告的问题：见[值班手册](operate.zh-CN.md#健康检查的每一种告警)。",
     ),
     "identity": (
-        "If the store is emptied, holds and ends are lost, and nobody notices it.",
-        "存储被清空时，停止保持和结束时间会丢失，且无人察觉。",
+        "If the store is emptied, nobody notices that stops and ends of recordings are lost.",
+        "存储一旦被清空，手动停止的保持期和录制的结束时间都会丢失，而且无人察觉。",
     ),
     "durable": (
         "The store may lose a request that was already acknowledged.",
@@ -55,13 +55,13 @@ MEANS: dict[str, tuple[str, str]] = {
         "环境按较旧的策略录制，或不发送任何命令。",
     ),
     "timer": (
-        "Ends and retries wait, and streams whose callbacks were lost are not found.",
-        "丢失的回调、结束时间和重试都要等待。",
+        "Recordings do not end at their time. Streams whose callbacks were lost are not found.",
+        "录制不会按时结束，回调丢失的流也不会被发现。",
     ),
     "wake": ("Some commands are sent up to a minute late.", "部分命令最多晚一分钟发出。"),
     "relay": (
-        "Recording is not affected; the previous receiver missed a callback.",
-        "录制不受影响；原接收方漏收了回调。",
+        "Recording is not affected. A receiver in the policy's `forward_to` missed a callback.",
+        "录制不受影响；策略中 `forward_to` 指定的接收方漏收了回调。",
     ),
     "heartbeat": (
         "Recording is not affected; nobody is alerted if the timer or the store stops.",
@@ -80,20 +80,20 @@ MEANS: dict[str, tuple[str, str]] = {
         "开始和停止命令被拒绝：不会有新的录制。",
     ),
     "quota": (
-        "In a burst, some streams are found up to 90 s late.",
+        "If many streams begin at once, some are found up to 90 s late.",
         "大量流同时开播时，部分流最多晚 90 秒被发现。",
     ),
     "deployed": (
         "Part of the stage is missing, or runs an older release.",
-        "环境的一部分缺失，或仍是旧版本的行为。",
+        "环境的一部分缺失，或仍在运行旧版本。",
     ),
     "triggers": (
         "Callbacks, requests or the timer do not reach their function.",
         "回调、请求或定时触发器到不了对应的函数。",
     ),
     "reservations": (
-        "In a burst, other functions of the region may be refused.",
-        "突发时，该地域的其他函数可能被拒绝。",
+        "If many streams begin at once, calls of the region's other functions may be refused.",
+        "大量流同时开播时，该地域其他函数的调用可能被拒绝。",
     ),
     "route": (
         "Requests to the domain do not reach this release.",
@@ -226,7 +226,8 @@ def _section(check: Check, language: Language, fixes: dict[str, str], texts: dic
 def _row(kind: Kind, language: Language, fixes: dict[str, str], text: str) -> str:
     fix = fixes.get(kind.code, "")
     step = f"`{fix}`" if fix else BY_HAND[language]
-    shown = re.sub(r"[{]{1,2}(\w+)[}]{1,2}", r"*\1*", text)
+    shown = re.sub(r"(?<![{])[{](\w+)[}](?![}])", r"*\1*", text)
+    shown = re.sub(r"[{]{2}(\w+)[}]{2}", r"`{\1}`", shown)
     cells = (f"`{kind.code}`", WORDS[language][kind.severity], shown, step)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
