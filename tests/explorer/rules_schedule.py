@@ -148,7 +148,7 @@ REMOVALS = (
     ),
     Removal(
         "a stop bars the occurrence under way",
-        "A person's stop bars every occurrence that has begun.",
+        "After a person's stop, no occurrence that has begun is recorded any more.",
         _stop_bars_none_under_way,
         Scenario("", (PLAN, STOP, SHORT_START), before=LIVE),
     ),
@@ -161,7 +161,7 @@ REMOVALS = (
     ),
     Removal(
         "a stop before an occurrence bars it",
-        "A stop before an occurrence bars it if the hold covers its beginning.",
+        "If no occurrence is under way at a stop, none that begins during the hold is recorded.",
         _nothing_bars,
         Scenario("", (STOP, PLAN), before=RECORDED),
     ),
@@ -185,7 +185,7 @@ REMOVALS = (
     ),
     Removal(
         "what fits a pattern takes part",
-        "A live stream takes up each occurrence whose pattern it fits.",
+        "A live stream takes part in each occurrence whose pattern it fits.",
         _takes_nothing_up,
         Scenario("", script=(PUBLISH,), settings=BY_PATTERN),
     ),

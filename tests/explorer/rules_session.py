@@ -302,13 +302,15 @@ REMOVALS = (
     ),
     Removal(
         "a stale list changes nothing",
-        "A list with a publish from more than 5 s before the session changes nothing.",
+        "If a list shows a publish from more than 5 s before the session, the list changes "
+        "nothing.",
         _any_list_is_believed,
         Scenario("", **_RETURNING, polls=1, **_one(Fault.PAUSE)),
     ),
     Removal(
         "the list opens a session",
-        "A list with a publish more than 5 s after the session's opens another session.",
+        "If a list shows a publish more than 5 s after the session's own publish, another session "
+        "opens.",
         _lists_open_nothing,
         Scenario("", **_RETURNING, **_one(Fault.LOSE)),
     ),
