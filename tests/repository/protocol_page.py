@@ -169,8 +169,9 @@ OF_THE_STORE: Mapping[str, str] = {
     "the registration of a running reconcile": f"{link('MAX_WORKER_LEASE_MS', CONTRACT)},"
     f" {shown(MAX_WORKER_LEASE_MS)}; a registration that ends later counts no more",
     "when something last happened (reconcile, a wake-up call)": PASSED,
-    "when a record is due": "as its record says; saved again after a step",
-    "when a line of history or a file was stored": "any distance; it is kept longer by as much",
+    "when a record is due": "no limit of its own; each record is saved again after a step",
+    "when a line of history or a file was stored": "any distance; the line or file is kept "
+    "longer by as much",
     "when a policy was stored": "any distance; nothing follows from it",
 }
 
