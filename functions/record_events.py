@@ -13,7 +13,7 @@ from shared.inbound.live_callbacks import RecordEvent, UnknownEvent
 from shared.invocation import serve
 from shared.invocation.invocation import Invocation
 from shared.outbound.relay import Kind
-from shared.protocol import Reported
+from shared.protocol import FileLeft, Reported
 
 BUDGET_S = 3.0
 """s within which Live gets its answer; Live waits 5 s (docs/platform/live.md §4)."""
@@ -40,6 +40,8 @@ def _take(invocation: Invocation, callback: RecordEvent) -> Response:
     invocation.handle_callback(Kind.RECORD, key, event)
     if isinstance(event, Reported):
         invocation.app.capabilities.record_status_callback(key.domain)
+    if isinstance(event, FileLeft):
+        invocation.app.capabilities.record_file_callback(key)
     return Response(200, {"stored": str(key)})
 
 

@@ -19,6 +19,7 @@ from shared.config.tokens import Caller
 from shared.errors import Fault
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound, WrongState
+from shared.invocation import listed_files
 from shared.invocation.invocation import Invocation
 from shared.ledger.coverage import coverage, spans_of_file
 from shared.ledger.edges import Edge
@@ -100,7 +101,8 @@ def _account(invocation: Invocation, key: StreamKey, query: Mapping[str, Any]) -
     within = _occurrence(query, edges, now) or _stretch(query, now)
     within = within or _last_intent(edges, [spans for _, spans in timed], now)
     inside = [(file, spans) for file, spans in timed if common(spans, [within])]
-    gaps = coverage(edges, left, within, now).gaps
+    listed = listed_files.period_of(app, key, left, FILES_ROWS)
+    gaps = coverage(edges, left, within, now, listed).gaps
     shown = (span for _, spans in inside for span in spans)
     return _Account(within, inside, [*(gap.span for gap in gaps), *shown])
 

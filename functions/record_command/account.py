@@ -32,6 +32,7 @@ from shared.errors import Fault
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest
 from shared.inbound.request_fields import LIMIT, Field, beginning, moment, stream_name, text
+from shared.invocation import listed_files
 from shared.ledger.coverage import Coverage, coverage
 from shared.ledger.edges import Edge, schedule_of
 from shared.ledger.occurrences import occurrence_parts, occurrence_spans
@@ -125,7 +126,8 @@ def _covered(
     app = request.invocation.app
     now, store, rule = app.clock(), app.store, app.policies.policy().rule(key)
     files, edges = store.files(key, FILES_ROWS), store.edges(key)
-    found = coverage(edges, files, within, now)
+    listed = listed_files.period_of(app, key, files, FILES_ROWS)
+    found = coverage(edges, files, within, now, listed)
     return CoverageView(
         stream=str(key),
         start=rfc3339(within.start),

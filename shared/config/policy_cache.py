@@ -42,6 +42,11 @@ TIMESTAMP_AGE_MS = 60_000
 """How long a missing timestamp is remembered as missing."""
 
 
+def file_reported(key: StreamKey) -> str:
+    """Return the name of the timestamp at which Live last reported a file of the application."""
+    return f"file:{key.domain}/{key.app}"
+
+
 class PolicySource(Protocol):
     def in_force(self) -> InForce: ...
 
@@ -177,6 +182,10 @@ class DomainCapabilities:
             return
         if self._touch(f"status:{domain}"):
             self._with_status.add(domain)
+
+    def record_file_callback(self, key: StreamKey) -> None:
+        """Remember that a file of the stream's application was reported."""
+        self._note(file_reported(key))
 
     def record_lost_relay(self) -> None:
         """Remember that a callback could not be forwarded."""

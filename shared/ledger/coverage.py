@@ -84,15 +84,36 @@ class Coverage(Struct, frozen=True):
         return None if self.due_ms == 0 else 1 - self.missing_ms / self.due_ms
 
 
-def coverage(edges: Sequence[Edge], files: Iterable[File], within: Span, now: int) -> Coverage:
+def listed_period(
+    files: Sequence[File], limit: int, *, kept_since: int, reported_at: int | None
+) -> Span | None:
+    """Return the period in which `files`, the newest `limit` of a stream, are all that Live has
+    reported. Older files may have been deleted before `kept_since`. `reported_at` is when Live last
+    reported a file of the application; without one, its file callbacks may not be configured.
+    """
+    if len(files) >= limit:
+        kept_since = max(kept_since, min((_begin_of(file) for file in files), default=0))
+    if reported_at is None or reported_at <= kept_since:
+        return None
+    return Span(kept_since, reported_at)
+
+
+def coverage(
+    edges: Sequence[Edge],
+    files: Iterable[File],
+    within: Span,
+    now: int,
+    listed: Span | None = None,
+) -> Coverage:
     """Return what was wanted, live, recorded and missing within a period, as known at `now`.
-    `edges` are in the order in which they were noted."""
+    `edges` are in the order in which they were noted. `listed` is the period in which `files` are
+    all that Live has reported (`listed_period`); None if that is not known."""
     within = Span(within.start, max(min(within.stop, now), within.start))
     wanted = spans_between(edges, EdgeKind.WANTED, EdgeKind.UNWANTED, now)
     sessions = spans_between(edges, EdgeKind.LIVE, EdgeKind.OFF, now)
     noted = spans_between(edges, EdgeKind.RECORDED, EdgeKind.NOT_RECORDED, now)
     filed = merged(span for file in files for span in _shown_by(file, noted))
-    recorded = _corrected(noted, filed, now)
+    recorded = _corrected(noted, filed, listed, now)
     gaps, latency_ms = list[Gap](), 0
     for piece in _due(sessions, wanted):
         missing, latency = _missing(piece, recorded)
@@ -189,20 +210,33 @@ def _span_of(file: File) -> Span | None:
     return None if start is None or stop is None else Span(start, stop)
 
 
-def _corrected(noted: list[Span], filed: list[Span], now: int) -> list[Span]:
-    """Return what was recorded. Files correct the noted times. If files cover a part of a noted
-    span, the rest is believed until its file would be late. A span without any file is believed for
-    good: the file callback may not be configured, or the list of files may have been deleted.
+def _corrected(noted: list[Span], filed: list[Span], listed: Span | None, now: int) -> list[Span]:
+    """Return what was recorded. Files correct the noted times. What no file covers is believed
+    until its file would be late. A span without any file is believed for good if files of that time
+    may be unknown: the file callback may not be configured, or the list may have been deleted.
     """
     found = list(filed)
     for span in noted:
         near = Span(span.start - START_GRACE_MS, span.stop + START_GRACE_MS)
         files = common(filed, [near])
-        if not files:
+        if files or _must_be_listed(span, listed):
+            found += [hole for hole in without([span], files) if now - hole.stop < FILE_LATE_MS]
+        else:
             found.append(span)
-            continue
-        found += [hole for hole in without([span], files) if now - hole.stop < FILE_LATE_MS]
     return merged(found)
+
+
+def _must_be_listed(span: Span, listed: Span | None) -> bool:
+    """Return True if Live has reported files later than it would have reported this span's, and
+    none of its time has been deleted since."""
+    # listed.start ── span.start ── span.stop ── its file is late ── another file: listed.stop
+    if listed is None:
+        return False
+    return listed.start <= span.start and span.stop + FILE_LATE_MS < listed.stop
+
+
+def _begin_of(file: File) -> int:
+    return file.start or file.stop or 0
 
 
 def _due(sessions: Sequence[Span], wanted: Sequence[Span]) -> list[Span]:

@@ -8,14 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from shared.ledger.edges import Edge, EdgeKind
+from functions import record_command
+from shared.ledger.coverage import START_GRACE_MS
+from shared.ledger.edges import Edge as LedgerEdge
+from shared.ledger.edges import EdgeKind
 from shared.outbox.settlement import Next, Settlement
-from shared.protocol import Command, FileLeft, Published, StreamKey, StreamRecord
+from shared.protocol import (
+    Command,
+    FileLeft,
+    Published,
+    StopAsked,
+    StreamKey,
+    StreamRecord,
+    TimePassed,
+)
 from shared.protocol.command_errors import NoRecordConfig
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import FileVerdict
 from shared.store.contract import DAY_MS, Save
 from tests.conftest import KEY, NOON, Clock
+from tests.support.callback_stage import LESSON, Edge
 from tests.support.scripted_stage import ROOM, Stage
 from tests.support.settling import settle
 
@@ -84,6 +96,29 @@ def test_a_file_shows_what_was_recorded(stage: Stage) -> None:
     assert [span["ms"] for span in over["recorded"]] == [20 * MINUTE_MS - 10_000]
     assert [gap["ms"] for gap in over["gaps"]] == [5_000, 40 * MINUTE_MS]
     assert {gap["reason"]["code"] for gap in over["gaps"]} == {"no_file"}
+
+
+def test_a_recording_that_left_no_file_is_missing_once_others_have_left_theirs(
+    tmp_path: Path, clock: Clock
+) -> None:
+    edge = Edge(tmp_path, clock, LIVE_RECORD_API_TOKENS="eye:read:eye-token")
+
+    def gaps() -> list[tuple[int, str]]:
+        room = f"/v1/recordings/{LESSON}/coverage"
+        bearer = {"Authorization": "Bearer eye-token"}
+        answer = edge.call(record_command, "GET", room, headers=bearer).json
+        return [(gap["ms"], gap["reason"]["code"]) for gap in answer["gaps"]]
+
+    edge.ingest(key=LESSON)
+    edge.happens(TimePassed(), LESSON)
+    clock.pass_ms(10 * MINUTE_MS)
+    edge.happens(StopAsked("ann"), LESSON)
+    clock.pass_ms(HOUR_MS)
+    assert gaps() == []
+
+    times = {"start_time": NOON // 1000, "stop_time": clock.now // 1000}
+    edge.record_callback(app=LESSON.app, stream="other", uri="o.flv", **times)
+    assert gaps() == [(10 * MINUTE_MS - START_GRACE_MS, "no_file")]
 
 
 def test_the_files_of_the_stretch_are_counted_by_what_was_found_of_them(
@@ -159,8 +194,8 @@ def recorded_once(stage: Stage, name: str) -> None:
     key, edges = StreamKey("live.example.com", "app", name), (EdgeKind.LIVE, EdgeKind.WANTED)
     ends = (EdgeKind.NOT_RECORDED, EdgeKind.OFF)
     account = (
-        *(Edge(kind, NOON) for kind in (*edges, EdgeKind.RECORDED)),
-        *(Edge(kind, NOON + 10 * MINUTE_MS) for kind in ends),
+        *(LedgerEdge(kind, NOON) for kind in (*edges, EdgeKind.RECORDED)),
+        *(LedgerEdge(kind, NOON + 10 * MINUTE_MS) for kind in ends),
     )
     stage.store.save_or_claim(Save(0, StreamRecord(key, changed_at=NOON), edges=account))
 

@@ -12,10 +12,12 @@ from tests.support.stream_story import Story
 
 
 class Account(Story):
-    """A story with an account. `files` are those that Live has reported."""
+    """A story with an account. `files` are those that Live has reported; `listed` is the
+    period in which these are all."""
 
     edges: tuple[Edge, ...] = ()
     files: tuple[File, ...] = ()
+    listed: Span | None = None
 
     def happens(self, event: Event) -> Account:
         before = self.record
@@ -25,4 +27,4 @@ class Account(Story):
 
     def covers(self, start: int = NOON, stop: int | None = None) -> Coverage:
         end = self.now if stop is None else stop
-        return coverage(self.edges, self.files, Span(start, end), self.now)
+        return coverage(self.edges, self.files, Span(start, end), self.now, self.listed)

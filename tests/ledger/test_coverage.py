@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS, spans_between
+from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS, listed_period, spans_between
 from shared.ledger.edges import Edge, EdgeKind, edges_between
 from shared.ledger.occurrences import occurrence_parts, occurrence_spans
 from shared.ledger.spans import Span, total_ms
@@ -39,6 +39,7 @@ from tests.ledger.accounts import Account
 from tests.support.stream_story import RECORDS, SECOND
 
 MINUTE = 60 * SECOND
+HOUR_MS = 60 * MINUTE
 BY_RULE = StreamSettings(rule=RECORDS)
 
 
@@ -305,6 +306,40 @@ def test_a_file_that_is_not_late_yet_is_not_missing() -> None:
     account.answer().confirm().passes(20 * MINUTE)
     account.files = (File("a.flv", NOON, NOON + 10 * MINUTE),)
     assert gaps(account) == []
+
+
+def unfiled() -> Account:
+    """Return the account of a recording of ten minutes that has left no file for an hour."""
+    account = live()
+    account.answer().confirm().passes(10 * MINUTE)
+    account.goes_off().passes(60 * MINUTE)
+    return account
+
+
+def test_a_recording_without_any_file_is_missing_where_the_others_have_files() -> None:
+    account = unfiled()
+    account.listed = Span(NOON, account.now)
+    assert gaps(account) == [(5, 595, Reason.NO_FILE)]
+
+
+def test_a_recording_without_any_file_is_believed_where_files_may_be_unknown() -> None:
+    account = unfiled()
+    assert gaps(account) == []
+    account.listed = Span(NOON + SECOND, account.now)  # its file may have been deleted
+    assert gaps(account) == []
+    account.listed = Span(NOON, NOON + 10 * MINUTE + FILE_LATE_MS)  # no callbacks since, perhaps
+    assert gaps(account) == []
+
+
+def test_the_files_of_a_list_that_is_full_are_known_from_its_oldest_on() -> None:
+    begins = (NOON + 2 * HOUR_MS, NOON + HOUR_MS)
+    files = [File(f"{begin}.flv", begin, begin + MINUTE) for begin in begins]
+    now = NOON + 3 * HOUR_MS
+
+    assert listed_period(files, 3, kept_since=NOON, reported_at=now) == Span(NOON, now)
+    assert listed_period(files, 2, kept_since=NOON, reported_at=now) == Span(NOON + HOUR_MS, now)
+    assert listed_period((), 2, kept_since=NOON, reported_at=None) is None
+    assert listed_period((), 2, kept_since=now, reported_at=NOON) is None
 
 
 def test_a_file_without_a_stop_lasts_as_long_as_its_duration() -> None:

@@ -7,7 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from shared.ledger.coverage import START_GRACE_MS, TOLERANCE_MS, Coverage, coverage
+from shared.config.policy_cache import file_reported
+from shared.ledger.coverage import (
+    START_GRACE_MS,
+    TOLERANCE_MS,
+    Coverage,
+    coverage,
+    listed_period,
+)
 from shared.ledger.spans import Span, common, merged, without
 from shared.protocol import Reason, StreamKey, StreamRecord
 from shared.protocol.derived.wrong import UNPROVED_MS
@@ -177,7 +184,10 @@ class AccountJudge:
     def _account_of(self, key: StreamKey) -> Coverage:
         store, now = self.sim.store, self.sim.clock()
         within = Span(_BEGINNING, max(now, _BEGINNING))
-        return coverage(store.edges(key), store.files(key, FILES_ROWS), within, now)
+        files, age_ms = store.files(key, FILES_ROWS), store.age_ms(file_reported(key))
+        reported_at = None if age_ms is None else now - age_ms
+        listed = listed_period(files, FILES_ROWS, kept_since=_BEGINNING, reported_at=reported_at)
+        return coverage(store.edges(key), files, within, now, listed)
 
     def _is_accountable(self, key: StreamKey) -> bool:
         """Return False for a stream whose edges were lost, forged or noted by a clock that was
