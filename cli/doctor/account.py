@@ -115,7 +115,7 @@ def _is_unexplained(unread: Unread) -> bool:
 
 
 CHECKS = (
-    Check("credentials", N_("there are credentials, and not the root key"), credentials),
+    Check("credentials", N_("doctor has credentials, and they are not the root key"), credentials),
     Check(
         "access",
         N_("the credentials may read everything that doctor checks"),

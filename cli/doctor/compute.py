@@ -213,7 +213,7 @@ CHECKS = (
     _check("route", N_("the routes of the custom domain lead to release"), route, "deployment"),
     _check(
         "service-roles",
-        N_("Live may write into buckets, and Media Processing where mp4 is recorded"),
+        N_("Live may write into buckets; if mp4 is recorded, Media Processing may, too"),
         service_roles,
         *("service_roles", "policy", "recordings", "vod"),
     ),

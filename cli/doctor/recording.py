@@ -717,7 +717,7 @@ CHECKS = (
     ),
     Check(
         "fresh",
-        N_("live streams were published under the present configuration"),
+        N_("no live stream began before its recording configuration was created"),
         fresh,
         ("online", *_ALL),
     ),

@@ -576,7 +576,7 @@ CHECKS = (
     Check("timer", N_("the timer calls reconcile every minute"), timer, ("health",), OF_STORE),
     Check(
         "wake",
-        N_("commands that cannot be sent at once wake a reconcile"),
+        N_("if a command cannot be sent at once, a wake-up call runs reconcile"),
         wake,
         ("health",),
         OF_STORE,
