@@ -28,8 +28,8 @@ Json = dict[str, Any]
 ENDED_ON_PURPOSE = ("held", "asked_stop", "time_over")
 """Reasons of a live stream that is not recorded because somebody, or its own end, stopped it."""
 STORE_EMPTIED = "store_emptied"
-"""The reason of a stream of which an emptied store has lost everything: it may be recorded or
-not."""
+"""The reason of a stream whose data was lost with an emptied store: nobody knows whether it is
+recorded."""
 AGE_UNKNOWN = "recorded_age_unknown"
 """The reason of a stream that was recorded before the stage's clock was set back."""
 
@@ -37,8 +37,8 @@ AGE_UNKNOWN = "recorded_age_unknown"
 class Api:
     """A client of the stage at `url`; each method returns the answer's JSON or raises Failure.
 
-    The texts of an answer are printable, but for state and policy, which a program hands on. The
-    token goes only to that address, over HTTPS.
+    Texts in answers are safe for a terminal, except those of state and policy, which a program
+    hands on. The token is sent only to `url`, over HTTPS or to this machine.
     """
 
     def __init__(
@@ -161,8 +161,8 @@ class Api:
         return self._call("POST", path, "receiver", "id", body={})
 
     def policy(self) -> Json:
-        """Return the policy as it is in force: only printable() makes it fit for a terminal. A new
-        policy replaces the version `newest`."""
+        """Return the policy in force, which only printable() makes fit for a terminal. A new policy
+        replaces the version `newest`."""
         answer = self._call("GET", "/v1/policy", "version", "policy", as_sent=True)
         return {"newest": answer["version"], **answer}  # the release before has no such field
 
@@ -214,7 +214,7 @@ class Api:
         return self._call("DELETE", _schedule_path(name), "id")
 
     def state(self) -> list[Json]:
-        """Return the state of every stream that another stage needs, read page by page, with names
+        """Return what another stage needs of every stream, read page by page; names are
         unchanged."""
         pages = self._pages("/v1/state", {"limit": STATE_PAGE_ROWS}, "streams", as_sent=True)
         return [row for page in pages for row in page["streams"]]
@@ -239,8 +239,8 @@ class Api:
     def _pages(
         self, path: str, query: Mapping[str, str | int], *names: str, as_sent: bool = False
     ) -> Iterator[Json]:
-        """Yield each page of an answer, which has these fields. `query` is read again for each, so
-        that what the caller changes in it meanwhile holds from the next page on."""
+        """Yield each page of an answer that has the fields `names`. A change that the caller makes
+        to `query` holds from the next page on."""
         following: str | None = ""
         while following is not None:
             asked = {**query, "cursor": following} if following else query

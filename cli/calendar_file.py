@@ -42,7 +42,7 @@ class _Defaults:
 def read_calendar(
     file: Path, *, streams: Sequence[str], timezone: str
 ) -> tuple[Mapping[str, Json], Sequence[str]]:
-    """Return the schedules by id, and for each event that was left out the reason. `streams` and
+    """Return the schedules by id, and the reason for each event that was left out. `streams` and
     `timezone` apply to events that name none."""
     try:
         calendar: Any = Calendar.from_ical(file.read_bytes())
@@ -113,7 +113,7 @@ def _require_expressible(event: Any, changed: Sequence[Any]) -> None:  # noqa: A
 
 
 def _times(event: Any, defaults: _Defaults) -> tuple[datetime, datetime, str]:  # noqa: ANN401 - as above
-    """Return start and end as local times, and the zone they are of."""
+    """Return start and end as local times, and their time zone."""
     if "DTSTART" not in event:
         raise _Skipped(_("it has no start"))
     start: Any = event["DTSTART"].dt
@@ -183,7 +183,7 @@ def _written(at: date, zone: str) -> str:
 
 
 def _replaced(event: Any, changed: Sequence[Any], zone: str) -> Iterator[str]:  # noqa: ANN401 - as above
-    """Yield the occurrences of an event that another one of the calendar replaces or cancels."""
+    """Yield the occurrences of an event that another event of the calendar replaces or cancels."""
     for other in changed:
         if other.get("UID") == event.get("UID"):
             yield _written(other["RECURRENCE-ID"].dt, zone)

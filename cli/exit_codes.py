@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 AS_WANTED: Final = 0
-"""Done; and of a question: all is as it should be."""
+"""The command did its work; or a question's answer is that all is as it should be."""
 FAILED: Final = 1
 """The command failed, or the stage refused it."""
 WRONG_USAGE: Final = 2

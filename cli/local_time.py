@@ -12,8 +12,8 @@ from datetime import datetime
 _UTC = re.compile(
     r"(?<![A-Za-z0-9_/=.@-])(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z(?!\.?[A-Za-z0-9_/-])"
 )
-"""Not where it is part of a name: of a stream, an object, an occurrence or an argument of the push
-URL."""
+"""Matches a time in UTC that is not part of a name: of a stream, an object, an occurrence or an
+argument of the push URL."""
 
 
 def local(text: str) -> str:

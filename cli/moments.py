@@ -10,8 +10,8 @@ from shared.protocol.durations import instant, instant_or_duration
 
 
 class Moment(click.ParamType[str]):
-    """A time, which goes to the stage as it was written. `or_duration`: or how long before the end
-    it is."""
+    """The type of an option that is a time; the stage gets the time as it was written. With
+    `or_duration`, the option may also be a duration before the end."""
 
     name = "time"
 

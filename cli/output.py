@@ -25,8 +25,8 @@ _STAGE = f"{__name__}.stage"
 
 
 def name_stage(name: str, *, plain: bool, err: bool = False) -> None:
-    """Let every JSON answer of this command from now on have the stage's name; in plain text print
-    it now, as the first line, or on stderr."""
+    """Add the stage's name to every JSON answer of this command from now on. For plain text, print
+    the name now, as the first line, or on stderr."""
     if plain:
         click.echo(_("stage {name}").format(name=name), err=err)
     click.get_current_context().meta[_STAGE] = name
@@ -131,7 +131,8 @@ def attempt_line(row: Json) -> str:
 
 
 def as_of_line(row: Json) -> str:
-    """Return when it was so that the stream was not live: its callback may have been lost since."""
+    """Return a line with the time at which the stream was known not to be live: the callback of a
+    later publish may have been lost. Return "" for any other reason."""
     if row["reason"]["code"] != NOT_LIVE or not row.get("live_at"):
         return ""
     line = _("that was so at {time}; the online list is read each minute")

@@ -188,10 +188,9 @@ class Place:
     templates: tuple[str, ...]
 
     def names(self, stream: str, uri: str) -> bool:
-        """Return True if a recording of the stream may have left the object. A callback names the
-        object, and the operator's own key would sign it. Names that Live makes itself are as in
-        setup.
-        """
+        """Return True if the object may be a recording of the stream. Check this before signing:
+        the name comes from a callback. Without `templates`, names are those that Live makes
+        itself."""
         key = StreamKey.parse(stream)
         templates = self.templates or (DEFAULT_PREFIX,)
         return any(is_named_by(template, key.app, key.stream, uri) for template in templates)

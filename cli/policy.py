@@ -122,8 +122,7 @@ _KEPT = {
     "forward_to": N_("Callbacks are forwarded as before: {file} has no [forward_to]."),
     "suspended": N_("The policy stays suspended: live-record policy resume ends that."),
 }
-"""Tables that a file need not have. A take-over by setup, and suspend, add them to the policy in
-force."""
+"""Tables that stay in force if the file lacks them: a take-over by setup, and suspend, add them."""
 
 
 @dataclass(frozen=True, slots=True)

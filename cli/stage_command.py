@@ -23,7 +23,8 @@ from cli.stage_registry import Target
 Command = Callable[..., Any]
 _NOT_FOUND = 404
 _ELSEWHERE = -1
-"""Counts less than every exit code: another of the stages may have what this one does not."""
+"""Stands for a stage that lacks the stream's domain. It is less than every exit code, so that the
+code of a stage that has the domain counts."""
 STAGE = click.option(
     "--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev"
 )

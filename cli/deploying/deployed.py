@@ -44,7 +44,7 @@ class Deployed:
         self._rows: dict[tuple[str, ...], Rows] = {}
 
     def ask(self, *words: str) -> Rows:
-        """Return what `s` answers, nothing if what is asked for does not exist."""
+        """Return the answer of `s`; nothing if the resource does not exist."""
         if words not in self._rows:
             self._rows[words] = ask_or_nothing(self._s, *words)
         return self._rows[words]

@@ -13,8 +13,8 @@ from typing import Final
 
 NOTHING: Final = "-"
 ADDRESSES: Final = "addresses: "
-"""Begins the description of a version that is published to learn a trigger's address. It is no
-release, and nothing goes back to it."""
+"""The description of a version begins so if it was published only to learn a trigger's address.
+Such a version is no release, and no rollback uses it."""
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _OURS: Final = re.compile(r"(.*?)(?: after: (\S+))?(?: content: ([0-9a-f]+))?")
 

@@ -19,7 +19,8 @@ from shared.config.values import secrets_of_url
 HIDDEN = "[hidden]"
 _OURS = "LIVE_RECORD_"
 _LEAST_CHARS_OF_OURS, _LEAST_CHARS = 4, 8
-"""A shorter value, such as `1`, would be hidden in all words that contain it."""
+"""Least length of a value that is redacted: of our variables, and of others. A shorter one, such as
+`1`, would be hidden in all words that contain it."""
 _SECRET = re.compile(r"(?:secret|token|password|key|key_?id|credential)s?$", re.IGNORECASE)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _GAP = r"(?:\s|\\+[nrt\n])*"

@@ -24,7 +24,8 @@ from cli.errors import Failure
 _LAST_CHARS = 2_000
 """How much of the output a Failure repeats."""
 _ERROR = re.compile(r"Error Message:\s*(.*?)\s*(?:A complete log of this run|\Z)", re.DOTALL)
-"""`s` ends with it. Before it stands what the component printed: all that it deploys."""
+"""Matches the error at the end of the output of `s`. The text before it is the component's: all
+that it deploys."""
 _ACCESS = "LIVE_RECORD_ACCESS"
 _BEFORE_ACCESS = (
     "AccountID",
@@ -32,10 +33,10 @@ _BEFORE_ACCESS = (
     "AccessKeySecret",
     "serverless_devs_access_cicd_alias_name",
 )
-"""`s` prefers these to any --access (docs/platform/function-compute.md §7)."""
+"""Variables that `s` prefers to any --access (docs/platform/function-compute.md §7)."""
 _COMPONENTS = "core_load_serverless_devs_component"
-"""With this variable `s` takes a component in that version. A version in s.yaml itself would detach
-the overlays of env.yaml, without a word (docs/platform/function-compute.md §6.2)."""
+"""The variable makes `s` load a component in the version that it names. A version in s.yaml itself
+would silently detach the overlays of env.yaml (docs/platform/function-compute.md §6.2)."""
 _PINNED = "fc3@0.1.22"
 _VAULT = "DOTENV_KEY"
 """With it `s` would read an encrypted file of variables, which no check sees."""
@@ -103,7 +104,8 @@ class Serverless:
         return ended.stdout
 
     def _failure(self, words: tuple[str, ...], code: int, printed: str) -> Failure:
-        """Redact before the end is taken: half of a secret would not be recognized."""
+        """Return the failure with the end of the output. Redact first: half of a secret would not
+        be recognized."""
         clean = self._redact(printed)
         errors = _ERROR.findall(clean)
         end = ("\n".join(errors) or clean.strip())[-_LAST_CHARS:]

@@ -101,7 +101,7 @@ class Stage:
 
 
 def _with_unread_addresses(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the environment with an address wherever a deploy reads it only later."""
+    """Return the environment with a placeholder for each address that a deploy reads only later."""
     unread = {
         f"LIVE_RECORD_{name}_URL": "https://unread.example.com/"
         for name in ("WAKE", "RELAY")

@@ -17,7 +17,7 @@ from cli.errors import Failure
 from cli.function_compute import ALIAS
 
 _UNCHANGED = re.compile(r"\bVersionPublishError\b")
-"""Function Compute refuses a version of what did not change since the last one."""
+"""The error for a version of a function that has not changed since its last version."""
 AUTO = "auto"
 Props = Mapping[str, Any]
 
@@ -47,7 +47,7 @@ class Step(Protocol):
 class Code:
     """Code and configuration of a function, as a version that nothing points to yet.
 
-    `content` is the digest of what is wanted, `description` that of the version to publish.
+    `content` is the digest of both, `description` the text of the version to publish.
     """
 
     s: Commands
@@ -57,7 +57,7 @@ class Code:
     description: str
     name: str = "functions"
     target: int | None = None
-    """The version that has what is wanted, once that is known."""
+    """The version with the wanted content, once it is known."""
 
     def look(self) -> Finding:
         newest = next(reversed(self.deployed.versions(self.subject)), None)
@@ -88,7 +88,7 @@ class Code:
         return sentence.format(target=self.target)
 
     def _publish(self) -> bool:
-        """Return False if Function Compute finds that nothing changed, which is no failure."""
+        """Publish a version; return False if Function Compute finds that nothing changed."""
         try:
             self.s.run(self.subject, "version", "publish", "--description", self.description)
         except Failure as error:
@@ -145,7 +145,8 @@ class Alias:
         return _("{alias} points to {target}").format(alias=ALIAS, target=self.code.target)
 
     def _refuse_if_moved(self) -> None:
-        """Read the alias again just before it moves: somebody may deploy from another machine."""
+        """Raise a Failure if the alias changed since this deploy began: somebody may deploy from
+        another machine."""
         self.deployed.forget(self.subject)
         serving = self.deployed.serving(self.subject)
         if serving not in (self.seen, self.code.target):

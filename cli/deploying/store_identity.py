@@ -21,7 +21,7 @@ from cli.errors import Failure
 
 VARIABLE = "LIVE_RECORD_STORE_ID"
 FUNCTION = "record_command"
-"""The function whose environment is asked; all have the same id."""
+"""The function whose environment is read; all have the same id."""
 
 
 @dataclass(frozen=True, slots=True)

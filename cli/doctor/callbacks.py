@@ -254,7 +254,7 @@ def answers(snapshot: Snapshot) -> Findings:
 
 
 def _address_fault(snapshot: Snapshot, probe: CallbackProbe) -> str:
-    """Return the check that finds the URL itself wrong, which then answers as it must; "" if none
+    """Return the check that finds the URL itself wrong, which explains its answer; "" if none
     does."""
     path = urlsplit(probe.url).path
     found = (
@@ -318,8 +318,8 @@ def _callbacks(snapshot: Snapshot) -> Iterator[Callback]:
 
 
 def delivery(snapshot: Snapshot) -> Findings:
-    """Yield a warning for each domain and cause, with the kinds of callbacks whose newest one did
-    not arrive."""
+    """Yield a warning for each domain and cause, with the kinds of callbacks whose newest callback
+    did not arrive."""
     for domain in snapshot.domains:
         lost: dict[str, list[CallbackRecord]] = {}
         for record in () if isinstance(domain.lost, Unread) else domain.lost:
@@ -388,7 +388,7 @@ def errors(snapshot: Snapshot) -> Findings:
     for domain in snapshot.domains:
         for record in () if isinstance(domain.broken, Unread) else domain.broken:
             if (recording.get(record.stream) or "")[:_SECONDS] >= record.at[:_SECONDS]:
-                continue  # it is recorded again since: Live's records name the second alone
+                continue  # it is recorded again since then; Live's records have whole seconds
             yield BROKEN.found(
                 stream=record.stream, code=record.code, advice=_error_fix(record.code)
             )

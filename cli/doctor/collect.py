@@ -201,7 +201,7 @@ does not tell the kind."""
 
 
 def _matches(sources: Sources, domains: Sequence[Domain], hosts: set[str]) -> Mapping[str, Match]:
-    """Return what the stage says of each secret that Live holds, as "kind:secret".
+    """Return, by "kind:secret", whether the stage knows each secret that Live holds.
 
     Only digests are sent. Path tokens are taken only from URLs of the stage.
     """

@@ -30,7 +30,7 @@ def read_deployment(sources: Sources) -> Deployment | Unread | None:
 
 
 def read_service_roles(sources: Sources) -> frozenset[str] | Unread | None:
-    """Return those of the two roles that exist, None for a stage on this machine."""
+    """Return which of the two service roles exist, None for a stage on this machine."""
     if not sources.compute:
         return None
     return sources.cloud(_("Alibaba Cloud's own roles"), "ram", _service_roles)

@@ -124,7 +124,8 @@ def _findings(check: Check, snapshot: Snapshot, roots: Mapping[str, str]) -> Fin
 
 
 def _unread(check: Check, unread: Sequence[Unread], roots: Mapping[str, str]) -> Findings:
-    """Yield one finding for each root of what could not be read; its cause is reported there."""
+    """Yield an unknown finding for each root cause of what could not be read, except for this check
+    itself."""
     for root in dict.fromkeys(_root_of(part, roots) for part in unread):
         if root != check.name:
             yield _unknown(check, root)

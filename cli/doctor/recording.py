@@ -271,7 +271,7 @@ def _by_hand(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Fin
 
 def _asked_for(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     """Yield each stream whose start was refused, and each stream or pattern of a schedule that has
-    an occurrence to come; also how to show it."""
+    an occurrence to come; each with the text that names it."""
     for row in () if isinstance(snapshot.listed, Unread) else snapshot.listed:
         if row["reason"]["code"] == NO_CONFIG:
             yield row["stream"], row["stream"]
@@ -312,8 +312,8 @@ def mode(snapshot: Snapshot) -> Findings:
 
 
 def _of_mode(kind: Kind, snapshot: Snapshot, config: Recording) -> Finding:
-    """Return the finding. While the stage observes, Live has to record by itself; the way to act
-    ends both."""
+    """Return the finding. While the stage observes, Live has to record by itself, so the finding
+    follows from the check `policy` and needs no fix of its own."""
     if not isinstance(snapshot.examined, Unread) and snapshot.examined["mode"] == "observe":
         return kind.found(because="policy", config=config)
     return kind.found(_manual(snapshot, config), config=config)

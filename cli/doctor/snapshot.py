@@ -21,7 +21,7 @@ DEFAULT_INSTANCES = 100
 FORBIDDEN = ("Forbidden", "NoPermission", "AccessDenied")
 """Codes of missing permissions begin with one of these."""
 NOBODY, NO_ANSWER = "InvalidCredentials", "NoAnswer"
-"""Our own codes: for missing credentials, and of a stage that does not answer at all."""
+"""Our own codes: no credentials, and a stage that does not answer at all."""
 
 _EXPLAINED = {"InvalidDomain": "domain", "NoSuchBucket": "bucket", "WrongEndpoint": "bucket"}
 

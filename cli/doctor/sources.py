@@ -26,7 +26,7 @@ class Sources:
     bucket: Callable[[Account, str, str], Bucket]
     why: str = ""
     compute: str = ""
-    """The address of Function Compute's API, empty if it has nothing to do with the stage."""
+    """The address of Function Compute's API, empty if the stage does not run there."""
     region: str = ""
     refused: list[Unread] = field(default_factory=list)
 

@@ -32,10 +32,11 @@ ASKED_JUST_NOW = "AskedJustNow"
 UNKNOWN_DOMAIN = "InvalidDomain"
 """An error code that the check of domains reports."""
 STALE_MS, LATE_MS = 90_000, 120_000
-"""Reconcile counts as stopped after the first, as for health, whose problem is not shown beside it;
-a due command is late after the second."""
+"""Reconcile counts as stopped after the first, as in health, whose own problem is then not shown; a
+due command is late after the second."""
 CLOCK_WARNINGS = 10
-"""The clock is reported from this part of the window on: 30 s of five minutes."""
+"""An offset of the clock is reported from this fraction of the signature window on: a tenth, 30 s
+of five minutes."""
 RECENT_MS = 3_600_000
 """A failed forwarding of a callback is reported for this time."""
 HEARTBEAT_MS = 180_000
@@ -270,8 +271,8 @@ def is_writable(snapshot: Snapshot) -> bool:
 
 
 def unwritable(snapshot: Snapshot) -> str:
-    """Return the check that finds why nothing can be stored, "" if it can. Until then, no run can
-    note that it ended, and no callback is accepted."""
+    """Return the check that finds why nothing can be stored, "" if it can. While the store refuses
+    writes, no run can note that it ended, and no callback is accepted."""
     return "" if is_writable(snapshot) else "store"
 
 
@@ -340,8 +341,8 @@ def _is_shown_elsewhere(snapshot: Snapshot, problem: Json) -> bool:
 
 
 def is_only_unreadable(snapshot: Snapshot) -> bool:
-    """Return True if records that cannot be read, which the check `recorded` names, are all that
-    the stage cannot handle. The release before does not count."""
+    """Return True if unreadable records, which the check `recorded` names, are all that the stage
+    cannot handle. The release before sends no such count."""
     counted = {} if isinstance(snapshot.health, Unread) else snapshot.health
     return bool(0 < counted.get("quarantined", math.inf) <= len(snapshot.unreadable))
 
@@ -475,8 +476,8 @@ def role(snapshot: Snapshot) -> Findings:
 def _unread_lists(
     snapshot: Snapshot, codes: Iterable[str], found: Sequence[Finding]
 ) -> Iterator[Finding]:
-    """Yield that reconcile, which has a role of its own, could not read the online lists, unless
-    what the stage was answered just now shows why."""
+    """Yield a finding if reconcile, which has a role of its own, could not read the online lists,
+    unless the error that the stage itself got just now explains that."""
     is_explained = any(finding.severity > Severity.UNKNOWN for finding in found)
     if is_explained or any(code.startswith(UNKNOWN_DOMAIN) for code in codes):
         return

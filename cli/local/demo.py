@@ -49,11 +49,11 @@ T = TypeVar("T")
 ANNOUNCED_MS = 2_000
 """ms after the encoder has connected at which Live sends the publish callback."""
 ACCOUNT_TOLERANCE_MS = 4_000
-"""By this the account may differ from the wire: Live reports whole seconds, at both ends of what
-each of the two starts took."""
+"""Tolerance between the account and the wire: Live reports whole seconds, at both ends of what each
+of the two starts took."""
 _SHOWN_OF_ACCOUNT = ("due_ms", "covered_ms", "missing_ms", "start_latency_ms", "ratio", "gaps")
 TOLERANCE_MS = 300
-"""By this the gap between two files may differ from the interruption on the wire; the scheduling
+"""Tolerance between the gap of the two files and the interruption on the wire; the scheduling
 latency of the machine is added."""
 
 

@@ -26,7 +26,8 @@ def clip() -> Sequence[Tag]:
 
 
 class Encoder:
-    """Accepted once the block is entered, or refused for the reason in `refusal`."""
+    """A context manager: once entered, the push is accepted, or refused for the reason in
+    `refusal`."""
 
     def __init__(self, url: str) -> None:
         self.refusal = ""

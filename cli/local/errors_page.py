@@ -188,7 +188,8 @@ def _causes() -> Iterator[str]:
 
 
 def _of_store() -> Iterator[str]:
-    """Yield what an answer of the Redis is shown as, in the order of the code that reads it."""
+    """Yield the table of Redis' answers and the problem that each is shown as, in the order of the
+    code that reads them."""
     yield from ("## What the store answers", "")
     yield "The first column has the first word, or a part, of an answer of Redis, Valkey or Tair."
     yield "`GET /v1/health` shows the code of the problem. A 503 `StoreUnavailable` has the same"

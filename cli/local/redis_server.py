@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
 TIMEOUT_S = 60.0
-"""To answer after the start, and to end."""
+"""Time limit for the server to answer after its start, and to end."""
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 """Options with which an acknowledged write survives a kill."""
 

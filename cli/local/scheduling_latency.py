@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
 STEP_S = 0.01
-"""Between two readings of the clock."""
+"""Pause between two readings of the clock."""
 
 
 class SchedulingLatency:

@@ -42,9 +42,9 @@ WEBHOOK_SECRET = "whsec_ZGV2LXdlYmhvb2stc2VjcmV0LTAwMDAwMDAwMDAwMDA="  # noqa: S
 PATH_SECRET = "dev-path"  # noqa: S105 - as above
 SQLITE, REDIS = "sqlite", "redis"
 TIMEOUT_S = 60.0
-"""For an emulator to listen, and to end."""
+"""Time limit for an emulator to listen, and to end."""
 IN_USE = " is in use"
-"""An emulator whose port is taken says so."""
+"""Part of the message of an emulator whose port is taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ OURS = ("functions", "shared")
 KINDS = ("*.py", "*.lua", "*.json")
 MANIFEST = "manifest.json"
 AUTHORITY = "store-ca.pem"
-"""Packaged where it lies beside the policy (docs/store.md)."""
+"""The store's root certificate: packaged if it lies in the policy's folder (docs/store.md)."""
 SDK = "alibabacloud-live20161101"
 
 

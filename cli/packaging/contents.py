@@ -88,8 +88,8 @@ ELSEWHERE = (
 LARGE = ("idna/uts46data",)
 """Deployed without bytecode: a host's name beyond ASCII needs it, and its tables are large."""
 RARE = ("dateutil", "functions/record_command/openapi", "idna", "six")
-"""Deployed without bytecode where no instance imports it as it begins: planning a schedule compiles
-it, and so does such a host's name, or a request for the description of the API."""
+"""Deployed without bytecode, because no instance imports it at its start. Its first use compiles
+it: a schedule, a host's name beyond ASCII, or the description of the API."""
 
 CLIENT = "alibabacloud_live20161101/client.py"
 OWN_METHODS = ("__init__", "get_endpoint")

@@ -12,10 +12,10 @@ from shared.protocol import StreamKey
 
 
 def push_url(base: str, key: StreamKey, *, ingest: str, push_key: str, at_s: int) -> str:
-    """Return the address of a stream behind `base`, such as rtmp://push.example.com, signed
-    at `at_s` by Live's type A with `push_key`, if there is one.
+    """Return the address of a stream behind `base`, such as rtmp://push.example.com, signed at
+    `at_s` by Live's type A with `push_key`, if there is one.
 
-    The ingest domain goes along if `base` does not name it: the emulator knows it by `vhost`.
+    If `base` does not contain the ingest domain, the query names it as `vhost`, for the emulator.
     """
     base = base.rstrip("/") or f"rtmp://{ingest}"
     query = {} if ingest in base else {"vhost": ingest}

@@ -20,8 +20,8 @@ REMOVED, KEPT = "removed", "kept"
 
 
 class Rehearsed(Protocol):
-    """The steps of one rehearsal, each with its name, and what removes what they made; `is_begun`
-    once there may be something to remove."""
+    """The named steps of one rehearsal, and the removal of what they made; `is_begun` once there
+    may be something to remove."""
 
     @property
     def is_begun(self) -> bool: ...

@@ -44,7 +44,7 @@ killed."""
 RECORDED_S = 2.0
 """s that each of the two parts is recorded; a shorter part cannot show whether it plays."""
 FILE_PATIENCES, TIMER_PATIENCES = 4, 4
-"""How much longer than for anything else it waits for a file, and for a timer of each minute."""
+"""Factors on the patience: for a file, and for a timer that runs each minute."""
 LOOK_EVERY_S = 0.5
 MAX_KEPT_CHARS = 500
 FILE_TOLERANCE_MS = 1_500

@@ -127,7 +127,7 @@ def _is_short(row: Json, target: float | None, max_gap_s: float | None) -> bool:
 
 
 def _all(api: Api, asked: dict[str, str | None]) -> Json:
-    """Return the pages of the report as one, with a count of the streams where somebody waits."""
+    """Return the pages of the report as one; show the number of streams read on a terminal."""
     whole: Json = {}
     for answer in _counted(api.report_pages(asked)):
         whole = {**answer, "streams": [*whole.get("streams", ()), *answer["streams"]]}

@@ -116,8 +116,8 @@ class Applier:
     def _let_live_record(self) -> list[ConfigTarget]:
         """Make the configurations automatic again that setup made manual; return them.
 
-        It comes before the mode: from the next publish on, Live records by itself. What is live now
-        is recorded by the stage first.
+        Called before the mode changes. Live records each stream by itself from its next publish on;
+        for those that are live now, wait until the stage records them.
         """
         done: list[ConfigTarget] = []
         for entry in tuple(reversed(self.backup.entries)):

@@ -28,11 +28,11 @@ _SHOWN = 3
 def await_recorded(
     stage: Stage, account: Account, target: ConfigTarget, wait: Callable[[float], None]
 ) -> None:
-    """Return once the stage records every live stream of the configuration that a rule records, but
-    for those that somebody has stopped or whose time is over.
+    """Return once the stage records every live stream of the configuration that a rule records,
+    except those that somebody has stopped or whose time is over.
 
-    Raise Failure if it does not, at once while its policy is suspended: to go on would lose their
-    recordings.
+    Raise Failure if the stage does not in time, or at once if its policy is suspended: to go on
+    would lose their recordings.
     """
     looks = 0
     while missing := list(_not_recorded(stage, account, target)):

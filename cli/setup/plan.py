@@ -310,8 +310,8 @@ class _Recordings:
         return formats
 
     def _lacking(self, formats: Sequence[Value]) -> list[dict[str, Any]]:
-        """Return the formats that the command names and that are not there, with their objects in
-        the same folder."""
+        """Return the formats that the options name and the configuration lacks, with their objects
+        in the same folder."""
         known = {str(entry.get("Format")).lower() for entry in formats}
         like = next((str(each.get("OssObjectPrefix") or "") for each in formats), "") or OBJECT_NAME
         return [_format(name, like) for name in self.options.formats if name not in known]
