@@ -7,8 +7,9 @@ from shared.protocol.stored_text import storable
 
 
 class LiveError(LiveRecordError):
-    """`code` and `request_id` are Live's, if it gave them; `status` is 0 if unknown. A command may
-    be retried after `retry_after` ms; 0 if Live did not say."""
+    """Any answer of Live but 200, or no answer. `code` and `request_id` are Live's, if it gave
+    them; `status` is 0 if unknown. A command may be retried after `retry_after` ms; 0 if Live did
+    not say."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class UnknownRejection(LiveError):
 
 
 class Retryable(LiveError):
-    """The command had no effect."""
+    """The command had no effect, and may be sent again."""
 
 
 class Throttled(Retryable):
@@ -55,7 +56,8 @@ class Throttled(Retryable):
 
 
 class NeverSent(Retryable):
-    """No request was sent, or none arrived. One with a `status` was refused before Live read it."""
+    """No request was sent, or none arrived. With a `status`, the request was refused before Live
+    read it."""
 
 
 SLOT_MISSED = "SlotMissed"

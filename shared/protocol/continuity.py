@@ -1,6 +1,7 @@
 """The times since which a store's clock has been steady, and since which no record was lost.
 
-The store returns it with every loaded record, and `decide` takes it. It knows no engine.
+The store returns a `Continuity` with every loaded record, and `decide` takes it. The module knows
+no engine.
 """
 
 from __future__ import annotations

@@ -66,11 +66,11 @@ def written(ms: int) -> str:
 
 def doubled(first_ms: int, times: int, most_ms: int) -> int:
     """Return the pause in ms: `first_ms`, doubled `times` times, at most `most_ms`."""
-    return min(first_ms << min(times, 30), most_ms)  # so that the number stays small
+    return min(first_ms << min(times, 30), most_ms)  # 30 keeps the shifted number small
 
 
 _LAST_MS = 253_402_300_799_999
-"""The last one that can be written: the end of the year 9999 in UTC."""
+"""The last instant that can be written: the end of the year 9999 in UTC."""
 
 
 def instant(text: object) -> int:
@@ -84,7 +84,7 @@ def instant(text: object) -> int:
     try:
         zone = timezone(-offset if sign == "-" else offset)
         moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
-    except ValueError:  # its own text is in English alone
+    except ValueError:  # Python's own message is only in English
         raise ValueError("write a time that the calendar and the clock have") from None
     ms = (moment - _EPOCH) // _MS + int((fraction or "0").ljust(3, "0")[:3])
     if not 0 <= ms <= _LAST_MS:

@@ -29,9 +29,9 @@ class StreamSettings(Struct, frozen=True):
     observe: bool = False
     max_concurrent: int | None = None  # of the whole account
     files_in: str = ""  # the bucket of its files and the endpoint, as name/endpoint, where known
-    event_globs: tuple[str, ...] = ()  # which events receivers of the policy want of it
+    event_globs: tuple[str, ...] = ()  # the events that the policy's webhook receivers want
     is_policy_suspended: bool = False  # no rule starts a recording
-    occurrences: tuple[Occurrence, ...] = ()  # of the patterns that it fits, under way or to come
+    occurrences: tuple[Occurrence, ...] = ()  # of patterns that fit it, under way or to come
 
     @property
     def records_on_publish(self) -> bool:
@@ -184,8 +184,8 @@ class StateImported(Struct, frozen=True):
 class OccurrencesPlanned(Struct, frozen=True):
     """The occurrences of the schedule that have not begun, as far ahead as is planned. They replace
     those planned before. `as_of`: when the calendar was read; None for now. `cancelled`: the ids of
-    those that a change took out before they began. An instance that did not know of it yet may have
-    begun them."""
+    those that a change took out before they began. An instance that did not know of the change may
+    have begun them."""
 
     schedule: str
     occurrences: tuple[Occurrence, ...] = ()

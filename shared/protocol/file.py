@@ -74,8 +74,8 @@ class File(Struct, frozen=True):
         return self.verdict.place if self.verdict else ""
 
     def later(self, report: File) -> File:
-        """Return what is known after the same file was reported again: the last report counts, if
-        it says more."""
+        """Return the file after another report of it. A value in the new report replaces the old
+        value."""
         return File(
             self.uri,
             self.start if report.start is None else report.start,

@@ -24,15 +24,15 @@ def prefix_of(template: str) -> str:
 
 
 def is_named_by(template: str, app: str, stream: str, uri: str) -> bool:
-    """Return True if the template names the object for a recording of this stream."""
+    """Return True if a recording of this stream may be stored as `uri` by the template."""
     values = {APP: app, STREAM: stream}
     begins = re.sub(_VARIABLE, lambda found: values[found[0]], prefix_of(template))
     return bool(begins) and uri.startswith(begins) and not _STEPS & set(uri.split("/"))
 
 
 def owner_by(template: str, uri: str) -> tuple[str, str] | None:
-    """Return application and stream of the recording that the template gives this name; "" for a
-    part that the name does not tell; None if the template cannot produce the name."""
+    """Return the application and stream whose recording gets this name by the template; "" for a
+    part that the name does not show; None if the template cannot produce the name."""
     folders, parts = prefix_of(template).split("/")[:-1], uri.split("/")
     if len(parts) <= len(folders):
         return None

@@ -101,8 +101,8 @@ class Match(Struct, frozen=True):
         )
 
     def covers(self, key: StreamKey) -> bool:
-        """Return True if it holds for a stream, or for every stream that a pattern stands for. What
-        cannot be told with little effort counts as no."""
+        """Return True if the globs match the stream, or every stream that a pattern stands for;
+        False also if that is not quickly certain."""
         if not key.is_pattern:
             return self.holds(key)
         start = self.stream.removesuffix("*")
@@ -111,7 +111,7 @@ class Match(Struct, frozen=True):
         return is_wider and self.is_of(key.domain) and _fits(key.app, self.app)
 
     def is_of(self, domain: str) -> bool:
-        """Return True if it may match streams of that domain."""
+        """Return True if the globs may match streams of that domain."""
         return _fits(domain.lower(), self.domain.lower())
 
     def __str__(self) -> str:
@@ -357,8 +357,8 @@ class Policy(Struct, frozen=True):
         return next((bucket for bucket in buckets if _fits(app, bucket.app)), None)
 
     def object_owners(self, uri: str) -> Iterator[StreamKey]:
-        """Yield each stream whose recording may have left the object `uri`. Application or stream
-        is "" if the name does not tell: it may be any."""
+        """Yield each stream whose recording may have left the object `uri`. An application or
+        stream that the name does not show is "", and may be any."""
         for domain in self.domains:
             for template in domain.object_prefix:
                 owner = owner_by(template, uri)

@@ -138,7 +138,7 @@ class Reason(OpenEnum):
     FILE = "file"
     FILE_FAILED = "file_failed"
     REPORTED_LATE = "reported_late"
-    # what the account of a stream shows
+    # what the ledger of a stream shows
     NO_FILE = "no_file"
     DETECTED_LATE = "detected_late"
     # what becomes of the record
@@ -148,7 +148,7 @@ class Reason(OpenEnum):
     ON_DEMAND_DECLINED = "on_demand_declined"
     EXCEPTION = "exception"
     SWITCHED = "switched"
-    # what a later release wrote and this one reads
+    # written by a later release, read by this one
     UNKNOWN = "unknown"
 
 

@@ -1,4 +1,4 @@
-"""Cleans text from outside, so that every store can take it. Nothing else cleans it.
+"""Cleans text from outside, so that every store can take the text. Nothing else cleans it.
 
 Code that reads a callback, an undelivered callback or an answer of Live uses it.
 """

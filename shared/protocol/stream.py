@@ -28,8 +28,8 @@ ENDS = (Command.STOP, Command.CANCEL_DELAY)
 """The commands that end a recording."""
 
 MAX_NAME_BYTES = 512
-"""bytes of UTF-8. Percent-encoded, application and stream then fit into the 4 KB that Function
-Compute allows path and query (docs/platform/function-compute.md §2.3)."""
+"""The longest name, in bytes of UTF-8. Percent-encoded, application and stream then fit into the 4
+KB that Function Compute allows path and query (docs/platform/function-compute.md §2.3)."""
 
 
 def _is_misread(name: str) -> bool:
@@ -87,8 +87,8 @@ class StreamKey(Struct, frozen=True, order=True):
 
     @property
     def is_pattern(self) -> bool:
-        """Return True for a pattern, which stands for all streams of the application that it fits:
-        no stream has a name with an asterisk."""
+        """Return True for a pattern, which stands for every stream of the application that it fits.
+        No stream's name has an asterisk."""
         return "*" in self.stream
 
     @property

@@ -1,6 +1,6 @@
-"""Finds the decisions that even a full engine must store.
+"""Finds the decisions that must be stored even if the store is full.
 
-The recorder asks it about each save.
+The recorder calls it for each save.
 """
 
 from __future__ import annotations

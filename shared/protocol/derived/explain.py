@@ -22,10 +22,9 @@ def explain(
     settings: StreamSettings,
     continuity: Continuity = UNBROKEN,
 ) -> HistoryEntry:
-    """Return the one cause that a person should see first. In an emptied store, the cause of a
-    stream is that the store was emptied, unless somebody has asked something of the stream since:
-    it may still be recorded.
-    """
+    """Return the one cause that a person should see first. If the store was emptied, that is the
+    cause until somebody requests something for the stream, because the stream may still be
+    recorded."""
     if record.intent.generation == 0 and continuity.emptied_at is not None:
         return HistoryEntry(Reason.STORE_EMPTIED)
     stands = phase(record)
@@ -49,8 +48,8 @@ def cause_of_delay(
     settings: StreamSettings,
     continuity: Continuity = UNBROKEN,
 ) -> HistoryEntry:
-    """Return what keeps a stream from being recorded: as `explain`, but while a start is retried,
-    Live's answer to the last one."""
+    """Return why a stream is not recorded: the cause from `explain`, or Live's answer to the last
+    start while a start is retried."""
     flight, answer = record.flight, record.answer
     if flight and flight.attempts and answer and answer.command is flight.command:
         return _answered(answer)
@@ -161,8 +160,8 @@ def _is_suspended(record: StreamRecord, settings: StreamSettings) -> bool:
 
 
 def _unasked(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
-    """Return the cause if there is no intent. A rule that records makes one once the stream is
-    live; for a new rule and a live stream, within a minute."""
+    """Return the cause if there is no intent. A rule that records makes an intent once the stream
+    is live. A new rule does so within a minute."""
     if _is_suspended(record, settings):
         return HistoryEntry(Reason.POLICY_SUSPENDED)
     about = {"rule": settings.rule.name}

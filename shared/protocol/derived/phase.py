@@ -32,10 +32,9 @@ def phase(record: StreamRecord) -> Phase:
 
 
 def is_unmanaged(record: StreamRecord) -> bool:
-    """Return True if Live records the stream, and nobody has asked live-record to manage that. The
-    recording lasts until its session ends; the phase shows it only while the session certainly
-    lasts.
-    """
+    """Return True if Live records the stream, and nobody has asked live-record to manage the
+    recording. It lasts until its session ends; the phase shows it only while the session certainly
+    lasts."""
     if record.intent.wanted:
         return False
     return _runs_without_us(record) and not _is_being_ended(record)
@@ -60,8 +59,8 @@ def _phase_wanted(record: StreamRecord) -> Phase:
 
 
 def _runs_without_us(record: StreamRecord) -> bool:
-    """Return True if Live reports a recording, and the report is neither a late one of a recording
-    that was stopped nor of a session before."""
+    """Return True if Live reports a recording, and the report is not a late one about a stopped
+    recording or an earlier session."""
     last_report, session = record.last_report, record.session
     if last_report is None or not last_report.recording or record.is_off:
         return False

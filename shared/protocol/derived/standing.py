@@ -1,8 +1,8 @@
-"""Computes everything that is said about a stream at once; status, list, watch, why, health and the
-doctor show it.
+"""Computes the state of a stream that people see in status, list, watch, why, health and the
+doctor.
 
-The API builds every answer about a stream from it, so that no two answers disagree. It is pure: its
-inputs are the record, the time, the settings, and when the online list was last read.
+The API builds every answer about a stream from it, so that no two answers disagree. The module is
+pure: its inputs are the record, the time, the settings, and when the online list was last read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from shared.protocol.state.session import SessionState
 
 UNREAD_MS = 120_000
 """The online list is read every minute. If it was not read for this long, answers about a stream
-give the age of what they say."""
+state how old their information is."""
 AHEAD_MS = 5_000
 """A stored time further ahead than this shows that the clock was set back. The clocks of two
 instances differ by less."""
@@ -48,8 +48,8 @@ class Standing(Struct, frozen=True):
 
     `since`: the beginning of this phase. `shown_at`: when Live last showed that it records; None
     also if that time lies ahead, because the clock was set back. `live_at`: when it was last known
-    whether the stream is live. `next_attempt_at`: when it is next tried or checked; None if nothing
-    is planned. `attempts`: failed tries so far.
+    whether the stream is live. `next_attempt_at`: when the recording is next tried or checked; None
+    if nothing is planned. `attempts`: failed tries so far.
     """
 
     phase: Phase
@@ -72,8 +72,8 @@ def standing(
     *,
     listed_at: int | None = None,
 ) -> Standing:
-    """Return everything that is said about the stream. `listed_at`: when the online list of its
-    domain was last read; None for never."""
+    """Return the state of the stream, for people. `listed_at`: when the online list of its domain
+    was last read; None for never."""
     stands, shown_at = phase(record), _shown_at(record)
     live, live_at = _liveness(record, listed_at)
     reason = explain(record, now, settings, continuity)
@@ -112,7 +112,7 @@ def _with_its_age(
 
 def is_confirmed(record: StreamRecord) -> bool:
     """Return True if Live has shown that it records this session: by a report, by a file, or by
-    answering a start with TaskAlreadyStarted."""
+    answering a start with TaskAlreadyStarted while no pause was possible."""
     confirmation = record.confirmation
     return confirmation is not None and record.is_started and confirmation.is_shown
 
@@ -186,8 +186,8 @@ def _since(record: StreamRecord, stands: Phase) -> int | None:
 
 
 def _idle_since(record: StreamRecord) -> int | None:
-    """Return since when nothing is done for the stream: since then its intent, its session and
-    Live's reports have not changed."""
+    """Return the time since which nothing is done for the stream: the last change of its intent,
+    its session or Live's reports."""
     session, report = record.session, record.last_report
     times = [record.intent.made_at]
     if session is not None:

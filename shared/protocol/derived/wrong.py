@@ -41,8 +41,7 @@ def wrong_since(record: StreamRecord) -> int | None:
 
 
 def lost_by(record: StreamRecord, now: int) -> int:
-    """Return the time from which the stream counts as lost. It was found `now` not to be
-    recorded."""
+    """Return the time from which a stream, found at `now` not to be recorded, counts as lost."""
     since = wrong_since(record)
     return now if since is None else min(since, now)
 

@@ -39,7 +39,7 @@ def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
         return replace(claimed, intent=replace(record.intent, claimed=True))
     if pending.command is not Command.STOP:
         return claimed
-    # From the claim on, Live may have paused: a TaskAlreadyStarted soon after may mean that pause.
+    # From the claim of a stop on, the recording may be paused; TaskAlreadyStarted may mean that.
     return replace(claimed, stopped_at=max(record.stopped_at or 0, now))
 
 

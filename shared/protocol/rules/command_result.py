@@ -87,12 +87,12 @@ def doubt(transition: Transition, flight: Flight) -> None:
         transition.change(restart_doubted=True)
     if flight.command is Command.STOP:
         latest = max(transition.record.stopped_at or 0, doubtful.until)
-        transition.change(stopped_at=latest)  # when it may have stopped at the latest
+        transition.change(stopped_at=latest)  # the last moment at which the stop may land
 
 
 def _within_bounds(doubts: tuple[Doubt, ...]) -> tuple[Doubt, ...]:
-    """Drop the oldest doubt if there is one too many. A later doubt of the same command lasts
-    longer, so that the wanted command is still re-sent once neither can land."""
+    """Drop a doubt if there is one too many: the oldest that a later doubt of the same command
+    outlasts, so that the wanted command is still re-sent once neither can land."""
     if len(doubts) <= MAX_DOUBTS_ENTRIES:
         return doubts
     kinds = [(doubt.command, doubt.generation) for doubt in doubts]
@@ -191,7 +191,7 @@ def _not_live(transition: Transition, flight: Flight, answer: LiveError) -> None
     command_retry.remember_answer(transition, flight, answer, Reason.NOT_FOUND)
     if intent.wanted and intent.if_not_live is IfNotLive.FAIL and intent.first_accepted_at is None:
         intent_rules.give_up(transition)
-    if transition.record.intent.wanted:  # also where an occurrence has taken it over
+    if transition.record.intent.wanted:  # also if an occurrence took the intent over
         session_rules.mark_refused(transition)
 
 
@@ -255,8 +255,7 @@ def _stop(transition: Transition, flight: Flight, answer: Accepted | LiveError) 
 def _stop_missed(transition: Transition, flight: Flight) -> None:
     """Take the recording as ended, and remember when, in case the stream comes back soon. If a
     session has opened since the stop was claimed, send the stop again. If the stream has just come
-    back, retry it: Live's recorder may not know the stream yet, and may resume by itself.
-    """
+    back, retry the stop: Live's recorder may not know the stream yet, and may resume by itself."""
     if flight.session != transition.record.session_number and not transition.record.is_off:
         transition.enqueue_if_idle(Command.STOP, Reason.STREAM_RETURNED)
     elif _has_just_come(transition) and _was_just_interrupted(transition):
@@ -334,7 +333,7 @@ def outcome_of(answer: Accepted | LiveError) -> Reason:
 def _code(answer: Accepted | LiveError) -> Reason:
     if isinstance(answer, LiveError) and answer.code == "InvalidDomain.NotFound":
         return Reason.WRONG_DOMAIN
-    if isinstance(answer, NeverSent) and answer.status:  # Live has answered it after all
+    if isinstance(answer, NeverSent) and answer.status:  # it was answered, so it was sent
         return Reason.REFUSED_FOR_NOW
     if isinstance(answer, NeverSent) and answer.code == SLOT_MISSED:
         return Reason.SLOT_MISSED

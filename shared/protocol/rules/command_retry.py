@@ -22,7 +22,7 @@ twice as long."""
 MAX_RETRY_MS = 30_000
 """RETRY_MS doubles up to this."""
 MAX_NOT_LIVE_RETRY_MS = 8_000
-"""The longest pause before a start is retried that was answered StreamNotFound just after a
+"""The longest pause before a retry of a start that Live answered with StreamNotFound just after a
 publish."""
 CONTRADICTION_RETRY_MS = 5_000
 """Pause before the first retry of a start that was answered StreamNotFound although the online list
@@ -90,8 +90,8 @@ def delay_after_refusal(attempts: int) -> int:
 
 
 def delay_after_contradiction(attempts: int) -> int:
-    """Return the delay in ms before the next start of a stream that the online list shows and the
-    recorder does not know: neither will change soon."""
+    """Return the delay in ms before the next start of a stream that the online list shows and
+    Live's recorder does not know. Neither changes soon."""
     return doubled(CONTRADICTION_RETRY_MS, attempts, MAX_CONTRADICTION_RETRY_MS)
 
 

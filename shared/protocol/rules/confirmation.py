@@ -91,9 +91,8 @@ def begin(
     is_repeat: bool = False,
 ) -> None:
     """Note that the session was started by the command sent at `sent_at`; a later report confirms
-    it. `anew`: forget that an earlier start of the session used up its repeat. `is_repeat`: this
-    start was sent because nothing confirmed the one before.
-    """
+    it. `anew`: forget that an earlier start used up the session's repeat. `is_repeat`: this start
+    was sent because nothing confirmed the one before."""
     record = transition.record
     before = record.confirmation if record.is_started else None
     began_now = transition.now if source is StartSource.ACCEPTED else None
@@ -121,9 +120,8 @@ def begin(
 
 def _accepted_again(confirmation: Confirmation, before: Confirmation | None) -> Confirmation:
     """Return the confirmation, with the time since which Live accepts starts of this session
-    without recording: had it carried out the start `before`, it would have answered
-    TaskAlreadyStarted. A reported error resets that time.
-    """
+    without recording. If Live had carried out the start `before`, it would have answered
+    TaskAlreadyStarted. A reported error resets that time."""
     if before is None or before.unshown_since is None or before.denied:
         return replace(confirmation, unshown_since=confirmation.at)
     since, again = before.unshown_since, before.accepted_again + 1
@@ -140,7 +138,7 @@ def _first_state(
         return _first_of_adopted(transition, confirmation, before)
     if source is not StartSource.ACCEPTED:
         return State.UNCONFIRMED
-    # Where no reports are known to come, one more start shows it: Live knows the task by then.
+    # If no reports are known to come, one more start shows it: Live knows a running task by then.
     is_awaited = transition.settings.status_known and not confirmation.accepted_again
     return State.AWAITING_REPORT if is_awaited else State.POLLED
 
@@ -150,8 +148,8 @@ def _first_of_adopted(
 ) -> State:
     """Return the first state after TaskAlreadyStarted: Live records, or holds a paused recording.
 
-    If the domain sends status reports, an earlier report of recording still counts unless a pause
-    was reported: then only the end of the earlier session was reported late.
+    If the domain sends status reports and none reported a pause, an earlier report of recording
+    still counts: the interruption was only a late report of an earlier session's end.
     """
     may_go_on = _may_go_on(transition, confirmation)
     if may_go_on and before and before.is_confirmed and transition.settings.status_known:
@@ -162,8 +160,8 @@ def _first_of_adopted(
 
 
 def _may_go_on(transition: Transition, confirmation: Confirmation) -> bool:
-    """Return True if Live began the recording in this session, and neither our stop nor a report
-    speaks against it: only an interruption does."""
+    """Return True if Live began the recording in this session, and at most an interruption
+    contradicts it: neither our stop nor a report does."""
     record, begun_at = transition.record, confirmation.begun_at
     report = record.last_report
     is_denied = report is not None and not report.recording and report.at >= (begun_at or 0)
@@ -242,7 +240,7 @@ def _deny(transition: Transition) -> bool:
     if record.asks_after_error:
         return True
     if confirmation is None:
-        return record.awaits_start or record.may_have_ended  # a poll that shows it sends a start
+        return record.awaits_start or record.may_have_ended  # if a poll shows it, a start follows
     in_a_row = confirmation.denied if transition.now - confirmation.at < CONFIRM_AGAIN_MS else 0
     if in_a_row >= MAX_RETRY_CALLS:
         return False
@@ -285,7 +283,7 @@ def _carry_out(transition: Transition, confirmation: Confirmation) -> None:
         transition.query_online = True
     elif due.command is Command.START or not transition.may_still_land(Command.RESTART):
         transition.enqueue(due.command, due.reason)
-    elif not transition.record.restart_doubted:  # else it heals when the restart's doubt ends
+    elif not transition.record.restart_doubted:  # else a start follows the end of that doubt
         _enter(transition, replace(confirmation, repeated=repeated), State.WAITING_OUT_PAUSE)
 
 
@@ -293,8 +291,8 @@ def after_poll(transition: Transition, *, is_same_publish: bool) -> None:
     """Send the restart that this poll was for, or withhold it; the poll has shown the stream.
 
     If the list shows exactly the publish time with which the session began (`is_same_publish`),
-    that publish goes on, and so does the recording that Live began in it. In any case a start shows
-    it once no pause can last.
+    that publish goes on, and so does the recording that Live began in it. In any case, a start sent
+    once no pause can last shows whether Live records.
     """
     confirmation, session = transition.record.confirmation, transition.record.session
     if session is None or confirmation is None or not transition.record.is_started:
@@ -345,8 +343,8 @@ def spend_repeat(transition: Transition) -> None:
 
 
 def allow_repeat(transition: Transition) -> None:
-    """Let the pending start be checked: it replaced the restart that would have checked the last
-    one."""
+    """Let the pending start be checked, because it replaced the restart that would have checked the
+    start before."""
     confirmation, pending = transition.record.confirmation, transition.record.pending
     if confirmation and pending and pending.command is Command.START:
         transition.change(confirmation=replace(confirmation, repeated=False))

@@ -51,7 +51,7 @@ from shared.protocol.stream import Command
 
 
 class Decision(Struct, frozen=True):
-    """`look`: poll the online list now. `refused`: the request was refused, and why."""
+    """`query_online`: poll the online list now. `refused`: why the request was refused."""
 
     record: StreamRecord
     entries: tuple[HistoryEntry, ...]
@@ -84,7 +84,7 @@ def decide(
         _pass_time(transition)
     if not idempotency.is_repeated_request(transition, event):
         _happen(transition, event)
-        if transition.refused:  # its key may be used again, once the stream stands otherwise
+        if transition.refused:  # the same key may be sent again when the stream has changed
             transition.change(asked=record.asked)
     schedule.follow(transition)
     _send_start(transition, record)
@@ -147,7 +147,7 @@ def _happen(transition: Transition, event: Event) -> None:  # noqa: C901, PLR091
             _check(transition, event)
         case SettingsChanged():
             session_rules.settings_changed(transition)
-        case _:  # pragma: no cover - the union is closed, and mypy knows it
+        case _:  # pragma: no cover - the union is closed
             raise AssertionError(event)
 
 

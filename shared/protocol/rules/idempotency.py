@@ -34,6 +34,6 @@ def is_repeated_request(transition: Transition, event: Event) -> bool:
 
 
 def _is_same(kept: IdempotencyKey, sent: IdempotencyKey) -> bool:
-    """Return True for a key used with the same token. A key that an older release stored may be any
-    token's."""
+    """Return True for a key used with the same token. A key that an older release stored matches
+    any token."""
     return kept.key == sent.key and kept.who in ("", sent.who)

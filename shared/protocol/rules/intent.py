@@ -40,15 +40,14 @@ def start(transition: Transition, asked: StartAsked) -> None:
     )
     transition.add_entry(Reason.ASKED_START, who=asked.who, note=asked.note)
     _note_end(transition, asked, {})
-    if not transition.record.lacks_start:  # else a start follows from that
+    if not transition.record.lacks_start:  # if it does, `decide` enqueues the start
         _send_start(transition, Reason.ASKED_START)
 
 
 def _start_again(transition: Transition, asked: StartAsked) -> None:
     """Change the end, and take the intent over from policy. Send a start only if no command is
-    pending and no start was accepted. If the stream is gone or may be, or was not recorded since it
-    came, the request is about the session in which a start will be accepted.
-    """
+    pending and no start was accepted. If the stream is gone or may be, or no start was accepted
+    since it came, the request is about the session in which a start will be accepted."""
     transition.refused = _unfit_end(transition, asked)
     if transition.refused:
         return
@@ -79,14 +78,14 @@ def _is_recorded_here(record: StreamRecord) -> bool:
 
 
 def _lost_since(record: StreamRecord) -> int | None:
-    """Return the time since which a stream is lost whose start failed in this session; None if the
-    session has not failed or has ended."""
+    """Return the time since which the stream counts as lost, because its start failed in this
+    session; None if no start failed or the session has ended."""
     failure = record.failure if record.is_live and record.has_failed else None
     return failure.lost_since if failure else None
 
 
 def _send_start(transition: Transition, reason: Reason, since: int | None = None) -> None:
-    """Enqueue a start, unless one of this session is on the wire, which serves the new intent
+    """Enqueue a start, unless one of this session is on the wire: that one serves the new intent
     too."""
     if not transition.record.is_on_wire(Command.START):
         transition.enqueue(Command.START, reason, since=since)
@@ -132,10 +131,9 @@ SHORT_MS = 60_000
 
 
 def _unfit_end(transition: Transition, asked: StartAsked | ExtendAsked) -> Reason | None:
-    """Return why the end cannot be set; None if it can. Both limits count from the first accepted
-    start: an end in the past would stop the recording at once, and one beyond the stage's longest
-    duration would be shortened.
-    """
+    """Return why the end cannot be set; None if it can. After the first accepted start, an end in
+    the past would stop the recording at once, and one beyond the stage's longest duration would be
+    shortened."""
     began = transition.record.intent.first_accepted_at
     if began is None or not _has_end(asked):
         return None
@@ -168,7 +166,7 @@ def _note_end(
     """Note in the history the new end, the end before it, and who set it."""
     if _has_end(asked):
         end = _end_of(transition.record.intent, "end")
-        note = noted(asked.note) if isinstance(asked, ExtendAsked) else {}  # a start's has it
+        note = noted(asked.note) if isinstance(asked, ExtendAsked) else {}  # a start noted its own
         transition.add_entry(Reason.ASKED_EXTEND, who=asked.who, **end, **before, **note)
 
 
@@ -263,7 +261,7 @@ def cancel_delay(transition: Transition, asked: CancelDelayAsked) -> None:
 
 def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
     """Let policy make an intent; return True if it did. Policy makes at most one in a session, and
-    none during a hold."""
+    none during a hold. `says_why_not`: note why it made none."""
     record, rule = transition.record, transition.settings.rule
     if record.intent.wanted:
         _withhold(transition, is_withheld=False)
@@ -296,7 +294,7 @@ def _against(record: StreamRecord, transition: Transition) -> Reason | None:
         return Reason.HELD
     if transition.settings.is_policy_suspended:
         return Reason.POLICY_SUSPENDED
-    # A publish that may be a replay says nothing of when the session began.
+    # A publish that may be a replay does not show when the session began.
     began = session.began if session is not None and not session.is_undated else 0
     if session is not None and transition.continuity.may_miss_records(began):
         return Reason.STORE_EMPTIED
@@ -354,7 +352,7 @@ def _asked_since(intent: Intent, began: int) -> bool:
 
 def belongs_to_next(transition: Transition, began: int) -> bool:
     """Return True if the opening session had already begun when a start of the intent was first
-    accepted. It was reported late, so the start was assigned to the session before."""
+    accepted. The session was reported late, so the start was assigned to the session before."""
     intent, session = transition.record.intent, transition.record.session
     accepted = intent.first_accepted_at
     if not intent.wanted or accepted is None or session is None:
@@ -385,7 +383,7 @@ def end_by_time(transition: Transition) -> None:
 
 def end_scheduled(transition: Transition, reason: Reason, who: str = "") -> None:
     """End a schedule's intent without a hold: policy or another occurrence may make the next one.
-    `who` is the person who ended it; the history has a line about that already."""
+    `who` is the person who ended it. The history then has a line about that already."""
     _end(transition, reason, finalize=False, runs_over=True, who=who)
 
 
@@ -424,7 +422,7 @@ def _hand_over_to_policy(transition: Transition) -> bool:
         on_interruption=rule.on_interruption,
         max_duration=rule.max_duration,
         until=None,
-        held_until=None,  # it has passed
+        held_until=None,  # no hold is left: `_against` found none
         session=session.number if bound else None,
         occurrence="",
         overrun_at=None,
@@ -442,7 +440,7 @@ def end_never_live(transition: Transition) -> None:
 
 
 def give_up(transition: Transition) -> None:
-    """End an intent that was to end if the stream is not live."""
+    """End an intent whose `if_not_live` is FAIL: Live does not know the stream."""
     _end(transition, Reason.GAVE_UP_NOT_LIVE, finalize=False, send=False)
 
 

@@ -35,8 +35,8 @@ def under_way(transition: Transition, *, runs_over: bool = False) -> Occurrence 
 def make_intent(
     transition: Transition, occurrence: Occurrence, who: str = "", note: str = ""
 ) -> None:
-    """Make the intent of an occurrence that begins. `who` and `note` are of a person who wants it
-    now."""
+    """Make the intent of an occurrence that begins. `who` and `note` belong to a person who wants
+    it now."""
     transition.new_intent(
         wanted=True,
         requester=Requester.SCHEDULE,
@@ -46,7 +46,7 @@ def make_intent(
         until=occurrence.until,
         occurrence=occurrence.id,
         overrun_at=occurrence.ends_at,
-        held_until=transition.record.intent.held_until,  # policy is held back when it is over
+        held_until=transition.record.intent.held_until,  # holds policy after the occurrence
         claimed=transition.record.is_on_wire(Command.START),
     )
     add_entry(transition, Reason.SCHEDULE_RECORDS, occurrence, who, note)
@@ -54,7 +54,7 @@ def make_intent(
 
 def take_over(transition: Transition, occurrence: Occurrence) -> None:
     """Let the ending intent continue as the occurrence's. Nothing is sent, and the recording is not
-    split. Its duration starts over."""
+    split. The duration starts over."""
     end_own(transition)
     accepted = transition.record.intent.first_accepted_at is not None
     transition.change_intent(
@@ -99,9 +99,8 @@ def end_all(transition: Transition) -> str:
 
 def is_barred(transition: Transition, occurrence: Occurrence) -> bool:
     """Return True if a person's stop keeps an occurrence that begins now from being recorded. A
-    stop during an occurrence concerns only that one; it applies when the occurrence begins again on
-    another stage that took the stop over. A hold for a session ends with the session.
-    """
+    stop made during an occurrence bars only that one, which may begin again on another stage that
+    took the stop over. A hold for a session ends with the session."""
     record, intent = transition.record, transition.record.intent
     if intent.wanted or intent.requester is not Requester.PERSON:
         return False

@@ -1,7 +1,7 @@
-"""Answers Live's question, as a stream begins, whether to record it (OnDemand 1).
+"""Answers Live's question whether to record a stream that begins (OnDemand 1).
 
-The function on_demand asks. The question is no event: anybody may send one, so nothing follows from
-it.
+The function on_demand uses it. The question is no event and changes no record, because anybody may
+send one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def is_asked(record: StreamRecord, now: int, by_patterns: Iterable[Occurrence] =
 
 
 def _is_open(record: StreamRecord, now: int) -> bool:
-    """Return True if the publish was already reported, because Live asks late, or again."""
+    """Return True if Live asks late, or again: the publish was already reported."""
     session = record.session
     live = session is not None and session.state is SessionState.LIVE
     return session is not None and live and now - session.opened_at < FRESH_MS

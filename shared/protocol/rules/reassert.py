@@ -60,8 +60,8 @@ def _pause_until_stops_landed(transition: Transition) -> None:
 
 
 def _heal(transition: Transition) -> None:
-    """Enqueue one start for when no pause can last, because a lost restart may leave a pause. A
-    session that lacks its start does not wait for that."""
+    """Enqueue one start, due once no pause can last, because a lost restart may leave a pause. A
+    session that lacks its start does not wait."""
     record = transition.record
     if record.intent.wanted and record.pending is None and not record.lacks_start:
         transition.enqueue(

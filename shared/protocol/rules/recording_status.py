@@ -1,7 +1,6 @@
-"""Changes a record by Live's reports of the recording itself. They come late and name no session. A
-report confirms a recording, or makes a command in doubt be re-sent early. None stops an unmanaged
-recording.
-"""
+"""Changes a record by Live's reports of the recording itself. Reports come late and name no
+session. A report confirms a recording, or makes a command in doubt be re-sent early. None stops an
+unmanaged recording."""
 
 from __future__ import annotations
 
@@ -32,8 +31,8 @@ def reported(transition: Transition, event: Reported) -> None:
 
 
 def _is_of_what_was_stopped(transition: Transition, report: LastReport) -> bool:
-    """Return True for a report of recording within a minute of our own stop. It does not say who
-    began the recording, and most likely is about the one that the stop ended."""
+    """Return True for a report of recording within a minute of our own stop. Most likely the report
+    is about the recording that the stop ended."""
     before, wanted = transition.record.last_report, transition.record.intent.wanted
     if before is None or before.what != STOPPED or wanted:
         return False
@@ -60,8 +59,8 @@ def _may_be_ours(transition: Transition, time: int | None) -> bool:
 
 def _settle_restart(transition: Transition, time: int | None) -> None:
     """Settle a restart whose answer was lost: Live has recorded since, so it was done or not
-    needed. A report from before the latest start does not settle it; the check of that start does.
-    """
+    needed. If the report is older than the latest start, the check of that start settles the
+    restart."""
     record, confirmation = transition.record, transition.record.confirmation
     if confirmation is not None and record.is_started and not confirmation.may_explain(time):
         return
@@ -107,7 +106,7 @@ def _is_of_before(transition: Transition, time: int | None) -> bool:
 def file_left(transition: Transition, event: FileLeft) -> None:
     transition.add_entry(Reason.FILE, uri=event.uri)
     if event.stop is None:
-        return  # it may be of long ago: it says nothing of the recording that runs now
+        return  # a file without an end may be old, and shows nothing about the present recording
     if _is_of_this_start(transition, event.stop):
         transition.change(restart_doubted=False)
         _confirm_by_file(transition, event.stop)

@@ -38,8 +38,7 @@ minutes."""
 def plan(transition: Transition, event: OccurrencesPlanned) -> None:
     """Replace the planned occurrences of the schedule. Those that have begun stay unchanged,
     whether recorded, stopped or skipped; so planning may be repeated at any time. A skip well
-    before the beginning is taken back. What was cancelled before it began ends.
-    """
+    before the beginning is taken back. An occurrence that was cancelled before it began ends."""
     now = transition.now
     _end_cancelled(transition, event)
     _take_back_skips(transition, event)
@@ -51,8 +50,8 @@ def plan(transition: Transition, event: OccurrencesPlanned) -> None:
 
 
 def _end_cancelled(transition: Transition, event: OccurrencesPlanned) -> None:
-    """End what began although it was cancelled before. It is not kept as over: if the change is
-    taken back, the occurrence is recorded again."""
+    """End each occurrence that began although it was cancelled before. The record drops it, so that
+    it is recorded again if the change is taken back."""
     begun = transition.record.begun
     for one in (one for one in begun if one.id in event.cancelled and not one.is_over):
         who = event.schedule
@@ -72,8 +71,8 @@ def _take_back_skips(transition: Transition, event: OccurrencesPlanned) -> None:
 
 
 def _ended_since(event: OccurrencesPlanned, occurrence: Occurrence, now: int) -> bool:
-    """Return True if the occurrence ended between the reading of the calendar and now: it has begun
-    and ended, and the record has dropped it."""
+    """Return True if the occurrence ended between the reading of the calendar and now. The record
+    has then dropped it."""
     return event.as_of is not None and event.as_of < occurrence.until <= now
 
 
@@ -110,7 +109,7 @@ def _move_own_end(transition: Transition, occurrence: Occurrence) -> None:
 
 
 def skip(transition: Transition, event: OccurrenceSkipped) -> None:
-    """Bar one occurrence. Its own intent ends; if anything else wants the recording, it goes on."""
+    """Bar one occurrence. Its own intent ends; the recording goes on if anything else wants it."""
     record = transition.record
     found = next((one for one in (*record.planned, *record.begun) if one.id == event.id), None)
     if found is None or found.is_over:
@@ -128,8 +127,8 @@ def _is_of(transition: Transition, occurrence: str) -> bool:
 
 
 def follow(transition: Transition) -> None:
-    """Take up what patterns ask of a stream that is live. One that is not has nothing of a pattern
-    planned, so that no change of the schedule has to reach it."""
+    """Plan the occurrences of patterns if the stream is live, and begin those that are due.
+    Otherwise plan none, so that no change of the schedule has to reach this stream."""
     record, now = transition.record, transition.now
     if not record.is_live:
         if any(one.by_pattern for one in record.planned):
@@ -148,12 +147,12 @@ def follow(transition: Transition) -> None:
 
 def keep_up(transition: Transition) -> None:
     """Apply what people did to occurrences of patterns that have begun. An end only moves later,
-    and none is brought back: an instance may know what was so some seconds ago."""
+    and no occurrence is revived, because an instance may know only an older state."""
     for occurrence in transition.settings.occurrences:
         known = next((one for one in transition.record.begun if one.id == occurrence.id), None)
         if known is None:
             continue
-        who = occurrence.who or occurrence.schedule  # an earlier release names nobody
+        who = occurrence.who or occurrence.schedule  # an earlier release stored no person
         if occurrence.is_over and not known.is_over:
             skip(transition, OccurrenceSkipped(who, occurrence.id, occurrence.note))
         elif occurrence.until > known.until:
@@ -183,10 +182,8 @@ def pass_time(transition: Transition) -> None:
 def _begin(
     transition: Transition, occurrence: Occurrence, asked: OccurrencePut | None = None
 ) -> None:
-    """Let an occurrence begin; one that is late too, as long as its end has not come. If a
-    recording is wanted already, the occurrence waits for the end of that. `asked`: a person wants
-    it now.
-    """
+    """Let an occurrence begin, even late, if its end has not come. If a recording is wanted
+    already, the occurrence waits for the end of that intent. `asked`: a person wants it now."""
     if occurrence.by_pattern and not transition.record.is_live:
         return
     if transition.now >= occurrence.ends_at:
@@ -213,8 +210,8 @@ def _bar(transition: Transition, occurrence: Occurrence, reason: Reason) -> None
 
 
 def _run_over(transition: Transition, ended_at: int) -> None:
-    """Handle the announced end. If the next occurrence begins within the merge delay, the intent
-    lasts until then, because a stop and a start so close together split one recording."""
+    """Handle the end of an occurrence. If the next occurrence begins within the merge delay, the
+    intent lasts until then, because a stop and a start so close together split one recording."""
     follower = next(iter(transition.record.planned), None)
     if follower and follower.begins_at <= ended_at + transition.settings.merge_delay:
         until = max(transition.record.intent.until or 0, follower.begins_at)

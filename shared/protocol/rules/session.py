@@ -94,8 +94,8 @@ def _belongs(session: Session, time: int) -> bool:
 
 
 def _was_over(transition: Transition, time: int) -> bool:
-    """Return True if that publish was over when the start was sent that shows the session: its end
-    was reported before."""
+    """Return True if the publish at `time` had ended when the start that shows the session was
+    sent."""
     confirmation, ended_time = transition.record.confirmation, transition.record.unseen_end_time
     if confirmation is None or ended_time is None or not transition.record.is_started:
         return False
@@ -108,7 +108,7 @@ def _learn_time(transition: Transition, session: Session, time: int) -> None:
     transition.change_session(time=time)
     transition.add_entry(Reason.PUBLISH_TIME_LEARNT)
     if transition.record.is_off and time < session.off_since - POLL_AGAIN_MS:
-        return  # two polls have missed it since, and no list lags for so long
+        return  # two polls have missed the publish since, and no list is that late
     if transition.record.is_off:
         _mark_ending(transition, Reason.PUBLISH_TIME_LEARNT)
     if (
@@ -154,16 +154,16 @@ def _open(
 
 
 def _reported_end(record: StreamRecord) -> int:
-    """Return Live's time of the latest end that was reported; 0 if none was. An earlier publish was
-    reported late: the stream has gone, or is back already."""
+    """Return Live's time of the latest end that was reported; 0 if none was. A publish before it
+    was reported late: the stream has gone, or is back already."""
     # publish ── its end, reported first ── maybe the next publish ── the first one is reported: now
     known = record.session.last_unpublish_time if record.session else None
     return max(known or 0, record.unseen_end_time or 0)
 
 
 def _doubt_in_emptied_store(transition: Transition, session: Session) -> None:
-    """If the session began before the store was found empty, treat its recording as paused no later
-    than that moment: the record of a stop may be lost."""
+    """If the session began before the store was found empty, treat its recording as paused at that
+    moment: the record of a stop may be lost."""
     found_at = transition.continuity.found_empty_at
     if found_at is None or transition.now - found_at >= transition.settings.merge_delay:
         return
@@ -181,7 +181,7 @@ def open_undated(transition: Transition) -> None:
 
 
 def _drop_start(transition: Transition) -> None:
-    """Drop a pending start of the earlier session, and a restart that was to check one."""
+    """Drop a pending start of the earlier session, or a restart that was to check one."""
     pending = transition.record.pending
     if pending and (pending.command is Command.START or pending.reason is Reason.UNPROVED):
         transition.change(pending=None)
@@ -211,7 +211,7 @@ def unpublished(transition: Transition, event: Unpublished) -> None:
     if session is None:
         transition.add_entry(Reason.UNPUBLISHED_UNKNOWN)
         transition.change(
-            interrupted_at=transition.now,  # whatever it was, its recording may be paused now
+            interrupted_at=transition.now,  # an unknown session's recording may be paused now
             unseen_end_time=event.time,
         )
     elif session.state is not SessionState.LIVE:
@@ -251,7 +251,7 @@ def settings_changed(transition: Transition) -> None:
 
 
 def polled(transition: Transition, event: Polled) -> None:
-    asked_at = min(event.asked_at, transition.now)  # else the clock was set back meanwhile
+    asked_at = min(event.asked_at, transition.now)  # the clock may have been set back meanwhile
     if event.published is None:
         _missed(transition, asked_at)
     else:
@@ -304,8 +304,8 @@ def _seen(transition: Transition, published_at: int, asked_at: int) -> None:
 
 
 def _seen_older(transition: Transition, session: Session, published_at: int, asked_at: int) -> None:
-    """Handle a list that shows an earlier publish. The list is stale. But if it shows the same a
-    minute after the session was marked as ending, the later publish never happened."""
+    """Handle a list that shows an earlier publish. The list is stale. But if it was read a minute
+    or more after the session was marked as ending, the later publish never happened."""
     stale = session.state is not SessionState.ENDING or asked_at < session.off_since + POLL_AGAIN_MS
     if stale:
         transition.add_entry(Reason.SEEN_STALE)
@@ -338,7 +338,7 @@ def _still_there(transition: Transition, session: Session, published_at: int) ->
         return
     doubted = session.state is not SessionState.LIVE or session.start_not_found
     listed = session.publish_time
-    if listed is None and (session.time is None or not doubted):  # else it may be of a reconnect
+    if listed is None and (session.time is None or not doubted):  # else a reconnect is possible
         listed = published_at
     transition.change_session(
         state=SessionState.LIVE, off_since=0, polls=0, publish_time=listed, start_not_found=False

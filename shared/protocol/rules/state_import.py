@@ -19,10 +19,9 @@ from shared.protocol.stream import Command
 
 
 def take_over(transition: Transition, imported: StateImported) -> None:
-    """Take the intent over, unless ours is as new; then take only its end, if it belongs to the
-    same session and ours has none yet. If the stream is wanted and live, send a start:
-    TaskAlreadyStarted costs one call, a missing start costs the recording.
-    """
+    """Take the intent over. If ours is as new, take only its end, and only if both belong to one
+    session and ours has no end yet. If the stream is wanted and live, send a start:
+    TaskAlreadyStarted costs one call, a missing start costs the recording."""
     ours = transition.record.intent
     if _is_as_new(ours, imported.intent):
         if not _take_end(transition, imported):

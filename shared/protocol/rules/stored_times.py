@@ -24,7 +24,7 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER_MS
 
 Furthest: TypeAlias = Callable[[StreamRecord, StreamSettings], int]
-"""Returns how far ahead (ms). Its docstring appears in docs/protocol.md."""
+"""Returns how far ahead (ms) a time may lie. Its docstring appears in docs/protocol.md."""
 
 
 class StoredTime(Struct, frozen=True):
@@ -37,7 +37,7 @@ class StoredTime(Struct, frozen=True):
 
 
 def none_ahead(_record: StreamRecord, _settings: StreamSettings) -> int:
-    """Return 0, because it has passed."""
+    """Return 0, because the time has passed."""
     return 0
 
 
@@ -160,10 +160,8 @@ _OF_RECORD = _by_part()[""]
 
 
 def within_reach(record: StreamRecord, now: int, settings: StreamSettings) -> StreamRecord:
-    """Return the record, with no time further ahead of `now` than allowed. Past times become now at
-    the latest; future times keep at most their longest distance. Times set by people or by Live's
-    clock stay.
-    """
+    """Return the record, with no time further ahead of `now` than allowed. A time that is too far
+    ahead becomes the latest allowed one. Times set by people or by Live's clock stay."""
 
     def too_late(part: Struct, times: Times) -> dict[str, Any]:
         late: dict[str, Any] = {}
@@ -192,8 +190,8 @@ def within_reach(record: StreamRecord, now: int, settings: StreamSettings) -> St
 
 
 def _with_missed(record: StreamRecord, now: int) -> StreamRecord:
-    """Return the record with each missed occurrence planned again whose end lies ahead: only a
-    clock that was ahead has missed it."""
+    """Return the record in which each missed occurrence is planned again if its end lies ahead:
+    only a clock that was ahead has missed it."""
     # begins_at ── now ── ends_at ── then, by the clock that was ahead: missed
     wrong = [
         one for one in record.begun if one.barred_by is Reason.SCHEDULE_MISSED and now < one.ends_at

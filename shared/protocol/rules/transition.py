@@ -54,7 +54,7 @@ class Transition:
         self.change(intent=replace(self.record.intent, **fields))
 
     def new_intent(self, **fields: Any) -> None:  # noqa: ANN401 - as change
-        """Raise the generation. A pending command of the old intent is cancelled."""
+        """Make a new intent of the next generation, and cancel a pending command of the old one."""
         intent = Intent(generation=self.record.intent.generation + 1, made_at=self.now, **fields)
         self.change(intent=intent, pending=None, confirmation=None, failure=None)
 
@@ -100,7 +100,7 @@ class Transition:
         if session and self.record.is_off and not (reason in _ASKED and asked >= session.off_since):
             self.add_entry(Reason.WITHHELD)
             return True
-        return pending is not None and pending.command is Command.RESTART  # it starts anew anyway
+        return pending is not None and pending.command is Command.RESTART
 
     def is_unmanaged(self, doubt: Doubt) -> bool:
         """Return True if a person requested the restart in doubt, for an unmanaged recording."""
@@ -112,7 +112,7 @@ class Transition:
         )
 
     def may_still_land(self, *commands: Command, at: int | None = None) -> bool:
-        """Return True if a command in doubt may still land, or may already have caused what Live
-        said was so `at` that time."""
+        """Return True if a command in doubt may still land, or may have caused what Live reported
+        for the time `at`."""
         doubts = [doubt for doubt in self.record.doubts if doubt.command in commands]
         return any(doubt.may_explain(at) for doubt in doubts)

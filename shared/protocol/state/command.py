@@ -26,7 +26,7 @@ class PendingCommand(Struct, frozen=True, omit_defaults=True):
     not_before: int
     attempts: int = 0
     over_quota: bool = False  # the quota is used up: it waits until some is freed
-    who: str = ""  # asked for it, where the intent is not theirs
+    who: str = ""  # the person who asked for it, if another requester made the intent
 
 
 class Flight(Struct, frozen=True, omit_defaults=True):
@@ -41,7 +41,7 @@ class Flight(Struct, frozen=True, omit_defaults=True):
     attempts: int
     sent_at: int = 0
     lease_until: int = 0
-    who: str = ""  # as of the pending command
+    who: str = ""  # who asked for the command, or else who made the intent
 
 
 class Doubt(Struct, frozen=True, omit_defaults=True):
@@ -49,7 +49,7 @@ class Doubt(Struct, frozen=True, omit_defaults=True):
 
     command: Command
     until: int
-    generation: int = 0  # of a restart: the intent that it belongs to
+    generation: int = 0  # of the intent to which a restart belongs
 
     def may_explain(self, time: int | None) -> bool:
         """Return True if a report of `time` may be an effect of this attempt. A report without a

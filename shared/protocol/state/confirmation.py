@@ -21,7 +21,7 @@ class StartSource(OpenEnum):
     ACCEPTED = "accepted"
     ALREADY = "already"
     ADOPTED = "adopted"
-    ON_DEMAND = "on_demand"  # of release 0.2 alone, which took our answer to Live for a start
+    ON_DEMAND = "on_demand"  # only of release 0.2, which counted our answer to Live as a start
 
 
 class ConfirmationState(str, Enum):
@@ -54,22 +54,22 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
     check_at: int | None = None
     repeated: bool = False  # the session's one check of a recording that may be paused is spent
     since: int = 0
-    begun_at: int | None = None  # when Live began this session's recording: it said so since
+    begun_at: int | None = None  # when Live began, or was first shown to record, this session
     confirmed: bool = False  # what release 0.2 writes and reads instead of `state`
     denied: int = 0  # errors in a row that Live has reported of this start and those it repeats
     unshown_since: int | None = None  # when Live accepted the first start that nothing shows
-    sent_at: int = 0  # when what Live has answered was sent; release 0.2 did not store it
-    accepted_again: int = 0  # starts in a row that it has accepted since, as if nothing ran
+    sent_at: int = 0  # when the command that Live answered was sent; not stored by release 0.2
+    accepted_again: int = 0  # starts in a row that Live accepted since, as if nothing ran
 
     @property
     def is_confirmed(self) -> bool:
-        """Return True if Live reported that it records."""
+        """Return True if a report or a file has shown that Live records."""
         return self.state in (State.CONFIRMED, State.CONFIRMED_UNDATED)
 
     @property
     def is_shown(self) -> bool:
-        """Return True if Live has shown that it records: by a report, or by answering a start with
-        TaskAlreadyStarted while no pause was possible."""
+        """Return True if Live has shown that it records: by a report, by a file, or by answering a
+        start with TaskAlreadyStarted while no pause was possible."""
         return self.is_confirmed or self.source is StartSource.ALREADY
 
     @property
@@ -92,7 +92,7 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
 
 def with_state(stored: Confirmation) -> Confirmation:
     """Return the confirmation with the state that release 0.2 did not store. Release 0.2 may have
-    polled after an accepted start; one more poll is made."""
+    polled after an accepted start; this release polls once more."""
     if stored.state is not State.UNCONFIRMED:
         return stored
     if stored.check_at is None:
@@ -112,7 +112,7 @@ class SessionFailure(Struct, frozen=True, omit_defaults=True):
     code: str
     at: int
     message: str = ""
-    lost_since: int | None = None  # release 0.2 did not store it
+    lost_since: int | None = None  # not stored by release 0.2
 
 
 class LastReport(Struct, frozen=True, omit_defaults=True):

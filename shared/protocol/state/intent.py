@@ -42,7 +42,7 @@ class Intent(Struct, frozen=True, omit_defaults=True):
     reason: Reason = Reason.NEVER_ASKED
     who: str = ""
     note: str = ""
-    made_at: int = 0  # or asked again at
+    made_at: int = 0  # or when a person last asked for it again
     on_interruption: OnInterruption = OnInterruption.RESUME
     if_not_live: IfNotLive = IfNotLive.WAIT
     max_duration: int | None = None
@@ -54,9 +54,9 @@ class Intent(Struct, frozen=True, omit_defaults=True):
     held_until: int | None = None
     held_session: int | None = None
     held_opening_before: int | None = None
-    unsent_stop: bool = False  # a stop of it that a stage which only observes did not send
-    occurrence: str = ""  # of a schedule, whose intent it is; of a stop, during which it was asked
-    overrun_at: int | None = None  # from then on it ends with its session: a show that runs over
+    unsent_stop: bool = False  # its stop was not sent, because the stage only observed
+    occurrence: str = ""  # the one whose intent this is, or during which a person stopped
+    overrun_at: int | None = None  # from then on, a show that runs over ends with its session
 
 
 class IdempotencyKey(Struct, frozen=True, omit_defaults=True):

@@ -33,12 +33,12 @@ class Occurrence(Struct, frozen=True, omit_defaults=True):
     begins_at: int
     ends_at: int
     until: int
-    is_over: bool = False  # it has begun, and asks for nothing any more
+    is_over: bool = False  # it has begun, and no longer asks for a recording
     barred_by: Reason | None = None  # why it was over as it began: a hold, or it came too late
     by_pattern: bool = False  # only a stream that is live has it planned
     who: str = ""  # the person who skipped it or moved its end, for streams that come up later
     note: str = ""  # that person's
-    missed_until: int | None = None  # a missed one stays in the record until then
+    missed_until: int | None = None  # a missed occurrence stays in the record until then
 
     @property
     def stays_until(self) -> int:
@@ -66,5 +66,5 @@ class TemporaryRule(Struct, frozen=True, omit_defaults=True):
 
 
 def fits(key: StreamKey, matches: Iterable[Match]) -> bool:
-    """Return True if one of the patterns stands for the stream. None does for a rehearsal's."""
+    """Return True if one of the patterns fits the stream; False for the stream of a rehearsal."""
     return not key.is_rehearsal and any(match.holds(key) for match in matches)

@@ -28,7 +28,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     flight: Flight | None = None
     doubts: tuple[Doubt, ...] = ()
     session: Session | None = None
-    policy_session: int | None = None  # the last one that policy made an intent for
+    policy_session: int | None = None  # the last session for which policy made an intent
     confirmation: Confirmation | None = None
     failure: SessionFailure | None = None
     last_report: LastReport | None = None
@@ -36,23 +36,23 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     interrupted_at: int | None = None
     interrupted_latest_at: int | None = None  # if the clock had a gap since
     unseen_end_time: int | None = None  # of the latest publish_done that ended no known session
-    stopped_at: int | None = None  # when Live may have paused for a stop at the latest
+    stopped_at: int | None = None  # the latest time at which a stop may have paused the recording
     stop_not_found_at: int | None = None  # when a stop was last answered StreamNotFound
     ever_claimed: bool = False
     restart_doubted: bool = False
     asked: tuple[IdempotencyKey, ...] = ()
-    changed_at: int = 0  # or when its last file was reported
-    forget_at: int | None = None  # if nothing happens until then; only of a record at rest
-    absence_polled_at: int | None = None  # when it was last polled for that
+    changed_at: int = 0  # the last change of the record, or report of a file
+    forget_at: int | None = None  # if nothing happens until then; None unless it is at rest
+    absence_polled_at: int | None = None  # when it was last polled before being forgotten
     planned: tuple[Occurrence, ...] = ()  # of schedules, to come; the next one first
-    begun: tuple[Occurrence, ...] = ()  # those that began, until none of them may last any more
+    begun: tuple[Occurrence, ...] = ()  # those that began, each until its limit has passed
 
     @property
     def is_blank(self) -> bool:
         """Return True if nothing is known. A store keeps no such record, and deletes one that
         becomes blank."""
         if self.session is not None or self.intent.generation:
-            return False  # of nearly every record, without making one to compare it with
+            return False  # nearly every record returns here, and no second one is made to compare
         return self == StreamRecord(self.key)
 
     @property
@@ -74,7 +74,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def paused_since(self) -> int:
-        """Return the latest moment at which a pause may have begun; 0 if none may have."""
+        """Return the latest moment at which a pause may have begun; 0 if none is possible."""
         report, paused_at = self.last_report, 0
         if report is not None and report.what == "record_paused":
             paused_at = min(report.when, report.at)  # Live's clock may be ahead of ours
@@ -182,9 +182,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     @property
     def lacks_start(self) -> bool:
         """Return True if a start must follow: the stream is wanted and not known to be off, and in
-        this session nothing was started, has failed or is under way. In a stage that observes it
-        stays so.
-        """
+        this session nothing was started, has failed or is under way. In a stage that observes, it
+        stays True."""
         if not self.intent.wanted or self.session is None or self.is_off:
             return False
         is_decided = self.is_started or self.has_failed or self.session.start_not_found
@@ -203,7 +202,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         if intent.wanted or session is None:
             return False
         if intent.held_session is not None and session.began - TOGETHER_MS < intent.made_at:
-            return True  # it was there when the stop was made, whatever was known of it then
+            return True  # the session had begun when the stop was made, even if nobody knew that
         if intent.held_session == session.number:
             return True
         before = intent.held_opening_before
@@ -216,7 +215,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
 
 def record_of_unknown(key: StreamKey, now: int) -> StreamRecord:
-    """Return a record for a stream that may be recorded, and of which nothing else is known: a
-    start may have been sent just now."""
+    """Return the record of a stream of which nothing is known: a start may have been sent just
+    now."""
     doubt = Doubt(Command.START, now + IN_DOUBT_MS)
     return StreamRecord(key, ever_claimed=True, doubts=(doubt,))

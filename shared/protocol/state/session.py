@@ -36,7 +36,7 @@ class Session(Struct, frozen=True, omit_defaults=True):
     unverified_publish_time: int | None = (
         None  # of the latest later publish, which a poll has to confirm
     )
-    policy_withheld: bool = False  # only because the store was emptied, and no hold is known
+    policy_withheld: bool = False  # only the emptied store kept policy from making an intent
 
     @property
     def is_undated(self) -> bool:
