@@ -24,7 +24,7 @@ BEGIN, END = "<!-- findings of doctor: begin -->\n", "<!-- findings of doctor: e
 MEANS: dict[str, tuple[str, str]] = {
     "stage": (
         "No command can be sent, and no callback is received. Running recordings go on in Live.",
-        "发不出命令，也收不到回调。视频直播继续进行已开始的录制。",
+        "发不出命令，也收不到回调。视频直播会继续正在进行的录制。",
     ),
     "store": (
         "Nothing new is started or stopped ([each problem](errors.md#what-the-store-answers)).",
@@ -73,7 +73,7 @@ MEANS: dict[str, tuple[str, str]] = {
     ),
     "clock": (
         "Genuine callbacks are rejected as too old.",
-        "真实的回调会被当作过期回调。",
+        "真实的回调会因时间过久而被拒绝。",
     ),
     "role": (
         "Starts and stops are refused: nothing new is recorded.",
@@ -101,7 +101,7 @@ MEANS: dict[str, tuple[str, str]] = {
     ),
     "service-roles": (
         "Recordings fail as soon as Live writes a file.",
-        "视频直播一写入，录制就会中断。",
+        "视频直播一写入文件，录制就会失败。",
     ),
     "domain": (
         "Live refuses every command about the domain.",
@@ -121,7 +121,7 @@ MEANS: dict[str, tuple[str, str]] = {
     ),
     "storage": (
         "The files may be in an unexpected place.",
-        "文件可能存到了没有预料到的地方。",
+        "文件可能不在预期的位置。",
     ),
     "formats": (
         "Live may write no file of the original stream.",
@@ -133,11 +133,11 @@ MEANS: dict[str, tuple[str, str]] = {
     ),
     "delay": (
         "live-record expects files and resumed recordings earlier or later than they come.",
-        "live-record 预期文件和续录的时间与视频直播不同。",
+        "live-record 预计的文件生成和恢复录制的时间与实际不符。",
     ),
     "bucket": (
         "Recordings fail as soon as Live writes a file.",
-        "视频直播一写入，录制就会中断。",
+        "视频直播一写入文件，录制就会失败。",
     ),
     "lifecycle": ("Recordings are deleted soon.", "录制文件很快会被删除。"),
     "cors": (
@@ -146,7 +146,7 @@ MEANS: dict[str, tuple[str, str]] = {
     ),
     "fresh": (
         "Live records the stream with an older configuration: the one of its last publish.",
-        "该流仍按开播时的录制模板录制。",
+        "该流仍按最近一次开播时的录制模板录制。",
     ),
     "recorded": (
         "Seconds are being lost now.",
@@ -162,7 +162,7 @@ MEANS: dict[str, tuple[str, str]] = {
     ),
     "on-demand-callback": (
         "Live records nothing with this configuration.",
-        "视频直播不会按该配置录制任何内容。",
+        "按该录制模板，视频直播不会录制任何内容。",
     ),
     "status": (
         "A recording that pauses or fails is detected late.",
