@@ -59,12 +59,12 @@ FAMILIES: Final = (
     ),
     Family(
         counters.UNREPORTED,
-        "Sessions that an online list showed and no callback had reported",
+        "Sessions that Live's list of online streams showed before any callback reported them",
         kind="counter",
     ),
     Family(
         counters.MESSAGES,
-        "Messages to robots, by the robot's answer",
+        "Messages to chat robots (docs/notify.md), by the robot's answer",
         "result: taken or refused",
         kind="counter",
     ),
@@ -102,10 +102,12 @@ FAMILIES: Final = (
     ),
     Family(
         "live_record_not_recorded_oldest_seconds",
-        "For how long the first of these streams has not been recorded; 0 if there is none",
+        "For how long the longest of these streams has not been recorded; 0 if there is none",
     ),
     Family("live_record_due_streams", "Streams for which a command or a check is due now"),
-    Family("live_record_due_oldest_seconds", "For how long the first due stream has been due"),
+    Family(
+        "live_record_due_oldest_seconds", "For how long the first of the due streams has waited"
+    ),
     Family(
         "live_record_quarantined_streams",
         "Streams whose handling crashed the last time, or whose record cannot be read",
@@ -116,7 +118,7 @@ FAMILIES: Final = (
         "state: open (to be done) or dead (failed for good)",
     ),
     Family(
-        "live_record_deliveries_oldest_seconds", "For how long the first open task has been due"
+        "live_record_deliveries_oldest_seconds", "For how long the oldest open task has been due"
     ),
     Family(
         "live_record_webhook_receivers",
@@ -125,7 +127,7 @@ FAMILIES: Final = (
     ),
     Family(
         "live_record_unreported_streams",
-        "Streams whose start Live accepted and has not reported in time, counted up to 100",
+        "Streams whose start Live accepted without a report of the recording in time; 100 at most",
     ),
     Family(
         "live_record_deliveries_dropped_total",
@@ -149,7 +151,7 @@ FAMILIES: Final = (
     ),
     Family(
         "live_record_rate_limit_ahead_seconds",
-        "How far ahead the next free slot of the rate limit is",
+        "How long a new command waits for the next free slot of the rate limit",
     ),
     Family(
         "live_record_store_write_age_seconds", "How long ago a trial write to the store last worked"
