@@ -1,8 +1,8 @@
 """Measures how long Live waits for the answer to a callback, compared with an empty handler.
 
 `python -m benchmarks.callback --json` sends callbacks of distinct streams at a fixed rate to warm
-instances. A latency counts from the time a callback was due, so that the callbacks which a stall
-delays show it. The figures are those of the run whose p99 is the median of three.
+instances. A latency counts from the time at which its callback was due, so that it includes the
+delay by a stall. The figures are those of the run whose p99 is the median of three.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ _XML = '<?xml version="1.0"?><{0} xmlns="http://s3.amazonaws.com/doc/2006-03-01/
 
 
 class Sink:
-    """A store that speaks as much of S3 as copies need. Of objects that come whole it keeps the
-    sizes, by path; of the parts of a single further one, a digest."""
+    """A store that speaks as much of S3 as copies need. It keeps the size of each object that comes
+    whole, by path, and a digest of the one object that comes in parts."""
 
     def __init__(self) -> None:
         self.objects: dict[str, int] = {}
@@ -153,7 +153,7 @@ def measured(size_mb: int) -> dict[str, Any]:
 
 
 def _write(path: Path, size_mb: int) -> str:
-    """Write a file that no checksum takes for another; return its digest."""
+    """Write a file whose blocks all differ; return its digest."""
     path.parent.mkdir(parents=True)
     found, block = hashlib.sha256(), bytearray(os.urandom(BLOCK_BYTES))
     with path.open("wb") as file:
@@ -183,7 +183,7 @@ def _settings(folder: Path, oss: str, target: str) -> dict[str, str]:
 
 
 def _add_task(url: str) -> None:
-    """Store the file, and that it was verified and is to be copied."""
+    """Store the file as verified, with the task to copy it."""
     now = int(time.time() * 1000)
     with closing(open_store(url, rate=1, clock=lambda: now)) as store:
         _store_task(store, now)
@@ -208,7 +208,8 @@ def _run_function(settings: Mapping[str, str]) -> dict[str, Any]:
 
 
 def run_function() -> None:
-    """Be an instance of the function: begin, and serve the timer until nothing is open."""
+    """Run as one instance of the function: initialize it, and serve timer events until no task is
+    open."""
     import index
 
     index.initialize_deliver(None)

@@ -100,7 +100,7 @@ class Failing:
             self.happens(key, Reported("record_started", recording=True, time=self.clock.now))
 
     def fails(self, streams: int) -> dict[str, int]:
-        """Have so many streams fail within ten seconds; return when each did."""
+        """Have so many streams fail within ten seconds; return the time of each failure."""
         began, failed_at = self.clock.now, dict[str, int]()
         for number in range(streams):
             key = StreamKey(DOMAIN, LOST, f"room{number:05}")
@@ -118,7 +118,8 @@ class Failing:
 
 
 def received(robot: Robot) -> Iterator[tuple[int, int, str]]:
-    """Yield of each message that names lost streams: when it came, how many, the worst."""
+    """Yield, for each message that names lost streams, its time, their number and the worst of
+    them."""
     taken_at = [at for at, code in zip(robot.calls, robot.codes, strict=True) if not code]
     for at, text in zip(taken_at, robot.texts, strict=True):
         count, worst = _COUNT.search(text), _WORST.search(text)
@@ -127,7 +128,7 @@ def received(robot: Robot) -> Iterator[tuple[int, int, str]]:
 
 
 def delays_s(robot: Robot, failed_at: Sequence[int]) -> Sequence[float]:
-    """Return for each lost stream, the first first, how long its message took."""
+    """Return how long the message about each lost stream took, in s, the shortest time first."""
     rest, found = list(failed_at), list[float]()
     for at, count, _worst in received(robot):
         found += [(at - failed) / 1000 for failed in rest[:count]]

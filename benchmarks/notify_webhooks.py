@@ -142,7 +142,7 @@ class Stage:
         )
 
     def record(self, streams: int) -> None:
-        """Have so many streams recorded, before anybody wants to know it."""
+        """Have so many streams recorded before a receiver is in the policy."""
         app = self.app()
         for number in range(streams):
             self.clock.sleep(1 / RATE_PER_S)
@@ -181,7 +181,7 @@ def happens(app: App, number: int, event: Published | Reported) -> None:
 
 
 def figures(folder: Path, url: str, streams: int, events: str, pace: Pace = PACE) -> dict[str, Any]:
-    """Return how many of the streams no event told of, and how long each event took."""
+    """Return the figures: the events, the streams without one, and how long the events took."""
     with receiver() as address:
         hook = RECEIVER.replace("ADDRESS", address).replace("EVENTS", events)
         stage = Stage(folder, url, hook, pace)

@@ -51,7 +51,7 @@ COMMAND_TIMEOUT_S = 300.0
 
 @dataclass(frozen=True)
 class RehearsedStage:
-    """A stage, and those whom it tells."""
+    """A stage, with its robot and its receiver of webhooks."""
 
     stack: Stack
     live: Remote

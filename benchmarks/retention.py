@@ -61,8 +61,8 @@ class VirtualClock:
 
 
 class QuietLive(AcceptingLive):
-    """A Live that accepts starts but of one application, and knows no stream any more once somebody
-    asks."""
+    """A Live that accepts starts, except those of one application, and answers StreamNotFound to
+    every other command."""
 
     def send(self, command: Command, key: StreamKey) -> str:
         if command is not Command.START:

@@ -196,7 +196,7 @@ def compare(
     measured_over: Callable[[Measurement], Measured],
 ) -> None:
     """Measure each engine with few streams and with many, and print the figures with the ratio of
-    their medians. `measured_over` makes of a filled store what is measured so many times."""
+    their medians. `measured_over` returns what is measured `times` times over a filled store."""
     sizes = (arguments.few, arguments.many)
     figures: dict[str, object] = {"few": arguments.few, "many": arguments.many}
     with tempfile.TemporaryDirectory(prefix="growth-") as name, stores(Path(name), sizes) as found:

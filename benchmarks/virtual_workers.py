@@ -77,7 +77,7 @@ class VirtualTime:
 
 
 class VirtualSignal:
-    """What `threading.Condition` is to threads. Whoever waits looks again now and then."""
+    """What `threading.Condition` is to threads. A worker that waits polls its condition."""
 
     def __init__(self, clock: VirtualTime) -> None:
         self._clock = clock
@@ -86,7 +86,7 @@ class VirtualSignal:
         return True
 
     def __exit__(self, *_raised: object) -> None:
-        """There is no lock: workers take turns."""
+        """Do nothing: there is no lock, since workers take turns."""
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
         ends_s = self._clock.monotonic() + (math.inf if timeout is None else timeout)
@@ -95,7 +95,7 @@ class VirtualSignal:
         return holds
 
     def notify(self, n: int = 1) -> None:
-        """Nobody is asleep."""
+        """Do nothing: a worker that waits polls."""
 
 
 class VirtualWorkers:
@@ -106,7 +106,7 @@ class VirtualWorkers:
         self.signal: Signal = VirtualSignal(clock)
 
     def __enter__(self) -> None:
-        """Nothing is started yet."""
+        """Do nothing: no worker is started yet."""
 
     def __exit__(self, *_raised: object) -> None:
         while self._running:

@@ -1,7 +1,7 @@
 """A proxy in front of a store that speaks S3: it throttles, cuts, delays, loses answers, refuses.
 
-Tests and benchmarks put it between the function `deliver` and a store of theirs. It passes on what
-no fault is planned for, as it came. It must not know what the store does.
+Tests and benchmarks put it between the function `deliver` and a store of theirs. It passes requests
+without a planned fault on unchanged. It must not know what the store does.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-leng
 @dataclass
 class Fault:
     """What happens to the next `times` requests of an operation. A CUT request never reaches the
-    store; with LOSE its answer does not come back, with CORRUPT a byte of it is another one."""
+    store; with LOSE its answer does not come back; with CORRUPT the answer's last byte is
+    changed."""
 
     do: str
     operation: str = ANY
@@ -39,8 +40,8 @@ class Fault:
 
 @dataclass
 class FaultyProxy:
-    """Runs in threads while it is entered. `operations` are the names of what was asked, in order,
-    and `headers` what came with each; those that a fault kept from the store are among them."""
+    """Runs in threads while it is entered. `operations` has the operation of each request, in
+    order, and `headers` its headers; both include requests that a fault kept from the store."""
 
     store: str
     faults: list[Fault] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""A receiver of webhooks that misbehaves as it is told: on a port of this machine, or as a program.
+"""A receiver of webhooks that misbehaves on request: on a port of this machine, or as a program.
 
 Tests and `python -m emulator.webhook_receiver` start it. It verifies each signature by itself, and
 shares no code with whoever sends.
@@ -30,8 +30,8 @@ ELSEWHERE = "http://127.0.0.1:9/elsewhere"
 
 
 class Delivery(NamedTuple):
-    """One request that arrived: when (s), where, what it said, whether its signature holds, and
-    from which port of the sender's."""
+    """One request that arrived: when (s), its path, headers and body, whether its signature is
+    valid, and the sender's port."""
 
     at: float
     path: str
@@ -52,9 +52,10 @@ class Delivery(NamedTuple):
 
 @final
 class WebhookReceiver:
-    """Answers each path as it is told: `status:503`, `gone` (410), `redirect`, `sleep:2` (s, then
-    200), `drip` (a byte now and then), `close` (without an answer). What is told last goes on;
-    without a word it is 200. `now` gives the time by which timestamps are verified, in s."""
+    """Answers each path by its behaviours: `status:503`, `gone` (410), `redirect`, `sleep:2` (s,
+    then 200), `drip` (a byte now and then), `close` (without an answer). The last one stays in
+    force; the default is 200. Unless `checks_time` is False, a timestamp must be near the real
+    time."""
 
     def __init__(self, secret: str, port: int = 0, *, checks_time: bool = True) -> None:
         self._key = base64.b64decode(secret.removeprefix("whsec_"))
@@ -78,7 +79,8 @@ class WebhookReceiver:
         self.server.server_close()
 
     def behave(self, path: str, *behaviours: str) -> None:
-        """Answer the next requests for a path so, one after the other, and go on as the last."""
+        """Answer the next requests for a path by these behaviours in turn, and all later ones by
+        the last."""
         with self._lock:
             self._orders[path] = list(behaviours)
 
@@ -95,7 +97,8 @@ class WebhookReceiver:
             return (orders.pop(0) if len(orders) > 1 else orders[0]) if orders else OK
 
     def is_genuine(self, headers: dict[str, str], body: bytes) -> bool:
-        """Return True if one of the signatures is ours, and the timestamp is of about now."""
+        """Return True if one of the signatures is ours and, where that is checked, the timestamp is
+        at most TOLERANCE_S from now."""
         event_id, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
         if not at.isdecimal() or (self._checks_time and abs(time.time() - int(at)) > TOLERANCE_S):
             return False

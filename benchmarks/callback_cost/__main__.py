@@ -28,7 +28,8 @@ name = "crm"
 url = "https://crm.example.com/live-record"
 """
 FEW_STREAMS, MANY_STREAMS = 4, 64
-"""Both runs load the code and warm up alike, so that their difference is that of the callbacks."""
+"""The numbers of streams of two runs. Both load the code and warm up alike, so that their
+difference is the cost of the callbacks."""
 CALLBACKS_OF_A_STREAM = 5
 
 

@@ -1,8 +1,8 @@
 """A program that hands the callbacks of some streams to their functions, in one warm process.
 
-benchmarks.callback_cost runs it as `program.py TREE STREAMS POLICY`. Of each stream: a publish,
-which sends a start; record_started; record_paused; publish_done; a file. It uses what is in TREE
-alone.
+benchmarks.callback_cost runs it as `program.py TREE STREAMS POLICY`. The callbacks of a stream are:
+a publish, which sends a start; record_started; record_paused; publish_done; a file. It imports our
+code from TREE alone.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ from shared.invocation.composition import app  # noqa: E402 - as above
 Call = tuple[str, dict[str, object]]
 """The name of the function, and the event that it is called with."""
 STREAMS_OF_A_SECOND = 5
-"""More of one signature would be polled before a start is sent."""
+"""Streams whose callbacks have the same second, and so the same signature. A stage starts ten of
+one signature at once; further ones wait for a poll."""
 _numbers = count()
 
 

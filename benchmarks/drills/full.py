@@ -12,9 +12,9 @@ from benchmarks.drills.traffic import Traffic
 from cli.local.redis_server import Engine
 
 RUNNING_STREAMS = 20
-"""That are recorded when the engine is full, and are stopped while it is."""
+"""Streams that are recorded before the engine is full, and stopped while it is full."""
 FULL_S = 12.0
-"""s for which it is full: longer than health may take to say so."""
+"""s for which it is full: longer than health may take to report it."""
 
 
 def run(folder: Path) -> Result:

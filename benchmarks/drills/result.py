@@ -9,16 +9,16 @@ from dataclasses import asdict, dataclass
 
 RECOVERED_WITHIN_S = 15.0
 STORE_TOLD_WITHIN_S = 10.0
-"""s within which health says why if the store is at fault."""
+"""s within which health has to report a fault of the store."""
 TOLD_WITHIN_S = 120.0
-"""s within which health says why in every other case: two periods of the timer."""
+"""s within which health has to report every other fault: two periods of the timer."""
 
 
 @dataclass(frozen=True)
 class Result:
     """`recovered_s` is None if the stage did not recover while it was watched. `failing_s` is the
-    time from the first failed request to the last; what is over sooner than health has to tell of
-    it need not be told, so that `health_told_within_s` may be None there."""
+    time from the first failed request to the last. Health need not report a fault that ends sooner
+    than health must report it: `health_told_within_s` may then be None."""
 
     drill: str
     recovered_s: float | None
@@ -28,7 +28,7 @@ class Result:
     failed: int
     failing_s: float
     health_why: str = ""
-    """What health said."""
+    """The problem that health reported."""
     is_store_fault: bool = True
 
     @property

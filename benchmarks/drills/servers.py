@@ -21,7 +21,7 @@ from cli.local.redis_server import Engine, redis
 from cli.local.reserved_port import HOST, ReservedPort
 
 ABLE_WITHIN_S = 120.0
-"""s that servers may take for what they do themselves, such as a fail-over."""
+"""s that servers may take for what they do by themselves, such as a fail-over."""
 NODE_TIMEOUT_MS = 2000
 """ms after which the nodes of a cluster take one for dead; Redis' own default is 15,000."""
 
@@ -33,7 +33,7 @@ def ask(engine: Engine, *command: str | int) -> Any:  # noqa: ANN401 - as the co
 
 
 def until(happened: Callable[[], bool]) -> None:
-    """Wait until something has happened. Raise TimeoutError after ABLE_WITHIN_S."""
+    """Wait until `happened()` is True. Raise TimeoutError after ABLE_WITHIN_S."""
     deadline = time.monotonic() + ABLE_WITHIN_S
     while True:
         with suppress(RedisError, OSError):

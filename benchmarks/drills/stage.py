@@ -35,7 +35,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class DrilledStage:
-    """What people do with a stage; a stream is named by its last part alone."""
+    """The requests that people make of a stage; a stream is named by its last part alone."""
 
     stack: Stack
     live: Remote

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from 3.11 on
 
 PEOPLE = 3
-"""Who ask at the same time, so that several instances are warm."""
+"""How many people ask at the same time, so that several instances are warm."""
 EVERY_S, HEALTH_EVERY_S = 0.25, 0.25
 FLOW_S = 3.0
 """s of traffic before the fault."""
@@ -39,7 +39,8 @@ class Ask:
 
 @dataclass
 class Traffic:
-    """Asks without end between `with` and its end; the times are of the monotonic clock."""
+    """A context manager that sends requests until its block ends; times are of the monotonic
+    clock."""
 
     stage: DrilledStage
     asks: list[Ask] = field(default_factory=list)
@@ -50,7 +51,8 @@ class Traffic:
     told_at: float | None = None
     health_why: str = ""
     tells: str = ""
-    """The code of the problem that health has to list; empty: any that makes it not ready."""
+    """The code of the problem that health has to report. Empty: any problem that makes the stage
+    not ready."""
 
     def __post_init__(self) -> None:
         self._over = threading.Event()

@@ -43,5 +43,5 @@ def _report(stage: DrilledStage, uri: str) -> None:
 
 
 def _is_noted(history: dict[str, object]) -> bool:
-    """Return True once both are in it, delivered and read back."""
+    """Return True once the history has both reports, the delivered one and the one read back."""
     return all(name[1:] in str(history) for name in NAMES)

@@ -36,7 +36,8 @@ def main(streams: list[str]) -> int:
 
 
 def _typed(*words: str) -> dict[str, Any]:
-    """Return the exit code, the document if one was printed, and when it was."""
+    """Run a command; return its exit code, its JSON document, if any, its text, and the time of its
+    end."""
     result = CliRunner().invoke(live_record, [*words, *STAGE])
     try:
         document = json.loads(result.stdout.strip().splitlines()[-1])

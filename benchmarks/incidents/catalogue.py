@@ -47,7 +47,7 @@ class Incident:
 
 
 def lost_callbacks_of_a_reconnect(stage: IncidentStage) -> Callable[[], None]:
-    """Streams drop and come back, and both callbacks are lost; the list cannot be read."""
+    """Let streams drop and come back; both callbacks are lost, and the list cannot be read."""
     stage.fail(code="InternalError", status=500, action=LIST)
     stage.lose("publish_done")
     stage.lose("publish")
@@ -75,7 +75,7 @@ def live_answers_500(stage: IncidentStage) -> Callable[[], None]:
 
 
 def list_unreadable(stage: IncidentStage) -> Callable[[], None]:
-    """Ten streams begin, and nobody tells of them."""
+    """Begin ten streams again; their publish callbacks are lost, and the list cannot be read."""
     stage.fail(code="InternalError", status=500, action=LIST)
     stage.unpublish(*stage.names[:10], wait=True)
     stage.lose("publish")
@@ -105,7 +105,8 @@ def store_paused(stage: IncidentStage) -> Callable[[], None]:
 
 
 def policy_without_the_domain(stage: IncidentStage) -> Callable[[], None]:
-    """Take the domain out. What is recorded goes on, and still has to be answered for."""
+    """Take the domain out of the policy. Running recordings go on, and the stage still has to
+    answer for them."""
     policy = stage.api.policy()["policy"]
     stage.apply({"domain": [{"streaming": "other.example.com"}]})
     return lambda: stage.apply(policy)
@@ -152,7 +153,7 @@ def callbacks_silent(stage: IncidentStage) -> Callable[[], None]:
 
 
 def start_swallowed(stage: IncidentStage) -> Callable[[], None]:
-    """Live accepts every start, and does nothing."""
+    """Let Live accept every start, and do nothing."""
     stage.fail(transport="swallow", **START)
     stage.republish(*stage.names[:10])
     return stage.heal
@@ -196,7 +197,7 @@ def quota_reached(stage: IncidentStage) -> None:
 
 
 def publish_lost(stage: IncidentStage) -> Callable[[], None]:
-    """Ten streams drop and come back; only the end is heard of."""
+    """Let ten streams drop and come back; only the callback of the end arrives."""
     stage.lose("publish")
     stage.republish(*stage.names[:10])
     return stage.heal
@@ -257,7 +258,7 @@ LATER = (
 
 
 def wake_up_refused(stage: IncidentStage) -> None:
-    """Work that cannot be done at once waits for the timer: nobody answers the wake-up calls."""
+    """Let nobody answer the wake-up calls: work that cannot be done at once waits for the timer."""
     stage.republish(*stage.names)
 
 

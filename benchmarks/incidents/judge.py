@@ -1,8 +1,8 @@
 """Compares what was answered with what the emulator knows.
 
 A stream is judged only if nothing about it has changed shortly before the question or during it.
-An answer is judged as of when it was given: on a busy machine the last one comes half a minute
-after the first, and what was right to say then must not be measured by a later clock.
+Each answer is judged by the time at which it was given: on a busy machine the last one comes half a
+minute after the first.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ Json = Mapping[str, Any]
 SETTLES_S = 3.0
 """s after a change in which an answer may not know it yet: callbacks are under way."""
 TOLD_WITHIN_S, HEALTH_TELLS_S = 10.0, 23.0
-"""s after which a stream's own answer, and health, have to tell that it is being lost. Health
-counts what lasts for 20 s."""
+"""s after which a stream's own answer, and health, have to report that its recording is being lost.
+Health counts only what lasts for 20 s."""
 UNCERTAIN_S = 60.0
 """s for which an answer may say that it is not known whether the stream is live."""
 STARTING_S = 20.0
 """s after which a recorded stream must not be called "not recorded yet"."""
 SLACK_S = 3.0
 UNPROVED = ("accepted", "adopted", "unproved", "unconfirmed", "in_doubt", "answer_lost")
-"""Reasons that say themselves that it may be recorded already, and as well that it may not be."""
+"""Reasons that leave open whether the stream is being recorded."""
 FORGOTTEN = "store_emptied"
-"""A reason that says so of a stream that nobody knows anything of any more."""
+"""The reason of a stream whose data was lost; it may be recorded or not."""
 UNDATED = "recorded_age_unknown"
-"""A reason that says that a belief is of unknown age."""
+"""The reason of a stream that was reported as recorded at an unknown time."""
 CONTRADICTED = "listed_not_found"
-"""A cause that says that Live contradicts itself: its list shows a stream that a start does not
+"""The cause that reports a contradiction of Live: its list shows a stream that a start does not
 find."""
 OVERDUE_S = 60.0
 """s by which an attempt that was announced may be late: the timer comes once a minute."""
@@ -44,9 +44,9 @@ NOT_RECORDED = ("idle", "waiting", "queued", "failed")
 class Moment:
     """One round of questions: the truth before and after it, and what was answered.
 
-    `after_at`: when the truth after it was looked up, in s since the epoch, as `said_at` of a row.
-    `is_impaired`: something is wrong though every stream may be recorded, such as a store that is
-    away. `not_ok`: the checks of doctor that must not be ok then.
+    `after_at`: the time of the truth after it, in s since the epoch, like `said_at` of a row.
+    `is_impaired`: something is wrong even if every stream is recorded, such as a store that does
+    not answer. `not_ok`: the checks of doctor that must not be ok then.
     """
 
     at_s: float
@@ -99,7 +99,8 @@ def _rows(moment: Moment) -> Iterator[str]:
 
 
 def _earlier(truth: Truth, by_s: float) -> Truth:
-    """Return what was so of a stream `by_s` before, since when nothing about it has changed."""
+    """Return the truth about a stream `by_s` earlier; it is the same, but for the time that it has
+    lasted."""
     return replace(truth, live_s=truth.live_s - by_s, recorded_s=truth.recorded_s - by_s)
 
 
@@ -115,7 +116,7 @@ def rows_of(answers: Json, surface: str) -> dict[str, Json] | None:
 
 
 def _said(row: Json, answer: Json) -> Json:
-    """Return the row with when it was said, in s since the epoch."""
+    """Return the row with the time of its answer as `said_at`, in s since the epoch."""
     return {**row, "said_at": answer["at"]}
 
 
@@ -195,7 +196,7 @@ def _unreadable(answer: Json) -> set[str]:
 
 
 def _silent_overviews(moment: Moment) -> Iterator[str]:
-    """Yield what says of the whole stage that all is well."""
+    """Yield each answer about the whole stage that wrongly says that all is well."""
     if moment.answers["doctor"]["exit"] == 0:
         yield "doctor: nothing to fix"
     if not (moment.is_impaired or moment.lost_for(HEALTH_TELLS_S)):
@@ -219,8 +220,8 @@ def _silent_rows(surface: str, rows: Mapping[str, Json], lost: set[str]) -> Iter
 
 
 def _may_be(row: Json) -> bool:
-    """Return True if the row says that it is recorded as far as was known some time ago, or that it
-    is being found out whether the stream is live or recorded."""
+    """Return True if the row dates its report that the stream is recorded, or says that the stage
+    is finding out whether it is live or recorded."""
     is_undated = row["reason"]["code"] == UNDATED
     is_old = row["phase"] == "recording" and (row.get("confirmed_ms_ago") or 0) > 0
     return is_old or is_undated or is_uncertain(row) or is_open(row)
@@ -245,5 +246,5 @@ def is_uncertain(row: Json) -> bool:
 
 
 def _age_s(at: str, row: Json) -> float:
-    """Return how long before the row was said `at` was."""
+    """Return how many s before the row's answer `at` was."""
     return float(row["said_at"]) - datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()

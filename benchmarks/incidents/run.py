@@ -24,16 +24,17 @@ from benchmarks.incidents.stage import STREAMS, IncidentStage, incident_stage
 from cli.paths import ROOT
 
 RECOVERS_S = 30.0
-"""s after the end of an incident in which the last stream has to be recorded."""
+"""s after the end of an incident within which the last stream has to be recorded."""
 AT_MOST_S = 120.0
-"""s that is waited for it, if the answer says when the next attempt is."""
+"""s to wait at most for a late stream, if an answer names its next attempt."""
 ASKING_S = 400.0
 
 
 @dataclass
 class Outcome:
-    """`recovered_s`: after the incident ended, until the last stream was recorded; None if nothing
-    ends it, or it was not. `next_attempt_told`: what was late by then had a next attempt."""
+    """`recovered_s`: from the end of the incident until the last stream was recorded; None if
+    nothing ends the incident, or a stream was not recorded. `next_attempt_told`: each late stream
+    had a next attempt."""
 
     incident: str
     false: list[str] = field(default_factory=list)
@@ -140,8 +141,8 @@ def asked(stage: IncidentStage) -> dict[str, Any]:
 
 
 def _recover(outcome: Outcome, stage: IncidentStage) -> None:
-    """Wait until the last stream is recorded, and note for how long, counted from the end of the
-    incident also where somebody was asked in between."""
+    """Wait until the last stream is recorded, and note the time since the end of the incident. It
+    includes a round of questions if a stream is late."""
     ended = time.monotonic()
     if stage.await_recorded(RECOVERS_S) is None:
         late, answers = stage.unrecorded(), asked(stage)
@@ -155,8 +156,8 @@ def _recover(outcome: Outcome, stage: IncidentStage) -> None:
 
 
 def _is_planned(row: Mapping[str, Any] | None) -> bool:
-    """Return True if the row says when it is tried again, and that is not long past: as the answers
-    say, it may wait for the timer."""
+    """Return True if the row names a next attempt that is not long overdue: a due attempt may wait
+    for the timer."""
     at = (row or {}).get("next_attempt_at")
     if not at or row is None:
         return False

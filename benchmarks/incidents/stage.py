@@ -43,7 +43,8 @@ CLOCK = "functions_clock.json"
 
 @dataclass(frozen=True)
 class Truth:
-    """What is so of one stream, and for how many s; a stream is named domain/app/stream."""
+    """The true state of one stream, and for how many s it has lasted; a stream is named
+    domain/app/stream."""
 
     live: bool
     recorded: bool
@@ -52,7 +53,7 @@ class Truth:
 
 
 class Watcher:
-    """Looks at the emulator twice a second, and knows since when each stream is as it is."""
+    """Polls the emulator twice a second, and knows since when each stream is in its state."""
 
     def __init__(self, live: Remote) -> None:
         self._live = live
@@ -74,7 +75,7 @@ class Watcher:
             self.look()
 
     def look(self) -> dict[str, Truth]:
-        """Return what is so now."""
+        """Return the present truth of each stream."""
         with self._lock:
             streams = self._live.get("state")["streams"]
             now = time.monotonic()
@@ -141,7 +142,7 @@ class IncidentStage:
         (self.folder / CLOCK).write_text(text, encoding="utf-8")
 
     def heal(self) -> None:
-        """End what `fail` and `lose` have planted."""
+        """End the faults that `fail` and `lose` have planted."""
         for what in ("fail", "callbacks"):
             requests.delete(f"{self.stack.live}/_control/{what}", timeout=60).raise_for_status()
 
@@ -159,7 +160,8 @@ class IncidentStage:
         self.api.apply_policy(policy, replaces=self.api.policy()["version"])
 
     def unrecorded(self) -> dict[str, float]:
-        """Return the streams that are wanted and live and not recorded, with the s of that."""
+        """Return the streams that are wanted, live and not recorded, each with the s for which that
+        has lasted."""
         found = self.watcher.look()
         return {
             name: min(truth.recorded_s, truth.live_s)
@@ -177,7 +179,8 @@ class IncidentStage:
         return bool(phases.get("recording", 0) >= len(self.wanted))
 
     def not_known(self) -> dict[str, tuple[str, str]]:
-        """Return the streams of which the stage does not say so, with their phases and reasons."""
+        """Return the wanted streams that the stage does not call recorded, with their phases and
+        reasons."""
         rows = self.api.list_recordings(len(self.names))["recordings"]
         return {
             row["stream"]: (row["phase"], row["reason"]["text"])
@@ -215,8 +218,8 @@ class StageOptions:
 def incident_stage(
     folder: Path, options: StageOptions, streams: int, turn: AbstractContextManager[object]
 ) -> Iterator[IncidentStage]:
-    """Run a stage whose streams are all recorded. It is set up within `turn`, since many at once
-    keep each other from it."""
+    """Run a stage whose streams are all recorded. It is set up within `turn`, since many stages
+    that start at once delay each other."""
     policy, template = folder / "policy.toml", folder / "s.yaml"
     policy.write_text(POLICY.format(more=options.more_policy))
     text = S_YAML.read_text(encoding="utf-8")
@@ -275,7 +278,7 @@ def _filled(stage: IncidentStage) -> IncidentStage:
 
 
 def wait_until(is_so: Callable[[], bool], within_s: float) -> bool:
-    """Return True once it is so, False if it is not within so many s."""
+    """Return True once `is_so()` is True, False after `within_s`."""
     until = time.monotonic() + within_s
     while not is_so():
         if time.monotonic() > until:

@@ -63,7 +63,7 @@ def main(argv: list[str]) -> int:
 
 
 def _beside(arguments: argparse.Namespace) -> Iterator[AbstractContextManager[Copies | Events]]:
-    """Yield what goes on beside the storm."""
+    """Yield what runs during the storm: copies, events."""
     if arguments.copies:
         yield copies(arguments.copies)
     if arguments.webhook:

@@ -25,7 +25,8 @@ from shared.store.contract import Save
 
 DELIVER = "deliver"
 FILE_BYTES = 20_000
-"""Little: the emulated bucket is served by the process that stands for Live and counts commands."""
+"""Small, because the emulated bucket is served by the process that emulates Live and counts
+commands."""
 BUCKET = "dev-bucket"
 PATIENCE_S, RUN_S = 600.0, 150.0
 _KEY = StreamKey("live.example.com", "app", "archive")
@@ -49,8 +50,8 @@ class Copies:
 
     @contextmanager
     def going_on(self, stage: Stage, folder: Path) -> Iterator[None]:
-        """Have the files copied, beginning now; once the rest is done, wait until they are."""
-        # Its instance is there once a run has ended.
+        """Have the files copied from now on; when the block ends, wait until all are copied."""
+        # The first run starts the instance of the function.
         stage.fc(f"timer/{DELIVER}", timeout_s=RUN_S, wait=True)
         yield_to_others(stage, DELIVER)
         with closing(open_store(stage.store, rate=1, clock=_now_ms)) as store:

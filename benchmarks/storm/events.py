@@ -39,7 +39,7 @@ class Events:
 
     @contextmanager
     def going_on(self, stage: Stage, _folder: Path) -> Iterator[None]:
-        """Have notify at work; once the rest is done, wait until each stream was told of."""
+        """Run notify by its timer; when the block ends, wait until each stream had its event."""
         timer = threading.Thread(target=self._fire, args=(stage,), name="notify")
         timer.start()
         try:
@@ -65,7 +65,7 @@ class Events:
             self.arrived = asked(f"{self.address}/_control/arrived")
 
     def _ids(self, kind: str = "") -> Mapping[str, float]:
-        """Return when each event of a type was received first."""
+        """Return the time at which each event of a type was first received."""
         found: dict[str, float] = {}
         for each in self.arrived:
             if not kind or each["type"] == kind:

@@ -35,7 +35,7 @@ CALLBACKS, RECONCILE = "stream_events", "reconcile"
 TIMEOUT_S = 30.0
 LEAST_PRIORITY = 19
 KEYS = {"LIVE_RECORD_DELIVER_CREDENTIALS": "archive:key-id:key-secret"}
-"""Of the store that copies go to."""
+"""The credentials of the store that copies go to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def running_stage(folder: Path, options: Options, more_policy: str = "") -> Iter
 
 
 def yield_to_others(stage: Stage, function: str) -> None:
-    """Put the instances of a function behind the rest, whatever the priority of the storm: in a
+    """Give the instances of a function the lowest priority, whatever that of the storm: in a
     region, each is a machine of its own."""
     for instance in stage.function(function)["instances"]:
         os.sched_setscheduler(instance["pid"], os.SCHED_OTHER, os.sched_param(0))

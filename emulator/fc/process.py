@@ -257,9 +257,9 @@ def _meta(
 
 
 def _environment(function: Function, settings: Settings, instance_id: str) -> dict[str, str]:
-    """Return the declared variables and those that FC adds (docs/platform/function-compute.md
-    §1.5), none of ours, and FC_EMULATOR, by which a function knows that it may take development
-    settings."""
+    """Return the declared variables, those that FC adds (docs/platform/function-compute.md §1.5),
+    and FC_EMULATOR, by which a function knows that it may take development settings. Add none of
+    this process's own but PATH."""
     version = "FC_FUNCTION_VERSION" if function.runtime == "python3.12" else "FC_VER_ID"
     return {
         "PATH": os.environ.get("PATH", os.defpath),

@@ -46,7 +46,7 @@ def load_template(path: Path, env: Mapping[str, str], environment: str = "") -> 
 
 
 def _parse(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
-    """Return what the YAML file says. Nobody may change it."""
+    """Return the parsed YAML file. The value is cached, so nobody may change it."""
     return _parsed(path.read_text(encoding="utf-8"))
 
 

@@ -38,7 +38,7 @@ class Timers:
     def tick(self) -> None:
         """Fire each due timer once, however far the clock was moved.
 
-        If the clock was set back, schedule every timer anew.
+        If the clock was set back, compute every timer's next time again.
         """
         now = self._clock.now()
         set_back = now < self._last_tick - _JITTER

@@ -22,7 +22,7 @@ NOT_MAINLAND = ("cn-hongkong",)
 class Account:
     """`cnames` are the domains that lead to Function Compute, `filed` those with an ICP filing
     through Alibaba Cloud. `identical_update_counts` is the switch of what is UNCONFIRMED in
-    docs/platform/function-compute.md §6.1. `fails` holds a refusal for an action's name."""
+    docs/platform/function-compute.md §6.1. `fails` holds the refusal of an action, by its name."""
 
     number: str = "1234567890123456"
     region: str = "cn-shanghai"
@@ -38,7 +38,7 @@ class Account:
 
     @property
     def changes(self) -> list[tuple[str, str]]:
-        """Return the calls that were to change something: (action, what)."""
+        """Return the calls of actions other than Get and List, each as (action, subject)."""
         return [each for each in self.calls if not each[0].startswith(("Get", "List"))]
 
     def function(self, name: str) -> Function:

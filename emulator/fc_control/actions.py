@@ -18,7 +18,7 @@ Query = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`names` are those in the path: the function or domain, then what of it."""
+    """`names` are those in the path: the function or domain, then the part of it."""
 
     names: Sequence[str]
     query: Query

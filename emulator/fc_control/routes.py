@@ -1,6 +1,6 @@
-"""Which request is which action (the paths of the official SDK alibabacloud-fc20230330).
+"""Maps requests to actions (the paths of the official SDK alibabacloud-fc20230330).
 
-server.py calls answer() for each request, and tests call it without one. It decides no answer:
+server.py calls answer() for each request, and tests call it without a server. It decides no answer:
 actions.py does.
 """
 

@@ -29,7 +29,7 @@ IDENTITIES = ("RAMUser", "AssumedRoleUser", "Account")
 OSS_ENDPOINT = "oss-cn-shanghai.aliyuncs.com"
 PREFIX = "record/{AppName}/{StreamName}/{StartTime}_{EndTime}"
 SLICE_PREFIX = "record/{AppName}/{StreamName}/{UnixTimestamp}_{Sequence}"
-"""Of the segments of M3U8; both are the examples of the SDK's models."""
+"""Names of the segments of M3U8. Both names are the examples of the SDK's models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Domain:
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """One OSS bucket; `expires_days` is its lifecycle rule, if it has one. Pages of `cors_origins`
-    may read it. Those of the account file let every page read."""
+    may read it; by default, every page may."""
 
     name: str
     endpoint: str

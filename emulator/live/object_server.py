@@ -32,7 +32,8 @@ CONTENT_TYPES = {
 
 
 def _cross_origin(request: web.Request, bucket: Bucket) -> dict[str, str]:
-    """Return what lets a page read the object, as OSS does where a CORS rule allows its origin."""
+    """Return the headers that let a page of another origin read the object, if the bucket allows
+    that."""
     origin = request.headers.get("Origin")
     if not origin or not bucket.lets_read(origin):
         return {}
@@ -40,7 +41,7 @@ def _cross_origin(request: web.Request, bucket: Bucket) -> dict[str, str]:
 
 
 def _content_of(path: Path) -> tuple[str, int, int]:
-    """Return what changes with the content of a file."""
+    """Return a key that changes with the content of a file."""
     stat = path.stat()
     return str(path), stat.st_size, stat.st_mtime_ns
 

@@ -69,7 +69,7 @@ class RecordedFiles:
     def drafts(self, stream: Stream, rule: Rule, flv: FlvRecording | None) -> Iterator[Drafts]:
         """Provide the finished file in each format that can be written; raise OSError.
 
-        What is not kept of them is gone in the end.
+        Drafts that are not kept are deleted at the end.
         """
         if flv is None or self.objects is None:
             yield Drafts({}, None, None)
@@ -117,7 +117,7 @@ class RecordedFiles:
     def _keep_segments(
         self, stream: Stream, rule: Rule, uri: str, flv: FlvRecording, playlist: Path
     ) -> tuple[list[str], Path | None]:
-        """Store the segments, and name them in the playlist by their way from it."""
+        """Store the segments, and name them in the playlist by their paths relative to it."""
         lines, keys, path = playlist.read_text(encoding="utf-8").splitlines(), list[str](), None
         began_s = (flv.began_ms or 0) // 1000
         for n, line in enumerate(lines):
@@ -157,7 +157,7 @@ def _named(template: str, key: StreamKey, variables: Mapping[str, str]) -> str:
 
 
 def _row(rule: Rule, container: str) -> Mapping[str, object]:
-    """Return what the rule says of a format."""
+    """Return the rule's settings for a format."""
     format_list = rule.api_fields.get("RecordFormatList")
     rows = format_list.get("RecordFormat", []) if isinstance(format_list, dict) else []
     return next((row for row in rows if row.get("Format") == container), {})

@@ -42,7 +42,7 @@ class Robot:
         self.muted = 0
 
     def take(self, query: Mapping[str, str], body: Mapping[str, Any], now_ms: int) -> Answer:
-        """Return the answer to one message; all are of status 200."""
+        """Return the answer to one message; its HTTP status is always 200."""
         self.calls.append(now_ms)
         try:
             self.check(query, body, now_ms)
@@ -66,11 +66,11 @@ class Robot:
         return self.answer(0, "ok")
 
     def within(self, ms: int, now_ms: int) -> int:
-        """Return how many messages were sent to it within so many ms, with this one."""
+        """Return how many messages the robot got in the last `ms`, this one included."""
         return sum(now_ms - at < ms for at in self.calls)
 
     def most_in_a_minute(self) -> int:
-        """Return how many messages came within one minute, at most."""
+        """Return the largest number of messages that came within one minute."""
         return max((self.within_from(at) for at in self.calls), default=0)
 
     def within_from(self, first: int) -> int:
@@ -78,8 +78,8 @@ class Robot:
 
 
 class Dingtalk(Robot):
-    """HMAC-SHA256 of "timestamp NEWLINE secret" keyed by the secret, in the query, the time in ms
-    and at most an hour away. 20 messages a minute; above that it is muted for 10 minutes."""
+    """Signature in the query: HMAC-SHA256 of "timestamp NEWLINE secret", keyed by the secret; its
+    time is in ms and at most an hour off. 20 messages a minute; more mute it for 10 minutes."""
 
     path = "/robot/send"
     MUTED_MS = 10 * MINUTE_MS
@@ -115,8 +115,8 @@ class Dingtalk(Robot):
 
 
 class Feishu(Robot):
-    """HMAC-SHA256 of nothing, keyed by "timestamp NEWLINE secret", in the body, the time in s and
-    at most an hour away. 100 messages a minute and 5 a second, 20 KB."""
+    """Signature in the body: HMAC-SHA256 of nothing, keyed by "timestamp NEWLINE secret"; its time
+    is in s and at most an hour off. 100 messages a minute and 5 a second, 20 KB."""
 
     path = "/open-apis/bot/v2/hook/"
 
