@@ -1,4 +1,4 @@
-"""Where records are kept: `open_store(url)`, and the two engines."""
+"""Opens the store that a URL names: on Redis or on SQLite."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def open_store(  # noqa: PLR0913 - what every engine is made of
 
     Nothing is opened before the first use, and only the engine that the URL names is imported.
 
-    `clock` (ms) is for SQLite, which has no clock of its own. Redis uses its own clock, plus
-    `ahead` (ms) if that is given; several stages may then share it.
+    SQLite uses `clock` (ms). Redis uses its own clock plus `ahead` (ms); without `ahead`, it uses
+    `clock` too.
 
     The deploy writes `store_id` into the store. If it is missing there, the store counts as
     emptied.

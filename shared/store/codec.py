@@ -60,7 +60,7 @@ def _newer(number: int) -> str:
 
 
 def _format_of(text: str) -> int:
-    """Return the format number of a document that cannot be read; 0 if it has none."""
+    """Return the format number of a document that cannot be decoded; 0 if it has none."""
     try:
         return decode(text, _Format).format
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -72,7 +72,7 @@ def entry_to_json(entry: HistoryEntry) -> str:
 
 
 def entry_from_json(code: str, about: str) -> HistoryEntry:
-    """Return the entry; if its details cannot be read, keep its code."""
+    """Return the entry. If its details cannot be read, return its code without them."""
     try:
         return HistoryEntry(Reason(code), decode(about, dict[str, str | int]))
     except (msgspec.MsgspecError, ValueError, RecursionError):

@@ -26,8 +26,8 @@ MINUTE_MS = 60_000
 ACCOUNT = "account"
 
 Row = tuple[int | None, int, int, int, int, str | None, str, int]
-"""The record's position in every order: due_at, in_line, command_priority, priority, since, rule,
-waits, ends_at."""
+"""A record's columns for the queue and the quotas: due_at, in_line, command_priority, priority,
+since, rule, waits, ends_at."""
 
 
 def take_slot(
@@ -54,8 +54,8 @@ def take_slot(
 def _within_reach(
     db: sqlite3.Connection, rate_limit: str, free_at: float, furthest: float
 ) -> float:
-    """Return where the next free slot begins. If the clock was set back, move the slot and store
-    that."""
+    """Return when the next free slot begins. A slot beyond `furthest` was given before the clock
+    was set back: move it to `furthest`, and store that."""
     if free_at <= furthest:
         return free_at
     db.execute("UPDATE rate_limit SET free_at=? WHERE name=?", (furthest, rate_limit))
@@ -81,8 +81,8 @@ def pause_slots(
 def rate_limit_use(
     db: sqlite3.Connection, rate_limit: str, interval: float, now: int
 ) -> tuple[float, float]:
-    """Return the slots taken a second over the last minute, and how far ahead (ms) the next free
-    one is."""
+    """Return how many slots a second were taken in the last minute, and in how many ms the next
+    free slot begins."""
     row = db.execute(
         "SELECT free_at, minute, used, before FROM rate_limit WHERE name=?", (rate_limit,)
     )
@@ -112,8 +112,8 @@ def take_due(
 
 
 def postpone(db: sqlite3.Connection, key: StreamKey, now: int) -> None:
-    """Count a crash of the stream's handling, and make it due later, without reading the document.
-    A release that does not know `ends_at` leaves it null: the end may have passed."""
+    """Count a crash of the stream's handling, and make the stream due later, without reading its
+    document. Another release may have left `ends_at` null: the end may have passed."""
     at = _columns(key)
     db.execute(
         "INSERT INTO quarantine SELECT domain, app, stream, 1 FROM record"
@@ -147,13 +147,13 @@ def quarantine(db: sqlite3.Connection, key: StreamKey) -> None:
 
 
 def release(db: sqlite3.Connection, key: StreamKey) -> None:
-    """Forget a stream's crashes after it was handled without one."""
+    """Forget a stream's crashes, once it was handled without a crash."""
     db.execute("DELETE FROM quarantine WHERE domain=? AND app=? AND stream=?", _columns(key))
 
 
 def full_scope(db: sqlite3.Connection, save: Save, rule: str | None) -> str:
-    """Return the scope whose quota blocks this flight; "" if none does, or if the stream counts
-    already."""
+    """Return the scope (a rule, or the account) whose quota blocks this flight; "" if none does, or
+    if the stream counts already."""
     if save.if_no_quota is None or rule is not None:
         return ""
     for scope, cap in _caps(save.quota):
@@ -190,7 +190,8 @@ def _ahead(db: sqlite3.Connection, scope: str, save: Save) -> int:
 
 
 def row_of(record: StreamRecord, quota: ConcurrencyQuota, waits: str, now: int) -> Row:
-    """Return the row. A start that waits for quota is due when some is freed, or in RECHECK_MS."""
+    """Return the record's row. A start that waits for quota is due in RECHECK_MS; freed quota makes
+    it due earlier."""
     due = due_at(record)
     if waits:
         due = min(due_at(replace(record, pending=None)) or now + RECHECK_MS, now + RECHECK_MS)
@@ -204,8 +205,8 @@ def row_of(record: StreamRecord, quota: ConcurrencyQuota, waits: str, now: int) 
 def move(
     db: sqlite3.Connection, before: str | None, after: str | None, quota: ConcurrencyQuota, now: int
 ) -> None:
-    """Move a stream's place in the quota from the rule `before` to the rule `after`, None for no
-    place. Make the waiting starts due for which there is room."""
+    """Count the stream under the rule `after` instead of `before`; under None it does not count.
+    Make as many waiting starts due as there is room for."""
     if before == after:
         return
     for name, change in ((before, -1), (after, 1)):

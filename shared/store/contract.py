@@ -41,11 +41,11 @@ class Loaded(Struct, frozen=True):
     version: int
     now: int
     continuity: Continuity = UNBROKEN
-    sets_aside: bool = False  # it stands for one that cannot be read
+    sets_aside: bool = False  # `record` stands for one that cannot be read
 
 
 class Save(Struct, frozen=True):
-    """One write, which replaces version `version`: by `if_slot` if the rate limit has a slot within
+    """One write. It replaces version `version` by `if_slot` if the rate limit has a slot within
     `slot_wait_ms`, else by `if_no_slot`. A flight's lease lasts `lease_ms` from its slot.
 
     A stream's file is stored once for each uri, however often Live reports it. If a callback names
@@ -53,24 +53,25 @@ class Save(Struct, frozen=True):
     history. Lines of history and files older than `keep_ms` are dropped.
 
     A blank record is deleted, with everything stored about its stream except the ledger; but it is
-    kept while a task of its stream is open. `edges` are added to the ledger, which is kept for
-    `keep_ledger_ms`, also those of a blank record, and `tasks` to the outbox; `edges_over_quota`
-    and `tasks_over_quota` replace them if `if_no_quota` is stored. A record that `must_fit` is
+    kept while a task of its stream is open. `edges` are added to the ledger, even those of a blank
+    record, and dropped after `keep_ledger_ms`. `tasks` are added to the outbox. If `if_no_quota` is
+    stored, `edges_over_quota` and `tasks_over_quota` replace both. A record that `must_fit` is
     stored even if the engine is full, but then without lines of history, files, edges and tasks;
     these tasks count as dropped.
 
     `counts` are added to the stage's counters if this save is stored; they map a counter's name to
     the number to add.
 
-    With `if_no_quota` the flight must also fit into the quota. A stream that does not count
-    against the quota yet is refused in two cases: the quota is used up, or more urgent streams
-    wait for the rest. The store then saves `if_no_quota`.
+    With `if_no_quota` the flight must also fit into the quota. A stream that does not count against
+    the quota yet is refused in two cases: the quota is used up, or more urgent streams wait for the
+    rest. The store then saves `if_no_quota`.
 
     A save with `decided_at` ahead of the store's clock is a conflict: the clock was set back, and
     the times in the record would lie ahead too.
 
-    `sets_aside` means that the replaced document could not be read. The store keeps it next to
-    the new one."""
+    `sets_aside` means that the replaced document could not be read. The store keeps it next to the
+    new one.
+    """
 
     version: int
     if_no_slot: StreamRecord
@@ -99,7 +100,8 @@ class Save(Struct, frozen=True):
 
 class Stored(Struct, frozen=True):
     """The store now holds `if_no_slot`, or `if_no_quota` if it is `over_quota`. `next_slot_in_ms`
-    is set if the next slot was too far away to wait for. `dropped_tasks` had no room."""
+    is set if the next slot was too far away to wait for. `dropped_tasks`: how many tasks had no
+    room."""
 
     version: int
     over_quota: bool = False
@@ -151,20 +153,20 @@ def tasks_of(save: Save, saved: Stored | Claimed) -> tuple[NewTask, ...]:
 
 
 class Placed(Struct, frozen=True):
-    """A task in a list, and its place there, after which the next page begins."""
+    """A task in a list, and its place in the list. The next page begins after that place."""
 
     place: str
     task: Task
 
     @classmethod
     def open(cls, task: Task) -> Placed:
-        """Return an open task. They are ordered by stream, then by id."""
+        """Return an open task with its place. Open tasks are ordered by stream, then by id."""
         key = task.stream
         return cls(f"{key.domain}\0{key.app}\0{key.stream}\0{task.id}", task)
 
     @classmethod
     def dead(cls, task: Task) -> Placed:
-        """Return a dead letter. They are ordered by age, the oldest first."""
+        """Return a dead letter with its place. Dead letters are ordered by age, oldest first."""
         return cls(f"{task.due_at:0{PLACE_CHARS}d}{task.id}", task)
 
     @staticmethod
@@ -200,8 +202,8 @@ class Filter(Struct, frozen=True):
 
 
 class Watched(Struct, frozen=True):
-    """A session that has not ended: its publish time in the online list (ms; None if it was not
-    listed yet), and True if even an unchanged list decides something."""
+    """A session that has not ended, and its publish time in the online list (ms; None if it was not
+    listed yet). If it is `doubted`, even an unchanged list decides something."""
 
     key: StreamKey
     listed: int | None
@@ -217,15 +219,16 @@ def watched_of(record: StreamRecord) -> Watched:
 
 
 class WrongCount(Struct, frozen=True):
-    """How many streams have been wanted, live and not recorded for so long, and for how many ms the
-    first of them has been."""
+    """How many streams have been wanted, live and not recorded for the time asked, and for how many
+    ms the longest of them has been."""
 
     count: int
     oldest_ms: int
 
 
 class WrongRow(Struct, frozen=True):
-    """One of these streams: the time since which the index lists it, and its record."""
+    """A stream that is wanted, live and not recorded: since when the index lists it, and its
+    record."""
 
     since: int
     key: StreamKey

@@ -32,7 +32,7 @@ ANSWERS = {
 TEXTS = {
     "max number of clients": "store_too_many_clients",
     "max number of cluster connections": "store_too_many_clients",
-    "unauthenticated": "store_needs_password",  # to a command that is long
+    "unauthenticated": "store_needs_password",  # the answer to a long command
     "invalid password": "store_wrong_password",
     "invalid username-password": "store_wrong_password",
     "without any password configured": "store_wrong_password",
@@ -55,18 +55,19 @@ PROBLEMS = frozenset(
     ]
 )
 AWAY = frozenset(["store_unreachable", "store_closed", SILENT])
-"""Nobody answered. Trying again would take time and show nothing new."""
+"""The problems that mean that nobody answered. Another try would take time and show nothing new."""
 ELSEWHERE = frozenset(
     [
         *("store_read_only", "store_loading", "store_cluster_down", "store_primary_down"),
         *("store_moving", "store_no_replicas", "store_too_many_clients"),
     ]
 )
-"""A node that answers so has done nothing, and another may be able to."""
+"""The problems after which to try another node: the one that answered has done nothing."""
 _CODE = re.compile(rf"(?:^|-)({'|'.join(ANSWERS)})\b")
 """Up to Redis 6, a script's error has its code in the middle, after a hyphen."""
 _OTHER_NAME = frozenset([62, 64])
-"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH."""
+"""OpenSSL's codes for a certificate of another name: X509_V_ERR_HOSTNAME_MISMATCH,
+X509_V_ERR_IP_ADDRESS_MISMATCH."""
 
 
 def problem_of(error: BaseException) -> str:

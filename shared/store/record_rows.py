@@ -46,7 +46,8 @@ def columns(key: StreamKey) -> tuple[str, str, str]:
 
 
 def terms(wanted: Filter, after: StreamKey | None) -> tuple[str, tuple[str, ...]]:
-    """Return the terms of a WHERE for the filter, after a key, and their values."""
+    """Return the conditions of a WHERE clause for the filter and for keys after `after`, and their
+    values."""
     asked: list[tuple[str, str]] = [
         (f"{name}=?", value)
         for name, value in (
@@ -76,8 +77,8 @@ def set_aside(db: sqlite3.Connection, key: StreamKey) -> None:
 
 
 def stored_version(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | None]:
-    """Return the stored version and the rule under which the stream counts against quotas; None if
-    there is no record."""
+    """Return the stored version, 0 without a record, and the rule under which the stream counts
+    against quotas, None if it does not count."""
     row: tuple[int, str | None] | None = db.execute(
         "SELECT version, rule FROM record WHERE domain=? AND app=? AND stream=?", columns(key)
     ).fetchone()
@@ -186,7 +187,7 @@ def append_lines(
 
 
 OLD_ROWS = 20
-"""Edges of any stream that one save drops once they are too old; more than it adds."""
+"""One save drops this many edges that are too old, of any stream. It adds fewer."""
 
 
 def add_edges(db: sqlite3.Connection, save: Save, edges: Sequence[Edge], now: int) -> None:
@@ -287,10 +288,9 @@ def is_known(db: sqlite3.Connection, key: StreamKey, uri: str) -> bool:
 
 
 def keep_files(db: sqlite3.Connection, save: Save, now: int) -> None:
-    """Store the files, and drop those stored long ago. Files that an earlier release stored count
-    from now. A file whose end is unknown is ordered by its beginning, or else by the time of its
-    report.
-    """
+    """Store the files, and drop the stream's files older than `keep_ms`. Files that an earlier
+    release stored count as stored now. A file whose end is unknown is ordered by its beginning, or
+    else by the time of its report."""
     if not save.files:
         return
     domain, app, stream = columns(save.key)

@@ -100,7 +100,8 @@ OLD_ROWS = 20
 
 
 class RedisStore:
-    """`rate` is the rate limit, in commands a second. All keys share the hash tag of the stage.
+    """A store on Redis. `rate` is the rate limit, in commands a second. All keys share the hash tag
+    of the stage.
 
     The clock is the engine's own, plus `ahead` ms; `clock`, if given, replaces it.
     """
@@ -201,8 +202,8 @@ class RedisStore:
         return int(others)
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Note that a signature of this second has named the stream. Return True if the stream is
-        among the first `most` that the signature has named."""
+        """Note that a callback signed in `second` has named the stream. Return True if the stream
+        is among the first `most` that callbacks of that second have named."""
         arguments = (second, name_of(key), most, second - SIGNED_KEPT_S)
         return bool(self._run(scripts.IS_AMONG_FIRST, self._keys("signed"), *arguments))
 
@@ -218,10 +219,8 @@ class RedisStore:
         self._do("ZREM", *self._keys(f"workers:{name}"), who)
 
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
-        """Return the streams that are due: stops, then restarts, then starts; then the most urgent;
-        then the one that has waited longest. Nobody else gets them for `hold` ms, or until they are
-        saved.
-        """
+        """Return the streams that are due: first by command (stops, restarts, starts), then by
+        priority, then by age. Nobody else gets them for `hold` ms, or until they are saved."""
         found = self._run(scripts.TAKE_DUE, self._keys("later", "line", "lined"), limit, hold)
         return [key_of(order[POSITION_PREFIX_CHARS:]) for order in found]
 
@@ -268,8 +267,8 @@ class RedisStore:
     def wrong(
         self, until: int, *, after: tuple[int, StreamKey] | None, limit: int
     ) -> Sequence[WrongRow]:
-        """Return the streams that have been wanted, live and not recorded since `until` or before,
-        longest first, after `after`."""
+        """Return the streams that have been wanted, live and not recorded at least since `until`,
+        the longest first. Begin after `after`."""
         behind = (after[0], name_of(after[1])) if after else (-1, "")
         found: list[tuple[int, str]] = []
         passed = 0
@@ -285,7 +284,8 @@ class RedisStore:
     def _wrong_page(
         self, first: int, until: int, passed: int, limit: int
     ) -> Sequence[tuple[int, str]]:
-        """Return one page of the index. Streams of the same moment are ordered by name."""
+        """Return a page of the index after `passed` rows. Streams of the same ms are ordered by
+        name."""
         (key,) = self._keys("wrong")
         flat = self._do("ZRANGEBYSCORE", key, first, until, "WITHSCORES", "LIMIT", passed, limit)
         return [(int(at), member) for member, at in zip(flat[::2], flat[1::2], strict=True)]
@@ -323,8 +323,8 @@ class RedisStore:
         return int(self._run(scripts.NOW, self._keys("now")))
 
     def durability(self) -> Durability:
-        """Return how durable the engine is. The user, or a managed engine, may not allow either of
-        the two commands."""
+        """Return the settings that decide how safely data is kept. The user, or a managed engine,
+        may forbid a command; its settings are then left out."""
         found: dict[str, str] = {}
         with suppress(StoreUnavailable):
             info = self._info()
@@ -357,8 +357,8 @@ class RedisStore:
         return dict(line.split(":", 1) for line in lines if ":" in line)
 
     def size(self) -> Size | None:
-        """Return how full the engine is; None if this user may not ask. An engine without a limit
-        is full when the machine's memory is; a managed one may not say how much that is."""
+        """Return how full the engine is; None if this user may not ask. For an engine without a
+        limit, the limit is the machine's memory, which a managed engine may not report."""
         info = self._memory()
         if info is None:
             return None
@@ -410,7 +410,7 @@ class RedisStore:
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamKey]:
         """Return the streams that have a ledger, ordered by key, after `after`. A phase in `wanted`
-        is ignored, because a stream may be forgotten by now."""
+        is ignored, because a forgotten stream has a ledger and no phase."""
         found, first = dict[StreamKey, None](), pieces_of(after)[1] if after else "-"
         while len(found) < limit:
             range_ = (first, "+", "LIMIT", 0, PAGE_ROWS)
@@ -425,8 +425,7 @@ class RedisStore:
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
         """Return the keys after `after`, in order, without reading a record. One index holds every
         name, another every name by phase. The names of an application are a range only within a
-        domain, so without `wanted.domain` its `wanted.app` is ignored.
-        """
+        domain, so `wanted.app` is ignored without `wanted.domain`."""
         name = "phases" if wanted.phase else "names"
         prefix = f"{wanted.phase.value}\0" if wanted.phase else ""
         domain = f"{prefix}{wanted.domain}\0" if wanted.domain is not None else prefix
@@ -465,7 +464,7 @@ class RedisStore:
 
     def move_misplaced(self, before: str, after: str) -> None:
         """Store that the due entries up to `after` are repaired; if `after` equals `before`, all of
-        them are. Do nothing if another instance has stored another place meanwhile."""
+        them are. Do nothing if the store does not hold `before` any more."""
         self._run(scripts.MOVE_MISPLACED, self._keys("store"), before, after)
 
     def _records(self, keys: Sequence[StreamKey]) -> Iterator[StreamRecord | Unreadable]:
@@ -530,7 +529,7 @@ class RedisStore:
         return int(self._run(scripts.ADD_TASKS, self._letters(), encoded, OUTBOX_MAX_BYTES))
 
     def redrive(self, task_id: str) -> Redriven:
-        """Reopen a dead letter: due now, with all its attempts."""
+        """Reopen a dead letter: due now, with no attempt counted."""
         return Redriven(self._run(scripts.REDRIVE, self._letters(), task_id, OUTBOX_MAX_BYTES))
 
     def drop_dead_letters(self, keep_ms: int) -> int:
@@ -720,8 +719,8 @@ class RedisStore:
         interval_ms: float | None = None,
     ) -> Any:  # noqa: ANN401 - as the script says
         """Run the script by its digest, or by its text if the engine does not know it yet.
-        `interval_ms` is that of its rate limit, if that is not the commands'."""
-        digest = script.digest  # a file that is missing must not look like an engine that is away
+        `interval_ms` belongs to the script's rate limit; None means the rate limit for commands."""
+        digest = script.digest  # a missing file must not look like an engine that is away
         preludes = self._of_preludes(script, interval_ms or self._interval)
         arguments = (len(keys), *keys, self._time(), *preludes, *args)
         repeatable = script.repeatable
@@ -745,10 +744,10 @@ class RedisStore:
         return self._asked([command])[0]
 
     def _asked(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[Any]:
-        """Return one answer for each command. Raise StoreUnavailable; then no command is half
-        done."""
+        """Return one answer for each command. Raise StoreUnavailable; no single command is then
+        half done."""
         connection = self._connection
-        connection.prepare()  # from here on it has failures
+        connection.prepare()  # sets `failures`
         try:
             return connection.execute(commands, repeatable=repeatable)
         except connection.failures as error:

@@ -157,7 +157,7 @@ class RedisConnection:
             if was_sent and not _may_repeat(error, repeatable=repeatable):
                 raise
         answers = self._on_new(commands, WAITS_NUMBER - 1)
-        self._of_thread.kept = None  # a save that was repeated may have written on the other one
+        self._of_thread.kept = None  # a repeated save may have written on the new connection
         return answers
 
     def note_save(self) -> None:
@@ -177,7 +177,7 @@ class RedisConnection:
             if saved:
                 self._free.remove(saved)
         except ValueError:
-            return None  # it has ended, and another one would count what it has written itself
+            return None  # it has ended, and WAIT on another one counts that one's writes
         if saved is None:
             return None
         try:
@@ -234,7 +234,7 @@ class RedisConnection:
 
         try:
             return self._answers(self._connect(address), commands)
-        except AskError as sent_on:  # MovedError is one, too
+        except AskError as sent_on:  # MovedError is a subclass
             target = _target(address, sent_on)
             if _is_ask(sent_on):
                 return self._ask(target, commands)
@@ -398,8 +398,8 @@ def _is_ask(error: Exception) -> bool:
 
 
 def _target(asked: Address, moved: AskError) -> Address:
-    """Return the node that MOVED or ASK names. Without a host it is the same host with another
-    port. Its certificate must have the configured name either way."""
+    """Return the node that MOVED or ASK names. If the answer names no host, only the port differs.
+    The node's certificate must have the configured name either way."""
     host = asked.host if moved.host in ("", "?") else moved.host
     return Address(host, moved.port, asked.name)
 
@@ -411,15 +411,15 @@ def _replicated(kept: PooledConnection, most_ms: int) -> int | None:
 
     try:
         role = kept.answers([["ROLE"]])[0]
-    except ResponseError:  # this user may not ask; one replica is the least that there can be
+    except ResponseError:  # this user may not ask; wait for one replica
         return kept.answers([["WAIT", 1, most_ms]])[0] or None
-    replicas = len(role[2]) if role[0] == "master" else 0  # it has lost its role since the save
+    replicas = len(role[2]) if role[0] == "master" else 0  # it lost its role since the save
     return int(kept.answers([["WAIT", replicas, most_ms]])[0]) if replicas else None
 
 
 def _require_primary(connection: Connection) -> None:
-    """Raise ReadOnlyError for a replica. If the user may not ask for the role, trust the
-    address."""
+    """Raise ReadOnlyError for a replica. If the user may not ask for the role, count the node as a
+    primary."""
     from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
 
     try:
@@ -432,8 +432,8 @@ def _require_primary(connection: Connection) -> None:
 
 
 def _context(tls: Tls, folder: Path) -> ssl.SSLContext:
-    """Return the TLS context that verifies servers. If an authority of one's own is configured, no
-    other counts."""
+    """Return the TLS context that verifies servers. If the URL names a certificate authority, no
+    other is trusted."""
     context = ssl.create_default_context(cafile=folder / tls.ca if tls.ca else None)
     context.check_hostname = tls.check_hostname
     if tls.cert:
@@ -443,17 +443,17 @@ def _context(tls: Tls, folder: Path) -> ssl.SSLContext:
 
 @cache
 def _encrypted() -> Any:  # noqa: ANN401 - a class whose base is imported late
-    """Return redis-py's connection class with our encryption. Its own takes no context, builds a
-    new one each time, and verifies the address that MOVED named."""
+    """Return redis-py's connection class with our encryption. Redis-py's own encryption takes no
+    context, builds a new one for each connection, and verifies the name that MOVED gave."""
     from redis.connection import Connection
 
     if not hasattr(
         Connection, "_connect"
-    ):  # else the override would be dead, and nothing encrypted
+    ):  # else nobody would call the override, and nothing would be encrypted
         raise OSError("redis-py has no Connection._connect: use a release that the tests ran with")
 
     class Encrypted(Connection):
-        """`names`: those that the certificate may have, the configured one first."""
+        """`names`: the names that the certificate may have, the configured one first."""
 
         def __init__(
             self, context: ssl.SSLContext, names: Sequence[str], options: dict[str, Any]

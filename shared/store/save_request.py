@@ -59,8 +59,8 @@ def pieces_of(key: StreamKey) -> tuple[str, str]:
 
 
 def key_of(member: str) -> StreamKey:
-    """Return the key. Accept a name with a NUL too many, which old releases wrote, so that it does
-    not keep the others from being read."""
+    """Return the key. Old releases wrote names with one NUL too many; accept such a name, so that
+    the others can still be read."""
     return StreamKey(*member.split("\0", 2))
 
 
@@ -129,8 +129,8 @@ def _scopes(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
 
 
 def _variant(record: StreamRecord, due: int | None) -> dict[str, object]:
-    """Return one variant of the save, as the script takes it; without `due` if the engine
-    sets it."""
+    """Return one variant of the save, as the script takes it; without `due` if the engine computes
+    it."""
     watched = watched_of(record)
     variant: dict[str, object] = {
         "document": to_json(record),
@@ -237,8 +237,8 @@ def own_uri_of(key: StreamKey, uri: str) -> str:
 
 def file_of(member: str, at: str, known: str | None) -> File:
     """Return a file from its member and score in the stream's sorted set, and from `known`, the
-    details under its name: "start stop duration stored", then "args" if there are any. The release
-    before wrote only "<duration>ms" or "1"."""
+    details under its name: "start stop duration stored", then "args" if there are any. An earlier
+    release wrote only "<duration>ms" or "1"."""
     uri, (first, *more) = member[AGE_CHARS:], (known or "").split(" ")
     if more:
         start, stop, duration = (None if ms == _UNKNOWN else int(ms) for ms in (first, *more[:2]))

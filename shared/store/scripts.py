@@ -31,7 +31,7 @@ NEW_TASKS_ALWAYS = ("clock", "when_full", "new_tasks")
 """Preludes of a script that adds tasks; its first six keys are those of tasks and dead letters."""
 RATE_LIMIT_ALWAYS = (*ALWAYS, "rate_limit")
 WATCHED_CLOCK_ALWAYS = (*ALWAYS, "watch_clock")
-"""Preludes of a rate-limit or clock script that must run even if the engine is full."""
+"""Preludes of a script that reads slots or watches the clock even if the engine is full."""
 
 
 class Script:

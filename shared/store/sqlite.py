@@ -87,8 +87,8 @@ T = TypeVar("T")
 
 
 def _even_if_full(act: Callable[P, T]) -> Callable[P, T]:
-    """If the file is full, make room and try again. What is written does not grow, and without it
-    no stop could be sent."""
+    """Return `act` that makes room in a full file and tries again. For writes that do not make the
+    store grow, and that must work even then."""
 
     @wraps(act)
     def retrying(*args: P.args, **named: P.kwargs) -> T:
@@ -104,8 +104,8 @@ def _even_if_full(act: Callable[P, T]) -> Callable[P, T]:
 
 
 class SqliteStore:
-    """A store. `rate` is in commands a second; `clock` gives ms, and is the only clock of the
-    store."""
+    """A store in one file. `rate` is in commands a second; `clock` gives ms, and is the only clock
+    of the store."""
 
     def __init__(
         self, path: str, *, rate: float, clock: Callable[[], int], store_id: str = ""
@@ -135,8 +135,8 @@ class SqliteStore:
         return Loaded(record, row[0], now, continuity)
 
     def _touched(self, state: StoreState, now: int) -> StoreState:
-        """Return the state after a touch. A record can be read even if the file cannot be
-        written."""
+        """Return the state after a touch, and store it. Ignore a file that cannot be written,
+        because its records can still be read."""
         touched = state.touched(now).examined(self._store_id, now)
         if touched != state:
             with suppress(StoreUnavailable), self._writing() as db:
@@ -238,8 +238,8 @@ class SqliteStore:
             state = _state(db).touched_by_worker(now).examined(self._store_id, now)
             state.continuity(self._store_id, now)
             _put_state(db, state)
-            # One whose lease ends further ahead registered before the clock was set back: it
-            # registers again if it is still there.
+            # A worker whose lease ends further ahead registered before the clock was set back. It
+            # registers again if it still runs.
             db.execute("DELETE FROM worker WHERE until <= ? OR until > ?", (now, _lease_end(now)))
             db.execute("REPLACE INTO worker VALUES (?,?,?)", (name, who, now + ms))
             (all_of_them,) = db.execute(
@@ -248,8 +248,8 @@ class SqliteStore:
         return int(all_of_them) - 1
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Note that a signature of this second has named the stream. Return True if the stream is
-        among the first `most` that the signature has named."""
+        """Note that a callback signed in `second` has named the stream. Return True if the stream
+        is among the first `most` that callbacks of that second have named."""
         row = (second, *record_rows.columns(key))
         with self._writing() as db:
             if db.execute(_SIGNED, row).fetchone():
@@ -296,8 +296,8 @@ class SqliteStore:
 
     @_even_if_full
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
-        """Return the streams that are due: stops, then restarts, then starts; then by priority;
-        then the oldest. No other worker gets them for `hold` ms, or until they are saved."""
+        """Return the streams that are due: first by command (stops, restarts, starts), then by
+        priority, then by age. No other worker gets them for `hold` ms, or until they are saved."""
         with self._writing() as db:
             rows = command_queue.take_due(db, self._clock(), limit=limit, hold=hold)
         return [StreamKey(*row) for row in rows]
@@ -364,8 +364,8 @@ class SqliteStore:
     def wrong(
         self, until: int, *, after: tuple[int, StreamKey] | None, limit: int
     ) -> Sequence[WrongRow]:
-        """Return the streams that have been wanted, live and not recorded since `until` or before,
-        longest first, after `after`."""
+        """Return the streams that have been wanted, live and not recorded at least since `until`,
+        the longest first. Begin after `after`."""
         since, key = after or (-1, StreamKey("", "", ""))
         with self._reading() as db:
             rows = db.execute(
@@ -483,7 +483,7 @@ class SqliteStore:
     @_even_if_full
     def move_misplaced(self, before: str, after: str) -> None:
         """Store that the due entries up to `after` are repaired; if `after` equals `before`, all of
-        them are. Do nothing if another process has stored another place meanwhile."""
+        them are. Do nothing if the store does not hold `before` any more."""
         with self._writing() as db:
             state = _state(db)
             if state.misplaced_after == before:
@@ -543,7 +543,7 @@ class SqliteStore:
             return task_rows.add(db, key, tasks, self._clock())
 
     def redrive(self, task_id: str) -> Redriven:
-        """Reopen a dead letter: due now, with all its attempts."""
+        """Reopen a dead letter: due now, with no attempt counted."""
         with self._writing() as db:
             return task_rows.redrive(db, task_id, self._clock())
 
@@ -605,7 +605,7 @@ class SqliteStore:
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamKey]:
         """Return the streams that have a ledger, ordered by key, after `after`. A phase in `wanted`
-        is ignored, because a stream may be forgotten by now."""
+        is ignored, because a forgotten stream has a ledger and no phase."""
         terms, values = record_rows.terms(replace(wanted, phase=None), after)
         with self._reading() as db:
             rows = db.execute(
@@ -813,8 +813,8 @@ class SqliteStore:
 
 
 def _switch_to_wal(db: sqlite3.Connection) -> None:
-    """Switch the file to its write-ahead log. While another process does the same, SQLite fails at
-    once, whatever the connection's timeout; so try again for that long."""
+    """Switch the file to its write-ahead log; try for BUSY_S. While another process switches it,
+    SQLite fails at once, whatever the connection's timeout."""
     for _ in range(int(BUSY_S / SWITCH_PAUSE_S)):
         if _has_switched(db):
             return
@@ -863,8 +863,8 @@ def _used(db: sqlite3.Connection) -> int:
 
 
 def _room(db: sqlite3.Connection, path: str) -> int:
-    """Return how many more bytes fit in: into free pages, and new pages as far as file and disk
-    allow."""
+    """Return how many more bytes can be stored: in free pages, and in new pages as far as the
+    file's limit and the disk allow."""
     from shutil import disk_usage
 
     new_pages = _pragma(db, "max_page_count") - _pragma(db, "page_count")

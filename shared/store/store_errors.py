@@ -7,10 +7,9 @@ from shared.protocol.stream import StreamKey
 
 
 class StoreUnavailable(LiveRecordError):
-    """`problem` is the code under which people see it; its words are in shared/inbound/catalogue,
-    under `problems`. A problem has a subclass here, or comes from an answer of the Redis
-    (shared/store/engine_answers.py).
-    """
+    """The store cannot be used. `problem` is the code under which people see it; its words are in
+    shared/inbound/catalogue, under `problems`. A problem has a subclass here, or comes from an
+    answer of Redis (shared/store/engine_answers.py)."""
 
     problem = "store_unavailable"
 

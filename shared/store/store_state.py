@@ -46,9 +46,8 @@ class StoreState(Struct, frozen=True):
 
     def touched_by_worker(self, now: int) -> StoreState:
         """Do as `touched`, for a worker. Only a worker makes the first touch, because a request
-        that is not authorized loads a record too, and must leave no trace. Before it, release 0.2
-        may have been at work, whose records have no time at which they are forgotten.
-        """
+        that is not authorized loads a record too, and must leave no trace. Before the first touch,
+        release 0.2 may have written records; they have no time at which they are forgotten."""
         if self.seen is None:
             return replace(self, seen=now, misplaced_after="")
         return self.touched(now)

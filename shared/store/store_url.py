@@ -40,8 +40,8 @@ class Address(Struct, frozen=True):
 
 
 class Tls(Struct, frozen=True):
-    """`ca` is the file of one's own certificate authority; without it, the system's count. `cert`
-    and `key` are our client certificate, if the server asks for one."""
+    """`ca` is the file of a private certificate authority; without it, the system's authorities are
+    trusted. `cert` and `key` are our client certificate, if the server asks for one."""
 
     ca: str = ""
     cert: str = ""
@@ -99,7 +99,7 @@ class _Reader:
         authority, path, query = _split(rest)
         if "@" in path + query:
             self.faults.append(_ENCODE)
-            return self.url("redis://host")  # nothing that was read would be what was meant
+            return self.url("redis://host")  # an @ has split it at the wrong place
         userinfo, _, hosts = authority.rpartition("@")
         username, _, password = userinfo.partition(":")
         values = self._query(query)

@@ -25,7 +25,7 @@ from shared.store.contract import Placed
 
 OUTBOX_BYTES, DEAD_BYTES, DROPPED_COUNT = "outbox_bytes", "dead_bytes", "outbox_dropped"
 SEQUENCE = "task_sequence"
-"""The names of the counters, stored next to the quotas."""
+"""The counters of tasks: their names, stored next to the quotas."""
 _COLUMNS = "id, kind, domain, app, stream, body, made_at, due_at, attempts, version, why, sequence"
 """`kind` is the queue: the kind of task, and its receiver if it has one."""
 _Row = tuple[str, str, str, str, str, str, int, int, int, int, str, int]
@@ -69,7 +69,7 @@ def take(
     db: sqlite3.Connection, queue: str, now: int, *, limit: int, lease_ms: int
 ) -> Sequence[Task]:
     """Take the first tasks that are due. For `lease_ms` nobody else gets them, and only the taker
-    can settle them. A task further ahead than any can be is due too: the clock was set back."""
+    can settle them. A task beyond LONGEST_WAIT_MS is due too: the clock was set back."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM task WHERE kind=? AND (due_at <= ? OR due_at > ?)"  # noqa: S608 - as above
         " ORDER BY due_at, id LIMIT ?",
@@ -150,7 +150,7 @@ def drop_old(db: sqlite3.Connection, before: int, limit: int) -> int:
 
 
 def redrive(db: sqlite3.Connection, task_id: str, now: int) -> Redriven:
-    """Reopen a dead letter: due now, with all its attempts."""
+    """Reopen a dead letter: due now, with no attempt counted."""
     row = db.execute("SELECT size FROM dead_task WHERE id=?", (task_id,)).fetchone()
     if row is None:
         return Redriven.UNKNOWN
