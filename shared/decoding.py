@@ -1,8 +1,8 @@
 """Decodes JSON into types of live-record, in any number of threads at once.
 
-msgspec 0.22 works out at its first use of a Struct what the fields are, and lets every other thread
-use what it has worked out so far. In the first run of a new instance, two workers that decoded at
-the same moment ended its process. Here only one thread at a time works out a type.
+At the first use of a Struct, msgspec 0.22 works out its fields, and lets other threads use an
+unfinished result. In the first run of a new instance, two workers that decoded at the same moment
+ended its process. Here only one thread at a time works out a type.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _one_at_a_time = Lock()
 
 
 def decode(text: str | bytes, kind: type[T]) -> T:
-    """Return what the JSON says, as `kind`. Raise msgspec.MsgspecError or ValueError if it is not
-    such a document."""
+    """Return the JSON document as `kind`. Raise msgspec.MsgspecError or ValueError if it cannot be
+    one."""
     found: T = _decoder(kind).decode(text)
     return found
 
 
 def convert(value: object, kind: type[T]) -> T:
-    """Return decoded JSON as `kind`. Raise msgspec.ValidationError if it is not such a value."""
+    """Return decoded JSON as `kind`. Raise msgspec.ValidationError if it cannot be one."""
     _decoder(kind)
     return msgspec.convert(value, kind)  # noqa: TID251 - the decoder has worked out the type
 

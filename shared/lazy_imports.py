@@ -2,7 +2,8 @@
 
 Inside `stub_imports`, importing such a module gives a stub, which imports the real module at its
 first use. If that comes too late, as for a base class, StubUsedTooEarly is raised, and the caller
-imports everything. What other modules define as a regular expression is compiled at its first use.
+imports everything. Regular expressions that the other modules define are compiled at their first
+use.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class _StubModule(ModuleType):  # in place of a module
         return _Name(self.__name__, name)
 
 
-class _Name:  # in place of what a module has under that name
+class _Name:  # in place of a name in a module
     def __init__(self, module: str, name: str) -> None:
         self._at = module, name
 
@@ -107,7 +108,7 @@ class _LazyPackage(ModuleType):
                     setattr(self, name, found[name])
                     return found[name]
         spec: Any = vars(self)["__spec__"]
-        spec.loader_state.loader.exec_module(self)  # as the package itself has it
+        spec.loader_state.loader.exec_module(self)  # run the package's own code
         return object.__getattribute__(self, name)
 
 
@@ -143,7 +144,7 @@ def stub_imports(unused: Iterable[str], one_by_one: Iterable[str] = ()) -> Itera
     sys.meta_path.insert(0, finder)
     try:
         with warnings.catch_warnings(), _stub_patterns():
-            warnings.simplefilter("ignore")  # of what a package misses
+            warnings.simplefilter("ignore")  # a package warns of modules that it misses
             yield
     finally:
         sys.meta_path.remove(finder)

@@ -1,6 +1,7 @@
-"""Retries and waits, never past the deadline. No other module does either.
+"""Repeats calls, never past a deadline, and waits. No other module of `shared` or `functions`
+sleeps.
 
-Invocations use it. It knows no error: the caller decides what to repeat, and when.
+It knows no error: the caller decides what to repeat, and when.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ def path_token_of(kind: CallbackKind, secret: str) -> str:
 
 def kind_of_token(digest: bytes, secrets: Sequence[str]) -> CallbackKind | Literal["all"] | None:
     """Return the kind of callback for which the token with this SHA-256 is valid; None if the token
-    is not ours. Return "all" for a secret itself: release 0.2 put it at the end of each URL."""
+    is not ours. Return "all" for a secret itself: release 0.2 put the secret at the end of each
+    URL."""
     for kind in KINDS:
         if _is_one(digest, [path_token_of(kind, secret) for secret in secrets]):
             return kind

@@ -1,7 +1,7 @@
 """Caches what a process reads from the store now and then: policy, capabilities, stream settings.
 
-They hold the policy in force, what was seen to work for each domain, and the settings of a stream
-that follow from both. Every invocation uses them. None may fail because the store fails.
+The caches hold the policy in force, what was seen to work for each domain, and the settings of a
+stream that follow from both. Every invocation uses them. None may fail because the store fails.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ its files within that time."""
 POLICY_AGE_MS = 10_000
 """How long a policy counts as the newest."""
 UNREAD_AGE_MS = 1_000
-"""After this time a process reads the policy again whose every reading has failed."""
+"""ms before a process reads the policy again, as long as it has never read one."""
 RELAY_LOST = "relay lost"
 """The timestamp of the latest callback that could not be forwarded to its previous receiver."""
 WAKE_LOST = "wake lost"
@@ -93,8 +93,9 @@ class PolicyCache:
         return self._policy
 
     def policy_of_store(self) -> Policy:
-        """Return the same for a decision about a record that was loaded just now. If the store was
-        never read, it is now: it has answered again, and may have another policy than the code."""
+        """Return the policy for a decision about a record that was loaded just now. If the store's
+        policy was never read, read it now: the store has answered, and its policy may differ from
+        the packaged one."""
         if not self._is_read:
             self.forget()
         return self.policy()
@@ -112,7 +113,8 @@ class PolicyCache:
             self._refuse(0, error)
 
     def occurrences(self, key: StreamKey) -> tuple[Occurrence, ...]:
-        """Return what patterns of schedules ask of a stream, as of the last `policy`."""
+        """Return the occurrences that patterns of schedules want of a stream, as of the last call
+        of `policy`."""
         return tuple(rule.occurrence for rule in self._temporary if rule.fits(key))
 
     def is_suspended(self) -> bool:
@@ -129,7 +131,8 @@ class PolicyCache:
             self._temporary, self._texts = tuple(rules), texts
 
     def _read(self, text: str) -> tuple[TemporaryRule, ...]:
-        """Return the rules of a schedule; none if a later release has written what it is."""
+        """Return the rules of a schedule; none if they cannot be read, as after a later release
+        wrote them."""
         try:
             return decode(text, tuple[TemporaryRule, ...])
         except msgspec.MsgspecError as error:
@@ -225,7 +228,7 @@ class LastAsked:
         self._at: dict[str, int] = {}
 
     def may_ask(self, name: str, age_ms: int) -> bool:
-        """Return True if the name was not asked for so long, and note that it is now."""
+        """Return True if the name was not read within `age_ms`, and note that it is read now."""
         is_old = self.is_old(name, age_ms)
         if is_old:
             self.note(name)

@@ -52,7 +52,7 @@ _DOMAIN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _GLOB: Final = r"[^\s/]{1,256}"
 _RECEIVER: Final = r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
 MAX_WEBHOOK_ENTRIES: Final = 12
-"""Each receiver gets four workers, of the 64 that a process has."""
+"""All receivers share 96 workers (functions/notify/telling.py), so each of twelve gets eight."""
 _MAX_SECRET_KEYS: Final = 4
 _S3_TARGET: Final = r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([^\s\\{}]{0,512}))?"
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
@@ -101,8 +101,8 @@ def load_policy(
 
 
 def _compared(policy: Policy, found: Sequence[_Found]) -> Iterator[_Found]:
-    """Yield the faults that show when parts are compared. Parts with faults of their own are
-    skipped."""
+    """Yield the faults that show only when two parts are compared. Parts with faults of their own
+    are skipped."""
     wrong = {part for path, _ in found for part in path}
     if "domain" not in wrong:
         yield from _domain_faults(policy)
@@ -124,7 +124,7 @@ def _with_lines(found: Sequence[_Found], text: str, kind: Kind) -> list[Fault]:
 
 
 def policy_as_json(text: str, *, kind: Kind) -> str:
-    """Return the policy for the package, checked, as JSON, which every Python can read."""
+    """Check the policy for the package, and return it as JSON, which every Python can read."""
     load_policy(text, kind=kind)
     return json.dumps(_parsed(text, kind), ensure_ascii=False, indent=2)
 

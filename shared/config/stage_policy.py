@@ -24,8 +24,8 @@ def load_stage_policy(text: str, *, kind: Kind, settings: Settings) -> Policy:
 
 
 def target_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
-    """Yield the forwarding targets and webhook receivers that the settings do not allow. A person
-    who may change the policy may not therefore receive callbacks, because their push URLs hold
+    """Yield the forwarding targets and webhook receivers that the settings do not allow. Permission
+    to change the policy is not permission to receive callbacks, because their push URLs hold
     secrets.
 
     A policy already in force stays in force: relay and notify refuse such a target, and its rules
@@ -48,7 +48,8 @@ def target_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
 
 
 def _delivery_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
-    """Yield the stores to which the stage may not copy files, for the same reason.
+    """Yield the stores to which the stage may not copy files: permission to change the policy is
+    not permission to receive files.
 
     A policy already in force stays in force: the function `deliver` refuses such a store.
     """
@@ -65,8 +66,8 @@ _EXAMPLE = r"(?i:(?:.*\.)?example\.(?:com|net|org))"
 
 
 def example_faults(policy: Policy) -> Iterator[Fault]:
-    """Yield the example domains (RFC 2606): the packaged policy was not edited. Only an emulator
-    has streams of them."""
+    """Yield a fault for each example domain (RFC 2606): the packaged policy was not edited. Only an
+    emulator has streams of such domains."""
     for domain in policy.domains:
         for name in domain.names:
             if re.fullmatch(_EXAMPLE, name):

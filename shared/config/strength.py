@@ -12,7 +12,7 @@ from shared.config.tokens import LEAST_CHARS, Tokens, digest_of
 
 _TOKENS: Final = "API_TOKENS"
 _OF_DEVELOPMENT: Final = ("dev-", "whsec_ZGV2L")
-"""The secrets of the development account. The second one is the base64 of the first."""
+"""The beginnings of the development account's secrets. The second is the base64 of the first."""
 
 
 def weaknesses(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ from shared.store.store_errors import StoreUnavailable
 TOKENS_AGE_MS = 10_000
 """How long the tokens that were read count as the newest."""
 FAILED_AGE_MS = 1_000
-"""How long a store that did not answer is not asked again."""
+"""ms before a store that did not answer is asked again."""
 
 
 class TokenSource(Protocol):
@@ -91,8 +91,8 @@ class TokenCache:
         return token.caller if token and is_valid else None
 
     def _key(self) -> bytes:
-        """Return the signing key of sessions, at most ten seconds old. An emptied store has none,
-        and a new one is made."""
+        """Return the signing key of sessions, at most ten seconds old; b"" if the store has none,
+        as after it was emptied. `open_session` then makes one."""
         if self._asked.may_ask(SESSION_KEY, TOKENS_AGE_MS):
             try:
                 self._session_key = bytes.fromhex(self._source.get_text(SESSION_KEY) or "")
@@ -120,8 +120,8 @@ class TokenCache:
         return self._stored
 
     def _take(self, documents: Mapping[str, str]) -> None:
-        """Take over the tokens. A stored token with the name of an environment token is left
-        out."""
+        """Use these tokens from now on. Leave out a stored token with the name of an environment
+        token."""
         found, unreadable = read_stored(documents)
         taken = {token.caller.name for token in self._of_environment.tokens}
         self._stored = Tokens(

@@ -43,11 +43,12 @@ class Caller(Struct, frozen=True):
     until: int | None = None
 
     def may_reach(self, key: StreamKey) -> bool:
-        """Return True for a stream, or for a pattern, if it reaches every stream of that."""
+        """Return True if the token reaches the stream; for a pattern, if it reaches every stream
+        that fits."""
         return not self.only or any(match.covers(key) for match in self.only)
 
     def may_reach_domain(self, domain: str) -> bool:
-        """Return True if a stream of the domain may be one that the token reaches."""
+        """Return True if the token may reach a stream of the domain."""
         return not self.only or any(match.is_of(domain) for match in self.only)
 
 

@@ -87,7 +87,7 @@ def callback_hosts(text: str) -> tuple[str, ...]:
 
 
 def hosts(text: str) -> tuple[str, ...]:
-    """Return names without their ports, in lower case."""
+    """Return the names without their ports, in lower case."""
     names = tuple(name.lower() for name in re.split(r"[,\s]+", text) if name)
     if not all(re.fullmatch(_NAME, name) for name in names):
         raise ValueError("give only hosts, without ports, like callbacks.example.com")

@@ -1,4 +1,4 @@
-"""Who calls, and about which stream: the first checks of every function of the HTTP API.
+"""Checks who calls, and about which stream: the first step of every function of the HTTP API.
 
 It knows tokens and domains, and nothing of recordings.
 """
@@ -115,8 +115,8 @@ def require_domain(caller: Caller, domain: str) -> None:
 
 
 def require_reach(caller: Caller, key: StreamKey) -> None:
-    """Raise Forbidden for a token that does not reach the stream. The error names no domain: a
-    token must not learn which others the stage has."""
+    """Raise Forbidden for a token that does not reach the stream. The error names no domain, so
+    that a token reveals no other domain of the stage."""
     if not caller.may_reach(key):
         raise _bound(caller)
 

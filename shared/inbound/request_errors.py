@@ -84,7 +84,8 @@ class TooManyRequests(RequestError):
 
 
 class UnverifiedCallback(LiveRecordError):
-    """The sender did not prove to be ApsaraVideo Live. `why` is for the log, not for the sender."""
+    """The sender did not prove that it is ApsaraVideo Live. `why` is for the log, not for the
+    sender."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)

@@ -32,7 +32,7 @@ PRINTABLE = r"\p{L}\p{M}\p{N}\p{P}\p{S}"
 class Field(Struct, frozen=True):
     """One field. `read` converts the sent value; its ValueError says what to write instead.
 
-    A field without an example is a time: the document computes an example that lies ahead.
+    A field without an example is a time: the OpenAPI document computes an example that lies ahead.
     """
 
     name: str
@@ -133,7 +133,7 @@ def flag(name: str, doc: str) -> Field:
 
 
 def texts(value: object, most: int) -> list[str]:
-    """Return a list of distinct texts. Raise ValueError for anything else."""
+    """Return a list of at most `most` distinct texts. Raise ValueError for anything else."""
     if not isinstance(value, list) or len(value) > most:
         raise ValueError(f"write a list of at most {most} texts")
     if not all(isinstance(each, str) for each in value) or len(set(value)) < len(value):
@@ -142,7 +142,7 @@ def texts(value: object, most: int) -> list[str]:
 
 
 def list_of(items: Schema, most: int, *, least: int = 0) -> Schema:
-    """Return the schema of such a list."""
+    """Return the schema of a list of distinct items."""
     size = {"minItems": least, "maxItems": most}
     return {"type": "array", "items": items, **size, "uniqueItems": True}
 
@@ -236,7 +236,7 @@ def read(
     together: Callable[[Mapping[str, Any]], Iterable[Fault]] = lambda _: (),
 ) -> dict[str, Any]:
     """Return the value of every field that was sent. Raise one BadRequest with every fault.
-    `together` returns the faults of the readable values taken together."""
+    `together` returns the faults that show only when the readable values are compared."""
     known = {field.name: field for field in fields}
     values: dict[str, Any] = {}
     faults = [
@@ -268,7 +268,7 @@ def _unknown_fields(
 ) -> Iterator[Fault]:
     """Yield a fault for each unknown name, with suggestions for as many as an answer shows."""
     for at, name in enumerate(names):
-        shown = name or '""'  # in words an empty name would be none
+        shown = name or '""'  # an empty name would not show in a sentence
         yield Fault(shown, _unknown(name, known, where) if at < MAX_FAULTS else "")
 
 

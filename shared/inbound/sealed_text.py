@@ -1,7 +1,7 @@
 """Seals text, so that its holder can hand it back but not read it.
 
-A list uses it for the cursor of a token that is bound to some streams, because the page may have
-ended at another one's stream.
+Lists seal the cursor of a token that is bound to some streams, because the page may have ended at a
+stream that the token must not know.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import hmac
 
 _MARK = "~"
-"""Begins every sealed cursor, and no other."""
+"""The first character of every sealed cursor, and of no other."""
 _SUM_BYTES = 16
 
 

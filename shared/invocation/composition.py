@@ -64,7 +64,7 @@ def build(
     live = live or LiveClient(
         endpoint=settings.live_endpoint,
         protocol=settings.live_protocol,
-        connections=MAX_WORKERS + 1,  # the workers, and the resync beside them
+        connections=MAX_WORKERS + 1,  # one for each worker, one for the resync
         lazy_imports=settings.lazy_imports,
     )
     log = Log(write, now=clock, hide=settings.secrets)

@@ -306,7 +306,7 @@ class Invocation:
     def tend_schedules(self) -> int:
         """Plan the schedules that are due, and wait for an occurrence that is about to begin;
         return how many schedules there were."""
-        self.app.policies.forget()  # live streams are planned by the rules of now
+        self.app.policies.forget()  # plan live streams by the newest rules
         return self._planner().tend(self.app.wait)
 
     def plan_schedule(self, name: str, text: str) -> None:
@@ -316,7 +316,7 @@ class Invocation:
         self._wake_one()
 
     def _planner(self) -> SchedulePlanner:
-        from shared.engine.schedule_planner import SchedulePlanner  # callbacks need none
+        from shared.engine.schedule_planner import SchedulePlanner  # callbacks plan nothing
 
         app, run = self.app, self._run
         options: Any = {"may_go_on": self.has_time, "report": self.report_failed}
@@ -331,7 +331,7 @@ class Invocation:
         self._wake_one()
 
     def read_lists_soon(self) -> None:
-        """Wake a reconcile that reads the online lists within a second or two, as in a burst. The
+        """Note a burst, so that a reconcile reads the online lists within a second or two. The
         lists show which of the streams that wait for a poll are live."""
         self._backfill_timer.note_burst()
 
@@ -405,8 +405,8 @@ class Invocation:
         """Return the dispatcher, which sends all that is due as far as `options` allow."""
         app = self.app
         app.live.prepare()  # before there are threads (docs/platform/sdk.md §B2)
-        # So is this: while one thread read it, the others would decide by the packaged policy, or
-        # by the one from before the instance was frozen.
+        # The policy is also read before there are threads: while one thread read it, the others
+        # would decide by the packaged policy, or by the one from before the instance was frozen.
         app.policies.policy()
         self._dispatcher = Dispatcher(
             app.store,
@@ -485,7 +485,7 @@ class Invocation:
         self.log.error(event, error=error, trace=error.__traceback__)
 
     def _log_decided(self, key: StreamKey, entries: Sequence[HistoryEntry]) -> None:
-        """Log what was decided and sent. Nothing else logs that, whatever led to it."""
+        """Log what was decided and sent; no other code logs decisions."""
         stream = str(key)
         self.log.story(
             ("stream." + entry.code, {"stream": stream, "about": dict(entry.about)})

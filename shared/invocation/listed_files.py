@@ -1,4 +1,4 @@
-"""Tells for which period a stream's list of files is complete.
+"""Returns the period for which a stream's list of files is complete.
 
 The functions that compute a coverage call it. It knows nothing of gaps.
 """

@@ -1,8 +1,9 @@
 """Ends a process whose credentials have expired, so that the next one gets fresh ones.
 
 From python3.12 on, Function Compute gives credentials to a process once, in its environment
-(docs/platform/function-compute.md §1.4). `serve` says when a call begins and ends, an invocation
-what Live says of the credentials. It must not end a process whose successor would be no better.
+(docs/platform/function-compute.md §1.4). `serve` reports each begin and end of a call; an
+invocation reports how Live answered to the credentials. It must not end a process whose successor
+would be no better.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Serves one call of a function: every input gets an answer; only a timer's run that could do
+"""Serves one call of a function: every input gets an answer. Only a timer's run that could do
 nothing fails.
 
 The functions' handlers call it. It knows no function and no rule.

@@ -39,9 +39,8 @@ def runner_of(
     crashed: Crashed = lambda _task, failed: failed,
 ) -> TaskRunner:
     """Return the runner of a queue. It begins an attempt only if one fits before the deadline. If
-    nothing is due, `stays` waits and says whether to check again. `crashed` adds what follows from
-    a crashed attempt.
-    """
+    nothing is due, `stays` waits, and returns whether to check again. `crashed` adds what follows
+    from a crashed attempt."""
     patience_s = backoff_of(queue).patience_ms / 1000
     return TaskRunner(
         invocation.app.store,

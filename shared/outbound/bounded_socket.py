@@ -1,6 +1,6 @@
 """A connection made and used within one deadline, to allowed addresses only.
 
-`http` makes its connections with it. It knows neither HTTP nor TLS.
+`http` and `s3` make their connections with it. It knows neither HTTP nor TLS.
 """
 
 from __future__ import annotations

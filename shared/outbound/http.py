@@ -1,7 +1,7 @@
 """Makes short HTTP calls to anyone but Live, with a time limit for the whole call.
 
-The wake-up call, the relay, webhooks and on_demand use it. It repeats only a request that a kept
-connection could not deliver.
+The wake-up call, the relay, on_demand, webhooks, robots and the heartbeat use it. It repeats only a
+request that a kept connection could not deliver.
 """
 
 from __future__ import annotations
@@ -147,10 +147,10 @@ def _exchanged(connection: HTTPConnection, outgoing: Outgoing) -> tuple[int, byt
     address = urlsplit(outgoing.url)
     target = (address.path or "/") + (f"?{address.query}" if address.query else "")
     connection.request(outgoing.method, target, outgoing.body or None, dict(outgoing.headers))
-    # A response without a length holds the socket by itself, also where reading it raises.
+    # A response without a length keeps the socket open, even if reading it raises: close it.
     with closing(connection.getresponse()) as answer:
         body = answer.read(MAX_ANSWER_BYTES)
-        if not answer.isclosed():  # there is more of it
+        if not answer.isclosed():  # the body is longer
             connection.close()
     return answer.status, body
 

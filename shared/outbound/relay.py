@@ -121,7 +121,7 @@ class Relay(Struct):
         handover = Handover(self.key, kind, own, callback.query, callback.body)
         try:
             return Outgoing("POST", self.url, headers, json.encode(handover))
-        except UnicodeEncodeError as error:  # half a character, in a name that somebody sent
+        except UnicodeEncodeError as error:  # a lone surrogate, in a name that somebody sent
             raise Unanswered(type(error).__name__) from None
 
 

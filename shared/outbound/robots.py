@@ -39,7 +39,7 @@ PENALTY_MS: Final[Mapping[RobotKind, int]] = {
     RobotKind.FEISHU: 60_000,
     RobotKind.WECOM: 60_000,
 }
-"""How long to send such a robot nothing."""
+"""ms without messages after such a refusal."""
 
 
 class RobotAnswer(Struct, frozen=True):

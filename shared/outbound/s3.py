@@ -179,7 +179,7 @@ def _client(address: StoreAddress, key: tuple[str, str, str], may_reach: MayReac
         read_timeout=READ_TIMEOUT_S,
         retries={"total_max_attempts": 1},
         s3={"addressing_style": "path" if address.path_style else "virtual"},
-        request_checksum_calculation="when_required",  # others than AWS know no other
+        request_checksum_calculation="when_required",  # only AWS knows the SDK's default
         response_checksum_validation="when_required",
         proxies={},
     )

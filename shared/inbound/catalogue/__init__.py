@@ -1,8 +1,8 @@
 """The sentences for people, in English and Chinese: one JSON file for each language.
 
-The answers of the API use it. A sentence shows details of its history entry. `reasons` are by code;
-`fixes` by Live's code for a failed recording (docs/platform/live.md §4); `problems` by health's
-code of a problem; `conditions` by alert condition.
+The answers of the API use it. A sentence shows details of its history entry. In a file, `reasons`
+have the entry's code as key, `fixes` Live's code for a failed recording (docs/platform/live.md §4),
+`problems` health's code of a problem, and `conditions` the alert condition.
 """
 
 from __future__ import annotations
@@ -79,9 +79,8 @@ class ConditionWords(Struct, frozen=True):
 class Catalogue(Struct, frozen=True):
     """The sentences of one language. `other_fix` is for a code without a fix of its own, `no_rule`
     for a stream that no rule matches. `unknown_if_stored` continues the text of a store problem.
-    `somebody` stands for a person whose name is unknown. `outcomes` and `findings` are by code of
-    shared/verification. `message` has the lines of a message to people.
-    """
+    `somebody` stands for a person whose name is unknown. The keys of `outcomes` and `findings` are
+    codes of shared/verification. `message` has the lines of a message to people."""
 
     reasons: Mapping[str, str]
     fixes: Mapping[str, str]
@@ -159,7 +158,7 @@ def finding_text(
 
 
 class _Particulars(dict[str, "str | int"]):
-    """The details of an entry. One that another release did not note shows as a dash."""
+    """The details of an entry. A detail that another release did not note shows as a dash."""
 
     def __missing__(self, name: str) -> str:
         return "-"
@@ -169,7 +168,7 @@ def _particulars(entry: HistoryEntry, language: Language) -> _Particulars:
     words = catalogue(language)
     fix = words.fixes.get(str(entry.about.get("code")), words.other_fix)
     unknown = {} if entry.code.value in words.reasons else {"code": entry.code.value}
-    named = entry.about.get("who") or "-"  # the rule or the schedule that an intent is of
+    named = entry.about.get("who") or "-"  # the rule or the schedule that made the intent
     who = entry.about.get("who") or words.somebody
     ends = _ends(entry.about, words.ends) if entry.code is Reason.ASKED_EXTEND else {}
     by = {"fix": fix, "rule": named, "schedule": named}

@@ -19,8 +19,8 @@ _EXPRESSION = re.compile(r"\{\d\}")
 
 
 MAX_LEVELS, MAX_PARTS = 6, 100
-"""A text contains others, as "policy: rule #1: ..." does. Only a request that is made up has more
-of them."""
+"""The most levels of a text that contains others, as "policy: rule #1: ..." does, and the most
+texts in it. Only a made-up request exceeds them."""
 
 
 def detail_in(language: Language, text: str) -> str:
@@ -56,8 +56,8 @@ def _catalogue() -> Mapping[str, str]:
 
 @cache
 def _patterns() -> Sequence[tuple[Sequence[str], str]]:
-    """Return the fixed words of each text with expressions, and its translation; those with the
-    most fixed words first: a text that is only an expression would match anything."""
+    """Return the fixed words of each text with expressions, and its translation. Those with the
+    most fixed words come first, because a text that is only an expression would match anything."""
     texts = [text for text in _catalogue() if _EXPRESSION.search(text)]
     texts.sort(key=lambda text: len(_EXPRESSION.sub("", text)), reverse=True)
     return [(_EXPRESSION.split(text), _catalogue()[text]) for text in texts]

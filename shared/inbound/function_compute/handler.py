@@ -121,7 +121,7 @@ def _language(event: bytes | str) -> Language:
 
 
 def _is_read(trigger: TriggerEvent | None) -> bool:
-    """Return True for a request that stores nothing; a callback by GET does."""
+    """Return True for a request that stores nothing. A callback stores something, even by GET."""
     if not isinstance(trigger, Request):
         return False
     return trigger.method in READS and not trigger.path.startswith(CALLBACKS)

@@ -93,7 +93,7 @@ def _json(body: object) -> str:
     if isinstance(body, Struct):
         try:
             return msgspec.json.encode(body).decode()
-        except UnicodeEncodeError:  # half a character, in a name that somebody sent
+        except UnicodeEncodeError:  # a lone surrogate, in a name that somebody sent
             body = msgspec.to_builtins(body)
     return json.dumps(body, ensure_ascii=False, allow_nan=False)
 
@@ -238,7 +238,8 @@ def problem(
 
 
 def _hint(error: Exception, row: _Row, language: Language, *, is_read: bool) -> str:
-    """Return what to do: about the store, if only that keeps somebody from reading."""
+    """Return what to do. For a request that stores nothing, a store problem has the remedy of that
+    problem."""
     if is_read and row is ANSWERS[StoreUnavailable] and isinstance(error, StoreUnavailable):
         return problem_words(error.problem, {}, language).fix
     return detail_in(language, row.hint or getattr(error, "hint", ""))

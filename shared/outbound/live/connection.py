@@ -126,15 +126,15 @@ def may_be_lives(response: requests.Response) -> bool:
 
 
 def is_never_sent(error: BaseException) -> bool:
-    """Return True if no byte of the request can have reached Live: name resolution, routing or the
-    TLS handshake failed.
+    """Return True if no byte of the request can have reached Live: a proxy, name resolution,
+    routing or the TLS handshake failed.
 
     After any other failure, including a time-out during the TLS handshake, Live may have read the
     request.
     """
     if isinstance(error, requests.exceptions.ProxyError):
         return True
-    if isinstance(_reason(error), ConnectTimeoutError):  # refused and unknown are kinds of it
+    if isinstance(_reason(error), ConnectTimeoutError):  # refused, unknown: subclasses
         return True
     return is_untrusted(error)
 

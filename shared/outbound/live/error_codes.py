@@ -58,8 +58,9 @@ CODES: Mapping[str, type[LiveError]] = MappingProxyType(
         "LiveServiceNotFound": LiveNotActivated,
     }
 )
-"""Maps a code, or its beginning and `*`, to an error. The status does not matter: throttling comes
-as 400 as often as 429 (docs/platform/live.md §1.5), and each code has had several statuses."""
+"""Maps a code, or its beginning and `*`, to an error. The status does not matter: Live sends
+throttling with 400 as often as with 429 (docs/platform/live.md §1.5), and each code has had several
+statuses."""
 
 
 class Refusal(Struct, frozen=True):

@@ -43,7 +43,7 @@ _PROVIDERS = (
 )
 UNUSED = (
     *("aiofiles", "aiohttp", "apscheduler", "cryptography", "websocket"),
-    *("chardet", "charset_normalizer"),  # of requests
+    *("chardet", "charset_normalizer"),  # imported by requests
     *("Tea.core", "darabonba.websocket", "alibabacloud_tea_openapi.websocket_utils"),
     *("alibabacloud_credentials.credentials", "alibabacloud_credentials.http"),
     *("alibabacloud_gateway_spi", "alibabacloud_tea_openapi.models"),
@@ -82,8 +82,8 @@ def official(*, lazy_imports: bool) -> Official:
 
 @cache
 def _load(*, lazy_imports: bool) -> Official:
-    """Import the SDK. If the first way fails, use the other one: the release may be unknown, or the
-    package may lack what the plain import needs."""
+    """Import the SDK. If the first way fails, use the other one: the SDK's release may be unknown,
+    or the package may lack what the plain import needs."""
     lazy, plain = (lambda: _rehearsed(_lazy())), (lambda: _rehearsed(_plain()))
     return first_working([lazy, plain] if lazy_imports else [plain, lazy], PACKAGES)
 
