@@ -21,14 +21,14 @@ from shared.protocol.durations import rfc3339
 from shared.protocol.reason import HistoryEntry, Reason
 
 SCHEMA_NUMBER: Literal[1] = 1
-"""Raised when a change would break receivers that can read the payloads of today."""
+"""The version of the payloads. A change that would break today's receivers raises it."""
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Name = Annotated[str, Meta(description="domain/app/stream")]
 Session = Annotated[int, Meta(description="which publish of the stream, from 1")]
 
 
 class EventReason(Struct, frozen=True, omit_defaults=True):
-    """Why it happened: a code of docs/errors.md, and its sentence."""
+    """Why the event happened: a code of docs/errors.md, and its sentence."""
 
     code: str
     text: str
@@ -162,7 +162,8 @@ FAMILIES: Mapping[str, type[_Envelope]] = {
     "stage": StageEvent,
     "webhook": WebhookTestEvent,
 }
-"""The type of the payload, by the family of the event: the part of its type before the dot."""
+"""The type of the payload, by family of events. The family is the part of an event's type before
+the dot."""
 _TIMES = ("since", "until", "start", "stop")
 
 

@@ -30,8 +30,8 @@ from shared.store import Store
 
 HOUR_MS = 3_600_000
 MAX_SIGNED_MS = 12 * HOUR_MS
-"""ms. The role's credentials last 36 h (docs/platform/function-compute.md), and a presigned URL no
-longer."""
+"""The longest validity of a presigned URL, in ms. A URL ends with the role's credentials, which
+last 36 h (docs/platform/function-compute.md)."""
 
 
 def _period(value: object) -> int:

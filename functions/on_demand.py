@@ -24,7 +24,8 @@ from shared.protocol.rules.on_demand import is_asked
 from shared.store.store_errors import StoreUnavailable, Unreadable
 
 BUDGET_S = 2.5
-"""s. How long Live waits for this answer is UNCONFIRMED (docs/platform/live.md §5)."""
+"""s within which Live gets its answer. How long Live waits is UNCONFIRMED (docs/platform/live.md
+§5)."""
 TIMEOUT_S = 0.8
 """s that the previous callback receiver has to answer."""
 

@@ -24,8 +24,8 @@ grow."""
 
 
 class ConsoleSessionView(Struct, frozen=True):
-    """The name of the token that opened the session; null if nobody is signed in. That is no error
-    status: a browser would log one for every page that nobody has signed in to."""
+    """The name of the token that opened the session; null if nobody is signed in. Null is no error
+    status, because a browser would log an error for every page that nobody has signed in to."""
 
     name: str | None
 

@@ -142,6 +142,6 @@ def _date_time(at: int) -> str:
 
 
 def _one_line(note: str) -> str:
-    """Return the note without what could end a line: it repeats the name of a file, and with a
-    captured signature anybody can report a name with a segment of his own in it."""
+    """Return the note on one line. A note repeats the name of a file: with a captured signature,
+    anybody could report a name that holds a line break and a segment of his own."""
     return "".join(each if each.isprintable() else "\ufffd" for each in note)

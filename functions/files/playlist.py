@@ -46,8 +46,8 @@ MAX_SEGMENTS = 3_000
 """Segments in one answer: 25 h in segments of 30 s. A presigned URL has about 1,200 bytes, and an
 answer of Function Compute at most 6 MB."""
 MAX_LEFT_OUT_ENTRIES, MAX_NAME_CHARS = 20, 200
-"""An answer repeats no more of what callbacks reported: anybody with a captured signature can
-report files."""
+"""The most entries and characters that an answer repeats of what callbacks reported: anybody with a
+captured signature can report files."""
 _ENDING = ".m3u8"
 
 MayRead = Callable[[str], str | None]
@@ -86,8 +86,8 @@ def respond(
 
 
 class _Account(Struct, frozen=True):
-    """The facts about a period: its files in time order, and which parts of it were recorded or
-    should have been."""
+    """The facts about a period: its files in time order, and in `wanted` every part that was
+    recorded or should have been."""
 
     within: Span
     files: Sequence[tuple[File, Sequence[Span]]]

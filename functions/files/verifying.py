@@ -33,7 +33,7 @@ KIND = TaskKind.VERIFY_FILE
 RUN_WORKERS = 4
 """Files verified at the same time, so that a slow answer of OSS delays only one."""
 REHEARSED_MS = 300_000
-"""ms for which the file of a rehearsal is checked, whatever is found."""
+"""ms after which the file of a rehearsal is no longer checked, even without a final verdict."""
 
 
 def run(invocation: Invocation, seconds: float) -> Response:
@@ -68,7 +68,7 @@ class _Attempt(Struct, frozen=True):
         if file is None:
             return Done()  # it is not listed any more
         if not app.policy.names_object(task.stream, uri):
-            # The name is as a callback says, and may be any object of the bucket (signing.py).
+            # A callback gave the name, which may be that of any object of the bucket (signing.py).
             found = (Evidence(EvidenceCode.NOT_NAMED_BY_POLICY),)
             return Done(uri, _stored(Verdict(FileOutcome.UNKNOWN, found), app.clock()))
         try:

@@ -177,7 +177,7 @@ def _found(invocation: Invocation, book: AlertBook, now: int) -> _Found:
 
 
 def _of_streams(app: App, now: int) -> Iterator[Condition]:
-    """Yield what is wrong with streams. Reads only the index of streams that are wrong or will be
+    """Yield what is wrong with streams. Read only the index of streams that are wrong or will be
     soon."""
     continuity = app.store.continuity()
     for row in app.store.wrong(now + WRONG_AHEAD_MS, after=None, limit=MAX_ALERT_ENTRIES):
@@ -221,8 +221,8 @@ def _of_schedules(app: App, schedules: _Schedules, now: int) -> Iterator[Conditi
 
 
 def _of_patterns(app: App, stored: StoredSchedule, came_at: int, now: int) -> Iterator[Condition]:
-    """Yield, once, that no stream is live that a pattern of the schedule fits. `came_at`: when the
-    last one was that is waited for."""
+    """Yield one condition if an occurrence under way is late, and no stream that fits its pattern
+    is live. `came_at`: when a waiting stream of the schedule was last live."""
     schedule = stored.schedule
     for rule in stored.under_way(now):
         occurrence, pattern = rule.occurrence, rule.matches[0].pattern
@@ -265,7 +265,7 @@ def _dropped(app: App, book: AlertBook, outbox: OutboxState, now: int) -> Counte
     deliveries, or as dead letters."""
     dropped = book.dropped.after(outbox.dropped, now)
     if dropped.since == now:
-        app.store.touch(DROPPED)  # health says it, too
+        app.store.touch(DROPPED)  # health reports it, too
     return dropped
 
 
@@ -318,10 +318,9 @@ def _of(barred: Condition) -> str:
 def _without_replaced(
     found: Sequence[Condition], schedules: _Schedules, missed: Mapping[StreamKey, Sequence[str]]
 ) -> Iterator[Condition]:
-    """For a schedule that needs only one of its streams, replace the missed occurrences by one for
-    all, or by none if one stream was recorded. `missed` has an entry for each stream that could be
-    read.
-    """
+    """Yield the conditions. If a schedule needs only one of its streams, yield one for all missed
+    occurrences of one time, and none if one stream was recorded. `missed` has an entry for each
+    stream that could be read."""
     named = set[str]()
     for one in found:
         stored = schedules.get(_of(one))

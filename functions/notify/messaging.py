@@ -87,7 +87,7 @@ class _MessageAttempt(Struct, frozen=True):
     def _sent(self, robot: Robot, text: str) -> RobotAnswer:
         app = self.invocation.app
         answer = robots.send(robot, text, app.clock(), anywhere=app.settings.is_emulated)
-        with suppress(StoreUnavailable):  # a full engine counts nothing
+        with suppress(StoreUnavailable):  # a full engine takes no count
             app.store.count({counters.messages(is_taken=answer.is_taken): 1})
         if not answer.is_taken:
             self.invocation.log.warning("message.refused", sink=robot.name, why=answer.text)
@@ -97,7 +97,7 @@ class _MessageAttempt(Struct, frozen=True):
         store, now = self.invocation.app.store, self.invocation.app.store.now()
         paused_until = now + answer.pause_ms if answer.pause_ms else 0
         state = SinkState(now, answer.is_taken, answer.text, paused_until)
-        # The message is sent. If this cannot be stored, it must not be sent again for that.
+        # The message is sent: a failure to store the answer must not send it again.
         with suppress(StoreUnavailable):
             store.set_text(sink_note(sink), state.to_text())
         return answer

@@ -61,7 +61,7 @@ class Telling:
         """Return how many tasks ended in which way, by queue, and count them. Raise the last error
         of the store."""
         if counts := self._counts():
-            with suppress(StoreUnavailable):  # what it cannot count, it says itself
+            with suppress(StoreUnavailable):  # `check` raises the error
                 self._invocation.app.store.count(counts)
         for runner, _ in self._jobs.values():
             runner.check()

@@ -1,6 +1,7 @@
 """The HTTP API as one table: the routes of the commands, and all others.
 
-An instance loads it for its first request that is no command; the description is made of it.
+An instance loads it for its first request that is no command; the OpenAPI document is built from
+it.
 """
 
 from __future__ import annotations

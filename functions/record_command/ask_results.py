@@ -165,8 +165,8 @@ _RESERVE_S = 0.5
 
 
 WAITING, MAX_WAITING = "waiting", 4
-"""Requests of a stage that may wait at the same time. Each occupies an instance. In prod eight are
-reserved for the API (env.yaml), so half of them stay free for requests that do not wait."""
+"""Requests of a stage that may wait at the same time. Each occupies an instance, and some must stay
+free for other requests."""
 
 
 def _awaited(request: ApiRequest, result: AskResult, seconds: int) -> AskResult | None:

@@ -80,7 +80,7 @@ def _view(task: Task, state: DeliveryState) -> DeliveryView:
 
 
 def redrive(request: ApiRequest) -> Response:
-    """Reopen a task that failed for good, with all its attempts."""
+    """Reopen a task that failed for good, with no attempt counted."""
     (task_id,) = request.values
     match request.invocation.app.store.redrive(task_id):
         case Redriven.UNKNOWN:

@@ -1,5 +1,5 @@
-"""Answers `live-record doctor` what only the stage can see: its store, which people's machines
-seldom reach; what Live allows its role; and which secrets it knows."""
+"""Reports to `live-record doctor` the facts that only the stage can see: its store, which people's
+machines seldom reach; what Live allows its role; and which secrets it knows."""
 
 from __future__ import annotations
 

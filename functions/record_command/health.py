@@ -74,7 +74,8 @@ STALE_MS = 180_000
 SILENT_MS = 90_000
 """ms without a run after which a timer counts as silent; it should run every minute."""
 STUCK_MS = 120_000
-"""A step counts as stuck if its last end lies more ms than this before its last begin."""
+"""ms by which a step's last begin may follow its last end; beyond that, the step counts as stuck.
+"""
 LOST_RECENTLY_MS = 120_000
 """ms for which a lost wake-up call is shown. A process reports one a minute at most."""
 OTHER_STAGE_MS = 600_000
@@ -89,7 +90,7 @@ minute later."""
 LEAST_ROOM_BYTES = 100_000
 """A store with less free space than this counts as full."""
 CAUSES_ROWS = 100
-"""The streams that have waited longest; their most common cause is reported."""
+"""How many streams are examined, the longest waiting first, for the most common cause."""
 NEARLY_FULL_PERCENT = 80
 FULL_SOON_MS = 7 * DAY_MS
 
@@ -158,8 +159,8 @@ def store_has_room(facts: Facts) -> Iterator[StageProblem]:
 
 
 def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
-    """Report that reconcile's timer is off. A new stage may have had no run yet: it counts once its
-    oldest timestamp is old enough, or something is overdue."""
+    """Report that reconcile's timer is off. A new stage may have had no run yet: report that once
+    its oldest timestamp is old enough, or something is overdue."""
     age, oldest = facts.ages.get(RECONCILED), facts.queue.oldest
     known_ms = max(oldest, *facts.ages.values(), 0)
     if age is None and known_ms > STALE_MS:
@@ -180,14 +181,14 @@ def notify_runs(facts: Facts) -> Iterator[StageProblem]:
 def steps_run(facts: Facts) -> Iterator[StageProblem]:
     """Report each step of reconcile that no longer begins, or does not end."""
     if facts.ages.get(RECONCILED, 0) > SILENT_MS:
-        return  # reconcile_runs tells of it
+        return  # reconcile_runs reports it
     for step in (DRAIN, RESYNC, REPLAY):
         ended_ago = facts.ages.get(ended(step))
         began_ago = facts.ages.get(began(step), ended_ago)
         if began_ago is None or ended_ago is None:
             continue
         if began_ago > SILENT_MS:
-            blocks = step == RESYNC and began_ago > STALE_MS  # as without the timer nothing ends
+            blocks = step == RESYNC and began_ago > STALE_MS  # then nothing ends in time
             about = {"ago": written(began_ago)}
             yield StageProblem(f"{step}_silent", about, began_ago, stops_commands=blocks)
         elif ended_ago - began_ago > STUCK_MS:
@@ -363,7 +364,7 @@ def problems_of(facts: Facts) -> list[StageProblem]:
 def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
     """Read the facts. Raise StoreUnavailable if the store does not answer."""
     store = app.store
-    app.policies.policy()  # it may be older than this release allows
+    app.policies.policy()  # read the policy, if the last read was long ago
     counted = (store.queue(), store.quarantined(), store.rate_limit_use(), store.phases())
     return Facts(
         app,

@@ -31,7 +31,7 @@ from shared.protocol.rules.command_result import OUTCOMES
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 STEPS: Final = (DRAIN, RESYNC, REPLAY, AUDIT, SCHEDULES)
 Sample = tuple[str, float]
-"""What follows the metric's name, and the value."""
+"""The name of a series, or only the labels after the metric's name, and the value."""
 
 
 class Family(Struct, frozen=True):
@@ -222,7 +222,7 @@ def _histogram(counted: Mapping[str, int]) -> Iterator[Sample]:
 def _measured(
     facts: Facts, problems: list[StageProblem], alerts: Mapping[str, int]
 ) -> Mapping[str, list[Sample]]:
-    """Return the samples of the metrics that are read from indexes."""
+    """Return the samples of the metrics that come from the facts and alerts, by metric."""
     lost, size, use = facts.not_recorded, facts.size, facts.use
     begun = [(step, facts.ages.get(began(step))) for step in STEPS]
     done = [(step, facts.ages.get(ended(step))) for step in STEPS]

@@ -121,7 +121,7 @@ def _cursor(value: object) -> Cursor | str:
 def _parsed(place: Any) -> Cursor:  # noqa: ANN401 - whatever JSON holds
     since, names = (place[0], place[1:]) if isinstance(place[0], int) else (None, place)
     domain, app, stream = (part.encode().decode() for part in names)  # text that can be stored
-    if "\0" in domain + app + stream:  # it parts the names in an index, and is in none
+    if "\0" in domain + app + stream:  # NUL separates the names in an index
         raise ValueError(NO_CURSOR)
     if since is not None and not 0 <= since < _MAX_TIME_MS:
         raise ValueError(NO_CURSOR)
@@ -175,7 +175,7 @@ def _page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
     page."""
     store, query = request.invocation.app.store, request.query
     domain, app = domain_to_list(request), query.get("app")
-    # Of an application the store has an index by domain alone.
+    # The store finds an application only within a domain.
     wanted = Filter(query.get("phase"), domain, app if domain is not None else None)
     limit, after = query.get("limit", DEFAULT_ROWS), page_after(request)
     is_whole = app == wanted.app and not request.caller.only
@@ -281,9 +281,9 @@ def _is_asked_for(row: WrongRow, request: ApiRequest, domain: str | None) -> boo
 
 
 def domain_to_list(request: ApiRequest) -> str | None:
-    """Return the domain to list. Raise NotFound if neither the policy nor a stored stream has it. A
-    bound token gets Forbidden instead, also for a domain of others: it must not learn which
-    domains the stage has."""
+    """Return the domain to list. Raise NotFound if neither the policy nor a stored stream has it.
+    For a bound token raise Forbidden instead, and also for a domain of others, so that the answer
+    reveals no domain of the stage."""
     domain = request.query.get("domain")
     if domain is None:
         return None

@@ -1,5 +1,4 @@
-"""The last rehearsal of an application: `live-record rehearse` stores it here, and this reads it
-back.
+"""Stores and returns the last rehearsal of an application, which `live-record rehearse` sends.
 
 A schedule may demand a rehearsal; the function `notify` raises an alert if it is missing.
 """

@@ -48,7 +48,7 @@ class Shown(Struct, frozen=True):
 def shown_at(request: ApiRequest, now: int, continuity: Continuity) -> Shown:
     """Return a Shown for the answer to this request, as of `now`."""
     app, mark = request.invocation.app, list_read("")
-    listed_at = {  # also of domains that have left the policy, whose lists nobody reads since
+    listed_at = {  # also for domains that have left the policy
         name.removeprefix(mark): now - age
         for name, age in app.store.ages().items()
         if name.startswith(mark)

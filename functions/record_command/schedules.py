@@ -76,8 +76,8 @@ MAX_STREAMS_NUMBER = 2000
 NONE = "none"
 MINUTE_MS = 60_000
 MAX_STREAMS_CHARS, MAX_PATTERNS_NUMBER = 1_500_000, 2_000
-"""In all schedules together. The list of them has to fit into an answer, and each instance compares
-each stream that comes up with each pattern."""
+"""Limits for all schedules together. The list of them has to fit into an answer, and each instance
+compares each stream that comes up with each pattern."""
 MAX_RULES_NUMBER = 50
 """Occurrences of one schedule of patterns that may be under way when one more is triggered: each
 has all its patterns."""
@@ -325,8 +325,8 @@ def faults(
     invocation: Invocation, caller: Caller, values: Sequence[str], found: Mapping[str, Any]
 ) -> Iterator[Fault]:
     """Yield what is wrong with the id, the streams, or the times together with the rule. Raise
-    Forbidden if the token does not reach one of the streams, before it learns of another fault
-    whether the stage has the stream's domain."""
+    Forbidden if the token does not reach one of the streams, so that no other fault reveals whether
+    the stage has the stream's domain."""
     from shared.schedule.recurrence import faults_of
 
     if not is_schedule_id(values[0]):
@@ -391,8 +391,8 @@ def _require(request: ApiRequest) -> StoredSchedule:
 
 
 def _may_see(request: ApiRequest, stored: StoredSchedule) -> bool:
-    """Return True if the token reaches every stream of the schedule, and whatever an occurrence
-    under way goes on with although the schedule has other patterns by now."""
+    """Return True if the token reaches every stream of the schedule, and every pattern of an
+    occurrence under way, which may differ from the schedule's by now."""
     of_rules = [match.pattern for rule in stored.rules for match in rule.matches]
     return all(map(request.caller.may_reach, (*keys_of(stored.schedule.streams), *of_rules)))
 
@@ -607,7 +607,7 @@ def extend(request: ApiRequest) -> Response:
 
 
 def _with(occurrence: Occurrence) -> Callable[[Rules], Rules]:
-    """Return what puts an occurrence in the place of the one of its id."""
+    """Return a function that puts an occurrence in the place of the one with the same id."""
 
     def changed(rules: Rules) -> Rules:
         return tuple(
@@ -640,8 +640,8 @@ def _occurrence(request: ApiRequest, stored: StoredSchedule) -> Occurrence:
 
 def _under_way(request: ApiRequest, stored: StoredSchedule) -> Sequence[Occurrence]:
     """Return the occurrences that have begun and still ask for a recording, by the rules of the
-    patterns or according to the first stream's record. Each stream may have stopped one by
-    itself."""
+    patterns or according to the first stream's record. Any stream may have stopped one by itself.
+    """
     store, schedule = request.invocation.app.store, stored.schedule
     if schedule.is_by_pattern:
         return [rule.occurrence for rule in stored.under_way(store.now())]
@@ -662,11 +662,12 @@ def _tell(
     request: ApiRequest, stored: StoredSchedule, event: OccurrencePut | OccurrenceSkipped
 ) -> _Answers:
     """Apply the event to each stream of the schedule; of a pattern to those whose sessions have not
-    ended, because the others go by the rules as they come up. Commands without a free slot are sent
+    ended, because the others go by the rules as they come up. The commands that follow are sent
     later, with everything else that is due.
 
-    A pattern may fit so many streams that the time ends before all have the event. The rule has to
-    be stored all the same: by it the timer's next run changes the rest."""
+    A pattern may fit so many streams that the time ends before all have the event. The rule must be
+    stored all the same: the timer's next run then changes the rest.
+    """
     invocation = request.invocation
     options = HandlingOptions(may_send=lambda: False)
     streams = stored.schedule.streams
@@ -775,7 +776,8 @@ def _fitting(request: ApiRequest, schedule: Schedule) -> Iterator[StreamKey]:
 
 
 def _starts(request: ApiRequest, schedule: Schedule) -> int:
-    """Return how many starts a beginning takes; of a pattern, one for each stream that is known."""
+    """Return how many starts one occurrence takes; for patterns, one for each known stream that
+    fits."""
     is_by_pattern, streams = schedule.is_by_pattern, schedule.streams
     return _known(request, schedule).count if is_by_pattern else len(streams)
 

@@ -62,8 +62,8 @@ def _scheduled(record: StreamRecord, now: int) -> Sequence[ScheduledView]:
 
 
 def _is_held_at(record: StreamRecord, at: int) -> bool:
-    """Return True if a stop that holds for a time still does then; an explicit start would end
-    it."""
+    """Return True if a person's stop that holds until a set time still holds at `at`. An explicit
+    start would end the hold."""
     made, until = record.intent, record.intent.held_until
     is_stop = not made.wanted and made.requester is Requester.PERSON and not made.occurrence
     return is_stop and until is not None and at < until
