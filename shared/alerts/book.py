@@ -22,11 +22,12 @@ MAX_ALERT_ENTRIES = 5_000
 KEEP_RESOLVED_MS = 86_400_000
 MAX_RESOLVED_ENTRIES = 200
 LOOKS_APART_MS = 150_000
-"""ms between two evaluations at most; the timer runs every minute."""
+"""An evaluation later than this (ms) after the last one counts as the first. The timer runs every
+minute."""
 
 
 class Notice(Struct, frozen=True):
-    """A rule of the policy has notified its robot: when first, when last, how often."""
+    """When a rule of the policy first and last notified its robot of an alert, and how often."""
 
     first_at: int
     last_at: int
@@ -109,10 +110,9 @@ class CounterWatch(Struct, frozen=True):
 
 class AlertBook(Struct, frozen=True, omit_defaults=True):
     """`beyond`: by condition, how many alerts are not listed. `sent`: when each robot last got a
-    message. `watch` is of callbacks, `barred` of occurrences that were not recorded, `dropped` of
-    tasks without room. `barred_from`: the number of the schedule at which the search for barred
-    occurrences goes on. `evaluated_at` is 0 before the first evaluation.
-    """
+    message. `watch` watches callbacks, `barred` occurrences that were not recorded, `dropped` tasks
+    without room. `barred_from`: the number of the schedule at which the search for barred
+    occurrences goes on. `evaluated_at` is 0 before the first evaluation."""
 
     evaluated_at: int = 0
     alerts: Mapping[str, Alert] = {}
@@ -124,7 +124,7 @@ class AlertBook(Struct, frozen=True, omit_defaults=True):
     dropped: CounterWatch = CounterWatch()
 
     def is_first_look(self, now: int) -> bool:
-        """Return True if nobody has evaluated the book for a while."""
+        """Return True if the last evaluation is more than LOOKS_APART_MS ago."""
         return not 0 <= now - self.evaluated_at <= LOOKS_APART_MS
 
     @property
@@ -160,7 +160,7 @@ def _seen(alert: Alert, condition: Condition | None, now: int) -> Alert:
     if condition is None:
         return replace(alert, resolved_at=now) if alert.is_open else alert
     if alert.is_open:
-        # Its beginning stays: that of a share of the store, say, is known of no other moment.
+        # The beginning stays: the store's share, for example, is known only for the present.
         since = min(alert.condition.since, condition.since)
         return replace(alert, condition=replace(condition, since=since))
     return Alert(condition, raised_at=now, notices=alert.notices)

@@ -68,7 +68,7 @@ def of_stream(
     cause: HistoryEntry | None = None,
     about: Mapping[str, str | int] | None = None,
 ) -> Condition:
-    subject = str(key).rstrip("/")  # of an application it has no stream
+    subject = str(key).rstrip("/")  # the key of an application has an empty stream
     return Condition(code.value, SEVERITIES[code], since, subject, key, cause, about or {})
 
 

@@ -1,7 +1,7 @@
-"""The conditions of a stream, a task or the stage: what is wrong now. Nothing else decides it.
+"""Finds what is wrong with a stream, a task or the stage now. Nothing else decides it.
 
-To add a condition: give it a code and a severity in condition.py and its words in the catalogue,
-and yield it here; docs/notify.md lists it.
+To add a condition: give it a code (shared/protocol/policy.py), a severity (condition.py) and its
+words in the catalogue, and yield it here; docs/notify.md lists it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ UNVERIFIED_MS = 600_000
 """ms within which a reported file must be verified."""
 QUEUE_LATE_MS = 30_000
 CALLBACKS_SILENT_MS = 120_000
-"""ms without a callback, since an online list showed a stream that no callback reported."""
+"""How long (ms) no callback may come after an online list showed a stream that none reported."""
 REHEARSAL_DUE_MS = 2 * 3_600_000
 """ms before an occurrence by which a rehearsal must exist, if the schedule demands one."""
 TASKS_LATE_MS = 300_000
@@ -92,7 +92,7 @@ def scheduled_not_live(
 
 
 def none_live(pattern: StreamKey, schedule: str, since: int) -> Condition:
-    """Return that no stream is live of those that a schedule's pattern stands for."""
+    """Return the condition that no stream which fits a schedule's pattern is live."""
     cause, about = HistoryEntry(Reason.NOT_LIVE), {"schedule": schedule}
     return of_stream(ConditionCode.SCHEDULED_NOT_LIVE, pattern, since, cause, about)
 
@@ -149,7 +149,8 @@ def not_rehearsed(
 
 
 def unmanaged(record: StreamRecord) -> Iterator[Condition]:
-    """Yield a condition if the application is recorded though nobody asked live-record for it."""
+    """Yield a condition about the application if the stream is recorded though nobody asked
+    live-record for that."""
     if phase(record) is Phase.UNMANAGED and record.last_report is not None:
         application = StreamKey(record.key.domain, record.key.app, "")
         cause = HistoryEntry(Reason.UNMANAGED)

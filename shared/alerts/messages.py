@@ -21,7 +21,7 @@ SPACING_MS = 5_000
 
 
 class Why(str, Enum):
-    """Why a message speaks of an alert."""
+    """Why an alert is in a message."""
 
     RAISED = "raised"
     REPEATED = "repeated"

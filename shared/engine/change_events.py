@@ -21,7 +21,7 @@ from shared.protocol.derived.wrong import wrong_since
 from shared.store.contract import Loaded
 
 MAX_SAVE_EVENTS = 16
-"""More events than one save can have."""
+"""No save has this many events."""
 
 
 class Change(Struct, frozen=True):
@@ -64,7 +64,7 @@ def event_tasks(change: Change, settings: StreamSettings) -> tuple[NewTask, ...]
 
 
 def _known_by(event: Event, body: EventBody) -> str:
-    """Return the file that makes a second report of it no change."""
+    """Return the name of a reported file, so that a second report of the file makes no event."""
     is_file = body.type is EventType.FILE_CREATED and isinstance(event, FileLeft)
     return event.uri if is_file and isinstance(event, FileLeft) else ""
 
@@ -77,7 +77,7 @@ def _of_edges(
     number = before.session_number
     for edge in edges:
         match edge.kind:
-            case EdgeKind.LIVE if not is_dated_earlier(before, after):  # its beginning was told of
+            case EdgeKind.LIVE if not is_dated_earlier(before, after):  # its event was sent before
                 number = after.session_number
                 yield EventBody(EventType.SESSION_STARTED, edge.at, {"session": number})
             case EdgeKind.OFF:
@@ -86,11 +86,11 @@ def _of_edges(
                 since = wrong_since(after)
                 is_start = edge.reason is Reason.QUEUED
                 if since is None or (is_start and edge.at - since < START_GRACE_MS):
-                    continue  # as each start begins, or as one is noted late
+                    continue  # every start begins so, or the edge is of a start noted late
                 about: dict[str, str | int] = {"code": edge.code} if edge.code else {}
                 data = {"since": since}
                 yield EventBody(EventType.GAP_OPENED, edge.at, data, edge.reason.value, about)
-            case _:  # a recording is told of below: an accepted start is none yet
+            case _:  # `_of_recording` makes these events: an accepted start is no recording yet
                 pass
 
 

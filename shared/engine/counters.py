@@ -1,7 +1,7 @@
 """The names and values of a stage's counters, which its metrics show.
 
-The recorder adds a decision's counts to the save that it makes anyway; `Tally` keeps counts that go
-with no save. Labels have closed lists of values: no stream's name is among them.
+The recorder adds a decision's counts to the save that it makes anyway; `Tally` keeps counts that
+belong to no save. Labels have closed lists of values: no stream's name is among them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LATE_MS: Final = 60_000
 START_SECONDS: Final = "live_record_start_duration_seconds"
 START_BUCKETS_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Upper bounds of the histogram, in s; longer times go into the bucket `+Inf`. They are floats,
-because Prometheus writes bounds so since its version 3."""
+because Prometheus 3 writes bounds as floats."""
 START_SUM_MS: Final = "live_record_start_duration_ms"
 
 

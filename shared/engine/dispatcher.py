@@ -82,7 +82,7 @@ class Dispatcher:
         failure: StoreUnavailable | None = None
         due_in_ms: int | None = 0
         with side_steps:
-            # Whoever left something due while we still counted as at work woke nobody.
+            # While we still counted as at work, an invocation that left something due woke nobody.
             while has_time() and (_is_soon(due_in_ms) or side_steps.are_running):
                 try:
                     done += self._run_round(workers, side_steps)

@@ -49,15 +49,13 @@ from shared.store.contract import (
 from shared.store.store_errors import StoreUnavailable, Unreadable
 
 LATE_S = 0.05
-"""s after its slot until which a command may still be sent; a later one would collide with the
-following slots. A rate limit of 45 a second then never sends more than 48 commands in any second.
-The remaining two of the account's 50 allow for delays on the way to Live.
-"""
+"""A command is sent at most this long (s) after its slot, so that it does not collide with later
+slots. A rate limit of 45 a second then never sends more than 48 commands in any second. The
+remaining two of the account's 50 allow for delays on the way to Live."""
 NEARLY_FREE_MS = 150
-"""ms ahead. If the rate limit's next free slot is nearer than that, one more worker would find
-work."""
+"""If the rate limit's next free slot is nearer than this (ms), one more worker would find work."""
 THROTTLE_PAUSE_MS = 200
-"""ms for which the rate limit gives no slots at least, after Live has throttled."""
+"""The shortest time (ms) for which the rate limit gives no slots after Live has throttled."""
 POLL_SLOT_WAIT_MS = MAX_SLOT_WAIT_MS
 """ms that a poll waits for its slot. After that the poll has failed, which proves nothing."""
 
@@ -68,7 +66,7 @@ AHEAD_MS = 60_000
 """ms by which Live's clock may be ahead of ours: undelivered callbacks are read up to that far in
 the future."""
 MAX_REPLAY_AGE_MS = 6 * 24 * 3_600_000
-"""ms into the past for which undelivered callbacks are read at most; Live keeps them for seven days
+"""How far back (ms) undelivered callbacks are read at most; Live keeps them for seven days
 (docs/platform/live.md §7)."""
 
 
@@ -230,7 +228,8 @@ class EffectHandler:
         return OnlineSnapshot(asked_at, self._commandable(online), watched)
 
     def _commandable(self, online: Mapping[StreamKey, int]) -> Mapping[StreamKey, int]:
-        """Leave out streams that no command can name: what is recorded must be possible to stop."""
+        """Return the streams without those that no command can name, because a recording must be
+        possible to stop."""
         unusable = [key for key in online if key.fault]
         if unusable:
             first, count = unusable[0], len(unusable)

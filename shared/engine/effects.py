@@ -129,7 +129,7 @@ class ReadWatched(Effect[Sequence[Watched]], frozen=True):
 
 
 class ReadUndelivered(Effect["Sequence[Undelivered] | None"], frozen=True):
-    """Reads the callbacks that Live could not deliver lately. The reply None means that it
+    """Reads the recent callbacks that Live could not deliver. The reply None means that it
     failed."""
 
     source: CallbackSource

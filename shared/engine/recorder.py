@@ -243,7 +243,7 @@ class Recorder:
 
     def _load(self, key: StreamKey, event: Event) -> Steps[Loaded]:
         """Return the record. If it cannot be read, raise Unreadable; only a person's stop goes on,
-        with an empty record that replaces it."""
+        with an empty record that replaces the unreadable one."""
         loaded = yield from do(Load(key))
         if isinstance(loaded, Loaded):
             return loaded
@@ -303,7 +303,7 @@ class Recorder:
         while (loaded := (yield from self._load(key, TimePassed()))).version:
             record = with_end(within_reach(loaded.record, loaded.now, settings), settings.keep)
             save = self._save(loaded, record, None, settings, HandlingOptions())
-            # A stop that is pending must not wait for where a clock that was wrong has put it.
+            # A full store takes it too: a pending stop must not wait where a wrong clock put it.
             must_fit = ends_recording(loaded.record, record, TimePassed())
             if not isinstance(
                 (yield from do(SaveOrClaim(replace(save, must_fit=must_fit)))), Conflict
@@ -328,8 +328,8 @@ class Recorder:
             return Crashed(key)
 
     def note_absence(self, key: StreamKey, occurrence: Occurrence) -> Steps[None]:
-        """Add to the account of a pattern that no stream came for an occurrence of its schedule. It
-        gets no record."""
+        """Add to the ledger of a pattern that no stream came for an occurrence of its schedule. A
+        pattern has no record."""
         keep_ms = self._settings_of(key).keep_ledger
         save = Save(0, StreamRecord(key), edges=(edge_of(occurrence),), keep_ledger_ms=keep_ms)
         yield from do(SaveOrClaim(save))
@@ -353,10 +353,10 @@ def _verifying(key: StreamKey, event: Event, settings: StreamSettings) -> tuple[
 def _completed(
     save: Save, loaded: Loaded, decision: Decision, event: Event, settings: StreamSettings
 ) -> Save:
-    """Return the save together with everything stored in it. It makes one copy, because every
-    callback does this."""
+    """Return the save together with everything stored in it. Copy the save only once, because every
+    callback pays for it."""
     before, now, over_quota = loaded.record, loaded.now, save.if_no_quota
-    is_blank = decision.record.is_blank  # it is forgotten, and its account stays as it is
+    is_blank = decision.record.is_blank  # a forgotten stream's ledger stays as it is
     files = _verifying(save.key, event, settings)
     save = replace(
         save,
@@ -415,7 +415,7 @@ def _needs_save(loaded: Loaded, decision: Decision, event: Event, options: Handl
 
 
 def _left(event: Event) -> tuple[File, ...]:
-    """Return the file that is stored in the same write as the record."""
+    """Return the file that the event reports, to be stored with the record."""
     if isinstance(event, FileLeft):
         return (File(event.uri, event.start, event.stop, event.duration, event.push_args),)
     return ()

@@ -85,7 +85,7 @@ class Resync:
                 return fed
             handled = yield from self._recorder.handle_alone(*entry, ONLY_STORE_NEWS)
             if isinstance(handled, Crashed):
-                continue  # it is read again for some minutes: OVERLAP_MS
+                continue  # it is read again for OVERLAP_MS
             self._remember(entry)
             fed += 1
         if undelivered is not None:

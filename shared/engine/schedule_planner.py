@@ -37,9 +37,9 @@ from shared.store.store_errors import StoreUnavailable
 
 MAX_SCHEDULES_NUMBER = 1000
 MAX_PLANNED_NUMBER = 200
-"""Occurrences of one schedule read at once: more than four days can have."""
+"""Occurrences of one schedule that are read at once: more than it can have in four days."""
 PAGE_ROWS = 500
-"""Accounts that are listed at once, to see whether a stream came for an occurrence."""
+"""Ledgers that are listed at once, to see whether a stream came for an occurrence."""
 STAY_S = 0.5
 """s between two checks of the clock while a run waits for an occurrence."""
 
@@ -94,7 +94,8 @@ class SchedulePlanner:
         return len(self._planned)
 
     def _tend(self, name: str, text: str) -> int | None:
-        """Return the beginning of the occurrence to wait for; None if there is none."""
+        """Plan the schedule. Return the beginning of the occurrence to wait for; None if there is
+        none."""
         try:
             return self.plan(name, text)
         except StoreUnavailable:
@@ -146,8 +147,8 @@ class SchedulePlanner:
     def _with_rules(
         self, stored: StoredSchedule, upcoming: Sequence[Occurrence], now: int
     ) -> StoredSchedule:
-        """Return the schedule with the rules that its patterns ask for now. Of an occurrence for
-        which no stream came, note that."""
+        """Return the schedule with the rules that its patterns ask for now. Note each occurrence
+        for which no stream came."""
         if not stored.has_patterns:
             return stored
         rules = tuple(
@@ -166,7 +167,7 @@ class SchedulePlanner:
         return replace(rule, is_judged=True)
 
     def _came(self, rule: TemporaryRule) -> bool:
-        """Return True if a stream has the occurrence in its account."""
+        """Return True if a stream has the occurrence in its ledger."""
         accounts = (key for match in rule.matches for key in self._accounts(match))
         return any(
             edge.kind is EdgeKind.OCCURRENCE and occurrence_of(edge)[0] == rule.occurrence.id
@@ -186,7 +187,7 @@ class SchedulePlanner:
     def _plan_streams(
         self, stored: StoredSchedule, upcoming: Sequence[Occurrence], now: int
     ) -> bool:
-        """Return False if time ran out before all streams were planned."""
+        """Plan the streams one by one; return False if time ran out before all were planned."""
         schedule = stored.schedule
         near = tuple(one for one in upcoming if one.begins_at <= now + PLANNED_AHEAD_MS)
         plans = dict.fromkeys(_named(stored.leaving), OccurrencesPlanned(schedule.id))
@@ -205,9 +206,9 @@ class SchedulePlanner:
     def _without_begun(
         self, key: StreamKey, occurrences: tuple[Occurrence, ...], now: int
     ) -> tuple[Occurrence, ...]:
-        """Leave out what has ended, may run over, and had begun by the stream's account. If its
-        record lacks it, a clock that was ahead has dropped it; planned again, it would be noted as
-        missed."""
+        """Leave out occurrences that have ended, may run over, and had begun by the stream's
+        ledger. If the record lacks such an occurrence, a clock that was ahead has dropped it;
+        planned again, it would be noted as missed."""
         if all(now < one.ends_at for one in occurrences):
             return occurrences
         begun = {
@@ -231,7 +232,7 @@ def _named(streams: Iterable[str]) -> Iterator[StreamKey]:
 
 
 def _by_patterns(stored: StoredSchedule, key: StreamKey, now: int) -> tuple[Occurrence, ...]:
-    """Return the occurrences that a live stream takes up. Another one does so as it comes up."""
+    """Return the occurrences that a live stream takes up. Other streams do so as they come up."""
     asking = (rule.occurrence for rule in stored.rules if rule.fits(key))
     return tuple(one for one in asking if not one.is_over and now < one.ends_at)
 

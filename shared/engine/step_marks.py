@@ -45,8 +45,8 @@ class StepMarks:
         self._timestamps = timestamps
 
     def begin(self, step: str) -> None:
-        """Note that the step begins. At the very first drain every step counts as ended, so that a
-        step that never begins or ends will show."""
+        """Note that the step begins. At the very first drain, drain, resync and replay count as
+        ended, so that one that never begins or ends shows."""
         self._timestamps.touch(began(step))
         if step == DRAIN and self._timestamps.age_ms(ended(step)) is None:
             for each in (DRAIN, RESYNC, REPLAY):

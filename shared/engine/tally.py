@@ -1,4 +1,4 @@
-"""Keeps counts that go with no save, and stores them together.
+"""Keeps counts that belong to no save, and stores them together.
 
 Each process has one. A callback that changes nothing saves nothing: a write for each would double
 its cost, and would let anybody put load on the store with forged callbacks.
@@ -35,8 +35,8 @@ class Tally:
         self._counts[name] += 1
 
     def store_if_due(self) -> None:
-        """Store the counts, unless the last try was less than STORED_EVERY_MS ago. If that fails,
-        keep them for the next time."""
+        """Store the counts, unless the last try was less than STORED_EVERY_MS ago. If the store
+        does not answer, keep them for the next time."""
         now, last = self._clock(), self._stored_at
         if not self._counts or (last is not None and 0 <= now - last < STORED_EVERY_MS):
             return
@@ -44,4 +44,4 @@ class Tally:
         with suppress(StoreUnavailable):
             self._store.count(self._counts)
             self._counts = Counter()
-        self._stored_at = self._clock()  # it may have taken a while, and the next one may not
+        self._stored_at = self._clock()  # the pause counts from the end, however long this took

@@ -21,12 +21,13 @@ from shared.store.store_errors import StoreUnavailable
 Attempt = Callable[[Task], Outcome]
 Ended = tuple[Task, Outcome]
 Crashed = Callable[[Task, Failed], Outcome]
-"""Returns the outcome of an attempt that crashed; nothing is known of it but its `Failed`."""
+"""Returns the outcome of an attempt that crashed, from its `Failed`."""
 NEVER_ENDED = "each attempt was cut off before it ended"
 SETTLED_PERCENT = 25
-"""Results are settled in one step once so many of the workers have ended..."""
+"""Results are settled in one step once this share of the workers has ended."""
 LOOK_AGAIN_S = 0.25
-"""... or after so many s. The queue is then checked again, too, if a worker is idle."""
+"""Results are settled after this time at the latest. If a worker is idle, the queue is then checked
+again."""
 
 
 class TaskStore(Protocol):
@@ -131,8 +132,8 @@ class TaskRunner:
         self.result = TaskRunResult()
 
     def run(self, workers: Workers, count: int, attempts: Callable[[], Attempt]) -> None:
-        """Let up to `count` workers do what is due until nothing is, or the time is up. Each worker
-        calls `attempts` once to get its own attempt. Raise the last error of the store."""
+        """Let up to `count` workers do what is due until nothing is, or the time is up. `attempts`
+        makes an attempt, which serves one worker at a time. Raise the last error of the store."""
         with workers:  # left once all of them have ended
             self.start(workers, count, attempts)
         self.check()
@@ -163,8 +164,9 @@ class TaskRunner:
         workers.start(lead)
 
     def start_in_line(self, workers: Workers, size: int, attempt: Attempt) -> None:
-        """Start one of the given workers for attempts that do not wait. It makes them itself, and
-        takes and settles `size` tasks in one step; those that were tried before one by one."""
+        """Start one of the given workers for attempts that do not wait. This worker makes the
+        attempts itself. It takes and settles `size` tasks in one step, but settles retried ones one
+        by one."""
 
         def lead() -> None:
             while self._has_time():
@@ -192,7 +194,8 @@ class TaskRunner:
             return ()
 
     def _ended(self, task: Task, attempt: Attempt) -> Sequence[Ended]:
-        """Return the task with its outcome; nothing if the store is away, and note that."""
+        """Return the task with its outcome. If the store is away, note the error and return
+        nothing."""
         try:
             return [(task, self._tried(task, attempt))]
         except StoreUnavailable as error:
@@ -200,8 +203,8 @@ class TaskRunner:
             return ()
 
     def _tried(self, task: Task, attempt: Attempt) -> Outcome:
-        """Return the outcome of an attempt, whatever it raises. One that has been taken more often
-        than it may be tried ended its process each time: it is not tried once more."""
+        """Return the outcome of an attempt, whatever it raises. A task taken more often than it may
+        be tried has ended its process each time; it is not tried again."""
         if task.attempts > backoff_of(task.queue).attempts:
             return self._after_crash(task, Failed(task.why or NEVER_ENDED, is_final=True))
         try:
@@ -213,7 +216,7 @@ class TaskRunner:
             return self._after_crash(task, Failed(f"{type(error).__name__}: the log says why"))
 
     def _after_crash(self, task: Task, failed: Failed) -> Outcome:
-        """Return the outcome with what follows from it; without that if computing it crashes as
+        """Return what `crashed` makes of the failure, or the failure alone if `crashed` crashes as
         well."""
         try:
             return self._crashed(task, failed)
@@ -246,9 +249,8 @@ def _in_steps(taken: Sequence[Task]) -> Iterator[Sequence[Task]]:
     """Yield the tasks that are settled in one step: first all that are new, then each of the
     others.
 
-    One of the others may end this process, as it may have done before. All that were taken with it
-    have lost an attempt each time. So each time another one begins, and soon none is left but that
-    one.
+    One of the others may end this process each time, and those taken with it lose an attempt. So
+    another task goes first each time, until only the harmful one is left.
     """
     yield [task for task in taken if task.attempts <= 1]
     again = [task for task in taken if task.attempts > 1]

@@ -1,5 +1,5 @@
-"""Finds silent timers. Callbacks, requests and other timers report them, because a function whose
-timer is off cannot.
+"""Finds silent timers. Callbacks, requests and other timers call it, because a function whose timer
+is off cannot.
 
 Each process checks now and then, and logs what it finds. An alert rule of the log store notifies
 people (deploy/account.ros.yaml).
@@ -25,7 +25,7 @@ class Ages(Protocol):
 
 
 class TimerWatch:
-    """One per process."""
+    """Checks the timers at most once a minute; each process has one."""
 
     def __init__(self, store: Ages, clock: Callable[[], int]) -> None:
         self._store, self._clock = store, clock
@@ -40,7 +40,7 @@ class TimerWatch:
         self._next_at = now + LOOK_EVERY_MS
         try:
             ages = self._store.ages()
-        except StoreUnavailable:  # what needs the store says so
+        except StoreUnavailable:  # code that needs the store reports the error
             return {}
         found = {function: ages.get(name, 0) for function, name in TIMERS.items()}
         return {function: ms for function, ms in found.items() if ms > TIMER_SILENT_MS}

@@ -211,9 +211,9 @@ def _span_of(file: File) -> Span | None:
 
 
 def _corrected(noted: list[Span], filed: list[Span], listed: Span | None, now: int) -> list[Span]:
-    """Return what was recorded. Files correct the noted times. What no file covers is believed
-    until its file would be late. A span without any file is believed for good if files of that time
-    may be unknown: the file callback may not be configured, or the list may have been deleted.
+    """Return what was recorded. Files correct the noted times. A noted time that no file covers is
+    believed until its file would be late; a noted span without any file, for good if files of that
+    time may be unknown: the file callback may not be configured, or the list may have been deleted.
     """
     found = list(filed)
     for span in noted:
@@ -293,8 +293,8 @@ _DENIALS = (
 
 
 def _last_obstacle(obstacles: Iterable[Edge]) -> Edge | None:
-    """Return the last obstacle. If nothing shows what became of an accepted start, a later failed
-    start does not show it either."""
+    """Return the last obstacle. An unconfirmed start stays the last one until an edge shows that
+    nothing was recorded; a later failed start does not show that."""
     last: Edge | None = None
     for edge in obstacles:
         is_open = last is not None and last.reason is Reason.UNCONFIRMED

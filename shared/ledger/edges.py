@@ -24,8 +24,8 @@ from shared.protocol.state.session import Session, SessionState
 
 
 class EdgeKind(str, Enum):
-    """A kind of beginning or end in the ledger. `CAUSE` says why a wanted, live stream is not
-    recorded. `OCCURRENCE` gives an occurrence's announced time."""
+    """A kind of beginning or end in the ledger. `CAUSE` gives the reason why a wanted, live stream
+    is not recorded. `OCCURRENCE` gives an occurrence's announced time."""
 
     LIVE = "live"
     OFF = "off"
@@ -83,7 +83,7 @@ def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]
         ended_at = _ended_at(old, now) if before.may_have_ended else now
         yield Edge(EdgeKind.OFF, min(ended_at, new.began))
     if is_same and not is_counted and after.is_off:
-        return  # nothing but a publish that may be a replay has ever shown it
+        return  # only a publish that may be a replay has ever shown the session
     is_back = before.is_off and not after.is_off
     is_first = (is_back or not (is_same and is_counted)) and not _is_doubted(new)
     if is_first or is_dated_earlier(before, after):
@@ -93,8 +93,7 @@ def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]
 
 
 def is_dated_earlier(before: StreamRecord, after: StreamRecord) -> bool:
-    """Return True if a session counted from the start that had shown it, and is now known to have
-    begun earlier."""
+    """Return True if a session that only a start had shown is now known to have begun earlier."""
     old, new = before.session, after.session
     if old is None or new is None or new.number != old.number or before.is_off:
         return False
@@ -115,8 +114,7 @@ def _ended_at(session: Session, now: int) -> int:
 def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
     """Yield what a person or a rule changed. A rule wants a session from its beginning (or from the
     end of a person's hold), even if the session was reported late. For a doubted session the
-    beginning is unknown; that stays so after a person takes it over.
-    """
+    beginning is unknown; that stays so after a person takes the intent over."""
     intent, session = after.intent, after.session
     is_changed = before.intent.wanted is not intent.wanted
     is_by_rule = intent.requester is Requester.POLICY
@@ -163,7 +161,7 @@ def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[E
     elif (was and not is_) or reopened:
         at = not_recorded_at(before, after, now)
         yield Edge(EdgeKind.NOT_RECORDED, at)
-        if after.awaits_proof:  # it is noted late, and explains all that is missing since
+        if after.awaits_proof:  # this late note explains all that is missing since
             yield Edge(EdgeKind.CAUSE, at, Reason.UNCONFIRMED)
     if (is_ and not was) or reopened:
         at = recorded_at(after, now)
@@ -173,8 +171,8 @@ def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[E
 
 
 def _begins_anew(before: StreamRecord, after: StreamRecord) -> bool:
-    """Return True if Live has taken a command that begins a recording, and nothing has shown that
-    one ran since it answered that it records already: it may have been paused until now."""
+    """Return True if Live has accepted a command that begins a recording, after the answer that it
+    records already. Nothing has shown that: the recording may have been paused."""
     old, new = before.confirmation, after.confirmation
     if old is None or new is None or old.session != new.session or not before.awaits_proof:
         return False
@@ -210,8 +208,8 @@ def recorded_at(record: StreamRecord, now: int) -> int:
 
 
 def not_recorded_at(before: StreamRecord, after: StreamRecord, now: int) -> int:
-    """Return when the recording ended: at the latest when a later session began, however late the
-    report of it came."""
+    """Return when the recording ended: at the latest when a later session began, even if that was
+    reported late."""
     at, session = _paused_at(before, after, now), after.session
     is_later = session is not None and session.number != before.session_number
     return min(at, session.began) if session is not None and is_later else at
@@ -249,7 +247,7 @@ def _cause(
 
 def _obstacle(record: StreamRecord, now: int, settings: StreamSettings) -> HistoryEntry | None:
     since = wrong_since(record)
-    if since is None or since > now:  # what Live has accepted, or may have ended, is still open
+    if since is None or since > now:  # an accepted start or an ending session is still undecided
         return None
     return cause_of_delay(record, now, settings)
 
@@ -265,7 +263,7 @@ def _occurrences(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
 
 
 def edge_of(one: Occurrence) -> Edge:
-    """Return the edge that tells of an occurrence."""
+    """Return the edge for an occurrence."""
     reason = one.barred_by or Reason.SCHEDULE_RECORDS
     code = f"{one.id}/{one.starts_at}/{one.ends_at}"
     return Edge(EdgeKind.OCCURRENCE, one.begins_at, reason, code)

@@ -43,7 +43,7 @@ BACKOFF: Final[Mapping[TaskKind, Backoff]] = {
     TaskKind.VERIFY_FILE: Backoff(20_000, first_ms=5_000, most_ms=3_600_000, attempts=30),
     # A message that is two hours old helps nobody; a robot may be muted for ten minutes.
     TaskKind.MESSAGE: Backoff(12_000, first_ms=5_000, most_ms=300_000, attempts=30),
-    # It asks nobody but the store; with a store that is away nothing is taken.
+    # It needs only the store, and nothing is taken while the store is away.
     TaskKind.EVENT: Backoff(5_000, first_ms=1_000, most_ms=60_000, attempts=100),
     # 5 s for the call and one for what is around it; retried for some three days.
     TaskKind.WEBHOOK: Backoff(6_000, first_ms=5_000, most_ms=21_600_000, attempts=26),

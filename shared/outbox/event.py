@@ -48,7 +48,7 @@ class EventType(str, Enum):
     WEBHOOK_TEST = "webhook.test"
 
     def fits(self, globs: Iterable[str]) -> bool:
-        """Return True if one of the patterns matches the kind of the event."""
+        """Return True if one of the globs matches the event's type."""
         return any(fnmatchcase(self.value, glob) for glob in globs)
 
 
@@ -91,7 +91,6 @@ class WebhookBody(Struct, frozen=True):
 
 
 def webhook_task(receiver: str, body: WebhookBody) -> NewTask:
-    """Return the delivery of an event to a receiver. It has the same id however often it is
-    made."""
+    """Return the delivery of an event to a receiver. The same delivery always gets the same id."""
     text = msgspec.json.encode(body).decode()
     return NewTask(f"{body.id}-{receiver}", TaskKind.WEBHOOK, text, receiver=receiver)

@@ -23,8 +23,8 @@ class VerifyFile(Struct, frozen=True, omit_defaults=True):
 
 
 def verify_file(key: StreamKey, uri: str, place: str = "") -> tuple[NewTask, ...]:
-    """Return the task; None for a file that is in no bucket. Its id is derived from the stream and
-    the file's name."""
+    """Return the task in a tuple; an empty one for a file that is in no bucket. Its id is derived
+    from the stream and the file's name."""
     if uri.startswith(VOD):
         return ()
     kind, body = TaskKind.VERIFY_FILE, msgspec.json.encode(VerifyFile(uri, place)).decode()

@@ -35,10 +35,10 @@ _HORIZON_DAYS_NUMBER = 9 * 366
 """A daily or weekly rule must occur within this many days. For a rule that no date fits, the
 library would search every day up to the year 9999."""
 FIRST_YEAR_NUMBER, LAST_YEAR_NUMBER = 1970, 9998
-"""Of a start and of every occurrence: their times in any zone can be written in UTC."""
+"""Years of starts and occurrences; within them, a time in any zone can be written in UTC."""
 MAX_COUNTED_NUMBER, _COUNTED_DAYS = 5_000, timedelta(days=3_660)
-"""Occurrences within ten years of a rule whose later ones can only be found by counting through the
-earlier ones: each listing of the schedules does."""
+"""The most occurrences within ten years of a rule whose later ones can only be found by counting
+through the earlier ones. Each listing of the schedules counts."""
 _OF_ANY = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", "BYMONTH", "BYHOUR", "BYMINUTE"}
 _OF_LONG = {"BYMONTHDAY", "BYYEARDAY", "BYSETPOS", "BYWEEKNO"}
 """The parts that any rule may have, and those only for monthly or yearly rules."""
@@ -51,7 +51,7 @@ def local(text: str) -> datetime:
         raise ValueError("write a local time, like 2026-01-06T19:00:00")
     try:
         return datetime.fromisoformat(text)
-    except ValueError:  # its own text is in English alone
+    except ValueError:  # Python's own message is only in English
         raise ValueError("write a time that the calendar and the clock have") from None
 
 
@@ -126,7 +126,7 @@ def _rule_faults(schedule: Schedule) -> Iterator[Fault]:
 
 
 def rule_text(text: str) -> str:
-    """Check the form of a recurrence rule, and return its text unchanged. Raise ValueError."""
+    """Check the form of a recurrence rule; return it without "RRULE:". Raise ValueError."""
     rule = text.removeprefix("RRULE:")
     parts = _parts(rule)
     if len(rule) > MAX_RULE_CHARS or not _ALLOWED.fullmatch(rule) or "FREQ" not in parts:
@@ -195,7 +195,7 @@ def occurrences(schedule: Schedule, *, ends_after: int, limit: int) -> Sequence[
 
 
 def upcoming(schedule: Schedule, *, ends_after: int) -> Iterator[Occurrence]:
-    """Yield the same occurrences one by one."""
+    """Yield the occurrences that `occurrences` returns, without its limit."""
     start = instant_of(schedule.start, schedule)
     lasts = instant_of(schedule.end, schedule) - start
     reach = timedelta(milliseconds=lasts + schedule.post_roll + schedule.overrun) + _CHANGE
@@ -217,7 +217,7 @@ def _times(schedule: Schedule, since: datetime) -> Iterator[datetime]:
 
 def _later_start(schedule: Schedule, since: datetime) -> datetime:
     """Return a start shortly before `since` from which the rule has the same later occurrences: the
-    library steps through all that are past."""
+    library steps through all past ones."""
     start, step = local(schedule.start), _step(_parts(schedule.rrule))
     if step is None or since <= start:
         return start

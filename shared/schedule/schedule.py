@@ -109,7 +109,7 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
 
     @property
     def rules_text(self) -> str:
-        """Return the rules as every instance reads them; "" for none."""
+        """Return the rules as the text that every instance reads; "" for none."""
         return msgspec.json.encode(self.rules).decode() if self.rules else ""
 
     def under_way(self, now: int) -> Sequence[TemporaryRule]:
@@ -150,10 +150,9 @@ def rules_of(
     stored: StoredSchedule, upcoming: Sequence[Occurrence], now: int
 ) -> tuple[TemporaryRule, ...]:
     """Return the rules of a schedule as of now. Rules that have begun stay up to their limits, even
-    if the schedule was changed or deleted; skipped ones stay until the change is settled, since an
-    instance may know only then of the skip. The calendar adds the occurrences under way and the
-    next one.
-    """
+    if the schedule was changed or deleted; skipped ones stay until the change is settled, because
+    an instance may know of the skip only then. The calendar adds the occurrences under way and the
+    next one."""
     ahead = {one.id for one in upcoming}
     is_settling = settles_at(stored, now) is not None
     cancelled = cancelled_by_change(stored, upcoming, now)
@@ -178,7 +177,7 @@ def cancelled_by_change(
     stored: StoredSchedule, upcoming: Iterable[Occurrence], now: int
 ) -> tuple[str, ...]:
     """Return the ids of the occurrences of patterns that the latest changes took out of the
-    calendar before they began. A skipped one is not among them: its rule says so."""
+    calendar before they began. A skipped one is not among them: its rule shows the skip."""
     # changed_at ── begins_at: not in the calendar any more ── the change is settled
     ahead = {one.id for one in upcoming}
     asking = [rule.occurrence for rule in stored.rules if not rule.occurrence.is_over]
@@ -203,7 +202,7 @@ def key_of(stream: str) -> StreamKey:
 
 def one_of_each_application(streams: Iterable[str]) -> Sequence[StreamKey]:
     """Return the first stream of each application, because an application's streams are recorded
-    alike. Of a pattern it is a name that fits it."""
+    alike. For a pattern, return a name that fits the pattern."""
     names = [stream.replace("*", "-") for stream in streams]
     first = {(key.domain, key.app): key for key in reversed(keys_of(names))}
     return [*reversed(first.values())]
@@ -220,7 +219,7 @@ def rules_due_at(stored: StoredSchedule, now: int) -> int | None:
 
 
 def settles_at(stored: StoredSchedule, now: int) -> int | None:
-    """Return when a recently changed schedule is planned once more; None for others."""
+    """Return when a recently changed schedule is planned once more; None if no change is recent."""
     at = stored.changed_at + SETTLED_AFTER_MS
     return at if now < at else None
 

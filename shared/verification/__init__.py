@@ -1,4 +1,4 @@
-"""Judge a recorded file by its size, its head and its tail.
+"""Judges a recorded file by its size, its head and its tail.
 
 `verify(expected)` is a generator without I/O. It yields `Stat(uri)` or `ReadRange(uri, start,
 length)`, is sent the answer, and returns a `Verdict`. The answer to a Stat is the object's size in

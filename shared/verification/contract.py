@@ -14,9 +14,9 @@ from msgspec import Struct
 from shared.protocol.file import File
 
 MAX_BYTES = 1_000_000
-"""bytes read for one verdict at most, over all ranges."""
+"""The most bytes that are read for one verdict, over all ranges."""
 MAX_REQUESTS = 64
-"""Requests for one verdict at most; a request takes a few ms within the region."""
+"""The most requests for one verdict; a request takes a few ms within the region."""
 DURATION_TOLERANCE_MS = 2_000
 """How far the duration in the file may be from the reported one: only one of them counts the frames
 before the first key frame, and the length of the last frame."""
@@ -73,7 +73,7 @@ class EvidenceCode(str, Enum):
     LATE_KEY_FRAME = "late_key_frame"
     """late_ms: how long the picture is missing at the beginning; no fault."""
     FRAGMENTED = "fragmented"
-    """Segments or an MP4 file in fragments; neither is judged."""
+    """Segments, or an MP4 file, in fragments; neither is judged."""
     TIMESTAMPS_RUN_BACK = "timestamps_run_back"
     """first_ms, last_ms"""
     MEDIA_DURATION = "media_duration"

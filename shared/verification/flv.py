@@ -187,7 +187,8 @@ def _check_decodable(head: _Tags, tail: _Tags) -> None:
 
 
 def _read_tail(file: Ranges) -> Steps[_Tags]:
-    """Return the last tags, read backwards by the size that follows each; raise Concluded."""
+    """Return the last tags, read backwards by the size that follows each. Raise Concluded if one is
+    broken."""
     start = file.size - TAIL_BYTES
     data = yield from file.read(start, TAIL_BYTES)
     found: list[tuple[int, int, bytes]] = []

@@ -134,7 +134,8 @@ def _inside(file: Ranges, box: Box, kind: bytes) -> Steps[Boxes]:
 
 
 def _content(file: Ranges, boxes: Boxes, kind: bytes, length: int) -> Steps[bytes]:
-    """Return the first bytes of a box, fewer if it is shorter; none if there is no such box."""
+    """Return the first bytes of the first box of a kind, fewer if it is shorter; b"" without
+    one."""
     if kind not in boxes:
         return b""
     box = boxes[kind][0]
@@ -152,7 +153,7 @@ def _check_description(file: Ranges, table: Boxes) -> Steps[None]:
 
 
 def _check_chunks(file: Ranges, table: Boxes, frames: list[Box]) -> Steps[None]:
-    """Raise Concluded unless all samples lie inside the media, and before the end of the file."""
+    """Raise Concluded unless the first and last chunk begin inside the media and the file."""
     sizes = yield from _content(file, table, b"stsz", 12)
     runs = yield from _content(file, table, b"stsc", _TABLE_HEAD_BYTES + 4)
     wide = b"co64" in table

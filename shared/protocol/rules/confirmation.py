@@ -170,9 +170,8 @@ def _may_go_on(transition: Transition, confirmation: Confirmation) -> bool:
 
 def _about_it_since(transition: Transition, source: StartSource, sent_at: int) -> int:
     """Return the earliest time, by Live's clock, of a report about this start: its slot if Live
-    accepted it; the latest pause if Live was recording already. A stop in doubt may pause it
-    later, and is re-asserted separately.
-    """
+    accepted it; the latest pause if Live was recording already. A stop in doubt may pause the
+    recording later, but has its own re-assertion."""
     if source in (StartSource.ACCEPTED, StartSource.ON_DEMAND):
         return sent_at - TOGETHER_MS
     return min(transition.record.paused_since, sent_at) + TOGETHER_MS
@@ -202,7 +201,7 @@ def confirm(transition: Transition, time: int | None) -> bool:
     """Handle a report of `time` that Live records; return False if it is older than this start.
 
     If Live answered that it records already, the recording may be paused, and the report late or
-    replayed. So one start is sent once no pause can last; its answer shows it.
+    replayed. So one start is sent once no pause can last, to find out.
     """
     confirmation = transition.record.confirmation if transition.record.is_started else None
     if confirmation is None:

@@ -23,7 +23,7 @@ def noted(note: str) -> dict[str, str]:
 
 
 class Transition:
-    """The few changes of which every rule of the protocol consists."""
+    """The record during one event, its new history, and the changes that a rule can make."""
 
     def __init__(
         self,
