@@ -12,11 +12,12 @@ from tests.explorer.move_context import Ground, Step
 from tests.explorer.world import NOW, UNCLEAR, Fault, Instance, Request, Task, World
 
 IN_DOUBT_MS = 59_000
-"""How long after its slot a request may still land."""
+"""ms after its slot in which a request may still land."""
 UNSEEN = 60_000
-"""How long after a publish the recorder may not know the stream: longer than we believe."""
+"""ms after a publish in which the recorder may not know the stream: longer than the protocol
+assumes."""
 SLOT = 250
-"""How long after its slot a command may be sent."""
+"""ms after its slot in which a command may be sent."""
 
 
 class Wire(Ground):

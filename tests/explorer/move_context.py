@@ -11,15 +11,15 @@ from tests.explorer.stepper import Stepper
 from tests.explorer.world import KEY, NOW, Fault, Instance, Live, Mail, Memory, World
 
 LAG = 30_000
-"""How far the online list may be behind."""
+"""ms by which the online list may be late."""
 
 Label = tuple[Any, ...]
 Step = tuple[Label, World]
 
 
 class Ground:
-    """A scenario, and the real Recorder under its terms. `invariants`: one that is broken is a
-    violation."""
+    """A scenario, and the real Recorder under its settings. With `invariants`, a broken invariant
+    is a violation."""
 
     def __init__(self, scenario: Scenario, stepper: Stepper, *, invariants: bool = True) -> None:
         self.scenario = scenario
@@ -52,7 +52,8 @@ class Ground:
         return world._replace(mail=tuple(sorted((*world.mail, mail))), quiet=False)
 
     def outrun(self, instances: tuple[Instance, ...], saved: bool) -> tuple[Instance, ...]:
-        """Whoever has loaded and not yet saved, or sends what it claimed, will meet a conflict."""
+        """Mark the instances that will meet a conflict: those that have loaded and not yet saved,
+        and those that send what they claimed."""
         if not saved or not instances:
             return instances
         holds = (SaveOrClaim, Send)

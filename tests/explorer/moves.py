@@ -58,7 +58,7 @@ class Moves(Wire, StoreFaults):
             yield ("loads, pauses", one), self.joined(rest._replace(faults=left), loaded)
 
     def _is_killed(self, rest: World, one: Instance) -> Iterator[Step]:
-        """With an answer that nobody else has."""
+        """Kill an instance with an answer of Live that no other instance has."""
         left = self.spend(rest, Fault.KILL)
         if left is not None and isinstance(self.stepper.events[one.event], CommandSettled):
             yield ("killed", one), rest._replace(faults=left)
@@ -94,7 +94,7 @@ class Moves(Wire, StoreFaults):
             yield ("finds no slot", one, queued), self._turned(short, one, queued)
 
     def _refused(self, rest: World, one: Instance, transition: Transition) -> Iterator[Step]:
-        """End whoever wanted to save: the store takes no write, or is full."""
+        """End the instance, whose save the store refuses: it takes no writes, or is full."""
         if not transition.saved:
             return
         if (left := self.spend(rest, Fault.REFUSED)) is not None:
@@ -129,7 +129,7 @@ class Moves(Wire, StoreFaults):
         fresh = event.published == live.listed and asked_at >= max(NOW - 1, live.event_at)
         return fresh and not (world.instances or world.wire or world.mail)
 
-    # looks
+    # polls
 
     def _look(self, rest: World, one: Instance, asked_at: int) -> Iterator[Step]:
         for faults, publish, listed, how in self._lists(rest):

@@ -1,4 +1,5 @@
-"""Moves what is known into the past, and makes alike what can no longer make a difference."""
+"""Moves times into the past as time passes, and equalizes values that can no longer make a
+difference."""
 
 from __future__ import annotations
 
@@ -20,11 +21,11 @@ from tests.explorer.world import FAR, NOW
 
 T = TypeVar("T", bound=Struct)
 FAR_AWAY_MS = 2 * FAR
-"""Where all that is due later than FAR is put."""
+"""A time further ahead than FAR is put here."""
 OLD = 300_000
-"""No rule looks back further; every merge delay of a scenario is shorter."""
+"""No rule looks further back than this; every merge delay of a scenario is shorter."""
 YOUNG = 120_000
-"""Nor further than this, but to compare with the merge delay."""
+"""No rule looks further back than this either, except to compare with the merge delay."""
 _TIME = re.compile(r"(.*_)?(at|until|time|since|before|published|now|start|stop|from)$")
 _TRUE_TIMES = (
     "time",
@@ -33,15 +34,15 @@ _TRUE_TIMES = (
     "last_unpublish_time",
     "unseen_end_time",
     "unverified_publish_time",
-    "emptied_at",  # compared with them
+    "emptied_at",  # compared with Live's times
     "found_empty_at",
 )
-"""Live's own, which are compared with each other however old they are."""
+"""Times of Live, which are compared with each other however old they are."""
 
 
 def earlier(value: T, ms: int, true_ms: int) -> T:
-    """Return the value as seen `ms` from now: every field that is a time by its name, at any depth,
-    is earlier by `ms`; Live's own times by `true_ms`."""
+    """Return the value as it is once `ms` have passed: each field whose name says that it is a
+    time, at any depth, is earlier by `ms`; Live's own times by `true_ms`."""
     changes: dict[str, Any] = {}
     for name, is_time in _parts(type(value)):
         part = getattr(value, name)
@@ -58,7 +59,7 @@ def earlier(value: T, ms: int, true_ms: int) -> T:
 
 
 def _as_far_apart(record: StreamRecord, moved: int) -> dict[str, Any]:
-    """Return the times that `forget_at` follows from, as far from it as they were."""
+    """Return the times from which `forget_at` is computed, moved as far as `forget_at` itself."""
     polled_at = record.absence_polled_at
     return {
         "changed_at": record.changed_at + moved,
@@ -67,7 +68,8 @@ def _as_far_apart(record: StreamRecord, moved: int) -> dict[str, Any]:
 
 
 def _clamped(time: int, ms: int) -> int:
-    """Return the time `ms` from now; what is far away stays so, unless `ms` is as far."""
+    """Return the time moved into the past by `ms`. A time far ahead stays so, unless `ms` reaches
+    that far."""
     is_far = time > NOW + FAR and ms < FAR_AWAY_MS
     return NOW + FAR_AWAY_MS if is_far else max(min(time, NOW + FAR_AWAY_MS) - ms, NOW - OLD)
 
@@ -78,8 +80,8 @@ def _parts(kind: type[Struct]) -> tuple[tuple[str, bool], ...]:
 
 
 def bare(record: StreamRecord, settings: StreamSettings) -> StreamRecord:
-    """Without what is only shown to people, and with times that can make no difference any more
-    all alike. No rule reads more than this."""
+    """Return the record without what only people see, and with equal values for all times that can
+    make no difference any more. No rule reads more than this."""
     if record.is_blank:
         return record
     pending, flight = record.pending, record.flight
@@ -112,13 +114,14 @@ def _bare_forget_at(record: StreamRecord) -> int | None:
 
 
 def _is_put_off(record: StreamRecord) -> bool:
-    """Return True if a poll that was to prove it absent has put its end off."""
+    """Return True if a poll that was to prove the stream absent has put off the end of the
+    record."""
     polled_at = record.absence_polled_at
     return polled_at is not None and record.forget_at == polled_at + ABSENCE_POLL_MS
 
 
 def _bare_changed_at(record: StreamRecord, settings: StreamSettings) -> int:
-    """Return a time that fits `forget_at`, which is all that it counts for."""
+    """Return a time that fits `forget_at`, which is the only use of `changed_at`."""
     forget_at = _bare_forget_at(record)
     if forget_at is None:
         return 0
@@ -172,9 +175,9 @@ def _bare_session(session: Session, intent: Intent) -> Session:
 def _bare_started(
     record: StreamRecord, confirmation: Confirmation, settings: StreamSettings
 ) -> Confirmation:
-    """When it was counts for its check, and for telling its files from older ones; since when it
-    is spoken of, for a publish that is told of later than the list, and against a pause that may
-    last."""
+    """Return the confirmation with the times that still matter. `at` matters for its check, and to
+    tell its files from older ones. `since` matters for a publish that is reported later than the
+    list shows it, and for a pause that may last."""
     needed = settings.status_known or confirmation.check_at is not None
     at = confirmation.at if needed else NOW
     may_learn = record.session is not None and record.session.time is None
@@ -185,8 +188,8 @@ def _bare_started(
 
 
 def _bare_evidence(last_report: LastReport, stopped_at: int | None, old: int) -> LastReport:
-    """When it was counts while a command may be in flight, against the last stop, and, if Live
-    paused it, for as long as a pause may last."""
+    """Return the report with its time if that still matters: while a command may be in flight,
+    against the last stop, and, if Live paused, for as long as a pause may last."""
     if last_report.recording:
         newer = last_report.at > (stopped_at or 0)
         return replace(last_report, at=max(last_report.at, old + newer))
@@ -197,7 +200,7 @@ def _bare_evidence(last_report: LastReport, stopped_at: int | None, old: int) ->
 
 
 class Pool:
-    """Values as numbers: equal values get the same one."""
+    """A numbering of values: equal values get the same number."""
 
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}

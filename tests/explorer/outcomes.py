@@ -1,4 +1,4 @@
-"""Runs scenarios and removed rules side by side, each to what it came to."""
+"""Searches scenarios, and removed rules, in parallel processes, and returns the outcome of each."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def explored(kind: Kind, name: str) -> Outcome:
 
 
 def _missed(name: str, scenario: Scenario) -> Outcome:
-    """Search for a broken promise; for a broken invariant if the next poll repairs it."""
+    """Search for a broken promise first, and for a broken invariant if there is none."""
     found = _searched(Kind.RULE, name, Search(scenario, invariants=False))
     return found if found.promise else _searched(Kind.RULE, name, Search(scenario))
 
@@ -67,7 +67,7 @@ def _searched(kind: Kind, name: str, search: Search) -> Outcome:
 
 
 def run(jobs: Iterable[tuple[Kind, str]], workers: int) -> Iterator[Outcome]:
-    """As they end, in `workers` processes, which end with this one."""
+    """Yield each outcome as its search ends, in `workers` processes, which end with this one."""
     context = get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         for future in as_completed([pool.submit(explored, *job) for job in jobs]):

@@ -1,4 +1,4 @@
-"""Time passes, and the stream does what it truly does."""
+"""Lets time pass, and lets the stream do what its script says."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.explorer.scenario import ScriptStep
 from tests.explorer.world import MINUTE, NOW, Fault, Instance, Live, Mail, Memory, World
 
 LATEST = 35_000
-"""Live gives a callback up after about this long."""
+"""ms after which Live gives up a callback."""
 FROZEN = 70_000
-"""How long an instance may stand still: longer than a lease, and than a doubt."""
+"""ms for which an instance may stand still: longer than a lease and than a doubt."""
 LONG_AGO = 100_000
-"""Live's own times stop moving when they are this old."""
+"""Live's own times stop moving at this age in ms."""
 
 
 PUBLISHES = (ScriptStep.PUBLISH, ScriptStep.SILENT_PUBLISH, ScriptStep.DOUBTED_PUBLISH)
@@ -80,8 +80,8 @@ class Clock(Ground):
             promises.at_the_end(record, world.live, world.memory)
 
     def _left_behind(self, world: World) -> World | None:
-        """Time does not wait for instances that stand still and messages that are late, but each
-        of them is a fault; None when the budget does not allow it."""
+        """Return the world in which time passes although instances stand still and messages are
+        late. Each of them costs a fault; return None if the budget does not allow that."""
         instances = tuple(
             one if one.paused else one._replace(paused=NOW + FROZEN) for one in world.instances
         )
@@ -109,8 +109,8 @@ class Clock(Ground):
         return times
 
     def later(self, world: World, ms: int) -> World:
-        """Everything `ms` further in the past; but Live's own times, which only count among
-        themselves, stop moving once they are old."""
+        """Return the world `ms` later: everything is further in the past. Live's own times, which
+        are only compared with each other, stop moving once they are old."""
         stepper, live, memory = self.stepper, world.live, world.memory
         newest = max(live.published_at, live.event_at)
         true_ms = min(ms, max(newest - (NOW - LONG_AGO), 0))

@@ -1,5 +1,5 @@
-"""What must always hold (docs/protocol.md, docs/reliability.md), judged by the truth rather than by
-the record."""
+"""What must always hold (docs/protocol.md, docs/reliability.md), judged by the truth about Live and
+not by the record."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ from tests.explorer.schedule_promises import Broken
 from tests.explorer.world import FAR, NEVER, NOW, UNCLEAR, Live, Memory, Request, Task
 
 TOO_LONG = 1_000
-"""How long after its end an intent may still stand: 75 s (docs/reliability.md, promise 3) are for a
-slow timer, and here everything is done when it is due."""
+"""ms after its end for which an intent may still be wanted. The 75 s of docs/reliability.md,
+promise 3, allow for a slow timer; here everything is done when it is due."""
 TOGETHER_MS = 5_000
 KNOWN_BY = 90_000
-"""A stream that is live for longer is known of, whatever was lost."""
+"""ms after which a live stream must be known, whatever was lost."""
 
 
 __all__ = ["Broken", "Change", "at_rest", "at_the_end", "handled", "landed"]
 
 
 class Change(NamedTuple):
-    """What one event, news of the true session `publish`, made of the record."""
+    """The change of a record by one event, which reports about the true session `publish`."""
 
     old: StreamRecord
     new: StreamRecord
@@ -87,7 +87,7 @@ def _asked_again(memory: Memory, change: Change) -> Memory:
 
 
 def _forgotten(memory: Memory, change: Change) -> Memory:
-    """Judge that nobody needed the record any more."""
+    """Raise Broken if the record that was forgotten was still needed."""
     old, live = change.old, change.live
     if old.intent.wanted:
         raise Broken("forgot what is wanted")
@@ -116,14 +116,14 @@ def _judge_ask(change: Change) -> None:
         if not new.intent.wanted:
             raise Broken("a start was asked, and the intent is another")
         again = old.intent.wanted and old.is_started and not old.is_off and old.pending is None
-        ended = new.intent.generation != old.intent.generation  # by its time, just before
+        ended = new.intent.generation != old.intent.generation  # it ended by its time just before
         lapsed = old.flight is not None and old.flight.lease_until <= NOW  # and is sent again
         if again and not ended and not lapsed and (new.pending or new.flight != old.flight):
             raise Broken("a second start sent something")
 
 
 def _judge_late_news(change: Change) -> None:
-    """Of a session that a later one has replaced: it changes nothing."""
+    """Raise Broken if late news of a session that a later one has replaced changed anything."""
     old, new, event, live = change.old, change.new, change.event, change.live
     session = old.session
     if session is None or new.session is None or session.time != live.published_at:
@@ -274,7 +274,7 @@ def _landed_restart(memory: Memory, request: Request) -> Memory:
 
 
 def at_rest(record: StreamRecord, live: Live, memory: Memory, settings: StreamSettings) -> None:
-    """Everything that can be done at this moment was done."""
+    """Raise Broken if, at rest, something that could be done at this moment was not done."""
     schedule_promises.at_rest(record, live, memory)
     schedule_promises.taken_up(record, live, memory, settings)
     wanted = record.intent.wanted
@@ -304,7 +304,8 @@ def _stands(confirmation: Confirmation | None) -> bool:
 
 
 def at_the_end(record: StreamRecord, live: Live, memory: Memory) -> None:
-    """Nothing is due, nothing under way, and a fresh look has changed nothing."""
+    """Raise Broken if something is not as promised although nothing is due, nothing is under way,
+    and a fresh poll has changed nothing."""
     intent = record.intent
     if intent.wanted and live.listed is not None:
         if live.task is not Task.RUNS:

@@ -1,4 +1,5 @@
-"""A rule of the protocol with the way to take it out, and where that must be noticed."""
+"""A rule of the protocol, the way to remove it from the code, and the scenarios that must notice
+that."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from unittest import mock
 from tests.explorer.scenario import Scenario
 
 Patch = tuple[object, str, object]
-"""Where, what, and by what it is replaced."""
+"""The object, the name of its attribute, and the replacement."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from tests.explorer.scenarios import (
 from tests.explorer.world import Fault
 
 Patches = tuple[Patch, ...]
-# by its name: the package gives the function so called
+# imported by name, since the package exports a function of this name
 claim_rules = import_module("shared.protocol.rules.claim")
 _real_settle = command_result.settle
 _real_again = command_retry.enqueue_retry
@@ -43,7 +43,7 @@ def _one(*faults: Fault) -> dict[str, Any]:
 
 
 def _oldest_intent_wins() -> Patches:
-    """Two guards keep a claim from contradicting the intent, and either would do: both go."""
+    """Remove both guards that keep a claim from contradicting the intent: either would do alone."""
     real = Transition.new_intent
 
     def new_intent(transition: Transition, **fields: Any) -> None:  # noqa: ANN401 - as the real one

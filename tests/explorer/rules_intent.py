@@ -139,7 +139,7 @@ def _stops_what_it_sees() -> Patches:
 
 
 def _intent_kept_in_flight(claimed: Callable[[Flight], bool]) -> Callable[[], Patches]:
-    """Whoever settles the flight forgets what the intent needs by now."""
+    """Patch claims so that whoever settles the flight forgets what the intent needs by then."""
     real = command_result.settle
 
     def settle(transition: Transition, sent: Any) -> None:  # noqa: ANN401 - as the real one

@@ -32,7 +32,7 @@ from tests.explorer.scenarios import (
 from tests.explorer.world import Fault
 
 Patches = tuple[Patch, ...]
-# by its name: the package gives the function so called
+# imported by name, since the package exports a function of this name
 decide_rules = import_module("shared.protocol.rules.decide")
 _real_published = session_rules.published
 _real_unpublished = session_rules.unpublished
@@ -114,7 +114,7 @@ def _ending_stays() -> Patches:
 
 
 def _refusal_is_nothing() -> Patches:
-    """Leave out the check, and what keeps a refused start from following at once: both go."""
+    """Remove the check, and what keeps a refused start from following at once."""
     real = decide_rules.next_command
 
     def following(record: StreamRecord) -> object:

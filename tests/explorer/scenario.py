@@ -1,4 +1,4 @@
-"""What one exploration is about: asks, events of the stream, and what may go wrong."""
+"""The subject of one exploration: asks, events of the stream, and the faults that may strike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.explorer.world import Fault
 
 
 class ScriptStep(str, Enum):
-    """What truly becomes of the stream, and what somebody who has a signature says of it."""
+    """What the stream truly does, and what somebody with a captured signature reports of it."""
 
     PUBLISH = "publish"
     SILENT_PUBLISH = "publish that no callback tells of"
@@ -27,8 +27,8 @@ class ScriptStep(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`before` runs first, in order and undisturbed, and `aged` says whether it was long ago.
-    Asks and events keep their order among themselves; all else is free."""
+    """`before` runs first, in order and undisturbed; with `aged`, long ago. Asks keep their order,
+    and so do events; everything else may happen in any order."""
 
     name: str
     asks: tuple[Asked | Scheduled, ...] = ()
@@ -39,7 +39,7 @@ class Scenario:
     switches: Switches = field(default_factory=Switches)
     faults: frozenset[Fault] = frozenset()
     budget: int = 2
-    polls: int = 0  # minute looks that may come at any moment
+    polls: int = 0  # polls of the minute's timer that may come at any moment
     instances: int = 2
     slow: bool = False  # instances may also stand still between load and save
     fine: bool = False  # loads and saves as steps of their own
@@ -50,7 +50,7 @@ class Scenario:
 
     @property
     def status(self) -> bool:
-        """Live reports what its recordings do."""
+        """Return True if Live reports what its recordings do."""
         return self.settings.status_known
 
 

@@ -76,7 +76,7 @@ FOR_EVER = Occurrence(
     NOW + FAR_AWAY_MS,
     by_pattern=True,
 )
-"""An occurrence under way, whose times stay as they are when time passes."""
+"""An occurrence under way, whose times do not move when time passes."""
 BY_PATTERN = StreamSettings(occurrences=(FOR_EVER,))
 
 
@@ -105,14 +105,14 @@ STATUS = StreamSettings(status_known=True)
 def recording(
     then: OnInterruption = OnInterruption.RESUME, max_duration: int | None = None
 ) -> StreamSettings:
-    """Policy records what is published."""
+    """Return settings by which policy records what is published."""
     rule = Rule(on_publish=OnPublish.RECORD, on_interruption=then, max_duration=max_duration)
     return StreamSettings(rule=rule)
 
 
 SOON_FORGOTTEN = StreamSettings(merge_delay=15_000, keep=20_000)
-"""A stage that forgets sooner than callbacks are late and instances stand still. In truth it keeps
-a stream for seven days at least, and neither lasts as long."""
+"""A stage that forgets a stream sooner than callbacks are late and instances stand still. A real
+stage keeps a stream for seven days at least, and neither lasts as long."""
 SHORT_STOP = StopAsked("me", hold=1)
 
 
@@ -365,7 +365,7 @@ SINGLES = _named(
         "never heard of",
         (START_STOP,),
         script=(PUBLISH, UNPUBLISH),
-        faults=ALL - {Fault.LOSE},  # a publish that nobody heard of has no end either
+        faults=ALL - {Fault.LOSE},  # a publish that was never reported has no end either
         budget=1,
     ),
     Scenario(

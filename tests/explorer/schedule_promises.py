@@ -1,4 +1,4 @@
-"""What schedules promise, judged by what people asked and when, rather than by the record."""
+"""The promises of schedules, judged by what people asked and when, not by the record."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OVER = (Reason.SCHEDULE_OVER, Reason.SCHEDULE_SKIPPED, Reason.SCHEDULE_CANCELLED
 
 
 class Broken(Exception):
-    """A promise, in words."""
+    """A promise is broken; the text says which."""
 
 
 def handled(memory: Memory, old: StreamRecord, new: StreamRecord, event: object) -> Memory:
@@ -46,8 +46,8 @@ def handled(memory: Memory, old: StreamRecord, new: StreamRecord, event: object)
 
 
 def _forgetting(memory: Memory, old: StreamRecord) -> Memory:
-    """Forget what can no longer be begun: its limit has passed. What a stop that stands has stopped
-    is barred all the same if it is planned anew."""
+    """Forget occurrences whose limit has passed: they cannot begin any more. Keep the one that a
+    stop in force has ended: it is barred even if it is planned again."""
     passed = {one.id for one in old.begun if one.until <= NOW}
     if not passed:
         return memory
@@ -132,7 +132,7 @@ def _under_way(memory: Memory, record: StreamRecord) -> Iterator[Occurrence]:
 
 
 def at_rest(record: StreamRecord, live: Live, memory: Memory) -> None:
-    """Everything that can be done at this moment was done."""
+    """Raise Broken if, at rest, something that could be done at this moment was not done."""
     intent = record.intent
     if record.planned and record.planned[0].begins_at < NOW - TOO_LONG:
         raise Broken("an occurrence did not begin in time")

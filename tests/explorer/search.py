@@ -1,4 +1,4 @@
-"""Breadth first through every situation, so that the first violation has a shortest story."""
+"""Searches every situation breadth first, so that the first violation has a shortest story."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONG_AGO = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """The promise that broke, and the labels of the steps that lead there."""
+    """A broken promise, and the labels of the steps that lead there."""
 
     promise: str
     steps: tuple[Label, ...]
@@ -44,8 +44,8 @@ class Search:
         self.after: list[tuple[int, ...]] = []
 
     def run(self) -> Explored:
-        """Search with the garbage collector off: all that a search makes is kept, without a circle,
-        and to look through it again and again takes a sixth of the time."""
+        """Search with the garbage collector off: a search keeps all that it makes, without cycles,
+        and collecting takes a sixth of the time."""
         gc.disable()
         try:
             return self._run()
@@ -99,7 +99,8 @@ class Search:
         return tuple(reversed(labels))
 
     def _goes_round(self) -> Violation | None:
-        """Every way must end: take away what leads nowhere but to what was taken away."""
+        """Return a violation if a way never ends: remove each situation from which all steps lead
+        to removed ones; what is left goes on for ever."""
         before: list[list[int]] = [[] for _ in self.worlds]
         left = [len(after) for after in self.after]
         for place, after in enumerate(self.after):
@@ -115,14 +116,14 @@ class Search:
         return None if stuck is None else self._round(stuck, left)
 
     def _round(self, place: int, left: list[int]) -> Violation:
-        """Follow what never ends until it meets itself."""
+        """Return the violation: follow the steps that never end until a situation comes again."""
         met: list[int] = []
         while place not in met:
             met.append(place)
             place = next(after for after in self.after[place] if left[after])
         return Violation("it goes on for ever", self._story(place))
 
-    # what went before
+    # what happens before the search
 
     def _first(self) -> World:
         scenario = self.scenario
@@ -144,7 +145,7 @@ class Search:
 
 
 def _calm(moves: Moves, world: World) -> World:
-    """Everything is done that can be done at once."""
+    """Return the world after all that can be done at once."""
     for label, after in _ways(moves, world):
         return world if label[0] == "time passes" else _calm(moves, after)
     return world

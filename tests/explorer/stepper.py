@@ -45,9 +45,9 @@ Reply = Loaded | Stored | Claimed | Conflict | Polled | CommandResult | None
 
 
 class Wants(NamedTuple):
-    """What an instance waits for. `flight` for a send, `save` for a save."""
+    """The effect that an instance waits for: `flight` is that of a send, `save` that of a save."""
 
-    what: type[Effect[Any]] | None  # None: it has ended
+    what: type[Effect[Any]] | None  # None: the instance has ended
     flight: Flight | None = None
     save: Save | None = None
     asked_at: int = 0
@@ -66,7 +66,7 @@ class Transition(NamedTuple):
 
 
 class Stepper:
-    """`terms` as the stage would have them. All tables hold for these terms alone."""
+    """Tables of what the Recorder does, which hold for these settings alone."""
 
     def __init__(self, settings: StreamSettings) -> None:
         self._stream_settings = settings
@@ -84,7 +84,7 @@ class Stepper:
         return self.events.put(event)
 
     def wants(self, one: Instance) -> Wants:
-        """Return what the real generator yields after these answers."""
+        """Return what the real generator yields after the instance's answers."""
         key = one[:4]
         found = self._wants.get(key)
         if found is None:
@@ -94,8 +94,8 @@ class Stepper:
     def _replay(
         self, event: int, options: int, serial: int, replies: tuple[int, ...]
     ) -> Effect[Any] | None:
-        """Return the effect after these answers. The first that goes on from a point takes the
-        generator that has got there; every other begins anew."""
+        """Return the effect after these answers. Take the generator that waits there if there is
+        one; otherwise start a new one and repeat all answers."""
         steps = self._reached.pop((event, options, serial, replies[:-1]), None) if replies else None
         answers = (None, *replies) if steps is None else replies[-1:]
         steps = steps or self._handling(event, options, serial)
@@ -120,7 +120,7 @@ class Stepper:
     def transition(
         self, record: int, one: Instance, continuity: Continuity, *, slot: bool
     ) -> Transition:
-        """Load and save with nobody in between."""
+        """Return what load and save do if no other instance comes between."""
         key = (record, one.event, one.options, one.serial, slot, continuity)
         found = self._turns.get(key)
         if found is None:
@@ -146,10 +146,10 @@ class Stepper:
         return None if self.wants(one).what is None else one.replies
 
     def answered(self, one: Instance, answer: Accepted | LiveError) -> Instance:
-        """Return the instance after Live's answer. The loop of `handle` keeps only notes: what
-        follows is what a handle of `CommandSettled` does that has loaded the record as it was
-        claimed; an assertion checks that for the next effect, every time. If another instance has
-        saved since, this one conflicts, and begins by loading."""
+        """Return the instance after Live's answer. It is replaced by one that handles
+        `CommandSettled` and has loaded the record as it was claimed: both do the same, since the
+        loop of `handle` keeps only notes. An assertion checks that for the next effect, every time.
+        If another instance has saved meanwhile, this one conflicts, and begins by loading."""
         flight = self.wants(one).flight
         assert flight is not None
         heard = self.replies.put(CommandResult(answer, NOW, NOW))
@@ -171,7 +171,8 @@ class Stepper:
         return self.record(save.if_no_slot)
 
     def polled(self, one: Instance, seen: Polled | None) -> Instance | None:
-        """As `answered`, for a look; None when a failed one ends the instance."""
+        """Return the instance after the answer to a poll, as `answered` does; None if a failed poll
+        ends it."""
         real = one._replace(replies=(*one.replies, self.replies.put(seen)))
         if seen is None:
             return None if self.wants(real).what is None else real
@@ -180,13 +181,15 @@ class Stepper:
         return fresh
 
     def conflicted(self, one: Instance) -> Instance:
-        """Whoever saves second begins again, and nothing of the first attempt is left."""
+        """Return the instance after a conflict: it begins again, and nothing of the first attempt
+        is left."""
         real = one._replace(replies=(*one.replies, self.replies.put(Conflict())))
         assert self.wants(real).what is Load
         return one._replace(replies=(), outrun=False)
 
     def earlier(self, pool: str, number: int, ms: int, true_ms: int) -> int:
-        """Return a record, event or reply as it is `ms` later; `true_ms` for Live's times."""
+        """Return the number of a record, event or reply once `ms` have passed; `true_ms` for Live's
+        times."""
         key = (pool, number, ms, true_ms)
         found = self._earlier.get(key)
         if found is None:
@@ -198,12 +201,12 @@ class Stepper:
         if value is None or isinstance(value, LiveError):
             return value
         moved = earlier(value, ms, true_ms)
-        if isinstance(moved, Claimed):  # it is what the store holds
+        if isinstance(moved, Claimed):  # its record is what the store holds
             return replace(moved, record=bare(moved.record, self._stream_settings))
         return bare(moved, self._stream_settings) if isinstance(moved, StreamRecord) else moved
 
     def due(self, record: int) -> int | None:
-        """When the record is due, but for what is far away."""
+        """Return when the record is due; None if never, or only in more than FAR."""
         found = self._due.get(record, -1)
         if found == -1:
             at = due_at(self.records[record])
@@ -212,14 +215,14 @@ class Stepper:
 
 
 def _flying(record: StreamRecord) -> StreamRecord:
-    """As a store completes it, with the lane's next slot at once."""
+    """Return the record as a store completes it if the rate limit has a slot at once."""
     assert record.flight is not None
     return replace(record, flight=replace(record.flight, sent_at=NOW, lease_until=NOW + LEASE))
 
 
 def _wants(effect: Effect[Any] | None) -> Wants:
     match effect:
-        case None | ReportBroken():  # the last thing that it does
+        case None | ReportBroken():  # the last effect of a generator
             return Wants(None)
         case SaveOrClaim(save=save):
             return Wants(SaveOrClaim, save=save)

@@ -1,4 +1,5 @@
-"""The store's clock steps either way, the store forgets everything, or a record cannot be read."""
+"""Faults of the store: its clock steps either way, it forgets everything, or it cannot read a
+record."""
 
 from __future__ import annotations
 
@@ -15,19 +16,19 @@ from tests.explorer.promises import Broken
 from tests.explorer.world import KEY, NEVER, NOW, Fault, Instance, World
 
 STEP = 3_600_000
-"""How far the clock steps: further than any rule looks back or ahead."""
+"""ms by which the clock steps: further than any rule looks back or ahead."""
 UNREADABLE_STEPS = 2
-"""How often time passes until a release is there again that can read it."""
+"""How often time passes until a release that can read the record is there again."""
 LONGEST_PAUSE = 300_000
-"""No retry and no poll waits longer."""
-decide = import_module("shared.protocol.rules.decide")  # a rule that is removed is removed there
+"""No retry and no poll waits longer, in ms."""
+decide = import_module("shared.protocol.rules.decide")  # removals patch the module
 
 
 class StoreFaults(Clock):
     def store_faults(self, world: World) -> Iterator[Step]:
         if not world.steady and (left := self.spend(world, Fault.JUMP)) is not None:
             yield ("the clock jumps",), self._jumped(world._replace(faults=left))
-        has_jumped = world.gap_from < world.steady  # then it may be set right again
+        has_jumped = world.gap_from < world.steady  # if so, the clock may be set right again
         may_go_back = has_jumped or not world.steady
         if may_go_back and (left := self.spend(world, Fault.SET_BACK)) is not None:
             yield ("the clock is set back",), self._set_back(world._replace(faults=left))
@@ -41,7 +42,8 @@ class StoreFaults(Clock):
             yield from self._days_pass(world._replace(faults=left))
 
     def meets_unreadable(self, rest: World, one: Instance) -> Iterator[Step]:
-        """Let a person's stop go by a record of which nothing is known, and end all else."""
+        """Let a person's stop replace the unreadable record with one of an unknown stream; end
+        every other instance."""
         if not isinstance(self.stepper.events[one.event], StopAsked):
             yield ("cannot read", one), rest
             return
@@ -52,13 +54,14 @@ class StoreFaults(Clock):
         raise NotImplementedError
 
     def _broken(self, world: World) -> World:
-        """Another release has written it: whoever has loaded it will meet a conflict."""
+        """Let another release write the record: instances that have loaded it will meet a
+        conflict."""
         instances = self.outrun(world.instances, True)
         return world._replace(instances=instances, unreadable=UNREADABLE_STEPS, quiet=False)
 
     def _days_pass(self, world: World) -> Iterator[Step]:
-        """Let come what is due far away, while nothing else happens: an end, or that the stream is
-        forgotten."""
+        """Let pass the time until something far away is due, an end or the forgetting of the
+        stream, while nothing else happens."""
         due = self.stepper.due(world.record)
         if world.mail or world.unreadable or (due is not None and due <= NOW):
             return
@@ -67,12 +70,13 @@ class StoreFaults(Clock):
         yield ("400 days pass",), later._replace(memory=memory, quiet=False)
 
     def continuity(self, world: World) -> Continuity:
-        """Return what the store says of itself with a record."""
+        """Return what the store reports about its own history with a record."""
         emptied_at = world.emptied or None
         return Continuity(world.steady, world.gap_from, emptied_at, emptied_at)
 
     def _jumped(self, world: World) -> World:
-        """Move what the store's clock said an hour back; what Live does is as it was."""
+        """Step the store's clock an hour forward: the record's times are older; Live's are as they
+        were."""
         moved = (self._one_later(one, STEP, 0) for one in world.instances)
         return world._replace(
             record=self.stepper.earlier("records", world.record, STEP, 0),
@@ -87,13 +91,13 @@ class StoreFaults(Clock):
         )
 
     def _set_back(self, world: World) -> World:
-        """Move what the store's clock said ahead, and put the record in order; what was decided
-        before will meet a conflict."""
+        """Set the store's clock back an hour: the record's times are ahead, and the record is put
+        in order. Earlier decisions will meet a conflict."""
         ahead = self.stepper.earlier("records", world.record, -STEP, 0)
         settings = self.scenario.settings
         in_order = decide.within_reach(self.stepper.records[ahead], NOW, settings)
         record = self.stepper.record(in_order)
-        # What is planned, and the end that people set, come when their time comes.
+        # Occurrences that are planned or under way are due at their own time.
         due = None if in_order.planned or in_order.begun else self.stepper.due(record)
         if due is not None and due > NOW + LONGEST_PAUSE:
             raise Broken("what is due waits for the time that was")

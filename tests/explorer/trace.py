@@ -1,4 +1,4 @@
-"""A way through the model as people tell it: one line a step."""
+"""Writes a way through the model for people: one line a step."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _turn(transition: Transition, stepper: Stepper) -> str:
 
 
 def stands(record: StreamRecord) -> str:
-    """Return the record in short."""
+    """Return a short text about the record."""
     intent, parts = record.intent, [phase(record).value]
     parts.append(
         f"{'wanted' if intent.wanted else 'unwanted'} {intent.generation} ({intent.reason.value})"

@@ -1,8 +1,8 @@
-"""A situation of the small model: what Live does, what is on its way, who is in the middle of what.
+"""A situation of the small model: the state of Live, what is on its way, and the instances at work.
 
 Everything is made of integers and tuples, so that a million situations hash quickly: records,
-events and replies are numbers in the pools of `stepper`. The clock stands still at `NOW`; when
-time passes, everything else moves into the past.
+events and replies are numbers in the pools of `stepper`. The clock stands still at `NOW`; when time
+passes, everything else moves into the past.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ KEY = StreamKey("live.example.com", "app", "room1")
 LEASE = 8_000
 MINUTE = 60_000
 FAR = 6 * 3_600_000
-"""What is due later than this belongs to another day."""
+"""Something due in more ms than this is not waited for."""
 NEVER, UNCLEAR = -1, -2
-"""In place of the number of a true session."""
+"""Stand for the number of a true session: none, and not known which."""
 
 
 class Fault(str, Enum):
-    """What goes wrong. Each costs one of the scenario's budget."""
+    """What may go wrong. Each fault costs one of the scenario's budget."""
 
     KILL = "kill"
     LOST_ANSWER = "lost answer"
@@ -60,7 +60,8 @@ class Task(IntEnum):
 
 
 class Live(NamedTuple):
-    """The truth. `publish` numbers the true sessions; `listed` is None while offline."""
+    """The true state of Live. `publish` numbers the true sessions; `listed` is None while
+    offline."""
 
     publish: int = 0
     listed: int | None = None
@@ -97,19 +98,19 @@ class Instance(NamedTuple):
     options: int
     serial: int
     replies: tuple[int, ...] = ()
-    publish: int = NEVER  # the true session that its news is of
-    paused: int = 0  # until then it may stand still; 0: it does not
-    outrun: bool = False  # somebody saved since it loaded
+    publish: int = NEVER  # the true session that its event is about
+    paused: int = 0  # until when it may stand still; 0: it does not
+    outrun: bool = False  # another instance saved since it loaded
 
 
 class Memory(NamedTuple):
-    """What the promises need to remember and the record is not trusted with."""
+    """What the promises remember by themselves, because they do not trust the record."""
 
     accepted_in: int = NEVER  # true session of the intent's first accepted start
     held: bool = False  # an explicit stop with a long hold was stored, and no start since
-    by_policy: int = NEVER  # true session policy last made an intent for
+    by_policy: int = NEVER  # true session for which policy last made an intent
     asked_restarts: int = 0  # asked for and not yet seen by Live
-    own_restart: int = NEVER  # record's session that was restarted of our own accord
+    own_restart: int = NEVER  # session of the record that was restarted without an ask
     stop_due: bool = False  # an explicit stop that must still be claimed
     unfinished: bool = False  # a stop paused what finalize wants written
     ends_at: int = 0  # when the intent's time is over
@@ -129,12 +130,12 @@ class World(NamedTuple):
     wire: tuple[Request, ...] = ()
     mail: tuple[Mail, ...] = ()
     asked: int = 0  # how many asks of the scenario were made
-    happened: int = 0  # how many events of its script
+    happened: int = 0  # how many events of its script have happened
     faults: int = 0  # how many may still go wrong
-    polls: int = 0  # how many looks may still come at any moment
+    polls: int = 0  # how many polls may still come at any moment
     minute: int = NOW + MINUTE
-    quiet: bool = False  # a fresh look has just changed nothing
+    quiet: bool = False  # a fresh poll has just changed nothing
     steady: int = 0  # since when the store's clock has been steady; 0: always
-    gap_from: int = 0  # what it said before
+    gap_from: int = 0  # what the clock showed before its step
     emptied: int = 0  # when the store was emptied; 0: never
     unreadable: int = 0  # how often time may still pass until the record can be read again

@@ -30,7 +30,7 @@ on_publish = "record"
 
 
 class AlertingStage(ReconcilingStage):
-    """`tell` is one run of notify's timer, and nothing else runs then."""
+    """A stage on which `tell` runs the function notify once, as its timer does, and no other."""
 
     robots: RobotsInThread
     dingtalk: Dingtalk

@@ -62,7 +62,7 @@ class Attacked(Stage):
         )
 
     def as_sent(self, method: str, target: str, *headers: tuple[str, str]) -> int:
-        """Send a target and headers as they are, also twice; return the status."""
+        """Send a target and headers unchanged, a header also twice; return the status."""
         connection = HTTPConnection(urlsplit(self.stack.fc).netloc, timeout=PATIENCE)
         connection.putrequest(method, target)
         for name, value in headers:
@@ -73,7 +73,7 @@ class Attacked(Stage):
         return status
 
     def keys(self) -> set[bytes]:
-        """Return the names of all that the store has."""
+        """Return the names of all keys in the store."""
         with redis.Redis.from_url(self.engine) as client:
             return set(client.scan_iter(count=1_000))
 
@@ -85,7 +85,7 @@ class Attacked(Stage):
     def report(
         self, place: str, *, proof: Mapping[str, str] | None = None, **fields: str | int
     ) -> int:
-        """Send a recording callback about `app/stream`, by default with a captured pair."""
+        """Send a recording callback about `app/stream`, by default with a valid signature."""
         app, stream = place.split("/")
         body: Json = {"domain": DOMAIN, "app": app, "stream": stream, **fields}
         headers = self.pair() if proof is None else proof

@@ -14,7 +14,7 @@ LATER_STATE = (
     '{"format":1,"record":{"key":{"domain":"live.example.com","app":"app","stream":"room1"},'
     '"session":{"number":1,"opened_at":1,"state":"resting"}}}'
 )
-"""What a release might write that knows one state more."""
+"""A record in a state that only a later release knows."""
 
 
 def break_record(store: Store | MemoryStore, key: StreamKey, document: str = LATER_STATE) -> None:

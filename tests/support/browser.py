@@ -61,7 +61,8 @@ class Opened:
         self.page.wait_for_selector("dialog", state="detached")
 
     def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until it holds. The page's policy keeps Playwright from asking it by itself."""
+        """Wait until `holds()` is True. Playwright cannot wait for it in the page: the page's
+        policy forbids that."""
         deadline = time.monotonic() + PATIENCE_MS / 1000
         while not holds():
             assert time.monotonic() < deadline

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 
 def add_bucket(address: str, name: str) -> None:
-    """Make a bucket with the account's key. Who only collects the tests loads no SDK."""
+    """Make a bucket with the account's key. The SDK is imported here, so that collecting the tests
+    does not load it."""
     import alibabacloud_oss_v2 as oss
 
     config = oss.config.load_default()

@@ -51,7 +51,7 @@ LESSON = StreamKey("live.example.com", "classroom", "lesson")
 
 WEB = function_compute.answer
 CALLED_IN_OTHER_WAYS = (reconcile, relay)
-"""The functions that take other events than a request over HTTP."""
+"""The functions that take other events than HTTP requests."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Got:
 
 
 class Edge:
-    """`call` hands a function the event that Function Compute would."""
+    """The stage as Function Compute sees it: `call` hands a function the event of a request."""
 
     def __init__(
         self, folder: Path, clock: Clock, *, policy: str = POLICY, **settings: str
@@ -95,12 +95,13 @@ class Edge:
         return self.app.store.load(key).record
 
     def history(self, key: StreamKey = KEY) -> Sequence[str]:
-        """Return the codes, oldest first."""
+        """Return the codes of the stream's history, oldest first."""
         entries = self.app.store.history(key, 100)
         return [entry.entry.code.value for entry in reversed(entries)]
 
     def dump(self) -> Sequence[str]:
-        """Every row of the store, as text, but the counters: they count what is refused, too."""
+        """Return every row of the store as text, without the counters, which also count refused
+        requests."""
         if not self.database.exists():
             return []
         with closing(sqlite3.connect(self.database)) as db:

@@ -1,4 +1,4 @@
-"""What the tests of the Function Compute stand-in share: a folder to deploy from, and HTTP."""
+"""What the tests of the Function Compute emulator share: a folder to deploy from, and HTTP."""
 
 import http.client
 import json
@@ -69,8 +69,8 @@ def start_later(fc: FcInThread, function: str) -> Got:
 
 
 def eventually(what: Callable[[], Json]) -> Json:
-    """Return what came about. A hang ends before pytest's own limit, and a slow machine does not
-    fail."""
+    """Return the first result of `what` that is not empty. A hang ends before pytest's own limit,
+    and a slow machine does not fail."""
     deadline = time.monotonic() + 600
     while not (found := what()):
         assert time.monotonic() < deadline, "it did not come about in time"

@@ -64,7 +64,8 @@ class Deploys:
     def deploy(
         self, code: str = "1", *, only: Sequence[str] = STEPS, dry_run: bool = False
     ) -> Sequence[str]:
-        """Deploy what has this code; return what changed. `said` has what a person was told."""
+        """Deploy the code of this name; return what changed. `said` has the lines printed
+        meanwhile."""
         self.day += 1
         self.said = []
         stage = self.stage(code)
@@ -74,7 +75,7 @@ class Deploys:
         return release(stage, self.s, wanted, self.said.append).changes
 
     def roll_back(self) -> list[str]:
-        """Return what a person is told."""
+        """Roll back; return the lines printed."""
         s = self.s(self.stage())
         plan = plan_rollback(s, FUNCTIONS)
         lines = [*plan.warnings]

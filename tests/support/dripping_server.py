@@ -1,5 +1,5 @@
 """A server that answers byte by byte, without an end: each byte comes well before a read would time
-out. It counts the calls, and those whose other side had enough."""
+out. It counts the calls, and those whose caller gave up."""
 
 from __future__ import annotations
 

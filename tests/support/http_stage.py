@@ -1,5 +1,5 @@
 """A stage over HTTP within a test: the deployed functions in a thread of their own, one invocation
-at a time, beside a stand-in of ApsaraVideo Live."""
+at a time, with the emulator of ApsaraVideo Live."""
 
 from __future__ import annotations
 
@@ -133,7 +133,8 @@ def http_stage(
     account: Account | None = None,
     buckets: Path | None = None,
 ) -> Iterator[HttpStage]:
-    """Live knows nothing of it yet: what is configured there is configured for another one."""
+    """Run a stage for which Live is not configured yet: Live's configurations are those of another
+    stage."""
     with LiveInThread(account, buckets=buckets) as live:
         stage = HttpStage(folder, live.address, policy, settings or {})
         with stage.serving():

@@ -85,7 +85,8 @@ class Instance:
 
 
 def killed_at(number: int, perform: Callable[[Effect[Any]], Any]) -> Callable[[Effect[Any]], Any]:
-    """Dies before the effect of that number, at which the one before it has been performed."""
+    """Return a `perform` that kills the process before the effect of that number, after the effects
+    before it."""
     effects = itertools.count()
 
     def perform_or_die(effect: Effect[Any]) -> Any:  # noqa: ANN401 - as the effect says

@@ -1,4 +1,4 @@
-"""A whole stage for journeys: the deployed functions between the stand-ins, driven over HTTP."""
+"""A whole stage for journeys: the deployed functions between the emulators, driven over HTTP."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Stage:
-    """Verbs instead of URLs; a stream is named by its last part alone."""
+    """A stage with a method for each request; a stream is named by its last part alone."""
 
     stack: Stack
     live: Remote
@@ -55,7 +55,8 @@ class Stage:
         return requests.request(method, url, json=json, headers=headers, timeout=PATIENCE)
 
     def record(self, stream: str, **body: object) -> None:
-        """Asked for, and recorded: a slot that a busy machine missed is made up for first."""
+        """Start the stream, and wait until it is recorded, also if a busy machine misses the first
+        slot."""
         self.ask(stream, "start", **body)
         self.until(lambda: self.records(stream))
 
@@ -64,7 +65,7 @@ class Stage:
         return body
 
     def history(self, stream: str) -> Sequence[str]:
-        """Return the codes, oldest first."""
+        """Return the codes of the stream's history, oldest first."""
         lines = self.call("GET", self.url(stream, "/history")).json()["history"]
         return [line["code"] for line in reversed(lines)]
 

@@ -1,4 +1,4 @@
-"""A server on a raw socket that answers as it is told to, the right way and every wrong one."""
+"""A server on a raw socket that answers by a script, in the right way or any wrong one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one connection gets: its request read, or begun at the least, these bytes, this end."""
+    """What the server does on one connection: it reads the request, or one byte of it unless
+    `reads`; it sends the bytes `sends`; and it ends the connection as `then` says."""
 
     sends: bytes = b""
     then: Literal["close", "reset", "hang"] = "close"

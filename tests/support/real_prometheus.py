@@ -24,7 +24,7 @@ from tests.support.prometheus import Labels, Scrapes
 
 EVERY = "30s"
 NEVER, GONE = "_", "stale"
-"""How promtool writes a scrape without the series: before its first value, and after it."""
+"""How promtool writes a scrape without the series: before the first value, and after the last."""
 
 
 LOOK_S, PATIENCE_S = 0.2, 60.0
@@ -47,8 +47,8 @@ def run(*arguments: str | Path, stdin: str = "") -> None:
 def judge(
     folder: Path, scrapes: Scrapes, expressions: Mapping[str, bool], rules: Sequence[Path] = ()
 ) -> None:
-    """Raise AssertionError unless at the last scrape each expression has a value, or none, as it
-    says. Rules are evaluated at each scrape."""
+    """Raise AssertionError unless each expression has a value at the last scrape, or none if its
+    flag is False. Rules are evaluated at each scrape."""
     tests = [
         {
             "expr": f"count({expression}) > bool 0",

@@ -27,7 +27,7 @@ TIMER = {"triggerName": "minute", "triggerTime": "2025-11-22T08:26:40Z", "payloa
 
 @dataclass
 class ListingLive(ScriptedLive):
-    """Has the streams of `up` online, and `lost` callbacks. `meanwhile` happens while the online
+    """Has the streams of `up` online, and `lost` callbacks. `meanwhile` is called while the online
     list is read, and `sends` as a command arrives."""
 
     up: dict[StreamKey, int] = field(default_factory=dict)
@@ -65,24 +65,24 @@ class InlineSignal:
         return True
 
     def __exit__(self, *_: object) -> None:
-        """There is no lock."""
+        """Do nothing: there is no lock."""
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
         assert predicate(), timeout
         return True
 
     def notify(self, n: int = 1) -> None:
-        """Nobody waits."""
+        """Do nothing: nobody waits."""
 
 
 class InlineWorkers:
-    """Runs each job as it is started, so that a test goes by what happened and not by threads."""
+    """Runs each job as it is started, so that a test does not depend on threads."""
 
     def __init__(self) -> None:
         self.signal = InlineSignal()
 
     def __enter__(self) -> None:
-        """There is nothing to open."""
+        """Do nothing: there is nothing to open."""
 
     def __exit__(self, *_: object) -> None:
         """Do nothing: all jobs have ended."""
@@ -99,7 +99,8 @@ WAKING = {
 
 
 class ReconcilingStage(Edge):
-    """`minute` is one run of the timer. Waiting moves the clock and takes no real time."""
+    """A stage on which `minute` runs the timer's reconcile once. Waiting moves the clock and takes
+    no real time."""
 
     def __init__(
         self, folder: Path, clock: Clock, *, policy: str = POLICY, **settings: str
@@ -138,6 +139,6 @@ class ReconcilingStage(Edge):
         return body
 
     def logged(self, event: str) -> list[dict[str, Any]]:
-        """Return the lines of the log whose event begins so."""
+        """Return the lines of the log whose event begins with `event`."""
         lines = [json.loads(line) for text in self.lines for line in text.splitlines()]
         return [line for line in lines if line["event"].startswith(event)]

@@ -15,7 +15,7 @@ BUCKET = "archive-bucket"
 
 @dataclass
 class S3Target:
-    """`proxy` is what a stage is given; `client` reads past it."""
+    """A stage gets the address of `proxy`; `client` goes to the store itself."""
 
     proxy: FaultyProxy
     client: Any
@@ -29,14 +29,15 @@ class S3Target:
         return bytes(self.client.get_object(Bucket=BUCKET, Key=name)["Body"].read())
 
     def uploads(self) -> list[str]:
-        """Return the ids of the copies in parts that are not whole."""
+        """Return the ids of the multipart uploads that are not complete."""
         found = self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
         return [row["UploadId"] for row in found]
 
 
 @contextmanager
 def s3_target() -> Iterator[S3Target]:
-    """Provide an empty bucket of a store of its own. Who only collects the tests loads no SDK."""
+    """Provide an empty bucket of a store of its own. The SDK is imported here, so that collecting
+    the tests does not load it."""
     from botocore.config import Config
     from moto.server import ThreadedMotoServer
 

@@ -21,7 +21,7 @@ ENDS = SHOW + 60 * MINUTE_MS
 
 
 class ScheduledStage(ReconcilingStage):
-    """`at` lets the clock come to a time at which the timer's reconcile runs."""
+    """A stage on which `at` sets the clock and runs the timer's reconcile."""
 
     def ask(self, method: str, path: str, **body: object) -> dict[str, Any]:
         got = self.tried(method, path, body)

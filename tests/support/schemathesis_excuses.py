@@ -202,8 +202,8 @@ def before_call(
     case: Any,  # noqa: ANN401 - Case
     kwargs: Any,  # noqa: ANN401 - its name is schemathesis'
 ) -> None:
-    """Give each request that has the example's key one of its own, lest all but one be a 422; and
-    let none wait as long as the example does."""
+    """Give each request with the example's idempotency key a key of its own, since a repeated key
+    is a 422; and let no request wait as long as the example."""
     headers = case.headers or {}
     if "Accept-Language" in headers:
         headers["Accept-Language"] = "en"  # the words of the excuses are English
@@ -220,7 +220,7 @@ def filter_failure(
     case: Any,  # noqa: ANN401 - Case
     response: Any,  # noqa: ANN401 - Response
 ) -> bool:
-    """Return True for what is a failure: a fault that nothing excuses."""
+    """Return False to drop a failure each of whose faults is excused."""
     try:
         found = list(faults(json.loads(response.content)))
     except (ValueError, AttributeError):

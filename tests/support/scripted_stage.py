@@ -45,7 +45,7 @@ Answers = Mapping[str, object]
 
 @dataclass
 class ScriptedLive:
-    """Takes the next answer of a command's script, and accepts what no script is for."""
+    """Answers each command with the next error of its script, and accepts it if there is none."""
 
     connect_timeout: int = 800
     read_timeout: int = 1500
@@ -55,7 +55,7 @@ class ScriptedLive:
     listed: LiveError | int = 0
 
     def prepare(self) -> None:
-        """Nothing is slow here."""
+        """Do nothing: there is nothing slow to prepare."""
 
     def answers(self, command: Command, *errors: LiveError) -> None:
         self.script[command] = list(errors)
@@ -92,7 +92,8 @@ class Got:
 
 
 class Stage:
-    """Each `ask` is one invocation, and its answer is held against the OpenAPI document."""
+    """A stage on which each `ask` is one invocation, whose answer is checked against the OpenAPI
+    document."""
 
     def __init__(self, folder: Path, clock: Clock, **settings: str) -> None:
         self.folder, self.clock, self.live = folder, clock, ScriptedLive()
@@ -176,7 +177,7 @@ def described() -> dict[str, Any]:
 
 
 def check(method: str, path: str, got: Got) -> None:
-    """Status, content type, headers and body are as the document says."""
+    """Assert that status, content type, headers and body are as the OpenAPI document says."""
     segments = Request(method, path, raw_path=path).segments
     route = next((one for one in ROUTES if one.method == method and one.matches(segments)), None)
     route = route or next((r for r in ROUTES if r.method == method and r.path == path), None)

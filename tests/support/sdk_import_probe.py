@@ -1,8 +1,8 @@
-"""What one way into the official SDK does: `python -m tests.support.sdk_import_probe ENDPOINT FAST
-[names]`.
+"""Imports the official SDK in one way: `python -m tests.support.sdk_import_probe ENDPOINT
+lazy|plain STEPS [names]`.
 
-It asks for each of our actions, then once for each step that is left in the wire's script, and
-tells what came of it as JSON: which way it was, the errors, and what of the SDK was loaded.
+It calls each of our actions, then the record command STEPS times. It prints as JSON which way it
+was, the answers and errors, and what of the SDK was loaded; with `names`, also its models.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def ask(live: LiveClient, action: Action) -> list[Any]:
 
 
 def names() -> list[str]:
-    """Every name that the SDK's models have."""
+    """Return every name that the SDK's models have."""
     from alibabacloud_live20161101 import models
 
     text = Path(str(models.__file__)).read_text(encoding="utf-8")
@@ -47,7 +47,7 @@ def names() -> list[str]:
 
 
 def models() -> dict[str, str]:
-    """Where each says that it is from."""
+    """Return the module and the qualified name that each model says it has."""
     from alibabacloud_live20161101 import models as module
 
     found = {name: getattr(module, name) for name in names()}

@@ -1,4 +1,4 @@
-"""A server's certificate for 127.0.0.1 that nobody but its own file vouches for."""
+"""A self-signed certificate for a server on 127.0.0.1."""
 
 from __future__ import annotations
 

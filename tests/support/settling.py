@@ -1,4 +1,4 @@
-"""Settles one task: what a run does with many at once."""
+"""Settles one task; a run settles many at once."""
 
 from __future__ import annotations
 

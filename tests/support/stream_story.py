@@ -1,4 +1,5 @@
-"""One stream's story, told to the pure `decide`: what happens, what is sent, what is answered."""
+"""Drives the pure `decide` through one stream's story: what happens, what is sent, what is
+answered."""
 
 from __future__ import annotations
 
@@ -38,8 +39,8 @@ RECORDS = Rule(on_publish=OnPublish.RECORD)
 
 
 class Story:
-    """`sent` are the commands that were claimed, each with its cause; the newest is in flight
-    until `answer` says what Live said."""
+    """One stream's story. `sent` are the commands that were claimed; the newest is in flight until
+    `answer` gives Live's answer."""
 
     def __init__(self, settings: StreamSettings | None = None) -> None:
         self.record = StreamRecord(KEY)
@@ -105,7 +106,7 @@ class Story:
         return self.happens(Reported("record_started", recording=True))
 
     def passes(self, ms: int) -> Story:
-        """Time passes, and reconcile comes each time something is due."""
+        """Let time pass, and let reconcile come each time something is due."""
         end = self.now + ms
         while (at := due_at(self.record)) is not None and at <= end:
             self.now = max(self.now, at)
@@ -128,12 +129,14 @@ class Story:
 
 
 def recording(settings: StreamSettings | None = None) -> Story:
-    """Asked for, live, accepted by Live and reported to be recorded."""
+    """Return a story whose stream is live, asked for, accepted by Live and reported to be
+    recorded."""
     return accepted(settings).confirm()
 
 
 def accepted(settings: StreamSettings | None = None) -> Story:
-    """Asked for, live, and accepted by Live, which has reported nothing."""
+    """Return a story whose stream is live, asked for and accepted by Live, which has reported
+    nothing."""
     return Story(settings).publish().start().answer()
 
 

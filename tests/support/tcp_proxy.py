@@ -11,7 +11,8 @@ from tests.support.loopback_server import LoopbackServer
 
 
 class TcpProxy(LoopbackServer):
-    """`seen` are the requests with `word`; each reaches the server `delay_s` later."""
+    """A proxy in which `seen` are the requests with `word`; each reaches the server `delay_s`
+    later."""
 
     def __init__(self, server_port: int, word: bytes) -> None:
         super().__init__()
