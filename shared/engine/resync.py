@@ -25,10 +25,10 @@ from shared.engine.recorder import Crashed, HandlingOptions, Recorder
 from shared.protocol import Polled, SettingsChanged, StreamKey
 
 ONLY_STORE = HandlingOptions(may_send=lambda: False)
-"""A comparison only stores. Its commands are sent later with all others, in order, by many
-workers."""
+"""The options of a comparison, which only stores. Its commands are sent later with all others, in
+order, by many workers."""
 ONLY_STORE_NEWS = replace(ONLY_STORE, record_no_ops=False)
-"""Replayed events are often known already, or read twice; those add nothing to the history."""
+"""Replayed events that are known already, or read twice, add nothing to the history."""
 REMEMBERED_EVENTS = 20_000
 """Replayed events that one process remembers. Forgetting one costs a load."""
 

@@ -16,8 +16,8 @@ Report = Callable[[str, Exception], None]
 
 
 class SideSteps:
-    """A context manager; leaving it waits for the steps that still run. Each step returns how much
-    it did, and ends by itself when the time is up."""
+    """A context manager that runs steps; leaving it waits for those that still run. Each step
+    returns how much it did, and ends by itself when the time is up."""
 
     def __init__(
         self,

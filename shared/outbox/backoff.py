@@ -45,9 +45,9 @@ BACKOFF: Final[Mapping[TaskKind, Backoff]] = {
     TaskKind.MESSAGE: Backoff(12_000, first_ms=5_000, most_ms=300_000, attempts=30),
     # It needs only the store, and nothing is taken while the store is away.
     TaskKind.EVENT: Backoff(5_000, first_ms=1_000, most_ms=60_000, attempts=100),
-    # 5 s for the call and one for what is around it; retried for some three days.
+    # 5 s for the call and 1 s for the rest; retried for some three days.
     TaskKind.WEBHOOK: Backoff(6_000, first_ms=5_000, most_ms=21_600_000, attempts=26),
-    # One step copies one part. A target may be away for days: its files wait for four.
+    # One step copies one part. A target may be away for days: its files wait four days.
     TaskKind.DELIVER_FILE: Backoff(40_000, first_ms=10_000, most_ms=3_600_000, attempts=105),
 }
 LONGEST_WAIT_MS = max(max(each.most_ms, each.lease_ms) for each in BACKOFF.values())

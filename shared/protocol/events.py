@@ -164,7 +164,7 @@ class FileFailed(Struct, frozen=True):
 
 class Remarked(Struct, frozen=True):
     """Live reports something that changes nothing: an exception (`is_exception`) in the stream, or
-    a switch between its two publishers. `what` may be stored."""
+    a switch between its two publishers. `what` is Live's code, which is safe to store."""
 
     is_exception: bool
     what: str

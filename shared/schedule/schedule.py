@@ -141,7 +141,7 @@ def is_pattern(stream: str) -> bool:
 
 
 def matches_of(streams: Iterable[str]) -> tuple[Match, ...]:
-    """Return what the patterns among some streams match."""
+    """Return the globs of the patterns among some streams."""
     keys = [key for key in keys_of(streams) if key.is_pattern]
     return tuple(Match(key.domain, key.app, key.stream) for key in keys)
 

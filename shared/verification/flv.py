@@ -136,7 +136,7 @@ def _video(body: bytes) -> tuple[bool, int]:
 
 
 def judge_flv(file: Ranges) -> Steps[Media]:
-    """Return what the file plays, or raise Concluded."""
+    """Return the contents of the file; raise Concluded if it is faulty."""
     head = yield from file.read(0, file.size if file.size <= MAX_BYTES else HEAD_BYTES)
     if head[:3] != b"FLV" or len(head) < _FILE_HEADER_BYTES:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NOT_THIS_FORMAT)

@@ -45,7 +45,7 @@ Boxes = dict[bytes, list[Box]]
 
 
 def judge_mp4(file: Ranges) -> Steps[Media]:
-    """Return what the file plays, or raise Concluded."""
+    """Return the contents of the file; raise Concluded if it is faulty."""
     start = yield from file.read(0, _HEADER_BYTES)
     if start[4:8] not in _BEGINNINGS:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NOT_THIS_FORMAT)

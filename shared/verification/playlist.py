@@ -30,10 +30,9 @@ HEAD_PACKETS, TAIL_PACKETS = 700, 1_400
 
 
 def judge_playlist(file: Ranges, limits: Limits, expected: ExpectedFile) -> Steps[Media]:
-    """Return what the playlist plays, or raise Concluded. Whether Live ends the playlist of a
-    finished recording with ENDLIST is UNCONFIRMED: without it, the playlist is whole if it is as
-    long as reported.
-    """
+    """Return the contents of the playlist; raise Concluded if it is faulty. Whether Live ends the
+    playlist of a finished recording with ENDLIST is UNCONFIRMED: without it, the playlist is whole
+    if it is as long as reported."""
     uri, bucket = expected.uri, expected.bucket
     if file.size > MAX_PLAYLIST_BYTES:
         raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.TOO_LARGE, read_bytes=0)

@@ -63,7 +63,8 @@ def _size(expected: ExpectedFile, limits: Limits) -> Steps[int]:
 
 
 def _judge(expected: ExpectedFile, limits: Limits, size: int) -> Steps[Media]:
-    """Return what the file plays, by the ending of its name, or raise Concluded."""
+    """Return the contents of the file, judged by the ending of its name; raise Concluded if it is
+    faulty."""
     file, ending = Ranges(limits, expected.uri, size), expected.uri.rpartition(".")[2].lower()
     if ending == "flv":
         return (yield from judge_flv(file))

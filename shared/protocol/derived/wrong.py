@@ -16,7 +16,7 @@ UNDECIDED_MS = 60_000
 this time the stream counts as not recorded, because nobody can tell whether it is live."""
 UNPROVED_MS = 130_000
 """How long Live may take to show that it records after an accepted start. After 60 s a second start
-is due, and its answer shows it. The timer that sends this start runs every minute."""
+is due, and its answer decides. The timer that sends this start runs every minute."""
 REPORTED_AFTER_MS = 20_000
 """How long a stream may wait to be recorded before health and the log report it. Every start takes
 some time."""

@@ -1,4 +1,4 @@
-"""Changes a record after Live's answer to a command, as the rows of docs/errors.md say."""
+"""Changes a record after Live's answer to a command, by the rows of docs/errors.md."""
 
 from __future__ import annotations
 

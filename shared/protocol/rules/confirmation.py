@@ -1,7 +1,7 @@
 """The states of a confirmation, and the transitions between them.
 
-An accepted start (command_result.py) or a yes on demand (on_demand.py) begins one; reports and time
-change its state. It knows nothing of how its commands are sent.
+An accepted start (command_result.py) begins one; reports and time change its state. The module does
+not know how its commands are sent.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MAX_RETRY_CALLS = 2
 """How often an accepted start is sent again because Live reported an error within
 CONFIRM_AGAIN_MS."""
 POLL_MS = 5_000
-"""How long the poll may take that decides whether a restart splits a file. A failed poll decides
+"""The longest time for the poll that decides whether a restart splits a file. A failed poll decides
 nothing."""
 
 

@@ -23,7 +23,7 @@ from shared.protocol.stream import STARTS, Command
 
 LISTED_AFTER_MS = 10_000
 """For this long after a publish, the online list may not show the stream yet (docs/platform/live.md
-§7, UNCONFIRMED). Until then a list that misses it says nothing."""
+§7, UNCONFIRMED). Until then, a list that misses the stream proves nothing."""
 ROUNDING_MS = 1_000
 """If two times are in whole seconds and differ by no more than this, they may be of one moment."""
 
@@ -45,9 +45,8 @@ def published(transition: Transition, event: Published) -> None:
 
 def _await_poll(transition: Transition, time: int) -> None:
     """Handle a publish whose signature may have been replayed: nothing starts before a poll shows
-    the stream, as if Live had denied it. Its time does not count until then, because a forged time
-    would make the real publish look late.
-    """
+    the stream, as after StreamNotFound. The time does not count until then, because a forged time
+    would make the real publish look late."""
     session = transition.record.session
     settings = transition.settings
     if transition.record.is_blank and not (settings.records_on_publish or settings.occurrences):
@@ -188,7 +187,7 @@ def _drop_start(transition: Transition) -> None:
 
 
 def _send_again(transition: Transition) -> None:
-    """Send again what was sent before the session seemed to end."""
+    """Send the start again, or the stop that Live did not find: the stream is back."""
     if transition.record.intent.wanted:
         transition.enqueue(Command.START, Reason.SEEN_AGAIN)
     else:

@@ -191,7 +191,7 @@ def generations_are_not_ahead(record: StreamRecord) -> bool:
 
 
 def sent_implies_ever_claimed(record: StreamRecord) -> bool:
-    """If a command is in flight, in doubt or answered, the record says that one was claimed."""
+    """If a command is in flight, in doubt or answered, the record shows that one was claimed."""
     return record.ever_claimed or (
         record.flight is None and not record.doubts and record.answer is None
     )

@@ -34,7 +34,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     last_report: LastReport | None = None
     answer: Answer | None = None
     interrupted_at: int | None = None
-    interrupted_latest_at: int | None = None  # if the clock had a gap since
+    interrupted_latest_at: int | None = None  # the latest possible time, if not that one
     unseen_end_time: int | None = None  # of the latest publish_done that ended no known session
     stopped_at: int | None = None  # the latest time at which a stop may have paused the recording
     stop_not_found_at: int | None = None  # when a stop was last answered StreamNotFound
