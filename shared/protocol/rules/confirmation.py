@@ -138,7 +138,7 @@ def _first_state(
         return _first_of_adopted(transition, confirmation, before)
     if source is not StartSource.ACCEPTED:
         return State.UNCONFIRMED
-    # If no reports are known to come, one more start shows it: Live knows a running task by then.
+    # Without reports, one more start shows whether Live records: it knows a running task by then.
     is_awaited = transition.settings.status_known and not confirmation.accepted_again
     return State.AWAITING_REPORT if is_awaited else State.POLLED
 

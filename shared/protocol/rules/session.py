@@ -50,7 +50,7 @@ def _await_poll(transition: Transition, time: int) -> None:
     session = transition.record.session
     settings = transition.settings
     if transition.record.is_blank and not (settings.records_on_publish or settings.occurrences):
-        return  # nobody wants it, and it may be made up
+        return  # nobody wants the stream, and its name may be made up
     if session is not None and time <= session.began:
         transition.add_entry(Reason.PUBLISHED_LATE)
     elif session is not None and time == session.unverified_publish_time:

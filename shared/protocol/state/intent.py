@@ -48,8 +48,8 @@ class Intent(Struct, frozen=True, omit_defaults=True):
     max_duration: int | None = None
     until: int | None = None
     first_accepted_at: int | None = None
-    session: int | None = None  # where a start of it was first accepted
-    claimed: bool = False  # a start of it may have been on the wire
+    session: int | None = None  # the one in which its start was first accepted
+    claimed: bool = False  # its start may have been on the wire
     finalize: bool = False
     held_until: int | None = None
     held_session: int | None = None
