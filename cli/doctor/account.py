@@ -32,7 +32,8 @@ REVOKED_CREDENTIALS = fault(
     blocks=True,
 )
 UNKNOWN_OWNER = unknown(
-    "credentials.owner", N_("the owner of the credentials could not be determined: {why}")
+    "credentials.owner",
+    N_("the owner of the credentials could not be determined: {why}. Run doctor again"),
 )
 ROOT_KEY = fault(
     "credentials.root",
@@ -50,7 +51,10 @@ FORBIDDEN = fault(
 )
 UNANSWERED = unknown(
     "access.unanswered",
-    N_("no answer from Alibaba Cloud about {subject}: {why} (unanswered requests: {count})"),
+    N_(
+        "no answer from Alibaba Cloud about {subject}: {why} (unanswered requests: {count}). Run"
+        " doctor again"
+    ),
 )
 
 

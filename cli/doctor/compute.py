@@ -38,12 +38,14 @@ MISSING = fault(
     "deployed.missing",
     N_("{functions}: not deployed in {region}. Deploy the stage, or pass --region"),
 )
-NO_ALIAS = fault("deployed.alias", N_("{functions}: no alias release, so nothing calls it"))
+NO_ALIAS = fault(
+    "deployed.alias", N_("{functions}: no alias release, so nothing calls it. Deploy again")
+)
 OLDER = warning(
     "deployed.older",
     N_(
         "{functions}: the alias release does not point to the newest version. After a rollback this"
-        " is as intended; otherwise a deploy has stopped halfway"
+        " is as intended; otherwise a deploy has stopped halfway: deploy again"
     ),
 )
 RUNTIME = warning(
@@ -63,7 +65,7 @@ RESERVED = warning(
     "reservations.many",
     N_(
         "{reserved} of the region's {instances} instances are reserved, so that {left} are left for"
-        " all other functions. At least {least} are needed"
+        " all other functions. At least {least} are needed: reserve fewer in env.yaml"
     ),
 )
 NO_DOMAIN = fault(

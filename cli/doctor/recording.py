@@ -79,7 +79,7 @@ OTHER_FORMATS = warning(
     "formats.forward",
     N_(
         "{config} records only {formats}. If the answer of forward_to.on_demand names none of"
-        " these formats, Live records nothing"
+        " these formats, Live records nothing. Let the answer name one of them"
     ),
 )
 SHARED_NAME = warning(
@@ -149,7 +149,7 @@ OLDER_THAN_CONFIG = warning(
     "fresh.older",
     N_(
         "{stream} was published before the configuration {config} was created. The"
-        " configuration applies from the next publish"
+        " configuration applies from the next publish; to use it now, push the stream again"
     ),
 )
 BAD_NAME = fault(

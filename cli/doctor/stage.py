@@ -47,8 +47,19 @@ ROLE = grant_command("record-command", "ToRole --RoleName live-record-record-com
 _GRANT = "redis-cli -u $LIVE_RECORD_STORE acl setuser USER {}"
 _CONFIG = "redis-cli -u $LIVE_RECORD_STORE config set {} {}"
 
-DOWN = fault("stage.down", N_("the stage does not answer: {why}"), blocks=True)
-REFUSES = fault("stage.refuses", N_("the stage refuses doctor's requests: {why}"), blocks=True)
+DOWN = fault(
+    "stage.down",
+    N_(
+        "the stage does not answer: {why}. Check its address, its certificate and the log of the"
+        " function `record_command`"
+    ),
+    blocks=True,
+)
+REFUSES = fault(
+    "stage.refuses",
+    N_("the stage refuses doctor's requests: {why}. Use a token with the scopes read and control"),
+    blocks=True,
+)
 UNREADABLE = fault(
     "stage.unreadable",
     N_(
@@ -194,7 +205,7 @@ LIST_FAILS = fault(
     N_(
         "Live does not return the online list of {domain} to the function ({code}). While"
         " that lasts, the stage finds no stream whose callback was lost, and cannot tell"
-        " whether other streams have ended"
+        " whether other streams have ended. If it lasts, report the code to Alibaba Cloud"
     ),
 )
 LIST_WAS_UNREAD = warning(
