@@ -1,4 +1,4 @@
--- Measure how long ago everything was noted that touch.lua has noted.
+-- Measure how long ago touch.lua set each timestamp.
 -- KEYS: 1 timestamps
 -- ARGV: 1 clock
 -- Returns: {name, ms, name, ms, ...}

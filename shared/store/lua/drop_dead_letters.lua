@@ -1,8 +1,8 @@
--- Drop dead letters that are older than they are kept.
+-- Drop dead letters that are too old.
 -- KEYS: 1 dead letters, 2 dead letters by age, 3 counts
 -- ARGV: 1 clock, 2 ms for which they are kept, 3 how many at most
--- Returns: how many there were
--- One step: the bytes that are counted must be those that are there.
+-- Returns: how many were dropped
+-- One step: the counted bytes must be those of the letters that are left.
 local old = redis.call('ZRANGEBYLEX', KEYS[2], '-',
   '(' .. string.format('%014.0f', math.max(moment - ARGV[2], 0)), 'LIMIT', 0, ARGV[3])
 for _, place in ipairs(old) do

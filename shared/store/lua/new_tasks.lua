@@ -1,8 +1,8 @@
--- Prelude: adds tasks that follow from no save of a record, after clock.lua.
+-- Prelude: adds tasks without a save of a record, after clock.lua.
 -- KEYS: 1 tasks, 2 tasks due, 3 tasks of streams, 6 counts
--- Defines: add_tasks(tasks, most): adds the tasks, due now, as long as all open ones
---          take no more than `most` bytes; returns how many had no room. save_or_claim.lua does
---          the same with keys of its own.
+-- Defines: add_tasks(tasks, most): adds the tasks, due now, as long as all open tasks together
+--          take at most `most` bytes; returns how many had no room. save_or_claim.lua does the
+--          same with keys of its own.
 local function add_tasks(tasks, most)
   local dropped = 0
   for _, task in ipairs(tasks) do

@@ -1,7 +1,7 @@
--- Remember the size of today.
+-- Store today's size, unless it is stored already.
 -- KEYS: 1 sizes
--- ARGV: 1 clock, 2 bytes that are used, 3 ms of a day, 4 ms for which they are remembered
--- Returns: 1 if there was none of today, else 0
+-- ARGV: 1 clock, 2 bytes that are used, 3 ms of a day, 4 ms for which sizes are kept
+-- Returns: 1 if the size was stored, else 0
 -- One step: the day is the engine's, in one round trip.
 local day = math.floor(moment / ARGV[3])
 local oldest = math.floor((moment - ARGV[4]) / ARGV[3])

@@ -2,7 +2,7 @@
 -- KEYS: 1 tasks, 2 tasks due, 3 dead letters, 4 counts
 -- ARGV: 1 clock
 -- Returns: {open, their bytes, ms since the first was due, dead, their bytes, how many were dropped}
--- One step: all are of one moment.
+-- One step: all numbers are of one moment.
 local oldest = moment
 local first = redis.call('ZRANGEBYLEX', KEYS[2], '-', '+', 'LIMIT', 0, 1)[1]
 while first do

@@ -4,7 +4,7 @@
 -- ARGV: 1 clock, 2 id, 3 text; '' deletes it, 4 when it is due; '' is never,
 --       5 the text that it replaces; '' is none, 6 its temporary rules; '' is none
 -- Returns: 1, or 0 if another text is there
--- One step: of two writers who replace the same text only one may succeed.
+-- One step: if two writers replace the same text, only one may succeed.
 if (redis.call('HGET', KEYS[1], ARGV[2]) or '') ~= ARGV[5] then return 0 end
 if ARGV[3] == '' then
   redis.call('HDEL', KEYS[1], ARGV[2])

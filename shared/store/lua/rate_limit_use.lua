@@ -3,7 +3,7 @@
 -- ARGV: 1 clock, 2 furthest slot
 -- Returns: {slots a second over the last minute, ms until the next free slot}
 -- One step: the counts, the next slot and the time must be of one moment.
--- The minute before counts with the part of it that lies within the last 60 s:
+-- Of the minute before, only the part within the last 60 s counts:
 --
 --   |------minute before------|------this minute--now
 --               |<----------- 60 s -------------->|

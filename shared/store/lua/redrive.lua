@@ -1,8 +1,8 @@
--- Open a dead letter again, due now and with all its attempts.
+-- Reopen a dead letter: due now, with no attempt counted.
 -- KEYS: 1 tasks, 2 tasks due, 3 tasks of streams, 4 dead letters, 5 dead letters by age, 6 counts
 -- ARGV: 1 clock, 2 id, 3 bytes of all open tasks at most
--- Returns: 'open'; 'unknown' where there is no such letter; 'full', and nothing is changed
--- One step: it must be neither lost nor in both places.
+-- Returns: 'open'; 'unknown' if there is no such letter; 'full' if it has no room and stays
+-- One step: the letter must be neither lost nor in both places.
 local id = ARGV[2]
 local task = cjson.decode(redis.call('HGET', KEYS[4], id) or '{}')
 if not task.size then return 'unknown' end

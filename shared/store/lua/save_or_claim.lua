@@ -1,4 +1,4 @@
--- Replace one version of a record and, where the save asks for it, claim a slot for its command.
+-- Replace one version of a record and, if the save asks for it, claim a slot for its command.
 -- KEYS: 1 rate limit, 2 record, 3 history, 4 files, 5 later, 6 line, 7 lined, 8 counts, 9 names,
 --       10 phases, 11 waits, 12 uris, 13 watched, 14 quarantine, 15 ledger, 16 accounts,
 --       17 account ages, 18 wrong, 19 tasks, 20 tasks due, 21 tasks of streams, 22 verdicts,
@@ -10,8 +10,8 @@
 -- One step: the version check, the slot, the quota and every index must agree. Between any two of
 -- them another instance could send a second command or take the same place of a quota.
 --
--- The queue is three sorted sets of one member a record, its order: command priority, policy
--- priority, age, name. `later` has what is due in the future, by due time; `line` what is due now,
+-- The queue is three sorted sets. A record has one member, its order: command priority, policy
+-- priority, age, name. `later` has the records due in the future, by due time; `line` those due now,
 -- by order; `lined` the same as `line`, by due time.
 local DROPPED_AT_ONCE = 20
 local request = cjson.decode(ARGV[3])
@@ -33,10 +33,10 @@ if old.token == request.token then
   end
   return reply(old.result, old.version, now, '', '')
 end
--- What was decided before the clock was set back would be due in a time that is yet to come.
+-- A decision from before the clock was set back has times that now lie ahead.
 if old.version ~= request.version or moment < request.clock_at_least then return {'conflict'} end
 
--- What the old record has in the indexes, apart from what a new one puts into the same place.
+-- Remove the old record from those indexes in which the new one gets another place.
 local function leave_queue()
   if old.order then
     redis.call('ZREM', KEYS[5], old.order)
@@ -53,7 +53,7 @@ local function leave_phase()
     redis.call('HINCRBY', KEYS[8], 'phase:' .. old.phase, -1)
   end
 end
--- The counts change before the free places are counted, so that a place given up here is one.
+-- The counts change before the free places are counted, so that a place given up here is free.
 local function move_place(rule)
   if old.rule == rule then return end
   for name, change in pairs({[old.rule] = -1, [rule] = 1}) do
@@ -66,7 +66,7 @@ local function move_place(rule)
     local free = scope[2] - tonumber(redis.call('HGET', KEYS[8], scope[1]) or '0')
     local first = free > 0 and redis.call('ZRANGEBYLEX', KEYS[11],
       '[' .. scope[1] .. '\0', '(' .. scope[1] .. '\1', 'LIMIT', 0, text(free)) or {}
-    -- As many as there are free places become due now; each takes its place with a save of its own.
+    -- As many starts as there are free places become due; each takes its place with its own save.
     for _, waiting in ipairs(first) do
       local woken = request.start_priority .. string.sub(waiting, #scope[1] + 2)
       redis.call('ZADD', KEYS[6], 0, woken)
@@ -76,16 +76,16 @@ local function move_place(rule)
   end
 end
 
--- The name under which a stream's file is kept: that of its uri in the domain; of a uri that was
--- reported of another stream before, the stream's own.
+-- Return the name under which a stream's file is kept: the uri's name in the domain, or a name with
+-- the stream if the uri was reported of another stream before.
 local function own_uri(name) return request.domain .. '\0' .. name .. '\0' .. request.member end
 local function kept_uri(name)
   local own = own_uri(name)
   return redis.call('HGET', KEYS[12], own) and own or request.domain .. '\0' .. name
 end
 
--- The account of a stream is its edges, "noted edge" on a line each, in pieces: fields of one hash,
--- "name NUL number". A piece goes once nothing was added to it for so long. None of ours expires.
+-- The ledger of a stream is its edges, "noted edge" on a line each. It is kept in pieces: fields of
+-- one hash, "name NUL number". A piece to which nothing is added for `keep_ledger_ms` is dropped.
 local function add_edges(edges)
   if #edges == 0 then return end
   local prefix = request.member .. '\0'
@@ -119,15 +119,15 @@ local function add_counts(counts)
   end
 end
 
--- Forget the stream. No first write here needs memory: a full engine carries it out, too. A version
--- is never used twice, so that whoever still has the old record does not take a new one for it.
+-- Forget the stream. No first write here needs memory, so a full engine does it, too. A version is
+-- never used twice, so that a caller with the old record does not mistake a new one for it.
 if request.forgets then
   for _, place in ipairs(redis.call('ZRANGEBYLEX', KEYS[21], '[' .. request.member .. '\0',
       '(' .. request.member .. '\1')) do
     if redis.call('HGET', KEYS[19], string.sub(place, #request.member + 2)) then
       return {'kept'}
     end
-    redis.call('ZREM', KEYS[21], place) -- of a row that could not be read, and is gone
+    redis.call('ZREM', KEYS[21], place) -- its row could not be read, and is gone
   end
   for _, member in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
     local uri = kept_uri(string.sub(member, request.age_chars + 1))
@@ -157,7 +157,7 @@ if request.version == 0 then
 end
 
 -- Choose one of the three variants of the record. The quota is checked before the slot: a start
--- that may not run must not use up a slot. A record that counts already needs no second place.
+-- that may not run must not use up a slot. A record that counts already needs no further place.
 local chosen, result, waits, ahead_by = request.if_no_slot, 'stored', '', 0
 if request.if_slot then
   if request.if_no_quota and old.rule == '' then
@@ -187,17 +187,17 @@ if result == 'claimed' then
   sent, lease, claimed_slot = text(at), text(at + request.lease_ms), string.format('%.3f', slot)
   due = math.min(due or at + request.lease_ms, at + request.lease_ms)
 elseif result == 'over_quota' then
-  -- A save that gives up a place makes it due sooner (below); a cap that was raised does not.
+  -- A save that gives up a place makes this one due earlier (below); a raised cap does not.
   due = math.min(due or moment + request.recheck_ms, moment + request.recheck_ms)
 end
 local order = chosen.command_priority .. request.queue_position
 local rule = chosen.takes and '=' .. request.rule or ''
 
--- The first write is one that an engine out of memory refuses, before anything has changed; ZREM or
--- HDEL would be carried out. A save that must fit is stored all the same, without history and files:
--- after a write that needs no memory the engine lets the script go on (when_full.lua).
+-- An engine out of memory refuses this first write, before anything has changed; it would not refuse
+-- ZREM or HDEL. A save that must fit is then stored without history, files, edges and tasks: after
+-- PERSIST, which needs no memory, the engine lets the script go on (when_full.lua).
 local given, left_out = {}, {}
--- A document that could not be read is kept beside the one that replaces it.
+-- A document that could not be read is kept next to the one that replaces it.
 if request.sets_aside then
   given = {'aside', redis.call('HGET', KEYS[2], 'document') or ''}
 end
@@ -241,14 +241,14 @@ else
   redis.call('HDEL', KEYS[13], request.member)
 end
 
--- From when the stream is wanted, live and not recorded; nothing takes work from this index.
+-- Since when the stream has been wanted, live and not recorded. No command depends on this index.
 if chosen.wrong then
   redis.call('ZADD', KEYS[18], text(chosen.wrong), request.member)
 else
   redis.call('ZREM', KEYS[18], request.member)
 end
 
--- The old order leaves the queue before the new one joins it: the two may be the same string.
+-- The old order leaves the queue before the new one joins it: both may be the same text.
 leave_queue()
 if due and due <= moment then
   redis.call('ZADD', KEYS[6], 0, order)
@@ -260,7 +260,7 @@ end
 if waits ~= '' then redis.call('ZADD', KEYS[11], 0, waits .. '\0' .. request.queue_position) end
 move_place(rule)
 
--- A file is reported more often than once; its line of history is added with the first report.
+-- Live may report a file several times. Only the first report adds a line of history.
 local function member(start, name)
   return string.format('%0' .. request.age_chars .. '.0f', start == '-' and 0 or start) .. name
 end
@@ -271,13 +271,13 @@ for _, file in ipairs(files) do
     known[file.entry], known_names[file.name] = true, true
   end
 end
--- A history line is "first last count entry", newest first; an entry that repeats the newest line
--- is counted there.
+-- A history line is "first last count entry", newest first. An entry that repeats the newest line
+-- only raises its count.
 if waits ~= '' then entries[#entries + 1] = request.no_quota end
 for _, entry in ipairs(entries) do
   local newest = redis.call('LINDEX', KEYS[3], 0) or ''
   local at, count, newest_entry = string.match(newest, '^(%d+) %d+ (%d+) (.*)$')
-  if known[entry] then -- the line of its first report stands
+  if known[entry] then -- the first report has added its line
   elseif newest_entry == entry then
     local times = at .. ' ' .. text(moment) .. ' ' .. text(count + 1)
     redis.call('LSET', KEYS[3], 0, times .. ' ' .. entry)
@@ -286,16 +286,16 @@ for _, entry in ipairs(entries) do
     redis.call('LTRIM', KEYS[3], 0, request.history_max_entries - 1)
   end
 end
--- What is old goes one by one, a few with each save: there is never much of it, and no step is long.
+-- Old lines are dropped one by one, a few with each save, so that no step takes long.
 local kept_since = moment - request.keep_ms
 for _ = 1, #entries > 0 and DROPPED_AT_ONCE or 0 do
   local last = string.match(redis.call('LINDEX', KEYS[3], -1) or '', '^%d+ (%d+) ')
   if not last or tonumber(last) >= kept_since then break end
   redis.call('LTRIM', KEYS[3], 0, -2)
 end
--- A file is kept as "start stop duration stored", '-' for what is unknown; of the same file the last
--- report holds where it says more. What the release before kept of a file ("1", "<duration>ms") stays.
--- Its member begins with its start, its score is its end, or else the best that is known.
+-- A file is kept as "start stop duration stored", '-' if unknown. A value in a later report replaces
+-- the old one. What an earlier release kept of a file ("1", "<duration>ms") stays. A file's member
+-- begins with its start. Its score is its end, or else its start, or else the time of the report.
 local function later(report, before) return report ~= '-' and report or before end
 for _, file in ipairs(files) do
   local uri = kept_uri(file.name)
@@ -304,7 +304,7 @@ for _, file in ipairs(files) do
     string.match(kept or '- - - -', '^(%S+) (%S+) (%S+) (%S+) ?(%S*)$')
   local before = start and member(start, file.name)
   local score = start and kept and redis.call('ZSCORE', KEYS[4], before)
-  if start and kept and not score then -- it is another stream's
+  if start and kept and not score then -- the file is another stream's
     uri, kept, start, stop, duration, args = own_uri(file.name), nil, '-', '-', '-', ''
   end
   if start then
@@ -324,7 +324,7 @@ local oldest = #files > 0 and
 for i = 1, #oldest, 2 do
   local uri = kept_uri(string.sub(oldest[i], request.age_chars + 1))
   local stored = string.match(redis.call('HGET', KEYS[12], uri) or '', '^%S+ %S+ %S+ (%d+)')
-  -- What the release before kept counts from its end, if that is known.
+  -- A file that an earlier release kept counts from its end, if that is known.
   local at = tonumber(stored or oldest[i + 1])
   if at > 0 and at < kept_since then
     redis.call('ZREM', KEYS[4], oldest[i])
@@ -334,7 +334,7 @@ for i = 1, #oldest, 2 do
 end
 add_edges(edges)
 add_counts(request.counts)
--- What follows and is done later, due now. A task is a row of JSON; take_tasks.lua has its indexes.
+-- The tasks that follow are due now. A task is a row of JSON; take_tasks.lua explains its indexes.
 for _, task in ipairs(tasks) do
   if not known_names[task.of_file] and not redis.call('HGET', KEYS[19], task.id) then
     local bytes = tonumber(redis.call('HGET', KEYS[8], 'outbox_bytes') or '0')

@@ -1,10 +1,10 @@
--- Store what becomes of tasks that were taken, the verdicts on their files, and what follows from them.
+-- Store the results of tasks that were taken, the verdicts on their files, and the tasks that follow.
 -- KEYS: 1 tasks, 2 tasks due, 3 tasks of streams, 4 dead letters, 5 dead letters by age, 6 counts,
 --       7 uris, 8 verdicts
 -- ARGV: 1 clock, 2 the tasks as JSON (encode_settled in shared/store/save_request.py), 3 bytes of all
 --       dead letters at most, 4 bytes of all open tasks at most
--- Returns: of each task 1, or 0 and nothing is changed where it was taken again or is gone
--- One step: a runner whose lease has lapsed must not settle what another one has taken.
+-- Returns: for each task 1; or 0, with nothing changed, if it was taken again or is gone
+-- One step: a runner whose lease has lapsed must not settle a task that another one has taken.
 local function place(at, id) return string.format('%014.0f', at) .. id end
 -- A dead letter's place is the time of its death and its id.
 local function drop_letter(which)

@@ -1,4 +1,4 @@
--- Read the sizes that note_size.lua has remembered.
+-- Read the sizes that note_size.lua has stored.
 -- KEYS: 1 sizes
 -- ARGV: 1 clock
 -- Returns: {now, day, "time bytes", day, "time bytes", ...}

@@ -4,12 +4,12 @@
 -- Returns: {id, row, id, row, ...}
 -- One step: two runners that take at the same time must not get the same task.
 --
--- A task is a row of JSON in `tasks`. `tasks due` has "kind NUL due id", so that one kind is a range,
--- in the order of when it is due; `tasks of streams` has "name NUL id".
+-- A task is a row of JSON in `tasks`. `tasks due` has "kind NUL due id", so that the tasks of a kind
+-- are a range, ordered by due time; `tasks of streams` has "name NUL id".
 local function place(at) return ARGV[2] .. '\0' .. string.format('%014.0f', at) end
 local due = redis.call('ZRANGEBYLEX', KEYS[2], '[' .. ARGV[2] .. '\0', '(' .. place(moment + 1),
   'LIMIT', 0, ARGV[3])
--- What is due further ahead than anything is put was stored before the clock was set back.
+-- A task due further ahead than any can be was stored before the clock was set back: take it, too.
 if #due < tonumber(ARGV[3]) then
   local misplaced = redis.call('ZRANGEBYLEX', KEYS[2], '[' .. place(moment + ARGV[5] + 1),
     '(' .. ARGV[2] .. '\1', 'LIMIT', 0, ARGV[3] - #due)
@@ -27,7 +27,7 @@ for _, member in ipairs(due) do
     redis.call('HSET', KEYS[1], id, row)
     redis.call('ZADD', KEYS[2], 0, place(task.due_at) .. id)
     taken[#taken + 1], taken[#taken + 2] = id, row
-  else -- nothing that any release writes: it is counted, and keeps no other from being taken
+  else -- no release writes such a row: count it as dropped, and go on with the others
     redis.call('HINCRBY', KEYS[3], 'outbox_dropped', 1)
     redis.call('HDEL', KEYS[1], id)
   end
