@@ -1,4 +1,4 @@
-// What can be done to a stream. Each action shows the command that it equals.
+// The actions on a stream. Each shows the command that does the same.
 
 import { curlOf, pathOf, visible } from "./format.js";
 import { Component, html } from "./html.js";
@@ -10,14 +10,14 @@ const HOURS = [1, 2, 4, 8];
 const HOUR_MS = 3_600_000;
 
 /**
- * The field of a note.
+ * Shows the field of a note.
  * @param {{label: string, value: string, onInput: (note: string) => void}} props
  */
 export const NoteField = ({ label, value, onInput }) => html`<label>${label}
   <input value=${value} maxlength="200" onInput=${(/** @type {Event} */ event) => onInput(/** @type {HTMLInputElement} */ (event.target).value)} /></label>`;
 
 /**
- * Asks for a note, and hands over what a request has with it. It keeps its own note.
+ * Asks for a note, and calls `onSubmit` with the body of the request. It keeps its own note.
  * @extends {Component}
  */
 export class NoteForm extends Component {
@@ -86,7 +86,7 @@ export class Actions extends Component {
   }
 
   /**
-   * Send a start at once, for each second may be lost; whatever else after ten seconds.
+   * Send a start at once, because each second may be lost; send any other action after ten seconds.
    * @param {SubmitEvent} event
    */
   submit(event) {

@@ -1,5 +1,5 @@
-// Lists the open alerts, and acknowledges one, with a note: it is not repeated then, and goes on to
-// nobody else.
+// Lists the open alerts, and acknowledges one, with a note. An acknowledged alert is neither
+// repeated nor escalated.
 
 import { NoteForm } from "./actions.js";
 import { timeOfDay, visible } from "./format.js";

@@ -34,7 +34,7 @@
 const TIMEOUT_MS = 4_000;
 const ACTION_TIMEOUT_MS = 15_000;
 
-/** The stage refused, or did not answer: `status` is 0 then. */
+/** The stage refused, or did not answer. Without an answer, `status` is 0. */
 export class Failure extends Error {
   /**
    * @param {number} status
@@ -55,7 +55,7 @@ export class Api {
   }
 
   /**
-   * Return the overview; null where it is of the version that we have.
+   * Return the overview; null if its version is still `tag`.
    * @param {string} tag
    * @returns {Promise<{overview: Overview, tag: string} | null>}
    */

@@ -1,4 +1,4 @@
-// The page: it asks the stage again and again, and shows what it last said, with its age.
+// The page: it polls the stage, and shows the last answer with its age.
 
 import { Api, Failure } from "./api.js";
 import { lasted, timeOfDay, visible } from "./format.js";
@@ -9,10 +9,10 @@ import { now, setAhead, Ticking } from "./ticker.js";
 import { Wall } from "./wall.js";
 import { firstLanguage, rememberLanguage, sayIn } from "./words.js";
 
-/** How often the stage is asked: while something is red, and else. */
+/** ms between two polls: while something is red, and otherwise. */
 const RED_MS = 2_000;
 const CALM_MS = 5_000;
-/** When the page greys at the latest, after the last answer. An answer may take 4 s. */
+/** ms after the last answer at which the page turns grey. An answer may take 4 s. */
 const STALE_MS = 10_000;
 /** The problems that the page shows in a place of their own. */
 const SHOWN_APART = ["not_recorded", "policy_suspended"];
@@ -57,7 +57,7 @@ class Console extends Component {
     this.begin();
   }
 
-  /** Ask whose session it is before anything that needs one, so that no request is refused. */
+  /** Ask first whose session it is, so that no request without a session is refused. */
   async begin() {
     try {
       const { name } = await this.api.get("session");
@@ -77,7 +77,7 @@ class Console extends Component {
     document.title = isIn && overview ? `${sign} ${overview.stage} · live-record` : "live-record";
   }
 
-  /** Load what opens over the page once the first picture is there. */
+  /** Load the panels after the first overview is shown. */
   async loadPanels() {
     this.loading ??= import("./panels.js");
     try {
@@ -88,13 +88,13 @@ class Console extends Component {
     }
   }
 
-  /** Grey the page once what it shows is old: also while an answer is still awaited. */
+  /** Turn the page grey once its overview is old, even while an answer is awaited. */
   watch() {
     const isStale = this.state.answeredAt > 0 && performance.now() - this.state.answeredAt > STALE_MS;
     if (isStale !== this.state.isStale) this.setState({ isStale });
   }
 
-  /** Ask the stage, unless the page is hidden, and plan the next time. */
+  /** Poll the stage, unless the page is hidden, and plan the next poll. */
   async ask() {
     clearTimeout(this.timer);
     if (document.hidden || this.isAsking || this.state.isIn === false) return;
@@ -155,7 +155,7 @@ class Console extends Component {
         onLanguage=${() => this.speakOther()} />`;
     if (!overview) return html`<main class="wait"><p role="status">${say("loading")}</p></main>`;
     const hasPanel = Boolean(stream || phase || opened);
-    // What lies under an open panel can be neither read nor pressed: they move into it.
+    // Under an open panel, notices could be neither read nor pressed: they move into the panel.
     const notices = html`${isStale && this.staleBar(say)}${this.outgoing.bar(say)}`;
     return html`
       ${this.header(overview, say)}
@@ -201,7 +201,7 @@ class Console extends Component {
   }
 
   /**
-   * Say whether all is recorded, and as of when: green is never shown without a time.
+   * Show whether all is recorded, and as of when: green is never shown without a time.
    * @param {Overview} overview
    * @param {import("./words.js").Say} say
    */
@@ -329,7 +329,7 @@ class Console extends Component {
 }
 
 /**
- * Return the colour of a stage: production is never that of another.
+ * Return the colour of a stage: no other stage has production's colour.
  * @param {string} stage
  */
 function colourOf(stage) {

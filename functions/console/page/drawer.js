@@ -1,4 +1,4 @@
-// All about one stream: its state, what can be done, its account, files and history.
+// Shows one stream: its state, actions, coverage, files and history.
 
 import { Actions, Command } from "./actions.js";
 import { Failure } from "./api.js";
@@ -60,8 +60,8 @@ export class Drawer extends Component {
   }
 
   /**
-   * Return the files, with addresses that play where the stage has a bucket. They are asked for once:
-   * another address would begin a file that plays anew.
+   * Return the files, with playback URLs if the stage has a bucket. The URLs are requested once: a new
+   * URL would restart a file that is playing.
    * @param {string} path
    */
   async files(path) {
@@ -151,7 +151,7 @@ export class Drawer extends Component {
       </li>`)}</ul></section>`;
   }
 
-  /** Offer all files of the last recording as one: over reconnects. */
+  /** Offer all files of the last recording as one playlist, across reconnects. */
   whole() {
     const { say, stream, stage } = this.props;
     const { played, wholeFault } = this.state;
@@ -164,7 +164,7 @@ export class Drawer extends Component {
       <${Command} say=${say} text=${command} /></div>`;
   }
 
-  /** Ask for the playlist first: a player does not say why there is none. @param {string} url */
+  /** Request the playlist first: a player does not show why there is none. @param {string} url */
   async playWhole(url) {
     const { api, say } = this.props;
     try {

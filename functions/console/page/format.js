@@ -1,10 +1,10 @@
 // Turns names, times and requests into text. Pure: no state, no document.
 
-/** Characters that are not seen and change how what follows is shown, such as RIGHT-TO-LEFT OVERRIDE. */
+/** Invisible characters that change how the text after them is shown, such as RIGHT-TO-LEFT OVERRIDE. */
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
 /**
- * Return a name with each unseen character written out.
+ * Return a name with the code of each invisible character in its place.
  * @param {string} text
  */
 export function visible(text) {
@@ -12,8 +12,8 @@ export function visible(text) {
 }
 
 /**
- * Return where the stream is, and its own name, as the API writes them: percent-encoded where they
- * could not be told apart or printed.
+ * Return the domain, application and name of a stream, as the API writes them: characters that would
+ * be ambiguous or cannot be printed are percent-encoded.
  * @param {string} key
  */
 export function namesOf(key) {
@@ -31,7 +31,7 @@ export function pathOf(key, root = "/v1/recordings") {
 }
 
 /**
- * Return a name of a key for a URL. One with half a character in it is encoded as it has to be.
+ * Return a name of a key for a URL. A name with a lone surrogate is encoded already.
  * @param {string} name
  */
 function encoded(name) {
@@ -54,7 +54,7 @@ export function lasted(ms) {
 }
 
 /**
- * Return the time of day, with the date where it is another day.
+ * Return the time of day, with the date unless it is today.
  * @param {number} at
  * @param {string} language
  * @param {number} now
@@ -67,7 +67,7 @@ export function timeOfDay(at, language, now) {
 }
 
 /**
- * Return from when to when, in minutes, with the day of the week.
+ * Return a period as text, to the minute, with the day of the week.
  * @param {string} start
  * @param {string} stop
  * @param {string} language
@@ -111,7 +111,7 @@ export function curlOf(origin, path, body) {
 }
 
 /**
- * Return a test of names by globs, as the API has them: * for any text, ? for one character.
+ * Return a test of names by globs like those of the API: * for any text, ? for one character.
  * @param {string} pattern
  */
 export function globOf(pattern) {

@@ -1,4 +1,4 @@
-// Binds the templates to Preact. Every other module takes both from here.
+// Binds the templates to Preact. Every other module imports both from here.
 
 import { Component, h, render } from "./vendor/preact.module.js";
 import htm from "./vendor/htm.module.js";

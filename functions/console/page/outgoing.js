@@ -1,4 +1,4 @@
-// What is sent after ten seconds, unless somebody says no, or leaves the page.
+// The requests that are sent after ten seconds, unless somebody cancels them or leaves the page.
 
 import { html } from "./html.js";
 import { Ticking } from "./ticker.js";
@@ -6,7 +6,7 @@ import { Ticking } from "./ticker.js";
 const DELAY_MS = 10_000;
 const LEFT = "live-record not sent";
 
-/** `send` returns why it was refused: whoever planned it may have closed its panel since.
+/** `send` returns why the request was refused: its panel may be closed by then.
  * @typedef {{id: number, at: number, text: (say: import("./words.js").Say, seconds: number) => string, send: () => Promise<string | void>, timer: number}} Item */
 
 export class Outgoing {
@@ -60,7 +60,7 @@ export class Outgoing {
     this.items = [];
   }
 
-  /** Send nothing any more, and say so when the page comes back. */
+  /** Cancel all requests, and show which when the page comes back. */
   abandon() {
     if (!this.items.length) return;
     sessionStorage.setItem(LEFT, this.items.map((each) => each.text((key, about) => `${about?.stream ?? about?.count ?? key}`, 0)).join(", "));

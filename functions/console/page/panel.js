@@ -1,4 +1,4 @@
-// A panel over the page: it takes the focus, gives it back, and closes with Escape.
+// A panel over the page. It takes the focus, gives the focus back, and closes with Escape.
 
 import { Component, html } from "./html.js";
 

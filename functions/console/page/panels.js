@@ -1,4 +1,4 @@
-// Everything that opens over the page. It is loaded once the first picture is there.
+// All panels. They are loaded after the first overview is shown.
 
 export { Alerts } from "./alerts.js";
 export { Bulk } from "./bulk.js";

@@ -29,7 +29,7 @@ export class Player extends Component {
       else video.src = url;
       await video.play();
     } catch (error) {
-      // A browser that plays nothing by itself shows its button instead.
+      // A browser that does not play automatically shows its own button.
       if (!(error instanceof DOMException) || error.name !== "NotAllowedError") this.fail(String(error));
     }
   }
@@ -48,8 +48,8 @@ export class Player extends Component {
   }
 
   /**
-   * Play a playlist by hls.js, and by the browser itself only where it cannot run, as on an iPhone:
-   * a browser may say that it plays playlists and fail at their first segment.
+   * Play a playlist with hls.js; where hls.js cannot run, as on an iPhone, with the browser itself. A
+   * browser may claim to play playlists, and fail at the first segment.
    * @param {string} url
    * @param {HTMLVideoElement} video
    */
@@ -81,7 +81,7 @@ export class Player extends Component {
 /** @type {Promise<any> | undefined} */
 let loading;
 
-/** Load mpegts.js, which is no module: it makes a name of the page. */
+/** Load mpegts.js, which is no module: it defines a global name. */
 function loadMpegts() {
   loading ??= new Promise((done, fail) => {
     const script = document.createElement("script");

@@ -1,4 +1,4 @@
-// Lists the schedules with what they record next; pauses one, or skips an occurrence.
+// Lists the schedules and their next occurrences; pauses a schedule, or skips an occurrence.
 
 import { NoteForm } from "./actions.js";
 import { stretchOf, visible } from "./format.js";

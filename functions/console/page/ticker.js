@@ -1,11 +1,11 @@
-// Counts up what is shown with seconds. One timer serves all, and only their texts change.
+// Counts up the times that are shown with seconds. One timer serves all; only their texts change.
 
 import { Component, html } from "./html.js";
 import { lasted } from "./format.js";
 
 /** @type {Set<() => void>} */
 const listeners = new Set();
-/** How far the clock of the store is ahead of this machine's, in ms. */
+/** ms by which the store's clock is ahead of this machine's. */
 let ahead = 0;
 
 /** @param {number} ms */
@@ -20,7 +20,7 @@ export function now() {
 
 setInterval(() => listeners.forEach((tell) => tell()), 1_000);
 
-/** Shows for how long something has been so, or what `of` makes of the time. */
+/** Shows the time since `since`, or the result of `of` for the present time. */
 export class Ticking extends Component {
   constructor() {
     super();

@@ -1,4 +1,4 @@
-// Draws what of a stretch of time was live, recorded and missing; and says the same in words.
+// Draws which parts of a period were live, recorded and missing, and lists them in words.
 
 import { lasted, timeOfDay } from "./format.js";
 import { html } from "./html.js";

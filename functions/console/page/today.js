@@ -1,4 +1,4 @@
-// Sums up the day so far: what was recorded, what is missing, and which files were left.
+// Sums up the day so far: the time recorded, the time missing, and the files.
 
 import { lasted, timeOfDay } from "./format.js";
 import { Component, html } from "./html.js";
@@ -92,7 +92,7 @@ function hasAny(row) {
   return row.due_ms > 0 || row.files.reported > 0 || row.absences.length > 0 || row.recorded.length > 0;
 }
 
-/** Return how much is wrong, to sort by: what is missing, wrong files and occurrences of which there is nothing. @param {Account} row */
+/** Return a number to sort by: the missing time, wrong files, and occurrences without a recording. @param {Account} row */
 function wrongness(row) {
   return row.missing_ms + (row.files.wrong + row.absences.length) * 1_000;
 }

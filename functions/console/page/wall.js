@@ -1,11 +1,11 @@
-// The wall: what is being lost first, the longest first, each with its counter.
+// The wall: streams that are being lost come first, the longest first, each with its counter.
 
 import { namesOf, visible } from "./format.js";
 import { Component, html } from "./html.js";
 import { Ticking } from "./ticker.js";
 
 /**
- * Shows a stream's name; marks that turn text around stay within it.
+ * Shows a stream's name; characters that change the direction of text act only within the name.
  * @param {{stream: string}} props
  */
 export function Name({ stream }) {

@@ -1,4 +1,4 @@
-// Every text of the page, in both languages. `{name}` stands for what is filled in.
+// Every text of the page, in both languages. `{name}` is a placeholder.
 
 /** @type {Record<string, Record<string, string>>} */
 export const WORDS = {
@@ -339,7 +339,7 @@ export const WORDS = {
 /** @typedef {(key: string, about?: Record<string, string | number>) => string} Say */
 
 /**
- * Return what says a text in a language.
+ * Return the function that looks a text up in a language and fills it in.
  * @param {string} language
  * @returns {Say}
  */
@@ -352,11 +352,11 @@ export function sayIn(language) {
   return said[language];
 }
 
-/** One for each language, so that nothing is drawn anew because of another.
+/** One function for each language: a new function would redraw the page.
  * @type {Record<string, Say>} */
 const said = {};
 
-/** Return the language of last time, or else the browser's. */
+/** Return the language chosen last, or else the browser's. */
 export function firstLanguage() {
   const before = localStorage.getItem("live-record language");
   if (before && before in WORDS) return before;
