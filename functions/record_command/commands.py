@@ -1,4 +1,4 @@
-"""Turns what a person asks of a stream into an event."""
+"""Turns a person's request about a stream into an event."""
 
 from __future__ import annotations
 

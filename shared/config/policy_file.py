@@ -275,7 +275,8 @@ def _webhook_faults(policy: Policy) -> Iterator[_Found]:
 
 
 def _is_address(value: str, url: SplitResult) -> bool:
-    """Return True if it can be the address of a request: `urlsplit` drops line breaks."""
+    """Return True if the text can be the address of a request. `urlsplit` drops line breaks, so
+    they are checked here."""
     if not value.isprintable() or " " in value:
         return False
     web = url.scheme in {"https", "http"} and bool(url.hostname)

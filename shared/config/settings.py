@@ -224,8 +224,8 @@ def _settings(read: _EnvironmentReader) -> Settings:
 
 
 def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield the faults that show only when settings are compared. On Function Compute each function
-    has a file system of its own."""
+    """Yield the faults that show only when settings are compared. Each function on Function Compute
+    has its own file system, so SQLite cannot be the store there."""
     emulated = settings.is_emulated
     on_fc = bool(env.get("FC_FUNC_CODE_PATH") or env.get("FC_ACCOUNT_ID"))
     if on_fc and not emulated and settings.store.startswith("sqlite:"):
@@ -268,7 +268,7 @@ def _missing(settings: Settings) -> Iterator[Fault]:
 
 
 def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
-    """Yield the settings that only the emulator's stage dev may have."""
+    """Yield a fault for each setting that only the emulator's stage dev may have."""
     if settings.dev_clock:
         yield _fault("DEV_CLOCK", f"is only for the stage {DEV} in the emulator: unset it")
     protocols = {

@@ -64,8 +64,8 @@ once."""
 POLICY_CHANGED = "policy changed"
 """The timestamp of the latest change of the policy."""
 POLICY_EVERYWHERE_MS = POLICY_AGE_MS + 5_000
-"""ms after which every instance uses a newly stored policy. An invocation may last that long after
-reading the policy."""
+"""ms after which every instance uses a newly stored policy: POLICY_AGE_MS until it reads that
+policy, and 5 s for invocations that have read the one before."""
 STORE_RETRY_S = 5.0
 """Pause before repeating a step of reconcile because the store did not answer. The step calls Live,
 too."""

@@ -32,8 +32,8 @@ class _Format(Struct, frozen=True):
 
 
 def to_json(record: StreamRecord) -> str:
-    """Return the record without the version, which the store keeps separately. Fields at their
-    defaults are left out; in most records that is most fields."""
+    """Return the record as JSON, without the version, which the store keeps separately. Fields at
+    their defaults are left out; in most records those are most fields."""
     return msgspec.json.encode(_Document(FORMAT_NUMBER, record)).decode()
 
 

@@ -170,7 +170,7 @@ def _caps(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
 
 
 def counter(db: sqlite3.Connection, scope: str) -> int:
-    """Return the counter of that name; most count streams under a quota."""
+    """Return the counter of that name; most counters count the streams under a quota."""
     row = db.execute("SELECT n FROM taken WHERE scope=?", (scope,)).fetchone()
     return int(row[0]) if row else 0
 

@@ -312,7 +312,7 @@ class Durability(Struct, frozen=True):
 
 
 MAX_THROTTLE_PAUSE_MS = 2_000
-"""ms for which a rate limit gives no slots at most, after Live has throttled."""
+"""The longest time, in ms, without slots after Live has throttled."""
 STEP_MS = 1_000
 """ms by which the store's clock may go back without counting as set back."""
 MAX_WORKER_LEASE_MS = 60_000
@@ -339,13 +339,13 @@ HISTORY_MAX_ENTRIES = 1000
 RECHECK_MS = 300_000
 """ms after which a start that waits for quota is tried again, in case the quota was raised."""
 FIRST_PAUSE_MS, MAX_PAUSE_MS = 5_000, 600_000
-"""ms for which a stream is left alone after its handling crashed: after the first crash, and at
-most."""
+"""ms for which a stream is left alone after the first crash of its handling, and the longest such
+pause."""
 URGENT_PAUSE_MS = 15_000
-"""The longest such pause if a stop or cancel_delay is due, or the stream's end has passed."""
+"""The longest pause if a stop or cancel_delay is due, or the stream's end has passed."""
 
 
 def quarantine_pause_ms(crashes: int, *, is_urgent: bool) -> int:
-    """Return for how long a stream is left alone after so many crashes."""
+    """Return for how many ms a stream is left alone after so many crashes."""
     pause = doubled(FIRST_PAUSE_MS, crashes - 1, MAX_PAUSE_MS)
     return min(pause, URGENT_PAUSE_MS) if is_urgent else pause

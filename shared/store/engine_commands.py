@@ -45,8 +45,8 @@ NEEDED: Final[Mapping[str, Sequence[str]]] = {
     "ZSCORE": ("", "nothing"),
 }
 """Each command with the arguments of its trial; "" stands for the key of the timestamps, a hash.
-Commands for lists and sorted sets fail there for the wrong type, after the permission was checked.
-"""
+Commands for lists and sorted sets fail, because a hash is of the wrong type, but only after the
+permission was checked."""
 OPTIONAL: Final[Mapping[str, str]] = {
     "SELECT": "a database other than 0 cannot be used",
     "PING": "a connection that was idle for 15 s is not tried before it is used",

@@ -35,7 +35,7 @@ class MisplacedStore(Protocol):
 
 
 class Page(Struct, frozen=True):
-    """`keys` are to be saved again. `before` and `after` say how far the work has come."""
+    """`keys` are to be saved again. The work has come to `before`; after that, to `after`."""
 
     keys: Sequence[StreamKey]
     before: str

@@ -245,7 +245,7 @@ _KEEP = """
     duration=coalesce(excluded.duration, duration),
     push_args=coalesce(excluded.push_args, push_args)
 """
-"""`File.later` in SQL: the last report replaces what was known, if it says more."""
+"""`File.later` in SQL: a value in a later report replaces the old one."""
 FILES = (
     "SELECT uri, nullif(start, 0), CASE WHEN stop_unknown THEN NULL ELSE stop END, duration,"
     " coalesce(push_args, '-'), verdict FROM file WHERE domain=? AND app=? AND stream=?"

@@ -542,7 +542,7 @@ class RedisStore:
         return self._keys(*tasks, "dead_tasks", "dead_tasks_by_age", "counts")
 
     def open_tasks(self, *, after: str, limit: int) -> Sequence[Placed]:
-        """Return the open tasks by stream, after the place `after`."""
+        """Return the open tasks after the place `after`, ordered by stream."""
         found = self._page("tasks_of_streams", "tasks", after, limit)
         return [Placed.open(task) for task in found]
 
@@ -610,7 +610,7 @@ class RedisStore:
         return entries
 
     def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:
-        """Store a policy and return its version; None if `replaces` is no longer the newest version
+        """Store the next version and return it; None if `replaces` is no longer the newest version
         (0: none yet)."""
         at = self._run(scripts.PUT_POLICY, self._keys("policies"), text, replaces)
         return None if at is None else PolicyCopy(replaces + 1, text, at)

@@ -28,7 +28,8 @@ RATE_LIMIT = ("clock", "rate_limit")
 ALWAYS = ("clock", "when_full")
 NEW_TASKS = ("clock", "new_tasks")
 NEW_TASKS_ALWAYS = ("clock", "when_full", "new_tasks")
-"""Preludes of a script that adds tasks; its first six keys are those of tasks and dead letters."""
+"""Preludes of a script that adds tasks; its first six keys are those of tasks, dead letters and
+counts."""
 RATE_LIMIT_ALWAYS = (*ALWAYS, "rate_limit")
 WATCHED_CLOCK_ALWAYS = (*ALWAYS, "watch_clock")
 """Preludes of a script that reads slots or watches the clock even if the engine is full."""

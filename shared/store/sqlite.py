@@ -554,7 +554,7 @@ class SqliteStore:
             return task_rows.drop_old(db, self._clock() - keep_ms, record_rows.OLD_ROWS)
 
     def open_tasks(self, *, after: str, limit: int) -> Sequence[Placed]:
-        """Return the open tasks by stream, after the place `after`."""
+        """Return the open tasks after the place `after`, ordered by stream."""
         with self._reading() as db:
             return task_rows.open_page(db, after, limit)
 

@@ -20,11 +20,11 @@ SEEN_EVERY_MS = 30_000
 
 
 class StoreState(Struct, frozen=True):
-    """`seen` is the time of the last touch. `misplaced_after` says how far due entries were
-    repaired since the clock was set back, or since the first touch: None if all are in order, "" at
+    """`seen` is the time of the last touch. `misplaced_after`: up to where due entries were
+    repaired since the clock was set back, or since the first touch; None if all are in order, "" at
     the beginning.
 
-    Only the deploy writes `store_id`. `emptied_at` is when it was first found missing; it
+    Only the deploy writes `store_id`. `emptied_at`: when the id was first found missing; the time
     stays once the id is there.
     """
 
@@ -53,7 +53,7 @@ class StoreState(Struct, frozen=True):
         return self.touched(now)
 
     def examined(self, expected: str, now: int) -> StoreState:
-        """Return the state with the time at which the id was first found missing, if it is; the
+        """Return the state, with `now` in `emptied_at` if the id is missing for the first time; the
         same object if nothing has to be written. `expected` is "" if the stage was given no id."""
         if not expected or self.store_id is not None or self.emptied_at is not None:
             return self

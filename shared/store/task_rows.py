@@ -172,7 +172,7 @@ def redrive(db: sqlite3.Connection, task_id: str, now: int) -> Redriven:
 
 
 def open_page(db: sqlite3.Connection, after: str, limit: int) -> Sequence[Placed]:
-    """Return open tasks by stream, after the place `after`."""
+    """Return open tasks after the place `after`, ordered by stream."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM task WHERE (domain, app, stream, id) > (?,?,?,?)"  # noqa: S608 - as above
         " ORDER BY domain, app, stream, id LIMIT ?",
