@@ -1,5 +1,5 @@
-"""The small model of the protocol (tests/explorer): what must hold in every situation it reaches,
-and that no rule of docs/protocol-explored.md can be taken out unnoticed."""
+"""The small model of the protocol (tests/explorer): what must hold in every situation that it
+reaches, and that a test fails for each rule of docs/protocol-explored.md that is taken out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Bad days in virtual time, each from its seed: every promise of docs/reliability.md is watched."""
+"""Plays bad days in virtual time, each drawn from its seed, and watches every promise of
+docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -19,9 +20,9 @@ from tests.simulation.shrink import Shrinker
 from tests.simulation.simulation import Result, Simulation
 
 DAYS_KEPT = 10
-"""So many days stay in memory, a megabyte each."""
+"""How many days stay in memory, a megabyte each."""
 SHRUNK = 3
-"""So many failing seeds are made shorter; each takes seconds."""
+"""How many failing seeds are made shorter; each takes seconds."""
 
 
 def main() -> int:
@@ -53,7 +54,8 @@ def _arguments() -> argparse.Namespace:
 
 
 class Report:
-    """`seconds` are of the CPU, and of the seeds in memory alone."""
+    """The sums over all seeds. `seconds` are of the CPU, and of the seeds on the store in memory
+    alone."""
 
     def __init__(self) -> None:
         self.seeds = self.events = self.commands = self.failed = 0
@@ -82,7 +84,8 @@ class Report:
             print(*explained(plan, result), sep="\n", file=sys.stderr)
 
     def figures(self) -> dict[str, object]:
-        """Every kind is there, also those that never struck."""
+        """Return the figures, with a count for every kind of fault, also for those that never
+        struck."""
         kinds = [
             *(fault.value for fault in RATES),
             "429",

@@ -1,5 +1,5 @@
-"""Judges the account of each stream: what the deployed code says was live, wanted, recorded and
-missing is what Live and the store know, but for what nobody could have known."""
+"""Judges the account of each stream: the code must call live, wanted, recorded and missing what
+Live and the store know as such, except where nobody could have known."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 EDGE_MS = 6_000
-"""Our times and Live's of one moment are this near: TOGETHER_MS, and Live's whole seconds."""
+"""Most by which our time and Live's of one moment differ: TOGETHER_MS, and Live's whole seconds."""
 LEARNT_MS = 130_000
-"""After a callback that nobody heard, the list shows the change so soon, and two more polls."""
+"""ms until a change is known whose callback was lost: the next list and two more polls show it."""
 LISTED_MS = 70_000
-"""What the list shows is believed until the next minute's list, which may be late by so much."""
+"""ms for which a list is believed: until the next minute's list, which may be late."""
 ANNOUNCED_MS = 2_000
-"""Live reports no connection that is shorter."""
+"""Live does not report a shorter connection."""
 PROMPT_MS = START_GRACE_MS - 1_000
-"""What is known so soon after it began was not reported late."""
+"""A report within this time of its event is not late."""
 FILES_ROWS = 1_000
 _BEGINNING = NOON - 60_000
 _NO_CAUSES = (Reason.UNKNOWN, Reason.NEVER_ASKED, Reason.SENT, Reason.ACCEPTED, Reason.ALREADY)
 _OPEN = (Reason.UNCONFIRMED, Reason.UNPROVED)
-"""Causes that say of a gap that it may be none: nothing shows whether Live recorded."""
+"""Causes that leave open whether there is a gap: nothing shows whether Live recorded."""
 _BLIND = (Do.OUTAGE, Do.CROWDED, Do.NO_TIMER, Do.NO_CREDENTIALS, Do.REFUSING, Do.FULL)
-"""While these last, nobody can learn of anything, or note it."""
+"""While these last, no change can be detected or stored."""
 
 
 class AccountJudge:
@@ -51,19 +51,20 @@ class AccountJudge:
         self._wanted: dict[StreamKey, list[tuple[int, bool]]] = defaultdict(list)
         self._unheard: dict[int, Callback] = {}
         self._last_heard: dict[StreamKey, int] = {}
-        """By the stream: the latest event that was heard."""
+        """By stream: the latest event whose callback was stored."""
         self._unknown: dict[StreamKey, list[Span]] = defaultdict(list)
-        """Stretches in which a change may be learnt late, or with a time of ours."""
+        """Spans in which a change may be known late, or with a time of ours instead of its own."""
         self._due_at: dict[StreamKey, list[int]] = defaultdict(list)
-        """When a record said that its stream is wanted and live."""
+        """The times at which a record said that its stream is wanted and live."""
         self._unproved_stops: dict[StreamKey, list[int]] = defaultdict(list)
-        """When Live refused a stop with a code that nobody knows."""
+        """The times at which Live refused a stop with an unknown code."""
         self._told_at: dict[StreamKey, list[int]] = defaultdict(list)
-        """When Live said of a report that was heard that it records."""
+        """The times of the stored reports in which Live said that it records."""
         self._late_pauses: dict[StreamKey, int] = {}
-        """Since when a pause that has no time, and was overtaken, seems to be one of now."""
+        """By stream: since when an old report of a pause, which has no time and arrived late,
+        counts as new."""
         self._stalled = list[Span]()
-        """Stretches in which a reconcile stood still, until the next timer's has read the list."""
+        """Spans in which a reconcile stood still, until the next timer's has read the list."""
         self._lost: set[StreamKey] = set()
         self._clock_was_wrong = False
 
@@ -78,7 +79,7 @@ class AccountJudge:
             self._unknown[key].append(Span(self._late_pauses.pop(key), now))
         is_same_session = after.session_number == before.session_number
         if after.may_have_ended and not is_same_session:
-            # believed once a poll shows it; until then its time does not count
+            # The new session is believed once a poll shows it; until then its time does not count.
             self._unknown[key].append(Span(min(self._began(after), now), now + LEARNT_MS))
         if not is_same_session:
             self._unknown[key] += self._over_unheard(after)
@@ -95,8 +96,8 @@ class AccountJudge:
             )
 
     def _over_unheard(self, record: StreamRecord) -> Iterator[Span]:
-        """Yield the time since the end of a session that was over before its publish was reported.
-        If that of its end is lost, the next list shows it."""
+        """Yield the time since the end of a session that had ended before its publish was reported.
+        If the callback of its end is lost, the next list shows the end."""
         # connected ── end ── reported: now ── the list misses it
         session, now = record.session, self.sim.clock.now
         for one in self._connections_of(record.key):
@@ -116,8 +117,8 @@ class AccountJudge:
         self._wanted[after.key].append((at, after.intent.wanted))
 
     def _began(self, record: StreamRecord) -> int:
-        """Return when its session began, which may be over; else the latest connection: a list that
-        is late shows a stream that has gone, and its session began all the same."""
+        """Return when the record's session began, which may be over. If no connection fits, return
+        the latest connection: a late list may show a stream that has gone."""
         began = [one.start for one in self._connections_of(record.key)]
         session = record.session
         known = [at for at in began if session and abs(at - session.began) <= EDGE_MS]
@@ -128,8 +129,9 @@ class AccountJudge:
         self._unheard.setdefault(callback.event, callback)
 
     def heard(self, callback: Callback) -> None:
-        """Note that it was stored. A publish says when it was; an end that was heard late
-        may have been found by a poll before; a report has a time where a switch says so."""
+        """Note that a callback was stored, and how long its change may have been unknown. A publish
+        has a time of its own; a poll may have found an end before; a report has a time only with
+        `status_time`."""
         first = self._unheard.pop(callback.event, None)
         if first is None:
             self._heard_again(callback)
@@ -144,7 +146,7 @@ class AccountJudge:
             if callback.kind == "record_paused" and not self.sim.live.switches.status_time:
                 self._late_pauses.setdefault(key, now)
         elif callback.kind == "publish_done":
-            # Where the stream goes on, another encoder has taken over, and a poll has to show it.
+            # If the stream goes on, another encoder has taken over, and a poll has to show that.
             goes_on = self.sim.live.live_since(callback.stream) is not None
             learnt_at = now + LEARNT_MS if goes_on else min(now, first.at + LEARNT_MS)
             self._unknown[key].append(Span(first.at, learnt_at))
@@ -152,19 +154,19 @@ class AccountJudge:
             self._unknown[key].append(Span(first.at, now))
 
     def _heard_again(self, callback: Callback) -> None:
-        """Note that a report without a time was heard twice: the second seems to be a new one,
-        until no pause can last any more, when a start shows it."""
+        """Note that a report without a time was stored twice: the second seems to be a new one,
+        until no pause can last any more and a start shows that."""
         if callback.kind.startswith("record_") and not self.sim.live.switches.status_time:
             now = self.sim.clock.now
             lasts_ms = self.sim.plan.merge_delay + LEARNT_MS
             self._unknown[StreamKey(*callback.stream)].append(Span(now, now + lasts_ms))
 
     def lost(self, keys: Iterable[StreamKey]) -> None:
-        """Note that the store has lost what it had of these streams."""
+        """Note that the store has lost its data of these streams."""
         self._lost.update(keys)
 
     def stands_still(self, ms: float) -> None:
-        """Note that a reconcile stands still: what a list has shown it is not stored meanwhile."""
+        """Note that a reconcile stands still: meanwhile it does not store what a list has shown."""
         now = self.sim.clock.now
         self._stalled.append(Span(now, now + round(ms) + LISTED_MS))
 
@@ -190,8 +192,8 @@ class AccountJudge:
         return coverage(store.edges(key), files, within, now, listed)
 
     def _is_accountable(self, key: StreamKey) -> bool:
-        """Return False for a stream whose edges were lost, forged or noted by a clock that was
-        wrong, and for one that two encoders published at once: either may be its session."""
+        """Return False for a stream whose edges were lost, forged or noted by a wrong clock, and
+        for one that two encoders published at once: its session may be that of either."""
         is_forged, is_lost = self.sim.judge.watch(key).replayed, key in self._lost
         is_lost = is_lost or str(key) in self.sim.ever_broken
         connections = self._connections_of(key)
@@ -242,9 +244,9 @@ class AccountJudge:
                 raise Broken("account", f"what {words}")
 
     def _is_by_itself(self, one: Interval) -> bool:
-        """Return True if Live began it without a start. Also if Live resumed it by itself, or
-        somebody else began it, and no report of it has been heard: then a start that Live refuses,
-        or that waits for room, says that it does not record."""
+        """Return True if Live began the interval without a start. Count also an interval that Live
+        resumed by itself or that somebody else began, unless a report of it was stored: a start
+        that Live refuses, or that waits for a quota, then counts the stream as not recorded."""
         key = StreamKey(*one.stream)
         end = self.sim.clock.now if one.end is None else one.end
         is_told = any(one.start <= at <= end for at in self._told_at[key])
@@ -260,8 +262,7 @@ class AccountJudge:
         )
 
     def _judge_causes(self, key: StreamKey, account: Coverage, unknown: Sequence[Span]) -> None:
-        """Raise Broken if a gap is put down to a late report, and the report was not late. While an
-        answer is outstanding, nothing is noted."""
+        """Raise Broken if a gap has a late report as its cause, and the report was in time."""
         for piece in _due(account):
             in_time = (piece.start <= at <= piece.start + PROMPT_MS for at in self._due_at[key])
             reported = any(in_time)
@@ -271,8 +272,8 @@ class AccountJudge:
                     raise Broken("account", "a report that was in time is the cause of a gap")
 
     def _unknown_of(self, key: StreamKey) -> list[Span]:
-        """Return when a change may be unknown, or known with a time that is not its own. What has
-        changed lately may be on its way."""
+        """Return the spans in which a change may be unknown, or known with a time that is not its
+        own. The callback of a recent change may still be on its way."""
         now, plan = self.sim.clock.now, self.sim.plan
         unheard = (
             Span(callback.at, callback.at + LEARNT_MS)
@@ -298,7 +299,7 @@ class AccountJudge:
         return _wider(spans, EDGE_MS)
 
     def _misled(self, recorded: Iterable[Span]) -> Iterator[Span]:
-        """Yield when Live accepts starts that begin no recording, until one does."""
+        """Yield the spans in which Live accepts starts that begin no recording, until one does."""
         for deed in self.sim.plan.deeds:
             if deed.do is Do.NO_BUCKET:
                 later = (span.start for span in recorded if span.start > deed.at)
@@ -306,8 +307,8 @@ class AccountJudge:
 
 
 def _judge_sums(account: Coverage) -> None:
-    """Raise Broken unless what is there, what is missing and what the starts took add up to what
-    was due, and each gap has a cause and is of the time that was due."""
+    """Raise Broken unless what was recorded, what is missing and the delays of the starts add up to
+    what was due, and each gap has a cause and lies within the time that was due."""
     due = _due(account)
     parts = account.covered_ms + account.missing_ms + account.latency_ms
     most = TOLERANCE_MS * (len(due) + len(account.recorded) + 1)
@@ -321,7 +322,7 @@ def _judge_sums(account: Coverage) -> None:
 
 
 def _due(account: Coverage) -> list[Span]:
-    """Return what was wanted of each session."""
+    """Return the spans of each session in which it was wanted."""
     return [piece for live in account.live for piece in common([live], account.wanted)]
 
 

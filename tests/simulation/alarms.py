@@ -1,7 +1,8 @@
-"""Alerts on bad days: the deployed evaluation runs once a minute, and is held against the truth.
+"""Judges alerts on bad days: the deployed evaluation runs once a minute, and is compared with the
+truth.
 
-It only reads, and keeps its book in the store of the simulation, so that a seed runs as it did
-without it.
+It only reads, and keeps its alert book in the store of the simulation, so that it changes nothing
+in how a seed runs.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ if TYPE_CHECKING:
 
 EVERY_MS = 60_000
 RAISED_WITHIN_MS = 240_000
-"""Live may leave open for 130 s whether it records what it accepted; then 20 s and a minute pass.
-"""
+"""For 130 s Live may leave open whether it records what it accepted; then 20 s and a minute
+pass."""
 KNOWN_LATE_MS = 180_000
-"""For so long after something went wrong, what is known of a stream may be late: a list is read
-each minute, and an end takes three polls."""
+"""ms after a fault for which the state of a stream may be known late: a list is read each minute,
+and an end takes three polls."""
 
 
 class _Timestamps:
-    """The store's timestamps, of which nothing is written."""
+    """The store's timestamps, read-only."""
 
     def __init__(self, sim: Simulation) -> None:
         self._sim = sim
@@ -52,7 +53,8 @@ class _Timestamps:
 
 
 class Alarms:
-    """`raised` counts what was raised, by condition; `explained` what was not true and may come."""
+    """`raised` counts the alerts that were raised, by condition; `explained` those that were untrue
+    for a known reason, by the reason."""
 
     def __init__(self, sim: Simulation) -> None:
         self._sim = sim
@@ -76,7 +78,7 @@ class Alarms:
         self.explained: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Evaluate, judge, and come again in a minute. While the store is away, nobody does."""
+        """Evaluate and judge, unless the store is away; come again in a minute."""
         if self._sim.store_is_up():
             self._evaluate()
         self._sim.clock.after(EVERY_MS, self.run)
@@ -96,8 +98,8 @@ class Alarms:
         return book_from_text(self._sim.store.alerts().text)
 
     def _judge(self, lost: list[Alert]) -> None:
-        """Raise Broken if a stream is called not recorded that was recorded, or off, at this and at
-        the evaluation before, and nothing went wrong that could have hidden it."""
+        """Raise Broken if an alert calls a stream not recorded that is recorded or off, at two
+        evaluations in turn, and no fault explains that."""
         untrue = dict[StreamKey, int]()
         for alert in lost:
             key = alert.stream
@@ -130,8 +132,8 @@ class Alarms:
         self.explained[excuse] += 1
 
     def _judge_silence(self, lost: Collection[StreamKey | None]) -> None:
-        """Raise Broken if a stream that is wanted and live has not been recorded for long, nothing
-        went wrong that could have hidden it, and no alert says so."""
+        """Raise Broken if a stream that is wanted and live has not been recorded for long without
+        an alert, and no fault explains that."""
         silent = dict[StreamKey, int]()
         for stream in self._sim.plan.streams:
             key = StreamKey(*stream)
@@ -145,14 +147,15 @@ class Alarms:
         self._silent = silent
 
     def _is_deceived(self, key: StreamKey) -> bool:
-        """Return True if somebody who has a captured signature reported that Live records it."""
+        """Return True if somebody with a captured signature reported that Live records the
+        stream."""
         report = self._sim.record(key).last_report
         is_told = report is not None and report.recording
         return is_told and self._sim.judge.watch(key).replayed
 
     def _is_refused(self, key: StreamKey) -> bool:
-        """Return True if Live has refused a start for good. That it records the stream all the
-        same, nobody can know without its report."""
+        """Return True if Live has refused a start for good. Without its report nobody can know that
+        Live records the stream all the same."""
         return self._sim.record(key).has_failed
 
     def _is_lost(self, stream: Stream, key: StreamKey) -> bool:
@@ -178,14 +181,14 @@ class Alarms:
         return self._sim.live.is_live(stream) and not self._sim.live.is_recording(stream)
 
     def _records_unheard(self, key: StreamKey) -> bool:
-        """Return True if Live began to record by itself, and its report never arrived."""
+        """Return True if Live began to record by itself, and its report was not stored."""
         report = self._sim.record(key).last_report
         is_told = report is not None and report.recording
         return self._sim.live.is_automatic(Stream(key.domain, key.app, key.stream)) and not is_told
 
     def _is_paused_late(self, key: StreamKey) -> bool:
-        """Return True if Live's report of a pause, without a time, is believed until no pause can
-        last: it may have been on its way since before the recording went on."""
+        """Return True if Live's report of a pause has no time: it counts until no pause can last
+        any more, though it may be older than the recording that goes on."""
         report = self._sim.record(key).last_report
         if report is None or report.what != "record_paused" or report.time is not None:
             return False
@@ -193,8 +196,8 @@ class Alarms:
         return self._sim.clock() - report.at < lasts_ms
 
     def _awaits_restart(self, key: StreamKey) -> bool:
-        """Return True if a restart whose answer was lost may have left a pause, until a start shows
-        that it has not, once no pause can last."""
+        """Return True if a restart whose answer was lost may have left a pause. A start shows
+        whether it has, once no pause can last any more."""
         pending = self._sim.record(key).pending
         return pending is not None and pending.reason is Reason.RESTART_UNKNOWN
 

@@ -1,5 +1,5 @@
-"""Mistakes that somebody could make in the code, each put in on purpose: the simulation has to find
-every one of them. They stand where the real rule stands and leave it out."""
+"""Mistakes that somebody could make in the code, each as a patch: the simulation has to find every
+one. A patch takes the place of the real rule and leaves it out."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ from tests.simulation.memory import MemoryStore, Row
 
 decide = import_module(
     "shared.protocol.rules.decide"
-)  # the package gives its function by that name
+)  # imported by name, since the package exports a function of this name
 Patch = tuple[object, str, object]
 
 
@@ -99,7 +99,7 @@ def _no_conflicts() -> tuple[Patch, ...]:
 
 
 def _conflict_taken_for_saved() -> tuple[Patch, ...]:
-    """Whoever saves second believes that it is done."""
+    """Patch saves so that whoever saves second believes that its save was stored."""
 
     def after(step: Any, save: Save, saved: Any) -> object:  # noqa: ANN401 - as the real one
         return real(step, save, Stored(save.version) if isinstance(saved, Conflict) else saved)
@@ -244,7 +244,7 @@ def _late_publish_done() -> tuple[Patch, ...]:
 
 
 def _publish_done_believed() -> tuple[Patch, ...]:
-    """Over at once, without a look."""
+    """Patch the end of a session so that a publish_done counts without a poll."""
     real = session_rules.unpublished
 
     def unpublished(transition: Transition, event: Unpublished) -> None:
@@ -270,8 +270,8 @@ def _publish_twice() -> tuple[Patch, ...]:
 
 
 def _refusals_never_healed() -> tuple[Patch, ...]:
-    """Patch resync to find no differences, so that a callback refused with 429 is never made up
-    for."""
+    """Patch resync to find no differences, so that nothing replaces a callback that was refused
+    with 429."""
     return ((resync, "_differences", lambda _snapshot: ()),)
 
 
@@ -287,7 +287,7 @@ def _unmanaged_stopped() -> tuple[Patch, ...]:
 
 
 def _older_commands_kept() -> tuple[Patch, ...]:
-    """Keep what an older intent left pending; only the claim refuses it."""
+    """Patch new intents to keep the pending command of an older one; only the claim refuses it."""
     real = Transition.new_intent
 
     def new_intent(self: Transition, **fields: Any) -> None:  # noqa: ANN401 - as the real one
@@ -298,7 +298,7 @@ def _older_commands_kept() -> tuple[Patch, ...]:
     return ((Transition, "new_intent", new_intent),)
 
 
-# --- the door -----------------------------------------------------------------------------------
+# --- the inbound edge ---------------------------------------------------------------------------
 
 
 def _unproved_believed() -> tuple[Patch, ...]:
@@ -325,7 +325,8 @@ def _recordings_unproved() -> tuple[Patch, ...]:
 
 
 def _asks_unanswered() -> tuple[Patch, ...]:
-    """Any answer of on_demand but 200 means to Live: do not record."""
+    """Patch on_demand to answer 404 for an unknown stream. Live takes any answer but 200 as: do not
+    record."""
 
     def respond(invocation: Invocation, request: function_compute.Request) -> object:
         ask = live_callbacks.parse_on_demand(request.query)
@@ -342,7 +343,8 @@ _REST = fleet._FUNCTIONS["on_demand"][1:]
 
 
 def _ask_withholds_the_start() -> tuple[Patch, ...]:
-    """Take an ask for a start of the session that comes, as release 0.2 did."""
+    """Patch on_demand so that an ask counts as a start of the session to come, as in release
+    0.2."""
 
     def answered(invocation: Invocation, key: StreamKey, before: Any) -> object:  # noqa: ANN401 - as the real one
         answer = real_decide(invocation, key, before)
@@ -363,7 +365,8 @@ def _ask_withholds_the_start() -> tuple[Patch, ...]:
 
 
 def _pauses_overlooked() -> tuple[Patch, ...]:
-    """Say that it is recorded, whatever Live has reported since it was shown."""
+    """Patch the record to call a stream recorded whatever Live has reported since it was shown to
+    be."""
 
     def goes_on(record: StreamRecord) -> bool:
         return record.is_started and record.is_live
@@ -388,7 +391,7 @@ def _left_to_the_timer() -> tuple[Patch, ...]:
 
 
 def _checks_left_to_the_timer() -> tuple[Patch, ...]:
-    """Only a command that waits wakes a reconcile."""
+    """Patch wake-up calls so that only a pending command, and no due check, wakes a reconcile."""
 
     def waits(self: recorder.HandleResult) -> bool:
         pending = self.record.pending
@@ -454,7 +457,7 @@ def _unreadable_unstoppable() -> tuple[Patch, ...]:
 
 
 def _unreadable_started_anew() -> tuple[Patch, ...]:
-    """Take a record that cannot be read for one of a stream that nobody knows."""
+    """Patch loading so that a record that cannot be read counts as that of an unknown stream."""
 
     def load(_self: Recorder, key: StreamKey, _event: object) -> Steps[Loaded]:
         loaded = yield from do(Load(key))

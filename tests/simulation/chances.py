@@ -1,5 +1,5 @@
-"""Every chance of a run is drawn here: from the seed, apart for each kind and each stream, so that
-taking one fault out leaves the others where they were."""
+"""Draws every chance of a run from the seed, separately for each kind and each stream, so that
+leaving one fault out changes no other."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from random import Random
 
 
 class Fault(str, Enum):
-    """What goes wrong by itself, at any step. What is planned to go wrong is a `Deed`."""
+    """A fault that may strike at any step. A planned fault is a `Deed`."""
 
-    __hash__ = str.__hash__  # each step looks some up: that of Enum is Python
+    __hash__ = str.__hash__  # each step hashes some; Enum's own hash is slow
 
     CALLBACK_LOST = "callback lost"
     CALLBACK_DOUBLED = "callback duplicated"
@@ -70,7 +70,7 @@ RATES: Mapping[Fault, tuple[float, float]] = {
     Fault.WAKE_LOST: (0.1, 0.9),
     Fault.CLOCK_SKEWED: (0.2, 0.9),
 }
-"""How often each strikes where it strikes at all: the least and the most of a seed."""
+"""The least and the greatest rate of each fault that a seed has."""
 
 HARMLESS = frozenset(
     {
@@ -84,10 +84,10 @@ HARMLESS = frozenset(
         Fault.CONFLICT,
     }
 )
-"""They excuse no delay."""
+"""Faults that excuse no delay."""
 
 Strike = tuple[Fault, str, int]
-"""The n-th time that this fault was drawn at this place."""
+"""The n-th strike of this fault at this place."""
 
 
 def stream_of_chance(seed: int, *about: object) -> Random:
@@ -96,7 +96,7 @@ def stream_of_chance(seed: int, *about: object) -> Random:
 
 
 class Lots:
-    """`without` are strikes that are left out: the shrinker's. `over`: nothing goes wrong now."""
+    """`without`: strikes that the shrinker leaves out. `over`: nothing goes wrong any more."""
 
     def __init__(
         self,

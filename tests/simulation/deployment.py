@@ -1,5 +1,5 @@
-"""What one process of the simulation is made of: the deployed parts around a store, a Live and a
-clock that belong to the simulation.
+"""Builds one process of the simulation: the deployed parts, around the simulation's own store, Live
+and clock.
 
 It builds and nothing else, as `shared.invocation.composition` does for the cloud.
 """
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 _STRUCK = ("load", "take_due")
-"""The steps of the store, besides a save, at which an instance may be killed or paused: what is
-seen from outside."""
+"""The steps of the store, besides a save, at which an instance may be killed or paused."""
 
 
 _READS = (
@@ -61,11 +60,12 @@ _READS = (
     *("open_tasks", "outbox", "phases", "queue", "rate_limit_use", "state", "tokens", "watched"),
     *("counters", "wrong", "wrong_count", "due_schedules", "get_schedule", "schedules"),
 )
-"""What an engine answers that refuses writes."""
+"""The calls that an engine answers although it refuses writes."""
 
 
 def settings_of(merge_delay: int, callback_host: str, keys: Sequence[tuple[str, str]]) -> Settings:
-    """`keys` are pairs of a stream key and a record key, the newest last."""
+    """Return the stage's settings. `keys` are pairs of a stream key and a record key, the newest
+    last."""
     return Settings.from_env(
         {
             "LIVE_RECORD_STORE": "sqlite:///the/simulation/has/its/own",
@@ -86,12 +86,12 @@ def settings_of(merge_delay: int, callback_host: str, keys: Sequence[tuple[str, 
 
 @lru_cache(maxsize=1)
 def packaged_policy(text: str) -> Policy:
-    """Read it once for all processes of a day."""
+    """Return the policy, parsed once for all processes of a day."""
     return load_policy(text, kind="json")
 
 
 def app_of(sim: Simulation, settings: Settings, skew: int) -> App:
-    """One process's own: caches that are empty, and a clock that may be wrong by `skew` ms."""
+    """Return the app of one process: its caches are empty, and its clock is wrong by `skew` ms."""
     clock, monotonic = lambda: sim.clock.now + skew, lambda: sim.clock.now / 1000
     store = cast("Store", SimulatedStore(sim))
     log = Log(sim.logged, now=clock, hide=settings.secrets)
@@ -125,7 +125,7 @@ def app_of(sim: Simulation, settings: Settings, skew: int) -> App:
 
 
 def _wake(sim: Simulation) -> int:
-    """Best effort, asynchronous."""
+    """Send a wake-up call, which may be lost; do not wait for it."""
 
     def post(turn: Fiber) -> None:
         sim.judge.writes(turn.process, "wake")
@@ -140,13 +140,13 @@ def _wake(sim: Simulation) -> int:
 
 
 class SimulatedStore:
-    """The simulation's store, each call at its own moment."""
+    """The simulation's store; each call is a step of the process, at a time of its own."""
 
     def __init__(self, sim: Simulation) -> None:
         self._sim = sim
 
     def prepare(self) -> None:
-        """There is nothing to import."""
+        """Do nothing: there is nothing to import."""
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         real, sim = getattr(self._sim.store, name), self._sim
@@ -212,7 +212,7 @@ class SimulatedLive:
         self._sim = sim
 
     def prepare(self) -> None:
-        """There is nothing to import."""
+        """Do nothing: there is nothing to import."""
 
     def send(self, command: Command, key: StreamKey, **_credentials: object) -> str:
         request_id: str = current().step(

@@ -1,4 +1,5 @@
-"""The same seeds on the engines that are deployed: a sample, since each effect is a round trip."""
+"""Runs a sample of the seeds on the deployed engines; a sample, since each effect is a round
+trip."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ Url = Callable[[int], str]
 
 
 def sample(seeds: Sequence[int]) -> Iterator[tuple[str, int, int]]:
-    """Each engine, on how many seeds, and how many of them broke a promise."""
+    """Yield each engine, the number of seeds on it, and how many of them broke a promise."""
     chosen = list(seeds)[::EVERY]
     with tempfile.TemporaryDirectory() as folder:
         yield "sqlite", *_run(chosen, lambda seed: f"sqlite:///{folder}/{seed}.db")
@@ -32,7 +33,7 @@ def sample(seeds: Sequence[int]) -> Iterator[tuple[str, int, int]]:
 
 @contextmanager
 def _server(folder: Path) -> Iterator[str]:
-    """Redis or, where it is not installed, Valkey; empty where neither is."""
+    """Yield the URL of Redis or, if it is not installed, of Valkey; "" if neither is."""
     program = redis() or valkey()
     if program is None:
         yield ""

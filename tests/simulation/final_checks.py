@@ -30,8 +30,8 @@ SECRETS = (
 )
 
 FOUND_GONE_MS = 130_000
-"""So long may a session be open of which only a publish was read back late: the next list misses
-it, and two polls."""
+"""ms for which a session may stay open if only its publish was read back, late: the next list and
+two polls miss the stream."""
 
 
 def judge(sim: Simulation) -> None:
@@ -122,7 +122,7 @@ def _judge_recording(sim: Simulation, stream: Stream, record: StreamRecord, watc
 
 
 def _is_excused(sim: Simulation, stream: Stream, record: StreamRecord, watch: Watch) -> bool:
-    """Why it is not recorded stands in the record, or nobody could have known."""
+    """Return True if the record says why the stream is not recorded, or nobody could have known."""
     if record.has_failed or watch.misled:
         return True
     if record.pending is not None and record.pending.over_quota:

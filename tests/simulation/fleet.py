@@ -32,14 +32,15 @@ if TYPE_CHECKING:
     from tests.simulation.world import Invocation as Assigned
 
 LATER = object()
-"""What came of a step is told by another event."""
+"""The value of a step whose result comes with a later event."""
 LONG_PAUSE_MS = 5_000
 _PAUSES = ((Fault.PAUSED, 50, 1_500), (Fault.PAUSED_LONG, LONG_PAUSE_MS, 30_000))
 Act = Callable[["Fiber"], object]
 
 
 class Fiber(greenlet):
-    """One line of execution of a process: its invocation, or one of its workers."""
+    """One greenlet of a process: its invocation, or one of its workers. Variables call it a
+    turn."""
 
     def __init__(self, process: Process, run: Callable[[], object]) -> None:
         super().__init__(run, process.sim.hub)
@@ -55,7 +56,7 @@ def current() -> Process:
 
 
 class Process:
-    """One invocation in one instance. All its turns die and pause with it."""
+    """One invocation in one instance. All its turns end and pause with it."""
 
     def __init__(self, sim: Simulation, request: Request, assigned: Assigned | None) -> None:
         self.sim = sim
@@ -83,7 +84,7 @@ class Process:
     # --- from inside a turn ---------------------------------------------------------------------
 
     def step(self, name: str, takes_ms: float, act: Act, *, struck: bool = False) -> Any:  # noqa: ANN401 - as the step says
-        """Let time pass, then have `act` done by the simulation; return what came of it."""
+        """Let time pass, have the simulation do `act`, and return the result."""
         if self.dead:
             raise GreenletExit
         self.sim.clock.after(takes_ms, self._act, getcurrent(), name, act, struck)
@@ -121,7 +122,8 @@ class Process:
             self.resume(turn, value)
 
     def resume(self, turn: Fiber, value: object = None, error: Exception | None = None) -> None:
-        """With what came of a step, unless the process is gone, or once it goes on."""
+        """Continue a turn with the result of its step; if the process is paused, later; if it is
+        dead, never."""
         if self.dead:
             return
         if self.paused_until > self.sim.clock.now:
@@ -169,7 +171,7 @@ class TurnSignal:
         return True
 
     def __exit__(self, *_: object) -> None:
-        """There is no lock."""
+        """Do nothing: there is no lock."""
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
         clock = self._process.sim.clock
@@ -201,7 +203,7 @@ class TurnWorkers:
         self.signal = TurnSignal(self._process)
 
     def __enter__(self) -> None:
-        """There is nothing to open."""
+        """Do nothing: there is nothing to open."""
 
     def __exit__(self, *_: object) -> None:
         """Do nothing: the dispatcher leaves once all workers have ended."""
@@ -232,7 +234,7 @@ TIMEOUTS = {
     "record_command": 15_000,
     "reconcile": 90_000,
 }
-"""ms; s.yaml's `timeout`."""
+"""The `timeout` of each function in s.yaml, in ms."""
 
 
 def begin(process: Process, app: App) -> None:
@@ -252,7 +254,7 @@ def begin(process: Process, app: App) -> None:
                 reply = {"statusCode": 500, "body": ""}
         process.dead = True
         if app.life.is_over and process.assigned:
-            process.assigned.instance.memory.clear()  # the next call is of a new process
+            process.assigned.instance.memory.clear()  # the next call gets a new process
         sim.ended(process, reply)
 
     if process.assigned:

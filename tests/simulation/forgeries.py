@@ -1,5 +1,5 @@
-"""Callbacks that strangers make up: every kind of them, each with some proof or none, and with a
-time and a name of the stranger's own."""
+"""Forges the callbacks of strangers: of every kind, with some proof or none, and with a time and a
+name of the stranger's own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Headers = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a stranger shows: the headers, and the last part of the path."""
+    """What a stranger sends as proof: the headers, and the path token."""
 
     headers: Headers
     token: str
@@ -46,8 +46,8 @@ class Forger:
     def __init__(self, sim: Simulation) -> None:
         self._sim = sim
         self._overheard: dict[CallbackKind, Headers] = {}
-        """The headers of the last genuine callback of each kind: whoever has seen one can repeat
-        them."""
+        """The headers of the last genuine callback of each kind, which a stranger may have
+        captured."""
         self.named: set[StreamKey] = set()
         """The streams that replays have named."""
 
@@ -55,11 +55,11 @@ class Forger:
         self._overheard["stream" if "action" in callback.fields else "record"] = callback.headers
 
     def pair(self, kind: CallbackKind) -> Headers:
-        """Return the signature headers that are good for this kind, or none."""
+        """Return captured signature headers that are valid for this kind, or none."""
         return self._overheard.get("stream" if kind == "stream" else "record", {})
 
     def send(self, deed: Deed) -> None:
-        """Have the stranger send it; nothing can be replayed before something was overheard."""
+        """Send the stranger's callback; without captured headers, nothing can be replayed."""
         forgery, kind = deed.forgery, path_kind(deed.forgery.kind)
         if deed.do is Do.REPLAY and not self.pair(kind):
             return
@@ -126,7 +126,7 @@ def path_kind(kind: Kind) -> CallbackKind:
 
 
 def _expected(do: Do, kind: CallbackKind, what: Kind) -> int | None:
-    """Return the status that it has to be answered with; None if several are right."""
+    """Return the status that the answer must have; None if several are right."""
     if do is Do.REPLAY:
         return None
     if do in (Do.WRONG_PATH, Do.OTHER_PATH):

@@ -1,5 +1,5 @@
-"""What must always hold (docs/protocol.md, docs/reliability.md), judged while a run goes on: by the
-truth about Live, and by what was stored, claimed and put on the wire."""
+"""Judges a run while it goes on: whether what must always hold (docs/protocol.md,
+docs/reliability.md) holds for what was stored, claimed and sent, by the truth about Live."""
 
 from __future__ import annotations
 
@@ -40,18 +40,19 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 RATE = 45.0
-"""The lane's."""
+"""Commands a second that the rate limit allows."""
 SLOT_WAIT_MS = 250
-"""ms that a slot lies ahead at most; at a step of the clock so many may be given again."""
+"""ms that a slot lies ahead at most. After a step of the clock, the slots of this time may be given
+again."""
 NEVER = -(1 << 62)
 SOON = 2_000
 LEARNT = 90_000
 STOPPED = 75_000
 CHECKED = 15_000
-"""A check that is due so soon is not left to the timer."""
+"""A check that is due in fewer ms must not wait for the timer."""
 TOGETHER_MS = 5_000
 REPORTED_LATE = 60_000
-"""A report may be read so long after it was made."""
+"""ms by which a report may be late when it is read."""
 _COUNTED = {counters.callbacks(kind.value, result) for kind in Kind for result in CallbackResult}
 _ASKED = (Reason.ASKED_STOP, Reason.ASKED_RESTART, Reason.ASKED_CANCEL_DELAY)
 _LEARNT = (Reason.ASKED_START, Reason.RULE_RECORDS, Reason.PUBLISHED, Reason.SEEN_ONLINE)
@@ -62,15 +63,15 @@ class Judge:
     def __init__(self, sim: Simulation) -> None:
         self.sim = sim
         self.troubled_at = 0
-        """When something last went wrong that may delay what is owed."""
+        """When a fault last struck that may delay what is due."""
         self.claimed: set[str] = set()
         self.on_wire: set[str] = set()
         self._yes: dict[str, Process] = {}
-        """Who heard it, by the flight."""
+        """By flight: the process that got Live's acceptance."""
         self._slot = 0.0
         self._stepped_at = self._jumped_at = NEVER
         self._leases: dict[str, float] = {}
-        """By the flight: until when its holder may store the answer, in true time."""
+        """By flight: the true time until which its holder may store the answer."""
         self._not_accepted = False
         self._sent_at: list[int] = []
         self._watches: dict[StreamKey, Watch] = {}
@@ -84,7 +85,7 @@ class Judge:
     # --- the store ------------------------------------------------------------------------------
 
     def before(self, key: StreamKey) -> StreamRecord:
-        """Return what a save would replace; of a record that cannot be read nothing is known."""
+        """Return the record that a save would replace, or a blank one if it cannot be read."""
         return StreamRecord(key) if key in self.sim.broken else self.sim.record(key)
 
     def replaced(self, process: Process, save: Save) -> None:
@@ -94,7 +95,7 @@ class Judge:
         watch = self.watch(save.key)
         watch.published.clear()
         watch.accepted_live_since = None
-        watch.troubled_at = self.sim.clock.now  # the next list shows again what was known
+        watch.troubled_at = self.sim.clock.now  # the next list shows the stream again
 
     def is_replaced(self, key: StreamKey, asked_at: int) -> None:
         """Raise Broken if a person could not stop a stream whose record cannot be read."""
@@ -102,7 +103,7 @@ class Judge:
             raise Broken("promise 4", "a stop was refused, as its record cannot be read")
 
     def _is_excused(self, key: StreamKey, since: int) -> bool:
-        """Return True if what was due of this stream since then may be late."""
+        """Return True if what has been due for this stream since then may be late."""
         troubled_at = max(self.troubled_at, self.watch(key).troubled_at)
         return key in self.sim.broken or troubled_at >= since - TOGETHER_MS
 
@@ -144,8 +145,8 @@ class Judge:
         self.sim.story_of(process, before, after)
 
     def _judge_words(self, process: Process, record: StreamRecord) -> None:
-        """Judge what is said of a recording: Live has recorded the stream since it was last shown
-        to, and no report of a pause is overlooked."""
+        """Raise Broken if the record calls the stream recorded, and Live has not recorded it since
+        that was last shown, or a report of a pause is overlooked."""
         said = standing(record, self.sim.clock(), StreamSettings())
         if said.phase is not Phase.RECORDING or said.shown_at is None:
             return
@@ -160,7 +161,7 @@ class Judge:
             raise Broken("protocol", "it is said to be recorded, and it was not lately")
 
     def _forgotten(self, before: StreamRecord) -> None:
-        """Judge that nobody needs the record any more, and forget what was remembered of it."""
+        """Raise Broken if the record was still needed; else forget what was remembered of it."""
         stream, live = _stream(before.key), self.sim.live
         if before.intent.wanted:
             raise Broken("promise 4", "a stream that is wanted was forgotten")
@@ -176,17 +177,18 @@ class Judge:
         self.sim.lots.counts["stream forgotten"] += 1
 
     def refused_by_full_engine(self, process: Process, before: StreamRecord, save: Save) -> None:
-        """Judge that what a full engine refuses ends no recording."""
+        """Raise Broken if a full engine refuses a save that ends a recording."""
         flight = before.flight
         ends = flight is not None and flight.command in (Command.STOP, Command.CANCEL_DELAY)
         is_stop = isinstance(process.request.asked, StopAsked) and not process.saves
-        if ends or is_stop:  # what it stores later may be the answer to somebody's start
+        if ends or is_stop:  # a later save may store the answer to a start
             raise Broken("promise 4", f"a full engine refused a stop of {save.key.stream}")
 
     def _bind(self, process: Process, before: StreamRecord, after: StreamRecord) -> None:
-        """Whoever heard Live's yes has stored it: from now on the intent belongs to what was live
-        when the request arrived. A yes that nobody heard binds nothing, and neither does one whose
-        lease another thread of the same process found over."""
+        """Note that the process that got Live's acceptance has stored it: from now on the intent
+        belongs to the session that was live when the request arrived. An acceptance that no process
+        got binds nothing, and neither does one whose lease another thread of the process found
+        expired."""
         flight, watch, intent = before.flight, self.watch(after.key), before.intent
         settled = flight is not None and (after.flight is None or after.flight.id != flight.id)
         lapsed = bool(set(after.doubts) - set(before.doubts))
@@ -212,8 +214,8 @@ class Judge:
             raise Broken("promise 6", f"a {who} changed something: {what}")
 
     def counts(self, process: Process, counts: Mapping[str, int]) -> None:
-        """Raise Broken if callbacks, proved or not, add a counter or make an instance write often:
-        what everybody may do must neither fill a store nor keep it busy."""
+        """Raise Broken if callbacks, with or without proof, add a counter or make an instance write
+        often. Anybody may send them, so they must neither fill a store nor keep it busy."""
         memory = process.assigned.instance.memory if process.assigned else {}
         if not counts.keys() <= _COUNTED:
             raise Broken("promise 6", f"a request named a counter: {sorted(counts)}")
@@ -264,9 +266,9 @@ class Judge:
         if not watch.held:
             return False
         if watch.held_until is not None:
-            watch.held = self.sim.clock() < watch.held_until  # what is over stays over
+            watch.held = self.sim.clock() < watch.held_until  # a hold that is over stays over
             return watch.held
-        if watch.replayed:  # which may have opened another session
+        if watch.replayed:  # the replay may have opened another session
             return False
         since = watch.held_live_since
         beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
@@ -275,15 +277,15 @@ class Judge:
     def _judge_end(
         self, process: Process, before: StreamRecord, after: StreamRecord, watch: Watch
     ) -> None:
-        """Raise Broken if an intent ended with a session that goes on or that it never belonged
-        to. A show whose announced end has passed ends with any."""
+        """Raise Broken if an intent ended with a session that goes on or that it never belonged to.
+        A scheduled show whose end has passed may end with any session."""
         since = watch.accepted_live_since
         beside = self.sim.live.switches.second_publisher is not SecondPublisher.REFUSED
         if beside or process.request.sent or watch.adrift or watch.skewed:
             return
         if since is None:
             if self.sim.plan.config.mode is OnDemand.CALLBACK:
-                return  # told to record it, no start of ours was accepted
+                return  # Live recorded by our on-demand answer: no start was accepted
             if before.intent.requester is Requester.SCHEDULE:
                 return
             raise Broken("protocol", "an intent ended with a session that it never belonged to")
@@ -293,7 +295,7 @@ class Judge:
     def _judge_late_news(
         self, process: Process, before: StreamRecord, after: StreamRecord, save: Save
     ) -> None:
-        """Of a session that a later one has replaced: it changes nothing."""
+        """Raise Broken if late news of a session that a later one has replaced was acted on."""
         request, session = process.request, before.session
         acted_on = any(entry.code is Reason.UNPUBLISHED for entry in save.entries)
         if request.function != "stream_events" or request.genuine or not acted_on:
@@ -303,7 +305,7 @@ class Judge:
         since = self.sim.live.live_since(_stream(after.key))
         time = int(str((request.fields or {}).get("time", 0))) * 1000
         known = since is not None and _is_of(session, since)
-        # the latest connection may be seconds younger than the session, and not reported yet
+        # The latest connection may be seconds younger than the session, and not reported yet.
         late = since is not None and time < min(since, session.began) - TOGETHER_MS - 1_000
         if known and late and after.session.state is not SessionState.LIVE:
             raise Broken("protocol", "a publish_done of an older session was acted on")
@@ -345,7 +347,8 @@ class Judge:
             watch.stop_claimed_at = self.sim.clock.now
 
     def _has_stepped_since(self, holder: Flight) -> bool:
-        """Return True if the store's clock has stepped since: a lease ends by that clock."""
+        """Return True if the store's clock has stepped since the flight got its lease, which ends
+        by that clock."""
         return self._leases.get(holder.id, 0) - LEASE_MS <= self._stepped_at + SLOT_WAIT_MS
 
     @staticmethod
@@ -374,8 +377,8 @@ class Judge:
             raise Broken("promise 2", "a restart of our own was claimed that nobody wants")
 
     def _expect_claim(self, after: StreamRecord) -> None:
-        """Expect that a pending start is claimed within 2 s and its turn, while nothing goes
-        wrong."""
+        """Expect that a pending start is claimed within 2 s and its turn, unless a fault
+        strikes."""
         pending, now = after.pending, self.sim.clock.now
         if (
             pending is None
@@ -389,7 +392,7 @@ class Judge:
         self.sim.clock.at(at, self._is_claimed, after.key, pending.since, now, due_by)
 
     def _expect_check(self, before: StreamRecord, after: StreamRecord) -> None:
-        """Expect that a start is checked when it is due, while nothing goes wrong: whoever made the
+        """Expect that a start is checked when that is due, unless a fault strikes: whoever made the
         check due has woken a reconcile."""
         known, check_at = _check_at(before), _check_at(after)
         if check_at is None or check_at == known or check_at > self.sim.clock() + CHECKED:
@@ -417,10 +420,10 @@ class Judge:
             raise Broken("promise 1", "a pending start was not claimed in time")
 
     def _is_over(self, key: StreamKey, until: int) -> None:
-        """Raise Broken if 75 s after `until` no stop has been decided, without trouble before
-        `until`."""
+        """Raise Broken if 75 s after `until` no stop has been decided, unless a fault has struck
+        since `until`."""
         still_ms = until + STOPPED - self.sim.clock()
-        if still_ms > 0:  # by the store's clock, which was set back
+        if still_ms > 0:  # the store's clock was set back
             self.sim.clock.after(still_ms, self._is_over, key, until)
             return
         intent = self.sim.record(key).intent
@@ -442,7 +445,8 @@ class Judge:
         self._judge_rate()
 
     def _judge_rate(self) -> None:
-        """45 slots a second, each up to 100 ms late: never more than Live's 50."""
+        """Raise Broken if more commands were sent in a second than Live takes: 45 slots, each up to
+        100 ms late, are never more than 50."""
         now = self.sim.clock.now
         self._sent_at = [at for at in self._sent_at if at > now - 1000] + [now]
         is_after_a_jump = now - self._jumped_at < 1000 + SLOT_WAIT_MS
@@ -451,7 +455,7 @@ class Judge:
             raise Broken("promise 5", "more commands in one second than Live takes")
 
     def arrived(self, key: StreamKey, flight: Flight, answer: Answer | None) -> None:
-        """Whose the recording is, from now on."""
+        """Note whose the recording is from now on."""
         watch, acted = self.watch(key), self.sim.live.arrived[-1].acted
         if acted and flight.command is Command.RESTART:
             self._restarted(watch, flight)
@@ -462,7 +466,7 @@ class Judge:
         if flight.command is Command.START and (acted or yes):
             watch.ours = True
         if acted and flight.command in (Command.START, Command.RESTART):
-            watch.misled = not self.sim.live.is_recording(_stream(key))  # accepted, and not done
+            watch.misled = not self.sim.live.is_recording(_stream(key))  # accepted, but not done
         if yes and flight.command in (Command.START, Command.RESTART):
             watch.live_since[flight.id] = self.sim.live.live_since(_stream(key))
 
@@ -471,7 +475,8 @@ class Judge:
             self._yes[flight.id] = process
 
     def _restarted(self, watch: Watch, flight: Flight) -> None:
-        """Once an ask, however often it is on its way."""
+        """Raise Broken if more restarts were done than asked for. One restart counts once, however
+        often its request arrives."""
         if flight.reason is not Reason.ASKED_RESTART or flight.id in watch.restarted:
             return
         watch.restarted.add(flight.id)
@@ -479,14 +484,15 @@ class Judge:
             raise Broken("promise 4", "a restart was done more often than it was asked for")
 
     def refused(self, key: StreamKey, flight: Flight) -> None:
-        """With a code that nobody documented: a stop is then taken for over (docs/errors.md)."""
+        """Note that Live refused a command with an unknown code: a stop then counts as done
+        (docs/errors.md)."""
         if flight.command is Command.STOP:
             self.watch(key).adrift = True
 
     # --- callbacks and asks ---------------------------------------------------------------------
 
     def came(self, stream: Stream) -> None:
-        """Expect that a stream that goes on is known within 90 s, whatever was lost."""
+        """Expect that a stream that stays live is known within 90 s, whatever was lost."""
         since = self.sim.live.live_since(stream)
         if since is not None:
             self.sim.clock.at(self.sim.clock.now + LEARNT, self._is_known, stream, since)
@@ -502,11 +508,11 @@ class Judge:
             raise Broken("promise 1", "a live stream was not known of within 90 s")
 
     def delivered(self, callback: Callback) -> None:
-        """Whoever overhears one knows a signature."""
+        """Let a stranger capture the callback's signature."""
         self.sim.strangers.forger.overhears(callback)
 
     def asked(self, process: Process) -> None:
-        """Raise Broken if a request that a person had a yes for is not stored."""
+        """Raise Broken if a request that was answered with success is not stored."""
         request = process.request
         assert request.key is not None
         intents = [(before.intent, after.intent) for before, after in process.saves]
@@ -527,9 +533,10 @@ class Judge:
         self.watch(key).restarts += 1
 
     def clock_steps(self, by_ms: int) -> None:
-        """Allow the slots that lie ahead to be given to others again, once, if it steps forward."""
+        """Note a step of the clock. If it steps forward, the slots that lie ahead may be given
+        again, once."""
         self._stepped_at = self.sim.clock.now
-        now = self.sim.clock()  # as it was until then: a hold that is over stays over
+        now = self.sim.clock()  # by the clock before its step: a hold that is over stays over
         for watch in self._watches.values():
             watch.held = watch.held and (watch.held_until is None or now < watch.held_until)
         if by_ms > 0:
@@ -538,8 +545,8 @@ class Judge:
             watch.skewed = True
 
     def emptied(self, keys: set[StreamKey]) -> None:
-        """Forget what was promised, but for this: policy begins nothing for what is live now, and
-        was a moment ago. A publish may have been sent with a later time than its own."""
+        """Forget all promises but one: policy begins nothing for a stream that is live now and was
+        a moment ago, since a publish may be sent with a later time than its own."""
         self.lost(keys)
         self._not_accepted = True
         for key in keys:
@@ -552,7 +559,7 @@ class Judge:
         self._not_accepted = False
 
     def lost(self, keys: set[StreamKey]) -> None:
-        """Forget what the lost last writes of these streams promised."""
+        """Forget the promises of the writes that were lost."""
         self._slot = 0.0
         for key in keys:
             watch, intent = self.watch(key), self.sim.record(key).intent
@@ -589,7 +596,7 @@ def _is_of(session: Session, since: int) -> bool:
 
 
 def _is_yes(flight: Flight, answer: Accepted | LiveError) -> bool:
-    """Return True if our start or restart made sure that this session is being recorded."""
+    """Return True if Live's answer to our start or restart means that it records this session."""
     already = flight.command is Command.START and isinstance(answer, AlreadyStarted)
     begins = flight.command in (Command.START, Command.RESTART)
     return already or (begins and isinstance(answer, Accepted))

@@ -120,7 +120,7 @@ class Lane:
 
 @dataclass(slots=True)
 class Shared:
-    """What every client of one store sees. `lock`: the contract has threads."""
+    """The data that every client of one store sees. `lock`: the contract has threads."""
 
     rows: dict[StreamKey, Row] = field(default_factory=dict)
     lanes: dict[str, Lane] = field(default_factory=lambda: {COMMANDS: Lane(), POLLS: Lane()})
@@ -155,7 +155,8 @@ class Shared:
 
 
 class MemoryStore:
-    """`rate` is the lane's, a second; `clock` gives ms. Clients of one `shared` are one store."""
+    """`rate` is the commands a second that the rate limit allows; `clock` gives ms. Clients of one
+    `shared` are one store."""
 
     def __init__(
         self,
@@ -171,10 +172,10 @@ class MemoryStore:
         self.shared = shared or Shared()
 
     def prepare(self) -> None:
-        """There is nothing to import."""
+        """Do nothing: there is nothing to import."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""
 
     def now(self) -> int:
         return self._clock()
@@ -296,10 +297,11 @@ class MemoryStore:
         place = (key, file.uri)
         self.shared.kept[place] = (key, known, known.stop or known.start or at, stored)
 
-    # --- places ---------------------------------------------------------------------------------
+    # --- quotas ---------------------------------------------------------------------------------
 
     def _full_scope(self, save: Save, rule: str | None) -> str:
-        """Which cap keeps this flight from taking a place; empty when it may, or has one."""
+        """Return the scope whose cap keeps this flight from a place in the quota; "" if none does,
+        or the flight has a place."""
         if save.if_no_quota is None or rule is not None:
             return ""
         since = save.if_no_slot.pending.since if save.if_no_slot.pending else 0
@@ -317,7 +319,8 @@ class MemoryStore:
     def _move(
         self, before: str | None, after: str | None, quota: ConcurrencyQuota, now: int
     ) -> None:
-        """Count the place given up and the one taken, and wake whoever waits for it."""
+        """Count the place in a quota that is given up and the one that is taken, and wake the
+        starts that wait for the former."""
         if before == after:
             return
         taken = self.shared.taken
@@ -329,12 +332,12 @@ class MemoryStore:
             for row in sorted(self._waiting(scope), key=Row.queue_position)[:free]:
                 row.due, row.lined = now, True
 
-    # --- lanes ----------------------------------------------------------------------------------
+    # --- rate limits ----------------------------------------------------------------------------
 
     def _take_slot(
         self, name: str, interval: float, *, now: int, wait: float
     ) -> tuple[float, bool]:
-        """GCRA with a burst of one."""
+        """Return the next slot, and whether it was taken: GCRA with a burst of one."""
         rate_limit = self.shared.lanes.setdefault(name, Lane())
         rate_limit.free_at = min(rate_limit.free_at, now + furthest_slot_ms(interval))
         slot = max(float(now), rate_limit.free_at)
@@ -376,7 +379,7 @@ class MemoryStore:
     def replicated(self, _most_ms: int) -> int | None:
         return None
 
-    # --- who goes next --------------------------------------------------------------------------
+    # --- the queue ------------------------------------------------------------------------------
 
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
         with self.shared.lock:
@@ -423,7 +426,7 @@ class MemoryStore:
         return row.version if row else 0
 
     def repair_record(self, key: StreamKey) -> None:
-        """Make it one again that can be read."""
+        """Make the record readable again."""
         if key in self.shared.rows:
             self.shared.rows[key].unreadable = False
 
@@ -439,15 +442,15 @@ class MemoryStore:
         return None if soonest == NEVER else max(soonest - self._clock(), 0)
 
     def durability(self) -> Durability:
-        """Nothing is kept beyond the run."""
+        """Return that nothing is kept beyond the run."""
         return Durability("memory", {})
 
     def size(self) -> Size:
-        """Nothing fills it but the simulation."""
+        """Return a size of 0: only the simulation fills the store."""
         return Size(0)
 
     def note_size(self) -> None:
-        """There is nothing to remember."""
+        """Do nothing: there is nothing to remember."""
 
     def queue(self) -> Queue:
         now = self._clock()

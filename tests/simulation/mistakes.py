@@ -1,5 +1,5 @@
-"""The mistakes of `bugs` and how each is found, written into a page:
-`python -m tests.simulation.mistakes tests/simulation/mistakes.md` (some minutes)."""
+"""Writes how each mistake of `bugs` is found into a page: `python -m tests.simulation.mistakes
+tests/simulation/mistakes.md` (some minutes)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOLD = (
     "until ignored",
     "duplicate publish starts again",
 )
-"""Whose stories are kept as examples."""
+"""The mistakes whose stories the page shows as examples."""
 HISTORY_MAX_ENTRIES, WIDTH = 34, 104
 _LISTS = re.compile(r"reconcile#\d+\s+lists")
 

@@ -1,5 +1,5 @@
-"""Between the instances and ApsaraVideo Live: requests and answers that are lost, late or double,
-and callbacks likewise."""
+"""Carries requests, answers and callbacks between the instances and ApsaraVideo Live: some are
+lost, late or double."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class Wire:
     # --- commands -------------------------------------------------------------------------------
 
     def send(self, key: StreamKey, flight: Flight, heard: CommandResult) -> None:
-        """Where nobody answers, the sender is in doubt once its patience is over."""
+        """Carry a command. Without an answer, the sender hears after its patience that the command
+        is in doubt."""
         strikes, clock, random = self.sim.lots.strikes, self.sim.clock, self.sim.random
         where = key.stream
         self.sim.tell("the wire", f"{flight.command.value} for {where}", flight.reason.value)
@@ -97,7 +98,7 @@ class Wire:
         sim.judge.arrived(key, flight, answer)
         return _meaning(answer)
 
-    # --- looks ----------------------------------------------------------------------------------
+    # --- queries --------------------------------------------------------------------------------
 
     def find(self, key: StreamKey) -> int | LiveError | None:
         failed = self._fails(key.stream)
@@ -124,7 +125,7 @@ class Wire:
         return [*((json.dumps(dict(row.fields)), row.at) for row in rows), *also]
 
     def list_undelivered(self, content: str) -> None:
-        """Have Live list this callback too among those that it could not deliver."""
+        """Have Live list this callback as undelivered, too."""
         self._also_undelivered.append((content, self.sim.clock.now))
 
     def _fails(self, where: str) -> LiveError | None:
@@ -137,7 +138,8 @@ class Wire:
     # --- callbacks ------------------------------------------------------------------------------
 
     def carry(self, callback: Callback) -> None:
-        """To our door: now, later, twice or never. What Live repeats is lost as often."""
+        """Deliver the callback now, late, twice or never. If its first attempt is lost, so are its
+        retries."""
         sim, where = self.sim, callback.stream.name
         strikes, chance = sim.lots.strikes, sim.lots.chance("callback", where)
         sim.accounts.left(callback)
@@ -175,7 +177,7 @@ class Wire:
 
 
 def request_of(callback: Callback) -> Request:
-    """As it reaches the function that it is meant for."""
+    """Return the request by which the callback reaches its function."""
     kind: CallbackKind = "on-demand" if callback.method == "GET" else "record"
     if "action" in callback.fields:
         kind = "stream"
@@ -199,7 +201,7 @@ def sent_again(flight: Flight, answer: object) -> CommandSettled:
 
 
 def _meaning(answer: Answer | None) -> Accepted | LiveError:
-    """By the real table of codes; without an answer nobody knows."""
+    """Return the result by the deployed table of codes; in doubt without an answer."""
     if answer is None:
         return InDoubt()
     if not answer.code:

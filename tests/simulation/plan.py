@@ -1,4 +1,4 @@
-"""What a seed has in store: streams, what encoders and people do with them, and what breaks."""
+"""Draws the plan of a seed: streams, what encoders and people do with them, and what breaks."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from tests.simulation.world import Config, OnDemand, Stream, Switches
 SECOND, MINUTE_MS = 1_000, 60_000
 NOON = 1_763_800_000_000
 LASTS = 6 * MINUTE_MS
-"""For so long things go wrong."""
+"""ms for which things go wrong."""
 END = NOON + LASTS
 KEPT_SHORT, KEPT_LONG = 10 * MINUTE_MS, 30 * 24 * 60 * MINUTE_MS
-"""How long a stream is kept: for longer than callbacks are late, or for longer than a run."""
+"""ms for which a stream is kept: longer than callbacks are late, or longer than a run."""
 DOMAIN, INGEST = "live.example.com", "push.example.com"
 ELSEWHERE = "live.elsewhere.example.com"
 """A domain that no policy names."""
@@ -72,7 +72,7 @@ class Do(str, Enum):
 
 
 class Kind(str, Enum):
-    """What a callback says."""
+    """What a callback reports."""
 
     PUBLISH = "publish"
     PUBLISH_DONE = "publish_done"
@@ -102,9 +102,9 @@ class Forgery:
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """A schedule that a person writes: these streams, by their numbers, at these times. Of a skip,
-    the occurrence that is meant. With `by_pattern` it names the application of the first stream,
-    and whatever stream of that is live."""
+    """A schedule that a person writes: these streams, by their numbers, at these times. For a skip,
+    `begins` is the occurrence to skip. With `by_pattern`, the schedule is for every live stream of
+    the first stream's application."""
 
     name: str
     streams: tuple[int, ...]
@@ -116,7 +116,7 @@ class Timetable:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """Happens at `at`; what lasts, lasts `ms`."""
+    """Something that happens at `at`, and lasts `ms` if it lasts."""
 
     at: int
     do: Do
@@ -145,7 +145,7 @@ class Plan:
 
 
 def draw(seed: int, *, patterns: bool = False) -> Plan:
-    """Return the plan of a seed; `patterns`: with a schedule by a pattern beside all else."""
+    """Return the plan of a seed; with `patterns`, also with a schedule by a pattern."""
     lots = stream_of_chance(seed, "plan")
     streams = tuple(
         Stream(DOMAIN, lots.choice(APPS), f"room{number}")
@@ -236,7 +236,7 @@ def _start(lots: Random, at: int, seconds: int) -> StartAsked:
 
 
 def _strangers(lots: Random, number: int) -> Iterator[Deed]:
-    """Whoever else does something with the stream, or with our URLs."""
+    """Yield what strangers do with the stream or with our URLs."""
 
     def at() -> int:
         return NOON + lots.randrange(5 * SECOND, LASTS)
@@ -251,13 +251,13 @@ def _strangers(lots: Random, number: int) -> Iterator[Deed]:
     if lots.random() < 0.25:
         for _ in range(lots.choice((1, 1, 2, 3))):
             yield Deed(at(), Do.REPLAY, number, forgery=_forgery(lots))
-    if lots.random() < 0.2:  # what an attacker would say first
+    if lots.random() < 0.2:  # what an attacker would report first
         kind = lots.choice((Kind.PUBLISH_DONE, Kind.RECORD_ERROR))
         yield Deed(at(), Do.REPLAY, number, forgery=Forgery(kind))
 
 
 UNPROVED = (Do.UNSIGNED, Do.FORGE, Do.EXPIRED, Do.OTHER_KEY, Do.WRONG_PATH, Do.OTHER_PATH)
-"""What a stranger tries without a valid proof."""
+"""What strangers send without a valid proof."""
 GHOST = "nobody-s-room"
 
 
@@ -295,7 +295,8 @@ def _of_stage(lots: Random, streams: int) -> Iterator[Deed]:
 
 
 def _of_store(lots: Random) -> Iterator[Deed]:
-    """Yield a clock that steps, for a while or for good; a store that forgets or refuses."""
+    """Yield faults of the store: its clock steps, for a while or for good; it forgets, or refuses
+    writes."""
     if lots.random() < 0.25:
         way = lots.choice((Do.CLOCK_BACK, Do.CLOCK_FORWARD))
         at, ms = lots.randrange(LASTS), lots.choice((lots.randrange(2_000, 150_000), LASTS))
@@ -308,8 +309,8 @@ def _of_store(lots: Random) -> Iterator[Deed]:
 
 
 def _together(lots: Random, streams: int) -> Iterator[Deed]:
-    """Yield what a timetable does: all streams come up at the same moment, and there is no slot for
-    all of them."""
+    """Yield publishes of all streams at the same moment, as of a timetable: there is no slot for
+    all."""
     if streams > 1 and lots.random() < 0.4:
         at = NOON + lots.randrange(5 * SECOND)
         for number in range(streams):
@@ -318,8 +319,8 @@ def _together(lots: Random, streams: int) -> Iterator[Deed]:
 
 
 def _of_records(lots: Random, streams: int) -> Iterator[Deed]:
-    """Yield a record that another release wrote, which a person stops or this release can read
-    again after `ms`, and a callback whose text is half a character."""
+    """Yield a record that another release wrote, and a callback whose text is half a character.
+    After `ms` a person stops the stream of the record, or this release can read it again."""
     if lots.random() < 0.1:
         at, ms = NOON + lots.randrange(LASTS), lots.randrange(2_000, 90_000)
         stops = StopAsked("ann") if lots.random() < 0.5 else None
@@ -335,13 +336,13 @@ def _of_engine(lots: Random) -> Iterator[Deed]:
 
 
 def _of_schedules(lots: Random, streams: int) -> Iterator[Deed]:
-    """Yield schedules that people write, and what they change of them later."""
+    """Yield schedules that people write, and their later changes."""
     for number in range(lots.choice((0, 0, 0, 1, 1, 2))):
         yield from _of_schedule(lots, f"show{number}", streams)
 
 
 def _of_patterns(lots: Random, streams: int) -> Iterator[Deed]:
-    """Yield a schedule by a pattern, and what people change of it later."""
+    """Yield a schedule by a pattern, and its later changes."""
     for deed in _of_schedule(lots, "cameras", streams):
         timetable = deed.timetable and replace(deed.timetable, by_pattern=True)
         yield replace(deed, timetable=timetable)
@@ -374,7 +375,7 @@ def _timetable(lots: Random, name: str, at: int, streams: int) -> Timetable:
 
 
 def policy(lots: Random) -> str:
-    """As it is applied to a running stage: JSON (docs/policy.md)."""
+    """Return a policy as it is applied to a running stage: JSON (docs/policy.md)."""
     few = {"max_concurrent": 1} if lots.random() < 0.7 else {}
     ends = lots.choice(("stop", "finalize"))
     lasts = {"max_duration": lots.choice(("40s", "2m"))} if lots.random() < 0.2 else {}

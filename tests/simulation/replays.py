@@ -1,5 +1,5 @@
-"""What a captured signature may change at most with a payload of the stranger's own: the history,
-and a stream whose rule says record is started. The record before and after is compared."""
+"""Judges what a captured signature changed with a payload of the stranger's own, by the record
+before and after. It may add to the history, and start a stream that a rule wants recorded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.protocol.state.intent import Intent, Requester
 from tests.simulation.stream_watch import Broken
 
 _OF_TIME = (Reason.TIME_OVER, Reason.NEVER_LIVE, Reason.NEVER_RECORDED)
-"""An end that had come anyway: whoever handles the record next notices it."""
+"""Ends that were due anyway: whoever handles the record next notices them."""
 
 _TIMES = dict.fromkeys(
     ("made_at", "until", "first_accepted_at", "held_until", "held_opening_before")
@@ -43,13 +43,13 @@ def judge_replay(
 
 
 def _is_scheduled(before: StreamRecord, after: StreamRecord) -> bool:
-    """Return True for an occurrence whose time had come anyway, to begin or to end."""
+    """Return True if an occurrence was due anyway, to begin or to end."""
     is_of_schedule = Requester.SCHEDULE in (before.intent.requester, after.intent.requester)
     return before.begun != after.begun or (is_of_schedule and before.intent != after.intent)
 
 
 def _is_doubt_over(before: StreamRecord, now: int) -> bool:
-    """Return True if a doubt had ended anyway: whoever handles the record next notices it."""
+    """Return True if a doubt was over anyway: whoever handles the record next notices that."""
     return any(doubt.until <= now for doubt in before.doubts)
 
 
@@ -59,8 +59,8 @@ def _is_of_rule(intent: Intent) -> bool:
 
 
 def _judge_same_intent(before: Intent, after: Intent, corrected: Mapping[str, None]) -> None:
-    """Raise Broken if more of an intent changed than the session that it belongs to, and that what
-    was pending for it is sent."""
+    """Raise Broken if anything of the intent changed besides its session, and that its pending
+    command was claimed."""
     corrected = {"session": None, "claimed": None, **corrected}
     if replace(before, **corrected) != replace(after, **corrected):
         raise Broken("promise 6", "a replayed callback changed an intent")
@@ -74,5 +74,5 @@ def _judge_commands(before: StreamRecord, after: StreamRecord) -> None:
 
 
 def _is_harmless(after: StreamRecord, command: Command) -> bool:
-    """Return True for a command that brings about what is wanted already."""
+    """Return True for a command that serves the present intent."""
     return command is (Command.START if after.intent.wanted else Command.STOP)

@@ -1,6 +1,6 @@
-"""What reaches the deployed functions, as the bytes that Function Compute hands them.
+"""The requests that reach the deployed functions, as the bytes that Function Compute passes.
 
-The simulation's world makes requests, `fleet` hands them to the real functions.
+The simulation's world makes requests, and `fleet` passes them to the deployed functions.
 """
 
 from __future__ import annotations
@@ -45,15 +45,16 @@ class Request:
     asked: Asked | None = None
     sent: CommandSettled | None = None
     genuine: str = ""
-    """Empty for what is; else how it was made up."""
+    """Empty for a genuine request; else how the request was made up."""
     method: str = ""
-    """Of a request to the API that names no stream; `body` is its body, in JSON."""
+    """The method of an API request that names no stream; `body` is its body, in JSON."""
     expected: int | None = None
-    """The status that it has to be answered with, once it is answered."""
+    """The status that an answer must have; None for any."""
 
     @property
     def is_unproved(self) -> bool:
-        """Return True for a request that may change nothing; whatever asks on demand is one."""
+        """Return True for a request that may change nothing: one without proof, or an on-demand
+        ask."""
         made_up = self.genuine not in ("", REPLAYED)
         return made_up or self.function == "on_demand"
 

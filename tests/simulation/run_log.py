@@ -1,4 +1,4 @@
-"""What happened, in lines that a person can follow."""
+"""Writes what happened as lines that a person can follow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Line = tuple[int, str, str]
 
 
 def ask_text(ask: Asked) -> str:
-    """StartAsked(who="ann", until=5) is "start until=5"."""
+    """Return an ask as text: StartAsked(who="ann", until=5) is "start until=5"."""
     name = type(ask).__name__.removesuffix("Asked").lower()
     said = [
         f"{one.name}={_plain(getattr(ask, one.name))}"

@@ -1,8 +1,8 @@
-"""Measures how long the starts of many streams take that schedules begin at one minute.
+"""Measures how late the starts of many streams are whose schedules all begin at one minute.
 
 `python -m tests.simulation.scheduled_burst --streams 2000` runs the deployed functions in virtual
 time: people write the schedules over HTTP, and the timer's reconcile begins them. It exits with 1
-if a start was sent later than the answers to the creation say, by more than 2 s.
+if a start is more than 2 s later than the API said when the schedules were created.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from tests.simulation.simulation import Simulation
 from tests.simulation.world import Config, Stream, Switches
 
 AT_MS = NOON + 200 * SECOND
-"""When they all begin: 08:30:00 by the clocks of UTC."""
+"""When all schedules begin: 08:30:00 UTC."""
 LATE_S = 2.0
 OF_ONE = 330
-"""Streams of one schedule: a request has 16 KiB."""
+"""Streams of one schedule: the body of a request has 16 KiB at most."""
 POLICY = json.dumps({"domain": [{"streaming": DOMAIN, "ingest": [INGEST]}], "rule": []})
 
 
 class Burst(Struct, frozen=True):
-    """`said` is the answer to the last schedule's creation, `take_s` the time that it says, and
-    `last_s` how long after the beginning the last start reached Live."""
+    """`said` is the API's answer about the load when the last schedule was created, `take_s` the
+    time that it names. `last_s`: from the beginning until the last start reached Live."""
 
     streams: int
     started: int
@@ -44,7 +44,7 @@ class Burst(Struct, frozen=True):
 
 
 class _Answers(Simulation):
-    """A simulation that keeps what the API answers to a schedule that is written."""
+    """A simulation that keeps the API's answers to the schedules that are written."""
 
     answers: tuple[Mapping[str, object], ...] = ()
 
@@ -55,7 +55,7 @@ class _Answers(Simulation):
 
 
 def burst(streams: int, *, of_one: int = OF_ONE) -> Burst:
-    """Return what became of so many live streams. Raise Broken for a promise that breaks."""
+    """Return what happened to so many live streams. Raise Broken if a promise breaks."""
     names = tuple(Stream(DOMAIN, "app", f"room{number}") for number in range(streams))
     deeds = sorted([*_published(streams), *_written(streams, of_one)], key=lambda deed: deed.at)
     config = Config(delay_ms=180_000)

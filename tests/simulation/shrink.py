@@ -1,5 +1,5 @@
-"""Makes a failing seed shorter: fewer streams, deeds, strikes and odd switches, while the same
-promise is still broken."""
+"""Makes a failing seed shorter, with fewer streams, deeds, strikes and odd switches, as long as it
+breaks the same promise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_RUNS = 400
 
 @dataclass(slots=True)
 class Shrinker:
-    """`promise` and `words` are what must stay broken."""
+    """`words` are the broken promise, which each shorter plan must break too."""
 
     plan: Plan
     words: str
@@ -36,7 +36,7 @@ class Shrinker:
         return Simulation(self.plan, without=self.without, story=True).run()
 
     def _plainer(self) -> None:
-        """Each switch as the documents plainly read, where it makes no difference."""
+        """Set each switch to the plain reading of the documents, if the promise still breaks."""
         plain = Switches()
         self._try(replace(self.plan, switches=plain), self.without)
         for name in Switches.names():
@@ -62,7 +62,7 @@ class Shrinker:
         fewer(struck, fails)
 
     def _try(self, plan: Plan, without: frozenset[Strike]) -> bool:
-        """Keep this if it breaks the same promise."""
+        """Take over the plan and return True if it breaks the same promise."""
         if self.runs >= MOST_RUNS:
             return False
         self.runs += 1
@@ -74,7 +74,7 @@ class Shrinker:
 
 
 def fewer(items: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> Sequence[T]:
-    """Leave out halves, quarters and so on, as long as it still fails."""
+    """Return the items without halves, quarters and so on that are not needed to fail."""
     size = max(len(items) // 2, 1)
     while items:
         begin = 0

@@ -1,4 +1,4 @@
-"""One seed from beginning to end: bad days, then quiet, then what must have come of it."""
+"""Plays one seed from beginning to end: bad days, then quiet, then the final checks."""
 
 from __future__ import annotations
 
@@ -38,19 +38,20 @@ from tests.simulation.world import Account, Callback, Compute, Invocation, Live,
 from tests.support.emptied_store import empty_memory
 
 ACCOUNTS_JUDGED = 3
-"""So often the accounts are judged while things go wrong, besides at the end."""
+"""How often the accounts are judged while things go wrong; they are judged again at the end."""
 QUIET, LONGEST_QUIET = 5 * MINUTE_MS, 30 * MINUTE_MS
-"""Forgetting a stream takes twice as long where a task of it was still open at first."""
+"""ms of quiet at the end, least and most. Forgetting a stream takes twice as long if it had an open
+task."""
 ALERTS_AFTER_MS = 30_500
-"""ms after the beginning at which alerts are evaluated first, and then each minute."""
+"""ms after the beginning at which alerts are evaluated first; then they are each minute."""
 CALM = 10 * MINUTE_MS
-"""What is due no sooner is not waited for."""
+"""Something due in more ms than this is not waited for."""
 NEXT_KEYS = ("stream-key-1111111", "record-key-1111111")
 STORE = "cn-shanghai.simulation.0000"
 NOBODY = StreamKey(DOMAIN, "app", "nobody")
 Answered = Callable[[int, bool], None]
 _FAILED = (500, 503)
-"""An answer of ours that means: try again."""
+"""Our answers that ask for a retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Simulation:
         self._no_timer_until = 0
         self._lines: list[str] = []
         self.broken: set[StreamKey] = set()
-        """Streams whose record no release here can read now."""
+        """Streams whose record cannot be read at present."""
         self.ever_broken: set[str] = set()
         self.claims = 0
         self.has_lost_writes = False
@@ -152,7 +153,7 @@ class Simulation:
         )
 
     def _play(self, until: int) -> None:
-        """Whoever is next: our own clock, Live or Function Compute."""
+        """Run what comes next, of our own clock, Live and Function Compute, until that time."""
         clock, live, compute = self.clock, self.live, self.compute
         far = until + 1
         while True:
@@ -178,7 +179,7 @@ class Simulation:
                 clock.step()
 
     def _calm_down(self) -> None:
-        """Nothing goes wrong any more; what lasted is over."""
+        """End all faults, also those that last."""
         self.lots.over = True
         self._down_until = self._refusing_until = self._no_timer_until = self._full_until = 0
         self.judge.troubled_at = max(self.judge.troubled_at, self.clock.now)
@@ -192,8 +193,8 @@ class Simulation:
         self.tell("all", "is well from now on")
 
     def _wait_for_calm(self) -> None:
-        """Wait until nobody is at work and nothing is due soon. A store whose clock was set back
-        comes so much later to what is due."""
+        """Wait until nobody is at work and nothing is due soon. If the store's clock was set back,
+        everything comes so much later."""
         end = NOON + LASTS + LONGEST_QUIET + max(-self.clock.ahead, 0)
         while self._alive or self._under_way or self._is_due_soon():
             if self.clock.now >= end:
@@ -201,7 +202,8 @@ class Simulation:
             self._play(self.clock.now + 15_000)
 
     def _is_due_soon(self) -> bool:
-        """But for a place: a start that waits for one is tried again for ever."""
+        """Return True if something is due soon, except a start that waits for a quota: it is
+        retried for ever."""
         named = {StreamKey(*stream) for stream in self.plan.streams}
         for key in sorted(named | self.strangers.forger.named):
             record = self.record(key)
@@ -222,7 +224,7 @@ class Simulation:
         self.clock.after(ms, act, *args)
 
     def trouble(self, ms: int = 0) -> None:
-        """Whatever is owed may be late on account of this, for so long."""
+        """Note a fault: for `ms`, what is due may be late."""
         self.judge.troubled_at = max(self.judge.troubled_at, self.clock.now + ms)
 
     def store_is_down(self, ms: int) -> None:
@@ -235,7 +237,7 @@ class Simulation:
         self._no_timer_until = max(self._no_timer_until, self.clock.now + ms)
 
     def fail_over(self, ms: int) -> None:
-        """Only the store in memory can be made to."""
+        """Lose the writes of the last `ms`. Do nothing with a real engine."""
         if self._memory is not None:
             self.has_lost_writes = True
             lost = self._memory.lose(self.clock() - ms)
@@ -254,7 +256,7 @@ class Simulation:
             self.trouble(LATE_AFTER_A_STEP_MS)
 
     def empty_store(self) -> None:
-        """Only the store in memory can be emptied."""
+        """Empty the store. Do nothing with a real engine."""
         if self._memory is not None:
             self.has_lost_writes = True
             keys = {StreamKey(*stream) for stream in self.plan.streams}
@@ -267,7 +269,7 @@ class Simulation:
             self.trouble()
 
     def accept_store(self) -> None:
-        """Have a person accept the store, who has been told that it was emptied."""
+        """Have a person accept the store after it was emptied."""
         self.store.load(NOBODY)
         self.store.accept(replaces="")
         self.judge.accepted()
@@ -278,16 +280,15 @@ class Simulation:
     # --- records that cannot be read ------------------------------------------------------------
 
     def record(self, key: StreamKey) -> StreamRecord:
-        """Return what is stored, also where no release can read it."""
+        """Return the stored record, also one that cannot be read."""
         return self._memory.peek(key) if self._memory else self.store.load(key).record
 
     def is_outdated(self, save: Save) -> bool:
-        """Return True if the record was saved since this save was decided."""
+        """Return True if the record was saved after this save was decided."""
         return self._memory is not None and self._memory.version_of(save.key) != save.version
 
     def break_record(self, key: StreamKey) -> bool:
-        """Make it unreadable; return False if there is none. Only the store in memory can be made
-        to."""
+        """Make the record unreadable. Return False if there is none, or with a real engine."""
         if self._memory is None or not self._memory.break_record(key):
             return False
         self.broken.add(key)
@@ -295,7 +296,7 @@ class Simulation:
         return True
 
     def repair_record(self, key: StreamKey) -> None:
-        """Make it readable again. What was due meanwhile comes up within a minute."""
+        """Make the record readable again. What was due meanwhile is handled within a minute."""
         if self._memory is not None and key in self.broken:
             self.broken.discard(key)
             self._memory.repair_record(key)
@@ -311,7 +312,7 @@ class Simulation:
     # --- the store ------------------------------------------------------------------------------
 
     def store_is_up(self) -> bool:
-        """Return True if the store answers and takes writes, but for a single failure."""
+        """Return True if the store answers and takes writes, apart from single failures."""
         return max(self._down_until, self._refusing_until) <= self.clock.now
 
     def store_answers(self) -> None:
@@ -377,7 +378,8 @@ class Simulation:
         self._lines.append(line)
 
     def ended(self, process: Process, reply: Mapping[str, object] | None) -> None:
-        """None: killed. Whoever waited for it hears a 500, as Function Compute's."""
+        """End a process, whose `reply` is None if it was killed: the caller then gets Function
+        Compute's 500."""
         request, assigned = process.request, process.assigned
         status = cast("int", reply["statusCode"]) if reply else 500
         failed = status in _FAILED
@@ -390,7 +392,7 @@ class Simulation:
         if is_asked and reply is not None and status != 200:
             raise Broken("promise 7", "an on-demand ask was not answered with 200")
         if failed:
-            if request.key not in self.broken:  # which excuses nothing of the other streams
+            if request.key not in self.broken:  # a broken record excuses no other stream
                 self.trouble()
         elif request.expected not in (None, status):
             raise Broken("promise 6", f"a {request.genuine} was answered {status}")

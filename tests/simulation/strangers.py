@@ -1,4 +1,4 @@
-"""Encoders, people and circumstances: what the plan has them do."""
+"""Carries out the deeds of the plan: of encoders, people and circumstances."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 UNSTORABLE = "\ud800.mp4"
 LATE_AFTER_A_STEP_MS = 90_000
-"""ms after a step of the store's clock until all that it put off is done."""
+"""ms after a step of the store's clock within which all that it put off is done."""
 NEXT_KEYS = ("stream-key-1111111", "record-key-1111111")
 
 
@@ -159,8 +159,7 @@ class Strangers:
         self.sim.trouble()
 
     def clock_steps(self, deed: Deed) -> None:
-        """Let the store's clock be wrong for a while, or for good. What a step put off has another
-        timer period after it."""
+        """Let the store's clock be wrong for a while, or for good."""
         sim, step = self.sim, int(deed.text) * 60_000
         sim.set_clock(-step if deed.do is Do.CLOCK_BACK else step)
         if deed.ms < LASTS:

@@ -1,4 +1,4 @@
-"""What the judge remembers of each stream, and what it says of a promise that was not kept."""
+"""What the judge remembers of each stream, and the exception for a promise that was not kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 class Broken(Exception):
-    """A promise that was not kept: its number in docs/reliability.md, "protocol" or
+    """A promise was not kept. The text has its number in docs/reliability.md, "protocol" or
     "invariant", and what happened."""
 
     def __init__(self, promise: str, words: str) -> None:
@@ -26,18 +26,19 @@ class Watch:
     restarted: set[str] = field(default_factory=set)
     published: dict[int, int] = field(default_factory=dict)
     live_since: dict[str, int | None] = field(default_factory=dict)
-    """By the flight of a start or restart that Live said yes to: since when the stream was live."""
+    """By the flight of a start or restart that Live accepted: since when the stream was live."""
     accepted_live_since: int | None = None
     accepted_in: int = 0
-    """What the record calls that session."""
+    """The record's number of that session."""
     ours: bool = False
     adrift: bool = False
-    """A fail-over lost what would explain its recording."""
+    """A fail-over, or a stop that Live refused, left a recording that the record does not
+    explain."""
     misled: bool = False
     skewed: bool = False
-    """The store's clock was wrong, by which its times cannot be compared with Live's."""
+    """The store's clock was wrong, so that the record's times cannot be compared with Live's."""
     emptied_live_since: int | None = None
     replayed: bool = False
     stop_claimed_at: int = 0
     troubled_at: int = 0
-    """When something last went wrong that may delay what is due of this stream alone."""
+    """When a fault last struck that may delay what is due for this stream alone."""

@@ -24,14 +24,16 @@ KIND = TaskKind.VERIFY_FILE
 LEASE_MS = BACKOFF[KIND].lease_ms
 EVERY_MS = 60_000
 STALL_MS = 5 * LEASE_MS
-"""ms that a result comes late at most: another runner may have taken the task by then."""
+"""ms by which a result is late at most: another runner may have taken the task by then."""
 TASKS_A_RUN = 3
 KILLED, STALLED, FAILED = 0.1, 0.2, 0.4
-"""Below each a lot means that, and nothing above the last one goes wrong."""
+"""A lot below the first means killed, below the second stalled, below the third failed; else all
+goes well."""
 
 
 class TaskRunners:
-    """`settled` are the ids that are done with; `_holders`, the version that was taken last."""
+    """`settled` are the ids of finished tasks; `_holders` has the version at which each task was
+    last taken."""
 
     def __init__(self, sim: Simulation) -> None:
         self._sim = sim
@@ -40,7 +42,7 @@ class TaskRunners:
         self.settled: set[str] = set()
 
     def run(self) -> None:
-        """Take what is due, and come again in a minute."""
+        """Take the due tasks, and come again in a minute."""
         for _ in range(TASKS_A_RUN):
             for task in self._sim.store.take_tasks(KIND.value, limit=1, lease_ms=LEASE_MS):
                 self._try(task)
@@ -48,7 +50,7 @@ class TaskRunners:
 
     def _try(self, task: Task) -> None:
         self._holders[task.id] = task.version
-        self.settled.discard(task.id)  # made anew: its file was forgotten, and is reported again
+        self.settled.discard(task.id)  # a task made again: its file was forgotten, then reported
         lot = 1.0 if self._sim.lots.over else self._chance.random()
         if lot < KILLED:
             return
@@ -57,8 +59,8 @@ class TaskRunners:
         self._sim.clock.after(after_ms, self._settle, task, outcome)
 
     def _settle(self, task: Task, outcome: Outcome) -> None:
-        """Settle a task, perhaps long after its lease; raise Broken if that counts although another
-        runner has taken it meanwhile, or does not count although none has."""
+        """Settle a task, perhaps long after its lease. Raise Broken if the result counts though
+        another runner has taken the task meanwhile, or does not count though none has."""
         holds = task.id not in self.settled and self._holders.get(task.id) == task.version
         settled = settlement(task, outcome, self._chance.random())
         if settle(self._sim.store, task, settled) is not holds:
@@ -67,12 +69,12 @@ class TaskRunners:
             self.settled.add(task.id)
 
     def forget(self) -> None:
-        """Know of no task any more: the store was emptied, and nobody holds any."""
+        """Forget all tasks: the store was emptied, and no runner holds one."""
         self._holders.clear()
         self.settled.clear()
 
     def judge(self) -> None:
-        """Raise Broken unless each file that is listed has had its task, which is done or open."""
+        """Raise Broken unless each listed file has had a task, which is done or open."""
         store = self._sim.store
         opened = {one.task.id for one in store.open_tasks(after="", limit=9_999)}
         for stream in self._sim.plan.streams:

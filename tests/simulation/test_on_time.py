@@ -1,4 +1,4 @@
-"""What is checked is checked on time, whenever the timer comes: counted in virtual time."""
+"""Checks of the protocol come on time, whenever the timer runs: measured in virtual time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ POLICY = json.dumps({"domain": [{"streaming": DOMAIN, "ingest": [INGEST]}], "rul
 MERGE_DELAY_MS = 180_000
 ROOM, OTHER = range(2)
 SEEDS = range(8)
-"""Each has its timer at another second of the minute, and cold starts of other lengths."""
+"""Each seed has its timer at another second of the minute, and cold starts of other lengths."""
 
 
 def played(seed: int, switches: Switches, *deeds: Deed) -> Simulation:
-    """Return the simulation once these deeds were done and nothing went wrong."""
+    """Return the simulation after these deeds, with no fault besides."""
     streams = tuple(Stream(DOMAIN, "app", name) for name in ("room", "other"))
     config = Config(delay_ms=MERGE_DELAY_MS)
     plan = Plan(seed, streams, deeds, switches, config, MERGE_DELAY_MS, POLICY, instances=100)

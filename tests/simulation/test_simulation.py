@@ -1,5 +1,5 @@
 """Bad days in virtual time (tests/simulation): no promise of docs/reliability.md breaks, and every
-mistake that is put in on purpose is found."""
+planted mistake is found."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from tests.simulation.simulation import Result, Simulation
 
 ROOT = Path(__file__).parents[2]
 LONG_LINES = 150
-"""A story worth shortening; the rest of a short one are its reconciles."""
+"""Lines above which a story is worth shortening; most lines of a short one are of its
+reconciles."""
 
 
 def run(seed: int, *, story: bool = False) -> Result:
@@ -164,9 +165,9 @@ FOUND = {
     "account": "what is wanted taken for recorded",
     "schedules": "an occurrence that has begun is planned again",
 }
-"""A mistake for each promise that shows soon, "invariant" for what holds of each record, "at rest"
-for what holds in the end, "account" for what is said to be missing, "schedules" for their
-occurrences: the check of it can fail."""
+"""For each promise, a mistake that breaks it within few seeds. Other names are "invariant" for what
+holds of each record, "at rest" for what holds in the end, "account" for the account of what is
+missing, and "schedules" for occurrences. Each shows that the check can fail."""
 
 
 @pytest.mark.prove

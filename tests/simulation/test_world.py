@@ -43,7 +43,7 @@ def a_live(switches: Switches = PLAIN, config: Config | None = None) -> Live:
 
 
 def code(live: Live, at: int, command: str, **more: object) -> str | None:
-    """Status and code, None when nothing was answered."""
+    """Return status and code of a command, None if it was not answered."""
     answer = live.command(at, ROOM, command, **more)  # type: ignore[arg-type] # the tests name them
     return None if answer is None else f"{answer.status} {answer.code}".strip()
 
@@ -57,7 +57,7 @@ def recorded(switches: Switches = PLAIN) -> Live:
 
 
 def callbacks_until(live: Live, until: int) -> list[Callback]:
-    """Everything that leaves until then, each answered 200 at once."""
+    """Return the callbacks that leave until then, each answered 200 at once."""
     heard: list[Callback] = []
     due = live.next_due()
     while due is not None and due <= until:
@@ -410,7 +410,8 @@ def test_without_status_callbacks_files_are_told_all_the_same() -> None:
 
 
 def attempts(live: Live, status: int | None, until: int) -> list[tuple[int, int, str]]:
-    """(attempt, ms, timestamp) of one publish that is answered so, None being silence."""
+    """Return (attempt, ms, timestamp) of each attempt of one publish that is always answered with
+    `status`; None is no answer."""
     seen = []
     while (due := live.next_due()) is not None and due <= until:
         for callback in live.callbacks_due(due):
@@ -726,7 +727,7 @@ def test_memory_goes_with_the_instance(how: str) -> None:
 
 
 def run(compute: Compute, until: int, outcome: Outcome) -> list[Invocation]:
-    """Each call that begins until then, ended so at once."""
+    """Return the calls that begin until then, each ended with this outcome at once."""
     seen: list[Invocation] = []
     while (due := compute.next_due()) is not None and due <= until:
         for invocation in compute.due(due):

@@ -1,7 +1,7 @@
-"""Schedules in a run: what people write, change, skip and delete, and what must come of it.
+"""Judges schedules in a run: people write, change, skip and delete them.
 
-Each occurrence begins once, not before its time and within a timer period of it; what was deleted,
-changed or skipped in time never begins.
+Each occurrence must begin once, not before its time and within a timer period of it. One that was
+deleted, changed or skipped in time must never begin.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 BEGUN_MS = 90_000
-"""ms within which an occurrence begins, or a change of its schedule is known, whatever was killed:
-the timer comes each minute."""
+"""ms within which an occurrence begins, or a changed schedule is in force, even if instances were
+killed: the timer comes each minute."""
 _AGAIN = (429, 500, 503)
 DAY_MS = 86_400_000
 _BEGINS = (
@@ -35,15 +35,15 @@ _BEGINS = (
     Reason.SCHEDULE_HELD,
     Reason.SCHEDULE_MISSED,
 )
-"""What the history says of an occurrence once, as it begins."""
+"""Reasons of which the history has one for each occurrence, as it begins."""
 Begun = tuple[StreamKey, str]
 """An occurrence of one stream."""
 
 
 @dataclass(slots=True)
 class _Asked:
-    """What was last answered with yes about a schedule: from `at` on it is `timetable`, None for a
-    deleted one. `skipped`: when the skip of each occurrence was answered with yes."""
+    """The last request about a schedule that was answered with success: since `at` the schedule is
+    `timetable`, None if it was deleted. `skipped`: the times at which occurrences were skipped."""
 
     at: int
     timetable: Timetable | None
@@ -57,12 +57,13 @@ class Timetables:
         self._begun: set[Begun] = set()
         self._made: set[Begun] = set()
         self._uncertain: set[str] = set()
-        """Schedules of which a request has no answer yet, or a lost write may be one."""
+        """Schedules with a request that has no answer yet, or one that may have been lost with the
+        store's writes."""
         self._under_way = Counter[str]()
         self._losses = 0
         """How often the store has lost writes."""
         self._contested: set[str] = set()
-        """Schedules of which two requests were under way at once: either may count as the last."""
+        """Schedules with two requests under way at once: either may count as the last."""
 
     # --- what people ask ------------------------------------------------------------------------
 
@@ -79,7 +80,7 @@ class Timetables:
             if status in _AGAIN and tries and not sim.lots.over:
                 sim.clock.after(2_000, self.do, deed, tries - 1)
             elif status not in _AGAIN:
-                # That there is no such occurrence may mean that the store has lost the schedule.
+                # A skip may be refused because the store has lost the schedule.
                 is_last = timetable.name not in self._contested and self._losses == losses
                 if is_last and (deed.do is not Do.SKIP or status == 200):
                     self._uncertain.discard(timetable.name)
@@ -135,8 +136,8 @@ class Timetables:
             self._judge_wanted(after.key, intent.occurrence)
 
     def _begins_once(self, begun: set[Begun], before: StreamRecord, name: str) -> None:
-        """Raise Broken for an occurrence that has begun, unless the record has forgotten it by a
-        wrong clock, or has noted it as missed by one: it was ahead, and had passed the end."""
+        """Raise Broken if the occurrence has begun before, unless the record forgot that because of
+        a wrong clock, or had noted the occurrence as missed by a clock ahead of its end."""
         one, missed = (before.key, name), Reason.SCHEDULE_MISSED
         begun_before = (known for known in before.begun if known.barred_by is not missed)
         is_known = any(name == known.id for known in begun_before)
@@ -148,7 +149,7 @@ class Timetables:
             self.sim.lots.counts["occurrence begun"] += 1
 
     def _judge_wanted(self, key: StreamKey, occurrence: str) -> None:
-        """Raise Broken for an occurrence that nobody wants, once everybody knows."""
+        """Raise Broken for an occurrence that was deleted, changed or skipped long enough ago."""
         name = occurrence.partition("@")[0]
         asked, now = self._asked.get(name), self.sim.clock.now
         if asked is None or name in self._uncertain or now < asked.at + BEGUN_MS:
@@ -186,15 +187,15 @@ class Timetables:
         return self.sim.judge.watch(key).skewed
 
     def lost(self, keys: set[StreamKey]) -> None:
-        """Forget what the lost last writes promised."""
+        """Forget what the lost writes promised."""
         self._losses += 1
         self._uncertain |= set(self._asked)
         for begun in (self._begun, self._made):
             begun -= {one for one in begun if one[0] in keys}
 
     def judge(self) -> None:
-        """Raise Broken if a schedule is due for ever, or if what is planned is not what people
-        asked."""
+        """Raise Broken if a schedule is due for ever, or if the planned occurrences are not those
+        that people asked for."""
         if self.sim.ever_broken:
             return
         due = map(StoredSchedule.from_text, self.sim.store.due_schedules(9_999).values())
@@ -225,7 +226,7 @@ def _id(timetable: Timetable, begins_at: int) -> str:
 
 
 def _local(at: int) -> str:
-    """Return a time by the clocks of UTC, to the second."""
+    """Return a time in UTC, to the second."""
     return datetime.fromtimestamp(at // 1000, timezone.utc).replace(tzinfo=None).isoformat()
 
 

@@ -1,4 +1,4 @@
-"""Virtual time: what happens next, and when it is."""
+"""The clock of virtual time, and the queue of what happens next."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 
 class Clock:
-    """`now` is the true time in ms since the epoch; the clock is called for the store's, which is
-    `ahead` of it while it is wrong. What was entered first for a moment happens first."""
+    """`now` is the true time in ms since the epoch. Calling the clock returns the store's time,
+    which is `ahead` of it while the store's clock is wrong. Entries for the same moment run in the
+    order in which they were entered."""
 
     def __init__(self, now: int) -> None:
         self.now = now

@@ -1,5 +1,5 @@
 """A model of ApsaraVideo Live and of Function Compute in virtual time, written from the facts
-alone: it knows nothing of the code that it judges, nor of the stand-ins.
+alone: it knows nothing of the code that it judges, nor of the emulators.
 
 Time is an int of ms since the Unix epoch, handed in with every call, never going backwards.
 Nothing happens between calls: ask `next_due()`, then `callbacks_due(at)` or `due(at)`.
@@ -21,7 +21,7 @@ Nothing happens between calls: ask `next_due()`, then `callbacks_due(at)` or `du
     # the account
     live.set_config(at, config, domain, app="", name=""); live.delete_config(at, domain, …)
     live.expire_credentials(at); live.renew_credentials(at)
-    live.break_bucket(at, domain, "AccessDenied")        # "" mends it
+    live.break_bucket(at, domain, "AccessDenied")        # "" fixes it
     live.rotate_keys(at, stream_key=..., record_key=...) # running streams keep the old ones
     live.spend(at, calls)                                # others use the account's quota
     # the truth, for whoever checks; ask after callbacks_due(at) of the same `at`

@@ -1,4 +1,5 @@
-"""What the account holds and changes under way: configurations, keys, credentials, buckets."""
+"""The state of the account that may change during a run: configurations, keys, credentials,
+buckets."""
 
 from __future__ import annotations
 
@@ -25,8 +26,8 @@ class Holdings:
             self.configs.update(((domain, "", ""), account.config) for domain in account.ingest)
 
     def config(self, stream: Stream) -> Config | None:
-        """Domain, app and stream go before domain and app, and these before the domain
-        (live.md §6)."""
+        """Return the effective configuration: one for domain, app and stream goes before one for
+        domain and app, and that before one for the domain (live.md §6)."""
         domain, app, name = stream
         for place in (domain, app, name), (domain, app, ""), (domain, "", ""):
             if place in self.configs:
@@ -42,7 +43,8 @@ class Holdings:
         )
 
     def unproved(self, at: int, signed_at: int) -> str:
-        """More than 15 min of skew, or credentials that ended (live.md §1.5)."""
+        """Return the error code of a caller with more than 15 min of skew or expired credentials,
+        else "" (live.md §1.5)."""
         if abs(signed_at - at) > SKEW_MS:
             return "InvalidTimeStamp.Expired"
         return "InvalidSecurityToken.Expired" if self.expired else ""

@@ -1,4 +1,4 @@
-"""What will happen by itself, in order of its time."""
+"""The queue of what will happen by itself, in order of time."""
 
 from __future__ import annotations
 

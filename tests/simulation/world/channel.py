@@ -30,7 +30,8 @@ class Session:
 
 
 class Channel:
-    """A stream's sessions and its recording task; every command answers a code, "" for 200."""
+    """A stream's sessions and its recording task; every command returns an error code, "" for
+    200."""
 
     __slots__ = (
         "_switches",
@@ -108,7 +109,8 @@ class Channel:
     # --- the four commands, live.md §1.2
 
     def start(self, at: int, config: Config | None) -> str:
-        """409 when recording already or not ingesting, 400 without an effective config."""
+        """Start a recording; return the code of a 409 if it records already or the recorder does
+        not know the stream, of a 400 without an effective configuration."""
         if self.seen is None:
             return NOT_FOUND
         if not self._commandable(config):
@@ -128,7 +130,7 @@ class Channel:
         if refused:
             return refused
         if self.task.state is State.INTERRUPTED:
-            self.task.state = State.PAUSED  # its delay runs on
+            self.task.state = State.PAUSED  # its delay goes on
             self.stopped = True
             return ""
         if self.task.state is not State.RECORDING:
@@ -138,7 +140,8 @@ class Channel:
         return ""
 
     def cancel_delay(self, at: int, config: Config | None) -> str:
-        """After a stop: the wait ends, the file is written, the recording is over."""
+        """End the merge delay after a stop: write the file and end the recording. Return the error
+        code."""
         refused = self._refused(config)
         if refused:
             return refused
@@ -175,7 +178,8 @@ class Channel:
         return NO_CONFIG if guarded and not self._commandable(config) else ""
 
     def _start_again(self, at: int, config: Config | None, state: State) -> str:
-        """Inside the merge delay: which of three is UNCONFIRMED (live.md §1.2, §6)."""
+        """Start within the merge delay. Which of three things happens is UNCONFIRMED (live.md §1.2,
+        §6)."""
         stopped = state is State.PAUSED
         switches = self._switches
         how = switches.start_while_paused if stopped else switches.start_after_interruption

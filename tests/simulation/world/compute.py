@@ -1,4 +1,4 @@
-"""Function Compute: which call gets an instance, which 429, and what is tried again."""
+"""Function Compute: which call gets an instance, which gets a 429, and which is retried."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Outcome(Enum):
 
 @dataclass(slots=True, eq=False)
 class Instance:
-    """One process. memory is what it holds between calls, lost when it goes; while no call runs
-    it is frozen (function-compute.md §5)."""
+    """One process. `memory` is what it keeps between calls, and is lost with it; between calls it
+    is frozen (function-compute.md §5)."""
 
     number: int
     function: str
@@ -82,8 +82,8 @@ class Compute:
         age_ms: int = 5 * HOUR_MS,
         cold_ms: tuple[int, int] = (200, 2_000),
     ) -> None:
-        """timeout_ms by function, 3 s where it names none (§5); retries and age_ms are the
-        asyncInvokeConfig (§3)."""
+        """`timeout_ms` is by function, and 3 s for one that it does not name (§5); `retries` and
+        `age_ms` are the asyncInvokeConfig (§3)."""
         self.quota = quota
         self.refused = 0
         self.lost: list[object] = []
@@ -146,7 +146,8 @@ class Compute:
         return begun
 
     def finished(self, at: int, invocation: Invocation, outcome: Outcome) -> None:
-        """To be told once for each invocation, at its deadline at the latest (KILLED)."""
+        """Take the end of an invocation. Call this once for each, at its deadline at the latest
+        (KILLED)."""
         self._agenda.advance(at)
         self._busy.discard(invocation.instance)
         if outcome is not Outcome.KILLED:
@@ -155,7 +156,7 @@ class Compute:
             self._repeat(at, invocation)
 
     def recycle(self, at: int, function: str | None = None) -> None:
-        """Frozen instances go, as they may at any time (§5)."""
+        """Drop frozen instances, as the platform may at any time (§5)."""
         self._agenda.advance(at)
         if function is None:
             self._idle.clear()
@@ -169,7 +170,8 @@ class Compute:
         self._agenda.enter(at + late, self._try, Queued(self._requests, function, payload, at))
 
     def _try(self, at: int, queued: Queued) -> None:
-        """429: exponential backoff 0.5, 1, 2, 4, 8… s until it is too old (§3)."""
+        """Try a queued call. After a 429 retry it after 0.5, 1, 2, 4, 8… s, until the call is too
+        old (§3)."""
         invocation = self._begin(at, queued, asynchronous=True)
         if invocation is not None:
             self._begun.append(invocation)
@@ -220,7 +222,7 @@ class Compute:
         )
 
     def _instance(self, at: int, function: str) -> tuple[Instance, bool]:
-        """Any frozen instance that still lives, or a new one."""
+        """Return a frozen instance that still lives, or a new one, and whether it is new."""
         idle = [each for each in self._idle.get(function, ()) if each.frozen_at + each.idle_ms > at]
         if not idle:
             self._idle[function] = idle

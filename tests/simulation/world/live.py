@@ -57,7 +57,8 @@ class Request:
 
 
 class Live(Truth):
-    """See the package's docstring. Every method that takes `at` first lets happen what was due."""
+    """A model of Live; see the package's docstring. Each method with `at` first does what was due
+    by then."""
 
     def __init__(self, switches: Switches, account: Account) -> None:
         super().__init__(switches, account)
@@ -126,7 +127,7 @@ class Live(Truth):
         self._reporter.done(at, channel, session, delay)
 
     def _hide(self, _at: int, channel: Channel, session: Session) -> None:
-        """As late as the list lags, a session that ended leaves it (live.md §7)."""
+        """Take an ended session off the online list, as late as the list lags (live.md §7)."""
         channel.shown.remove(session)
         if not channel.shown:
             del self._listed[channel.stream.domain][channel.stream]
@@ -151,8 +152,9 @@ class Live(Truth):
         nonce: str = "",
         signed_at: int | None = None,
     ) -> Answer | None:
-        """RealTimeRecordCommand as the request reaches Live. None: dropped, never answered.
-        nonce: given, a second arrival is refused or acts again; signed_at: the caller's clock."""
+        """Take a RealTimeRecordCommand as it reaches Live; return None if it is dropped and never
+        answered. With a `nonce`, a second arrival is refused or acts again; `signed_at` is the
+        caller's clock."""
         self._agenda.advance(at)
         signed = at if signed_at is None else signed_at
         if trouble is Trouble.THROTTLED or not self._quota.take(at):
@@ -171,8 +173,9 @@ class Live(Truth):
         return self._answer(code) if code else None
 
     def online(self, at: int, domain: str, *, app: str = "", name: str = "") -> tuple[Online, ...]:
-        """DescribeLiveStreamsOnlineList, strict and raw, as old as `online_lag_ms`; a stream that
-        two encoders publish is listed once, with the older's time (live.md §7)."""
+        """Return the rows of DescribeLiveStreamsOnlineList, strict and raw, as old as
+        `online_lag_ms`. A stream that two encoders publish is listed once, with the older's time
+        (live.md §7)."""
         self._agenda.advance(at)
         listed = self._listed.get(domain, {})
         if app and name:
@@ -185,8 +188,9 @@ class Live(Truth):
         return tuple(row for row in rows if row is not None)
 
     def undelivered(self, at: int, domain: str, start: int, end: int) -> tuple[NotifyRecord, ...]:
-        """Callbacks that all attempts failed for: DescribeLiveStreamsNotifyRecords of an ingest
-        domain, DescribeLiveRecordNotifyRecords of a streaming one, Status=failed (live.md §7)."""
+        """Return the callbacks of which all attempts failed: DescribeLiveStreamsNotifyRecords of an
+        ingest domain, DescribeLiveRecordNotifyRecords of a streaming domain, Status=failed (live.md
+        §7)."""
         self._agenda.advance(at)
         return self._outbox.failed(at, domain, start, end)
 
@@ -213,7 +217,7 @@ class Live(Truth):
         return code or ("" if request.command in COMMANDS else "MalformedParam")
 
     def _throttled(self) -> Answer | None:
-        """Excess is rejected, not queued (live.md §1.5)."""
+        """Return the answer to a call over the quota: it is rejected, not queued (live.md §1.5)."""
         switches = self.switches
         if switches.excess is Excess.DROPPED:
             return None
@@ -229,11 +233,11 @@ class Live(Truth):
     # --- callbacks
 
     def next_due(self) -> int | None:
-        """When something happens by itself next; now, while a callback waits to leave."""
+        """Return when something next happens by itself: now, while a callback waits to leave."""
         return self._agenda.now if self._outbox.leaving else self._agenda.next_due()
 
     def callbacks_due(self, at: int) -> list[Callback]:
-        """Let happen what is due; what leaves Live at or before `at`, each handed out once."""
+        """Do what is due, and return the callbacks that leave Live at or before `at`, each once."""
         self._agenda.advance(at)
         leaving, self._outbox.leaving = self._outbox.leaving, []
         return leaving
@@ -256,12 +260,13 @@ class Live(Truth):
         self._holdings.configs[domain, app, name] = config
 
     def delete_config(self, at: int, domain: str, *, app: str = "", name: str = "") -> None:
-        """Whether it ends at once or at re-push is UNCONFIRMED (`deletion_acts_at_once`)."""
+        """Delete a configuration. Whether that counts at once or from the next publish on is
+        UNCONFIRMED (`deletion_acts_at_once`)."""
         self._agenda.advance(at)
         self._holdings.configs.pop((domain, app, name), None)
 
     def expire_credentials(self, at: int) -> None:
-        """Every API answers 403 until they are renewed (live.md §1.5)."""
+        """Let every call be answered 403 until the credentials are renewed (live.md §1.5)."""
         self._agenda.advance(at)
         self._holdings.expired = True
 
@@ -286,7 +291,7 @@ class Live(Truth):
         self._holdings.keys = (stream_key, record_key)
 
     def spend(self, at: int, calls: int) -> None:
-        """Others use up some of the quota, which the whole account shares (live.md §1.5)."""
+        """Use up some of the quota, which all callers of the account share (live.md §1.5)."""
         self._agenda.advance(at)
         for _ in range(calls):
             self._quota.take(at)

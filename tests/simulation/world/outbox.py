@@ -1,4 +1,4 @@
-"""How callbacks leave Live: signed, given 5 s, tried again, and listed when they failed."""
+"""Sends Live's callbacks: signed, with a timeout of 5 s, retried, and listed if they failed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Settled = Callable[[int, "bool | None"], None]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing to tell. domain is the one whose NotifyRecords list it when it failed; settled,
-    if given, is called once with the answer's need_record, None when nobody answered 200."""
+    """One event to report. The NotifyRecords of `domain` list it if it failed. `settled`, if given,
+    is called once with the answer's need_record, None if no answer was a 200."""
 
     number: int
     kind: str
@@ -50,7 +50,7 @@ class Outbox:
         self.leaving: list[Callback] = []
 
     def send(self, at: int, event: Event, attempt: int = 0) -> None:
-        """Let one attempt leave. Its timeout is 5 s (live.md §2)."""
+        """Let one attempt leave; it times out after 5 s (live.md §2)."""
         self._number += 1
         made = at if self._switches.retry_signs_anew else event.made
         self.leaving.append(
@@ -84,7 +84,8 @@ class Outbox:
             self._again(at, event, attempt, event.retries if self._may_repeat(event) else 0)
 
     def failed(self, at: int, domain: str, start: int, end: int) -> tuple[NotifyRecord, ...]:
-        """Those of [start, end] that nobody took, kept for 7 days (live.md §7)."""
+        """Return the callbacks of [start, end] that failed; they are kept for 7 days (live.md
+        §7)."""
         oldest = max(start, at - KEPT_MS)
         return tuple(row for row in self._failed.get(domain, ()) if oldest <= row.at <= end)
 
@@ -96,7 +97,7 @@ class Outbox:
         self._again(at, event, attempt, event.retries)
 
     def _again(self, at: int, event: Event, attempt: int, retries: int) -> None:
-        """Five times, 1 s apart, then the event is lost (live.md §2)."""
+        """Retry five times, 1 s apart; then the event is lost (live.md §2)."""
         if attempt < retries:
             self._agenda.enter(at + PAUSE_MS, self.send, event, attempt + 1)
             return
@@ -116,7 +117,7 @@ class Outbox:
 
 
 def _signed(event: Event, made: int) -> Mapping[str, str]:
-    """md5(domain|timestamp|key), in hex (live.md §3). No key, no headers."""
+    """Return the headers: md5(domain|timestamp|key), in hex (live.md §3); none without a key."""
     if not event.key:
         return {}
     timestamp = str(made // 1000)

@@ -1,4 +1,4 @@
-"""The account's calls per second, counted either way."""
+"""The account's limit of calls per second, counted in either of two ways."""
 
 from __future__ import annotations
 

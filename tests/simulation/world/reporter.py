@@ -1,4 +1,4 @@
-"""What Live tells by callback, and in which words."""
+"""Sends what Live reports by callback, in Live's words."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ class Reporter:
     # --- what a task has to say
 
     def event(self, at: int, stream: Stream, kind: str) -> None:
-        """Status events need NeedStatusNotify, errors do not (live.md §4)."""
+        """Report a status event if the configuration wants those, and an error always (live.md
+        §4)."""
         if kind == "record_error" or self._switches.status_callbacks:
             self._agenda.enter(at + self._switches.settle_ms, self._tell_status, stream, kind, at)
 
@@ -49,7 +50,7 @@ class Reporter:
         self.intervals.append(interval)
 
     def wrote(self, at: int, file: File) -> None:
-        """One callback for each file (live.md §4)."""
+        """Report a file, by one callback (live.md §4)."""
         self.files.append(file)
         self._agenda.enter(at + self._switches.file_ms, self._tell_file, file)
 
@@ -99,7 +100,7 @@ class Reporter:
     def _tell_ingest(
         self, at: int, channel: Channel, session: Session, kind: str, moment: int
     ) -> None:
-        """GET, `app` the ingest domain, signed for that domain (live.md §2, §3)."""
+        """Send a GET signed for the ingest domain, which its `app` names (live.md §2, §3)."""
         stream = channel.stream
         ingest = self._holdings.account.ingest[stream.domain]
         fields = {
@@ -118,7 +119,8 @@ class Reporter:
         self._outbox.send(at, event)
 
     def _tell_status(self, at: int, stream: Stream, kind: str, since: int) -> None:
-        """POST JSON; `time` only in errors unless `status_time` (live.md §4)."""
+        """Send a POST with JSON. It has `time` only for an error, or with `status_time` (live.md
+        §4)."""
         fields = {**_named(stream), "event": kind}
         if kind == "record_error":
             code = self.channels[stream].broken or "AccessDenied"
@@ -128,7 +130,8 @@ class Reporter:
         self._post(at, kind, stream, fields)
 
     def _tell_file(self, at: int, file: File) -> None:
-        """POST JSON without `event`; times in s, duration a float (live.md §4)."""
+        """Send a POST with JSON without `event`; its times are in s, its duration is a float
+        (live.md §4)."""
         fields = {
             **_named(file.stream),
             "uri": file.uri,
@@ -139,14 +142,15 @@ class Reporter:
         self._post(at, "file", file.stream, fields)
 
     def _media_ms(self, file: File) -> int:
-        """Return how much was recorded between the two times of a file, whose recording may have
+        """Return for how many ms Live recorded between the two times of a file: it may have
         paused."""
         ours = (one for one in self.intervals if one.stream == file.stream)
         ends = ((one.start, file.stop if one.end is None else one.end) for one in ours)
         return sum(max(min(end, file.stop) - max(begin, file.start), 0) for begin, end in ends)
 
     def _post(self, at: int, kind: str, stream: Stream, fields: dict[str, object]) -> None:
-        """Signed for the host of the callback URL, with the key of the last push (live.md §3)."""
+        """Send a POST signed for the host of the callback URL, with the key of the last push
+        (live.md §3)."""
         latest = self.channels[stream].latest
         key = self._holdings.keys[1] if latest is None else latest.record_key
         self._events += 1

@@ -1,4 +1,4 @@
-"""Every UNCONFIRMED fact that can change what is seen, as a named switch."""
+"""A named switch for every UNCONFIRMED fact that can change what others see."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Switches:
 
     # --- the recording task, live.md §1.2, §6
     resumes_after_interruption: bool = False
-    """§6 Tension: a manual task goes on by itself when ingest returns within DelayTime."""
+    """§6 Tension: a manual recording goes on by itself when the ingest returns within DelayTime."""
     start_while_paused: WhenPaused = WhenPaused.NEW_FILE
     """§1.2: a start after a stop, inside the window."""
     start_after_interruption: WhenPaused = WhenPaused.NEW_FILE
@@ -58,26 +58,26 @@ class Switches:
     offline_is_not_found: bool = True
     """§1.2 idempotency rule: stop and cancel_delay of an offline stream → StreamNotFound."""
     visible_after_ms: int = 0
-    """§11 race: the recorder knows a stream only so long after it connected."""
+    """§11 race: the recorder knows a stream only this long after it connected."""
     automatic_returns: bool = True
     """§1.2: an automatic recording that was stopped begins again with the next ingest."""
     failed_start_is_silent: bool = False
     """§4: an accepted start that fails sends record_error, or nothing."""
     deletion_acts_at_once: bool = False
-    """§6: a change takes effect at re-push; whether a deletion does too."""
+    """§6: whether a deletion takes effect at once, or from the next publish on as a change does."""
     config_guards_all: bool = False
     """§1.3: CodeConfigNotFound for stop, restart and cancel_delay too, or for start alone."""
     on_demand_commands: bool = True
     """§5: RealTimeRecordCommand works for a configuration with OnDemand 1."""
     # --- what is reported, live.md §2 to §5
     status_callbacks: bool = True
-    """§4: NeedStatusNotify."""
+    """§4: NeedStatusNotify: Live sends status callbacks."""
     status_time: bool = False
     """§4: status events carry `time`."""
     restart_reports_start: bool = True
     """§4: a restart sends record_started."""
     resume_reports_start: bool = False
-    """§4: what resumes says record_started instead of record_resumed."""
+    """§4: a recording that resumes sends record_started instead of record_resumed."""
     interruption_reports_pause: bool = True
     """§4: an interruption sends record_paused."""
     settle_ms: int = 500
@@ -85,7 +85,8 @@ class Switches:
     file_ms: int = 1_000
     """§4: how long after a file is closed its event leaves."""
     publish_time_is_sending: bool = False
-    """§2: `time` of a publish is its sending, 2 s after connecting; else the connecting."""
+    """§2: `time` of a publish is when it is sent, 2 s after the connection; else when it
+    connected."""
     done_without_publish: bool = False
     """§2: a connection shorter than 2 s sends publish_done alone; else nothing."""
     second_publisher: SecondPublisher = SecondPublisher.REFUSED
@@ -98,11 +99,11 @@ class Switches:
     notify_time_is_first: bool = False
     """§7: NotifyTime of a failed callback is its first attempt, or its last."""
     on_demand_failure_records: bool = False
-    """§5: an OnDemandUrl that fails or is late means recorded."""
+    """§5: Live records a stream whose OnDemandUrl fails or is late."""
     on_demand_retries: bool = False
-    """§5: an OnDemandUrl that fails is asked again."""
+    """§5: Live calls an OnDemandUrl again that failed."""
     on_demand_signed: bool = False
-    """§5: it carries the ALI-LIVE-* headers."""
+    """§5: the call of an OnDemandUrl carries the ALI-LIVE-* headers."""
     # --- the API, live.md §1.5, §7
     excess: Excess = Excess.REFUSED
     rate: Rate = Rate.BUCKET
@@ -117,7 +118,7 @@ class Switches:
 
     @classmethod
     def drawn(cls, random: Random) -> Switches:
-        """Each switch by lot, always the same for the same state of `random`."""
+        """Return switches drawn at random, always the same for the same state of `random`."""
         return cls(
             **{each.name: random.choice(_choices(each.name, each.default)) for each in _FIELDS}
         )

@@ -1,4 +1,5 @@
-"""The recording of one stream: what runs, what waits for the merge delay, which files it left."""
+"""The recording of one stream: whether it runs or waits for the merge delay, and the files it
+left."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ PENDING = (State.PAUSED, State.INTERRUPTED)
 
 
 class Witness(Protocol):
-    """Who is told what the task does."""
+    """The receiver of what a task reports."""
 
     def event(self, at: int, stream: Stream, kind: str) -> None: ...
     def began(self, interval: Interval) -> None: ...
@@ -63,7 +64,7 @@ class Task:
         self._run(at, "record_started" if reports else "")
 
     def resume(self, at: int, told_as: str = "record_resumed", *, is_asked: bool = True) -> None:
-        """Within the merge delay: the same file goes on (live.md §6)."""
+        """Go on with the same file, within the merge delay (live.md §6)."""
         self._run(at, told_as, is_asked=is_asked)
 
     def pause(self, at: int, state: State, *, reports: bool = True) -> None:
@@ -76,7 +77,7 @@ class Task:
             self._witness.event(at, self.stream, "record_paused")
 
     def close(self, at: int, *, leaves_file: bool = True) -> None:
-        """Write the file now; nothing waits any longer."""
+        """Write the file now, and end the merge delay."""
         if self.state is State.RECORDING:
             self._until = at
             self._end_interval(at)
@@ -103,8 +104,8 @@ class Task:
         self.close(at)
 
     def _cycle(self, at: int) -> None:
-        """One file per cycle, mp4 1 h unless configured; an empty one is not kept
-        (live.md §4, §6)."""
+        """Split the file at the end of a cycle, for mp4 1 h unless configured; an empty file is not
+        kept (live.md §4, §6)."""
         self._write(at, at)
         self._file_start = at
         self._timer = self._agenda.enter(at + self._config.cycle_ms, self._cycle)

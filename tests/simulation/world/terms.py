@@ -1,4 +1,4 @@
-"""The words of the world: streams, answers, callbacks, and what really happened."""
+"""The types of the model: streams, answers, callbacks, and what really happened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Stream(NamedTuple):
 
 
 class Trouble(Enum):
-    """What goes wrong inside Live with one request, asked for by whoever injects faults."""
+    """A fault inside Live that a test wants for one request."""
 
     NONE = "none"
     ACTED_500 = "acted, then 500 InternalError"
@@ -28,8 +28,8 @@ class Trouble(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer of Live; code is empty for a 200. retry_after_ms is the header
-    x-acs-retry-after, 0 when absent (milliseconds, live.md §1.5)."""
+    """An HTTP answer of Live; `code` is empty for a 200. `retry_after_ms` is the header
+    x-acs-retry-after, 0 without one (milliseconds, live.md §1.5)."""
 
     status: int
     code: str
@@ -105,19 +105,21 @@ class NotifyRecord:
 
 @dataclass(slots=True)
 class Interval:
-    """Truth: the stream was being recorded from start until end (None: still)."""
+    """Truth: the stream was recorded from `start` until `end`; None: it still is."""
 
     stream: Stream
     start: int
     automatic: bool
     end: int | None = None
     is_resumed_alone: bool = False
-    """Live went on by itself after an interruption, with what it had been asked to record."""
+    """Live resumed the recording by itself after an interruption, with the options of the earlier
+    request."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """Truth: a file Live wrote; start and stop in ms, made when it was written."""
+    """Truth: a file that Live wrote. `start` and `stop` are in ms; `made` is when it was
+    written."""
 
     stream: Stream
     uri: str
@@ -128,8 +130,8 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Truth: a request as it reached Live. answer is None when it was dropped; acted says
-    whether the recording task changed."""
+    """Truth: a request as it reached Live. `answer` is None if it was dropped; `acted` says whether
+    the recording task changed."""
 
     at: int
     stream: Stream

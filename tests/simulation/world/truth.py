@@ -1,4 +1,4 @@
-"""What is really so, for whoever checks what was promised."""
+"""What is really so, for whoever judges promises."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .terms import Account, Arrived, Config, File, Interval, OnDemand, Stream
 
 
 class Truth:
-    """Questions; asking changes nothing. They speak of the last `at` that Live was told."""
+    """Queries about the truth at the last `at` that Live was given; they change nothing."""
 
     def __init__(self, switches: Switches, account: Account) -> None:
         self.switches = switches
@@ -28,12 +28,12 @@ class Truth:
 
     @property
     def intervals(self) -> list[Interval]:
-        """Every span that was recorded, in the order they began."""
+        """Return every span that was recorded, in the order of their beginnings."""
         return self._reporter.intervals
 
     @property
     def connections(self) -> list[Interval]:
-        """Every connection of an encoder, in the order they began."""
+        """Return every connection of an encoder, in the order of their beginnings."""
         return [
             Interval(stream, session.start, automatic=False, end=session.end)
             for stream, session in self._sessions
@@ -54,19 +54,20 @@ class Truth:
         return self.is_live(stream) and all(each.dying for each in self._channels[stream].sessions)
 
     def is_visible(self, stream: Stream) -> bool:
-        """Live, and the recorder knows of it: a start finds the stream (live.md §11)."""
+        """Return True if the stream is live and the recorder knows it: a start finds the stream
+        (live.md §11)."""
         channel = self._channels.get(stream)
         return channel is not None and channel.seen is not None
 
     def live_since(self, stream: Stream) -> int | None:
-        """When the encoder that is listed connected; None while offline."""
+        """Return when the listed encoder connected; None while the stream is offline."""
         return self._channels[stream].sessions[0].start if self.is_live(stream) else None
 
     def is_recording(self, stream: Stream) -> bool:
         return self._state(stream) is State.RECORDING
 
     def is_paused(self, stream: Stream) -> bool:
-        """Not recording, and its merge delay still runs."""
+        """Return True if the stream is not recorded and its merge delay still runs."""
         return self._state(stream) in PENDING
 
     def is_automatic(self, stream: Stream) -> bool:
