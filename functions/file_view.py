@@ -114,8 +114,8 @@ class FindingView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VerdictView(Struct, frozen=True, forbid_unknown_fields=True):
-    """What verification found out about the file in the bucket. `size` (bytes) and `duration` (s)
-    were read from the object; null if they could not be."""
+    """The result of verifying the file in the bucket. `size` (bytes) and `duration` (s) were read
+    from the object; null if they could not be read."""
 
     outcome: Annotated[
         str,
@@ -154,8 +154,8 @@ class CopyView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FileView(Struct, frozen=True, forbid_unknown_fields=True):
-    """What every answer says about a file. It was recorded from `start` to `stop` (Live's clock).
-    Live did not report a field that is null."""
+    """The fields that every answer about a file has. The file was recorded from `start` to `stop`
+    (Live's clock). Live did not report a field that is null."""
 
     uri: str
     start: Time | None
@@ -223,7 +223,7 @@ def _verdict(verdict: FileVerdict, language: Language) -> VerdictView:
 
 
 def _seconds(left: File) -> float | None:
-    """Return the duration that Live reported, or else the one between start and stop; None without
+    """Return the duration that Live reported, or else the time from start to stop; None without
     either."""
     if left.duration is not None:
         return left.duration / 1000

@@ -22,7 +22,7 @@ from shared.protocol import Published, Remarked, StreamKey
 from shared.protocol.durations import rfc3339
 
 MAX_SIGNED_STREAMS = 10
-"""Streams with the same signature that are started at once. Further ones wait for a poll to show
+"""Streams with the same signature that are started at once. Further streams wait for a poll to show
 them."""
 SIGNED_LATELY_MS = 10_000
 """ms after its signature for which a publish is believed at once. Most arrive within two seconds; a

@@ -1,4 +1,4 @@
-"""What can go wrong, by what the caller should do about it.
+"""The errors of live-record, by what the caller should do about each.
 
     LiveRecordError
     + RequestError               the request is wrong: fix it. Each kind has a status of its own

@@ -64,8 +64,8 @@ def run(invocation: Invocation) -> TaskRunResult:
 
 
 def _crashed(invocation: Invocation, task: Task, failed: Failed) -> Outcome:
-    """Treat a step that crashed as a step that failed, so that people and webhook receivers hear of
-    both in the same way."""
+    """Treat a step that crashed as a step that failed, so that people and webhook receivers get the
+    same report of both."""
     body = decode(task.body, DeliverFile)
     file = invocation.app.store.file(task.stream, body.uri)
     if file is None or file.verdict is None:

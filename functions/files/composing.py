@@ -40,8 +40,8 @@ class Slice(Struct, frozen=True):
 
 
 class Recorded(Struct, frozen=True):
-    """The segments of one file. `spans` says when the file was being recorded; it has several spans
-    if the recording paused."""
+    """The segments of one file. `spans`: the times in which the file was recorded; several if the
+    recording paused."""
 
     spans: Sequence[Span]
     slices: Sequence[Slice]

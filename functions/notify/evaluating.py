@@ -177,8 +177,8 @@ def _found(invocation: Invocation, book: AlertBook, now: int) -> _Found:
 
 
 def _of_streams(app: App, now: int) -> Iterator[Condition]:
-    """Yield what is wrong with streams. Read only the index of streams that are wrong or will be
-    soon."""
+    """Yield a condition for each stream that is wrong. Read only the index of streams that are
+    wrong or will be soon."""
     continuity = app.store.continuity()
     for row in app.store.wrong(now + WRONG_AHEAD_MS, after=None, limit=MAX_ALERT_ENTRIES):
         if isinstance(row.record, StreamRecord):
@@ -187,7 +187,7 @@ def _of_streams(app: App, now: int) -> Iterator[Condition]:
 
 
 def _of_files(app: App, now: int) -> Iterator[Condition]:
-    """Yield each stream that has an unverified file, once."""
+    """Yield one condition for each stream with an unverified file."""
     seen: set[str] = set()
     for task in app.store.open_of_kind(TaskKind.VERIFY_FILE.value, limit=PAGE_ROWS):
         for one in unverified(task.stream, _uri(task), task.made_at, now, task.why):
@@ -197,8 +197,9 @@ def _of_files(app: App, now: int) -> Iterator[Condition]:
 
 
 def _of_schedules(app: App, schedules: _Schedules, now: int) -> Iterator[Condition]:
-    """Yield the streams that a schedule wants and that are not live. If the schedule needs only one
-    of its streams, or has patterns, yield one condition for all, and none while one is live."""
+    """Yield a condition for each stream that a schedule wants and that is not live. If the schedule
+    needs only one of its streams, or has patterns, yield one condition for all, and none while one
+    is live."""
     others_live_at, came_at = dict[str, int](), dict[str, int]()
     for record in _waiting(app) if schedules else ():
         stored = schedules.get(record.intent.who)
@@ -336,8 +337,8 @@ def _without_replaced(
 
 
 def _of_rehearsals(app: App, schedules: _Schedules, now: int) -> Iterator[Condition]:
-    """Yield each application that lacks a rehearsal which a schedule demands before an occurrence
-    that begins soon. Of several such schedules, use the one that begins first."""
+    """Yield a condition for each application without the rehearsal that a schedule demands, if an
+    occurrence begins soon. Of several such schedules, use the one that begins first."""
     found: dict[str, Condition] = {}
     for stored in sorted(_about_to_begin(schedules, now), key=lambda one: -(one.begins_at or 0)):
         schedule, begins_at = stored.schedule, stored.begins_at or 0
@@ -387,7 +388,7 @@ def _uri(task: Task) -> str:
 
 
 def _of_others(app: App) -> Iterator[Condition]:
-    """Yield each application that somebody else records, once."""
+    """Yield one condition for each application that somebody else records."""
     seen: set[str] = set()
     for record in app.store.listed(Filter(Phase.UNMANAGED), after=None, limit=PAGE_ROWS):
         for one in unmanaged(record) if isinstance(record, StreamRecord) else ():

@@ -22,8 +22,8 @@ def cursor_of(place: Sequence[object]) -> str:
 
 
 def place_of(cursor: object, parse: Callable[[Any], Place]) -> Place:
-    """Return what `parse` makes of the place in the cursor. Raise ValueError for text that is no
-    cursor of ours, even if `parse` raises something else."""
+    """Return the result of `parse` for the place in the cursor. Raise ValueError for text that is
+    no cursor of ours, even if `parse` raises something else."""
     try:
         return parse(json.loads(base64.urlsafe_b64decode(str(cursor).encode("ascii"))))
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError):

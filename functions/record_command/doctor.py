@@ -116,8 +116,8 @@ def _is_ours(secrets: Sequence[str], digest: bytes | None) -> bool | None:
 
 
 def _store(request: ApiRequest) -> StoreView:
-    """Return the state of the store. It writes a timestamp that nobody reads, to see whether writes
-    work."""
+    """Return the state of the store. To see whether writes work, write a timestamp that nobody
+    reads."""
     app, missing = request.invocation.app, list[str]()
     expected = app.settings.store_id
     try:

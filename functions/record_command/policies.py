@@ -116,8 +116,8 @@ SUSPEND: tuple[Field, ...] = (
 
 
 def suspend(request: ApiRequest) -> Response:
-    """Let no rule start a recording for a while. Running recordings go on, and what a person or
-    schedule asks for is recorded."""
+    """Let no rule start a recording for a while. Running recordings go on, and persons and
+    schedules can still have streams recorded."""
     until = request.invocation.app.clock() + request.body["for"]
     return _suspend(request, Suspension(until, request.who, request.body.get("note", "")))
 

@@ -426,8 +426,8 @@ _MAKE_ROOM = "delete a schedule that is over"
 
 
 def _require_room(request: ApiRequest, after: StoredSchedule, *, is_new: bool) -> None:
-    """Raise WrongState if there are too many schedules, or too much in them. Deleted ones that are
-    still being settled do not count."""
+    """Raise WrongState if there are too many schedules, or too much in them. Deleted schedules that
+    are still being settled do not count."""
     found = readable(request.invocation.app.store.schedules()).values()
     others = [one for one in found if not one.is_deleted and one.schedule.id != after.schedule.id]
     streams = [stream for one in (*others, after) for stream in one.schedule.streams]

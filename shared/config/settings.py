@@ -136,7 +136,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 def mode_of(settings: Settings, policy: Policy) -> Mode:
-    """Return OBSERVE if the settings or the policy say so, else ACT."""
+    """Return OBSERVE if the settings or the policy demand it, else ACT."""
     return Mode.OBSERVE if Mode.OBSERVE in (settings.mode, policy.mode) else Mode.ACT
 
 

@@ -48,8 +48,8 @@ class NoSize(Exception):
 
 
 class NotJudged(Exception):
-    """OSS gave no answer that says something about the object: verify it again later. Any reader
-    may see the text."""
+    """OSS's answer shows nothing about the object: verify it again later. Any reader may see the
+    text."""
 
 
 class Bucket(Struct, frozen=True):

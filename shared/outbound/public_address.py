@@ -1,4 +1,4 @@
-"""Decides whether an address belongs to the public internet; no other may be called.
+"""Decides whether an address belongs to the public internet; no other address may be called.
 
 Every call to a host that the policy names checks each resolved address, because whoever may change
 the policy chooses the host.
@@ -15,8 +15,8 @@ _TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 
 
 def reachable(*, anywhere: bool) -> MayReach:
-    """Return a function that says whether an address may be called: only public ones, or any with
-    `anywhere`, which is for the emulator and programs on its machine."""
+    """Return a test of addresses that may be called: public ones only; with `anywhere` all, for the
+    emulator and programs on its machine."""
     return (lambda _address: True) if anywhere else is_public
 
 

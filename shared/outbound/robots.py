@@ -93,7 +93,7 @@ def outgoing(robot: Robot, text: str, now_ms: int) -> Outgoing:
 
 
 def _body(kind: RobotKind, text: str) -> dict[str, object]:
-    # A message repeats names and what Live reported, which a replayed callback can have made up;
+    # A message repeats names and reports of Live, which a replayed callback may have made up;
     # Feishu reads `<at user_id="all">` in a text as a mention of the whole group.
     text = text.replace("<", "(").replace(">", ")")
     if kind is RobotKind.FEISHU:

@@ -1,6 +1,6 @@
-"""Orders commands in SQLite: what is due, the slots of the rate limits, the quotas.
+"""Orders commands in SQLite: due records, slots of the rate limits, quotas.
 
-Only `sqlite.py` calls it, inside its transactions. Redis does the same in `scripts.py`.
+Only `sqlite.py` calls it, inside its transactions. Redis does the same in the Lua scripts.
 """
 
 from __future__ import annotations

@@ -276,7 +276,7 @@ class RateLimitUse(Struct, frozen=True):
 
 class Size(Struct, frozen=True):
     """How much of an engine's space is used, in bytes. `limit` is None if there is none, or if the
-    engine does not say. `per_day` is its recent growth; None until a day is known."""
+    engine reports none. `per_day` is the recent growth; None until a day is known."""
 
     used: int
     limit: int | None = None

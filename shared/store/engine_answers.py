@@ -76,7 +76,7 @@ def problem_of(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and its causes: the client raises its own error for one of the system."""
+    """Yield the error and its causes: the client wraps an error of the system in its own."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause

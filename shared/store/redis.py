@@ -157,10 +157,9 @@ class RedisStore:
         return Stored(version, kind == "over_quota", float(away), dropped)
 
     def replicated(self, most_ms: int) -> int | None:
-        """Wait at most `most_ms` until the replicas have what this thread has saved since the last
-        call; return how many replicas have it. Return None if there is no replica, or if the engine
-        does not say.
-        """
+        """Wait at most `most_ms` until the replicas have the saves of this thread since the last
+        call; return how many replicas have them. Return None if there is no replica, or if the
+        engine does not report any."""
         return self._connection.replicated(most_ms)
 
     def keys_of(self, key: StreamKey) -> list[str]:

@@ -167,8 +167,7 @@ class RedisConnection:
     def replicated(self, most_ms: int) -> int | None:
         """Wait at most `most_ms` for the replicas to have this thread's saves since the last call;
         return how many have them. Return None if nothing was saved, there is no replica, or the
-        engine does not say.
-        """
+        engine does not report any."""
         from redis.exceptions import RedisError
 
         saved: PooledConnection | None = getattr(self._of_thread, "saved", None)
@@ -291,7 +290,7 @@ class RedisConnection:
                 self._seeds = (*others, address)
 
     def _connect(self, address: Address) -> PooledConnection:
-        """Connect to the address. Raise Unsent, also if a configured one is a replica."""
+        """Connect to the address. Raise Unsent, also if a configured address leads to a replica."""
         from redis.exceptions import RedisError
 
         era, connection = self._era, None

@@ -792,8 +792,8 @@ class SqliteStore:
             db.execute("COMMIT")
 
     def _make_room(self) -> None:
-        """Free pages for what must be written into a full file: drop the oldest lines of history of
-        any stream. SQLite uses free pages before it asks for more."""
+        """Free pages for a write into a full file: drop the oldest lines of history of any stream.
+        SQLite uses free pages before it asks for more."""
         with self._writing() as db:
             db.execute(
                 "DELETE FROM history WHERE id IN (SELECT id FROM history ORDER BY id LIMIT ?)",

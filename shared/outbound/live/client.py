@@ -230,6 +230,7 @@ def _ms(text: str) -> int:
 
 
 def _pages(answer: Mapping[str, object], page: int, found: int, size: int = PAGE_ROWS) -> int:
-    """Return the number of pages. If Live does not say, every full page is followed by one more."""
+    """Return the number of pages. If Live does not give it, every full page is followed by one
+    more."""
     total = answer.get("TotalPage")
     return total if isinstance(total, int) else page + (found >= size)

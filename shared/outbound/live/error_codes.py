@@ -64,7 +64,7 @@ statuses."""
 
 
 class Refusal(Struct, frozen=True):
-    """A rejection by Live. `retry_after` is in ms, although its header does not say so."""
+    """A rejection by Live. `retry_after` is in ms, although its header names no unit."""
 
     code: str
     message: str = ""

@@ -1,8 +1,8 @@
 """The official SDK, imported in the quickest way that works.
 
-Imported as its documentation says, it takes half a second and 70 MB: 1,348 files of models, aiohttp
-and what it needs, every kind of credentials (docs/platform/sdk.md §A1). A synchronous call with
-credentials at hand uses none of it. Only `sdk.py` calls this module.
+The documented import takes half a second and 70 MB: 1,348 files of models, aiohttp and its needs,
+every kind of credentials (docs/platform/sdk.md §A1). A synchronous call with given credentials uses
+none of it. Only `sdk.py` calls this module.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ LATER = (
     *("requests.auth", "requests.packages", "urllib3.fields", "urllib3.filepost"),
     *("urllib3.http2", "urllib3.util.ssltransport"),
 )
-"""Modules that only rare cases use. They are imported then."""
+"""Modules that only rare cases use, and that are imported then."""
 
 
 class Official(Struct, frozen=True):
