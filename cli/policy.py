@@ -62,9 +62,12 @@ def test(stream: str, file: Path, as_json: bool) -> None:
 
 
 @policy.command("show")
-@of_stage(changes=False)
+@of_stage(changes=False, prints_value=True)
 def show_policy(api: Api, as_json: bool) -> None:
-    """Show the policy in force in a stage."""
+    """Show the policy in force in a stage, as JSON.
+
+    The names of the stage and of the version are on standard error.
+    """
     answer = api.policy()
     if as_json:
         output.as_json(answer)
@@ -72,9 +75,10 @@ def show_policy(api: Api, as_json: bool) -> None:
     applied = _("version {version}").format(version=answer["version"])
     version = applied if answer["version"] else _("the packaged policy")
     if unreadable := _unreadable(answer):
-        click.echo(f"# {unreadable}")
+        click.echo(unreadable, err=True)
+    click.echo(version, err=True)
     shown = printable_json(answer["policy"])
-    click.echo(f"# {version}\n{json.dumps(shown, indent=2, ensure_ascii=False)}")
+    click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
 
 
 @policy.command("diff")

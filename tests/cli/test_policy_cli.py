@@ -374,6 +374,18 @@ def test_a_file_without_targets_keeps_those_that_a_take_over_has_put_there(
         assert "forward_to.stream" in run("diff", file, *at).output
 
 
+def test_a_shown_policy_is_json_and_its_version_is_beside_it(tmp_path: Path, file: Path) -> None:
+    (folder := tmp_path / "stage").mkdir()
+    with http_stage(folder, POLICY) as running:
+        at = ("--url", running.url, "--token", TOKEN)
+        run("apply", file, "--yes", *at)
+        shown = run("show", *at)
+        assert json.loads(shown.stdout)["rule"][0]["priority"] == 3
+        assert shown.stderr.splitlines() == [f"stage {running.url}", "version 1"]
+        (copy := tmp_path / "policy.json").write_text(shown.stdout)
+        assert "0 changes" in run("diff", copy, *at).output
+
+
 def test_a_policy_stays_suspended_until_it_is_resumed(tmp_path: Path, file: Path) -> None:
     folder = tmp_path / "stage"
     folder.mkdir()
