@@ -324,9 +324,9 @@ def test_a_store_that_refuses_for_two_days_gets_each_file_once(
     assert all((delivering.bucket / name).read_bytes() == name.encode() for name in names)
     delivering.tell()
     raised, resolved = dingtalk.texts
-    assert "copies to another store that fail" in raised
+    assert "files that cannot be copied to another store" in raised
     assert f"s3://{BUCKET}/tv, for 1h: 3 files wait: the target answers ExpiredToken" in raised
-    assert "resolved: copies to another store that fail" in resolved
+    assert "resolved: files that cannot be copied to another store" in resolved
 
 
 @pytest.mark.slow

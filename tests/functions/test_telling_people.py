@@ -439,7 +439,7 @@ def test_a_show_that_a_stop_keeps_from_being_recorded_is_told_until_somebody_sta
         stage.minutes(1)
     name = "occurrences that are not recorded because of a stop"
     assert of(stage) == [f"WARNING: {name}: 1"]
-    assert "a stop that still holds covers its beginning" in stage.dingtalk.texts[0]
+    assert "an explicit stop still held when occurrence " in stage.dingtalk.texts[0]
 
     stage.happens(StartAsked("ann"))
     stage.minutes(1)

@@ -126,7 +126,7 @@ WAYS: dict[str, tuple[Story, Reason, str]] = {
     "a stream that the list alone knows": (
         Story().publish().passes(MINUTE).start().answer(NOT_FOUND).seen(NOON).answer(NOT_FOUND),
         Reason.LISTED_NOT_FOUND,
-        "the online list shows it, and Live answers start with StreamNotFound",
+        "the online list shows the stream, but Live answers start with StreamNotFound",
     ),
     "a file that somebody asked for": (
         recording().stop().answer().happens(CancelDelayAsked("ann")).answer(),
