@@ -719,7 +719,7 @@ class StoreView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class PolicyInForceView(Struct, frozen=True, forbid_unknown_fields=True):
     version: Annotated[Count, doc("0 is the packaged one")]
-    fault: Annotated[str, doc("why the newest of the store is not in force")]
+    fault: Annotated[str, doc("why the newest of the store is not in force, or not all of it")]
 
 
 class DomainView(Struct, frozen=True, forbid_unknown_fields=True):

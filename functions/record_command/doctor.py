@@ -138,8 +138,8 @@ def _why(request: ApiRequest, error: StoreUnavailable) -> str:
 
 
 def _policy_fault(app: App) -> str:
-    """Return why the newest policy is not in force: another release wrote it, or it does not fit
-    the settings. Return "" if it is in force."""
+    """Return why the newest policy is not in force, or not all of it: another release wrote it, or
+    it does not fit the settings. Return "" if it is in force."""
     try:
         copy = app.store.get_policy()
         if copy is not None:

@@ -217,7 +217,10 @@ def _target(ours: Sequence[str]) -> Callable[[object], str]:
                 "write a URL that begins with https:// or http://, without user name, password or #"
             )
         if _named(url.hostname or "", port) & set(ours):
-            raise ValueError("leads to this stage itself, so callbacks would go round in circles")
+            raise ValueError(
+                "leads to this stage itself, which would forward each callback to itself: write"
+                " the address of another receiver"
+            )
         return value
 
     return read
@@ -618,7 +621,10 @@ def _rule_faults(policy: Policy) -> Iterator[_Found]:
             yield path, Fault(f"{where}.domain", _no_such(policy, pattern))
         for earlier, other in enumerate(policy.rules[: number - 1], 1):
             if _covers(other.match, rule.match):
-                detail = f"is never reached: rule #{earlier} matches every stream of it"
+                detail = (
+                    f"is never reached, because rule #{earlier} matches all of its streams: put it"
+                    " before that rule, or delete it"
+                )
                 yield ("rule", number, "match"), Fault(where, detail)
                 break
 
@@ -627,7 +633,7 @@ def _no_such(policy: Policy, pattern: str) -> str:
     main = policy.streaming(pattern)
     if main:
         return f"rules are matched with the main streaming domain: write {main}"
-    return "matches the streaming domain of no [[domain]]"
+    return "matches the streaming domain of no [[domain]]: correct it, or add the domain"
 
 
 def _covers(wide: Match, narrow: Match) -> bool:

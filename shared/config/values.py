@@ -105,7 +105,7 @@ def webhook_secrets(text: str) -> dict[str, str]:
         )
     found = {name: each for name, _, each in pairs}
     if len(found) < len(pairs):
-        raise ValueError("names one secret twice: give each secret a name of its own")
+        raise ValueError("uses one name twice: give each secret a name of its own")
     return found
 
 

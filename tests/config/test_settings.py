@@ -508,7 +508,10 @@ def test_all_mistakes_in_a_policy_are_reported_with_their_places() -> None:
         (POLICY.replace('"push', '"live'), "domain #1: live.example.com is in the file twice"),
         (POLICY + 'match = { domain = "push.example.com" }', "write live.example.com"),
         (POLICY + 'match = { domain = "*.org" }', "streaming domain of no"),
-        (POLICY + "[[rule]]\nmatch = { app = 'b' }", "rule #3 match: is never reached: rule #2"),
+        (
+            POLICY + "[[rule]]\nmatch = { app = 'b' }",
+            "#3 match: is never reached, because rule #2",
+        ),
     ],
     ids=range(9),
 )
