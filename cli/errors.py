@@ -38,6 +38,11 @@ class NoAnswer(Failure):
     """The stage did not answer, or its address could not be read."""
 
 
+def clause_of(error: click.ClickException) -> str:
+    """Return the error's text without its full stop, to stand within a sentence."""
+    return error.format_message().rstrip(".。")
+
+
 _CAUSES: Mapping[int | None, str] = {
     errno.ENOENT: N_("it does not exist"),
     errno.EACCES: N_("you are not allowed to"),

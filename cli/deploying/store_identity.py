@@ -17,7 +17,7 @@ from cli import stage_registry
 from cli.api import Api
 from cli.deploying.deployed import Commands, Deployed
 from cli.deploying.stage import Stage
-from cli.errors import Failure
+from cli.errors import Failure, clause_of
 
 VARIABLE = "LIVE_RECORD_STORE_ID"
 FUNCTION = "record_command"
@@ -47,9 +47,8 @@ def store_id_of(s: Commands, stage: Stage) -> StoreId:
         return StoreId(str(found[0]), is_new=known.serving(FUNCTION) is None)
     if not any("environmentVariables" in row for row in deployed):
         sentence = _(
-            "s {function} info shows no environment, so that the id of the stage's store"
-            " is unknown. Set {variable} to what live-record doctor --json shows as"
-            " expected_id."
+            "s {function} info shows no environment, so the id of the stage's store is unknown. Set"
+            " {variable} to what live-record doctor --json shows as expected_id."
         )
         raise Failure(sentence.format(function=FUNCTION, variable=VARIABLE))
     return StoreId(_new(stage), is_new=True)
@@ -82,6 +81,6 @@ def accept_store(stage: str, store_id: StoreId, say: Callable[[str], None]) -> N
             "warning: the store is not accepted yet: {error}. Run live-record store"
             " accept --stage {stage}; until then no rule records what is live already"
         )
-        say(sentence.format(error=error.format_message(), stage=stage))
+        say(sentence.format(error=clause_of(error), stage=stage))
     else:
         say(_("the store is accepted as {value}").format(value=store_id.value))

@@ -12,7 +12,7 @@ from typing import TypeVar
 from cli.account import Account, Declined
 from cli.api import Api
 from cli.doctor.snapshot import NO_ANSWER, NOBODY, Bucket, Unread
-from cli.errors import Failure, StageRefusal
+from cli.errors import Failure, StageRefusal, clause_of
 
 T = TypeVar("T")
 
@@ -34,9 +34,9 @@ class Sources:
         try:
             return read()
         except StageRefusal as error:
-            return Unread(subject, str(error))
+            return Unread(subject, clause_of(error))
         except Failure as error:
-            return Unread(subject, str(error), code=NO_ANSWER)
+            return Unread(subject, clause_of(error), code=NO_ANSWER)
 
     def cloud(self, subject: str, service: str, read: Callable[[Account], T]) -> T | Unread:
         """Return what `read` returns, or an Unread, which is also added to `refused`.

@@ -69,6 +69,13 @@ def test_several_stages_are_examined_in_one_go_and_the_worst_code_counts(tmp_pat
     assert [(each["stage"], each["exit"]) for each in documents] == [("show", 3), ("down", 4)]
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_cause_within_a_finding_brings_no_second_full_stop(language: str) -> None:
+    text = checked("--language", language)["stage"]
+
+    assert ("ConnectionError" in text, ".." in text, "。。" in text) == (True, False, False)
+
+
 def test_without_credentials_it_says_which_to_set() -> None:
     texts = checked()
 
