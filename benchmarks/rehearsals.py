@@ -259,7 +259,7 @@ FAULTS = (
         "the receiver of webhooks fails",
         lambda stage: stage.receiver.behave("/crm", "status:500"),
         "message",
-        "crm did not take it",
+        "crm did not accept the test event",
     ),
     PlantedFault(
         "the operator may not delete objects",

@@ -125,7 +125,11 @@ def sink_line(sink: Json) -> str:
     if sink["is_taken"] is None:
         line = _("{name}: no answer yet; the timer of notify sends the message once a minute")
         return line.format(name=sink["name"])
-    line = _("{name} took it: {answer}") if sink["is_taken"] else _("{name} refused it: {answer}")
+    line = (
+        _("{name} accepted the message: {answer}")
+        if sink["is_taken"]
+        else _("{name} refused the message: {answer}")
+    )
     return line.format(name=sink["name"], answer=sink["answer"])
 
 

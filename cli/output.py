@@ -135,7 +135,7 @@ def as_of_line(row: Json) -> str:
     later publish may have been lost. Return "" for any other reason."""
     if row["reason"]["code"] != NOT_LIVE or not row.get("live_at"):
         return ""
-    line = _("that was so at {time}; the online list is read each minute")
+    line = _("this was true at {time}; the online list is read once a minute")
     return line.format(time=row["live_at"])
 
 

@@ -178,14 +178,16 @@ def _preview(change: _Change) -> Iterator[str]:
     yield from (_change_line(row) for row in change.rows if row["what"] not in names)
     busy = [row for row in of_streams if row.get("live") == "yes" or row["phase"] != "idle"]
     if busy:
-        yield _("{count} of the streams that are live or set to record have another rule:").format(
-            count=len(busy)
-        )
+        yield _(
+            "{count} of the streams that are live or set to record would get another rule:"
+        ).format(count=len(busy))
     for row in busy:
         line = _change_line(touched[row["stream"]])
         yield f"  {line} ({output.phase_word(row['phase'])})"
     if len(of_streams) > len(busy):
-        more = _("{count} further streams have another rule; live-record policy diff lists them.")
+        more = _(
+            "{count} further streams would get another rule; live-record policy diff lists them."
+        )
         yield more.format(count=len(of_streams) - len(busy))
 
 

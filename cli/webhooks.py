@@ -85,9 +85,11 @@ def answer_line(name: str, answer: Json | None) -> str:
         line = _("{name}: no answer yet; the timer of notify sends the event within a minute")
         return line.format(name=name)
     if answer["is_taken"]:
-        line = _("{name} took it in {ms} ms: status {status}")
+        line = _("{name} accepted the test event in {ms} ms: status {status}")
         return line.format(name=name, ms=answer["took_ms"], status=answer["status"])
-    return _("{name} did not take it: {why}").format(name=name, why=texts.detail(answer["why"]))
+    return _("{name} did not accept the test event: {why}").format(
+        name=name, why=texts.detail(answer["why"])
+    )
 
 
 def _line_of(row: Json) -> str:

@@ -25,8 +25,8 @@ def say_left_over(stage: Stage, say: Say, *, address: str = "") -> None:
     if credentials is None:
         say(
             _(
-                "what is left over in Function Compute is not known: the key is in `s config`."
-                " live-record doctor names it"
+                "Function Compute was not searched for leftovers, because the key is in `s config`."
+                " live-record doctor names them"
             )
         )
         return
@@ -35,11 +35,12 @@ def say_left_over(stage: Stage, say: Say, *, address: str = "") -> None:
     try:
         for each in left_over(stage, compute):
             sentence = _(
-                "warning: {each} is left over: s.yaml has it no more. Remove it in the console"
+                "warning: {each} is left over: s.yaml no longer contains it. Remove it in the"
+                " console"
             )
             say(sentence.format(each=each))
     except Declined as error:
-        sentence = _("what is left over in Function Compute is not known: {error}")
+        sentence = _("Function Compute could not be searched for leftovers: {error}")
         say(sentence.format(error=error))
 
 

@@ -177,7 +177,10 @@ def _with_addresses(
         deployed = Deployed(s)
         address = deployed.http_address(function)
         if not address and not wanted.is_dry_run:
-            sentence = _("{function} has no address yet: it is deployed first, without it")
+            sentence = _(
+                "{function} has no address yet: it is deployed once without the address, then as a"
+                " release"
+            )
             say(sentence.format(function=function))
             _run(_steps_to_an_address(stage, s, deployed, wanted, function), wanted, say, changes)
             address = deployed.http_address(function)

@@ -29,7 +29,7 @@ def smoke_test(stage: str, say: Say, *, pause: Callable[[float], None] = time.sl
     try:
         target = stage_registry.resolve_target(stage, None, None, changes=True)
     except click.ClickException as error:
-        sentence = _("smoke {stage}: not asked: {error}")
+        sentence = _("smoke {stage}: not checked: {error}")
         say(sentence.format(stage=stage, error=error.format_message()))
         return
     why = ""

@@ -52,8 +52,8 @@ ELSEWHERE, WRONG_PATH, OPEN_TOKEN, WRONG_TOKEN = (
         (
             "http",
             N_(
-                "{callbacks} go to this stage over http, so that others on the way can read the"
-                " path token"
+                "{callbacks} go to this stage over http, so others on the way can read the path"
+                " token"
             ),
         ),
         ("token", N_("{callbacks} go to this stage with a path token that it does not know")),
@@ -91,7 +91,7 @@ UNSIGNED, WRONG_KEY = (
 NOT_TOLD = {
     check: nothing(
         f"{check}.not_told",
-        N_("Live does not return the key of {callbacks}, so that it cannot be compared"),
+        N_("Live does not return the key of {callbacks}, so doctor cannot compare it"),
     )
     for check in KEY_CHECKS
 }

@@ -64,7 +64,7 @@ FUNCTION_LEFT = warning(
 RESERVED = warning(
     "reservations.many",
     N_(
-        "{reserved} of the region's {instances} instances are reserved, so that {left} are left for"
+        "{reserved} of the region's {instances} instances are reserved, so only {left} are left for"
         " all other functions. At least {least} are needed: reserve fewer in env.yaml"
     ),
 )

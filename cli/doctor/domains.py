@@ -34,8 +34,8 @@ NOT_OURS = fault(
 NOT_NAMED = fault(
     "mapping.unnamed",
     N_(
-        "streams are also pushed to {ingest}. The policy does not name it, so their callbacks"
-        " are ignored. Add it to ingest of {domain} in policy.toml"
+        "streams are also pushed to {ingest}. The policy does not name this domain, so callbacks"
+        " about these streams are ignored. Add it to ingest of {domain} in policy.toml"
     ),
 )
 NOT_BOUND = fault(

@@ -159,12 +159,13 @@ BAD_NAME = fault(
 NOT_KNOWN = fault(
     "recorded.unknown",
     N_(
-        "live and set to record, but not known to the stage: {streams}. Reconcile finds them in the"
-        " online list within a minute; a start records them at once"
+        "these streams are live and set to record, but the stage does not know them: {streams}."
+        " Reconcile finds them in the online list within a minute; a start records them at once"
     ),
 )
 NOT_RECORDED = fault(
-    "recorded.waits", N_("live and set to record, but not recorded: {streams}. The cause: {why}")
+    "recorded.waits",
+    N_("these streams are live and set to record, but not recorded: {streams}. The cause: {why}"),
 )
 UNSHOWN = warning(
     "recorded.unshown",
@@ -183,8 +184,8 @@ UNREADABLE = fault(
 SUSPENDED = warning(
     "recorded.suspended",
     N_(
-        "live, and not recorded while the policy is suspended: {streams}. You can still start"
-        " each of them by hand"
+        "these streams are live, but not recorded while the policy is suspended: {streams}. You can"
+        " still start each of them by hand"
     ),
 )
 FORGOTTEN = unknown(
@@ -211,8 +212,8 @@ UNDATED = unknown(
 CONFIG_CAME_LATER = fault(
     "recorded.config",
     N_(
-        "refused with CodeConfigNotFound: {streams}. There is a recording configuration by now,"
-        " which applies from the next publish. Publish them again"
+        "Live refused to record these streams with CodeConfigNotFound: {streams}. By now they have"
+        " a recording configuration, which applies only from the next publish. Publish them again"
     ),
 )
 OLD = unknown(

@@ -110,7 +110,7 @@ DISK = fault(
 )
 NOT_IN_FORCE = fault(
     "policy.refused",
-    N_("the store's newest policy is not in force, but the one before it: {why}"),
+    N_("the stage does not use the newest policy in the store, or not all of it: {why}"),
 )
 OBSERVES = warning(
     "policy.observes",
@@ -144,8 +144,8 @@ WAKE_LOST = warning("wake.lost", N_("{problem}. {advice}"))
 RELAY_LOST = warning(
     "relay.lost",
     N_(
-        "a callback did not reach its previous receiver, {age} ago. Check that the addresses of"
-        " forward_to answer"
+        "{age} ago, a callback that the stage forwarded did not reach its receiver. Check that the"
+        " addresses of forward_to answer"
     ),
 )
 HEARTBEAT_LOST = warning(
@@ -167,24 +167,34 @@ NO_SECRETS = fault("secrets.none", N_("{variable} is unset, so every callback is
 CLOCK_AHEAD = warning(
     "clock.ahead",
     N_(
-        "the stage's clock is {offset} ahead of Live's. If it is {window} ahead, genuine"
-        " callbacks are rejected"
+        "the stage's clock is {offset} ahead of Live's. If it is {window} ahead, genuine callbacks"
+        " are rejected. Correct the clock of the machine that runs the stage; on Function Compute,"
+        " report the difference to Alibaba Cloud"
     ),
 )
 CLOCK_BEHIND = warning(
     "clock.behind",
     N_(
         "the stage's clock is {offset} behind Live's. If it is {window} behind, genuine callbacks"
-        " are rejected"
+        " are rejected. Correct the clock of the machine that runs the stage; on Function Compute,"
+        " report the difference to Alibaba Cloud"
     ),
 )
 CLOCK_OFF_AHEAD = fault(
     "clock.far_ahead",
-    N_("the stage's clock is {offset} ahead of Live's: genuine callbacks are rejected"),
+    N_(
+        "the stage's clock is {offset} ahead of Live's: genuine callbacks are rejected. Correct"
+        " the clock of the machine that runs the stage; on Function Compute, report the difference"
+        " to Alibaba Cloud"
+    ),
 )
 CLOCK_OFF_BEHIND = fault(
     "clock.far_behind",
-    N_("the stage's clock is {offset} behind Live's: genuine callbacks are rejected"),
+    N_(
+        "the stage's clock is {offset} behind Live's: genuine callbacks are rejected. Correct the"
+        " clock of the machine that runs the stage; on Function Compute, report the difference to"
+        " Alibaba Cloud"
+    ),
 )
 LIST_FORBIDDEN = fault(
     "role.list",

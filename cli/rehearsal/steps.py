@@ -262,7 +262,7 @@ class Steps:
     def await_verdict(self) -> str:
         answer = self._scene.api.files(self._name)
         if answer["signed"] is None:
-            raise Skipped(_("the stage names no bucket, so that it verifies no files"))
+            raise Skipped(_("the stage names no bucket, so it verifies no files"))
         self._fire("files", waits=True)
         files = self._files(_is_judged, patiences=TIMER_PATIENCES)
         for file in files:

@@ -67,7 +67,13 @@ def _key() -> str:
 
 
 def _table(report: Json) -> Iterator[str]:
-    heads = (_("Stream"), _("Due"), _("Missing"), _("There"), _("Time line and gaps"))
+    heads = (
+        _("Stream"),
+        _("Live and wanted"),
+        _("Missing"),
+        _("Coverage"),
+        _("Time line and gaps"),
+    )
     yield f"<table><thead><tr>{''.join(f'<th>{escape(head)}</th>' for head in heads)}</tr></thead>"
     yield "<tbody>"
     for row in sorted(report["streams"], key=lambda row: -row["missing_ms"]):

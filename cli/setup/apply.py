@@ -206,7 +206,8 @@ def restore(account: Account, backup: Backup, entry: Entry, *, take_over: bool =
     now, before = read(account, entry.target), entry.before
     if not take_over and not is_applied(now, entry.after) and now != before:
         sentence = _(
-            "left: {target} was changed by somebody else since (--take-over restores it anyway)"
+            "not restored: {target}, because somebody else has changed it since (--take-over"
+            " restores it anyway)"
         )
         return sentence.format(target=entry.target)
     hides_key = entry.target.kind == "record" and _hides_key(before)

@@ -175,7 +175,7 @@ def _summary(plan: Plan, outcome: Outcome, backup: Backup) -> Iterator[str]:
     if outcome.failed:
         yield _("failed: {why}").format(why=outcome.failed)
     for target in outcome.left:
-        yield _("left: {target}").format(target=target)
+        yield _("not done: {target}").format(target=target)
     if plan.is_empty and not (plan.blocked or outcome.done or outcome.left or outcome.notes):
         yield _("nothing to do")
     if outcome.done and not backup.is_empty:

@@ -108,7 +108,9 @@ class Stage:
             sentence = _("{name} is unset. Set it as it was when the stage was deployed")
             raise Unusable(sentence.format(name=name))
         if not self.knows(kind, found[0]):
-            sentence = _("the stage does not know the first of {name}. Deploy it first")
+            sentence = _(
+                "the stage does not know the first value of {name}. Deploy the stage first"
+            )
             raise Unusable(sentence.format(name=name))
         return found[0]
 

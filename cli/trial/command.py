@@ -191,7 +191,7 @@ class Trial:
         self._stop(running, [record.key for record in records if self._is_ours(record)])
         for record in records:
             if record.is_started and not record.is_off and not self._is_ours(record):
-                line = _("{stream} was recorded before we asked, and goes on as it was")
+                line = _("{stream} was being recorded already, and its recording goes on unchanged")
                 click.echo(line.format(stream=record.key))
 
     def _is_ours(self, record: StreamRecord) -> bool:

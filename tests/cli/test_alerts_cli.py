@@ -107,7 +107,7 @@ def test_the_robots_answers_are_printed(stage: HttpStage, talk: Feishu) -> None:
     timer.start()
     tested = run(stage, "test")
     timer.join()
-    assert tested.output.splitlines()[-1] == "talk took it: 0 success"
+    assert tested.output.splitlines()[-1] == "talk accepted the message: 0 success"
     assert tested.exit_code == 0
 
 

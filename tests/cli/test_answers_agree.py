@@ -148,7 +148,7 @@ def test_why_says_what_the_api_says(
                 assert ("NOT RECORDED" in sentence) is (row["wrong"] is not None)
                 assert ("next attempt" in sentence) is (row["next_attempt_at"] is not None)
                 is_off = row["reason"]["code"] == "not_live" and row["live_at"] is not None
-                assert ("the online list is read each minute" in sentence) is is_off
+                assert ("the online list is read once a minute" in sentence) is is_off
 
 
 # --- all of them at once ------------------------------------------------------------------------

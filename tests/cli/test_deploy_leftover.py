@@ -52,8 +52,8 @@ def test_a_trigger_and_a_function_that_s_yaml_has_no_more_are_named(deploys: Dep
 def test_what_cannot_be_asked_is_said(deploys: Deploys) -> None:
     deploys.account.fails["ListFunctions"] = Refusal(403, "AccessDenied", "no permission")
 
-    assert "not known: ListFunctions: AccessDenied" in said(deploys, KEY)[0]
-    assert "live-record doctor names it" in said(deploys, {})[0]
+    assert "searched for leftovers: ListFunctions: AccessDenied" in said(deploys, KEY)[0]
+    assert "live-record doctor names them" in said(deploys, {})[0]
 
 
 @pytest.mark.parametrize(

@@ -526,7 +526,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     ("durable", WARNING, "may not run INFO", "redis-cli", lambda: examined("store", settings={})),
     ("durable", FAULT, "replica", "", lambda: engine(role="slave")),
     ("durable", FAULT, "the free space", "", lambda: engine(aof_last_write_status="err")),
-    ("policy", FAULT, "not in force", APPLY, lambda: examined("policy", fault="rule: is wrong")),
+    ("policy", FAULT, "newest policy", APPLY, lambda: examined("policy", fault="rule: is wrong")),
     ("policy", WARNING, "only observes", ACT, lambda: OBSERVED),
     (
         "timer",
@@ -750,7 +750,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "recorded",
         FAULT,
-        "not known to the stage",
+        "the stage does not know them",
         f"live-record start {LIVE}/classroom/lesson",
         lambda: domain(online=ONLINE),
     ),

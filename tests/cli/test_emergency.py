@@ -140,7 +140,7 @@ def test_what_somebody_has_changed_since_is_left(operator: Operator) -> None:
         RecordFormat=[{"Format": "flv"}],
     )
     result = operator.types("--yes", "--undo", APP)
-    assert (result.exit_code, "changed by somebody else" in result.output) == (1, True)
+    assert (result.exit_code, "somebody else has changed it" in result.output) == (1, True)
     operator.does(APP, "--undo", "--take-over")
 
 

@@ -281,8 +281,8 @@ def test_an_apply_shows_the_streams_it_touches_and_is_refused_where_nobody_can_b
     assert refused.exit_code == WRONG_USAGE
     assert "live.example.com/app/b: ignore, resume -> its domain is not in" in refused.output
     assert "(recording)" in refused.output
-    assert "2 of the streams that are live or set to record have" in refused.output
-    assert "1 further streams have another rule" in refused.output
+    assert "2 of the streams that are live or set to record would get" in refused.output
+    assert "1 further streams would get another rule" in refused.output
     assert "Pass --yes" in refused.output
     assert [seen.method for seen in wire.seen] == ["GET", "GET"]
 

@@ -186,7 +186,7 @@ def test_without_a_yes_nothing_is_changed(person: Person) -> None:
     wrote = person.wrote()
     result = person.types(answer="n\n")
     assert (result.exit_code, person.wrote()) == (1, wrote)
-    assert f"left: {STREAM}" in result.output
+    assert f"not done: {STREAM}" in result.output
 
 
 def test_a_yes_at_the_prompt_is_enough(person: Person) -> None:
@@ -269,7 +269,7 @@ def test_a_key_that_the_stage_does_not_know_is_never_given_to_live(
     monkeypatch.setenv("LIVE_RECORD_STREAM_KEYS", "Unknown0123456789")
     result = person.types("--yes")
     assert result.exit_code == 1
-    assert "the stage does not know the first of LIVE_RECORD_STREAM_KEYS" in result.output
+    assert "the stage does not know the first value of LIVE_RECORD_STREAM_KEYS" in result.output
     assert (person.sees()[str(STREAM)], person.sees()[str(RECORD)] is None) == (None, False)
 
 
@@ -583,7 +583,7 @@ def test_an_interrupted_setup_says_what_is_left_and_can_be_undone(
     result = person.types("--yes")
     assert result.exit_code == 1
     assert f"done: {RECORD}" in result.output
-    assert f"left: {STREAM}" in result.output
+    assert f"not done: {STREAM}" in result.output
     assert "Forbidden.RAM" in result.output
     assert no_stages.exists()
     person.does("--undo")

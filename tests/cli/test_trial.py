@@ -174,7 +174,7 @@ def test_a_recording_that_somebody_else_began_goes_on(user: User) -> None:
         Command="start",
     )
     said = user.tries(*ROOM, meanwhile=lambda: poll(lambda: len(user.sent()) > 1))
-    assert "was recorded before we asked" in said
+    assert "was being recorded already" in said
     assert user.is_recorded()
 
 

@@ -79,7 +79,7 @@ def test_a_test_says_what_the_receiver_answered(
 ) -> None:
     result = with_notify(stage, "crm")
     assert result.exit_code == 0
-    assert "crm took it in " in result.output
+    assert "crm accepted the test event in " in result.output
     receiver.behave("/crm", "status:503")
     failed = with_notify(stage, "--json")
     assert failed.exit_code != 0

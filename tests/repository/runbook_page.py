@@ -51,8 +51,8 @@ MEANS: dict[str, tuple[str, str]] = {
         "已确认的请求可能丢失。",
     ),
     "policy": (
-        "The stage records by an older policy, or it sends no commands.",
-        "环境按较旧的策略录制，或不发送任何命令。",
+        "The stage uses an older policy or only a part of the policy, or sends no commands.",
+        "环境使用较旧的策略或只使用策略的一部分，或不发送任何命令。",
     ),
     "timer": (
         "Recordings do not end at their time. Streams whose callbacks were lost are not found.",
