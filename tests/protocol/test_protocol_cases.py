@@ -190,6 +190,17 @@ def test_a_start_accepted_after_an_interruption_is_shown_by_the_next_answer() ->
     assert story.phase is Phase.RECORDING
 
 
+def test_an_older_report_that_is_read_back_does_not_undo_a_pause() -> None:
+    story = accepted().passes(MINUTE - SECOND)
+    story.happens(Reported("record_paused", recording=False))
+
+    story.happens(Reported("record_started", recording=True, time=NOON + SECOND))
+
+    assert story.phase is not Phase.RECORDING
+    assert Reason.REPORTED_LATE in story.reasons
+    assert story.passes(SECOND).sent == ["start", "start"]
+
+
 def adopted() -> Story:
     """Return a story of a start so soon after a stop that Live answers TaskAlreadyStarted: the
     recording may be paused."""

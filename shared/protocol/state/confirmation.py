@@ -136,10 +136,13 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
         return self.at > confirmation.at and (self.time is None or self.time + 1000 > known_at)
 
     def is_newer(self, time: int | None) -> bool:
-        """Return True if the report is certainly newer than one of `time`."""
+        """Return True if the report counts as newer than one of `time`. Without a time of its own,
+        a report that Live does not record counts from when it was received: if it was late, one
+        start shows that Live records; a report that wrongly confirms would end every check.
+        """
         if time is None:
             return False
-        if self.what == STOPPED:
+        if self.time is None and not self.recording:
             return time < self.at - TOGETHER_MS
         return self.time is not None and time < self.time
 
