@@ -201,6 +201,16 @@ def test_an_older_report_that_is_read_back_does_not_undo_a_pause() -> None:
     assert story.passes(SECOND).sent == ["start", "start"]
 
 
+def test_an_error_that_comes_after_the_session_has_ended_fails_nothing() -> None:
+    story = Story().publish().passes(MINUTE).start().answer(NOT_FOUND)
+    story.passes(5 * SECOND).missed().passes(10 * SECOND).missed()
+
+    story.happens(RecordFailed("RecordError", "", None))
+
+    assert story.phase is Phase.WAITING
+    assert Reason.RECORD_ERROR in story.reasons
+
+
 def adopted() -> Story:
     """Return a story of a start so soon after a stop that Live answers TaskAlreadyStarted: the
     recording may be paused."""
@@ -240,7 +250,7 @@ def test_a_stream_that_waits_for_its_start_is_not_lost_while_live_reports_that_i
 
 
 def test_nor_is_one_that_an_earlier_session_was_recorded_of() -> None:
-    story = recording(by_rule()).goes_off()
+    story = recording().goes_off()
     story.lane_is_free = False
     story.passes(MINUTE).publish().passes(SECOND)
     assert wrong_since(story.record) is not None

@@ -127,7 +127,9 @@ class Judge:
         asked_anew = any(entry.code is Reason.ASKED_AGAIN for entry in save.entries)
         known_live = before.session is not None and before.session.state is SessionState.LIVE
         here = before.session_number in (self.watch(key).accepted_in, before.intent.session)
-        if asked_anew and not (known_live and here):
+        accepted_since = self.watch(key).accepted_live_since
+        goes_on = self.sim.live.live_since(_stream(key)) == accepted_since
+        if asked_anew and not (known_live and here) and not goes_on:
             self.watch(key).accepted_live_since = None
         self._bind(process, before, after)
         self._judge_late_news(process, before, after, save)

@@ -218,8 +218,8 @@ def confirm(transition: Transition, time: int | None) -> bool:
 
 def fail(transition: Transition, code: str, message: str = "") -> None:
     """Handle an error that Live reported about the session: ask Live by a start, or mark the
-    session failed."""
-    if not _deny(transition):
+    session failed. An error about a session that is over changes nothing."""
+    if not (transition.record.is_off or _deny(transition)):
         number, now = transition.record.session_number, transition.now
         lost_since = lost_by(transition.record, now)
         failure = SessionFailure(number, Reason.RECORD_ERROR, code, now, message, lost_since)
