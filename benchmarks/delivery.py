@@ -113,7 +113,7 @@ def sink() -> Iterator[tuple[Sink, str]]:
         do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _serve  # noqa: N815 - http.server's
 
         def log_message(self, *_args: object) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -108,7 +108,7 @@ class PacedConnections(Connections):
 
 
 class Stage:
-    """A stage of which each call runs by virtual time."""
+    """A stage whose calls run in virtual time."""
 
     def __init__(self, folder: Path, url: str, receiver: str, pace: Pace) -> None:
         self._folder, self._url, self._receiver, self._pace = folder, url, receiver, pace

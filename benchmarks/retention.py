@@ -85,7 +85,7 @@ def settings_of(key: StreamKey, kept: Kept) -> StreamSettings:
 
 
 def story(key: StreamKey, began: int) -> Iterator[tuple[int, Event]]:
-    """Yield what Live reports of one publish of a minute, and when (ms after it began)."""
+    """Yield what Live reports of a publish that lasts a minute, and when (ms after it began)."""
     ended = began + 60 * SECOND_MS
     yield 0, Published(began)
     if key.app in (RECORDED, DAILY):

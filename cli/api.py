@@ -97,7 +97,8 @@ class Api:
         return self._call("GET", f"{_path(stream)}/files", "files", "signed", query=query)
 
     def playback_urls(self, path: str, period: str, limit: int) -> list[Json]:
-        """Return the file rows with playback URLs; `path` is `signed` of files()."""
+        """Return the file rows with playback URLs; `path` is the field `signed` of an answer of
+        files()."""
         query: dict[str, str | int] = {"for": period, "limit": limit}
         rows: list[Json] = self._call("GET", path, "files", query=query)["files"]
         return rows

@@ -102,7 +102,7 @@ def _translated_parameter(parameter: click.Parameter) -> click.Parameter:
 
 
 NUMBER = "NUMBER"
-"""Stands for the value of an option that is a number, in every language, as TEXT does."""
+"""Stands for the value of a numeric option in every language, as TEXT does for a text."""
 
 
 def punctuated(error: click.UsageError) -> click.UsageError:

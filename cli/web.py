@@ -18,8 +18,8 @@ from cli.loopback import is_loopback
 from shared.retry import Deadline, while_again
 
 BUSY_MS, BUSY_AT_MOST_S = 250, 2.0
-"""The pause before a request is repeated for which Function Compute has no instance, and the time
-for all of its repeats."""
+"""If Function Compute has no instance for a request: the pause before each retry, and the time for
+all retries."""
 PROBLEM = "application/problem+json"
 """The type of the stage's own errors."""
 

@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_args: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 def operation_of(method: str, path: str) -> str:

@@ -17,8 +17,8 @@ TOLD_WITHIN_S = 120.0
 @dataclass(frozen=True)
 class Result:
     """`recovered_s` is None if the stage did not recover while it was watched. `failing_s` is the
-    time from the first failed request to the last. Health need not report a fault that ends sooner
-    than health must report it: `health_told_within_s` may then be None."""
+    time from the first failed request to the last. If that is shorter than the time that health has
+    to report the fault, health need not report it: `health_told_within_s` may then be None."""
 
     drill: str
     recovered_s: float | None

@@ -131,8 +131,9 @@ def cluster_of_six(folder: Path, options: Mapping[str, str] | None = None) -> It
 
 @contextmanager
 def encrypted_cluster(folder: Path) -> Iterator[tuple[Cluster, str]]:
-    """Run the same over TLS, and yield the URL with its first three nodes too. The certificate is
-    for `localhost`, signed by an authority of its own. Raise Failure without a system's Redis."""
+    """Run a cluster of six over TLS; yield it with its URL, which names its first three nodes. The
+    certificate is for `localhost`, signed by an authority of its own. Raise Failure without a
+    system's Redis."""
     certificates = folder / "certificates"
     sign_for("localhost", certificates)
     with ExitStack() as stack:

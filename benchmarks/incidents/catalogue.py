@@ -27,7 +27,7 @@ Break = Callable[[IncidentStage], Callable[[], None] | None]
 START = {"action": "RealTimeRecordCommand", "command": "start"}
 LIST = "DescribeLiveStreamsOnlineList"
 NOBODY = "http://127.0.0.1:9/"
-"""Where nobody answers."""
+"""An address at which nothing listens."""
 SOON, LONG = (10.0, 60.0), (10.0, 60.0, 300.0)
 
 USUAL = StageOptions()
@@ -35,8 +35,8 @@ USUAL = StageOptions()
 
 @dataclass(frozen=True)
 class Incident:
-    """`impaired_after_s`: from then on something is wrong even if every stream is recorded.
-    `not_ok`: checks of doctor that must not be ok from then on."""
+    """`impaired_after_s`: when something is wrong even if every stream is recorded, in s after the
+    beginning. `not_ok`: checks of doctor that must not be ok from then on."""
 
     name: str
     breaks: Break

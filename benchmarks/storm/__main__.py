@@ -1,8 +1,8 @@
 """Measures how fast and how completely a burst of streams is recorded, against a naive loop.
 
 `python -m benchmarks.storm --streams 2000 --instances 4 --store redis --json`. It exits with 1 if a
-stream is not recorded, a file of `--copies` not copied, or a stream not told of to the receiver of
-`--webhook`.
+stream is not recorded, a file of `--copies` is not copied, or the receiver of `--webhook` gets no
+event of a stream.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Stage:
 
 @contextmanager
 def running_stage(folder: Path, options: Options, more_policy: str = "") -> Iterator[Stage]:
-    """Provide the stage; `more_policy` goes behind its rules."""
+    """Provide the stage; `more_policy` is added after its rules."""
     policy, template = folder / "policy.toml", folder / "s.yaml"
     policy.write_text(POLICY + more_policy)
     template.write_text(_with_quota(options.instances))

@@ -199,8 +199,8 @@ def _is_used(stage: Stage, variable: str) -> bool:
 def _steps_to_an_address(
     stage: Stage, s: Commands, deployed: Deployed, wanted: Release, function: str
 ) -> Iterator[Step]:
-    """Yield the steps for one function, as far as its trigger. If it serves already, only its
-    triggers are set."""
+    """Yield the steps after which one function has a trigger and its reservation. If it serves
+    already, no version is published."""
     props = stage.resources()[function]["props"]
     if deployed.serving(function) is None:
         content = content_of(props, wanted.trees(props))

@@ -128,8 +128,8 @@ def _release_before(
 
 
 def _is_before(release: str, serving: Version) -> bool:
-    """Return True if the rollback may go to this release. A release that was rolled back, or never
-    served as a whole, comes after the one that `serving` followed."""
+    """Return True if the rollback may go to this release: it is not later than the one that served
+    before `serving`. A release that was rolled back, or never served as a whole, is later."""
     if serving.after == NOTHING:
         return False
     if serving.after:

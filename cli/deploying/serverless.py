@@ -22,7 +22,7 @@ from cli.deploying.stage import Stage
 from cli.errors import Failure
 
 _LAST_CHARS = 2_000
-"""How much of the output a Failure repeats."""
+"""How many characters of the output a Failure repeats."""
 _ERROR = re.compile(r"Error Message:\s*(.*?)\s*(?:A complete log of this run|\Z)", re.DOTALL)
 """Matches the error at the end of the output of `s`. The text before it is the component's: all
 that it deploys."""

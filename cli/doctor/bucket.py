@@ -13,7 +13,7 @@ from cli.doctor.snapshot import Bucket
 from shared.protocol.command_errors import LiveError, NeverSent
 
 TIMEOUT_S = 5
-"""For the connection, and again for the answer."""
+"""Time limit for the connection, and again for the answer."""
 NO_RULES, NO_CORS = "NoSuchLifecycle", "NoSuchCORSConfiguration"
 ELSEWHERE = "WrongEndpoint"
 """Our own code. OSS answers AccessDenied, and names the right endpoint only in its message."""

@@ -100,8 +100,8 @@ class Check:
 
 
 def examine(checks: Sequence[Check], snapshot: Snapshot) -> list[Finding]:
-    """Return the findings of all checks, at least one of each; a fault does not end the
-    examination. `checks` are in the order in which they depend on each other."""
+    """Return the findings of all checks, at least one of each. A fault does not end the
+    examination. Each check comes after those that it depends on."""
     roots: dict[str, str] = {}
     found: list[Finding] = []
     for check in checks:

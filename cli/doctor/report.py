@@ -23,7 +23,7 @@ SEVERITY_CODES = {
     Severity.FAULT: "fault",
 }
 UNREACHED = ("stage.down", "stage.refuses")
-"""The findings with which nothing could be asked."""
+"""The findings after which nothing else could be asked."""
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

@@ -100,7 +100,8 @@ class Recording:
         return f"{self.domain}/{self.app}/{self.stream}"
 
     def rank(self) -> tuple[bool, bool]:
-        """Return a sort key: Live uses the most specific one (docs/platform/live.md §6)."""
+        """Return a sort key; of all that cover a stream, Live uses the most specific configuration,
+        which comes last (docs/platform/live.md §6)."""
         return self.stream != "*", self.app != "*"
 
     def covers(self, app: str, stream: str) -> bool:
@@ -312,7 +313,8 @@ class Snapshot:
         return f"live-record {command} {self.stage_ref.options}{live}"
 
     def deploy_command(self) -> str:
-        """Return the command that gives the stage its settings again; empty if no name is known."""
+        """Return the command that deploys the stage again with its settings; empty if its name is
+        unknown."""
         if self.stage_ref.is_local:
             return "make dev"
         return "" if isinstance(self.examined, Unread) else f"make deploy STAGE={self.stage_name}"

@@ -40,17 +40,17 @@ ingest = ["push.example.com"]
 """
 BUCKETS = STATE / "demo"
 OUTAGE_S = 1.0
-"""How long the network is down."""
+"""s for which the network is down."""
 MIN_RECORDED_S = 1.5
-"""Each session is recorded for at least so long."""
+"""s for which each session is recorded, at least."""
 STEP_TIMEOUT_S, LOOK_EVERY_S = 60.0, 0.02
 """Time limit of any one step, and pause between two checks of it."""
 T = TypeVar("T")
 ANNOUNCED_MS = 2_000
 """ms after the encoder has connected at which Live sends the publish callback."""
 ACCOUNT_TOLERANCE_MS = 4_000
-"""Tolerance between the account and the wire: Live reports whole seconds, at both ends of what each
-of the two starts took."""
+"""Tolerance between the account and the wire: Live reports whole seconds, and each of the two
+starts has a beginning and an end."""
 _SHOWN_OF_ACCOUNT = ("due_ms", "covered_ms", "missing_ms", "start_latency_ms", "ratio", "gaps")
 TOLERANCE_MS = 300
 """Tolerance between the gap of the two files and the interruption on the wire; the scheduling

@@ -81,8 +81,8 @@ class RehearsalObjects:
 
 
 def _prefixes(app: str, configuration: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the beginnings of rehearsal objects' names, once each. If a configuration names objects
-    by a time before the stream, the whole bucket would have to be read."""
+    """Yield the beginnings of rehearsal objects' names, once each. Skip a name with a time before
+    the stream: its objects could be found only by reading the whole bucket."""
     rows = configuration.get("RecordFormat") or ()
     patterns = [str(row[name]) for row in rows for name in NAMES if row.get(name)]
     for pattern in dict.fromkeys(patterns):

@@ -376,7 +376,7 @@ class _Recordings:
 
 
 def _format(name: str, object_name: str) -> dict[str, Any]:
-    """Return a format, whose segments lie beside its objects."""
+    """Return a format; the names of its segments have the folder of its objects."""
     entry: dict[str, Any] = {"Format": name, "OssObjectPrefix": object_name}
     if name != "m3u8":
         return entry

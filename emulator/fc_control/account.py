@@ -12,7 +12,8 @@ from emulator.fc_control.function import Body, Function, new_function
 from emulator.fc_control.refusal import Refusal, check_domain, exists, invalid, missing
 
 MOST_RESERVED_SHARE = 0.9
-"""Of the region's instances (docs/platform/function-compute.md §5)."""
+"""The part of the region's instances that may be reserved (docs/platform/function-compute.md
+§5)."""
 NO_PYTHON_312 = ("ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-5")
 MAINLAND = ("cn-",)
 NOT_MAINLAND = ("cn-hongkong",)

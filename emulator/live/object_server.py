@@ -20,7 +20,7 @@ from emulator.live.presigned import check
 
 ADDRESS = "/{bucket:[a-z0-9][a-z0-9-]*}/{key:.+}"
 CRC64_POLYNOMIAL = 0x142F0E1EBA9EA3693
-"""ECMA-182, as OSS has it for each object."""
+"""The polynomial of ECMA-182, with which OSS computes the CRC-64 of each object."""
 BLOCK_BYTES = 1_000_000
 ACTION_VERBS = {"GET": "Get", "HEAD": "Head", "DELETE": "Delete"}
 CONTENT_TYPES = {

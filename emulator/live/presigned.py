@@ -22,7 +22,8 @@ DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 def check(account: Account, method: str, target: str, clock: Clock) -> None:
     """Raise Denied if the URL's signature is wrong or expired. An unsigned URL passes.
 
-    An SDK dates a signature by real time; it is valid from what the development clock showed then.
+    An SDK dates a signature by real time. The validity begins at the time that the development
+    clock showed then.
     """
     path, _, query = target.partition("?")
     params = dict(parse_qsl(query))

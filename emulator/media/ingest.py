@@ -110,7 +110,8 @@ class Connection(asyncio.Protocol):
         self.end(f"the connection {behaviour} for {timeout_s:g} s")
 
     def _shake_hands(self, data: bytes) -> bytes:
-        """Handle the handshake; return the data after it, which is nothing before its end."""
+        """Handle the handshake; return the data after it, which is empty until the handshake
+        ends."""
         self._early += data
         if self._early[:4] in HTTP_METHODS:
             raise Malformed("this is HTTP, and the port speaks RTMP")

@@ -15,7 +15,8 @@ from typing import Any
 Answer = dict[str, Any]
 HOUR_MS, MINUTE_MS, SECOND_MS = 3_600_000, 60_000, 1_000
 A_MINUTE, FEISHU_A_MINUTE, FEISHU_A_SECOND = 20, 100, 5
-"""Messages that a robot takes: DingTalk's and WeCom's a minute, Feishu's."""
+"""Messages that a robot takes: of DingTalk and WeCom in a minute, of Feishu in a minute and in a
+second."""
 FEISHU_MAX_BYTES, WECOM_MAX_BYTES = 20_000, 2_048
 
 

@@ -1,4 +1,4 @@
-"""Rules about what the stream does: sessions, looks, confirmation."""
+"""Rules about what the stream does: sessions, polls, confirmation."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from shared.protocol.state.intent import Intent, Requester
 from tests.explorer.world import FAR, NEVER, NOW, Live, Memory
 
 TOO_LONG = 1_000
-"""As in promises.py: what is due is done at once."""
+"""ms by which something may be late, as in promises.py: what is due is done at once."""
 OVER = (Reason.SCHEDULE_OVER, Reason.SCHEDULE_SKIPPED, Reason.SCHEDULE_CANCELLED)
 
 

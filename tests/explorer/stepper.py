@@ -1,4 +1,5 @@
-"""The real Recorder as a table: what it does next, forked by replaying its answered effects."""
+"""Tabulates the real Recorder: its next effect after given answers, found by replaying the
+answers."""
 
 from __future__ import annotations
 

@@ -61,8 +61,8 @@ class AccountJudge:
         self._told_at: dict[StreamKey, list[int]] = defaultdict(list)
         """The times of the stored reports in which Live said that it records."""
         self._late_pauses: dict[StreamKey, int] = {}
-        """By stream: since when an old report of a pause, which has no time and arrived late,
-        counts as new."""
+        """By stream: since when a late report of a pause, which has no time, counts as a new
+        one."""
         self._stalled = list[Span]()
         """Spans in which a reconcile stood still, until the next timer's has read the list."""
         self._lost: set[StreamKey] = set()
@@ -125,7 +125,7 @@ class AccountJudge:
         return (known or began or [self.sim.clock.now])[-1]
 
     def left(self, callback: Callback) -> None:
-        """Note that a callback has left Live: until it is heard, its change may be unknown."""
+        """Note that a callback has left Live: until it is stored, its change may be unknown."""
         self._unheard.setdefault(callback.event, callback)
 
     def heard(self, callback: Callback) -> None:

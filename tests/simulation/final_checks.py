@@ -64,8 +64,8 @@ def judge_secrets(text: str) -> None:
 
 
 def judge_line(line: str, unreadable: Collection[str]) -> None:
-    """Raise Broken if a line of the deployed log holds a secret or a crash, but for streams whose
-    record could not be read."""
+    """Raise Broken if a line of the deployed log holds a secret, or a crash of a stream whose
+    record could be read."""
     judge_secrets(line)
     expected = '"stream.crashed"' in line and json.loads(line)["stream"] in unreadable
     if '.crashed"' in line and not expected:

@@ -802,7 +802,8 @@ class MemoryStore:
                 schedules[name] = before
 
     def clock_steps(self, ms: int) -> None:
-        """Keep the true distance to what was written before the clock was set."""
+        """Move the times of the noted writes with the clock, so that `lose` still finds the latest
+        ones."""
         self.shared.written = [(at + ms, key, before) for at, key, before in self.shared.written]
         self.shared.schedules_written = [
             (at + ms, name, before) for at, name, before in self.shared.schedules_written

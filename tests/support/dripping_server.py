@@ -17,7 +17,7 @@ _BEGINNINGS = {
 
 
 class DrippingServer(LoopbackServer):
-    """The path says where its answer drips."""
+    """The path of a request says whether the head or the body of its answer drips."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""An account with nothing in it, for tests: the programs `aliyun`, `s` and `make` as docs/deploy.md
-types them.
+"""An account with nothing in it, for tests: the programs `aliyun`, `s`, `make` and `live-record` as
+docs/deploy.md types them.
 
-`python -m tests.support.empty_account PROGRAM ARGUMENTS` is one call. What the account has is in a
-JSON file in the working folder; a call that needs what is not there fails as the service would.
+`python -m tests.support.empty_account PROGRAM ARGUMENTS` is one call. A JSON file in the working
+folder holds the account's state; a call that needs something missing fails as the service would.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def live_record(_state: Json, words: Sequence[str]) -> None:
 
 
 def make(state: Json, words: Sequence[str]) -> None:
-    """Deploy, as far as a deploy looks before it begins, and as the services refuse it."""
+    """Deploy: make the checks that come before a deploy, and refuse what the services would."""
     if words[0] == "rollback":
         return
     _refuse_unfit()

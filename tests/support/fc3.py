@@ -33,7 +33,7 @@ class Refused(Exception):
 
 
 def calls_to(account: Account) -> Call:
-    """Return the way to an account in this process."""
+    """Return a function that calls an account in this process."""
 
     def call(method: str, path: str, body: Json) -> tuple[int, Json]:
         path, _, qualifier = path.partition("?qualifier=")

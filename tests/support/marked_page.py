@@ -1,4 +1,4 @@
-"""Pages of docs that a program writes in part: what is between two markers is the program's."""
+"""Pages of docs of which a program writes the lines between two markers."""
 
 from __future__ import annotations
 

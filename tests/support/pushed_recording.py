@@ -1,4 +1,4 @@
-"""What is recorded of a stream that is really pushed: a foreign decoder reads it."""
+"""Decodes, with a foreign decoder, what is recorded of a stream that is really pushed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def ffmpeg() -> str:
 
 
 class Decoded(NamedTuple):
-    """What the decoder made of a file; `said` is whatever it had to complain of."""
+    """The decoder's result for a file; `said` has its complaints."""
 
     frames: int
     said: str

@@ -61,7 +61,8 @@ def _encrypted(talk: socket.socket, tls: ssl.SSLContext | None) -> socket.socket
 
 
 def certificate(folder: Path, names: Sequence[str] = ("127.0.0.1",)) -> Path:
-    """Write cert.pem and key.pem, signed by itself, for these names; return the first."""
+    """Write a self-signed cert.pem with its key.pem, for these names; return the path of
+    cert.pem."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name(
         [x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{names[0]} of {folder.name}")]
@@ -91,7 +92,7 @@ def _name(text: str) -> x509.GeneralName:
 
 
 def server_context(folder: Path) -> ssl.SSLContext:
-    """Return what a server of this certificate encrypts with."""
+    """Return the TLS context of a server with this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     return context

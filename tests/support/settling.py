@@ -8,6 +8,6 @@ from shared.store import Store
 
 
 def settle(store: Store, task: Task, settled: Settlement) -> bool:
-    """Return False if the task was taken again or is gone."""
+    """Settle the task; return False if it was taken again or is gone."""
     (is_ours,) = store.settle_tasks([(task, settled)])
     return is_ours

@@ -11,7 +11,8 @@ Entry = list[Any]  # [at, number, act or None when cancelled, arguments]: heapq 
 
 
 class Agenda:
-    """Acts with their times (ms); those of one time run in the order they were entered."""
+    """Acts with their times (ms); those of the same time run in the order in which they were
+    entered."""
 
     __slots__ = ("_entries", "_number", "now")
 

@@ -46,9 +46,9 @@ class Switches:
     resumes_after_interruption: bool = False
     """§6 Tension: a manual recording goes on by itself when the ingest returns within DelayTime."""
     start_while_paused: WhenPaused = WhenPaused.NEW_FILE
-    """§1.2: a start after a stop, inside the window."""
+    """§1.2: a start after a stop, within the merge delay."""
     start_after_interruption: WhenPaused = WhenPaused.NEW_FILE
-    """§6: a start after an interruption that did not resume by itself, inside the window."""
+    """§6: a start after an interruption that did not resume by itself, within the merge delay."""
     restart_drops_paused_part: bool = False
     """§1.2, D1d: a restart of a paused task leaves no file of what was before."""
     restart_before_start: bool = False
@@ -108,7 +108,7 @@ class Switches:
     excess: Excess = Excess.REFUSED
     rate: Rate = Rate.BUCKET
     throttling_status: int = 400
-    """§1.5: 400 or 429."""
+    """§1.5: the status of a throttled call, 400 or 429."""
     throttling_header: bool = False
     """§1.5: x-acs-retry-after comes with it."""
     nonce_refused: bool = True
