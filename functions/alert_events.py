@@ -15,8 +15,8 @@ from shared.outbox.task import OF_STAGE, NewTask
 from shared.protocol.policy import Policy
 
 Change = tuple[EventType, Alert, str]
-"""An event about an alert, the alert, and who it concerns: the robot to which it escalated, or the
-person who acknowledged it."""
+"""The type of an event, its alert, and who it concerns: the robot to which the alert escalated, or
+the person who acknowledged it."""
 
 
 def alert_events(

@@ -100,7 +100,8 @@ def _take(invocation: Invocation, callback: StreamEvent, request: Request) -> Re
 def _may_be_replayed(
     invocation: Invocation, request: Request, key: StreamKey, event: Published
 ) -> bool:
-    """Return True for a publish whose signature has another time, or has named many streams.
+    """Return True for a publish whose signature has another time, is too old, or has named many
+    streams.
 
     Live signs only the second, so all events of a second share one signature, and a captured
     signature fits any stream. This check leaves a few streams per signature to whoever captured

@@ -43,8 +43,9 @@ class Listings(Struct):
     last: Listing | None = None
 
     def of(self, source: Opened, stream: StreamKey, body: DeliverFile) -> Listing:
-        """Return the playlist as it is now; raise NotCopied or NoSize. Its ETag differs from the
-        one in `body` if it was changed since its segments were copied."""
+        """Return the playlist; read it again unless `body` names the version read last. Raise
+        NotCopied or NoSize. If the playlist was changed since its segments were copied, its ETag
+        differs from the one in `body`."""
         place = (source.name, body.uri, stream, body.list_etag)
         if self.last is None or not body.list_etag or place != self.place:
             last = _read(source, body.uri)

@@ -18,7 +18,7 @@ _one_at_a_time = Lock()
 
 
 def open_target(app: App, rule: CopyRule) -> S3Bucket:
-    """Return the store; raise StoreRefuses if the environment does not allow it."""
+    """Return the store; raise StoreRefuses if the settings do not allow it."""
     settings = app.settings
     key = next((k for k in settings.deliver_credentials if k.name == rule.credentials), None)
     if key is None:

@@ -1,4 +1,4 @@
-"""The function with the OSS SDK: it signs playback URLs, and verifies files.
+"""The function that signs playback URLs, and verifies files, with the OSS SDK.
 
 People and programs call it over HTTP for a stream's files. Its timer makes it verify each file that
 Live reported and that has no verdict yet.

@@ -140,8 +140,8 @@ def _occurrence(query: Mapping[str, Any], edges: Sequence[Edge], now: int) -> Sp
 
 
 def _last_intent(edges: Sequence[Edge], files: Sequence[Sequence[Span]], now: int) -> Span:
-    """Return the period in which the stream was last wanted, extended to the end of every file
-    recorded then: a file runs on for a moment after a stop."""
+    """Return the period in which the stream was last wanted, extended to all files recorded then: a
+    file runs on for a moment after a stop."""
     known = Span(min((edge.at for edge in edges), default=now), now)
     wanted = coverage(edges, (), known, now).wanted
     if not wanted:
@@ -156,8 +156,8 @@ def _last_intent(edges: Sequence[Edge], files: Sequence[Sequence[Span]], now: in
 
 
 def _playlists(account: _Account) -> Iterator[tuple[File, Sequence[Span]]]:
-    """Yield the playlists, without those that cover the time of an earlier one: a second recording
-    configuration wrote them."""
+    """Yield the playlists. Leave out each whose time earlier ones mostly cover: a second recording
+    configuration wrote it."""
     found = [pair for pair in account.files if pair[0].uri.lower().endswith(_ENDING)]
     if account.files and not found:
         endings = {file.uri.rpartition(".")[2].lower() for file, _ in account.files}

@@ -269,8 +269,8 @@ def _is_first_request(record: StreamRecord) -> bool:
 
 
 def _retry_after(result: AskResult, outcome: Outcome) -> dict[str, str]:
-    """Return the seconds until the command is retried; an earlier request would learn nothing
-    new."""
+    """Return the seconds until the command is retried; an earlier request would get the same
+    answer."""
     pending = result.record.pending
     if outcome in _ANSWERED or pending is None:
         return {}

@@ -271,7 +271,8 @@ def _to_the_second(now: int, age_ms: int | None) -> str | None:
 
 
 def _version_of(view: OverviewView, problems: Sequence[StageProblem]) -> str:
-    """Return a text that changes only if something other than an age changes."""
+    """Return a text that changes with the overview, but with a problem's age only every
+    PROBLEM_AGE_STEP_MS."""
     about = [(each.code, (each.age_ms or 0) // PROBLEM_AGE_STEP_MS) for each in problems]
     steady = replace(view, at="", problems=())
     return hashlib.sha256(msgspec.json.encode((steady, about))).hexdigest()[:16]

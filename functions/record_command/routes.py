@@ -182,7 +182,7 @@ def _stream(
 
 def _caller(route: Route, invocation: Invocation, request: Request) -> Caller:
     """Return the owner of the token; nobody if the route needs none. A token bound to some streams
-    may not use routes about all streams, except the list, which is limited to its own."""
+    may not use routes about all streams, unless their answer is limited to its own."""
     if route.scope is None:
         return Caller("", frozenset())
     tokens, now = invocation.app.tokens, invocation.app.clock()

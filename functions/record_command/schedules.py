@@ -621,8 +621,8 @@ def _with(occurrence: Occurrence) -> Callable[[Rules], Rules]:
 
 
 def _occurrence(request: ApiRequest, stored: StoredSchedule) -> Occurrence:
-    """Return the named occurrence: from a rule or a stream's record, where its end may have been
-    moved, else from the calendar. Raise NotFound if there is none."""
+    """Return the named occurrence, or else the first one: from a rule or a stream's record, where
+    its end may have been moved, or from the calendar. Raise NotFound if there is none."""
     wanted = request.body.get("occurrence", "")
     begun, calendar = (
         _under_way(request, stored),

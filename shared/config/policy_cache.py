@@ -221,14 +221,14 @@ class DomainCapabilities:
 
 
 class LastAsked:
-    """When each name was last read from the store."""
+    """The time at which each name was last read from the store, or written to it."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._at: dict[str, int] = {}
 
     def may_ask(self, name: str, age_ms: int) -> bool:
-        """Return True if the name was not read within `age_ms`, and note that it is read now."""
+        """Return True if the name was not used within `age_ms`, and note that it is used now."""
         is_old = self.is_old(name, age_ms)
         if is_old:
             self.note(name)

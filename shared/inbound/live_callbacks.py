@@ -194,8 +194,9 @@ def verify(
 
 
 def verify_not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
-    """Raise UnverifiedCallback for an event later than its signature. Such a callback was replayed
-    with a forged time, which would make every real event up to that time look late.
+    """Raise UnverifiedCallback for an event more than AHEAD_S later than its signature. Such a
+    callback was replayed with a forged time, which would make every real event up to that time look
+    late.
 
     Call it after `verify`, which has checked the timestamp.
     """
@@ -206,8 +207,8 @@ def verify_not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
 
 
 def without_future(headers: Mapping[str, str], event: RecordEvent) -> RecordEvent:
-    """Return the event without times later than its signature. The event itself counts; but a file
-    that begins in the year 9999 would be the newest for ever.
+    """Return the event without times more than AHEAD_S later than its signature. The event itself
+    counts; but a file that begins in the year 9999 would be the newest for ever.
 
     Call it after `verify`, which has checked the timestamp.
     """

@@ -347,8 +347,8 @@ class Invocation:
         return self._each_alone(replay(source, self.has_time) for source in sources)
 
     def audit(self) -> int:
-        """Read the first streams of each phase, and note for health which cannot be read. Log and
-        return how many streams are wanted, live and not recorded."""
+        """Read the first streams of each phase, and quarantine those that cannot be read, which
+        health reports. Log and return how many streams are wanted, live and not recorded."""
         store = self.app.store
         for key in store.never_crashed(AUDITED_ROWS):
             store.release(key)

@@ -1,4 +1,4 @@
-"""Makes short HTTP calls to anyone but Live, with a time limit for the whole call.
+"""Makes short HTTP calls to anyone but Live, with a time limit.
 
 The wake-up call, the relay, on_demand, webhooks, robots and the heartbeat use it. It repeats only a
 request that a kept connection could not deliver.
@@ -50,8 +50,8 @@ class Outgoing(Struct, frozen=True):
 def call(
     outgoing: Outgoing, *, patience: float, may_reach: MayReach = lambda _address: True
 ) -> tuple[int, bytes]:
-    """Return status and body; raise Unanswered. `patience` (s) limits the whole call, however
-    slowly the other side sends."""
+    """Return status and body; raise Unanswered. `patience` (s) limits all but the resolution of the
+    name, however slowly the other side sends."""
     with _answered():
         deadline = CallDeadline(patience)
         with closing(_connection(urlsplit(outgoing.url), deadline, may_reach)) as connection:

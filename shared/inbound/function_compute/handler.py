@@ -87,7 +87,7 @@ def answer_any(
     respond: Callable[[TriggerEvent], Response], event: bytes | str, context: object, *, log: Log
 ) -> dict[str, object]:
     """Return the same as `answer` for a function that timers and the API call too. Raise
-    InvocationFailed if such a call fails."""
+    InvocationFailed if such a call fails, unless the call itself is wrong."""
     who = log_context(context)
     log = log.bind(**who)
     trigger: TriggerEvent | None = None
