@@ -65,8 +65,9 @@ TIMER = b'{"triggerTime":"2026-11-29T12:00:00Z","triggerName":"every-minute","pa
 
 
 class Pace(Struct, frozen=True):
-    """How long things take: a round trip to the store, a whole call of the receiver (both ms), and
-    a second of this machine's CPU on that of the function, 0.35 of one."""
+    """How long things take: a round trip to the store and a whole call of the receiver, in ms.
+    `slowness`: for how many s the function, with 0.35 of a CPU, computes what this machine computes
+    in one."""
 
     store_ms: float = 2
     call_ms: float = 100

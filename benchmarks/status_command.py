@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
 
 
 Took = tuple[float, float]
-"""The s that a command took, and those of a processor."""
+"""The s that a command took: of wall time, and of a processor."""
 
 
 def _took(command: tuple[str, ...]) -> Took:

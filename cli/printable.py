@@ -1,4 +1,4 @@
-"""Makes foreign text safe for a terminal: removes escape sequences, line breaks and reversals.
+"""Makes foreign text safe for a terminal: escapes control characters, line breaks and reversals.
 
 cli.api passes every answer of a stage through it, doctor and setup what they read of Live. Whoever
 publishes a stream or sends a callback chooses such texts.

@@ -51,8 +51,8 @@ def current_language() -> str:
 
 
 def detail(text: str) -> str:
-    """Return a fault or a problem's detail of shared, which is written in English, in the language
-    in use."""
+    """Return, in the language in use, a fault or a problem's detail, which `shared` writes in
+    English."""
     from shared.inbound.catalogue import Language
     from shared.inbound.catalogue.details import detail_in
 

@@ -1,7 +1,7 @@
 """Measures a cold start: a new process sends its first command over TLS by the real handler.
 
 `python -m benchmarks.cold_start --json` compares it with the official SDK, imported as documented,
-and with `requests` alone, both with the bare call. The figures are medians of samples taken in
+and with `requests` alone; both only send the command. The figures are medians of samples taken in
 turn, in wall time from before the start of the process until its answer has come.
 """
 
@@ -95,7 +95,8 @@ class Bench:
 
 
 def in_turn(takes: Sequence[Take], rounds: int, join: Join | None = None) -> list[Sample]:
-    """Return the median sample of each, without the first round, which warms the page cache."""
+    """Return the median sample of each program, without the first round, which warms the page
+    cache."""
     rows = [[take(join) for take in takes] for _ in range(rounds + 1)][1:]
     return [_median(samples) for samples in zip(*rows, strict=True)]
 

@@ -1,4 +1,4 @@
-"""An authority of one's own and the certificate that it signs, for servers that drills encrypt.
+"""A private authority and the certificates that it signs, for servers that drills encrypt.
 
 The drills and the tests of the store call it.
 """

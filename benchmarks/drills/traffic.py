@@ -108,8 +108,8 @@ class Traffic:
         )
 
     def recovered_s(self) -> float | None:
-        """Return in how many s after the repair the last request failed; None if the last ones of
-        all failed still."""
+        """Return how many s after the repair the last request failed; None if no later request
+        succeeded."""
         failed = [ask.ended for ask in self.asks if not ask.ok]
         worked = [ask.began for ask in self.asks if ask.ok]
         last = max(failed, default=0.0)

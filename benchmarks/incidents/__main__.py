@@ -20,7 +20,8 @@ from benchmarks.rows import show
 SIDE_BY_SIDE = 9
 """Each needs 10 s of a processor, and waits for the rest of its one to eight minutes."""
 _SETTING_UP = threading.Lock()
-"""Held while a stage is set up: one at a time takes all processors for some seconds."""
+"""Held while a stage is set up, since one stage alone then takes all processors for some
+seconds."""
 
 
 def main(argv: list[str]) -> int:

@@ -129,7 +129,7 @@ class IncidentStage:
             self.live.unpublish(name, **more)
 
     def republish(self, *names: str) -> None:
-        """Let streams drop and come back, all callbacks sent."""
+        """Let streams drop and come back, with all callbacks."""
         self.unpublish(*names)
         self.publish(*names)
 

@@ -34,7 +34,7 @@ _KEY = StreamKey("live.example.com", "app", "archive")
 
 @dataclass
 class Copies:
-    """So many files, and the store that they are copied to."""
+    """The files to copy, `count` of them, and the store that they are copied to."""
 
     count: int
     sink: Sink

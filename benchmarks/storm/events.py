@@ -26,7 +26,7 @@ OF_STREAM = "session.started"
 
 @dataclass
 class Events:
-    """What a receiver is sent of so many streams."""
+    """The events that a receiver gets about `count` streams."""
 
     count: int
     address: str

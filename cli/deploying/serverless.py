@@ -1,6 +1,6 @@
 """Runs `s` of Serverless Devs for one stage.
 
-The deploy and rollback commands use it through the protocol Commands of cli.deploying.release. No
+The deploy and rollback commands use it through the protocol Commands of cli.deploying.deployed. No
 secret may leave it: `s` prints those of the stage in clear, and keeps a log of what it printed.
 """
 

@@ -121,7 +121,7 @@ A person sent the command, and the stream is live. Each cell begins with the
 
 
 def _answers() -> Iterator[str]:
-    """Yield the table. Codes with the same meaning share a row."""
+    """Yield the table of Live's codes. Codes with the same meaning share a row."""
     yield from _ANSWERS.splitlines()
     alike = dict[str, list[str]]()
     for code, kind in CODES.items():

@@ -59,7 +59,8 @@ class Change:
 
     @property
     def hands_over(self) -> bool:
-        """Return True if Live records by itself until then, and the stage has to from then on."""
+        """Return True if the change ends Live's automatic recording: the stage then has to
+        record."""
         before, after = self.before or {}, self.after or {}
         return before.get("OnDemand") in (AUTOMATIC, PUSH_URL) and after.get("OnDemand") == MANUAL
 

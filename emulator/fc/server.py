@@ -35,7 +35,7 @@ _INVOCATIONS = "/invocations"
 
 
 class PlatformError(Exception):
-    """An error that the platform answers before it reaches the function."""
+    """An error with which the platform answers a call that does not reach the function."""
 
     def __init__(self, status: HTTPStatus, code: str, message: str) -> None:
         super().__init__(message)

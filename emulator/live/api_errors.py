@@ -54,7 +54,7 @@ CODES: Mapping[str, tuple[int, str]] = {
 
 
 class ApiError(Exception):
-    """An error that Live answers."""
+    """An error with which Live answers."""
 
     def __init__(self, code: str, message: str | None = None, *, status: int | None = None) -> None:
         known_status, known_message = CODES.get(code, (400, "%s, the request was refused."))

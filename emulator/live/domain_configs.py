@@ -1,7 +1,7 @@
 """The API actions on domains: describe, bind, release, start, stop.
 
-actions.py lists them by their names on the wire.
-They must not know the call around them.
+actions.py lists them by their names on the wire. They must not know the call itself, only its
+parameters.
 """
 
 from __future__ import annotations

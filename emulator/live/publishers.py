@@ -25,7 +25,8 @@ from emulator.media.push import PublishRejected, Push
 
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}")
 INVALID_CHARS = 1001
-"""The code of the exception callback for such a URL (docs/platform/live.md §2.1)."""
+"""The code of the exception callback for a push URL with invalid characters (docs/platform/live.md
+§2.1)."""
 SWITCHED = 1
 """The code of the switch callback; the service's own is UNCONFIRMED."""
 MAX_ENDED = 1_000

@@ -1,7 +1,7 @@
-"""ApsaraVideo Live as far as the protocol can see it (docs/platform/live.md §1.2, 6): pure, like
-the rest.
+"""A pure model of ApsaraVideo Live, as far as the protocol can see it (docs/platform/live.md §1.2,
+6).
 
-Where the facts say UNCONFIRMED there is a switch, and the scenarios have it both ways.
+There is a switch for each UNCONFIRMED fact, and scenarios for both of its values.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all the moves of the model share."""
+"""The parts that all moves of the model share."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ def _new_intent(memory: Memory, change: Change) -> Memory:
 
 
 def _judge_end(memory: Memory, change: Change) -> None:
-    """Judge that a session which ended an intent was the intent's, and had ended."""
+    """Raise Broken unless the session that ended an intent was the intent's, and had ended."""
     if isinstance(change.event, CommandSettled):
         return  # accepted after all, and too late
     if memory.accepted_in == NEVER:

@@ -1,4 +1,4 @@
-"""Rules about what may still land."""
+"""Rules about requests in doubt, which may still land at Live."""
 
 from __future__ import annotations
 

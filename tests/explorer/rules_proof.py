@@ -1,4 +1,4 @@
-"""Rules about what a yes of Live proves."""
+"""Rules about what it proves that Live accepts a command."""
 
 from __future__ import annotations
 

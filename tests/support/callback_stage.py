@@ -147,7 +147,7 @@ class Edge:
         }
 
     def ingest(self, action: str = "publish", key: StreamKey = KEY, **query: str) -> Got:
-        """Live's GET about a stream, genuine unless `query` says otherwise."""
+        """Send Live's GET about a stream, genuine unless `query` says otherwise."""
         time = str(self.clock.now // 1000)
         payload = {
             "action": action,
@@ -165,7 +165,7 @@ class Edge:
         )
 
     def record_callback(self, **fields: object) -> Got:
-        """Live's POST about a recording, genuine."""
+        """Send Live's POST about a recording, genuine."""
         body = {"domain": KEY.domain, "app": KEY.app, "stream": KEY.stream, **fields}
         return self.call(
             record_events,
@@ -182,7 +182,7 @@ class Edge:
         token: str = TOKEN,
         headers: Mapping[str, str] | None = None,
     ) -> Got:
-        """Live's GET whether to record."""
+        """Send Live's GET that asks whether to record."""
         query = {"app": key.app, "domain": key.domain, "stream": key.stream, "codec": "h264"}
         path = f"/callbacks/on-demand/{token}"
         return self.call(on_demand, "GET", path, query=query, headers=headers)

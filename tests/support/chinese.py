@@ -1,4 +1,4 @@
-"""What a Chinese text may hold beside Chinese."""
+"""Which English words and which punctuation a Chinese text may contain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HALF_WIDTH = re.compile(
     rf"[{CHINESE}][,;:!?](?!\w)|[,;!] ?[{CHINESE}]|: [{CHINESE}]"
     rf"|[{CHINESE}] ?\(|\)[{CHINESE}]|[{CHINESE}]\.$"
 )
-"""Punctuation beside Chinese that is not Chinese."""
+"""ASCII punctuation next to Chinese characters, where Chinese punctuation belongs."""
 NAMES = re.compile(
     r"""\{[^{}]*\} | %\(\w+\)s | `[^`]*` | "[^"]*" | '[^']*'     # placeholders and quotations
     | \(python3\ [^\uff09]*\uff09                                        # a command to copy

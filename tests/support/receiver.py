@@ -31,7 +31,8 @@ class Arrived(NamedTuple):
 
 
 class Receiver:
-    """Listens for callbacks and answers each as told: a status, a body, or not before its end."""
+    """Listens for callbacks. Answers each with the next of `statuses` and `body`; while
+    `is_silent`, only at its own end."""
 
     def __init__(self) -> None:
         self.arrived: list[Arrived] = []

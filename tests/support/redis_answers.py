@@ -1,4 +1,4 @@
-"""A server that gives every Redis client the same answer, and one that hands out certificates.
+"""A server that gives Redis clients the answers of a script, and certificates for such servers.
 
 Tests of what an answer of the engine becomes use it.
 """

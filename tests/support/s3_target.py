@@ -65,14 +65,14 @@ def s3_target() -> Iterator[S3Target]:
 
 @cache
 def _session() -> Any:  # noqa: ANN401 - it ships no types
-    """Return the one session: it reads the description of S3 once."""
+    """Return the one session, since each new one reads the description of S3 again."""
     import boto3
 
     return boto3.session.Session()
 
 
 def _empty(address: str) -> None:
-    """Forget all that the server holds: its state is the process's."""
+    """Delete all data of the server, which all targets of this process share."""
     import requests
 
     requests.post(f"{address}/moto-api/reset", timeout=30).raise_for_status()

@@ -11,7 +11,7 @@ Nothing happens between calls: ask `next_due()`, then `callbacks_due(at)` or `du
     # the API, as a request arrives at Live
     live.command(at, stream, "start", *, trouble=Trouble.NONE, nonce="", signed_at=None)
         -> Answer | None                                 # None: dropped, no answer ever
-    live.refusal(at, *, signed_at=None) -> Answer | None # 403 or 400; ask before a look
+    live.refusal(at, *, signed_at=None) -> Answer | None # 403 or 400; ask before a query
     live.online(at, domain, *, app="", name="") -> tuple[Online, ...]
     live.undelivered(at, domain, start, end) -> tuple[NotifyRecord, ...]  # ingest or streaming
     # callbacks; take what is due before a command of the same time, or it waits and times out

@@ -15,8 +15,8 @@ DEFAULT_TIMEOUT_MS = 3_000
 
 
 class Outcome(Enum):
-    """How an invocation ended: an ERROR leaves the instance, a KILLED one (time-out, exit,
-    out of memory) takes it along (function-compute.md §1.1)."""
+    """How an invocation ended: an ERROR keeps the instance, a KILLED one (time-out, exit, out of
+    memory) ends it (function-compute.md §1.1)."""
 
     OK = "ok"
     ERROR = "error"

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class WhenPaused(Enum):
-    """A start inside the merge delay (live.md §1.2: same file or new one UNCONFIRMED)."""
+    """A start within the merge delay (live.md §1.2: same file or new one UNCONFIRMED)."""
 
     RESUMES = "200, the same file goes on"
     NEW_FILE = "200, the old file is closed and a new one begins"
