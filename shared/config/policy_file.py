@@ -262,7 +262,7 @@ def _event_globs(value: object) -> tuple[str, ...]:
 def _event_glob(value: str) -> str:
     known = [kind.value for kind in EventType]
     if not any(fnmatchcase(name, value) for name in known):
-        raise ValueError(f"{value[:50]} fits no event; the events are {', '.join(known)}")
+        raise ValueError(f'"{value[:50]}" fits no event; the events are {", ".join(known)}')
     return value
 
 

@@ -245,7 +245,8 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Faul
     if settings.record_keys and not settings.callback_host:
         yield _fault(
             "CALLBACK_HOST",
-            "is missing, but LIVE_RECORD_RECORD_KEYS is set: Live signs callbacks for this host",
+            "is missing, but LIVE_RECORD_RECORD_KEYS is set: write the host of the callback URLs,"
+            " for which Live signs callbacks",
             MISSING,
         )
     if settings.stage != DEV or not emulated:

@@ -19,11 +19,11 @@ def weaknesses(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator
     """Yield each fault as the setting's name and what is wrong with it."""
     for name, values in secrets.items():
         if any(value.startswith(_OF_DEVELOPMENT) for value in values):
-            yield name, "is a development secret: make another for this stage"
+            yield name, "is a development secret"
         if any(0 < len(value) < LEAST_CHARS for value in values):
             yield name, f"has fewer than {LEAST_CHARS} characters"
     if tokens.has("dev-token"):
-        yield _TOKENS, "holds a development secret: make another for this stage"
+        yield _TOKENS, "holds a development secret"
     for token in tokens.tokens:
         if token.is_short:
             yield _TOKENS, f"has fewer than {LEAST_CHARS} characters for {token.caller.name}"

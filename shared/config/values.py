@@ -24,7 +24,7 @@ _UNGUESSED: Final = r"[A-Za-z0-9_-]{8,128}"
 
 def stage(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", text):
-        raise ValueError("write it in lower case, like dev, staging or prod")
+        raise ValueError("write 1 to 32 small letters, digits and -, a letter first, like prod")
     return text
 
 
