@@ -42,7 +42,7 @@ def alerts() -> None:
 def list_alerts(api: Api, state: str, as_json: bool) -> None:
     """List the alerts, how long each has lasted, and who takes care of it."""
     answer = api.alerts(state)
-    nothing = _("nothing is wrong") if state == "open" else _("nothing has ended")
+    nothing = _("no alert is open") if state == "open" else _("no alert has ended within a day")
     output.rows(answer, "alerts", _line_of, as_json, nothing=nothing)
     if not as_json:
         _say_more(answer)

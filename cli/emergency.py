@@ -124,7 +124,10 @@ def _begin(
         " RealTimeRecordCommand."
     )
     click.echo(sentence.format(app=application))
-    line = _("What was there is stored in {file}, for: live-record emergency {app} --undo")
+    line = _(
+        "The previous configuration is stored in {file}. To restore it: live-record emergency"
+        " {app} --undo"
+    )
     click.echo(line.format(file=backup.path, app=application))
 
 
@@ -191,7 +194,7 @@ def _undo(account: Account, backup: Backup, *, yes: bool, take_over: bool) -> No
         click.echo(printable(restore(account, backup, entry, take_over=take_over)))
     if backup.entries:
         sys.exit(1)
-    click.echo(_("Done: it acts from each stream's next publish on."))
+    click.echo(_("Done: the restored configuration acts from each stream's next publish on."))
 
 
 def _ask(*, yes: bool) -> None:

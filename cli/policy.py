@@ -378,4 +378,4 @@ def _rule_summary(policy: Policy, stream: str) -> str:
     if rule.priority:
         summary.append(_("priority {priority}").format(priority=rule.priority))
     summary += _aims(rule)
-    return ", ".join(summary)
+    return _(", ").join(summary)

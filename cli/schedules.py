@@ -459,7 +459,7 @@ def skip(
 ) -> None:
     """Skip one occurrence of the schedule ID: nothing is recorded for it."""
     answer = api.change_schedule(schedule_id, "skip", occurrence=occurrence, note=note)
-    _say(answer, _changed_line, as_json=as_json)
+    _say_changed(_("skipped: {occurrence}"), answer, as_json=as_json)
 
 
 @schedule.command("trigger")
@@ -473,7 +473,7 @@ def skip(
 def trigger(api: Api, schedule_id: str, lasts: str | None, note: str | None, as_json: bool) -> None:
     """Begin an occurrence of the schedule ID now."""
     answer = api.change_schedule(schedule_id, "trigger", lasts=lasts, note=note)
-    _say(answer, _changed_line, as_json=as_json)
+    _say_changed(_("begun: {occurrence}"), answer, as_json=as_json)
 
 
 @schedule.command("extend")
@@ -484,7 +484,7 @@ def trigger(api: Api, schedule_id: str, lasts: str | None, note: str | None, as_
 def extend(api: Api, schedule_id: str, by: str, note: str | None, as_json: bool) -> None:
     """Extend the occurrence of the schedule ID that is under way."""
     answer = api.change_schedule(schedule_id, "extend", by=by, note=note)
-    _say(answer, _changed_line, as_json=as_json)
+    _say_changed(_("extended: {occurrence}"), answer, as_json=as_json)
 
 
 @schedule.command("delete")
@@ -496,13 +496,12 @@ def delete(api: Api, schedule_id: str, as_json: bool) -> None:
     _say(answer, lambda row: _("{id} is deleted").format(id=row["id"]), as_json=as_json)
 
 
-def _changed_line(answer: Json) -> str:
-    line = _occurrence_line(answer["occurrence"])
-    pending = answer.get("pending", 0)  # the release before has no such field
-    if not pending:
-        return line
-    follow = _("; {count} more streams follow within a minute").format(count=pending)
-    return line + follow
+def _say_changed(sentence: str, answer: Json, *, as_json: bool) -> None:
+    """Print what was done to an occurrence, and how many streams follow."""
+    line = sentence.format(occurrence=_occurrence_line(answer["occurrence"]))
+    if pending := answer.get("pending", 0):  # the release before has no such field
+        line += _("; {count} more streams follow within a minute").format(count=pending)
+    _say(answer, lambda _answer: line, as_json=as_json)
 
 
 def _say(answer: Json, line_of: Any, *, as_json: bool) -> None:  # noqa: ANN401 - a function of a row

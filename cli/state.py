@@ -131,7 +131,10 @@ def _print(
 ) -> None:
     if version is not None:
         click.echo(_("The policy is version {version} now.").format(version=version))
-    text = _("Streams imported: {imported}; as new or newer already: {kept}.")
+    text = _(
+        "Streams imported: {imported}; left unchanged, because the stage's own are as new or"
+        " newer: {kept}."
+    )
     click.echo(text.format(**counts))
     for row in refused:
         click.echo(_("not imported: {stream}: {detail}").format(**row))

@@ -90,11 +90,11 @@ def revoke(api: Api, name: str, as_json: bool) -> None:
 
 
 def _line_of(row: Json) -> str:
-    streams = ", ".join(row["streams"]) or _("all streams")
+    streams = _(", ").join(row["streams"]) or _("all streams")
     until = _(" (until {time})").format(time=row["until"]) if row["until"] else ""
     if row["kept_in"] == "store":
         origin = _("added by {name}, {time}").format(name=row["made_by"], time=row["made_at"])
     else:
         origin = _("in the environment")
-    scopes = ", ".join(row["scopes"])
-    return f"{row['name']}: {scopes}; {streams}{until}; {origin}"
+    scopes = _(", ").join(row["scopes"])
+    return _(": ").join((row["name"], _("; ").join((scopes, streams + until, origin))))

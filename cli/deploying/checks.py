@@ -57,7 +57,8 @@ def _certificate(key: str, props: Resource) -> Iterator[str]:
         return
     missing = [name for name in CERTIFICATE if name not in config]
     if missing:
-        yield f"{key}.certConfig needs {', '.join(missing)}, or certId alone"
+        sentence = _("{key}.certConfig needs {names}, or certId alone")
+        yield sentence.format(key=key, names=", ".join(missing))
 
 
 def _cleared(key: str, props: Resource) -> Iterator[str]:
@@ -73,7 +74,10 @@ def _function(key: str, props: Resource) -> Iterator[str]:
     yield from _ratio(key, props["cpu"], props["memorySize"])
     role = str(props.get("role", ""))
     if role != role.lower():
-        yield f"{key}.role is {role!r}: fc3 writes it in lower case. Name the role in lower case."
+        sentence = _(
+            "{key}.role is {role!r}, but fc3 writes it in lower case. Name the role in lower case."
+        )
+        yield sentence.format(key=key, role=role)
     yield from _variables(key, props.get("environmentVariables", {}))
     if "provisionConfig" in props and "scalingConfig" in props:
         sentence = _("{key} has both provisionConfig and scalingConfig, which exclude each other")

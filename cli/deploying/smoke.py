@@ -37,7 +37,7 @@ def smoke_test(stage: str, say: Say, *, pause: Callable[[float], None] = time.sl
         pause(PAUSE_S if number else 0)
         why = _why_not_ready(target.url)
         if not why:
-            say(f"smoke {stage}: ready")
+            say(_("smoke {stage}: ready").format(stage=stage))
             return
     sentence = _(
         "The release is in place, but {stage} is not ready: {why}. Run live-record"

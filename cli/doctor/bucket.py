@@ -6,6 +6,7 @@ The doctor command hands bucket() to its sources; play and rehearse use client()
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from gettext import gettext as _
 from typing import Any
 
 from cli.account import LIVE_URL, Account, Declined
@@ -92,7 +93,8 @@ def _error_of(error: Exception) -> LiveError:
     cause = unwrap() if unwrap else error
     code, message = getattr(cause, "code", None), str(getattr(cause, "message", ""))
     if not isinstance(code, str) or not code:
-        return NeverSent("", f"OSS does not answer ({type(cause).__name__})")
+        sentence = _("OSS does not answer ({name})")
+        return NeverSent("", sentence.format(name=type(cause).__name__))
     if "specified endpoint" in message:
         code = ELSEWHERE
     return LiveError(code, message, status=getattr(cause, "status_code", 0))

@@ -173,10 +173,11 @@ def _make(
         )
         compile_all(folder, python, code)
     else:
-        warn(
-            f"{runtime} is not installed, so the package has no bytecode and a cold start takes far"
-            f" longer. Install {runtime} and build again."
+        sentence = _(
+            "{runtime} is not installed, so the package has no bytecode and a cold start takes far"
+            " longer. Install {runtime} and build again."
         )
+        warn(sentence.format(runtime=runtime))
     manifest = _manifest(folder, runtime, shipped, bytecode=python is not None)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     for made in folder.rglob("*"):

@@ -100,7 +100,7 @@ WRONG: dict[str, tuple[Spoil, str]] = {
     ),
     "a role that fc3 would write in lower case": (
         lambda props: props.update(role="Live-Record-reconcile"),
-        "reconcile.role is 'Live-Record-reconcile': fc3 writes it in lower case",
+        "reconcile.role is 'Live-Record-reconcile', but fc3 writes it in lower case",
     ),
     "a time-out as text": (lambda props: props.update(timeout="90"), "reconcile.timeout is '90'"),
 }

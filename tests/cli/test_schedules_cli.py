@@ -185,7 +185,7 @@ def test_the_id_of_a_triggered_occurrence_is_printed_as_play_takes_it(
     )
 
     occurrences = [row["occurrence"] for row in json.loads(status.stdout)["schedules"]]
-    assert line.partition("  from ")[0] in occurrences
+    assert line.removeprefix("begun: ").partition("  from ")[0] in occurrences
 
 
 def test_a_schedule_is_listed_shown_and_changed(stage: HttpStage, file: Path) -> None:
@@ -202,12 +202,13 @@ def test_a_schedule_is_listed_shown_and_changed(stage: HttpStage, file: Path) ->
     assert lines(run(stage, "next", "tuesdays")) == ["nothing is to come"]
     assert "paused" not in lines(run(stage, "resume", "tuesdays", "--note", "open"))[0]
     skipped = lines(run(stage, "skip", "tuesdays", "--note", "rained off"))
-    assert skipped[0].startswith("tuesdays@2099-01-06T19:00:00")
+    assert skipped[0].startswith("skipped: tuesdays@2099-01-06T19:00:00")
     assert lines(run(stage, "next", "tuesdays"))[0].startswith("tuesdays@2099-01-13")
     assert run(stage, "extend", "tuesdays", "--by", "1h").exit_code != 0
     noted = ["--note", "encore"]
     for words in (["trigger", "tuesdays", "--lasts", "1h"], ["extend", "tuesdays", "--by", "1h"]):
-        assert lines(run(stage, *words, *noted))[0].startswith("tuesdays@")
+        done = {"trigger": "begun", "extend": "extended"}[words[0]]
+        assert lines(run(stage, *words, *noted))[0].startswith(f"{done}: tuesdays@")
     history = Api(stage.url, TOKEN).history("live.example.com/app/room1")["history"]
     notes = [line["about"]["note"] for line in history if "note" in line["about"]]
     assert notes == ["encore", "encore"]

@@ -54,7 +54,7 @@ def test_a_policy_that_is_written_and_read_again_is_the_same() -> None:
         ({"url": "ftp://crm.example.com"}, "https://"),
         ({"url": "https://crm.example.com/in\r\nX-Own: y"}, "https://"),
         ({"url": "https://crm.example.com/a b"}, "https://"),
-        ({"events": ["gap.*", "recordings.*"]}, "\"recordings.*\" fits no event"),
+        ({"events": ["gap.*", "recordings.*"]}, '"recordings.*" fits no event'),
         ({"events": ["gap.*", 5]}, "write a list, like"),
         ({"secrets": []}, "1 to 4 names"),
         ({"secret": "x"}, "did you mean secrets"),
