@@ -231,7 +231,7 @@ def test_dead_letters_are_told_until_they_are_sent_again(stage: AlertingStage) -
 def test_a_silent_timer_of_reconcile_is_told_by_the_timer_of_notify(stage: AlertingStage) -> None:
     stage.minutes(3)
     assert of(stage) == ["CRITICAL: a timer is silent"]
-    assert "the function `reconcile` last ran 3m2s ago" in stage.dingtalk.texts[0]
+    assert "the function `reconcile` has not run for 3m2s" in stage.dingtalk.texts[0]
     stage.minute()
     stage.minutes(1)
     assert of(stage)[1:] == ["resolved: a timer is silent: 1"]
