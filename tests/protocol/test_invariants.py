@@ -208,7 +208,7 @@ def walks(seeds: range) -> int:
 # --- a mistake that breaks one is found ----------------------------------------------------------
 
 
-KEPT = BUGS["command of an older intent kept"]
+KEPT = BUGS["a pending command of an older intent stays"]
 """The claim still refuses to send it, so that no promise is broken."""
 
 

@@ -226,22 +226,22 @@ class AccountJudge:
             *without(common(account.live, account.wanted), account.recorded),
         ]
         pairs = (
-            ("is said to be live, and was not", common(account.live, wanted), connected),
-            ("was live, and is not said to be", common(connected, wanted), account.live),
-            ("is said to be wanted, and was not", common(account.wanted, account.live), wanted),
-            ("was wanted, and is not said to be", common(wanted, connected), account.wanted),
+            ("counts as live, and was not", common(account.live, wanted), connected),
+            ("was live, and does not count as live", common(connected, wanted), account.live),
+            ("counts as wanted, and was not", common(account.wanted, account.live), wanted),
+            ("was wanted, and does not count as wanted", common(wanted, connected), account.wanted),
             (
-                "is said to be recorded, and was not",
+                "counts as recorded, and was not",
                 common(account.recorded, account.wanted),
                 [*recorded, *filed],
             ),
-            ("is said to be missing, and is there", gaps, [*missing, *by_itself]),
-            ("is missing, and is said to be there", missing, seen),
+            ("counts as missing, and was recorded", gaps, [*missing, *by_itself]),
+            ("was missing, and counts as recorded", missing, seen),
         )
         for words, some, others in pairs[0 if self.sim.lots.over else 1 :]:  # polls may fail now
             rest = without(without(some, _wider(others, EDGE_MS)), unknown)
             if any(span.ms > EDGE_MS for span in rest):
-                raise Broken("account", f"what {words}")
+                raise Broken("account", f"a time {words}")
 
     def _is_by_itself(self, one: Interval) -> bool:
         """Return True if Live began the interval without a start. Count also an interval that Live
@@ -269,7 +269,9 @@ class AccountJudge:
             for gap in account.gaps:
                 is_late = gap.reason.code is Reason.DETECTED_LATE
                 if is_late and reported and without(common([gap.span], [piece]), unknown):
-                    raise Broken("account", "a report that was in time is the cause of a gap")
+                    raise Broken(
+                        "account", "a gap has a late report as its cause, and none was late"
+                    )
 
     def _unknown_of(self, key: StreamKey) -> list[Span]:
         """Return the spans in which a change may be unknown, or known with a time that is not its

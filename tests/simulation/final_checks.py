@@ -115,7 +115,7 @@ def _judge_recording(sim: Simulation, stream: Stream, record: StreamRecord, watc
         raise Broken("promise 1", "what is wanted and live is not recorded")
     ours = watch.ours and not watch.adrift and not live.is_automatic(stream)
     if runs and ours and not wanted:
-        raise Broken("promise 2", "what nobody wants is recorded for ever")
+        raise Broken("promise 2", "a stream that nobody wants is recorded for ever")
     says_so = phase(record) in (Phase.RECORDING, Phase.FAILED)
     if runs and wanted and not waits and not says_so:
         raise Broken("at rest", "it is recorded, and the record does not say so")

@@ -91,7 +91,7 @@ class Judge:
     def replaced(self, process: Process, save: Save) -> None:
         """Raise Broken if anything but a person's stop replaced a record that cannot be read."""
         if not isinstance(process.request.asked, StopAsked) or not save.sets_aside:
-            raise Broken("protocol", "a record that cannot be read was replaced by no stop")
+            raise Broken("protocol", "an event other than a stop replaced an unreadable record")
         watch = self.watch(save.key)
         watch.published.clear()
         watch.accepted_live_since = None
@@ -155,12 +155,12 @@ class Judge:
         stream, watch = _stream(record.key), self.watch(record.key)
         is_paused = _reports_pause(process, record.key) and not self.sim.live.is_recording(stream)
         if is_paused and not watch.skewed:
-            raise Broken("protocol", "it is said to be recorded, and Live reported a pause")
+            raise Broken("protocol", "the stream counts as recorded, and Live reported a pause")
         shown_at = said.shown_at - self.sim.clock.ahead - REPORTED_LATE
         spans = [one for one in self.sim.live.intervals if one.stream == stream]
         believed = any(span.end is None or span.end >= shown_at for span in spans)
         if not (believed or watch.skewed or watch.misled or self._is_excused(record.key, shown_at)):
-            raise Broken("protocol", "it is said to be recorded, and it was not lately")
+            raise Broken("protocol", "the stream counts as recorded, and lately it was not")
 
     def _forgotten(self, before: StreamRecord) -> None:
         """Raise Broken if the record was still needed; else forget what was remembered of it."""
@@ -212,7 +212,7 @@ class Judge:
         """Raise Broken if a request that proves nothing changes anything outside its process."""
         request = process.request
         if request.is_unproved:
-            who = request.genuine or "question on demand"
+            who = request.genuine or "on-demand callback"
             raise Broken("promise 6", f"a {who} changed something: {what}")
 
     def counts(self, process: Process, counts: Mapping[str, int]) -> None:
@@ -252,7 +252,7 @@ class Judge:
         elif intent.requester is Requester.POLICY and self._is_held(after.key, watch):
             raise Broken("promise 2", "policy made an intent while an explicit stop holds")
         elif intent.requester is Requester.POLICY and self._may_be_forgotten(after.key, watch):
-            raise Broken("promise 2", "policy began what somebody may have stopped before")
+            raise Broken("promise 2", "policy started a stream that may have been stopped before")
         elif intent.reason is Reason.SESSION_OVER:
             self._judge_end(process, before, after, watch)
         watch.accepted_live_since = None
@@ -338,7 +338,7 @@ class Judge:
                 "protocol", f"a {command.value} was claimed while another holds the flight"
             )
         if after.intent.generation == 0 and flight.reason not in _ASKED:
-            raise Broken("promise 8", f"a {command.value} for what nobody asked us to manage")
+            raise Broken("promise 8", f"a {command.value} for an unmanaged recording")
         if command is Command.START:
             self._judge_start(after, flight, watch)
         elif command is Command.RESTART:
@@ -430,7 +430,7 @@ class Judge:
             return
         intent = self.sim.record(key).intent
         if intent.wanted and intent.until == until and not self._is_excused(key, until):
-            raise Broken("promise 3", "75 s after `until` nothing was stopped")
+            raise Broken("promise 3", "75 s after `until`, no stop was claimed")
 
     # --- the wire -------------------------------------------------------------------------------
 
@@ -524,12 +524,12 @@ class Judge:
             )
             stored = stored or _repeats(process)
             if not stored:
-                raise Broken("promise 4", "a stop was answered with yes, and is not stored")
+                raise Broken("promise 4", "a stop was answered 2xx, and is not stored")
         if isinstance(request.asked, StartAsked):
             stored = any(a.wanted for _, a in intents) or _repeats(process)
             failed = request.asked.if_not_live is IfNotLive.FAIL
             if not stored and not failed:
-                raise Broken("promise 4", "a start was answered with yes, and is not stored")
+                raise Broken("promise 4", "a start was answered 2xx, and is not stored")
 
     def restart_asked(self, key: StreamKey) -> None:
         self.watch(key).restarts += 1

@@ -16,18 +16,10 @@ from tests.support.marked_page import between
 
 SEEDS = range(500)
 TOLD = (
-    "send before save",
-    "lease ignored",
-    "late publish_done acted on",
-    "doubt dropped",
-    "answer without identity accepted",
-    "stop not sticky",
-    "restart repeated",
-    "quota refusals never healed",
-    "late start after a stop not undone",
-    "adopted start never proved",
-    "until ignored",
-    "duplicate publish starts again",
+    "a command is sent before it is saved",
+    "the lease of a command is ignored",
+    "no second stop follows a start in doubt",
+    "the end that a request gave is ignored",
 )
 """The mistakes whose stories the page shows as examples."""
 HISTORY_MAX_ENTRIES, WIDTH = 34, 104
@@ -45,7 +37,7 @@ def found(bug: str) -> Result:
 
 
 def table(results: dict[str, Result]) -> Iterator[str]:
-    yield "| mistake | seed | what is seen broken first |"
+    yield "| mistake | seed | the check that fails first |"
     yield "|---|---|---|"
     for bug, result in results.items():
         seen, _, _ = str(result.broken).partition(": {")  # a log line names this machine's paths

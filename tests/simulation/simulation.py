@@ -390,7 +390,7 @@ class Simulation:
         self._judge_lines()
         is_asked = request.function == "on_demand" and request.expected != 401
         if is_asked and reply is not None and status != 200:
-            raise Broken("promise 7", "an on-demand ask was not answered with 200")
+            raise Broken("promise 7", "an on-demand callback was not answered with 200")
         if failed:
             if request.key not in self.broken:  # a broken record excuses no other stream
                 self.trouble()

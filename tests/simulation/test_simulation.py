@@ -71,7 +71,7 @@ def test_halves_that_are_not_needed_are_left_out() -> None:
 
 @pytest.mark.slow
 def test_what_fails_is_told_shorter_than_it_was() -> None:
-    with BUGS["stop not sticky"].put_in():
+    with BUGS["policy starts a stream in spite of a stop"].put_in():
         stories = (run(seed, story=True) for seed in range(200))
         failing = next(one for one in stories if one.broken and len(one.story) > LONG_LINES)
         short = list(explained(draw(failing.seed), failing))
@@ -80,7 +80,14 @@ def test_what_fails_is_told_shorter_than_it_was() -> None:
     assert "policy made an intent while an explicit stop holds" in short[-1]
 
 
-@pytest.mark.parametrize("bug", ["send before save", "lease ignored", "stop not sticky"])
+@pytest.mark.parametrize(
+    "bug",
+    [
+        "a command is sent before it is saved",
+        "the lease of a command is ignored",
+        "policy starts a stream in spite of a stop",
+    ],
+)
 def test_a_mistake_that_shows_soon_is_found_in_the_fast_check_too(bug: str) -> None:
     assert found(bug, range(60)) is not None
 
@@ -151,18 +158,18 @@ PROMISES = {
     "schedules",
 }
 FOUND = {
-    "promise 1": "what waits is left to the timer",
-    "promise 2": "stop not sticky",
-    "promise 3": "until taken for minutes later",
-    "promise 4": "conflict taken for saved",
-    "promise 5": "no pace",
-    "promise 6": "path tokens not checked",
-    "promise 7": "stack trace",
-    "promise 8": "unmanaged recording stopped",
-    "protocol": "lease ignored",
-    "invariant": "command of an older intent kept",
-    "at rest": "quota refusals never healed",
-    "account": "what is wanted taken for recorded",
+    "promise 1": "due records wait for the timer",
+    "promise 2": "policy starts a stream in spite of a stop",
+    "promise 3": "the end that a request gave comes two minutes late",
+    "promise 4": "a save that met a newer record counts as done",
+    "promise 5": "the rate limit is ignored",
+    "promise 6": "path tokens are not verified",
+    "promise 7": "an unexpected status callback crashes the function",
+    "promise 8": "an unmanaged recording is stopped",
+    "protocol": "the lease of a command is ignored",
+    "invariant": "a pending command of an older intent stays",
+    "at rest": "the online list is not compared with the records",
+    "account": "the coverage counts wanted time as recorded",
     "schedules": "an occurrence that has begun is planned again",
 }
 """For each promise, a mistake that breaks it within few seeds. Other names are "invariant" for what
@@ -195,11 +202,15 @@ def test_the_check_of_each_promise_can_fail(promise: str) -> None:
     ("bug", "words", "near"),
     [
         (
-            "a reported pause overlooked",
-            "it is said to be recorded, and Live reported a pause",
+            "a reported pause is ignored",
+            "the stream counts as recorded, and Live reported a pause",
             150,
         ),
-        ("adopted start never proved", "it is said to be recorded, and it was not lately", 440),
+        (
+            "a recording that may be paused is never checked",
+            "the stream counts as recorded, and lately it was not",
+            440,
+        ),
     ],
 )
 def test_the_checks_of_what_is_said_can_fail(bug: str, words: str, near: int) -> None:

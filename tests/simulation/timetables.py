@@ -218,7 +218,7 @@ class Timetables:
             if asked.timetable is not None and asked.timetable.by_pattern:
                 wanted &= found if self.sim.record(key).is_live else set()
             if found != wanted and not self._is_skewed(key):
-                raise Broken("schedules", "something else is planned than people asked")
+                raise Broken("schedules", "the planned occurrences are not those asked for")
 
 
 def _id(timetable: Timetable, begins_at: int) -> str:
