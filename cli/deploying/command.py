@@ -65,7 +65,12 @@ def check() -> None:
         for fault in example_faults(read_policy(file)):
             sentence = _("{file}: {detail}. A deploy refuses it.")
             click.echo(sentence.format(file=file.name, detail=texts.detail(fault.detail)))
-    click.echo(_("The settings of a stage are checked by its deploy, which has the secrets."))
+    click.echo(
+        _(
+            "The deploy of a stage checks the settings of the stage, because only a deploy has the"
+            " secrets."
+        )
+    )
 
 
 def _policy_faults(names: Sequence[str]) -> Iterator[str]:

@@ -64,7 +64,7 @@ class Stage:
         names = [f"LIVE_RECORD_{name}" for name in NEEDED]
         for name in dict.fromkeys([*names, *_EMPTY_BY_DEFAULT.findall(str(overlays))]):
             if not self.environment.get(name, "").strip():
-                yield _("{name} is empty").format(name=name)
+                yield _("{name} is empty. Export it").format(name=name)
 
     def variables(self) -> list[str]:
         """Return the names of the variables that s.yaml and env.yaml take from the environment."""

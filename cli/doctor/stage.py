@@ -57,7 +57,10 @@ DOWN = fault(
 )
 REFUSES = fault(
     "stage.refuses",
-    N_("the stage refuses doctor's requests: {why}. Use a token with the scopes read and control"),
+    N_(
+        "the stage refuses doctor's requests: {why}. If it refuses the token, use one with the"
+        " scopes read and control"
+    ),
     blocks=True,
 )
 UNREADABLE = fault(

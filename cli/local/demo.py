@@ -115,7 +115,7 @@ def _play_scenario(stack: Stack, api: Api) -> None:
 def _encoder(url: str) -> Iterator[Encoder]:
     with Encoder(url) as encoder:
         if encoder.refusal:
-            raise Failure(_("the encoder was refused: {answer}").format(answer=encoder.refusal))
+            raise Failure(_("the encoder could not push: {answer}").format(answer=encoder.refusal))
         yield encoder
 
 

@@ -380,7 +380,7 @@ class Steps:
     def _require_pushed(self, encoder: Encoder) -> None:
         if encoder.refusal:
             raise StepFailed(
-                _("The push is refused: {answer}.").format(answer=encoder.refusal.rstrip(".")),
+                _("The push failed: {answer}.").format(answer=encoder.refusal.rstrip(".")),
                 _(
                     "Check --push-to and the firewall. If URL signing is on for the ingest domain,"
                     " pass --push-key."

@@ -71,7 +71,7 @@ def example_faults(policy: Policy) -> Iterator[Fault]:
     for domain in policy.domains:
         for name in domain.names:
             if re.fullmatch(_EXAMPLE, name):
-                detail = f"{name} is an example: write your own streaming domain"
+                detail = f"{name} is an example: write your own domain"
                 yield Fault("policy: domain", detail)
 
 

@@ -244,13 +244,13 @@ def test_a_stage_that_has_all_it_needs_may_be_deployed() -> None:
 
 @pytest.mark.parametrize("name", SOUND)
 def test_what_is_empty_is_named(name: str) -> None:
-    assert faults(**{name: ""}) == [f"{name} is empty"]
+    assert faults(**{name: ""}) == [f"{name} is empty. Export it"]
 
 
 def test_all_that_is_empty_is_named_at_once() -> None:
     found = faults(**dict.fromkeys(SOUND, " "))
 
-    assert sorted(found) == sorted(f"{name} is empty" for name in SOUND)
+    assert sorted(found) == sorted(f"{name} is empty. Export it" for name in SOUND)
 
 
 UNKNOWN_REJECTION = {
@@ -423,8 +423,8 @@ def test_a_rollback_asks_first_and_says_when_it_cannot_tell_what_is_recorded(
 def test_a_sound_s_yaml_is_said_to_be(says: Callable[..., Result]) -> None:
     shown = says("check").output
     assert "s.yaml is sound in every stage: dev, staging, prod" in shown
-    assert "policy.toml: live.example.com is an example: write your own streaming domain." in shown
-    assert "The settings of a stage are checked by its deploy" in shown
+    assert "policy.toml: live.example.com is an example: write your own domain." in shown
+    assert "The deploy of a stage checks the settings" in shown
 
 
 def test_without_serverless_devs_it_says_how_to_get_it(says: Callable[..., Result]) -> None:
@@ -437,9 +437,7 @@ def test_a_policy_of_the_example_s_domains_is_refused() -> None:
     policy = {"domain": [{"streaming": "live.example.com", "ingest": ["push.acme-tv.com"]}]}
     found = stage_named("prod", SOUND).faults(json.dumps(policy))
 
-    assert found == [
-        "policy: domain live.example.com is an example: write your own streaming domain"
-    ]
+    assert found == ["policy: domain live.example.com is an example: write your own domain"]
 
 
 def test_a_policy_with_mistakes_is_refused_with_all_of_them(
