@@ -171,10 +171,15 @@ class Alarms:
         )
 
     def _is_listed_still(self, key: StreamKey) -> bool:
-        """Return True if the stream has ended, and the online list shows it all the same."""
+        """Return True if the stream has ended, and the online list that was read last may show it
+        all the same: the list lags, and is read each minute."""
+        # ended ── publish_done ── a poll still shows the stream ── end + lag ── the next list
         live, stream = self._sim.live, Stream(key.domain, key.app, key.stream)
-        rows = live.online(self._sim.clock.now, key.domain, app=key.app, name=key.stream)
-        return bool(rows) and not live.is_live(stream)
+        lag_ms = live.switches.online_lag_ms
+        ends = [one.end or 0 for one in live.connections if one.stream == stream]
+        if not lag_ms or not ends or live.is_live(stream):
+            return False
+        return self._sim.clock.now - max(ends) < lag_ms + EVERY_MS
 
     def _is_true(self, key: StreamKey) -> bool:
         stream = Stream(key.domain, key.app, key.stream)
