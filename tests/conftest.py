@@ -20,7 +20,7 @@ from shared.protocol.state.command import PendingCommand
 from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import StreamRecord
 from shared.store import Store, open_store
-from shared.store.contract import Save
+from shared.store.contract import Claimed, Save, Stored
 from tests.simulation.memory import MemoryStore, Shared
 
 reach_directly()
@@ -176,3 +176,15 @@ def owing(
 
 def saving(record: StreamRecord, *, version: int = 0) -> Save:
     return Save(version=version, if_no_slot=record)
+
+
+def version_of(store: Store, key: StreamKey = KEY) -> int:
+    """Return the version of the record that the store holds, 0 without one."""
+    return store.load(key).version
+
+
+def saved_version(store: Store, save: Save) -> int:
+    """Save, and return the new version. Fail if nothing was saved."""
+    saved = store.save_or_claim(save)
+    assert isinstance(saved, Stored | Claimed)
+    return saved.version

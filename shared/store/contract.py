@@ -35,7 +35,11 @@ seven days (docs/platform/live.md §7), and its file must still be known then.""
 
 
 class Loaded(Struct, frozen=True):
-    """A stored record. For an unknown stream, `version` is 0 and `record` is empty."""
+    """A stored record. For an unknown stream, `version` is 0 and `record` is empty.
+
+    Each write raises the version, to its own time in ms at least. So a store that has lost its last
+    writes gives none of their versions again, and a version counts nothing.
+    """
 
     record: StreamRecord
     version: int

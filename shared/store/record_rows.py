@@ -118,12 +118,12 @@ FORGOTTEN = "forgotten"
 """The name of the highest version of all deleted records, stored next to the quotas."""
 
 
-def next_version(db: sqlite3.Connection, version: int) -> int:
-    """Return the version to store. A new record gets a higher version than any deleted one, so that
-    a caller with the old record cannot mistake the new one for it."""
-    if version > 0:
-        return version + 1
-    return command_queue.counter(db, FORGOTTEN) + 1
+def next_version(db: sqlite3.Connection, version: int, now: int) -> int:
+    """Return the version to store: the time at least, and higher than that of each deleted record.
+
+    So a caller with a deleted record cannot mistake a new one for it, and a caller with a record
+    that was lost, because the file was restored, cannot mistake a later one for it."""
+    return max((version or command_queue.counter(db, FORGOTTEN)) + 1, now)
 
 
 def forget(db: sqlite3.Connection, save: Save, rule: str | None, now: int) -> Stored:

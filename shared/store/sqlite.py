@@ -168,7 +168,7 @@ class SqliteStore:
                 record_rows.add_edges(db, save, save.edges, now)
                 return record_rows.forget(db, save, rule, now)
             saved, record, waits = self._choose(
-                db, save, rule, record_rows.next_version(db, version), now
+                db, save, rule, record_rows.next_version(db, version, now), now
             )
             row = command_queue.row_of(record, save.quota, waits, now)
             if save.sets_aside:

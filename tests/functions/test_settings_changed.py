@@ -177,8 +177,10 @@ def test_a_store_of_the_release_before_gets_its_index_within_a_minute(
     stage.app.store.set_text(f"decided:{KEY.domain}", "0 of before there was one")
     before = version(stage)
     stage.minute()
+    after = version(stage)
+    stage.minute()
 
-    assert version(stage) == before + 1
+    assert version(stage) == after > before
 
 
 # --- a policy that is suspended

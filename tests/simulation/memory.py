@@ -242,7 +242,7 @@ class MemoryStore:
     def _choose(
         self, save: Save, rule: str | None, now: int
     ) -> tuple[Stored | Claimed, StreamRecord, str]:
-        stored = Stored((save.version or self.shared.forgotten) + 1)
+        stored = Stored(max((save.version or self.shared.forgotten) + 1, now))
         if save.if_slot is None:
             return stored, save.if_no_slot, ""
         waits = self._full_scope(save, rule)
@@ -434,7 +434,7 @@ class MemoryStore:
         """Have a later release write the record; return False if there is none."""
         row = self.shared.rows.get(key)
         if row is not None:
-            row.unreadable, row.version = True, row.version + 1
+            row.unreadable, row.version = True, max(row.version + 1, self._clock())
         return row is not None
 
     def next_due(self) -> int | None:

@@ -17,7 +17,7 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import Session
 from shared.store import Store
 from shared.store.contract import SIGNED_KEPT_S, Claimed, Save, Stored
-from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
+from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving, version_of
 
 
 def room(name: str) -> StreamKey:
@@ -96,7 +96,7 @@ def test_a_save_ends_the_hold(store: Store) -> None:
     put(store, "room")
     taken(store, hold=2000)
     record = owing(Command.STOP, key=room("room"))
-    store.save_or_claim(saving(record, version=1))
+    store.save_or_claim(saving(record, version=version_of(store, record.key)))
 
     assert taken(store) == ["room"]
 
@@ -162,7 +162,8 @@ def test_a_slowed_lane_gives_no_slot_for_that_long(store: Store, clock: Clock) -
     assert isinstance(store.save_or_claim(claiming("one")), Stored)
     clock.pass_ms(200)
 
-    assert isinstance(store.save_or_claim(claiming("one", version=1)), Claimed)
+    again = claiming("one", version=version_of(store, room("one")))
+    assert isinstance(store.save_or_claim(again), Claimed)
 
 
 def test_looks_have_a_lane_of_their_own(store: Store, clock: Clock) -> None:
@@ -249,7 +250,8 @@ def test_beyond_the_cap_a_start_waits_and_says_so(store: Store, clock: Clock) ->
     store.save_or_claim(claiming("one", quota=ONE))
     clock.pass_ms(20)
 
-    assert store.save_or_claim(claiming("two", quota=ONE)) == Stored(1, over_quota=True)
+    saved = store.save_or_claim(claiming("two", quota=ONE))
+    assert saved == Stored(version_of(store, room("two")), over_quota=True)
     assert (at(store, "one"), at(store, "two")) == ("flies", "full")
     assert [line.entry.code.value for line in store.history(room("two"), 9)] == ["no_quota"]
 
@@ -270,11 +272,13 @@ def test_a_place_that_frees_up_goes_to_the_most_urgent(store: Store, clock: Cloc
     clock.pass_ms(100)
     for name, priority in (("early", 0), ("urgent", 5), ("late", 0)):
         store.save_or_claim(claiming(name, quota=replace(ONE, priority=priority)))
-    store.save_or_claim(ended("one", 1, ONE))
+    store.save_or_claim(ended("one", version_of(store, room("one")), ONE))
 
     assert taken(store, hold=2000) == ["urgent"]
-    assert store.save_or_claim(claiming("late", quota=ONE, version=1)) == Stored(2, over_quota=True)
-    urgent = claiming("urgent", quota=replace(ONE, priority=5), version=1)
+    late = claiming("late", quota=ONE, version=version_of(store, room("late")))
+    assert store.save_or_claim(late) == Stored(version_of(store, room("late")), over_quota=True)
+    version = version_of(store, room("urgent"))
+    urgent = claiming("urgent", quota=replace(ONE, priority=5), version=version)
     assert isinstance(store.save_or_claim(urgent), Claimed)
 
 
@@ -282,7 +286,8 @@ def test_who_has_a_place_needs_no_other_one(store: Store, clock: Clock) -> None:
     store.save_or_claim(claiming("one", quota=ONE))
     clock.pass_ms(20)
 
-    assert isinstance(store.save_or_claim(claiming("one", quota=ONE, version=1)), Claimed)
+    again = claiming("one", quota=ONE, version=version_of(store, room("one")))
+    assert isinstance(store.save_or_claim(again), Claimed)
 
 
 def test_a_stop_is_never_refused(store: Store, clock: Clock) -> None:
@@ -304,7 +309,7 @@ def test_the_account_s_cap_counts_the_places_of_every_rule(store: Store, clock: 
         clock.pass_ms(20)
 
     assert [isinstance(one, Claimed) for one in saved] == [True, True, False]
-    store.save_or_claim(ended("one", 1, under("a")))
+    store.save_or_claim(ended("one", version_of(store, room("one")), under("a")))
     assert taken(store) == ["three"]
 
 
@@ -329,7 +334,8 @@ def test_a_cap_that_was_raised_is_seen_in_time(store: Store, clock: Clock) -> No
 
     assert "two" in taken(store)
     raised = replace(ONE, of_rule=2)
-    assert isinstance(store.save_or_claim(claiming("two", quota=raised, version=1)), Claimed)
+    again = claiming("two", quota=raised, version=version_of(store, room("two")))
+    assert isinstance(store.save_or_claim(again), Claimed)
 
 
 def test_two_writers_never_take_more_places_than_there_are(

@@ -13,10 +13,11 @@ from redis import Redis
 from benchmarks.drills.servers import ask
 from cli.local.redis_server import Engine
 from cli.paths import ROOT
+from shared.store.contract import Stored
 from shared.store.engine_commands import NEEDED, OPTIONAL
 from shared.store.redis import RedisStore
 from shared.store.store_errors import StoreUnavailable
-from tests.conftest import KEY, NOON
+from tests.conftest import NOON, version_of
 from tests.store.test_store_redis import SAVING, touch_everything
 
 STORE = ROOT / "shared" / "store"
@@ -69,10 +70,10 @@ def test_nothing_of_ours_expires() -> None:
 
 def test_what_is_listed_is_enough_for_everything(engine: Engine) -> None:
     with closing(store_as(engine, *all_needed(), stage="enough")) as store:
-        store.save_or_claim(SAVING)
+        saved = store.save_or_claim(SAVING)
         touch_everything(store)
 
-        assert store.load(KEY).version == 1
+        assert saved == Stored(version_of(store))
         assert store.missing_commands() == []
         assert store.durability().settings == {}
         assert store.replicated(100) is None

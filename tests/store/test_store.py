@@ -32,7 +32,8 @@ from shared.store import Store, open_store
 from shared.store.codec import from_json, to_json
 from shared.store.contract import Claimed, Conflict, Save, Stored
 from shared.store.store_errors import StoreUnavailable
-from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
+from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saved_version, saving, version_of
+from tests.support.set_back_store import copied
 
 OTHER = StreamKey("live.example.com", "app", "room2")
 FULL = StreamRecord(
@@ -87,7 +88,7 @@ def test_the_second_of_two_writers_is_told_and_changes_nothing(another_store: Op
     one, two = another_store(), another_store()
     first, second = owing(Command.START), owing(Command.STOP)
 
-    assert one.save_or_claim(saving(first)) == Stored(1)
+    assert one.save_or_claim(saving(first)) == Stored(version_of(one))
     assert two.save_or_claim(saving(second)) == Conflict()
     assert two.load(KEY).record == first
 
@@ -98,7 +99,56 @@ def test_a_conflict_writes_no_history_and_takes_no_slot(store: Store) -> None:
 
     assert store.save_or_claim(lost) == Conflict()
     assert store.history(KEY, 10) == []
-    assert isinstance(store.save_or_claim(claiming(owing(Command.START), version=1)), Claimed)
+    again = claiming(owing(Command.START), version=version_of(store))
+    assert isinstance(store.save_or_claim(again), Claimed)
+
+
+def test_each_write_raises_the_version(store: Store, clock: Clock) -> None:
+    versions = [0]
+    for ms in (0, 0, 1, 60_000, -60_000, 0):
+        clock.pass_ms(ms)
+        versions.append(saved_version(store, saving(owing(Command.START), version=versions[-1])))
+
+    assert all(before < after for before, after in pairwise(versions))
+
+
+@pytest.mark.parametrize("writes", [0, 1, 3])
+def test_no_write_gets_the_version_of_a_lost_one(
+    another_store: OpenStore, clock: Clock, writes: int
+) -> None:
+    """A fail-over to a replica loses the last writes. A writer may still hold the version of one:
+    its next save must be a conflict, or it would overwrite what it has not read."""
+    one, two = another_store(), another_store()
+    for _ in range(writes):
+        one.save_or_claim(saving(owing(Command.STOP), version=version_of(one)))
+    before, set_back = version_of(one), copied(one)
+    clock.pass_ms(1)
+    lost = saved_version(one, saving(owing(Command.STOP), version=before))
+    set_back()
+    assert version_of(one) == before
+    clock.pass_ms(1_000)
+
+    assert saved_version(two, saving(owing(Command.START), version=before)) != lost
+    assert one.save_or_claim(saving(owing(Command.STOP), version=lost)) == Conflict()
+    assert one.load(KEY).record == owing(Command.START)
+
+
+def test_no_new_stream_gets_the_version_of_a_lost_one(
+    another_store: OpenStore, clock: Clock
+) -> None:
+    """Also if the deletion of the stream is lost."""
+    one, two = another_store(), another_store()
+    first = saved_version(one, saving(owing(Command.START)))
+    set_back = copied(one)
+    clock.pass_ms(1)
+    one.save_or_claim(saving(StreamRecord(KEY), version=first))
+    lost = saved_version(one, saving(owing(Command.STOP)))
+    set_back()
+    clock.pass_ms(1_000)
+
+    two.save_or_claim(saving(StreamRecord(KEY), version=first))
+    assert saved_version(two, saving(owing(Command.START))) != lost
+    assert one.save_or_claim(saving(owing(Command.STOP), version=lost)) == Conflict()
 
 
 def test_a_claim_gets_the_free_slot_and_a_lease_that_counts_from_it(store: Store) -> None:
@@ -117,7 +167,7 @@ def test_without_a_free_slot_the_command_is_queued(store: Store) -> None:
 
     saved = store.save_or_claim(claiming(waiting))
     assert isinstance(saved, Stored)
-    assert (saved.version, saved.over_quota) == (1, False)
+    assert (saved.version, saved.over_quota) == (version_of(store, OTHER), False)
     assert store.load(OTHER).record == waiting
 
 
@@ -229,9 +279,10 @@ def test_history_is_newest_first_and_counts_repeats(store: Store, clock: Clock) 
     store.save_or_claim(
         replace(saving(record), entries=(HistoryEntry(Reason.PUBLISHED, {"session": 1}),))
     )
-    for version in (1, 2, 3):
+    for _ in range(3):
         clock.pass_ms(1000)
-        store.save_or_claim(replace(saving(record, version=version), entries=(twice,)))
+        again = saving(record, version=version_of(store))
+        store.save_or_claim(replace(again, entries=(twice,)))
     newest, oldest = store.history(KEY, 10)
 
     assert (newest.entry, newest.count) == (twice, 3)
@@ -289,14 +340,15 @@ with store._writing() as db:
 
 def test_a_writer_killed_in_the_middle_leaves_nothing_behind(clock: Clock, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/records.db", rate=50, clock=clock)
-    store.save_or_claim(saving(owing(Command.START)))
+    version = saved_version(store, saving(owing(Command.START)))
     killed = subprocess.run(
         [sys.executable, "-c", KILLED_WRITER, f"{tmp_path}/records.db"], check=False
     )
 
     assert killed.returncode == -9
     assert store.age_ms("half done") is None
-    assert store.save_or_claim(saving(owing(Command.STOP), version=1)) == Stored(2)
+    again = saving(owing(Command.STOP), version=version)
+    assert store.save_or_claim(again) == Stored(version_of(store))
     store.close()
 
 

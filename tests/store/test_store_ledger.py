@@ -9,7 +9,7 @@ from shared.protocol import Command, Reason, StreamKey, StreamRecord
 from shared.protocol.quota import ConcurrencyQuota
 from shared.store import Store
 from shared.store.contract import DAY_MS, Filter, Save, Stored
-from tests.conftest import KEY, NOON, Clock, owing
+from tests.conftest import KEY, NOON, Clock, owing, version_of
 from tests.store.test_store import claiming
 
 LIVE = Edge(EdgeKind.LIVE, NOON)
@@ -77,7 +77,7 @@ def test_over_a_quota_other_edges_are_added(store: Store) -> None:
         edges=(LIVE,),
         edges_over_quota=(LIVE, THROTTLED),
     )
-    assert store.save_or_claim(save) == Stored(1, over_quota=True)
+    assert store.save_or_claim(save) == Stored(version_of(store), over_quota=True)
     assert list(store.edges(KEY)) == [LIVE, THROTTLED]
 
 

@@ -13,7 +13,7 @@ from shared.protocol.state.session import Session
 from shared.store import Store
 from shared.store.contract import Filter, Save, Stored
 from shared.store.store_errors import Unreadable
-from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving
+from tests.conftest import KEY, NOON, Clock, OpenStore, owing, saving, version_of
 from tests.support.broken_records import LATER_STATE, break_record, set_aside
 
 OTHER = StreamKey(KEY.domain, KEY.app, "room2")
@@ -114,7 +114,7 @@ def test_a_stream_whose_end_lies_ahead_may_wait(store: Store, clock: Clock) -> N
 def test_a_save_ends_the_quarantine(store: Store, clock: Clock) -> None:
     store.save_or_claim(saving(owing(Command.START)))
     pauses(store, clock, 3)
-    store.save_or_claim(saving(owing(Command.START), version=1))
+    store.save_or_claim(saving(owing(Command.START), version=version_of(store)))
 
     assert store.quarantined() == 0
     assert pauses(store, clock, 1) == [5_000]

@@ -23,13 +23,23 @@ from shared.protocol import Command
 from shared.protocol.file import File
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.store import scripts
-from shared.store.contract import Stored
+from shared.store.contract import Conflict, Stored
 from shared.store.redis import RedisStore
 from shared.store.redis_connection import WAITS_NUMBER
 from shared.store.save_request import encode_save
 from shared.store.store_errors import StoreUnavailable
 from shared.store.store_url import ANSWER_S, CONNECT_S
-from tests.conftest import KEY, NOON, PATIENT, Clock, owing, program, saving
+from tests.conftest import (
+    KEY,
+    NOON,
+    PATIENT,
+    Clock,
+    owing,
+    program,
+    saved_version,
+    saving,
+    version_of,
+)
 from tests.store.test_store import claiming
 from tests.support.redis_answers import certificate, saying
 
@@ -116,25 +126,25 @@ def test_an_engine_that_is_gone_is_told_and_found_again_when_it_is_back(tmp_path
         engine.start()
 
         assert is_untouched(store)
-        assert store.save_or_claim(SAVING) == Stored(1)
+        assert store.save_or_claim(SAVING) == Stored(version_of(store))
 
 
 def test_an_engine_that_was_restarted_meanwhile_is_not_even_noticed(tmp_path: Path) -> None:
     with engine_of(tmp_path, DURABLE) as (engine, store):
-        store.save_or_claim(SAVING)
+        again = replace(SAVING, version=saved_version(store, SAVING))
         engine.kill()
         engine.start()
 
-        assert store.save_or_claim(replace(SAVING, version=1)) == Stored(2)
+        assert store.save_or_claim(again) == Stored(version_of(store))
 
 
 def test_what_was_answered_survives_a_kill_of_the_engine(tmp_path: Path) -> None:
     with engine_of(tmp_path, DURABLE) as (engine, store):
-        store.save_or_claim(SAVING)
+        version = saved_version(store, SAVING)
         engine.kill()
         engine.start()
 
-        assert (store.load(KEY).record, store.load(KEY).version) == (SAVING.if_no_slot, 1)
+        assert (store.load(KEY).record, version_of(store)) == (SAVING.if_no_slot, version)
         assert (store.queue().depth, len(store.history(KEY, 9))) == (1, 1)
 
 
@@ -200,7 +210,8 @@ def test_a_password_is_used_and_never_told(tmp_path: Path) -> None:
         assert refusal(store("default:wrong@")) == "store_wrong_password"
         with pytest.raises(StoreUnavailable, match=f"^127.0.0.1:{engine.port}: (?!.*wrong@)"):
             store("default:wrong@").load(KEY)
-        assert store("default:hidden@").save_or_claim(SAVING) == Stored(1)
+        allowed = store("default:hidden@")
+        assert allowed.save_or_claim(SAVING) == Stored(version_of(allowed))
 
 
 @pytest.mark.prove
@@ -217,7 +228,8 @@ def test_the_way_there_may_be_encrypted_and_the_other_end_proved(tmp_path: Path)
         ),
     ):
         url = f"rediss://127.0.0.1:{reserved.port}?ssl_ca_certs={tmp_path}/cert.pem"
-        assert RedisStore(url, stage="test", rate=50).save_or_claim(SAVING) == Stored(1)
+        trusting = RedisStore(url, stage="test", rate=50)
+        assert trusting.save_or_claim(SAVING) == Stored(version_of(trusting))
         unknown = store_at(f"rediss://127.0.0.1:{reserved.port}?{PATIENT}")
         assert refusal(unknown) == "store_untrusted"
 
@@ -226,12 +238,12 @@ def test_a_save_whose_answer_was_lost_is_answered_again_and_not_done_again(
     tmp_path: Path, clock: Clock
 ) -> None:
     with engine_of(tmp_path) as (_, store):
-        store.save_or_claim(SAVING)
-        keys, rows = store.keys_of(KEY), encode_save(replace(SAVING, version=1), 20)
+        again = replace(SAVING, version=saved_version(store, SAVING))
+        keys, rows = store.keys_of(KEY), encode_save(again, 20)
         first = store._run(scripts.SAVE_OR_CLAIM, keys, rows)
 
         assert store._run(scripts.SAVE_OR_CLAIM, keys, rows) == first
-        assert store.load(KEY).version == 2
+        assert version_of(store) > again.version
         assert store.history(KEY, 9)[0].count == 2
 
 
@@ -242,9 +254,10 @@ def test_a_callback_costs_one_round_trip_to_load_and_one_to_save_or_claim(tmp_pa
         store.save_or_claim(flying)  # from now on it knows the script, and the way
         store.load(KEY)
         asked.clear()
-        store.load(KEY)
+        version = store.load(KEY).version
         assert len(asked) == 1
-        store.save_or_claim(replace(flying, version=1, slot_wait_ms=250, entries=SAVING.entries))
+        again = replace(flying, version=version, slot_wait_ms=250, entries=SAVING.entries)
+        assert not isinstance(store.save_or_claim(again), Conflict)
         assert len(asked) == 2
         assert store.rate_limit_use().used > 0
 
@@ -254,7 +267,7 @@ def test_an_engine_that_forgot_its_scripts_is_given_them_again(tmp_path: Path) -
         store.load(KEY)
         ask(engine, "SCRIPT", "FLUSH")
 
-        assert store.save_or_claim(SAVING) == Stored(1)
+        assert store.save_or_claim(SAVING) == Stored(version_of(store))
 
 
 def test_the_clock_is_the_engine_s_own_and_what_a_laptop_adds_to_it(tmp_path: Path) -> None:
@@ -287,8 +300,8 @@ def test_a_cluster_s_own_node_is_found_and_every_step_stays_within_one_slot(
         join((a, b), ())
         for engine in (a, b):
             store = RedisStore(engine.url, stage="test", rate=50, clock=lambda: NOON)
-            version = store.load(KEY).version
-            assert store.save_or_claim(replace(SAVING, version=version)) == Stored(version + 1)
+            save = replace(SAVING, version=version_of(store))
+            assert store.save_or_claim(save) == Stored(version_of(store))
             touch_everything(store)
 
 
@@ -370,7 +383,7 @@ def test_a_release_that_knows_no_duration_keeps_files_in_one_engine_with_ours(
             before.hset("live-record:{files}:uris", f"{KEY.domain}\0a.mp4", "1")
             before.hset("live-record:{files}:uris", f"{KEY.domain}\0b.mp4", "1400ms")
         retold = (File("b.mp4", NOON + 1, NOON + 3, 7), File("a.mp4", None, NOON + 9))
-        store.save_or_claim(replace(SAVING, version=1, files=retold))
+        store.save_or_claim(replace(SAVING, version=version_of(store), files=retold))
 
         kept = [File("b.mp4", NOON, NOON + 2, 1_400), File("a.mp4", NOON, NOON + 1)]
         assert store.files(KEY, 9) == kept

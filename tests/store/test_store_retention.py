@@ -20,7 +20,7 @@ from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import Session
 from shared.store import Store, open_store
 from shared.store.contract import Conflict, Filter, Save, Stored
-from tests.conftest import KEY, NOON, Clock, owing, saving
+from tests.conftest import KEY, NOON, Clock, owing, saved_version, saving, version_of
 from tests.store.test_store import claiming
 
 DAY_MS = 86_400_000
@@ -42,7 +42,7 @@ def test_a_blank_record_is_deleted_with_all_that_is_stored_of_its_stream(store: 
     entries = (HistoryEntry(Reason.PUBLISHED),)
     store.save_or_claim(Save(0, idle(), entries=entries, files=(FILE,)))
 
-    assert store.save_or_claim(forgetting(1)) == Stored(0)
+    assert store.save_or_claim(forgetting(version_of(store))) == Stored(0)
 
     assert store.load(KEY).version == 0
     assert store.load(KEY).record == BLANK
@@ -53,31 +53,31 @@ def test_a_blank_record_is_deleted_with_all_that_is_stored_of_its_stream(store: 
 
 
 def test_a_record_that_changed_meanwhile_is_not_deleted(store: Store) -> None:
-    store.save_or_claim(saving(idle()))
-    store.save_or_claim(saving(owing(Command.STOP), version=1))
+    old = saved_version(store, saving(idle()))
+    store.save_or_claim(saving(owing(Command.STOP), version=old))
 
-    assert store.save_or_claim(forgetting(1)) == Conflict()
+    assert store.save_or_claim(forgetting(old)) == Conflict()
     assert store.load(KEY).record == owing(Command.STOP)
 
 
 def test_a_file_of_a_forgotten_stream_may_be_reported_again(store: Store) -> None:
     store.save_or_claim(Save(0, idle(), files=(FILE,)))
-    store.save_or_claim(forgetting(1))
+    store.save_or_claim(forgetting(version_of(store)))
     store.save_or_claim(Save(0, idle(), files=(FILE,)))
 
     assert store.files(KEY, 9) == [FILE]
 
 
 def test_whoever_has_the_old_record_does_not_take_a_new_one_for_it(store: Store) -> None:
-    store.save_or_claim(saving(idle()))
-    store.save_or_claim(saving(idle(), version=1))
-    store.save_or_claim(forgetting(2))
+    first = saved_version(store, saving(idle()))
+    old = saved_version(store, saving(idle(), version=first))
+    store.save_or_claim(forgetting(old))
 
     new = store.save_or_claim(saving(owing(Command.START)))
 
     assert isinstance(new, Stored)
-    assert new.version > 2
-    assert store.save_or_claim(saving(owing(Command.STOP), version=2)) == Conflict()
+    assert new.version > old
+    assert store.save_or_claim(saving(owing(Command.STOP), version=old)) == Conflict()
     assert store.load(KEY).record == owing(Command.START)
 
 
@@ -87,7 +87,7 @@ def test_a_forgotten_stream_leaves_its_place_in_a_quota(store: Store) -> None:
     first = replace(start, quota=quota, if_no_quota=owing(Command.START))
     other = replace(owing(Command.START), key=StreamKey("live.example.com", "app", "other"))
     store.save_or_claim(first)
-    store.save_or_claim(replace(forgetting(1), quota=quota))
+    store.save_or_claim(replace(forgetting(version_of(store)), quota=quota))
 
     second = replace(claiming(other, wait=250), quota=quota, if_no_quota=other)
     stored = store.save_or_claim(second)
@@ -111,7 +111,8 @@ def test_what_is_only_to_be_forgotten_waits_for_whatever_is_to_be_sent(
 def test_lines_of_history_age_one_by_one(store: Store, clock: Clock) -> None:
     for day in range(40):
         entry = HistoryEntry(Reason.PUBLISHED, {"session": day})
-        store.save_or_claim(Save(day, idle(), entries=(entry,), keep_ms=10 * DAY_MS))
+        save = Save(version_of(store), idle(), entries=(entry,), keep_ms=10 * DAY_MS)
+        store.save_or_claim(save)
         clock.pass_ms(DAY_MS)
 
     lines = store.history(KEY, 99)
@@ -121,13 +122,13 @@ def test_lines_of_history_age_one_by_one(store: Store, clock: Clock) -> None:
 def test_files_age_one_by_one_and_their_uris_with_them(store: Store, clock: Clock) -> None:
     store.save_or_claim(Save(0, idle(), files=(FILE,)))
     clock.pass_ms(20 * DAY_MS)
-    store.save_or_claim(Save(1, idle(), files=(LATER_FILE, FILE)))
+    store.save_or_claim(Save(version_of(store), idle(), files=(LATER_FILE, FILE)))
     assert store.files(KEY, 9) == [LATER_FILE, FILE]
     clock.pass_ms(11 * DAY_MS)
 
-    store.save_or_claim(Save(2, idle(), files=(LATER_FILE,)))
+    store.save_or_claim(Save(version_of(store), idle(), files=(LATER_FILE,)))
     assert store.files(KEY, 9) == [LATER_FILE]
-    store.save_or_claim(Save(3, idle(), files=(FILE,)))
+    store.save_or_claim(Save(version_of(store), idle(), files=(FILE,)))
     assert store.files(KEY, 9) == [LATER_FILE, FILE]
 
 
@@ -140,7 +141,7 @@ def test_in_redis_a_forgotten_stream_leaves_no_key_behind(
     store.save_or_claim(
         Save(0, idle(), entries=(HistoryEntry(Reason.PUBLISHED),), files=(FILE, LATER_FILE))
     )
-    store.save_or_claim(forgetting(1))
+    store.save_or_claim(forgetting(version_of(store)))
 
     with closing(Redis.from_url(url, decode_responses=True)) as client:
         left = sorted(name.rpartition(":")[2] for name in client.scan_iter(f"*{stage}*"))
@@ -151,7 +152,7 @@ def test_in_redis_a_forgotten_stream_leaves_no_key_behind(
 def test_in_sqlite_a_forgotten_stream_leaves_no_row_behind(tmp_path: Path, clock: Clock) -> None:
     store = open_store(f"sqlite:///{tmp_path}/records.db", rate=50, clock=clock)
     store.save_or_claim(Save(0, idle(), entries=(HistoryEntry(Reason.PUBLISHED),), files=(FILE,)))
-    store.save_or_claim(forgetting(1))
+    store.save_or_claim(forgetting(version_of(store)))
 
     with closing(sqlite3.connect(tmp_path / "records.db")) as db:
         for table in ("record", "history", "file"):

@@ -14,7 +14,7 @@ from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import Session, SessionState
 from shared.store import Store, open_store
-from tests.conftest import KEY, NOON, Clock, saving
+from tests.conftest import KEY, NOON, Clock, saving, version_of
 from tests.support.stream_story import recording
 
 HOUR_MS = 3_600_000
@@ -66,11 +66,11 @@ def test_it_is_counted_from_when_it_has_been_so_for_long_enough(store: Store, cl
 
 def test_it_leaves_the_index_once_it_is_recorded_or_unwanted(store: Store) -> None:
     store.save_or_claim(saving(lost("room1")))
-    store.save_or_claim(saving(recording().record, version=1))
+    store.save_or_claim(saving(recording().record, version=version_of(store)))
     assert found(store) == []
 
-    store.save_or_claim(saving(lost("room1"), version=2))
-    store.save_or_claim(saving(replace(lost("room1"), intent=Intent(2)), version=3))
+    store.save_or_claim(saving(lost("room1"), version=version_of(store)))
+    store.save_or_claim(saving(replace(lost("room1"), intent=Intent(2)), version=version_of(store)))
     assert found(store) == []
 
 
@@ -84,7 +84,7 @@ def test_what_may_have_ended_counts_once_that_should_have_been_decided(store: St
 
 def test_a_forgotten_stream_leaves_no_row(store: Store) -> None:
     store.save_or_claim(saving(lost("room1")))
-    store.save_or_claim(saving(StreamRecord(KEY), version=1))
+    store.save_or_claim(saving(StreamRecord(KEY), version=version_of(store)))
 
     assert found(store) == []
     assert store.wrong_count(-HOUR_MS).count == 0
@@ -117,6 +117,6 @@ def test_a_file_of_the_release_before_gets_the_index_and_rows_as_records_are_sav
         db.execute("ALTER TABLE record DROP COLUMN wrong_at")
     with closing(open_store(url, rate=45, clock=clock)) as store:
         assert found(store) == []
-        store.save_or_claim(saving(lost("a"), version=1))
+        store.save_or_claim(saving(lost("a"), version=version_of(store, lost("a").key)))
 
         assert found(store) == [(NOON, "a")]

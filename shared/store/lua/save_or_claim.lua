@@ -151,10 +151,11 @@ if request.forgets then
   add_edges(request.edges)
   return reply('stored', 0, now, '', '')
 end
-local version = request.version + 1
-if request.version == 0 then
-  version = tonumber(redis.call('HGET', KEYS[8], 'forgotten') or '0') + 1
-end
+-- A fail-over may lose the last writes. A version is the time at least, so that no later write gets
+-- the version of a lost one: a caller that read the lost one would overwrite the later write.
+local version = request.version
+if version == 0 then version = tonumber(redis.call('HGET', KEYS[8], 'forgotten') or '0') end
+version = math.max(version + 1, moment)
 
 -- Choose one of the three variants of the record. The quota is checked before the slot: a start
 -- that may not run must not use up a slot. A record that counts already needs no further place.
