@@ -48,6 +48,7 @@ def event_tasks(change: Change, settings: StreamSettings) -> tuple[NewTask, ...]
     )
     wanted = (body for body in bodies if body.type.fits(settings.event_globs))
     version = change.loaded.version
+    first = _place_in_ms(version, now) * MAX_SAVE_EVENTS
     return tuple(
         replace(
             event_task(
@@ -55,12 +56,23 @@ def event_tasks(change: Change, settings: StreamSettings) -> tuple[NewTask, ...]
                 body,
                 now,
                 origin=f"{version} {number}",
-                order=version * MAX_SAVE_EVENTS + number,
+                order=first + number,
             ),
             of_file=_known_by(change.event, body),
         )
         for number, body in enumerate(wanted)
     )
+
+
+def _place_in_ms(version: int, now: int) -> int:
+    """Return a number that is higher for each further save of a stream within the ms `now`.
+
+    The store gives a save at least the time as its version:
+
+        version replaced: earlier   now   now + 1
+        place:                  0     1         2
+    """
+    return max(version - now + 1, 0)
 
 
 def _known_by(event: Event, body: EventBody) -> str:

@@ -167,6 +167,19 @@ def test_each_payload_is_as_its_schema_says(crm: Told) -> None:
     assert {"file.created", "recording.withdrawn"} <= set(crm.types())
 
 
+def test_the_events_of_one_ms_have_ids_in_the_order_of_the_changes(crm: Told) -> None:
+    crm.publish()
+    crm.pass_ms(65_536 - NOON % 65_536)  # an id has the order in five hexadecimal digits
+    names = [f"record/{number}.mp4" for number in (3, 1, 2, 0)]
+    for name in names:
+        crm.stage.happens(FileLeft(name, NOON, NOON + 1_000, 1_000))
+    crm.run()
+    files = [each for each in crm.receiver.of("/crm") if each.payload["type"] == "file.created"]
+
+    in_order = sorted(files, key=lambda each: each.id)
+    assert [each.payload["data"]["uri"] for each in in_order] == names
+
+
 def test_a_receiver_that_fails_gets_it_again_under_the_same_id(crm: Told) -> None:
     crm.receiver.behave("/crm", "status:503", "status:200")
     crm.publish()
