@@ -135,7 +135,7 @@ FAULTS = (
         "no recording callbacks",
         lambda stage: stage.live.notify(record_url=""),
         "doctor",
-        "Live reports to nobody how recordings",
+        "Live does not report how",
     ),
     PlantedFault(
         "ingest callbacks are signed with another key",

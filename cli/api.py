@@ -291,8 +291,8 @@ class Api:
         except requests.ReadTimeout:
             silent = _("{url} gave no answer within {seconds:g} s")
             ambiguous = _(
-                "{url} gave no answer within {seconds:g} s."
-                " Whether it carried out the request is unknown"
+                "{url} gave no answer within {seconds:g} s, but may have carried out the request."
+                " Check the state before you repeat the command"
             )
             sentence = silent if method == "GET" else ambiguous
             raise NoAnswer(sentence.format(url=self._url, seconds=self._timeout_s)) from None

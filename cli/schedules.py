@@ -389,7 +389,9 @@ def _rehearsal_lines(within: str, rehearsals: Mapping[str, Json | None]) -> Iter
     """Yield the rehearsal that each occurrence demands, and the verdict of the last one."""
     is_demanded = within != DEFAULTS["rehearsed_within"]
     if is_demanded:
-        yield _("rehearsed within {within} before each occurrence").format(within=within)
+        yield _("a rehearsal must end with GO within {within} before each occurrence").format(
+            within=within
+        )
     for application, last in rehearsals.items():
         if last is not None:
             line = _("{application}: {verdict} at {time}").format(

@@ -272,7 +272,7 @@ def _activity_warning(stage: str) -> str:
     try:
         phases = _api(stage).list_recordings(1)["phases"]
     except click.ClickException as error:
-        sentence = _("whether {stage} is recording is unknown: {error}")
+        sentence = _("it is unknown whether {stage} is recording: {error}")
         return sentence.format(stage=stage, error=error.format_message())
     counts = [f"{phases[phase]} {phase}" for phase in BUSY_PHASES if phases.get(phase)]
     return (

@@ -174,7 +174,7 @@ def misfits(value: object, shape: object, where: str) -> Iterator[str]:
         yield from _number(value, shape, where)
     elif isinstance(shape, OneOf):
         if value not in shape.values:
-            sentence = _("{where} is {value!r}, none of {names}")
+            sentence = _("{where} is {value!r}, but must be one of {names}")
             yield sentence.format(where=where, value=value, names=", ".join(map(str, shape.values)))
     elif isinstance(shape, Texts):
         yield from _texts(value, where)

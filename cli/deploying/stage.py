@@ -155,7 +155,7 @@ def runtime_of(environment: Mapping[str, str]) -> str:
     region = environment.get("LIVE_RECORD_REGION", "").strip() or DEFAULT_REGION
     runtime = environment.get("LIVE_RECORD_RUNTIME", "").strip() or default_runtime(region)
     if runtime not in RUNTIMES:
-        sentence = _("LIVE_RECORD_RUNTIME is {runtime!r}, none of {names}")
+        sentence = _("LIVE_RECORD_RUNTIME is {runtime!r}. Set it to one of {names}")
         raise Failure(sentence.format(runtime=runtime, names=", ".join(RUNTIMES)))
     return runtime
 

@@ -84,7 +84,7 @@ class Code:
         self.target = versions[-1].number
         if was_published:
             return _("published version {target}").format(target=self.target)
-        sentence = _("nothing changed since version {target}, says Function Compute")
+        sentence = _("Function Compute answers that nothing has changed since version {target}")
         return sentence.format(target=self.target)
 
     def _publish(self) -> bool:

@@ -30,13 +30,13 @@ UNAUTHORIZED = 401
 NO_STREAM_CALLBACK = fault(
     "stream-callback.none",
     N_(
-        "{domain} has no ingest callback URL, so Live reports to nobody when its streams"
-        " start and end"
+        "{domain} has no ingest callback URL, so Live does not report when its streams start and"
+        " end"
     ),
 )
 NO_RECORD_CALLBACK = fault(
     "record-callback.none",
-    N_("{domain} has no recording callback URL, so Live reports to nobody how its recordings go"),
+    N_("{domain} has no recording callback URL, so Live does not report how its recordings go"),
 )
 NO_ON_DEMAND = fault(
     "on-demand-callback.none",

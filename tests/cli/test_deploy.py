@@ -414,7 +414,7 @@ def test_a_rollback_asks_first_and_says_when_it_cannot_tell_what_is_recorded(
     serving = deploys.serving()
     result = says("rollback", "--stage", "prod", typed="n\n")
 
-    assert "whether prod is recording is unknown" in result.output
+    assert "unknown whether prod is recording" in result.output
     assert "Roll prod back to 2026-11-01T20:00:00Z live-record" in result.output
     assert result.exit_code == 1
     assert deploys.serving() == serving

@@ -764,7 +764,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "stream-callback",
         FAULT,
-        "reports to nobody",
+        "Live does not report",
         SETUP,
         lambda: domain(stream_callbacks={PUSH: None}),
     ),
@@ -793,7 +793,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         SETUP,
         lambda: replace(HEALTHY, known={**HEALTHY.known, "path_token:path-token": False}),
     ),
-    ("record-callback", FAULT, "reports to nobody", SETUP, lambda: domain(record_callback=None)),
+    ("record-callback", FAULT, "Live does not report", SETUP, lambda: domain(record_callback=None)),
     (
         "record-callback",
         FAULT,

@@ -239,7 +239,7 @@ def test_a_schedule_is_shown_with_the_rehearsals_that_it_demands(
     run(stage, "apply", file, "--yes")
     api, app, other = Api(stage.url, TOKEN), "live.example.com/app", "live.example.com/other"
     assert lines(run(stage, "show", "tuesdays"))[3:6] == [
-        "  rehearsed within 1d before each occurrence",
+        "  a rehearsal must end with GO within 1d before each occurrence",
         f"  {app}: not rehearsed yet",
         f"  {other}: not rehearsed yet",
     ]
