@@ -75,6 +75,8 @@ class Judge:
         self._not_accepted = False
         self._sent_at: list[int] = []
         self._watches: dict[StreamKey, Watch] = {}
+        self._lost_at: dict[StreamKey, int] = {}
+        """By stream: when the store last lost a write."""
 
     def watch(self, key: StreamKey) -> Watch:
         found = self._watches.get(key)
@@ -98,8 +100,10 @@ class Judge:
         watch.troubled_at = self.sim.clock.now  # the next list shows the stream again
 
     def is_replaced(self, key: StreamKey, asked_at: int) -> None:
-        """Raise Broken if a person could not stop a stream whose record cannot be read."""
-        if key in self.sim.broken and self.troubled_at < asked_at - TOGETHER_MS:
+        """Raise Broken if a person could not stop a stream whose record cannot be read. A fail-over
+        may lose the stop, and then that record is back."""
+        is_lost = self._lost_at.get(key, NEVER) >= asked_at
+        if key in self.sim.broken and self.troubled_at < asked_at - TOGETHER_MS and not is_lost:
             raise Broken("promise 4", "a stop was refused, as its record cannot be read")
 
     def _is_excused(self, key: StreamKey, since: int) -> bool:
@@ -565,6 +569,7 @@ class Judge:
         self._slot = 0.0
         for key in keys:
             watch, intent = self.watch(key), self.sim.record(key).intent
+            self._lost_at[key] = self.sim.clock.now
             watch.adrift = True
             watch.published.clear()
             watch.accepted_live_since = None

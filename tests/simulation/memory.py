@@ -437,6 +437,10 @@ class MemoryStore:
             row.unreadable, row.version = True, max(row.version + 1, self._clock())
         return row is not None
 
+    def is_unreadable(self, key: StreamKey) -> bool:
+        row = self.shared.rows.get(key)
+        return row is not None and row.unreadable
+
     def next_due(self) -> int | None:
         soonest = min((row.due for row in self.shared.rows.values()), default=NEVER)
         return None if soonest == NEVER else max(soonest - self._clock(), 0)

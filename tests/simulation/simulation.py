@@ -241,6 +241,9 @@ class Simulation:
         if self._memory is not None:
             self.has_lost_writes = True
             lost = self._memory.lose(self.clock() - ms)
+            # If the lost write had replaced a record that cannot be read, that record is back.
+            known = self.broken | lost
+            self.broken = {key for key in known if self._memory.is_unreadable(key)}
             self.judge.lost(lost)
             self.accounts.lost(lost)
             self.timetables.lost(lost)
