@@ -12,6 +12,7 @@ from shared.ledger.coverage import (
     START_GRACE_MS,
     TOLERANCE_MS,
     Coverage,
+    Gap,
     coverage,
     listed_period,
 )
@@ -214,13 +215,7 @@ class AccountJudge:
         unknown = merged([*self._unknown_of(key), *self._misled(recorded)])
         self._judge_causes(key, account, unknown)
         filed = [Span(file.start, file.stop) for file in live.files if file.stream == stream]
-        unfiled = without(recorded, _wider(filed, EDGE_MS))  # a restart may drop what was paused
-        gaps = [
-            piece
-            for gap in account.gaps
-            if gap.reason.code not in _OPEN
-            for piece in without([gap.span], unfiled if gap.reason.code is Reason.NO_FILE else [])
-        ]
+        gaps = [piece for gap in account.gaps for piece in self._claimed_of(gap, stream)]
         seen = [
             *(gap.span for gap in account.gaps),
             *without(common(account.live, account.wanted), account.recorded),
@@ -242,6 +237,22 @@ class AccountJudge:
             rest = without(without(some, _wider(others, EDGE_MS)), unknown)
             if any(span.ms > EDGE_MS for span in rest):
                 raise Broken("account", f"a time {words}")
+
+    def _claimed_of(self, gap: Gap, stream: Stream) -> list[Span]:
+        """Return the part of a gap that the account claims to be missing. While polls may fail, a
+        session counts as live after its reported end. Of such a gap, only the time counts for which
+        the stream was live."""
+        # recorded ── its end is reported ── each poll fails: a gap that may be none ── now
+        code, live, now = gap.reason.code, self.sim.live, self.sim.clock.now
+        if code in _OPEN:
+            return []
+        if code is Reason.MAY_HAVE_ENDED and not self.sim.lots.over:
+            return common([gap.span], _of(live.connections, stream, now))
+        if code is Reason.NO_FILE:  # a restart may drop what was paused
+            filed = [Span(file.start, file.stop) for file in live.files if file.stream == stream]
+            unfiled = without(_of(live.intervals, stream, now), _wider(filed, EDGE_MS))
+            return without([gap.span], unfiled)
+        return [gap.span]
 
     def _is_by_itself(self, one: Interval) -> bool:
         """Return True if Live began the interval without a start. Count also an interval that Live
