@@ -263,26 +263,34 @@ def _clipped(spans: Iterable[Span], within: Span) -> list[Span]:
 
 def _reason(gap: Span, piece: Span, edges: Sequence[Edge], noted: Sequence[Span]) -> HistoryEntry:
     """Return the reason of a gap. If live-record believed that Live recorded, the files have shown
-    the opposite. Otherwise the last obstacle noted in the session counts; without one after a
-    recording, the session may have ended.
+    the opposite. Otherwise the last obstacle counts that was noted since the last recording of the
+    session.
     """
     if total_ms(common([gap], noted)) * 2 > gap.ms:
         return HistoryEntry(Reason.NO_FILE)
-    noted_in = [
-        edge
-        for edge in edges
-        if edge.kind is EdgeKind.CAUSE
-        and edge.reason is not None
-        and piece.start - START_GRACE_MS <= edge.at <= gap.stop
-    ]
+    noted_in = _causes_of(gap, piece, edges)
     last = _last_obstacle(edge for edge in noted_in if edge.reason is not Reason.QUEUED)
     if last is not None and last.reason is not None:
         code, command = last.code, Command.START.value
         about = {"command": command, "code": code, "what": code}
         return HistoryEntry(last.reason, about if code else {"command": command})
-    if any(piece.start < span.stop <= gap.start for span in noted) and not noted_in:
-        return HistoryEntry(Reason.MAY_HAVE_ENDED)
+    if any(piece.start < span.stop <= gap.start for span in noted):
+        is_late = not noted_in or noted_in[0].at - gap.start > START_GRACE_MS
+        return HistoryEntry(Reason.MAY_HAVE_ENDED if is_late else Reason.QUEUED)
     return HistoryEntry(_reason_of_start(piece, edges, noted_in))
+
+
+def _causes_of(gap: Span, piece: Span, edges: Sequence[Edge]) -> list[Edge]:
+    """Return the causes that were noted in the session, after its last recording before the gap: an
+    earlier one prevented the start of that recording, and not this time."""
+    # piece.start ── cause ── RECORDED ── NOT_RECORDED: gap.start ── cause of the gap ── gap.stop
+    found, since = list[Edge](), piece.start - START_GRACE_MS
+    for edge in edges:
+        if edge.kind is EdgeKind.RECORDED and since <= edge.at <= gap.start:
+            found.clear()
+        elif edge.kind is EdgeKind.CAUSE and edge.reason and since <= edge.at <= gap.stop:
+            found.append(edge)
+    return found
 
 
 _DENIALS = (

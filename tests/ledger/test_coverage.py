@@ -9,6 +9,7 @@ from shared.ledger.edges import Edge, EdgeKind, edges_between
 from shared.ledger.occurrences import occurrence_parts, occurrence_spans
 from shared.ledger.spans import Span, total_ms
 from shared.protocol import (
+    Accepted,
     Event,
     Occurrence,
     OccurrencePut,
@@ -431,6 +432,23 @@ def test_what_is_missing_once_it_was_recorded_was_not_detected_late() -> None:
     account.passes(10 * SECOND)
     account.edges += (Edge(EdgeKind.NOT_RECORDED, NOON + MINUTE),)
     assert gaps(account) == [(60, 10, Reason.MAY_HAVE_ENDED)]
+
+
+def test_what_delayed_a_start_is_no_cause_of_a_gap_after_the_recording() -> None:
+    account = live()
+    account.answer(Throttled("Throttling.User")).answer_when_due(Accepted("R-1")).confirm()
+    account.passes(MINUTE).unpublish()
+    account.now += 20 * SECOND  # nobody can poll meanwhile
+    ((_, seconds, reason),) = gaps(account)
+    assert (seconds, reason) == (20, Reason.MAY_HAVE_ENDED)
+
+
+def test_a_start_that_waits_after_a_recording_is_queued() -> None:
+    account = live()
+    account.answer().confirm().passes(MINUTE).unpublish()
+    account.lane_is_free = False
+    account.passes(4 * SECOND).seen(NOON).passes(20 * SECOND)
+    assert gaps(account) == [(60, 24, Reason.QUEUED)]
 
 
 def test_only_the_stretch_that_was_asked_for_counts() -> None:
