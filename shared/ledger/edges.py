@@ -113,8 +113,9 @@ def _ended_at(session: Session, now: int) -> int:
 
 def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
     """Yield what a person or a rule changed. A rule wants a session from its beginning (or from the
-    end of a person's hold), even if the session was reported late. For a doubted session the
-    beginning is unknown; that stays so after a person takes the intent over."""
+    end of a person's hold), even if the session was reported late. If the policy was changed during
+    the session, the new rule wants the session from then on. For a doubted session the beginning is
+    unknown; that stays so after a person takes the intent over."""
     intent, session = after.intent, after.session
     is_changed = before.intent.wanted is not intent.wanted
     is_by_rule = intent.requester is Requester.POLICY
@@ -127,10 +128,23 @@ def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
     was_by_rule = before.policy_session == before.session_number
     is_noted_late = is_shown and (is_by_rule or was_by_rule)
     if (is_changed or is_noted_late) and not _is_doubted(session):
-        allowed_at = max(session.began, before.intent.held_until or 0)
         is_of_rule = is_by_rule or before.policy_session == after.session_number
-        at = min(intent.made_at, allowed_at) if is_of_rule else intent.made_at
-        yield Edge(EdgeKind.WANTED, at)
+        allowed_at = intent.made_at
+        if is_of_rule and not (is_changed and _is_known(before, session)):
+            allowed_at = max(session.began, before.intent.held_until or 0)
+        yield Edge(EdgeKind.WANTED, min(intent.made_at, allowed_at))
+
+
+def _is_known(before: StreamRecord, session: Session) -> bool:
+    """Return True if the session was known before, and neither a hold nor an emptied store kept a
+    rule from wanting it. If a rule wants the session now, the policy was changed or resumed
+    meanwhile."""
+    # session.began ── its publish is reported ── the policy is changed ── the rule wants it: now
+    known = before.session
+    if known is None or known.number != session.number or known.policy_withheld:
+        return False
+    is_held = (before.intent.held_until or 0) > session.began
+    return not (before.is_off or _is_doubted(known) or is_held)
 
 
 def is_taken_as_recorded(record: StreamRecord, now: int) -> bool:

@@ -268,6 +268,28 @@ def test_what_a_person_held_back_is_due_from_the_end_of_the_hold_on() -> None:
     assert wanted.start == NOON + MINUTE
 
 
+def test_a_rule_that_is_changed_wants_a_live_stream_from_then_on() -> None:
+    account = Account(StreamSettings())
+    account.publish().passes(MINUTE)
+    account.settings = BY_RULE
+    account.seen(NOON).answer().confirm().passes(MINUTE)
+    covered = account.covers()
+    assert covered.wanted == (Span(NOON + MINUTE, account.now),)
+    assert covered.gaps == ()
+
+
+def test_so_it_does_where_a_schedule_wanted_the_stream_before() -> None:
+    account = scheduled(9)
+    account.publish().answer().confirm().passes(12 * MINUTE)
+    account.answer().passes(MINUTE)
+    account.settings = BY_RULE
+    asked_at = account.now
+    account.seen(NOON + 9 * MINUTE).answer().confirm().passes(MINUTE)
+    covered = account.covers()
+    assert [span.start for span in covered.wanted] == [NOON + 9 * MINUTE, asked_at]
+    assert covered.gaps == ()
+
+
 def test_a_pause_of_the_recording_is_missing_until_it_goes_on() -> None:
     account = live()
     account.answer().confirm().passes(MINUTE)

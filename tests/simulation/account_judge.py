@@ -114,8 +114,23 @@ class AccountJudge:
             return
         at = min(now, after.intent.made_at)  # whoever decided it may have stood still since
         if after.intent.wanted and after.intent.requester is Requester.POLICY:
-            at = min(now, max(self._began(after), before.intent.held_until or 0))
+            at = self._rule_wants_since(before, after, now)
         self._wanted[after.key].append((at, after.intent.wanted))
+
+    def _rule_wants_since(self, before: StreamRecord, after: StreamRecord, now: int) -> int:
+        """Return the beginning of the session, or the end of a hold; or now, if the policy was
+        changed while the session was known and no hold covered it."""
+        # connected ── the rule ignores the session ── the policy is changed ── a poll: now
+        began, held_until = self._began(after), before.intent.held_until or 0
+        is_known = before.session_number == after.session_number and held_until <= began
+        is_changed = any(
+            deed.do is Do.POLICY and began < deed.at <= now for deed in self.sim.plan.deeds
+        )
+        if not (is_known and is_changed):
+            return min(now, max(began, held_until))
+        if not before.is_live:  # the publish was doubted: nobody knows which rule met the session
+            self._unknown[after.key].append(Span(began, now))
+        return now
 
     def _began(self, record: StreamRecord) -> int:
         """Return when the record's session began, which may be over. If no connection fits, return
