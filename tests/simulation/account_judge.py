@@ -111,11 +111,25 @@ class AccountJudge:
 
     def _note_intent(self, before: StreamRecord, after: StreamRecord, now: int) -> None:
         if before.intent.wanted is after.intent.wanted:
+            self._date_back(before, after)
             return
         at = min(now, after.intent.made_at)  # whoever decided it may have stood still since
         if after.intent.wanted and after.intent.requester is Requester.POLICY:
             at = self._rule_wants_since(before, after, now)
         self._wanted[after.key].append((at, after.intent.wanted))
+
+    def _date_back(self, before: StreamRecord, after: StreamRecord) -> None:
+        """Let a rule's intent begin with its session, once the time of a doubted publish is known.
+        Until then, `_began` may know only a later connection."""
+        # connected ── end ── reconnected ── the publish is doubted ── it is read back: now
+        old, new, intent = before.session, after.session, after.intent
+        if old is None or new is None or old.number != new.number:
+            return
+        is_dated = old.is_undated and not new.is_undated
+        if is_dated and intent.wanted and intent.requester is Requester.POLICY:
+            *earlier, (at, _) = self._wanted[after.key]
+            latest = max((at for at, _ in earlier), default=0)
+            self._wanted[after.key][-1] = (min(at, max(self._began(after), latest)), True)
 
     def _rule_wants_since(self, before: StreamRecord, after: StreamRecord, now: int) -> int:
         """Return the beginning of the session, or the end of a hold; or now, if the policy was

@@ -28,6 +28,7 @@ Where the judge was wrong, from seed 100000 on:
 327320, 329004: somebody else had started a recording whose own start waited under a limit.
 331903: an end was reported, and each poll failed: the gap since then may be none.
 333879: somebody asked again for a stream whose start Live had just accepted.
+335592: a publish was reported with a doubt, and its time was read back after a reconnect.
 340575, 341308: the online list was ten seconds late, and showed a stream after its publish_done.
 345132: a fail-over lost a stop that had replaced a record that cannot be read.
 """
@@ -47,8 +48,8 @@ SEEDS = (
     211503, 300717, 300778, 301148, 301245, 301672, 302225, 302263, 302529, 302924, 303590, 303852,
     304182, 304329, 304519, 305428, 305535, 306250, 306297, 306769, 307859, 308387, 308776, 308817,
     311059, 311459, 315328, 317248, 317490, 317570, 317757, 318615, 318898, 321766, 322415, 325166,
-    325181, 325978, 327320, 327872, 327894, 328618, 329004, 331903, 333879, 334332, 334430, 336479,
-    337302, 339045, 340575, 341025, 341308, 344233, 345132,
+    325181, 325978, 327320, 327872, 327894, 328618, 329004, 331903, 333879, 334332, 334430, 335592,
+    336479, 337302, 339045, 340575, 341025, 341308, 344233, 345132,
 )
 # fmt: on
 
