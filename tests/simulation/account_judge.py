@@ -20,6 +20,7 @@ from shared.ledger.spans import Span, common, merged, without
 from shared.protocol import Reason, StreamKey, StreamRecord
 from shared.protocol.derived.wrong import UNPROVED_MS
 from shared.protocol.state.intent import Requester
+from shared.protocol.stream import Command
 from tests.simulation.plan import NOON, Do
 from tests.simulation.stream_watch import Broken
 from tests.simulation.world import Callback, Interval, Stream
@@ -59,6 +60,8 @@ class AccountJudge:
         """The times at which a record said that its stream is wanted and live."""
         self._unproved_stops: dict[StreamKey, list[int]] = defaultdict(list)
         """The times at which Live refused a stop with an unknown code."""
+        self._doubted_stops: dict[StreamKey, list[int]] = defaultdict(list)
+        """The times at which a stop was sent whose answer was never stored."""
         self._told_at: dict[StreamKey, list[int]] = defaultdict(list)
         """The times of the stored reports in which Live said that it records."""
         self._late_pauses: dict[StreamKey, int] = {}
@@ -92,6 +95,8 @@ class AccountJudge:
         flight = before.flight
         if flight is not None and (after.flight is None or after.flight.id != flight.id):
             is_in_doubt = bool(set(after.doubts) - set(before.doubts))
+            if is_in_doubt and flight.command is Command.STOP:
+                self._doubted_stops[key].append(flight.sent_at)
             self._unknown[key].append(
                 Span(flight.sent_at, now + UNPROVED_MS if is_in_doubt else now)
             )
@@ -277,11 +282,25 @@ class AccountJudge:
             return []
         if code is Reason.MAY_HAVE_ENDED and not self.sim.lots.over:
             return common([gap.span], _of(live.connections, stream, now))
+        if code is Reason.UNKNOWN_REJECTION:
+            return without([gap.span], self._unended(stream))
         if code is Reason.NO_FILE:  # a restart may drop what was paused
             filed = [Span(file.start, file.stop) for file in live.files if file.stream == stream]
             unfiled = without(_of(live.intervals, stream, now), _wider(filed, EDGE_MS))
             return without([gap.span], unfiled)
         return [gap.span]
+
+    def _unended(self, stream: Stream) -> Iterator[Span]:
+        """Yield the time for which Live went on recording after a stop whose answer was never
+        stored, until Live reports that it records. If Live refuses each later start with an unknown
+        code, nothing shows that the stop never arrived."""
+        # recorded ── the stop is sent, and lost ── a start is refused ── still recorded: now
+        key, now = StreamKey(*stream), self.sim.clock.now
+        for at in self._doubted_stops[key]:
+            shown_at = min((time for time in self._told_at[key] if time > at), default=now)
+            for one in self.sim.live.intervals:
+                if one.stream == stream and one.start <= at:
+                    yield Span(at, min(now if one.end is None else one.end, shown_at))
 
     def _is_by_itself(self, one: Interval) -> bool:
         """Return True if Live began the interval without a start. Count also an interval that Live
