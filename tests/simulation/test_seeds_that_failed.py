@@ -27,7 +27,7 @@ Where the judge was wrong, from seed 100000 on:
 325978: three publishes within ten seconds, with the times at which callbacks were sent.
 327320, 329004: somebody else had started a recording whose own start waited under a limit.
 331125: a stop was lost, and Live refused each later start with a code that nobody knows.
-331903: an end was reported, and each poll failed: the gap since then may be none.
+331903, 340591: an end was reported, and each poll failed: the gap since then may be none.
 333879: somebody asked again for a stream whose start Live had just accepted.
 335592: a publish was reported with a doubt, and its time was read back after a reconnect.
 340575, 341308: the online list was ten seconds late, and showed a stream after its publish_done.
@@ -50,7 +50,7 @@ SEEDS = (
     304182, 304329, 304519, 305428, 305535, 306250, 306297, 306769, 307859, 308387, 308776, 308817,
     311059, 311459, 315328, 317248, 317490, 317570, 317757, 318615, 318898, 321766, 322415, 325166,
     325181, 325978, 327320, 327872, 327894, 328618, 329004, 331125, 331903, 333879, 334332, 334430,
-    335592, 336479, 337302, 339045, 340575, 341025, 341308, 344233, 345132,
+    335592, 336479, 337302, 339045, 340575, 340591, 341025, 341308, 344233, 345132,
 )
 # fmt: on
 
