@@ -393,9 +393,16 @@ class Judge:
             or pending.reason not in _LEARNT
         ):
             return
-        at = now + SOON + 1000 * len(self._watches) / RATE
+        turn_ms = self._slot_ahead(after.key) + 1000 * len(self._watches) / RATE
+        at = now + SOON + turn_ms
         due_by = self.sim.clock()
         self.sim.clock.at(at, self._is_claimed, after.key, pending.since, now, due_by)
+
+    def _slot_ahead(self, key: StreamKey) -> float:
+        """Return how far ahead (ms) the first slot lies after a step of the clock, however long ago
+        the step was: slots that were given before a step back are not given again."""
+        # a slot ── the clock is set back ── no command for minutes ── a start: now ── first slot
+        return self.sim.store.rate_limit_use().ahead if self.watch(key).skewed else 0.0
 
     def _expect_check(self, before: StreamRecord, after: StreamRecord) -> None:
         """Expect that a start is checked when that is due, unless a fault strikes: whoever made the

@@ -32,6 +32,7 @@ Where the judge was wrong, from seed 100000 on:
 335592: a publish was reported with a doubt, and its time was read back after a reconnect.
 340575, 341308: the online list was ten seconds late, and showed a stream after its publish_done.
 345132: a fail-over lost a stop that had replaced a record that cannot be read.
+345580: the store's clock was set back, and the first slot after that came up to 2 s late.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ SEEDS = (
     304182, 304329, 304519, 305428, 305535, 306250, 306297, 306769, 307859, 308387, 308776, 308817,
     311059, 311459, 315328, 317248, 317490, 317570, 317757, 318615, 318898, 321766, 322415, 325166,
     325181, 325978, 327320, 327872, 327894, 328618, 329004, 331125, 331903, 333879, 334332, 334430,
-    335592, 336479, 337302, 339045, 340575, 340591, 341025, 341308, 344233, 345132,
+    335592, 336479, 337302, 339045, 340575, 340591, 341025, 341308, 344233, 345132, 345580,
 )
 # fmt: on
 
