@@ -81,7 +81,7 @@ def test_a_clock_that_is_off_is_found(ground: Ground) -> None:
 
     assert code == 3
     (text,) = [finding["text"] for finding in found if finding["check"] == "clock"]
-    match = re.fullmatch(
+    match = re.match(
         "the stage's clock is (.+) ahead of Live's: genuine callbacks are rejected", text
     )
     assert match
