@@ -115,8 +115,8 @@ REMOVALS = (
     ),
     Removal(
         "reassert",
-        "When a doubt ends that may have changed the wanted state, the wanted command goes "
-        "out again.",
+        "When a doubt ends and its request may have undone the wanted state, the wanted "
+        "command goes out again.",
         _no_echo,
         Scenario("", (START, STOP), before=LIVE, **_one(Fault.LOST_ANSWER)),
     ),

@@ -166,8 +166,8 @@ REMOVALS = (
     ),
     Removal(
         "a stop sticks",
-        "An explicit stop makes a hold. Until its end, neither policy nor a late event makes "
-        "an intent.",
+        "An explicit stop makes a hold. Until the hold ends, neither policy nor a late event "
+        "makes an intent.",
         _nothing_held,
         Scenario("", (STOP,), before=LIVE, script=RETURNS, settings=recording()),
     ),

@@ -122,8 +122,8 @@ REMOVALS = (
     ),
     Removal(
         "an older report stands",
-        "If the domain is known to send reports, an earlier report of this session counts "
-        "until a pause is reported.",
+        "If the domain is known to send reports, an earlier report of this session proves the "
+        "recording until a pause is reported.",
         _older_reports_do_not_stand,
         Scenario("", before=RECORDED, script=END_REPLAYED, settings=STATUS, goes_on=True),
     ),

@@ -142,7 +142,8 @@ REMOVALS = (
     ),
     Removal(
         "near occurrences are one intent",
-        "If the next occurrence begins within the merge delay, the intent lasts until then.",
+        "If the next occurrence begins within the merge delay after one ends, the intent "
+        "lasts until the next begins.",
         _never_waits_for_the_next,
         Scenario("", (PLAN_NEAR,), before=LIVE, settings=SHORT_DELAY),
     ),
@@ -167,7 +168,8 @@ REMOVALS = (
     ),
     Removal(
         "a show that runs over ends with its stream",
-        "After its end, an occurrence lasts as long as its session goes on, up to its limit.",
+        "If the stream is still live when an occurrence reaches its end, the recording goes "
+        "on until the session ends, for `overrun` at most.",
         _goes_on_after_the_show,
         Scenario("", (PLAN,), before=LIVE, script=(UNPUBLISH,)),
     ),
@@ -179,7 +181,8 @@ REMOVALS = (
     ),
     Removal(
         "what was cancelled before it began ends",
-        "An occurrence that was cancelled before it began ends, even if it has begun.",
+        "If a stream begins an occurrence that was already cancelled, the next plan ends this "
+        "occurrence.",
         _keeps_what_was_cancelled,
         Scenario("", (PLAN, CANCEL), before=LIVE),
     ),
@@ -191,7 +194,7 @@ REMOVALS = (
     ),
     Removal(
         "no pattern waits for a stream",
-        "When a stream goes off, it keeps no planned occurrence of a pattern.",
+        "When a stream goes off, its record drops the planned occurrences of patterns.",
         _takes_nothing_up,
         Scenario("", (PLAN_PATTERN,), before=LIVE, script=(UNPUBLISH,)),
     ),

@@ -196,7 +196,8 @@ REMOVALS = (
     ),
     Removal(
         "a reported publish ends nothing unverified",
-        "A publish that only a callback has reported ends no intent before a poll has shown it.",
+        "If only a callback has reported a publish that would end an intent, the publish "
+        "counts only after a poll has shown it.",
         _publish_is_believed,
         Scenario("", before=(PUBLISH, START_STOP), script=REPLAYED),
     ),
@@ -274,8 +275,8 @@ REMOVALS = (
     ),
     Removal(
         "a later time of the first list starts once more",
-        "If the first list of a session shows a publish a few seconds later, a wanted start "
-        "goes out once more.",
+        "If the first list of a session shows a publish a few seconds after the session's "
+        "own, a wanted start goes out once more.",
         _first_list_is_the_same,
         Scenario(
             "",

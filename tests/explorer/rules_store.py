@@ -51,21 +51,22 @@ REMOVALS = (
     ),
     Removal(
         "a jump ends no pause",
-        "A recording that was paused less than the merge delay before a gap may still be "
-        "paused after it.",
+        "If a pause began less than the merge delay before a gap of the store's clock, the "
+        "recording may still be paused after the gap.",
         _pause_ends_at_a_jump,
         RETURNS_JUMPS,
     ),
     Removal(
         "no time stays ahead",
-        "If the clock is set back, past times become now, and times ahead are moved to their "
-        "limit.",
+        "After the store's clock is set back, each of its stored times that lies too far ahead "
+        "is moved to its limit, which may be now.",
         _times_stay_ahead,
         SET_BACK,
     ),
     Removal(
         "only the right clock misses an occurrence",
-        "A missed occurrence whose end lies ahead is planned again.",
+        "If an occurrence counts as missed but its end lies ahead (the clock was wrong), it "
+        "is planned again.",
         _missed_stays_missed,
         CLOCK_AHEAD,
     ),
