@@ -71,8 +71,8 @@ PLAYLIST_QUERY: tuple[Field, ...] = (
     replace(
         moment(
             "to",
-            "the end of the period; if left out, now if `from` is given, else the end of the last"
-            " intent",
+            "the end of the period. By default: with `from`, now; without `from`, the end of the"
+            " last intent",
         ),
         example="2026-11-01T20:00:00Z",
     ),

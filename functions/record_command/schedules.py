@@ -218,16 +218,17 @@ PUT: tuple[Field, ...] = (
         "overrun",
         _span_or_none,
         SPAN,
-        'how long a show that is still live after its end is recorded at most, or "none"',
+        'if the stream is still live at the end, how much longer at most it is recorded; "none":'
+        " no longer",
         written(OVERRUN_MS),
     ),
     Field(
         "rehearsed_within",
         _span_or_none,
         SPAN,
-        "how old the last GO of live-record rehearse may be when an occurrence begins, for each"
-        ' application; if it is older, an alert is raised 2 h before the occurrence. "none": no'
-        " rehearsal is needed",
+        "the greatest age of the last GO of live-record rehearse when an occurrence begins. Each"
+        " application needs such a GO. If one lacks it, an alert is raised 2 h before the"
+        ' occurrence. "none": no rehearsal is needed',
         "1d",
     ),
     span(
