@@ -50,7 +50,8 @@ class OpenBuckets(Struct):
     opened: dict[Bucket, Opened] = field(default_factory=dict)
 
     def of(self, stream: StreamKey, place: str = "") -> Opened:
-        """Return the bucket of a stream's file at `place`; raise WrongState as `bucket_of` does."""
+        """Return the bucket of a stream's file at `place`. Raise WrongState if `bucket_of`
+        does."""
         bucket = bucket_of(self.invocation, stream, place)
         if bucket not in self.opened:
             self.opened[bucket] = bucket.open()

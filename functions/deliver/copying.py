@@ -173,7 +173,8 @@ class _Copying(Struct, frozen=True):
 
 
 class _Step(_Copying, frozen=True):
-    """The next step of one task. Its methods raise NoSize or StoreRefuses."""
+    """The next step of one task. Its methods raise NoSize if the source fails, StoreRefuses if the
+    target fails."""
 
     source: Opened
     target: S3Bucket

@@ -44,8 +44,8 @@ class Listings(Struct):
 
     def of(self, source: Opened, stream: StreamKey, body: DeliverFile) -> Listing:
         """Return the playlist; read it again unless `body` names the version read last. Raise
-        NotCopied or NoSize. If the playlist was changed since its segments were copied, its ETag
-        differs from the one in `body`."""
+        NotCopied if it may not be copied, NoSize if it cannot be read. If the playlist was changed
+        since its segments were copied, its ETag differs from the one in `body`."""
         place = (source.name, body.uri, stream, body.list_etag)
         if self.last is None or not body.list_etag or place != self.place:
             last = _read(source, body.uri)

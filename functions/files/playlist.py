@@ -61,7 +61,7 @@ def respond(
     query: Mapping[str, Any],
     why_unsigned: Callable[[Caller, StreamKey, str], str | None],
 ) -> Response:
-    """Return the playlist. Raise a RequestError that says what is missing."""
+    """Return the playlist. Raise a RequestError that names the missing part, if one is missing."""
     buckets = OpenBuckets(invocation)
     account = _account(invocation, key, query)
     buckets.require(key, [file for file, _ in account.files])  # before anything is read

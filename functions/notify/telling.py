@@ -58,8 +58,8 @@ class Telling:
             start(workers)
 
     def result(self) -> Mapping[str, Any]:
-        """Return how many tasks ended in which way, by queue, and count them. Raise the last error
-        of the store."""
+        """Return how many tasks ended in which way, by queue, and count them. If the store failed,
+        raise its last error."""
         if counts := self._counts():
             with suppress(StoreUnavailable):  # `check` raises the error
                 self._invocation.app.store.count(counts)

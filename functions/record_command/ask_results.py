@@ -96,7 +96,7 @@ class AskResult(Struct, frozen=True):
 def response_of(
     request: ApiRequest, asked: Asked, handled: HandleResult, replicated: int | None
 ) -> Response:
-    """Return the response to the request; raise the error that says why it failed."""
+    """Return the response to the request. If it failed, raise an error with the reason."""
     if handled.refused is Reason.KEY_REUSED:
         raise KeyReused(in_words(HistoryEntry(Reason.KEY_REUSED), request.language))
     if handled.refused in (Reason.END_IS_PAST, Reason.END_TOO_LATE, Reason.END_TOO_SOON):

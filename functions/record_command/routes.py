@@ -121,7 +121,7 @@ def dispatch(
     tables: Iterable[Sequence[Route]], invocation: Invocation, request: Request
 ) -> Response:
     """Answer with the route of the path and method, from the first table that has the path. Raise
-    NotFound or MethodNotAllowed."""
+    NotFound if no table has it, MethodNotAllowed if the path has no such method."""
     segments = request.segments
     if segments[1:2] != ["v1"]:
         segments = ["", "v1", *segments[1:]]

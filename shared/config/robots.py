@@ -58,8 +58,8 @@ def robot_name(text: object) -> str:
 
 
 def robots(text: str) -> tuple[Robot, ...]:
-    """Parse `NAME=ADDRESS` or `NAME=ADDRESS#SECRET`, separated by spaces. Raise ValueError; the
-    error repeats no part of an address."""
+    """Parse `NAME=ADDRESS` or `NAME=ADDRESS#SECRET`, separated by spaces. Raise ValueError if a
+    robot is invalid or two have one name; the error repeats no part of an address."""
     found = tuple(_robot(part) for part in text.split())
     names = [robot.name for robot in found]
     if len(set(names)) < len(names):

@@ -124,8 +124,8 @@ class Dispatcher:
         return done
 
     def drain(self, workers: Workers) -> int:
-        """Send until nothing is due; return how many streams were handled. Raise what a worker
-        raised, after all workers have ended.
+        """Send until nothing is due; return how many streams were handled. If workers
+        raised an error, raise one of them after all workers have ended.
 
         One worker begins. A worker that finds the next slot near starts one more. A worker ends
         when nothing is due, or when the others have booked the coming slots.

@@ -133,7 +133,8 @@ class TaskRunner:
 
     def run(self, workers: Workers, count: int, attempts: Callable[[], Attempt]) -> None:
         """Let up to `count` workers do what is due until nothing is, or the time is up. `attempts`
-        makes an attempt, which serves one worker at a time. Raise the last error of the store."""
+        makes an attempt, which serves one worker at a time. If the store failed, raise its last
+        error at the end."""
         with workers:  # left once all of them have ended
             self.start(workers, count, attempts)
         self.check()
@@ -179,7 +180,7 @@ class TaskRunner:
         workers.start(lead)
 
     def check(self) -> None:
-        """Raise the last error of the store that a worker has met."""
+        """Raise the last error of the store, if a worker has met one."""
         if self._failures:
             raise self._failures[-1]
 

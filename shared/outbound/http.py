@@ -50,8 +50,8 @@ class Outgoing(Struct, frozen=True):
 def call(
     outgoing: Outgoing, *, patience: float, may_reach: MayReach = lambda _address: True
 ) -> tuple[int, bytes]:
-    """Return status and body; raise Unanswered. `patience` (s) limits all but the resolution of the
-    name, however slowly the other side sends."""
+    """Return status and body. Raise Unanswered if no readable answer came. `patience` (s) limits
+    all but the resolution of the name, however slowly the other side sends."""
     with _answered():
         deadline = CallDeadline(patience)
         with closing(_connection(urlsplit(outgoing.url), deadline, may_reach)) as connection:
@@ -66,8 +66,8 @@ class Connections:
         self._free: defaultdict[tuple[str, str], list[HTTPConnection]] = defaultdict(list)
 
     def call(self, outgoing: Outgoing, *, patience: float, may_reach: MayReach) -> int:
-        """Return the status; raise Unanswered a moment after `patience` (s) at the latest. If a
-        kept connection has ended, send the request again on a new one."""
+        """Return the status. Raise Unanswered if no readable answer came, a moment after `patience`
+        (s) at the latest. If a kept connection has ended, send the request again on a new one."""
         from ssl import SSLError
 
         address, deadline = urlsplit(outgoing.url), CallDeadline(patience)

@@ -116,12 +116,13 @@ class Opened:
         return str(self._client.presign(request, expires=timedelta(milliseconds=period)).url)
 
     def size(self, uri: str) -> int:
-        """Return the size in bytes, or raise NoSize."""
+        """Return the size in bytes. Raise NoSize if OSS does not answer or refuses."""
         request = self._oss.HeadObjectRequest(bucket=self.name, key=uri)
         return int(_asked(lambda: self._client.head_object(request)).content_length)
 
     def stat(self, uri: str) -> ObjectState:
-        """Return what identifies the object's content, or raise NoSize."""
+        """Return what identifies the object's content. Raise NoSize if OSS does not answer or
+        refuses."""
         request = self._oss.HeadObjectRequest(bucket=self.name, key=uri)
         head = _asked(lambda: self._client.head_object(request))
         crc64 = int(head.hash_crc64) if str(head.hash_crc64 or "").isdecimal() else None
@@ -189,8 +190,8 @@ def _region(endpoint: str) -> str:
 
 
 def _asked(call: Callable[[], Any]) -> Any:  # noqa: ANN401 - as above
-    """Return what `call` returns, or raise NoSize. The SDK's exceptions are dropped, because their
-    text may hold signed data."""
+    """Return what `call` returns; raise NoSize if `call` raises. The SDK's exceptions are dropped,
+    because their text may hold signed data."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - whatever it is, there is no size

@@ -93,7 +93,8 @@ def instant(text: object) -> int:
 
 
 def instant_or_duration(text: object) -> tuple[int, bool]:
-    """Return an RFC 3339 time or a duration in ms, and True for a duration. Raise ValueError."""
+    """Return an RFC 3339 time or a duration in ms, and True for a duration. Raise ValueError
+    for anything else."""
     if isinstance(text, str) and text[-1:] in "smhd" and text[:1].isdecimal():
         return duration(text), True
     if not isinstance(text, str) or re.fullmatch(_INSTANT, text) is None:

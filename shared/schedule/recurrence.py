@@ -46,7 +46,7 @@ _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
 def local(text: str) -> datetime:
-    """Parse a local time without a zone. Raise ValueError."""
+    """Parse a local time without a zone. Raise ValueError if it is invalid."""
     if not _LOCAL.fullmatch(text):
         raise ValueError("write a local time, like 2026-01-06T19:00:00")
     try:
@@ -56,7 +56,8 @@ def local(text: str) -> datetime:
 
 
 def exdate(text: str) -> str:
-    """Check an excluded date or local time, and return its text unchanged. Raise ValueError."""
+    """Return the text of an excluded date or local time unchanged. Raise ValueError if it is
+    invalid."""
     if _DATE.fullmatch(text):
         local(f"{text}T00:00:00")
     else:
@@ -126,7 +127,7 @@ def _rule_faults(schedule: Schedule) -> Iterator[Fault]:
 
 
 def rule_text(text: str) -> str:
-    """Check the form of a recurrence rule; return it without "RRULE:". Raise ValueError."""
+    """Return a recurrence rule without "RRULE:". Raise ValueError if its form is invalid."""
     rule = text.removeprefix("RRULE:")
     parts = _parts(rule)
     if len(rule) > MAX_RULE_CHARS or not _ALLOWED.fullmatch(rule) or "FREQ" not in parts:

@@ -743,8 +743,8 @@ class RedisStore:
         return self._asked([command])[0]
 
     def _asked(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[Any]:
-        """Return one answer for each command. Raise StoreUnavailable; no single command is then
-        half done."""
+        """Return one answer for each command. Raise StoreUnavailable if one is refused or gets no
+        answer. Each command was then carried out wholly or not at all."""
         connection = self._connection
         connection.prepare()  # sets `failures`
         try:

@@ -83,8 +83,9 @@ class PooledConnection:
             raise ConnectionError("the engine closed the connection")
 
     def answers(self, commands: Sequence[Command]) -> list[Any]:
-        """Return one answer for each command. Raise RedisError; the connection is then closed,
-        unless the error is the engine's answer to a single command."""
+        """Return one answer for each command. Raise RedisError if a command is refused or gets no
+        answer. The connection then stays open only if `commands` has one command and its error
+        `_leaves_connection`."""
         connection = self.connection
         try:
             packed = b"".join(map(_packed, commands))
@@ -139,8 +140,8 @@ class RedisConnection:
 
     def execute(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[Any]:
         """Execute the commands in one round trip, and return one answer for each. Call `prepare`
-        first. Raise one of `failures`. Unless `repeatable`, nothing that may have been carried out
-        is sent again.
+        first. Raise one of `failures` if a command is refused or gets no answer. Unless
+        `repeatable`, nothing that may have been carried out is sent again.
         """
         kept, was_sent = self._free_one(), False
         if kept is None:
@@ -201,8 +202,8 @@ class RedisConnection:
         return None
 
     def _on_new(self, commands: Sequence[Command], timeouts: int) -> list[Any]:
-        """Execute the commands on a new connection, at the first address where that works. Raise
-        the error of the last one; give up after too many time-outs."""
+        """Execute the commands on a new connection, at the first address where that works. If none
+        works, raise the error of the last address; give up after too many time-outs."""
         from redis.exceptions import RedisError
         from redis.exceptions import TimeoutError as TimedOut
 
@@ -290,7 +291,8 @@ class RedisConnection:
                 self._seeds = (*others, address)
 
     def _connect(self, address: Address) -> PooledConnection:
-        """Connect to the address. Raise Unsent, also if a configured address leads to a replica."""
+        """Connect to the address. Raise Unsent if no connection can be made, or if a configured
+        address leads to a replica."""
         from redis.exceptions import RedisError
 
         era, connection = self._era, None
@@ -349,8 +351,8 @@ def _packed(command: Command) -> bytes:
 
 
 def _response(connection: Connection) -> Any:  # noqa: ANN401 - whatever the engine answers
-    """Return one answer. Raise an error of the client, also for invalid bytes, for which the client
-    itself raises ValueError."""
+    """Return one answer. Raise an error of the client if the command was refused, if no answer
+    came, or for invalid bytes, for which the client itself raises ValueError."""
     try:
         return connection.read_response()
     except ValueError as error:

@@ -113,7 +113,8 @@ def _spaced(count: int) -> list[int]:
 
 
 def _check_ends(first: Ranges, last: Ranges, count: int) -> Steps[int]:
-    """Return the ms from the first frame to the end of the last one, or raise Concluded."""
+    """Return the ms from the first frame to the end of the last one. Raise Concluded if
+    one of the two cannot be read."""
     head = Packets((yield from first.read(0, HEAD_PACKETS * PACKET_BYTES)))
     if head.broken_at is not None or first.size < PACKET_BYTES:
         raise _broken(1, count, head.broken_at or 0, plays=bool(head.broken_at) or count > 1)

@@ -162,8 +162,8 @@ def text_of(value: object) -> str:
 
 
 def json_body(request: Request) -> dict[str, object]:
-    """Return the fields of the body; {} without a body. Raise BadRequest or
-    UnsupportedMediaType."""
+    """Return the fields of the body; {} without a body. Raise UnsupportedMediaType if the body is
+    not declared as JSON, and BadRequest if it cannot be read as a JSON object."""
     if not request.body.strip():
         return {}
     _require_json(request.headers.get("content-type", ""))
