@@ -78,8 +78,8 @@ def _of_rates(stage: Stage, others: Sequence[Share]) -> Iterator[str]:
         sentence = _(
             "LIVE_RECORD_RATE: {listed} calls a second are more than the {account_rate}"
             " of an account. Set the variable for each stage, such as 40 for prod and 5"
-            " for staging, and deploy the stage that gets fewer first. A stage of another"
-            ' account says so in {path}: account = "NAME".'
+            " for staging. First deploy the stage whose value you lower. If a stage is in"
+            ' another account, write account = "NAME" under its name in {path}.'
         )
         yield sentence.format(
             listed=_listed(rates), account_rate=ACCOUNT_RATE, path=stage_registry.path()
