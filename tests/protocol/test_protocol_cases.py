@@ -17,6 +17,7 @@ from shared.protocol import (
     RecordFailed,
     Reported,
     RestartAsked,
+    StartAsked,
     StopAsked,
     StreamSettings,
     TimePassed,
@@ -209,6 +210,23 @@ def test_an_error_that_comes_after_the_session_has_ended_fails_nothing() -> None
 
     assert story.phase is Phase.WAITING
     assert Reason.RECORD_ERROR in story.reasons
+
+
+def test_no_restart_replaces_a_stop_that_waits_behind_a_restart() -> None:
+    story = recording().happens(RestartAsked("ann")).stop()
+
+    assert story.happens(RestartAsked("ann")).refused is Reason.NOT_WANTED
+    assert story.answer().sent == ["start", "restart", "stop"]
+
+
+def test_an_intent_that_never_got_a_place_ends_with_the_stop_that_was_in_doubt_before_it() -> None:
+    story = recording().stop().answer(InDoubt())
+    story.lane_is_free = False
+    story.happens(StartAsked("ann", until=story.now + 10 * MINUTE)).passes(11 * MINUTE)
+
+    story.lane_is_free = True
+
+    assert story.happens(TimePassed()).sent == ["start", "stop", "stop"]
 
 
 def adopted() -> Story:

@@ -41,8 +41,8 @@ def is_unmanaged(record: StreamRecord) -> bool:
 
 
 def _is_being_ended(record: StreamRecord) -> bool:
-    busy = record.flight or record.pending
-    return busy is not None and busy.command in ENDS
+    busy = (record.flight, record.pending)
+    return any(one is not None and one.command in ENDS for one in busy)
 
 
 def _phase_wanted(record: StreamRecord) -> Phase:

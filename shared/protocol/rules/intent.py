@@ -36,7 +36,7 @@ def start(transition: Transition, asked: StartAsked) -> None:
         if_not_live=asked.if_not_live,
         max_duration=asked.max_duration,
         until=asked.until,
-        claimed=transition.record.is_on_wire(Command.START),
+        claimed=transition.record.may_run_on,
     )
     transition.add_entry(Reason.ASKED_START, who=asked.who, note=asked.note)
     _note_end(transition, asked, {})
@@ -280,7 +280,7 @@ def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
         who=rule.name,
         on_interruption=rule.on_interruption,
         max_duration=rule.max_duration,
-        claimed=record.is_on_wire(Command.START),
+        claimed=record.may_run_on,
     )
     transition.add_entry(Reason.RULE_RECORDS, rule=rule.name)
     return True

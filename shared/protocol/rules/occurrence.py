@@ -14,7 +14,6 @@ from shared.protocol.reason import Reason
 from shared.protocol.rules.transition import Transition, noted
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.occurrence import Occurrence
-from shared.protocol.stream import Command
 
 
 def under_way(transition: Transition, *, runs_over: bool = False) -> Occurrence | None:
@@ -47,7 +46,7 @@ def make_intent(
         occurrence=occurrence.id,
         overrun_at=occurrence.ends_at,
         held_until=transition.record.intent.held_until,  # holds policy after the occurrence
-        claimed=transition.record.is_on_wire(Command.START),
+        claimed=transition.record.may_run_on,
     )
     add_entry(transition, Reason.SCHEDULE_RECORDS, occurrence, who, note)
 

@@ -49,7 +49,7 @@ class Intent(Struct, frozen=True, omit_defaults=True):
     until: int | None = None
     first_accepted_at: int | None = None
     session: int | None = None  # the one in which its start was first accepted
-    claimed: bool = False  # its start may have been on the wire
+    claimed: bool = False  # its start, or what a stop should have ended, may be running
     finalize: bool = False
     held_until: int | None = None
     held_session: int | None = None

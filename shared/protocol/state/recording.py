@@ -195,6 +195,14 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         return flight is not None and flight.session == number and flight.command in commands
 
     @property
+    def may_run_on(self) -> bool:
+        """Return True if Live may record for us now: the intent's start, or another one, was on the
+        wire, or no answer shows yet that the last stop was carried out."""
+        stops = (self.pending, self.flight, *self.doubts)
+        is_stop_open = any(one is not None and one.command is Command.STOP for one in stops)
+        return self.intent.claimed or self.is_on_wire(Command.START) or is_stop_open
+
+    @property
     def is_held(self) -> bool:
         """Return True if a hold covers the present session. Holds that end at a time are in
         `held_at`."""
