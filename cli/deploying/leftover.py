@@ -25,8 +25,8 @@ def say_left_over(stage: Stage, say: Say, *, address: str = "") -> None:
     if credentials is None:
         say(
             _(
-                "Function Compute was not searched for leftovers, because the key is in `s config`."
-                " live-record doctor names them"
+                "Function Compute was not searched for leftovers, because the key is in `s"
+                " config`. Run live-record doctor to list them"
             )
         )
         return

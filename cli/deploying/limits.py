@@ -45,8 +45,9 @@ def unknown(others: Sequence[Share]) -> list[str]:
     """Return the shares that are unknown and could not be added up."""
     return [
         _(
-            "{stage} does not answer, so its number of calls a second is unknown. All stages of one"
-            " account together may make {account_rate} calls a second"
+            "{stage} does not answer, so its number of calls a second is unknown. Set"
+            " LIVE_RECORD_RATE so that all stages of one account together make at most"
+            " {account_rate} calls a second"
         ).format(stage=each.stage, account_rate=ACCOUNT_RATE)
         for each in others
         if each.rate is None

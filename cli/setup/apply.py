@@ -105,8 +105,8 @@ class Applier:
         self.stage.api.apply_policy(policy, replaces=now["newest"])
         if self.stage.api.examine()["mode"] != mode.value:
             sentence = _(
-                "the policy says {mode}, but the setting LIVE_RECORD_MODE of the stage says"
-                " otherwise. Deploy the stage without it, and run setup again"
+                "the mode of the policy is {mode}, but the stage's setting LIVE_RECORD_MODE"
+                " differs. Remove this setting, deploy the stage, and run setup again"
             )
             raise Failure(sentence.format(mode=mode.value))
         self.say(_("done: the mode of the policy is {mode}").format(mode=mode.value))
@@ -206,8 +206,8 @@ def restore(account: Account, backup: Backup, entry: Entry, *, take_over: bool =
     now, before = read(account, entry.target), entry.before
     if not take_over and not is_applied(now, entry.after) and now != before:
         sentence = _(
-            "not restored: {target}, because somebody else has changed it since (--take-over"
-            " restores it anyway)"
+            "not restored: {target}, because somebody else has changed it since. To restore it"
+            " anyway, pass --take-over"
         )
         return sentence.format(target=entry.target)
     hides_key = entry.target.kind == "record" and _hides_key(before)

@@ -225,7 +225,7 @@ class _Callbacks:
         if had != url:
             sentence = _(
                 "callbacks are forwarded to {had} already, and forward_to.{kind} holds one"
-                " address. Merge the receiver at {url} into it first"
+                " address. Merge the receiver at {url} into the one at {had} first"
             )
             raise Blocked(sentence.format(had=redacted(had), kind=kind, url=redacted(url)))
         sentence = _(
@@ -284,9 +284,8 @@ class _Recordings:
                 after["OnDemand"] = MANUAL
             else:
                 sentence = _(
-                    "{target} is automatic, and no rule covers it: not changed (--manual"
-                    " switches it"
-                    " to manual)"
+                    "{target} is automatic, and no rule covers it: not changed. To switch it to"
+                    " manual, pass --manual"
                 )
                 self.plan.notes.append(sentence.format(target=target))
         after["DelayTime"] = self.stage.merge_delay

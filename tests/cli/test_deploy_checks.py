@@ -59,11 +59,11 @@ WRONG: dict[str, tuple[Spoil, str]] = {
     ),
     "too much memory for its cpu": (
         lambda props: props.update(cpu=0.1),
-        "reconcile has 512 MB to 0.1 vCPU",
+        "reconcile has 512 MB for 0.1 vCPU",
     ),
     "too little memory for its cpu": (
         lambda props: props.update(cpu=1),
-        "reconcile has 512 MB to 1 vCPU",
+        "reconcile has 512 MB for 1 vCPU",
     ),
     "a cpu between the steps": (
         lambda props: props.update(cpu=0.33),
