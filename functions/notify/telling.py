@@ -102,8 +102,8 @@ def _jobs(
 
 
 def _stays(invocation: Invocation, handed_over: Callable[[], int]) -> Callable[[], bool]:
-    """Return a function that waits a moment, and returns whether to check the queue again. It stops
-    waiting once more events are `handed_over`."""
+    """Return a function that waits a moment, and returns whether to check the queue again. The
+    function stops waiting once more events are `handed_over`."""
     needed_s = BACKOFF[TaskKind.WEBHOOK].patience_ms / 1000 + LOOK_AGAIN_S
 
     def stays() -> bool:

@@ -83,7 +83,7 @@ def report(request: ApiRequest) -> Response:
 
 
 def _stretch(request: ApiRequest) -> Span:
-    """Return the period that the query asks for. It ends now at the latest."""
+    """Return the period that the query asks for. The period ends now at the latest."""
     now = request.invocation.app.clock()
     stop = min(request.query.get("to", now), now)
     asked, counts_back = request.query.get("from", (DAY_MS, True))

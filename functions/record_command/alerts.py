@@ -115,7 +115,7 @@ def _sink(store: Store, name: str) -> SinkView:
 
 
 def acknowledge(request: ApiRequest) -> Response:
-    """Note who takes care of an alert. It is then neither repeated nor escalated."""
+    """Note who takes care of an alert. The alert is then neither repeated nor escalated."""
     (alert_id,) = request.values
     app, who, note = request.invocation.app, request.who, request.body.get("note", "")
 

@@ -75,7 +75,8 @@ APPLY: tuple[Field, ...] = (
 
 
 def apply(request: ApiRequest) -> Response:
-    """Check a policy like the packaged one, and store it. It is in force within ten seconds."""
+    """Check a policy as a deploy checks the packaged one, and store it. The policy is in force
+    within ten seconds."""
     app = request.invocation.app
     document = json.dumps(request.body["policy"], ensure_ascii=False)
     try:

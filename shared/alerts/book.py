@@ -86,9 +86,9 @@ class CallbackWatch(Struct, frozen=True):
     since: int | None = None
 
     def after(self, callbacks: int, unreported: int, now: int, *, is_first: bool) -> CallbackWatch:
-        """Return the watch after the counters were read. It starts over if the store was emptied,
-        or if this is the first read for a while (`is_first`): nobody watched the streams that came
-        up meanwhile.
+        """Return the watch after the counters were read. The watch starts over if the store was
+        emptied, or if this is the first read for a while (`is_first`): nobody watched the streams
+        that came up meanwhile.
         """
         if is_first or callbacks != self.callbacks or unreported < self.unreported:
             return CallbackWatch(callbacks, unreported)
@@ -104,7 +104,8 @@ class CounterWatch(Struct, frozen=True):
     since: int | None = None
 
     def after(self, count: int, now: int) -> CounterWatch:
-        """Return the watch after the counter was read. It starts over if the store was emptied."""
+        """Return the watch after the counter was read. The watch starts over if the store was
+        emptied."""
         return CounterWatch(count, now if count > self.count else self.since)
 
 

@@ -140,9 +140,9 @@ class TaskRunner:
         self.check()
 
     def start(self, workers: Workers, count: int, attempts: Callable[[], Attempt]) -> None:
-        """Start one of the given workers, which also serve other queues. It takes what is due,
-        starts another worker for each task, up to `count` at a time, and settles their results,
-        many in one step. Then the next step of a task may be due at once."""
+        """Start one of the given workers, which also serve other queues. The worker takes what is
+        due, starts another worker for each task, up to `count` at a time, and settles their
+        results, many in one step. Then the next step of a task may be due at once."""
         desk = _Desk(workers.signal, count, attempts)
 
         def work(task: Task, attempt: Attempt) -> None:

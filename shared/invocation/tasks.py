@@ -38,9 +38,9 @@ def runner_of(
     stays: Callable[[], bool] = lambda: False,
     crashed: Crashed = lambda _task, failed: failed,
 ) -> TaskRunner:
-    """Return the runner of a queue. It begins an attempt only if one fits before the deadline. If
-    nothing is due, `stays` waits, and returns whether to check again. `crashed` adds what follows
-    from a crashed attempt."""
+    """Return the runner of a queue. The runner begins an attempt only if one fits before the
+    deadline. If nothing is due, `stays` waits, and returns whether to check again. `crashed` adds
+    what follows from a crashed attempt."""
     patience_s = backoff_of(queue).patience_ms / 1000
     return TaskRunner(
         invocation.app.store,

@@ -110,8 +110,8 @@ class Opened:
         self.name, self._oss, self._client = name, oss, client
 
     def signed(self, uri: str, period: int) -> str:
-        """Return a presigned URL. It is valid for `period` ms if the key lasts that long and may
-        read the object."""
+        """Return a presigned URL. The URL is valid for `period` ms if the credentials last that
+        long and may read the object."""
         request = self._oss.GetObjectRequest(bucket=self.name, key=uri)
         return str(self._client.presign(request, expires=timedelta(milliseconds=period)).url)
 

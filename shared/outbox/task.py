@@ -41,8 +41,9 @@ def queue_of(kind: TaskKind, receiver: str = "") -> str:
 
 
 class NewTask(Struct, frozen=True):
-    """A task to store, with a record or alone. It is left out if a task with its id is open, or if
-    the stream's file `of_file` is already known. Only the code that does the task reads `body`."""
+    """A task to store, with a record or alone. The task is left out if one with its id is open, or
+    if the stream's file `of_file` is already known. Only the code that does the task reads
+    `body`."""
 
     id: str
     kind: TaskKind

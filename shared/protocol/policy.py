@@ -223,9 +223,9 @@ class NotifyRule(Struct, frozen=True):
     """Which alerts go to which robot. `sink` is the name of a robot, whose address only the
     environment has.
 
-    It reports alerts that match, are at least as serious as `severity`, and have lasted for `after`
-    ms; again every `repeat` ms until somebody acknowledges them. In quiet hours it reports only
-    critical ones.
+    The rule reports alerts that match, are at least as serious as `severity`, and have lasted for
+    `after` ms; again every `repeat` ms until somebody acknowledges them. In quiet hours the rule
+    reports only critical ones.
     """
 
     sink: str

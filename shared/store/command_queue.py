@@ -33,8 +33,8 @@ since, rule, waits, ends_at."""
 def take_slot(
     db: sqlite3.Connection, rate_limit: str, interval: float, *, now: int, wait: int
 ) -> tuple[float, bool]:
-    """Return the next free slot, and True if it was taken. It is not taken if it is more than
-    `wait` ms away. The method is GCRA with a burst of one."""
+    """Return the next free slot, and True if it was taken. A slot more than `wait` ms away is
+    not taken. The method is GCRA with a burst of one."""
     row = db.execute(
         "SELECT free_at, minute, used, before FROM rate_limit WHERE name=?", (rate_limit,)
     )

@@ -33,8 +33,8 @@ def phase(record: StreamRecord) -> Phase:
 
 def is_unmanaged(record: StreamRecord) -> bool:
     """Return True if Live records the stream, and nobody has asked live-record to manage the
-    recording. It lasts until its session ends; the phase shows it only while the session certainly
-    lasts."""
+    recording. Such a recording lasts until its session ends; the phase shows the recording only
+    while the session certainly lasts."""
     if record.intent.wanted:
         return False
     return _runs_without_us(record) and not _is_being_ended(record)
