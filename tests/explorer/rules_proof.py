@@ -158,7 +158,7 @@ REMOVALS = (
     ),
     Removal(
         "a doubtful stop counts as a stop",
-        "For the merge delay, a stop in doubt counts as a stop.",
+        "A stop in doubt begins a merge delay as an answered stop does.",
         _doubtful_stop_is_none,
         Scenario("", (STOP, START), before=RECORDED, switches=PAUSED, **_one(Fault.LOST_ANSWER)),
     ),
