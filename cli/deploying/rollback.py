@@ -89,7 +89,11 @@ def _about_secrets(
     now = max((each.release for each in serve), default="")
     names = changed(now, before)
     if names is None:
-        sentence = _("{named} may have other secrets: one of the releases does not record them")
+        sentence = _(
+            "{named} may have other secrets than those in force, because one of the releases does"
+            " not record them. If somebody else knows the older ones, deploy the older code with"
+            " today's secrets instead"
+        )
         yield sentence.format(named=_named(before))
     elif names:
         sentence = _(
@@ -111,7 +115,9 @@ def _release_before(
     """Return the release that served before the newest serving one. A function that serves its
     first version cannot go back and does not count."""
     if all(number is None for number in serving.values()):
-        sentence = _("no function has an alias {alias}: nothing was released yet")
+        sentence = _(
+            "no function has an alias {alias}: nothing was released yet. Deploy the stage first"
+        )
         raise Failure(sentence.format(alias=ALIAS))
     now = [
         each
