@@ -34,6 +34,7 @@ _TRUE_TIMES = (
     "last_unpublish_time",
     "unseen_end_time",
     "unverified_publish_time",
+    "before_time",
     "emptied_at",  # compared with Live's times
     "found_empty_at",
 )

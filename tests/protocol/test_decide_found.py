@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.protocol import (
     Phase,
+    Published,
     Reason,
     Reported,
     RestartAsked,
@@ -110,6 +111,32 @@ def test_a_doubtful_restart_of_what_was_stopped_since_still_does() -> None:
     story = recording().happens(RestartAsked("ann")).answer(InDoubt()).stop().answer()
 
     assert story.passes(MINUTE).sent == ["start", "restart", "stop", "stop"]
+
+
+def test_a_publish_that_is_read_back_does_not_date_a_doubted_session_after_its_own() -> None:
+    story = recording().goes_off().passes(2 * MINUTE)
+    story.happens(Published(story.now, needs_poll=True)).passes(SECOND).publish(NOON)
+
+    assert story.record.session is not None
+    assert story.record.session.is_undated
+    assert story.sent == ["start"]
+
+
+def test_nor_does_it_date_a_session_that_only_a_start_shows() -> None:
+    story = Story().publish().goes_off().passes(2 * MINUTE).happens(StartAsked("ann")).answer()
+    story.passes(SECOND).publish(NOON)
+
+    assert story.record.session is not None
+    assert (story.record.session.number, story.record.session.is_undated) == (2, True)
+
+
+def test_a_publish_that_came_since_does() -> None:
+    story = recording().goes_off().passes(2 * MINUTE)
+    came_at = story.now - SECOND
+    story.happens(Published(came_at, needs_poll=True)).passes(SECOND).publish(came_at)
+
+    assert story.record.session is not None
+    assert story.record.session.time == came_at
 
 
 def test_looks_that_are_late_keep_the_distance_that_makes_them_two() -> None:

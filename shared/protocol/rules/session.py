@@ -87,7 +87,9 @@ def _poll_first(transition: Transition, session: Session, time: int, reason: Rea
 
 def _belongs(session: Session, time: int) -> bool:
     """Return True if `time` may belong to this session. An undated session may have begun at any
-    time before it was opened."""
+    time before it was opened, but later than the session before."""
+    if session.before_time is not None and time <= session.before_time:
+        return False
     apart = time - session.began
     return apart <= TOGETHER_MS and (session.is_undated or apart >= -TOGETHER_MS)
 
@@ -104,7 +106,7 @@ def _was_over(transition: Transition, time: int) -> bool:
 def _learn_time(transition: Transition, session: Session, time: int) -> None:
     """Take the publish time from the callback of a session that was already known. The callback may
     be about a reconnect, so the start is sent again unless one covers the publish."""
-    transition.change_session(time=time)
+    transition.change_session(time=time, before_time=None)
     transition.add_entry(Reason.PUBLISH_TIME_LEARNT)
     if transition.record.is_off and time < session.off_since - POLL_AGAIN_MS:
         return  # two polls have missed the publish since, and no list is that late
@@ -139,7 +141,9 @@ def _open(
         transition.change(interrupted_at=transition.now)
     number = transition.record.session_number + 1
     transition.add_entry(reason, session=number)
-    session = Session(number, transition.now, time, listed)
+    is_undated = time is None and listed is None
+    earlier = _time_before(before) if is_undated else None
+    session = Session(number, transition.now, time, listed, before_time=earlier)
     intent_rules.meet_session(transition, session)
     _drop_start(transition)
     ended_time = _reported_end(transition.record)
@@ -174,9 +178,18 @@ def _doubt_in_emptied_store(transition: Transition, session: Session) -> None:
 def open_undated(transition: Transition) -> None:
     """Open a session for an accepted start. The start proves that the stream is live, though no
     callback or list has reported it since the last session ended."""
-    transition.change(
-        session=Session(transition.record.session_number + 1, transition.now), failure=None
-    )
+    number, before = transition.record.session_number + 1, transition.record.session
+    session = Session(number, transition.now, before_time=_time_before(before))
+    transition.change(session=session, failure=None)
+
+
+def _time_before(before: Session | None) -> int | None:
+    """Return Live's time of the session before, for a session that opens without a time: late news
+    of an earlier publish does not date it."""
+    # publish ── end ── a start or a doubted publish opens the session ── that publish is read back
+    if before is None:
+        return None
+    return before.before_time if before.is_undated else before.began
 
 
 def _drop_start(transition: Transition) -> None:

@@ -129,6 +129,7 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     StoredTime("session", "absent_at", none_ahead),
     StoredTime("session", "last_unpublish_time", _OF_LIVE),
     StoredTime("session", "unverified_publish_time", _OF_LIVE),
+    StoredTime("session", "before_time", _OF_LIVE),
     StoredTime("confirmation", "at", none_ahead),
     StoredTime("confirmation", "check_at", check_pause),
     StoredTime("confirmation", "since", clock_difference),

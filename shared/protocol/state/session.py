@@ -36,6 +36,7 @@ class Session(Struct, frozen=True, omit_defaults=True):
     unverified_publish_time: int | None = (
         None  # of the latest later publish, which a poll has to confirm
     )
+    before_time: int | None = None  # of the publish before, if this session opened without a time
     policy_withheld: bool = False  # only the emptied store kept policy from making an intent
 
     @property
