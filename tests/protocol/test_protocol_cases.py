@@ -229,6 +229,18 @@ def test_an_intent_that_never_got_a_place_ends_with_the_stop_that_was_in_doubt_b
     assert story.happens(TimePassed()).sent == ["start", "stop", "stop"]
 
 
+def test_an_error_that_comes_before_the_answer_keeps_its_code() -> None:
+    denied = RecordFailed("AccessDenied", "denied")
+    story = accepted().happens(denied)
+
+    for _ in range(2):
+        story.passes(1).happens(denied).answer()
+
+    failure = story.record.failure
+    assert failure is not None
+    assert (failure.code, failure.message) == ("AccessDenied", "denied")
+
+
 def adopted() -> Story:
     """Return a story of a start so soon after a stop that Live answers TaskAlreadyStarted: the
     recording may be paused."""

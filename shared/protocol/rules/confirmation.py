@@ -115,7 +115,7 @@ def begin(
     if report and report.recording and report.at >= sent_at:
         confirm(transition, report.time)
     elif report and report.what == FAILED and began_now and report.at > sent_at:
-        fail(transition, FAILED)  # the error came before the answer
+        fail(transition, report.code or FAILED, report.message)  # it came before the answer
 
 
 def _accepted_again(confirmation: Confirmation, before: Confirmation | None) -> Confirmation:

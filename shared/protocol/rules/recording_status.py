@@ -86,8 +86,9 @@ def failed(transition: Transition, event: RecordFailed) -> None:
     if _is_of_before(transition, event.time):
         transition.add_entry(Reason.REPORTED_LATE, what=FAILED)
         return
-    last_report = LastReport(recording=False, what=FAILED, at=transition.now, time=event.time)
-    transition.change(last_report=last_report)
+    about = {"code": event.code, "message": event.message}
+    report = LastReport(recording=False, what=FAILED, at=transition.now, time=event.time, **about)
+    transition.change(last_report=report)
     if transition.record.intent.wanted:
         confirmation_rules.fail(transition, event.code, event.message)
 

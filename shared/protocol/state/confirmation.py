@@ -123,6 +123,8 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
     what: str
     at: int
     time: int | None = None
+    code: str = ""  # of an error, with its message
+    message: str = ""
 
     @property
     def when(self) -> int:
