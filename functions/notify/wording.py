@@ -51,18 +51,22 @@ class Wording:
             first = of_code[0]
             count = len(of_code) + beyond.get(first.code, 0)
             severity = self._words[first.severity.value]
-            words = self._of(first)
-            template = self._words["many" if kind == "raised" and first.stream else kind]
+            words, template = self._of(first), self._template(kind, first)
             head = template.format(severity=severity, name=words.name, count=count)
             items = [self._item(alert) for alert in of_code[:NAMED_ENTRIES]]
             yield (head, *items, *self._more(count), *([words.fix] if words.fix else ()))
 
     def _over(self, alerts: Sequence[Alert]) -> Iterator[Sequence[str]]:
         for of_code in _by_code(alerts):
-            name, count = self._of(of_code[0]).name, len(of_code)
-            head = self._words["resolved"].format(name=name, count=count)
+            first, count = of_code[0], len(of_code)
+            head = self._template("resolved", first).format(name=self._of(first).name, count=count)
             items = [self._ended(alert) for alert in of_code[:NAMED_ENTRIES]]
             yield (head, *items, *self._more(count))
+
+    def _template(self, kind: str, first: Alert) -> str:
+        """Return the first line's template. Only a condition of streams shows how many there are;
+        a condition of the stage would seem to show how much of it there is."""
+        return self._words[f"many_{kind}" if first.stream else kind]
 
     def _more(self, count: int) -> Iterator[str]:
         if count > NAMED_ENTRIES:

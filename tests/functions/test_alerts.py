@@ -97,6 +97,31 @@ def test_one_that_somebody_takes_over_is_not_repeated_and_its_end_is_sent(
     assert ask(stage, "POST", f"/v1/alerts/{alert['id']}/ack").status == 404
 
 
+def test_only_a_condition_of_streams_is_counted(stage: AlertingStage) -> None:
+    lose(stage)
+    stage.listing.up = {KEY: stage.clock.now}
+    for _ in range(8):
+        stage.minutes(1)
+    stage.live.script.clear()
+    stage.minutes(1)
+    stage.minute()
+    stage.happens(Reported("record_started", recording=True, time=stage.clock.now))
+    stage.minutes(1)
+    assert heads(stage, "still", "resolved") == {
+        "still CRITICAL: streams that are live and not recorded: 1",
+        "still WARNING: commands are late",
+        "still CRITICAL: a timer is silent",
+        "resolved: streams that are live and not recorded: 1",
+        "resolved: commands are late",
+        "resolved: a timer is silent",
+    }
+
+
+def heads(stage: AlertingStage, *kinds: str) -> set[str]:
+    lines = "\n".join(stage.dingtalk.texts).split("\n")
+    return {line for line in lines if line.startswith(kinds)}
+
+
 def test_whoever_takes_an_alert_over_may_leave_a_note(stage: AlertingStage) -> None:
     lose(stage)
     stage.minutes(1)
