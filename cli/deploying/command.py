@@ -241,8 +241,8 @@ def _refuse_during_event(stage: str) -> None:
 
 
 def _suspended(stage: str) -> Iterator[str]:
-    """Yield a warning if the policy is suspended, which an older release cannot read. If the stage
-    does not answer, another warning says so."""
+    """Yield a warning if the policy is suspended: an older release cannot read a suspended policy.
+    Yield nothing if the stage does not answer; `_confirm` warns of that."""
     with suppress(click.ClickException):
         if "suspended" in _api(stage).policy()["policy"]:
             sentence = _(

@@ -34,7 +34,8 @@ class StoreId:
 
 def store_id_of(s: Commands, stage: Stage) -> StoreId:
     """Return the id that the deployer's environment names, else the deployed one, else a new one.
-    Raise a Failure if what is deployed cannot be read: with another id the stage would stop."""
+    Raise a Failure if the deployed id cannot be read. A new id would differ from the store's, and
+    the stage would then send nothing (`ForeignStore`)."""
     named = stage.environment.get(VARIABLE, "").strip()
     if named:
         return StoreId(named, is_new=False)

@@ -119,10 +119,12 @@ FORGOTTEN = "forgotten"
 
 
 def next_version(db: sqlite3.Connection, version: int, now: int) -> int:
-    """Return the version to store: the time at least, and higher than that of each deleted record.
+    """Return the version under which to store a record that has `version` now (0: it is new).
 
-    So a caller with a deleted record cannot mistake a new one for it, and a caller with a record
-    that was lost, because the file was restored, cannot mistake a later one for it."""
+    The result is higher than `version` or, for a new record, than the version of every deleted
+    record; and it is at least `now`. So no version is used twice for one name: a new record begins
+    above a deleted one, and the time has gone on since the file was backed up, if it was restored.
+    """
     return max((version or command_queue.counter(db, FORGOTTEN)) + 1, now)
 
 
