@@ -322,7 +322,7 @@ def _recorded(rule: Rule) -> list[str]:
         _("published: it is recorded"),
         first_seconds_lost,
         interrupted[rule.on_interruption],
-        _("at the longest for {duration}, counted from the first start").format(duration=longest),
+        _("for at most {duration}, counted from the first start").format(duration=longest),
     ]
 
 

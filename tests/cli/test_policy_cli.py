@@ -197,7 +197,7 @@ def test_it_says_which_rule_holds_and_what_recording_on_publish_loses(file: Path
     assert result.exit_code == 0
     assert "rule #1 (live.example.com/classroom/*)" in result.output
     assert "first seconds are lost" in result.output
-    assert "at the longest for 4h" in result.output
+    assert "for at most 4h" in result.output
 
 
 def test_it_says_that_no_rule_matches(file: Path) -> None:
