@@ -139,11 +139,8 @@ def _open(
     before = transition.record.session
     if before is not None and before.state is not SessionState.ENDED:
         transition.change(interrupted_at=transition.now)
-    number = transition.record.session_number + 1
-    transition.add_entry(reason, session=number)
-    is_undated = time is None and listed is None
-    earlier = _time_before(before) if is_undated else None
-    session = Session(number, transition.now, time, listed, before_time=earlier)
+    session = _next_session(transition, time, listed)
+    transition.add_entry(reason, session=session.number)
     intent_rules.meet_session(transition, session)
     _drop_start(transition)
     ended_time = _reported_end(transition.record)
@@ -178,9 +175,19 @@ def _doubt_in_emptied_store(transition: Transition, session: Session) -> None:
 def open_undated(transition: Transition) -> None:
     """Open a session for an accepted start. The start proves that the stream is live, though no
     callback or list has reported it since the last session ended."""
-    number, before = transition.record.session_number + 1, transition.record.session
-    session = Session(number, transition.now, before_time=_time_before(before))
-    transition.change(session=session, failure=None)
+    transition.change(session=_next_session(transition), failure=None)
+
+
+def _next_session(
+    transition: Transition, time: int | None = None, listed: int | None = None
+) -> Session:
+    """Return the session that follows the record's, with the times of its beginning that are
+    known."""
+    record = transition.record
+    session = Session(record.session_number + 1, transition.now, time, listed)
+    if not session.is_undated:
+        return session
+    return replace(session, before_time=_time_before(record.session))
 
 
 def _time_before(before: Session | None) -> int | None:
