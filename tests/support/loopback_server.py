@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LoopbackServer:
-    """Runs in threads while it is entered."""
+    """Runs in threads while it is entered, or from `start` to `close`."""
 
     def __init__(self) -> None:
         self._closing = threading.Event()
@@ -21,10 +21,16 @@ class LoopbackServer:
         self.port: int = self._listener.getsockname()[1]
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.start()
         return self
 
     def __exit__(self, *_raised: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
         self._closing.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)

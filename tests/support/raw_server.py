@@ -14,6 +14,8 @@ from http import HTTPStatus
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.support.loopback_server import LoopbackServer
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -81,19 +83,17 @@ RESET_UNREAD = Step(then="reset", reads=False)
 HANG = Step(then="hang")
 
 
-class Wire:
+class Wire(LoopbackServer):
     """Each connection takes the next step of the script; the last step serves all that follow."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__()
         self._tls = tls
-        self._closing = threading.Event()
         self._lock = threading.Lock()
         self._steps: list[Step] = [CLOSED]
         self.seen: list[SeenRequest] = []
         self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.start()
 
     @property
     def endpoint(self) -> str:
@@ -103,25 +103,11 @@ class Wire:
         with self._lock:
             self._steps, self.seen, self.connections = list(steps), [], 0
 
-    def close(self) -> None:
-        self._closing.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while not self._closing.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, caller: socket.socket) -> None:
         step = self._next()
-        with suppress(OSError), connection:
-            stream = self._tls.wrap_socket(connection, server_side=True) if self._tls else None
-            with stream or connection as talk:
+        with suppress(OSError), caller:
+            stream = self._tls.wrap_socket(caller, server_side=True) if self._tls else None
+            with stream or caller as talk:
                 self._act(talk, step)
 
     def _act(self, talk: socket.socket, step: Step) -> None:
