@@ -7,6 +7,7 @@ value: an environment has secrets.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -25,8 +26,10 @@ Json = dict[str, Any]
 
 def main(arguments: Sequence[str]) -> int:
     """Print every fault; return 1 if there is one."""
-    schema = _schema(Path(arguments[0]))
-    template = Path(arguments[1]) if arguments[1:] else ROOT / "s.yaml"
+    asked = _parser().parse_args(arguments)
+    schema, template = _schema(asked.schema), asked.s_yaml
+    if not template.is_file():
+        sys.exit(f"{template} is not there: name the s.yaml to check")
     stages = list(environments(template.with_name("env.yaml")))
     functions = {name: _functions(template, name) for name in stages}
     found = [
@@ -39,6 +42,13 @@ def main(arguments: Sequence[str]) -> int:
     accepted = f"The schema accepts all functions ({numbers}) in {', '.join(stages)}."
     print("\n".join(found) or accepted)
     return 1 if found else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.repository.fc3_schema")
+    parser.add_argument("schema", type=Path, help="src/schema.json of fc3")
+    parser.add_argument("s_yaml", type=Path, nargs="?", default=ROOT / "s.yaml")
+    return parser
 
 
 def faults(key: str, props: Json, schema: Json) -> Iterator[str]:
@@ -68,6 +78,8 @@ def _schema(file: Path) -> Json:
         document = json.loads(file.read_text(encoding="utf-8"))
         if document["properties"] and jsonschema_rs.meta.is_valid(document):
             return dict(document)
+    except OSError as error:
+        sys.exit(f"{file} cannot be read ({error.strerror}): name the schema that you downloaded")
     except (ValueError, KeyError, TypeError):
         pass
     sys.exit(f"{file} is not the schema of fc3: download it again")

@@ -120,6 +120,11 @@ def test_a_fault_that_only_an_overlay_has_is_found(
     assert capsys.readouterr().out.startswith("prod: answer.timeout: ")
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"none\.json cannot be read"):
+        main([str(tmp_path / "none.json")])
+
+
 @pytest.mark.parametrize("document", [[], {}, {"properties": {"timeout": {"type": "numbr"}}}])
 def test_a_file_that_is_no_schema_of_properties_accepts_nothing(
     tmp_path: Path, document: object
