@@ -19,8 +19,8 @@ from shared.config.tokens import Caller
 from shared.errors import Fault
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound, WrongState
-from shared.invocation import listed_files
 from shared.invocation.invocation import Invocation
+from shared.invocation.listed_files import read_files
 from shared.ledger.coverage import coverage, spans_of_file
 from shared.ledger.edges import Edge
 from shared.ledger.occurrences import occurrence_spans
@@ -37,8 +37,6 @@ from shared.verification.media_playlist import (
     segment_uri,
 )
 
-FILES_ROWS = 5_000
-"""This many of a stream's newest files are searched for those of the period."""
 MAX_READ_REQUESTS = 200
 """Playlists that are read for one answer. Each is a request to OSS."""
 MAX_READ_BYTES = 8_000_000
@@ -96,12 +94,11 @@ class _Account(Struct, frozen=True):
 
 def _account(invocation: Invocation, key: StreamKey, query: Mapping[str, Any]) -> _Account:
     app, now = invocation.app, invocation.app.clock()
-    edges, left = app.store.edges(key), app.store.files(key, FILES_ROWS)
+    edges, (left, listed) = app.store.edges(key), read_files(app, key)
     timed = [(file, spans_of_file(file, edges, now)) for file in reversed(left) if is_object(file)]
     within = _occurrence(query, edges, now) or _stretch(query, now)
     within = within or _last_intent(edges, [spans for _, spans in timed], now)
     inside = [(file, spans) for file, spans in timed if common(spans, [within])]
-    listed = listed_files.period_of(app, key, left, FILES_ROWS)
     gaps = coverage(edges, left, within, now, listed).gaps
     shown = (span for _, spans in inside for span in spans)
     return _Account(within, inside, [*(gap.span for gap in gaps), *shown])

@@ -32,7 +32,7 @@ from shared.errors import Fault
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest
 from shared.inbound.request_fields import LIMIT, Field, beginning, moment, stream_name, text
-from shared.invocation import listed_files
+from shared.invocation.listed_files import read_files
 from shared.ledger.coverage import Coverage, coverage
 from shared.ledger.edges import Edge, schedule_of
 from shared.ledger.occurrences import occurrence_parts, occurrence_spans
@@ -44,8 +44,6 @@ from shared.schedule.schedule import readable
 from shared.store.contract import DAY_MS, Filter
 from shared.verification.contract import FileOutcome
 
-FILES_ROWS = 5_000
-"""Files of a stream that are read at most, newest first."""
 DEFAULT_PAGE_ROWS = 50
 """Streams on a page if the query has no `limit`. Each stream takes a read of its own."""
 
@@ -125,8 +123,7 @@ def _covered(
 ) -> CoverageView:
     app = request.invocation.app
     now, store, rule = app.clock(), app.store, app.policies.policy().rule(key)
-    files, edges = store.files(key, FILES_ROWS), store.edges(key)
-    listed = listed_files.period_of(app, key, files, FILES_ROWS)
+    (files, listed), edges = read_files(app, key), store.edges(key)
     found = coverage(edges, files, within, now, listed)
     return CoverageView(
         stream=str(key),

@@ -1,4 +1,4 @@
-"""Returns the period for which a stream's list of files is complete.
+"""Reads a stream's files, and tells for which period they are complete.
 
 The functions that compute a coverage call it. It knows nothing of gaps.
 """
@@ -14,14 +14,19 @@ from shared.ledger.spans import Span
 from shared.protocol.file import File
 from shared.protocol.stream import StreamKey
 
+FILES_ROWS = 5_000
+"""Files of a stream that are read at most, newest first."""
 
-def period_of(app: App, key: StreamKey, files: Sequence[File], limit: int) -> Span | None:
-    """Return the period in which `files`, the newest `limit` of the stream, are all that Live has
+
+def read_files(app: App, key: StreamKey) -> tuple[Sequence[File], Span | None]:
+    """Return the newest files of the stream, and the period in which they are all that Live has
     reported; None if that is not known."""
-    now, age_ms = app.clock(), app.store.age_ms(file_reported(key))
-    return listed_period(
+    files, now = app.store.files(key, FILES_ROWS), app.clock()
+    age_ms = app.store.age_ms(file_reported(key))
+    period = listed_period(
         files,
-        limit,
+        FILES_ROWS,
         kept_since=now - app.stream_settings(key).keep,
         reported_at=None if age_ms is None else now - age_ms,
     )
+    return files, period
