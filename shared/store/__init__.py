@@ -39,7 +39,7 @@ def open_store(  # noqa: PLR0913 - what every engine is made of
     `clock` too.
 
     The deploy writes `store_id` into the store. If it is missing there, the store counts as
-    emptied.
+    emptied. "" turns this check off.
     """
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         from shared.store.sqlite import SqliteStore

@@ -1,6 +1,7 @@
-"""The methods and results of a store. Times are in ms, by the store's own clock.
+"""The requests, results and limits that the stores on both engines share: Redis and SQLite.
 
-Both engines implement it; the recorder and the functions use it. It knows no database.
+The recorder and the functions use them. Times are in ms, by the store's own clock. The module knows
+no database.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ seven days (docs/platform/live.md §7), and its file must still be known then.""
 class Loaded(Struct, frozen=True):
     """A stored record. For an unknown stream, `version` is 0 and `record` is empty.
 
-    Each write raises the version, to its own time in ms at least. So a store that has lost its last
-    writes gives none of their versions again, and a version counts nothing.
+    Each write raises the version, to at least the time of the write in ms. So a store that has lost
+    its last writes gives none of their versions again.
     """
 
     record: StreamRecord
@@ -70,8 +71,8 @@ class Save(Struct, frozen=True):
     the quota yet is refused in two cases: the quota is used up, or more urgent streams wait for the
     rest. The store then saves `if_no_quota`.
 
-    A save with `decided_at` ahead of the store's clock is a conflict: the clock was set back, and
-    the times in the record would lie ahead too.
+    A save with `decided_at` more than STEP_MS ahead of the store's clock is a conflict: the clock
+    was set back, and the times in the record would lie ahead too.
 
     `sets_aside` means that the replaced document could not be read. The store keeps it next to the
     new one.
@@ -123,7 +124,8 @@ class Claimed(Struct, frozen=True):
 
 
 class Conflict(Struct, frozen=True):
-    """Another writer saved first. Nothing was stored: load and decide again."""
+    """Another writer saved first, or the store's clock was set back. Nothing was stored: load and
+    decide again."""
 
 
 class NotForgotten(Struct, frozen=True):
@@ -207,7 +209,7 @@ class Filter(Struct, frozen=True):
 
 class Watched(Struct, frozen=True):
     """A session that has not ended, and its publish time in the online list (ms; None if it was not
-    listed yet). If it is `doubted`, even an unchanged list decides something."""
+    listed yet). A `doubted` session is decided about again even if the list has not changed."""
 
     key: StreamKey
     listed: int | None
@@ -223,15 +225,15 @@ def watched_of(record: StreamRecord) -> Watched:
 
 
 class WrongCount(Struct, frozen=True):
-    """How many streams have been wanted, live and not recorded for the time asked, and for how many
-    ms the longest of them has been."""
+    """How many streams have been wanted, live and not recorded for at least a given time.
+    `oldest_ms`: how long that has been so for the first of them."""
 
     count: int
     oldest_ms: int
 
 
 class WrongRow(Struct, frozen=True):
-    """A stream that is wanted, live and not recorded: since when the index lists it, and its
+    """A stream that is wanted, live and not recorded, since when (ms) that is so, and its
     record."""
 
     since: int
@@ -280,7 +282,7 @@ class RateLimitUse(Struct, frozen=True):
 
 class Size(Struct, frozen=True):
     """How much of an engine's space is used, in bytes. `limit` is None if there is none, or if the
-    engine reports none. `per_day` is the recent growth; None until a day is known."""
+    engine reports none. `per_day` is the recent growth; None on the first day."""
 
     used: int
     limit: int | None = None
@@ -301,8 +303,8 @@ class Size(Struct, frozen=True):
 
 
 def growth(samples: Mapping[int, int], used: int, now: int) -> float | None:
-    """Return the growth a day, in bytes, since the oldest of `samples` (bytes by time). Samples of
-    the last day are ignored."""
+    """Return the growth a day, in bytes, since the oldest of `samples` (bytes by time); None if
+    that sample is less than a day old."""
     at = min(samples, default=now)
     return (used - samples[at]) * DAY_MS / (now - at) if now - at >= DAY_MS else None
 
@@ -335,7 +337,7 @@ SIGNED_KEPT_S = 600
 """s for which the streams that a signature has named are remembered; longer than a signature is
 valid."""
 COMMANDS, POLLS = "commands", "polls"
-"""The rate limits: of the commands that change a recording, and of the polls."""
+"""The names of the rate limits: for commands that change a recording, and for polls."""
 POLL_RATE_PER_S = 50
 """Polls a second; Live allows 166 (docs/platform/live.md §7)."""
 HISTORY_MAX_ENTRIES = 1000

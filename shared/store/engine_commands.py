@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 TOUCHED: Final = "examined"
-"""The field of the timestamps' hash that the doctor sets before a trial."""
+"""The field of the timestamps' hash on which commands are tried. Nobody reads it."""
 _RANGE = ("0", "0")
 _LEX = ("-", "(-")
 
@@ -52,10 +52,10 @@ OPTIONAL: Final[Mapping[str, str]] = {
     "PING": "a connection that was idle for 15 s is not tried before it is used",
     "INFO": "the doctor cannot say how safe the data is",
     "CONFIG": "the doctor cannot say how often the engine writes to its disk",
-    "ROLE": "of several addresses, that of a replica is noticed only at the first write; and an"
-    " answer counts at most one replica",
+    "ROLE": "only the first write shows that an address leads to a replica; and of several replicas"
+    " an answer counts at most one",
     "ASKING": "while a cluster moves our slot to another node, requests fail",
-    "WAIT": "no answer says how many replicas have it",
+    "WAIT": "no answer says how many replicas have the change",
 }
 """The commands that the store can do without, and what is lost without each."""
 REFUSALS: Final = ("store_no_permission", "store_unknown_command")

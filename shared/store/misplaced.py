@@ -1,10 +1,10 @@
-"""Finds due entries in the wrong place: after the store's clock was set back, and once in a store
-that release 0.2 may have filled.
+"""Finds records whose due entry may be wrong or missing: after the store's clock was set back, and
+once in a store that release 0.2 may have filled.
 
-A due entry lies as far ahead as the clock said when it was written. Release 0.2 wrote no due entry
-for a stream at rest, but such a stream must be forgotten some day. So each record is saved again, a
-page at a time, the most urgent phases first; the store remembers how far this has come.
-`Invocation.put_in_order` calls it. It knows no engine.
+A due entry is the place of a record in the queue. Its time was computed by the clock of that
+moment. Release 0.2 wrote no due entry for a stream at rest, but such a stream must be forgotten
+some day. So each record is saved again, a page at a time, the most urgent phases first; the store
+remembers how far this has come. `Invocation.put_in_order` calls it. It knows no engine.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class MisplacedStore(Protocol):
 
 
 class Page(Struct, frozen=True):
-    """`keys` are to be saved again. The work has come to `before`; after that, to `after`."""
+    """The records of `keys` are to be saved again. The repair has come to `before`; once they are
+    saved, it has come to `after`."""
 
     keys: Sequence[StreamKey]
     before: str

@@ -129,7 +129,7 @@ def next_version(db: sqlite3.Connection, version: int, now: int) -> int:
 
 
 def forget(db: sqlite3.Connection, save: Save, rule: str | None, now: int) -> Stored:
-    """Delete the record and all that is stored about its stream."""
+    """Delete the record and all that is stored about its stream, except the ledger."""
     for table in ("record", "history", "file", "quarantine"):
         db.execute(
             f"DELETE FROM {table} WHERE domain=? AND app=? AND stream=?",  # noqa: S608 - names of our own
@@ -189,7 +189,8 @@ def append_lines(
 
 
 OLD_ROWS = 20
-"""One save drops this many edges that are too old, of any stream. It adds fewer."""
+"""One save drops at most this many edges that are too old, of any stream. It adds fewer. One step
+drops as many dead letters at most."""
 
 
 def add_edges(db: sqlite3.Connection, save: Save, edges: Sequence[Edge], now: int) -> None:

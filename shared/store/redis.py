@@ -194,21 +194,22 @@ class RedisStore:
         return RateLimitUse(1000 / self._interval, float(used), float(ahead))
 
     def register(self, name: str, who: str, ms: int) -> int:
-        """Register or renew a worker for `ms`; return how many others are registered."""
+        """Register or renew a worker for `ms`; return how many others are registered. Raise
+        ForeignStore if the store belongs to another stage."""
         keys = self._keys(f"workers:{name}", "store")
         others, known = self._run(scripts.REGISTER, keys, who, ms, MAX_WORKER_LEASE_MS)
         _state_of(*known).continuity(self._store_id, 0)
         return int(others)
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Note that a callback signed in `second` has named the stream. Return True if the stream
-        is among the first `most` that callbacks of that second have named."""
+        """Return True if the stream is among the first `most` that callbacks signed in `second` (s
+        since the epoch) have named; remember it then."""
         arguments = (second, name_of(key), most, second - SIGNED_KEPT_S)
         return bool(self._run(scripts.IS_AMONG_FIRST, self._keys("signed"), *arguments))
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
-        """Return True if one more worker should be woken: none was woken within `ms`; and none is
-        registered, or fewer than `most` are and slots remain unused."""
+        """Return True, and note the time, if one more worker should be woken: none was woken within
+        `ms`; and none is registered, or fewer than `most` are and slots remain unused."""
         keys = self._keys(f"limit:{COMMANDS}", f"workers:{name}", "timestamps")
         return bool(
             self._run(scripts.MAY_WAKE_ONE, keys, f"woken {name}", most, ms, MAX_WORKER_LEASE_MS)
@@ -259,7 +260,7 @@ class RedisStore:
         return Queue(depth, int(oldest) if depth else 0)
 
     def wrong_count(self, waited_ms: int) -> WrongCount:
-        """Return how many streams have been wanted, live and not recorded for at least so long."""
+        """Return how many streams have been wanted, live and not recorded for `waited_ms`."""
         count, oldest_ms = self._run(scripts.WRONG_COUNT, self._keys("wrong"), waited_ms)
         return WrongCount(int(count), int(oldest_ms))
 
@@ -393,8 +394,8 @@ class RedisStore:
     def listed(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamRecord | Unreadable]:
-        """Return the records after `after`, ordered by key, so that new records before a page do
-        not move it."""
+        """Return up to `limit` records after `after`, ordered by key. A record that is added before
+        a page does not move that page."""
         found: list[StreamRecord | Unreadable] = []
         while len(found) < limit:
             keys = self.named(wanted, after=after, limit=PAGE_ROWS)
@@ -450,8 +451,8 @@ class RedisStore:
         return self.state().examined(self._store_id, now).continuity(self._store_id, now)
 
     def accept(self, *, replaces: str) -> StoreState:
-        """Write this stage's id into the store, and return the new state. If the store has the id
-        of another stage, and this is not `replaces`, change nothing and return the state."""
+        """Write this stage's id into the store, and return the new state. If the store has another
+        id than `replaces`, change nothing and return the present state."""
         self._run(scripts.ACCEPT, self._keys("store"), self._store_id, replaces)
         return self.state()
 
@@ -693,8 +694,8 @@ class RedisStore:
         return {name: int(ago) for name, ago in zip(found[::2], found[1::2], strict=True)}
 
     def try_write(self, name: str) -> bool:
-        """Do as `touch`, unless the engine is full. Return True, because no writer of this engine
-        waits for another."""
+        """Do as `touch`, but raise StoreFull if the engine is full. Return True, because no writer
+        of this engine waits for another."""
         self._run(scripts.TRY_WRITE, self._keys("timestamps"), name)
         return True
 

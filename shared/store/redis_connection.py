@@ -29,7 +29,8 @@ UNUSED = (
     *("redis.keyspace_notifications", "redis.multidb", "redis.ocsp", "redis.sentinel"),
 )
 IDLE_S = 15
-"""s without use after which a connection is checked first: the instance may have been frozen."""
+"""s without use after which a connection is checked before its next use: the instance may have been
+frozen."""
 WAITS_NUMBER = 2
 """How many time-outs one call allows; a callback has to be answered within 3 s."""
 Command: TypeAlias = "Sequence[str | float]"
@@ -84,7 +85,7 @@ class PooledConnection:
 
     def answers(self, commands: Sequence[Command]) -> list[Any]:
         """Return one answer for each command. Raise RedisError if a command is refused or gets no
-        answer. The connection then stays open only if `commands` has one command and its error
+        answer. The connection is then closed, unless a single command was refused by an error that
         `_leaves_connection`."""
         connection = self.connection
         try:
@@ -291,8 +292,8 @@ class RedisConnection:
                 self._seeds = (*others, address)
 
     def _connect(self, address: Address) -> PooledConnection:
-        """Connect to the address. Raise Unsent if no connection can be made, or if a configured
-        address leads to a replica."""
+        """Connect to the address. Raise Unsent if no connection can be made, or if several
+        addresses are configured and this one leads to a replica."""
         from redis.exceptions import RedisError
 
         era, connection = self._era, None
@@ -400,14 +401,14 @@ def _is_ask(error: Exception) -> bool:
 
 def _target(asked: Address, moved: AskError) -> Address:
     """Return the node that MOVED or ASK names. If the answer names no host, only the port differs.
-    The node's certificate must have the configured name either way."""
+    The node's certificate may have the configured name or the node's host."""
     host = asked.host if moved.host in ("", "?") else moved.host
     return Address(host, moved.port, asked.name)
 
 
 def _replicated(kept: PooledConnection, most_ms: int) -> int | None:
-    """Ask on the connection that saved, because WAIT counts the replicas that have that
-    connection's writes."""
+    """Return how many replicas have the writes of the connection that saved; None if there is no
+    replica. WAIT counts the writes of its own connection only."""
     from redis.exceptions import ResponseError
 
     try:

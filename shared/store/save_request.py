@@ -1,5 +1,7 @@
-"""Encodes a save for the engine's script, and encodes names and positions so that they sort
-correctly."""
+"""Encodes saves and tasks for the Lua scripts of Redis, and decodes what the scripts stored.
+
+RedisStore uses it. Names and queue positions are encoded so that they sort correctly.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,7 @@ POSITION_PREFIX_CHARS = 1 + 3 + 14
 AGE_CHARS = 14
 _LOWEST_POINTS = 100
 PIECE_ENTRIES, PIECE_MS = 50, 30 * 86_400_000
-"""A ledger is stored in pieces of so many edges, and so many ms. A piece expires as a whole."""
+"""The edges, and the ms, after which a ledger's next piece begins. A piece expires as a whole."""
 
 
 def name_of(key: StreamKey) -> str:
@@ -129,8 +131,8 @@ def _scopes(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
 
 
 def _variant(record: StreamRecord, due: int | None) -> dict[str, object]:
-    """Return one variant of the save, as the script takes it; without `due` if the engine computes
-    it."""
+    """Return one variant of the save, as the script takes it. `due` (ms) is without the end of the
+    lease and without the recheck of the quota, which the script adds; None for never."""
     watched = watched_of(record)
     variant: dict[str, object] = {
         "document": to_json(record),
@@ -231,7 +233,8 @@ def uri_of(domain: str, uri: str) -> str:
 
 
 def own_uri_of(key: StreamKey, uri: str) -> str:
-    """Return the name of this stream's file, if another stream has a file with that uri."""
+    """Return the name under which this stream's file is stored if the uri was reported of another
+    stream before."""
     return f"{uri_of(key.domain, uri)}\0{name_of(key)}"
 
 

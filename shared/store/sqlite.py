@@ -87,8 +87,8 @@ T = TypeVar("T")
 
 
 def _even_if_full(act: Callable[P, T]) -> Callable[P, T]:
-    """Return `act` that makes room in a full file and tries again. For writes that do not make the
-    store grow, and that must work even then."""
+    """Return `act` wrapped: if the file is full, make room and try once more. Use it for a write
+    that must work in a full file and does not make the file grow."""
 
     @wraps(act)
     def retrying(*args: P.args, **named: P.kwargs) -> T:
@@ -232,7 +232,8 @@ class SqliteStore:
 
     @_even_if_full
     def register(self, name: str, who: str, ms: int) -> int:
-        """Register or renew a worker for `ms`; return how many others are registered."""
+        """Register or renew a worker for `ms`; return how many others are registered. Raise
+        ForeignStore if the store belongs to another stage."""
         with self._writing() as db:
             now = self._clock()
             state = _state(db).touched_by_worker(now).examined(self._store_id, now)
@@ -248,8 +249,8 @@ class SqliteStore:
         return int(all_of_them) - 1
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Note that a callback signed in `second` has named the stream. Return True if the stream
-        is among the first `most` that callbacks of that second have named."""
+        """Return True if the stream is among the first `most` that callbacks signed in `second` (s
+        since the epoch) have named; remember it then."""
         row = (second, *record_rows.columns(key))
         with self._writing() as db:
             if db.execute(_SIGNED, row).fetchone():
@@ -264,8 +265,8 @@ class SqliteStore:
 
     @_even_if_full
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
-        """Return True, once within `ms`, if one more worker should be woken: none is registered, or
-        fewer than `most` are and slots remain unused."""
+        """Return True, and note the time, if one more worker should be woken: none was woken within
+        `ms`; and none is registered, or fewer than `most` are and slots remain unused."""
         woken = f"woken {name}"
         with self._writing() as db:
             now = self._clock()
@@ -352,7 +353,7 @@ class SqliteStore:
         ]
 
     def wrong_count(self, waited_ms: int) -> WrongCount:
-        """Return how many streams have been wanted, live and not recorded for at least so long."""
+        """Return how many streams have been wanted, live and not recorded for `waited_ms`."""
         now = self._clock()
         with self._reading() as db:
             count, oldest = db.execute(
@@ -401,8 +402,8 @@ class SqliteStore:
         return Durability("sqlite", {name: str(value) for name, value in pragmas.items()})
 
     def size(self) -> Size:
-        """Return how full the file is. Its limit is the disk's free space, or the file's own limit
-        if that is smaller."""
+        """Return how full the file is. It may grow until it reaches its own limit, or until the
+        disk is full."""
         with self._reading() as db:
             samples = dict(db.execute("SELECT at, used FROM size").fetchall())
             used, room = _used(db), _room(db, self._path)
@@ -428,8 +429,8 @@ class SqliteStore:
     def listed(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamRecord | Unreadable]:
-        """Return the records after `after`, ordered by key, so that new records before a page do
-        not move it."""
+        """Return up to `limit` records after `after`, ordered by key. A record that is added before
+        a page does not move that page."""
         terms, values = record_rows.terms(wanted, after)
         with self._reading() as db:
             rows = db.execute(
@@ -465,8 +466,8 @@ class SqliteStore:
         return self.state().examined(self._store_id, now).continuity(self._store_id, now)
 
     def accept(self, *, replaces: str) -> StoreState:
-        """Write this stage's id into the store, and return the new state. If the store has the id
-        of another stage, and this is not `replaces`, change nothing and return the state."""
+        """Write this stage's id into the store, and return the new state. If the store has another
+        id than `replaces`, change nothing and return the present state."""
         with self._writing() as db:
             state = _state(db)
             if state.store_id in (None, self._store_id, replaces):
@@ -642,8 +643,8 @@ class SqliteStore:
             db.execute("REPLACE INTO timestamp VALUES (?, ?)", (name, self._clock()))
 
     def age_ms(self, name: str) -> int | None:
-        """Return how many ms ago the timestamp was set; None if it never was. A timestamp that lies
-        ahead, since the clock was set back, is set to now."""
+        """Return how many ms ago the timestamp was set; None if it never was. If the clock was set
+        back, a timestamp may lie ahead; it is then set to now."""
         with self._reading() as db:
             row = db.execute("SELECT at FROM timestamp WHERE name=?", (name,)).fetchone()
         age = self._clock() - row[0] if row else None

@@ -20,9 +20,11 @@ SEEN_EVERY_MS = 30_000
 
 
 class StoreState(Struct, frozen=True):
-    """`seen` is the time of the last touch. `misplaced_after`: up to where due entries were
-    repaired since the clock was set back, or since the first touch; None if all are in order, "" at
-    the beginning.
+    """A load or a worker's registration touches the store. `seen` is the time of the last touch.
+    `steady_since` and `gap_from` are those of `Continuity`.
+
+    `misplaced_after`: up to where due entries were repaired since the clock was set back, or since
+    the first touch; None if all are in order, "" at the beginning.
 
     Only the deploy writes `store_id`. `emptied_at`: when the id was first found missing; the time
     stays once the id is there.

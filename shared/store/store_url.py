@@ -32,7 +32,7 @@ _ENCODE: Final = (
 
 
 class Address(Struct, frozen=True):
-    """The address of a server, and the name that its certificate must have."""
+    """The address of a server, and its configured name. Its certificate has that name or `host`."""
 
     host: str
     port: int
@@ -215,8 +215,8 @@ _VALUES: Mapping[str, Callable[[str], Any]] = {
 }
 _REDISS = "for an encrypted connection write rediss:// in place of redis://, and leave out {}"
 _UNVERIFIED = (
-    "ssl_cert_reqs is not taken, since an unverified server is no secret's keeper: name the file of"
-    " your own authority with ssl_ca_certs"
+    "ssl_cert_reqs cannot be set, because the server is always verified: name the file of your own"
+    " authority with ssl_ca_certs"
 )
 _INSTEAD: Mapping[str, str] = {
     **{name: _REDISS.format(name) for name in ("ssl", "tls")},

@@ -5,7 +5,8 @@
 -- ARGV: 2 ms without a touch after which the clock may have jumped, 3 ms between two notes of a
 --       touch, 4 ms that the clock may go back, 5 the id that the store should have, or ''
 --       (shared/store/store_state.py)
--- Defines: known = {id, steady since, emptied at, gap from}, each '' if there is none.
+-- Defines: known = {id, steady since, emptied at, gap from}, each '' if there is none;
+--          state[1], the time of the last noted touch, or false.
 --
 -- A record can be read even if a write fails, as on a full engine: hence pcall.
 local state = redis.call('HMGET', KEYS[2], 'seen', 'steady_since', 'store_id', 'emptied_at',
