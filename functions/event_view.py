@@ -37,8 +37,19 @@ class EventReason(Struct, frozen=True, omit_defaults=True):
 class RecordingData(Struct, frozen=True, omit_defaults=True):
     stream: Name
     session: Session | None = None
-    requester: Annotated[str, Meta(description="person, policy or end")] | None = None
-    until: Annotated[Time, Meta(description="when it is stopped; absent: by nobody")] | None = None
+    requester: (
+        Annotated[
+            str,
+            Meta(description="who asked: person, policy or schedule; end: an earlier intent ended"),
+        ]
+        | None
+    ) = None
+    until: (
+        Annotated[
+            Time, Meta(description="when the recording will be stopped; absent: no end is set")
+        ]
+        | None
+    ) = None
     reason: EventReason | None = None
 
 
@@ -53,13 +64,17 @@ class FileData(Struct, frozen=True, omit_defaults=True):
     start: Time | None = None
     stop: Time | None = None
     duration_ms: int | None = None
-    outcome: Annotated[str, Meta(description="of a check: as GET …/files says it")] | None = None
-    target: Annotated[str, Meta(description="of a copy: s3://bucket/name")] | None = None
+    outcome: (
+        Annotated[str, Meta(description="the verdict of the check, as in GET …/files")] | None
+    ) = None
+    target: Annotated[str, Meta(description="where the copy is: s3://bucket/name")] | None = None
     copied_bytes: int | None = None
     size_bytes: int | None = None
-    segments: Annotated[int, Meta(description="of a playlist that is copied")] | None = None
+    segments: (
+        Annotated[int, Meta(description="how many segments the copied playlist has")] | None
+    ) = None
     copied_segments: int | None = None
-    why: Annotated[str, Meta(description="what the last attempt to copy it failed with")] | None = (
+    why: Annotated[str, Meta(description="why the last attempt to copy the file failed")] | None = (
         None
     )
     reason: EventReason | None = None
@@ -67,14 +82,16 @@ class FileData(Struct, frozen=True, omit_defaults=True):
 
 class GapData(Struct, frozen=True, omit_defaults=True):
     stream: Name
-    since: Annotated[Time, Meta(description="the same for all events of one gap")]
+    since: Annotated[Time, Meta(description="the beginning of the gap; the same in all its events")]
     until: Time | None = None
-    ms: Annotated[int, Meta(description="how long it was")] | None = None
+    ms: Annotated[int, Meta(description="how long the gap lasted")] | None = None
     reason: EventReason | None = None
 
 
 class AlertData(Struct, frozen=True, omit_defaults=True):
-    alert: Annotated[str, Meta(description="its id, the same each time the condition holds")]
+    alert: Annotated[
+        str, Meta(description="the id of the alert; the same each time that the condition returns")
+    ]
     condition: Annotated[str, Meta(description="a code of docs/notify.md")]
     severity: Annotated[str, Meta(description="info, warning or critical")]
     since: Time
@@ -82,12 +99,12 @@ class AlertData(Struct, frozen=True, omit_defaults=True):
     subject: Annotated[str, Meta(description="the stream, or the part of the stage")] = ""
     stream: Name | None = None
     by: Annotated[str, Meta(description="who acknowledged it")] | None = None
-    note: Annotated[str, Meta(description="what they wrote")] | None = None
-    sink: Annotated[str, Meta(description="the robot that it went on to")] | None = None
+    note: Annotated[str, Meta(description="the note of this person")] | None = None
+    sink: Annotated[str, Meta(description="the robot that now gets the alert")] | None = None
 
 
 class StageData(Struct, frozen=True, omit_defaults=True):
-    version: Annotated[int, Meta(description="of the policy")] | None = None
+    version: Annotated[int, Meta(description="the version of the policy")] | None = None
 
 
 class WebhookTestData(Struct, frozen=True, omit_defaults=True):
@@ -95,7 +112,10 @@ class WebhookTestData(Struct, frozen=True, omit_defaults=True):
 
 
 class _Envelope(Struct, frozen=True, kw_only=True):
-    id: Annotated[str, Meta(description="the same in each delivery, and in webhook-id")]
+    id: Annotated[
+        str,
+        Meta(description="the same in each delivery of the event, and in the header webhook-id"),
+    ]
     schema: Annotated[Literal[1], Meta(description="the version of this schema")] = SCHEMA_NUMBER
     timestamp: Annotated[Time, Meta(description="when it happened")]
     stage: str

@@ -108,9 +108,9 @@ def is_object(left: File) -> bool:
 
 
 class FindingView(Struct, frozen=True, forbid_unknown_fields=True):
-    code: Annotated[str, doc("stable; docs/coverage.md lists them")]
+    code: Annotated[str, doc("stable; `text` explains it")]
     text: str
-    numbers: Annotated[Mapping[str, int], doc("what the text says, in the unit of the name")]
+    numbers: Annotated[Mapping[str, int], doc("the numbers in the text; each name gives the unit")]
 
 
 class VerdictView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,8 +120,8 @@ class VerdictView(Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Annotated[
         str,
         doc(
-            "verified, missing, truncated, unplayable, duration_differs, or unknown"
-            " where nothing can be said of it yet"
+            "verified, missing, truncated, unplayable, duration_differs, or unknown if"
+            " the check is not possible"
         ),
     ]
     text: str
@@ -136,11 +136,14 @@ class CopyView(Struct, frozen=True, forbid_unknown_fields=True):
 
     state: Annotated[
         str,
-        doc("delivering, delivered, or failed: only POST /v1/deliveries/{id}/redrive repeats that"),
+        doc(
+            "delivering, delivered or failed; only POST /v1/deliveries/{id}/redrive"
+            " retries a failed copy"
+        ),
     ]
     target: Annotated[str, doc("s3://bucket/name")]
     at: Time
-    copied: Annotated[Count, doc("bytes")]
+    copied: Annotated[Count, doc("bytes copied so far")]
     size: Annotated[
         Count | None,
         doc(
@@ -148,9 +151,18 @@ class CopyView(Struct, frozen=True, forbid_unknown_fields=True):
             " segments is copied"
         ),
     ]
-    segments: Annotated[Count | None, doc("of a playlist: how many it has, once it was read")]
-    copied_segments: Annotated[Count | None, doc("of a playlist: how many are copied")]
-    why: Annotated[str, doc('what the last attempt failed with, or ""')]
+    segments: Annotated[
+        Count | None,
+        doc(
+            "how many segments the playlist has; null: it was not read yet, or the file"
+            " is no playlist"
+        ),
+    ]
+    copied_segments: Annotated[
+        Count | None,
+        doc("how many segments of the playlist are copied; null: the file is no playlist"),
+    ]
+    why: Annotated[str, doc("why the last attempt failed; empty: none has failed")]
 
 
 class FileView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -161,25 +173,25 @@ class FileView(Struct, frozen=True, forbid_unknown_fields=True):
     start: Time | None
     stop: Time | None
     duration: Annotated[
-        Amount | None, doc("s, as Live reports; where it reports none, stop - start")
+        Amount | None, doc("seconds, as Live reports; if Live reports none, stop - start")
     ]
     push_args: Annotated[
         Mapping[str, str], doc("the arguments of the push URL that begin with callback_")
     ]
     verified: Annotated[VerdictView | None, doc("null until the stage has checked the file")]
-    copy: Annotated[CopyView | None, doc("null where nothing copies the file")]
+    copy: Annotated[CopyView | None, doc("null if no rule of the policy copies the file")]
 
 
 class SignedFileView(FileView, frozen=True, forbid_unknown_fields=True):
     size: Annotated[Count | None, doc("bytes, as OSS reports")]
-    why_no_size: Annotated[str | None, doc("where `size` is null")]
-    url: Annotated[str | None, doc("presigned")]
-    why_no_url: Annotated[str | None, doc("where `url` is null")]
+    why_no_size: Annotated[str | None, doc("why `size` is null")]
+    url: Annotated[str | None, doc("the presigned URL")]
+    why_no_url: Annotated[str | None, doc("why `url` is null")]
 
 
 class SignedFilesView(Struct, frozen=True, forbid_unknown_fields=True):
     stream: str
-    until: Annotated[Time, doc("when the URLs end, or before with the role's key")]
+    until: Annotated[Time, doc("when the URLs expire; earlier if the role's key expires")]
     files: Annotated[Sequence[SignedFileView], doc("newest first")]
 
 

@@ -142,7 +142,7 @@ ROUTES: tuple[Route, ...] = (
     _reads(
         path=f"{STREAM}/playlist.m3u8",
         respond=queries.playlist,
-        summary="Redirect a player to the playlist of the recordings",
+        summary="Redirect to the playlist of the recordings",
         answers={200: M3u8, 307: str},  # a client that follows gets the 200
         query=queries.PLAYLIST,
         operation="find_playlist",
@@ -265,7 +265,7 @@ ROUTES: tuple[Route, ...] = (
     _controls(
         path="/v1/alerts/{id}/ack",
         respond=alerts.acknowledge,
-        summary="Acknowledge an alert: the alert is not repeated, and nobody else is notified",
+        summary="Acknowledge an alert: until it ends, no robot gets it again",
         answers={200: views.AlertView},
         errors=(404, 409),
         body=_ACKNOWLEDGE,

@@ -46,20 +46,25 @@ class AbsenceView(SpanView, frozen=True, forbid_unknown_fields=True):
     schedule: str
     occurrence: str
     reason: Annotated[
-        ReasonView, doc("the stream was never live, a stop barred it, or it was missed")
+        ReasonView,
+        doc("the stream was never live, a stop was in force, or the occurrence was missed"),
     ]
 
 
 class FileCountsView(Struct, frozen=True, forbid_unknown_fields=True):
     """The files of a period, counted by the verdict of their verification."""
 
-    reported: Annotated[Count, doc("by Live; the sum of the next three")]
-    verified: Annotated[Count, doc("there, whole and as long as reported")]
-    wrong: Annotated[Count, doc("missing, truncated, unplayable, or of another duration")]
-    unverified: Annotated[Count, doc("not checked yet, or nothing can be said")]
-    delivered: Annotated[Count, doc("copied to another store")]
+    reported: Annotated[
+        Count, doc("files that Live reported; the sum of `verified`, `wrong` and `unverified`")
+    ]
+    verified: Annotated[Count, doc("files that are in the bucket, whole, and as long as reported")]
+    wrong: Annotated[
+        Count, doc("files that are missing, truncated, unplayable, or of another duration")
+    ]
+    unverified: Annotated[Count, doc("files that were not checked yet, or that no check can judge")]
+    delivered: Annotated[Count, doc("files that were copied to another store")]
     undelivered: Annotated[
-        Count, doc("still to be copied there, or failed for good: files say which")
+        Count, doc("files that are still to be copied there, or whose copy failed for good")
     ]
 
 
@@ -72,7 +77,7 @@ class OccurrenceCoverageView(Struct, frozen=True, forbid_unknown_fields=True):
     stop: Time
     due_ms: Annotated[Count, doc("how long the stream was wanted and live")]
     missing_ms: Annotated[Count, doc("the sum of the gaps")]
-    ratio: Annotated[Amount, doc("the part without gaps, up to 1")]
+    ratio: Annotated[Amount, doc("the part of `due_ms` without gaps, 0 to 1")]
     coverage_target: Annotated[Amount, doc("what the schedule expects, in percent")]
 
 
@@ -83,31 +88,34 @@ class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
     start: Time
     stop: Time
     due_ms: Annotated[Count, doc("how long the stream was wanted and live")]
-    covered_ms: Annotated[Count, doc("how long of that it was recorded")]
+    covered_ms: Annotated[Count, doc("how much of `due_ms` was recorded")]
     missing_ms: Annotated[Count, doc("the sum of the gaps")]
     start_latency_ms: Annotated[
-        Count, doc("how long the starts took, within 5 s each: shown, and no gap")
+        Count, doc("how long the starts took, at most 5 s for each; no part of a gap")
     ]
-    ratio: Annotated[Amount | None, doc("the part without gaps, up to 1; null: nothing was due")]
-    live: Annotated[Sequence[SpanView], doc("one for each publish")]
+    ratio: Annotated[
+        Amount | None, doc("the part of `due_ms` without gaps, 0 to 1; null: nothing was due")
+    ]
+    live: Annotated[Sequence[SpanView], doc("one span for each publish")]
     recorded: Sequence[SpanView]
     gaps: Sequence[GapView]
     absences: Annotated[
         Sequence[AbsenceView],
-        doc("occurrences of schedules of which there is nothing; no part of ratio"),
+        doc("occurrences of schedules of which nothing was recorded; they do not change `ratio`"),
     ]
     files: FileCountsView
     coverage_target: Annotated[
-        Amount | None, doc("what its rule expects, in percent; null: the rule says nothing")
+        Amount | None, doc("the target of the stream's rule, in percent; null: the rule has none")
     ] = None
     max_gap_ms: Annotated[
-        Count | None, doc("the longest gap that its rule accepts; null: the rule says nothing")
+        Count | None,
+        doc("the longest gap that the stream's rule accepts; null: the rule has no limit"),
     ] = None
     occurrences: Annotated[
         Sequence[OccurrenceCoverageView],
         doc(
-            "the parts that a schedule with a coverage_target judges; they do not"
-            " overlap, and the rule judges the rest"
+            "occurrences of schedules with a `coverage_target`, without overlaps; the"
+            " rule's target applies to the rest of the time"
         ),
     ] = ()
 
@@ -118,7 +126,7 @@ class ReportView(Struct, frozen=True, forbid_unknown_fields=True):
     start: Time
     stop: Time
     streams: Sequence[CoverageView]
-    next: Annotated[str | None, doc("the cursor of the next page")]
+    next: Annotated[str | None, doc("the cursor of the next page; null: this is the last page")]
 
 
 class SessionView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -157,23 +165,26 @@ class LastReportView(Struct, frozen=True, forbid_unknown_fields=True):
 class ScheduledView(Struct, frozen=True, forbid_unknown_fields=True):
     schedule: str
     occurrence: str
-    begun: Annotated[bool, doc("it is under way; else it is to come")]
+    begun: Annotated[bool, doc("true: the occurrence is under way; false: it is to come")]
     barred: Annotated[
-        bool, doc("a stop holds until after its beginning, and keeps it from being recorded")
+        bool,
+        doc(
+            "true: a stop still holds when the occurrence begins, so the occurrence is not recorded"
+        ),
     ]
     starts_at: Annotated[Time, doc("as announced")]
     ends_at: Time
-    until: Annotated[Time, doc("when it ends at the latest if the show runs over")]
+    until: Annotated[Time, doc("when the recording ends at the latest if the show runs over")]
 
 
 class RecordingView(StandingView, frozen=True, forbid_unknown_fields=True):
-    intent: Annotated[IntentView, doc("what people or policy want now")]
+    intent: Annotated[IntentView, doc("the desired state, and who asked for it")]
     session: Annotated[SessionView | None, doc("the last publish; its times are Live's")]
     schedules: Annotated[
         Sequence[ScheduledView],
-        doc("occurrences that ask for a recording, and those of the next 48 h"),
+        doc("occurrences that ask for a recording now, and those of the next 48 h"),
     ]
-    held: Annotated[bool, doc("an explicit stop keeps policy from starting it")]
+    held: Annotated[bool, doc("true: a hold keeps policy from starting the stream")]
     flight: Annotated[FlightView | None, doc("the command that may be on the wire now")]
     pending: Annotated[PendingView | None, doc("the command that goes out next")]
     last_answer: Annotated[LastAnswerView | None, doc("what Live last answered")]
@@ -183,7 +194,9 @@ class RecordingView(StandingView, frozen=True, forbid_unknown_fields=True):
 class HistoryLineView(Struct, frozen=True, forbid_unknown_fields=True):
     at: Time
     last_at: Time
-    count: Annotated[Count, doc("so many of the same, the last of them at `last_at`")]
+    count: Annotated[
+        Count, doc("how many equal entries this line stands for; the last one was at `last_at`")
+    ]
     code: Reason
     text: str
     about: Mapping[str, str | int]
@@ -204,8 +217,7 @@ class FilesView(Struct, frozen=True, forbid_unknown_fields=True):
     signed: Annotated[
         str | None,
         doc(
-            "where the same files are listed with playback URLs; null where the"
-            " stage names no bucket"
+            "the path that lists the same files with playback URLs; null: the stage names no bucket"
         ),
     ]
 
@@ -233,11 +245,12 @@ class RecordingsView(Struct, frozen=True, forbid_unknown_fields=True):
     unreadable: Annotated[
         Sequence[UnreadableView],
         doc(
-            "streams whose record a later release wrote, or something broke; a stop of"
-            " one is still sent, and replaces its record"
+            "streams whose record this release cannot read: it was written by a later"
+            " release, or is damaged. A stop of such a stream is still sent, and"
+            " replaces the record"
         ),
     ]
-    next: Annotated[str | None, doc("the cursor of the next page; null: the last one")]
+    next: Annotated[str | None, doc("the cursor of the next page; null: this is the last page")]
     phases: Annotated[
         PhaseCounts,
         doc(
@@ -256,8 +269,11 @@ class Severity(str, Enum):
 
 
 class SeverityCounts(Struct, frozen=True, forbid_unknown_fields=True):
-    critical: Annotated[Count, doc("wanted and live, and not recorded for 20 s or longer")]
-    warning: Annotated[Count, doc("others that are neither recorded nor at rest")]
+    critical: Annotated[
+        Count,
+        doc("streams that are wanted and live, and have not been recorded for 20 s or longer"),
+    ]
+    warning: Annotated[Count, doc("other streams that are neither recorded nor at rest")]
     recording: Count
     waiting: Count
     idle: Count
@@ -276,7 +292,7 @@ class OverviewRowView(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     next_attempt_at: Time | None = None
     until: Time | None = None
     unreadable: Annotated[
-        bool, doc("this release cannot read its record; a stop is still sent")
+        bool, doc("true: this release cannot read the stream's record; a stop is still sent")
     ] = False
 
 
@@ -288,15 +304,15 @@ class OverviewProblemView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OverviewQueueView(Struct, frozen=True, forbid_unknown_fields=True):
-    due: Annotated[Count, doc("streams that a reconcile has to look after now")]
-    oldest_at: Annotated[Time | None, doc("when the first of them was due; null: none is")]
+    due: Annotated[Count, doc("streams for which a command or a check is due now")]
+    oldest_at: Annotated[Time | None, doc("when the first of them became due; null: none is due")]
 
 
 class OverviewAlertsView(Struct, frozen=True, forbid_unknown_fields=True):
     """How many alerts are open; GET /v1/alerts lists them."""
 
     open: Count
-    unacknowledged: Annotated[Count, doc("of them, nobody looks after these")]
+    unacknowledged: Annotated[Count, doc("open alerts that nobody has acknowledged")]
 
 
 class SuspensionView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -320,8 +336,8 @@ class OverviewCallerView(Struct, frozen=True, forbid_unknown_fields=True):
 class OverviewView(Struct, frozen=True, forbid_unknown_fields=True):
     """The streams that are not as they should be, and counts of the rest."""
 
-    version: Annotated[str, doc("also the ETag; the same while nothing changes but ages")]
-    at: Annotated[Time, doc("when it was so, by the clock of the store")]
+    version: Annotated[str, doc("the ETag, too; it stays the same while only ages change")]
+    at: Annotated[Time, doc("the time of this answer, by the store's clock")]
     stage: str
     mode: Mode
     caller: OverviewCallerView
@@ -329,30 +345,37 @@ class OverviewView(Struct, frozen=True, forbid_unknown_fields=True):
     complete: Annotated[
         bool,
         doc(
-            "false: the token is bound to more streams than are counted, and each"
-            " count is a least one"
+            "false: the token is bound to more streams than were counted, so each count"
+            " is a minimum"
         ),
     ]
     rows: Annotated[
         Sequence[OverviewRowView],
         doc(
-            "streams being lost, the longest first; then those that failed, wait, start, are"
-            " unmanaged or stop. At most 200, and 80,000 bytes"
+            "streams that are wanted and live but not recorded, those lost longest"
+            " first; then streams that failed, wait, start, are unmanaged or stop. At"
+            " most 200 rows, and 80,000 bytes"
         ),
     ]
     more: Annotated[Count, doc("streams whose row was left out")]
     phases: Annotated[
-        PhaseCounts, doc("all streams by phase; of a bound token, those that it is bound to")
+        PhaseCounts,
+        doc("the number of streams in each phase; for a bound token, only of its own streams"),
     ]
-    problems: Annotated[Sequence[OverviewProblemView], doc("of the stage, as in GET /v1/health")]
+    problems: Annotated[
+        Sequence[OverviewProblemView], doc("problems of the stage, as in GET /v1/health")
+    ]
     alerts: Annotated[
         OverviewAlertsView | None, doc("null for a token that is bound to some streams")
     ]
     suspended: Annotated[
-        SuspensionView | None, doc("no rule starts a recording until then; null: they do")
+        SuspensionView | None,
+        doc("until when no rule starts a recording, and why; null: the rules are in force"),
     ]
     queue: OverviewQueueView
-    reconciled_at: Annotated[Time | None, doc("when the timer last began to work; null: never")]
+    reconciled_at: Annotated[
+        Time | None, doc("when reconcile last began to send what was due; null: never")
+    ]
     heartbeat_at: Annotated[
         Time | None, doc("when the monitor last answered a heartbeat; null: never")
     ]
@@ -371,29 +394,34 @@ class DeliveryView(Struct, frozen=True, forbid_unknown_fields=True):
     kind: Annotated[
         str,
         doc(
-            "verify_file: a file of the stream is checked; deliver_file: it is copied"
-            " to another store; event: a change is handed to the receivers of the policy; webhook:"
-            " one of them gets it; message: people are sent what is wrong"
+            "verify_file: check a file; deliver_file: copy a file to another store;"
+            " event: hand a change to the webhook receivers of the policy; webhook:"
+            " send the change to one receiver; message: send a message to a chat robot"
         ),
     ]
-    receiver: Annotated[str, doc("of a webhook: its name in the policy; else empty")]
-    stream: Annotated[str, doc("empty: of the whole stage")]
-    state: Annotated[DeliveryState, doc("open: it is tried by itself; dead: it failed for good")]
+    receiver: Annotated[
+        str, doc("if `kind` is webhook, the receiver's name in the policy; else empty")
+    ]
+    stream: Annotated[str, doc("empty: the task concerns the whole stage")]
+    state: Annotated[
+        DeliveryState,
+        doc(
+            "open: the task is still to be done, and is retried automatically; dead: it"
+            " failed for good"
+        ),
+    ]
     made_at: Time
     at: Annotated[
         Time,
-        doc(
-            "when it is tried next, or again where it is under way; of a dead one,"
-            " when it failed for good"
-        ),
+        doc("when the task is tried next; if it is dead, when it failed for good"),
     ]
-    attempts: Annotated[Count, doc("how often it was begun")]
-    why: Annotated[str, doc("what the last attempt failed with; empty: nothing yet")]
+    attempts: Annotated[Count, doc("how often the task was tried")]
+    why: Annotated[str, doc("why the last attempt failed; empty: none has failed")]
 
 
 class DeliveriesView(Struct, frozen=True, forbid_unknown_fields=True):
     deliveries: Sequence[DeliveryView]
-    next: Annotated[str | None, doc("the cursor of the next page; null: the last")]
+    next: Annotated[str | None, doc("the cursor of the next page; null: this is the last page")]
 
 
 class RedrivenView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -409,20 +437,20 @@ class AlertState(str, Enum):
 class AlertView(Struct, frozen=True, forbid_unknown_fields=True):
     """A condition that holds, or that ended within the last day."""
 
-    id: Annotated[str, doc("the same each time that the condition holds again")]
-    condition: Annotated[str, doc("its code, of docs/notify.md")]
+    id: Annotated[str, doc("the id of the alert; the same each time that the condition returns")]
+    condition: Annotated[str, doc("the code of the condition, as in docs/notify.md")]
     severity: AlertSeverity
     subject: Annotated[str, doc("the stream, application or function; empty: the stage as a whole")]
     name: Annotated[str, doc("the condition in words")]
     text: Annotated[str, doc("what is wrong, as `why` says it")]
     fix: str
     since: Annotated[Time, doc("the time since which the condition holds")]
-    raised_at: Annotated[Time, doc("when it was found")]
+    raised_at: Annotated[Time, doc("when the alert was raised")]
     resolved_at: Time | None
     acknowledged_at: Time | None
-    acknowledged_by: Annotated[str | None, doc("the name of the token")]
+    acknowledged_by: Annotated[str | None, doc("the name of the token that acknowledged the alert")]
     note: Annotated[str, doc("the note of the person who acknowledged it")]
-    messages: Annotated[Count, doc("how often robots were sent it")]
+    messages: Annotated[Count, doc("how often this alert was sent to robots")]
 
 
 class SinkView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -437,10 +465,11 @@ class SinkView(Struct, frozen=True, forbid_unknown_fields=True):
 class AlertsView(Struct, frozen=True, forbid_unknown_fields=True):
     alerts: Sequence[AlertView]
     beyond: Annotated[
-        Mapping[str, int], doc("by condition, how many more hold than the alerts name")
+        Mapping[str, int], doc("by condition, how many more alerts are open than are listed")
     ]
     evaluated_ms_ago: Annotated[
-        int | None, doc("when the function `notify` last looked; null: never")
+        int | None,
+        doc("how long ago the function `notify` last checked the conditions; null: never"),
     ]
     sinks: Sequence[SinkView]
 
@@ -457,8 +486,8 @@ class WebhookTestView(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     at: Time
     is_taken: bool
-    status: Annotated[int | None, doc("of the answer; null: none came")]
-    why: Annotated[str, doc("why it was not taken; else empty")]
+    status: Annotated[int | None, doc("the HTTP status of the answer; null: no answer came")]
+    why: Annotated[str, doc("why the test failed; empty: it did not")]
     took_ms: Count
 
 
@@ -477,9 +506,11 @@ class WebhookView(Struct, frozen=True, forbid_unknown_fields=True):
             " five days; ended: it answered 410"
         ),
     ]
-    since: Annotated[Time | None, doc("the time since which it is not active")]
+    since: Annotated[Time | None, doc("since when the receiver is not active; null: it is active")]
     why: str
-    test: Annotated[WebhookTestView | None, doc("its latest test; null: none")]
+    test: Annotated[
+        WebhookTestView | None, doc("the latest test of the receiver; null: it was never tested")
+    ]
 
 
 class WebhooksView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -488,16 +519,18 @@ class WebhooksView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class TestedWebhookView(Struct, frozen=True, forbid_unknown_fields=True):
     receiver: str
-    id: Annotated[str, doc("of the event; its answer appears in GET /v1/webhooks")]
+    id: Annotated[
+        str, doc("the id of the test event; GET /v1/webhooks shows the receiver's answer")
+    ]
 
 
 class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
-    version: Annotated[Count, doc("of this policy; 0 is the packaged one")]
+    version: Annotated[Count, doc("the version of this policy; 0 is the packaged one")]
     newest: Annotated[
         Count,
         doc(
-            "the newest version, which a new policy replaces; above `version`, where"
-            " this release cannot read it"
+            "the newest version, which a new policy replaces; above `version` if this"
+            " release cannot read the newest"
         ),
     ]
     policy: Annotated[Mapping[str, Any], doc("the fields of policy.toml")]
@@ -511,7 +544,7 @@ class TokenView(Struct, frozen=True, forbid_unknown_fields=True):
     streams: Annotated[
         Sequence[str], doc("globs of the streams that it is bound to; empty: all streams")
     ]
-    until: Annotated[Time | None, doc("its end; null: none")]
+    until: Annotated[Time | None, doc("when the token ends; null: it does not end")]
     kept_in: Literal["environment", "store"]
     made_by: Annotated[str | None, doc("the token that added it; null for the environment's")]
     made_at: Time | None
@@ -529,7 +562,7 @@ class TokenRevokedView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StoreAcceptedView(Struct, frozen=True, forbid_unknown_fields=True):
-    store_id: Annotated[str, doc("of this stage, which the store has now")]
+    store_id: Annotated[str, doc("the id of this stage, which the store has now")]
 
 
 class StreamState(Struct, frozen=True, omit_defaults=True):
@@ -539,19 +572,27 @@ class StreamState(Struct, frozen=True, omit_defaults=True):
     domain: Annotated[str, doc("the main streaming domain")]
     app: str
     stream: str
-    intent: Annotated[Intent, doc("what people or policy want; times in ms since the epoch")]
+    intent: Annotated[
+        Intent, doc("the desired state, and who asked for it; times in ms since the epoch")
+    ]
     session: Annotated[
         Session | None, doc("the last publish; the numbers in `intent` refer to it")
     ] = None
-    is_of_policy: Annotated[bool, doc("policy has made its intent for that publish")] = False
+    is_of_policy: Annotated[
+        bool, doc("true: policy has already made its intent for that publish")
+    ] = False
     stop_unsent: Annotated[
-        bool, doc("a stop was not answered yet: ask for it again where it is imported")
+        bool,
+        doc(
+            "true: Live has not answered a stop yet, so send a stop again in the stage"
+            " that imports this"
+        ),
     ] = False
 
 
 class StateView(Struct, frozen=True, forbid_unknown_fields=True):
     streams: Sequence[StreamState]
-    next: Annotated[str | None, doc("the cursor of the next page; null: the last one")]
+    next: Annotated[str | None, doc("the cursor of the next page; null: this is the last page")]
 
 
 class NotImportedView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -561,21 +602,27 @@ class NotImportedView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class StateImportView(Struct, frozen=True, forbid_unknown_fields=True):
     imported: Count
-    kept: Annotated[Count, doc("what this stage knew was as new")]
+    kept: Annotated[
+        Count,
+        doc(
+            "how many streams were left unchanged, because this stage's own state is as"
+            " new or newer"
+        ),
+    ]
     refused: Sequence[NotImportedView]
 
 
 class RateLimitView(Struct, frozen=True, forbid_unknown_fields=True):
-    rate: Annotated[Amount, doc("how many there may be")]
-    used: Annotated[Amount, doc("how many there were over the last minute")]
-    ahead_ms: Annotated[Count, doc("how far ahead the turn of the next one is")]
+    rate: Annotated[Amount, doc("commands a second that the rate limit allows")]
+    used: Annotated[Amount, doc("commands a second, on average over the last minute")]
+    ahead_ms: Annotated[Count, doc("how long a new command waits for the next free slot")]
 
 
 class StageProblemView(Struct, frozen=True, forbid_unknown_fields=True):
     code: Annotated[str, doc("stable; docs/errors.md lists them")]
     text: Annotated[str, doc("the code in words")]
     fix: Annotated[str, doc("what to do about it")]
-    age_ms: Annotated[Count | None, doc("for how long; null: not known")]
+    age_ms: Annotated[Count | None, doc("how long the problem has lasted; null: not known")]
     stops_commands: Annotated[
         bool, doc("while it lasts, the stage is not ready, and the status is 503")
     ]
@@ -589,8 +636,8 @@ class StoreSizeView(Struct, frozen=True, forbid_unknown_fields=True):
     full_in_ms: Annotated[
         Count | None,
         doc(
-            "if it goes on growing as in the last days; null: it does not, or it has"
-            " not been known for a day"
+            "when the store will be full if it grows as in the last days; null: it does"
+            " not grow, or its growth was not observed for a day yet"
         ),
     ]
 
@@ -599,7 +646,7 @@ class NotRecordedView(Struct, frozen=True, forbid_unknown_fields=True):
     """Streams that are wanted and live, and have not been recorded for 20 s."""
 
     count: Count
-    oldest_ms: Annotated[Count, doc("for how long the first of them has waited")]
+    oldest_ms: Annotated[Count, doc("how long the longest of them has not been recorded")]
     reason: Annotated[ReasonView, doc("the commonest cause")]
 
 
@@ -607,10 +654,12 @@ class OutboxView(Struct, frozen=True, forbid_unknown_fields=True):
     """Tasks that follow from recordings: how many wait or have failed. GET /v1/deliveries lists
     them."""
 
-    open: Annotated[Count, doc("still to be done")]
-    oldest_ms: Annotated[Count, doc("for how long the first of them has been due")]
-    dead: Annotated[Count, doc("failed for good")]
-    dropped: Annotated[Count, doc("there was no room for, since the store was made")]
+    open: Annotated[Count, doc("tasks still to be done")]
+    oldest_ms: Annotated[Count, doc("how long the oldest open task has been due")]
+    dead: Annotated[Count, doc("tasks that failed for good")]
+    dropped: Annotated[
+        Count, doc("tasks for which the store had no room, since the store was made")
+    ]
 
 
 class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -620,27 +669,31 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
     status: Annotated[
         Literal["ready", "degraded", "not_ready"],
         doc(
-            "degraded: commands can be sent, and streams that are wanted and live are not recorded"
+            "degraded: commands can be sent, but some streams that are wanted and live"
+            " are not recorded"
         ),
     ]
     ready: Annotated[bool, doc("a command could be sent now")]
     why: Annotated[Sequence[str], doc("the texts of the problems that keep it from being ready")]
     problems: Annotated[
-        Sequence[StageProblemView], doc("all that somebody should know of, also while it is ready")
+        Sequence[StageProblemView],
+        doc("all problems, including those with which the stage is ready"),
     ]
     store: Annotated[
         Literal["ok", "unwritable", "unavailable"],
-        doc("unwritable: it answers, and takes no writes"),
+        doc("unwritable: the store answers, but accepts no writes"),
     ]
     store_size: Annotated[
-        StoreSizeView | UnsetType | None, doc("null: the engine does not let us ask")
+        StoreSizeView | UnsetType | None, doc("null: the store's user may not ask the engine")
     ] = UNSET
     written_ms_ago: Annotated[
         Count | UnsetType,
-        doc("since this instance last wrote to the store, which it tries every 5 s"),
+        doc("how long ago this instance last wrote to the store, which it tries every 5 s"),
     ] = UNSET
     reconciled_ms_ago: Count | UnsetType | None = UNSET
-    due: Annotated[Count | UnsetType, doc("streams that a reconcile has to look after now")] = UNSET
+    due: Annotated[Count | UnsetType, doc("streams for which a command or a check is due now")] = (
+        UNSET
+    )
     oldest_due_ms: Count | UnsetType = UNSET
     rate_limit: Annotated[RateLimitView | UnsetType, doc("commands a second")] = UNSET
     quarantined: Annotated[
@@ -655,15 +708,15 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
     relay_lost_ms_ago: Annotated[
         Count | UnsetType | None,
         doc(
-            "when a callback last did not reach the previous receiver, at the first try"
-            " or for good; null: never. To the minute"
+            "how long ago a callback last failed to reach the previous receiver, even"
+            " if a retry succeeded; null: never. Accurate to a minute"
         ),
     ] = UNSET
     heartbeat_ms_ago: Annotated[
         Count | UnsetType | None, doc("when the monitor last answered a heartbeat; null: never")
     ] = UNSET
     heartbeat_lost_ms_ago: Annotated[
-        Count | UnsetType | None, doc("when it last did not; null: never")
+        Count | UnsetType | None, doc("how long ago a heartbeat was last lost; null: never")
     ] = UNSET
     phases: Annotated[
         PhaseCounts | UnsetType,
@@ -681,12 +734,12 @@ class SettingsView(Struct, frozen=True, forbid_unknown_fields=True):
     max_duration_ms: Count
     max_concurrent: Count | None
     rate: Amount
-    clock_offset_ms: Annotated[int, doc("of the development clock; else 0")]
+    clock_offset_ms: Annotated[int, doc("the offset of the development clock; else 0")]
     on_demand_default: bool
     wakes: bool
     relays: bool
     signs_files: bool
-    bucket: Annotated[str, doc("whose files are signed and verified; empty: none")]
+    bucket: Annotated[str, doc("the bucket whose files are signed and verified; empty: none")]
     stream_keys: Count
     record_keys: Count
     path_tokens: Count
@@ -699,42 +752,48 @@ class MatchesView(Struct, frozen=True, forbid_unknown_fields=True):
     path_token_kind: Annotated[
         Literal["stream", "record", "on-demand", "all"] | None,
         doc(
-            "the kind of callback that it is good for; all: it is the secret itself, as"
-            " release 0.2 wrote it into each URL"
+            "the kind of callback for which the path token is valid; all: it is the"
+            " secret itself, which release 0.2 wrote into each URL"
         ),
     ]
 
 
 class StoreView(Struct, frozen=True, forbid_unknown_fields=True):
     engine: str
-    settings: Annotated[Mapping[str, str], doc("under the engine's own names")]
+    settings: Annotated[Mapping[str, str], doc("the engine's settings, under its own names")]
     writable: bool
-    why: Annotated[str, doc("what keeps it from being written to")]
+    why: Annotated[str, doc("why the store cannot be written to; empty: it can")]
     missing: Annotated[Sequence[str], doc("commands that the store needs and its user may not run")]
     expected_id: Annotated[
-        str, doc("what the deploy gave this stage; empty: none, and no check is made")
+        str, doc("the id that the deploy gave this stage; empty: none, so the id is not checked")
     ]
-    found_id: Annotated[str, doc("what the store has; empty: none, it was emptied")]
+    found_id: Annotated[
+        str, doc("the id that the store has; empty: none, because the store is new or was emptied")
+    ]
 
 
 class PolicyInForceView(Struct, frozen=True, forbid_unknown_fields=True):
     version: Annotated[Count, doc("0 is the packaged one")]
-    fault: Annotated[str, doc("why the newest of the store is not in force, or not all of it")]
+    fault: Annotated[str, doc("why the store's newest policy, or a part of it, is not in force")]
 
 
 class DomainView(Struct, frozen=True, forbid_unknown_fields=True):
     domain: str
     online: Count | None
-    code: Annotated[str | None, doc("Live's own, where it refused")]
+    code: Annotated[str | None, doc("Live's error code; null: Live did not refuse")]
 
 
 class DoctorView(Struct, frozen=True, forbid_unknown_fields=True):
     stage: str
     mode: Mode
     now: Time
-    settings: Annotated[SettingsView, doc("as they are in force; secrets are only counted")]
+    settings: Annotated[SettingsView, doc("the settings in force; secrets are only counted")]
     matches: Annotated[
-        MatchesView, doc("whether one of our secrets has the digest asked about; null: none was")
+        MatchesView,
+        doc(
+            "whether one of the stage's secrets has the digest of the request; null:"
+            " the request has none"
+        ),
     ]
     store: StoreView
     policy: PolicyInForceView
@@ -747,7 +806,7 @@ class OccurrenceView(Struct, frozen=True, forbid_unknown_fields=True):
     id: Annotated[str, doc("the schedule's id and the local time of its start")]
     starts_at: Annotated[Time, doc("as announced")]
     begins_at: Annotated[Time, doc("when the recording begins, pre_roll earlier")]
-    ends_at: Annotated[Time, doc("the announced end, and post_roll after it")]
+    ends_at: Annotated[Time, doc("the announced end plus post_roll")]
     until: Annotated[Time, doc("when the recording ends at the latest if the show runs over")]
 
 
@@ -755,7 +814,9 @@ class StartsView(Struct, frozen=True, forbid_unknown_fields=True):
     """How long the rate limit needs to send the starts of the next occurrence."""
 
     at: Annotated[Time, doc("when the recordings begin")]
-    starts: Annotated[Count, doc("of this schedule, and of all others that begin in that minute")]
+    starts: Annotated[
+        Count, doc("the starts of this schedule, and of all others that begin in that minute")
+    ]
     take_s: Annotated[Amount, doc("seconds until the last of them is sent")]
     text: Annotated[str, doc("the same in words")]
 
@@ -763,8 +824,8 @@ class StartsView(Struct, frozen=True, forbid_unknown_fields=True):
 class KnownStreamsView(Struct, frozen=True, forbid_unknown_fields=True):
     """The streams that the patterns of a schedule fit now, as far as any were seen."""
 
-    count: Annotated[Count, doc("of them, up to 500")]
-    streams: Annotated[Sequence[str], doc("the first 20 of them")]
+    count: Annotated[Count, doc("how many known streams fit the patterns, 500 at most")]
+    streams: Annotated[Sequence[str], doc("the names of the first 20 of them")]
 
 
 class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -780,12 +841,16 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     post_roll: str
     overrun: str
     rehearsed_within: Annotated[
-        str, doc("before each occurrence, a rehearsal has to be GO within that time")
+        str, doc("the greatest age of a rehearsal's last GO when an occurrence begins")
     ]
-    late_after: Annotated[str, doc("after that time without its stream, an alert is raised")]
+    late_after: Annotated[str, doc("how long a stream may be offline before an alert is raised")]
     expect: Annotated[Expect, doc("which of its streams have to be live: all, or any one of them")]
     coverage_target: Annotated[
-        Amount | None, doc("what it expects of each occurrence, in percent; null: nothing")
+        Amount | None,
+        doc(
+            "how much of an occurrence's live time must be recorded, in percent; null:"
+            " the target of the stream's rule"
+        ),
     ]
     paused: bool
     paused_by: Annotated[str, doc('the token that paused it; "" if it is not paused')]
@@ -794,12 +859,25 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     made_at: Time
     next: Annotated[
         Sequence[OccurrenceView],
-        doc("under way or to come; in a list the first, of a paused schedule none"),
+        doc(
+            "the occurrences under way or to come; in a list of schedules, only the"
+            " first; empty if the schedule is paused"
+        ),
     ]
     load: Annotated[
-        StartsView | None, doc("what the next beginning needs; null: none is to come; in a list")
+        StartsView | None,
+        doc(
+            "how long the starts of the next occurrence take; null: none is to come, or"
+            " this is a list of schedules"
+        ),
     ]
-    known: Annotated[KnownStreamsView | None, doc("null: it has no patterns; in a list")] = None
+    known: Annotated[
+        KnownStreamsView | None,
+        doc(
+            "the known streams that fit; null: the schedule has no patterns, or this is"
+            " a list of schedules"
+        ),
+    ] = None
 
 
 class RehearsalView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -834,10 +912,12 @@ class OccurrencesView(Struct, frozen=True, forbid_unknown_fields=True):
 class OccurrenceChangedView(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     occurrence: OccurrenceView
-    streams: Annotated[Count, doc("of the schedule; of a pattern, those that are live")]
-    changed: Annotated[Count, doc("of them that were changed")]
+    streams: Annotated[
+        Count, doc("the streams of the schedule; with patterns, the live streams that fit")
+    ]
+    changed: Annotated[Count, doc("how many of them were changed")]
     pending: Annotated[
-        Count, doc("of a pattern, those that the next run of the timer changes, within a minute")
+        Count, doc("with patterns, how many the timer's next run changes, within a minute")
     ]
 
 

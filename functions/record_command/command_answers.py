@@ -23,7 +23,7 @@ class ReasonView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class IntentView(Struct, frozen=True, forbid_unknown_fields=True):
-    generation: Annotated[Count, doc("raised by every new intent")]
+    generation: Annotated[Count, doc("rises with every new intent")]
     requester: Requester
     who: str
     note: str
@@ -36,7 +36,7 @@ class IntentView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class WrongView(Struct, frozen=True, forbid_unknown_fields=True):
     since: Annotated[Time, doc("when the loss of the recording began")]
-    lost_ms: Annotated[Count, doc("for how long that is so far")]
+    lost_ms: Annotated[Count, doc("how long the loss has lasted so far")]
     reason: Annotated[ReasonView, doc("what keeps it from being recorded")]
 
 
@@ -51,14 +51,17 @@ class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
     confirmed_at: Annotated[
         Time | None,
         doc(
-            "when Live last showed that it records; null unless it is recorded, and"
-            " while that is not known because the clock was set back"
+            "when Live last showed that it records; null: the stream is not recorded,"
+            " or the time is unknown because the clock was set back"
         ),
     ]
-    confirmed_ms_ago: Annotated[Count | None, doc("how old that is: nothing has denied it since")]
+    confirmed_ms_ago: Annotated[
+        Count | None, doc("the age of `confirmed_at`; nothing has contradicted it since")
+    ]
     live: Annotated[Liveness, doc("whether the stream is live")]
     live_at: Annotated[
-        Time | None, doc("when that was last known: by a callback or the online list")
+        Time | None,
+        doc("when a callback or the online list last showed whether the stream is live"),
     ]
     wrong: Annotated[
         WrongView | None, doc("not null: the stream is wanted and live, and is not recorded")
@@ -66,14 +69,15 @@ class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
     next_attempt_at: Annotated[
         Time | None,
         doc(
-            "when its command is next sent, or its state next checked; with the timer,"
-            " up to a minute later; null: a command is on the wire, or nothing is planned"
+            "when the stream's command is next sent, or its state next checked; up to a"
+            " minute later if only the timer runs. Null: a command is on the wire, or"
+            " nothing is planned"
         ),
     ]
-    attempts: Annotated[Count, doc("how often that command was tried so far")]
+    attempts: Annotated[Count, doc("how often the pending command was tried so far")]
     changed_at: Annotated[Time | None, doc("when its record last changed")]
     until: Time | None
-    ever_live: Annotated[bool, doc("the stream has been live since we know it")]
+    ever_live: Annotated[bool, doc("true: the stage has seen the stream live before")]
     reason: ReasonView
 
 
@@ -91,11 +95,13 @@ class Outcome(str, Enum):
 
 
 class AskView(StandingView, frozen=True, forbid_unknown_fields=True):
-    intent: Annotated[IntentView, doc("what people or policy want now")]
+    intent: Annotated[IntentView, doc("the desired state, and who asked for it")]
     outcome: Outcome
     command: Command | None
-    code: Annotated[str | None, doc("Live's own, where it did not simply accept")]
-    request_id: Annotated[str | None, doc("Live's")]
+    code: Annotated[
+        str | None, doc("Live's error code; null: Live accepted the command, or has not answered")
+    ]
+    request_id: Annotated[str | None, doc("the request id of Live's answer")]
     replicated: Annotated[
         Count | None,
         doc(
@@ -103,4 +109,4 @@ class AskView(StandingView, frozen=True, forbid_unknown_fields=True):
             " the request stored nothing, there is no replica, or the number is not known"
         ),
     ]
-    file_by: Annotated[Time | None, doc("when the file is there at the latest")]
+    file_by: Annotated[Time | None, doc("when the file appears at the latest; null: unknown")]

@@ -35,23 +35,23 @@ class PlatformError(Struct, frozen=True, rename="camel"):
 VERSION = "1"
 _PROBLEMS: Mapping[int, str] = {
     400: "A field is wrong or missing, or Live rejected the command; `errors` names every field",
-    401: "No token, or none that is known",
-    403: "The token may not do this",
-    404: "The domain is none of this stage; or no token has this name",
-    409: "Not possible in the present state, or Live's own StreamNotFound",
-    413: "A body has at most 16 KiB",
+    401: "The token is missing, or the stage does not know it",
+    403: "The token does not allow this request",
+    404: "The stage does not know the domain, or something else that the path names",
+    409: "Not possible in the present state, or Live answered StreamNotFound",
+    413: "The body is larger than 16 KiB",
     415: "The body is not JSON",
     422: "The Idempotency-Key was used with another request",
     500: "live-record failed",
     502: "Live refuses live-record's own credentials: an operator must fix that",
     503: "The store does not answer, or the stage's settings are wrong",
 }
-_TOO_MANY = "Function Compute's own: no instance is free, and the account may have no more"
+_TOO_MANY = "Function Compute answers itself: no instance is free, and it may start no more"
 _UNCHANGED = "Nothing has changed since the version of If-None-Match"
 _MEANINGS: Mapping[int, str] = {
-    200: "Done, or so already",
+    200: "Done, or nothing had to be done",
     202: "The intent is stored and the command follows",
-    307: "Ask for it there, with the same token",
+    307: "Repeat the request at Location, with the same token",
     503: "Not ready, and why",
 }
 _TEXTS: Mapping[type, str] = {str: "text/plain", M3u8: M3u8.MEDIA_TYPE}
@@ -148,7 +148,10 @@ def _webhooks() -> Json:
                 "summary": f"A receiver of the policy gets {kind.value}",
                 "description": _DELIVERY,
                 "requestBody": {"required": True, "content": _content("application/json", family)},
-                "responses": {"2XX": {"description": "Taken"}, "410": {"description": "The end"}},
+                "responses": {
+                    "2XX": {"description": "Accepted"},
+                    "410": {"description": "Send no more"},
+                },
                 "security": [],
             }
         }
@@ -207,7 +210,7 @@ def _parameter(where: str, one: Field) -> Json:
 _LANGUAGE: Json = {
     "name": "Accept-Language",
     "in": "header",
-    "description": "Chinese or English texts; the codes are the same",
+    "description": "zh: texts in Chinese, else in English; codes stay the same",
     "schema": {"type": "string"},
     "example": "zh-CN",
 }

@@ -53,14 +53,15 @@ Exchange = tuple[str, Json]
 """A request as its lines, and the JSON of its answer."""
 
 PHASES = {
-    Phase.IDLE: "the stream is not set to record",
-    Phase.WAITING: "the stream is set to record, but is not live, or not known to be live",
-    Phase.QUEUED: "the stream is live; its command waits for the rate limit or for the quota",
+    Phase.IDLE: "the stream is not set to record, and nothing is recorded or under way",
+    Phase.WAITING: "the stream is set to record, but is not known to be live, its recording may be"
+    " paused, or the stage only observes",
+    Phase.QUEUED: "a start waits for the rate limit, or for room under a cap",
     Phase.STARTING: "a start is under way or is retried; or Live accepted the start, but has not"
     " shown yet that it records",
     Phase.RECORDING: "since the last publish, a report or an answer of Live has shown that Live"
     " records; nothing has contradicted that since",
-    Phase.STOPPING: "a stop is under way or is retried",
+    Phase.STOPPING: "a stop or cancel_delay is under way or is retried",
     Phase.FAILED: "the stream is set to record, but Live refused for good; `reason` says why",
     Phase.UNMANAGED: "Live records the stream, but live-record was not asked to",
 }
@@ -94,7 +95,8 @@ returns the OpenAPI 3.1 document at `GET /v1/openapi.json`.
   `Accept-Language: zh`. Codes and names are the same in both.
 - **Errors** are `application/problem+json` and name every wrong field at once;
   [errors.md](errors.md) lists them.
-- **Repeating.** To repeat a request after a network failure, send the same `Idempotency-Key`.
+- **Repeating.** Send an `Idempotency-Key` with a command. After a network failure, repeat the
+  command with the same key.
 - **Words.** The [glossary](protocol.md#glossary) explains intent, session, hold, merge delay and
   others."""
 
