@@ -103,6 +103,7 @@ def instant_or_duration(text: object) -> tuple[int, bool]:
 
 
 def rfc3339(ms: int) -> str:
-    """Return ms since the epoch in UTC, with a fraction only if there is one."""
+    """Return an instant (ms since the epoch) as RFC 3339 in UTC, with a fraction only if there is
+    one."""
     moment = (_EPOCH + ms * _MS).replace(tzinfo=None)
     return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds") + "Z"

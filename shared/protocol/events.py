@@ -87,8 +87,8 @@ class CancelDelayAsked(Struct, frozen=True):
 
 
 class Published(Struct, frozen=True):
-    """Live's callback reports a publish at `time`. `needs_poll`: its signature may have been
-    replayed, so nothing is started before a poll shows the stream."""
+    """Live's callback reports a publish at `time`. `needs_poll`: the callback may be a replay, so
+    nothing is started before a poll shows the stream."""
 
     time: int
     needs_poll: bool = False
@@ -113,8 +113,8 @@ class Accepted(Struct, frozen=True):
 
 
 class CommandSettled(Struct, frozen=True):
-    """The answer to the command in this flight. `sent_at` is when the command left at the earliest;
-    None means in its slot."""
+    """The answer to the command in this flight. `sent_at` is the earliest time at which the command
+    may have left; None for its slot."""
 
     flight: str
     answer: Accepted | LiveError

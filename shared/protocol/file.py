@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 PushArgs = tuple[tuple[str, str], ...]
-"""Names and values, in Live's order."""
+"""Arguments of a push URL, as names and values in Live's order."""
 VOD = "vod:"
 """The prefix of the name of a file in VOD, which is in no bucket."""
 

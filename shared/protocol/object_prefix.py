@@ -10,15 +10,16 @@ import re
 
 APP, STREAM = "{AppName}", "{StreamName}"
 DEFAULT_PREFIX = f"record/{APP}/{STREAM}/"
-"""The object names that `live-record setup` writes begin with this."""
+"""The names of recorded objects begin with this if `live-record setup` made the recording
+configuration."""
 _VARIABLE = r"\{[^{}]*\}"
 _STEPS = frozenset(("", ".", ".."))
 """Parts of a name that HTTP clients remove, so that the name would lead to another object."""
 
 
 def prefix_of(template: str) -> str:
-    """Return the known beginning of a name before a recording begins: everything before the first
-    variable other than the stream's own names."""
+    """Return the part of an object's name that is known before the recording begins: the template
+    up to its first variable other than {AppName} and {StreamName}."""
     times = (found.start() for found in re.finditer(_VARIABLE, template) if not _is_name(found[0]))
     return template[: next(times, len(template))]
 

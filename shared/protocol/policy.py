@@ -45,7 +45,8 @@ class Mode(str, Enum):
 
 class OnPublish(str, Enum):
     """The effect of a publish. `IGNORE`: a stream is recorded only if somebody asks. `ON_REQUEST`:
-    the same, and setup and doctor make sure that a recording configuration exists for that."""
+    the same, but `live-record setup` adds a recording configuration for such streams, and doctor
+    reports if there is none."""
 
     RECORD = "record"
     ON_REQUEST = "on_request"
@@ -119,7 +120,8 @@ class Match(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """A rule. `max_duration` is in ms; None for the stage's. A higher `priority` goes first.
+    """What to do automatically with the streams that match. `max_duration` is in ms; None for the
+    stage's. A higher `priority` goes first.
 
     `coverage_target` is the percentage of a stream's due time that must be recorded, `max_gap` the
     longest acceptable gap in ms; None if the report decides.
@@ -146,7 +148,8 @@ class Rule(Struct, frozen=True):
 
     @property
     def may_record(self) -> bool:
-        """Return True if the rule's streams are recorded, on a publish or when somebody asks."""
+        """Return True if setup and doctor provide for recordings of the rule's streams, on a
+        publish or on request."""
         return self.on_publish is not OnPublish.IGNORE
 
 
@@ -224,8 +227,8 @@ class NotifyRule(Struct, frozen=True):
     environment has.
 
     The rule reports alerts that match, are at least as serious as `severity`, and have lasted for
-    `after` ms; again every `repeat` ms until somebody acknowledges them. In quiet hours the rule
-    reports only critical ones.
+    `after` ms; again every `repeat` ms until somebody acknowledges them. If `condition` is one
+    exact code, `severity` does not count. In quiet hours the rule reports only critical ones.
     """
 
     sink: str
@@ -258,9 +261,8 @@ class Webhook(Struct, frozen=True):
 class CopyRule(Struct, frozen=True):
     """Where to copy verified files of matching streams: `bucket` and `prefix` of an S3-compatible
     store. `credentials` names an access key in the environment; `name` is the template for names in
-    the target. Without `formats`, every format that can be copied is. `path_style`: the bucket is
-    in the URL's path, not in its host.
-    """
+    the target. Without `formats`, all COPIED_FORMATS are copied. `path_style`: the bucket is in the
+    URL's path, not in its host."""
 
     match: Match
     bucket: str
@@ -309,7 +311,7 @@ NAME_PARTS = ("domain", "app", "stream", "uri", "file")
 """What a template of names may contain, in braces."""
 _PLACE = rf"{{({'|'.join(NAME_PARTS)})}}"
 NO_RULE = Rule()
-"""The rule of a stream that none of a policy matches. Nothing is recorded by it."""
+"""The rule of a stream that no rule of the policy matches. It records nothing."""
 
 
 class Policy(Struct, frozen=True):
@@ -326,7 +328,7 @@ class Policy(Struct, frozen=True):
         return self.suspended is not None and now < self.suspended.until
 
     def event_globs(self, key: StreamKey) -> tuple[str, ...]:
-        """Return the globs of the events of a stream that any webhook receiver wants."""
+        """Return the globs of the events that webhook receivers want of this stream."""
         wanted = (hook.events for hook in self.webhooks if hook.match.holds(key))
         return tuple(dict.fromkeys(glob for globs in wanted for glob in globs))
 

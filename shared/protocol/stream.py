@@ -87,8 +87,8 @@ class StreamKey(Struct, frozen=True, order=True):
 
     @property
     def is_pattern(self) -> bool:
-        """Return True for a pattern, which stands for every stream of the application that it fits.
-        No stream's name has an asterisk."""
+        """Return True for a pattern, which stands for every stream that fits it. No stream's name
+        has an asterisk."""
         return "*" in self.stream
 
     @property

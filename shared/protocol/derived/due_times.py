@@ -127,7 +127,7 @@ def _is_unpolled_start(record: StreamRecord) -> bool:
 
 def counts_against_quota(record: StreamRecord) -> bool:
     """Return True if the stream counts against a quota: our start may have begun a recording, and
-    nothing shows its end. A stream whose command only waits does not count."""
+    nothing shows its end. A stream whose start only waits does not count."""
     if record.flight and record.flight.command in STARTS:
         return True
     if any(doubt.command in STARTS for doubt in record.doubts):

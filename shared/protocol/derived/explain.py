@@ -75,8 +75,8 @@ def _wanted(record: StreamRecord, now: int, settings: StreamSettings) -> History
 
 
 def _waiting(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
-    """Return the cause if there is no command: the session goes on and counts as not recorded, or
-    nothing was decided yet."""
+    """Return the cause in the phase `waiting`: the stream is not live, the stage only observes,
+    something contradicts the recording, or nothing was decided yet."""
     if not record.is_live:
         return _absent(record)
     if settings.observe:
@@ -125,8 +125,8 @@ def _sent(flight: Flight) -> HistoryEntry:
 
 
 def _on_its_way(record: StreamRecord) -> HistoryEntry:
-    """Return the cause while a command is on the wire or pending. After a failed try, Live's last
-    answer to it is the cause."""
+    """Return the cause while a command is on the wire or pending. If a pending command was tried
+    before, Live's last answer is the cause."""
     answer, pending, flight = record.answer, record.pending, record.flight
     if flight:
         return _sent(flight)

@@ -49,7 +49,7 @@ class Standing(Struct, frozen=True):
     `since`: the beginning of this phase. `shown_at`: when Live last showed that it records; None
     also if that time lies ahead, because the clock was set back. `live_at`: when it was last known
     whether the stream is live. `next_attempt_at`: when the recording is next tried or checked; None
-    if nothing is planned. `attempts`: failed tries so far.
+    if no time is known. `attempts`: tries without success so far.
     """
 
     phase: Phase
@@ -118,8 +118,8 @@ def is_confirmed(record: StreamRecord) -> bool:
 
 
 def _liveness(record: StreamRecord, listed_at: int | None) -> tuple[Liveness, int | None]:
-    """Return whether the stream is live, and as of when. A list that shows something new opens or
-    ends a session, so the record was still true when the list was last read."""
+    """Return whether the stream is live, and as of when. A list that contradicts the record changes
+    its session. So the session was still true when the list was last read."""
     session = record.session
     if session is None:
         return (Liveness.UNKNOWN, None) if listed_at is None else (Liveness.NO, listed_at)
@@ -149,9 +149,8 @@ def _wrong(
 
 def _next_attempt_at(record: StreamRecord) -> int | None:
     """Return when the pending command is sent, or else when the start is checked or the session
-    polled. None if it waits for a cap, whose release nobody can predict, or if a command is on the
-    wire.
-    """
+    polled. None if a command is on the wire, or if it waits for room under a cap, which nobody can
+    predict."""
     pending, confirmation, session = record.pending, record.confirmation, record.session
     if record.flight is not None:
         return None

@@ -45,9 +45,9 @@ def start(transition: Transition, asked: StartAsked) -> None:
 
 
 def _start_again(transition: Transition, asked: StartAsked) -> None:
-    """Change the end, and take the intent over from policy. Send a start only if no command is
-    pending and no start was accepted. If the stream is gone or may be, or no start was accepted
-    since it came, the request is about the session in which a start will be accepted."""
+    """Give the intent to this person, with the new end. Enqueue a start if no command is pending
+    and Live has accepted none in this session. If Live has, and the session is live, the intent
+    keeps its session; otherwise it gets the session in which a start is accepted next."""
     transition.refused = _unfit_end(transition, asked)
     if transition.refused:
         return
@@ -335,7 +335,7 @@ def would_end(transition: Transition, began: int) -> bool:
 
 
 def meet_session(transition: Transition, session: Session) -> None:
-    """When a session opens, bind the intent to it, release the intent, or end it."""
+    """Bind the intent to the session that opens, release it from its old session, or end it."""
     intent = transition.record.intent
     if belongs_to_next(transition, session.began):
         transition.change_intent(session=session.number)
@@ -383,7 +383,8 @@ def end_by_time(transition: Transition) -> None:
 
 def end_scheduled(transition: Transition, reason: Reason, who: str = "") -> None:
     """End a schedule's intent without a hold: policy or another occurrence may make the next one.
-    `who` is the person who ended it. The history then has a line about that already."""
+    `who` is the person or schedule that ended it. The history then has a line about that
+    already."""
     _end(transition, reason, finalize=False, runs_over=True, who=who)
 
 
@@ -400,7 +401,8 @@ def hand_over(transition: Transition, *, runs_over: bool = False) -> bool:
 
 def _hand_over_to_policy(transition: Transition) -> bool:
     """Let policy continue a schedule's intent, if policy would have made one for this session. Its
-    duration counts from the beginning of the session. Return False otherwise."""
+    duration counts from the first accepted start, but not from before this session. Return False
+    otherwise."""
     record, rule = transition.record, transition.settings.rule
     session, intent = record.session, record.intent
     if session is None or record.is_off or _against(record, transition) is not None:

@@ -37,8 +37,8 @@ minutes."""
 
 def plan(transition: Transition, event: OccurrencesPlanned) -> None:
     """Replace the planned occurrences of the schedule. Those that have begun stay unchanged,
-    whether recorded, stopped or skipped; so planning may be repeated at any time. A skip well
-    before the beginning is taken back. An occurrence that was cancelled before it began ends."""
+    whether recorded, stopped or skipped; so planning may be repeated at any time. The skip of one
+    that begins well ahead is taken back. An occurrence that was cancelled before it began ends."""
     now = transition.now
     _end_cancelled(transition, event)
     _take_back_skips(transition, event)
@@ -78,7 +78,7 @@ def _ended_since(event: OccurrencesPlanned, occurrence: Occurrence, now: int) ->
 
 def put(transition: Transition, event: OccurrencePut) -> None:
     """Add an occurrence, or replace it. No hold bars one that begins now, because a person wants
-    it. One that has begun and no longer asks for anything is not revived."""
+    it. Refuse to change one that is over."""
     occurrence = event.occurrence
     before = next((one for one in transition.record.begun if one.id == occurrence.id), None)
     if before is None:
@@ -165,7 +165,8 @@ def keep_up(transition: Transition) -> None:
 
 
 def pass_time(transition: Transition) -> None:
-    """Begin each occurrence that is due, and end each intent whose end has come."""
+    """Begin each occurrence that is due, drop those whose limit has passed, and handle the end of
+    the one that made the intent."""
     now, planned = transition.now, transition.record.planned
     for occurrence in planned:
         if occurrence.begins_at > now:

@@ -43,7 +43,7 @@ class Transition:
     def add_entry(self, code: Reason, /, **about: str | int) -> None:
         self.entries.append(HistoryEntry(code, about))
 
-    def change(self, **fields: Any) -> None:  # noqa: ANN401 - dataclasses.replace, in short
+    def change(self, **fields: Any) -> None:  # noqa: ANN401 - as in msgspec's replace
         self.record = replace(self.record, **fields)
 
     def change_session(self, **fields: Any) -> None:  # noqa: ANN401 - as change

@@ -9,7 +9,7 @@ from shared.protocol.state.session import TOGETHER_MS
 from shared.protocol.stream import Command
 
 IN_DOUBT_MS = 60_000
-"""For this long after it was sent, a request without a stored answer may still land."""
+"""A request without a stored answer may still land for this long after it was sent."""
 MAX_SLOT_WAIT_MS = 1_000
 """How far ahead a slot may lie. A poll waits this long for a slot, a command only 250 ms."""
 MAX_DOUBTS_ENTRIES = 12
@@ -25,7 +25,7 @@ class PendingCommand(Struct, frozen=True, omit_defaults=True):
     since: int
     not_before: int
     attempts: int = 0
-    over_quota: bool = False  # the quota is used up: it waits until some is freed
+    over_quota: bool = False  # it waits for room under a cap
     who: str = ""  # the person who asked for it, if another requester made the intent
 
 

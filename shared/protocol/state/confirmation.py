@@ -15,8 +15,8 @@ from shared.protocol.state.session import TOGETHER_MS
 
 
 class StartSource(OpenEnum):
-    """The evidence that a session was started: Live's answer to a start, or our answer to its
-    question."""
+    """The evidence that a session was started: Live's answer to a start, or our answer when Live
+    asked whether to record."""
 
     ACCEPTED = "accepted"
     ALREADY = "already"
@@ -44,8 +44,8 @@ State = ConfirmationState
 
 
 class Confirmation(Struct, frozen=True, omit_defaults=True):
-    """A start that Live accepted. `check_at` is when to check its state. A report older than
-    `since`, by Live's clock, is about an earlier recording."""
+    """A start that Live accepted. `check_at` is when to check whether Live records. A report older
+    than `since`, by Live's clock, is about an earlier recording."""
 
     session: int
     at: int
@@ -57,7 +57,7 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
     begun_at: int | None = None  # when Live began, or was first shown to record, this session
     confirmed: bool = False  # what release 0.2 writes and reads instead of `state`
     denied: int = 0  # errors in a row that Live has reported of this start and those it repeats
-    unshown_since: int | None = None  # when Live accepted the first start that nothing shows
+    unshown_since: int | None = None  # the first accepted start after which no recording was shown
     sent_at: int = 0  # when the command that Live answered was sent; not stored by release 0.2
     accepted_again: int = 0  # starts in a row that Live accepted since, as if nothing ran
 
@@ -133,15 +133,14 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
     def may_be_after(self, confirmation: Confirmation) -> bool:
         """Return True if the report may be about a time after that start: it was received after the
         answer, and the second that Live names was not over when the start was sent."""
-        # sent_at ── Live answers, time ── it became true ── time + 1 s ── at: the answer is stored
+        # Live's time is in whole seconds: time ── sent_at ── the report became true ── time + 1 s
         known_at = confirmation.sent_at or confirmation.at
         return self.at > confirmation.at and (self.time is None or self.time + 1000 > known_at)
 
     def is_newer(self, time: int | None) -> bool:
-        """Return True if the report counts as newer than one of `time`. Without a time of its own,
-        a report that Live does not record counts from when it was received: if it was late, one
-        start shows that Live records; a report that wrongly confirms would end every check.
-        """
+        """Return True if the report counts as newer than one of `time`. A report that Live does not
+        record, without a time of its own, counts from its receipt. If it was late, that costs one
+        start. An old report that wrongly confirms would end every check."""
         if time is None:
             return False
         if self.time is None and not self.recording:

@@ -1,4 +1,4 @@
-"""The desired state of one stream: what a person, the policy, a schedule or an end wants of it."""
+"""The desired state of one stream: whether to record it, who wants that, and until when."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Intent(Struct, frozen=True, omit_defaults=True):
     until: int | None = None
     first_accepted_at: int | None = None
     session: int | None = None  # the one in which its start was first accepted
-    claimed: bool = False  # its start, or what a stop should have ended, may be running
+    claimed: bool = False  # its start, or one that a stop should have ended, may have landed
     finalize: bool = False
     held_until: int | None = None
     held_session: int | None = None

@@ -247,7 +247,7 @@ def session_numbers_are_not_ahead(record: StreamRecord) -> bool:
 
 
 def live_implies_no_poll_planned(record: StreamRecord) -> bool:
-    """A live session has no `off_since`, no polls to come and no StreamNotFound to be checked."""
+    """A live session has no `off_since`, no counted polls and no StreamNotFound to be checked."""
     session = record.session
     if session is None or session.state is not SessionState.LIVE:
         return True

@@ -33,7 +33,7 @@ class Occurrence(Struct, frozen=True, omit_defaults=True):
     begins_at: int
     ends_at: int
     until: int
-    is_over: bool = False  # it has begun, and no longer asks for a recording
+    is_over: bool = False  # it no longer asks for a recording
     barred_by: Reason | None = None  # why it was over as it began: a hold, or it came too late
     by_pattern: bool = False  # only a stream that is live has it planned
     who: str = ""  # the person who skipped it or moved its end, for streams that come up later
@@ -47,7 +47,8 @@ class Occurrence(Struct, frozen=True, omit_defaults=True):
 
 
 def in_order(planned: Iterable[Occurrence]) -> tuple[Occurrence, ...]:
-    """Return what a record keeps of some coming occurrences: each once, the next ones first."""
+    """Return the coming occurrences that a record keeps: each once, the next ones first, at most
+    MAX_PLANNED_ENTRIES."""
     by_id = {one.id: one for one in planned}
     ordered = sorted(by_id.values(), key=lambda one: (one.begins_at, one.id))
     return tuple(ordered[:MAX_PLANNED_ENTRIES])

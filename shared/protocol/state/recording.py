@@ -34,7 +34,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     last_report: LastReport | None = None
     answer: Answer | None = None
     interrupted_at: int | None = None
-    interrupted_latest_at: int | None = None  # the latest possible time, if not that one
+    interrupted_latest_at: int | None = None  # the latest possible time, if it differs
     unseen_end_time: int | None = None  # of the latest publish_done that ended no known session
     stopped_at: int | None = None  # the latest time at which a stop may have paused the recording
     stop_not_found_at: int | None = None  # when a stop was last answered StreamNotFound
@@ -45,7 +45,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     forget_at: int | None = None  # if nothing happens until then; None unless it is at rest
     absence_polled_at: int | None = None  # when it was last polled before being forgotten
     planned: tuple[Occurrence, ...] = ()  # of schedules, to come; the next one first
-    begun: tuple[Occurrence, ...] = ()  # those that began, each until its limit has passed
+    begun: tuple[Occurrence, ...] = ()  # begun or skipped; each stays until its limit has passed
 
     @property
     def is_blank(self) -> bool:
@@ -204,8 +204,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_held(self) -> bool:
-        """Return True if a hold covers the present session. Holds that end at a time are in
-        `held_at`."""
+        """Return True if a hold covers the present session, whatever the time. `held_at` also
+        checks the hold that ends at a time."""
         intent, session = self.intent, self.session
         if intent.wanted or session is None:
             return False

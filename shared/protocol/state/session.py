@@ -30,7 +30,7 @@ class Session(Struct, frozen=True, omit_defaults=True):
     absent_at: int | None = None  # when a poll first missed it since then
     start_not_found: bool = False  # Live answered a start with StreamNotFound
     last_start_not_found: bool = (
-        False  # that was its last answer: it has accepted none since, whatever a poll shows
+        False  # Live has accepted no start since such an answer, whatever a poll shows
     )
     last_unpublish_time: int | None = None  # of the latest publish_done that marked its end
     unverified_publish_time: int | None = (
@@ -41,8 +41,8 @@ class Session(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_undated(self) -> bool:
-        """Return True if only an accepted start shows the session: it began at `opened_at` or
-        earlier."""
+        """Return True if Live's time of the beginning is not known: only an accepted start, or a
+        publish that may be a replay, shows the session. It began at `opened_at` or earlier."""
         return self.time is None and self.publish_time is None
 
     @property
