@@ -400,7 +400,7 @@ def _of_others(app: App) -> Iterator[Condition]:
 def _watch(counted: Mapping[str, int], book: AlertBook, now: int) -> CallbackWatch:
     arrived = sum(counted.get(counters.callbacks("stream", result), 0) for result in _ARRIVED)
     unreported = counted.get(counters.UNREPORTED, 0)
-    return book.watch.after(arrived, unreported, now, is_first=book.is_first_look(now))
+    return book.watch.after(arrived, unreported, now, is_first=book.is_first_evaluation(now))
 
 
 def _facts(app: App, watch: CallbackWatch, outbox: OutboxState, now: int) -> StageFacts:

@@ -21,7 +21,7 @@ MAX_ALERT_ENTRIES = 5_000
 """Alerts that the book lists one by one. Further ones are only counted, by condition."""
 KEEP_RESOLVED_MS = 86_400_000
 MAX_RESOLVED_ENTRIES = 200
-LOOKS_APART_MS = 150_000
+MAX_EVALUATION_GAP_MS = 150_000
 """An evaluation later than this (ms) after the last one counts as the first. The timer runs every
 minute."""
 
@@ -78,8 +78,8 @@ class Alert(Struct, frozen=True, omit_defaults=True):
 
 
 class CallbackWatch(Struct, frozen=True):
-    """Two counters at the time of the latest callback: `callbacks`, and `unreported`, the streams
-    that only an online list had shown. `since`: when a list first showed another such stream."""
+    """Two counters as of the latest callback: of callbacks, and of sessions that only an online
+    list had shown (`unreported`). `since`: when a list first showed another such session."""
 
     callbacks: int = 0
     unreported: int = 0
@@ -104,16 +104,16 @@ class CounterWatch(Struct, frozen=True):
     since: int | None = None
 
     def after(self, count: int, now: int) -> CounterWatch:
-        """Return the watch after the counter was read. The watch starts over if the store was
-        emptied."""
+        """Return the watch after the counter was read. If the store was emptied, the count starts
+        over."""
         return CounterWatch(count, now if count > self.count else self.since)
 
 
 class AlertBook(Struct, frozen=True, omit_defaults=True):
     """`beyond`: by condition, how many alerts are not listed. `sent`: when each robot last got a
-    message. `watch` watches callbacks, `barred` occurrences that were not recorded, `dropped` tasks
-    without room. `barred_from`: the number of the schedule at which the search for barred
-    occurrences goes on. `evaluated_at` is 0 before the first evaluation."""
+    message. `watch`, `barred` and `dropped` watch the counters of callbacks, of occurrences that
+    were not recorded, and of tasks without room. `barred_from`: the number of the schedule at which
+    the search for barred occurrences goes on. `evaluated_at` is 0 before the first evaluation."""
 
     evaluated_at: int = 0
     alerts: Mapping[str, Alert] = {}
@@ -124,9 +124,10 @@ class AlertBook(Struct, frozen=True, omit_defaults=True):
     barred_from: int = 0
     dropped: CounterWatch = CounterWatch()
 
-    def is_first_look(self, now: int) -> bool:
-        """Return True if the last evaluation is more than LOOKS_APART_MS ago."""
-        return not 0 <= now - self.evaluated_at <= LOOKS_APART_MS
+    def is_first_evaluation(self, now: int) -> bool:
+        """Return True if the last evaluation is more than MAX_EVALUATION_GAP_MS ago, or seems to
+        lie ahead."""
+        return not 0 <= now - self.evaluated_at <= MAX_EVALUATION_GAP_MS
 
     @property
     def open(self) -> Sequence[Alert]:

@@ -98,7 +98,7 @@ def none_live(pattern: StreamKey, schedule: str, since: int) -> Condition:
 
 
 def live_at(record: StreamRecord, now: int) -> int:
-    """Return when a stream was last live: now if it is live; 0 if it never was."""
+    """Return when a stream was last live: now unless its session has ended; 0 if it never was."""
     session = record.session
     if session is None:
         return 0
@@ -112,8 +112,8 @@ _BARRED: Final = {
 
 
 def occurrences_barred(record: StreamRecord, now: int) -> Iterator[Condition]:
-    """Yield a condition if the stream's last occurrence was missed (for a day), or if a stop keeps
-    it from being recorded (until its end, or until somebody starts the stream)."""
+    """Yield a condition for the last missed occurrence, for a day, and for the last one that a stop
+    keeps from being recorded, until its end or until somebody starts the stream."""
     found = dict[ConditionCode, Occurrence]()
     for one in record.begun:
         code = _BARRED.get(one.barred_by) if one.barred_by is not None else None
@@ -130,7 +130,7 @@ def occurrences_barred(record: StreamRecord, now: int) -> Iterator[Condition]:
 
 
 def missed_occurrences(record: StreamRecord) -> Sequence[str]:
-    """Return the missed occurrences of a stream that its record still lists."""
+    """Return the ids of a stream's missed occurrences that its record still lists."""
     return [one.id for one in record.begun if one.barred_by is Reason.SCHEDULE_MISSED]
 
 
@@ -167,8 +167,8 @@ def unverified(
 
 
 class FailingTarget(Struct, frozen=True):
-    """A store to which `count` files cannot be copied, since `since`; `why` belongs to the
-    first."""
+    """A store to which `count` files cannot be copied. The first has failed since `since`; `why` is
+    its error."""
 
     name: str
     since: int
@@ -185,7 +185,7 @@ class Room(Struct, frozen=True):
 
 
 class ClosedReceiver(Struct, frozen=True):
-    """A webhook receiver that has been paused, or has ended, since `since`."""
+    """A webhook receiver that was closed at `since`, and so gets no more events."""
 
     name: str
     since: int

@@ -101,8 +101,9 @@ def _why(alert: Alert, rule: NotifyRule, now: int) -> Why | None:
 
 
 def wants(rule: NotifyRule, alert: Alert) -> bool:
-    """Return True if a rule covers the alert. A rule limited to some streams covers no condition of
-    the stage. A condition that is reported only on request must be named by the rule."""
+    """Return True if a rule covers the alert. If the rule names the condition, the alert's severity
+    does not count. A rule limited to some streams covers no condition of the stage. A condition
+    that is reported only on request must be named by the rule."""
     if not alert.severity.is_at_least(rule.severity) and rule.condition != alert.code:
         return False
     if alert.code in ONLY_ON_REQUEST and rule.condition != alert.code:
