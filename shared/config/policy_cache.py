@@ -30,14 +30,15 @@ POLICY_AGE_MS = 10_000
 UNREAD_AGE_MS = 1_000
 """ms before a process reads the policy again, as long as it has never read one."""
 RELAY_LOST = "relay lost"
-"""The timestamp of the latest callback that could not be forwarded to its previous receiver."""
+"""Names the timestamp of the latest callback that could not be forwarded to its previous
+receiver."""
 WAKE_LOST = "wake lost"
-"""The timestamp of the latest wake-up call that did not reach reconcile."""
+"""Names the timestamp of the latest wake-up call that did not reach reconcile."""
 HEARTBEAT, HEARTBEAT_LOST = "heartbeat", "heartbeat lost"
-"""The timestamps of the latest answered heartbeat, and of the latest lost one."""
+"""Name the timestamps of the latest answered heartbeat, and of the latest lost one."""
 OTHER_STAGE = "other stage acts"
-"""The timestamp of the latest callback that another acting stage has forwarded to this one, while
-this one acts too."""
+"""Names the timestamp of the latest callback that another acting stage has forwarded to this one,
+while this one acts too."""
 TIMESTAMP_AGE_MS = 60_000
 """How long a missing timestamp is remembered as missing."""
 

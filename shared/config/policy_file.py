@@ -141,7 +141,7 @@ def _parsed(text: str, kind: Kind) -> Mapping[str, object]:
     return document
 
 
-def _toml() -> Any:  # noqa: ANN401 - the two modules are one, of which each Python has another
+def _toml() -> Any:  # noqa: ANN401 - one module under two names
     try:
         return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     except ModuleNotFoundError as error:
@@ -482,13 +482,13 @@ def _formats(value: object) -> tuple[str, ...]:
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("write true or false")  # noqa: TRY004 - as above
+        raise ValueError("write true or false")  # noqa: TRY004 - faults are ValueErrors here
     return value
 
 
 def _object(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise ValueError("has to be a table")  # noqa: TRY004 - faults are ValueErrors here
+        raise ValueError("has to be a table")  # noqa: TRY004 - as above
     return value
 
 

@@ -55,8 +55,8 @@ class TokenCache:
         self._asked = LastAsked(clock)
 
     def caller_of(self, bearer: str) -> Caller | None:
-        """Return the owner of the token; None if the token is unknown. Raise StoreUnavailable if it
-        is not in the environment and the store does not answer."""
+        """Return the owner of the token; None if the token is unknown. Raise StoreUnavailable if no
+        known token fits and the store does not answer."""
         token = self._token_of(bearer)
         return token.caller if token else None
 
@@ -68,7 +68,7 @@ class TokenCache:
 
     def open_session(self, bearer: str) -> str | None:
         """Return the cookie text of a session for this token; None if the token is unknown. Raise
-        StoreUnavailable if the store does not answer."""
+        StoreUnavailable if the store is needed and does not answer."""
         token = self._token_of(bearer)
         if token is None:
             return None

@@ -34,8 +34,8 @@ _DAY_MS = 86_400_000
 
 
 class Caller(Struct, frozen=True):
-    """The caller and what its token allows. `only`: globs of the streams that it is bound to; None
-    for all. `until` (ms): when it ends; None for never."""
+    """The caller and what its token allows. `only`: globs of the streams that it is bound to; empty
+    for all streams. `until` (ms): when it ends; None for never."""
 
     name: str
     scopes: frozenset[str]

@@ -87,7 +87,7 @@ def callback_hosts(text: str) -> tuple[str, ...]:
 
 
 def hosts(text: str) -> tuple[str, ...]:
-    """Return the names without their ports, in lower case."""
+    """Return the host names in lower case. Raise ValueError if one has a port."""
     names = tuple(name.lower() for name in re.split(r"[,\s]+", text) if name)
     if not all(re.fullmatch(_NAME, name) for name in names):
         raise ValueError("give only hosts, without ports, like callbacks.example.com")
@@ -236,8 +236,8 @@ def signature_window(text: str) -> int:
 
 
 def keep(text: str) -> int:
-    """Return for how long to keep a stream's record, in ms. Live lists undelivered callbacks for
-    seven days (docs/platform/live.md §7); until then the record must exist."""
+    """Return for how long to keep a stream's record or ledger, in ms. Live lists undelivered
+    callbacks for seven days (docs/platform/live.md §7); until then the record must exist."""
     kept = duration(text)
     if kept < duration("7d"):
         raise ValueError("write 7d or longer: Live lists a lost callback for that long")
