@@ -92,7 +92,7 @@ def require_console(request: Request, hosts: Sequence[str]) -> None:
 
 
 def _origin_of(text: str) -> SplitResult:
-    """Return the parts of an origin; all of them empty for text that is none."""
+    """Return the parts of an origin; all of them empty for text that is no origin."""
     try:
         parts = urlsplit(text)
         is_one = parts.port != 0  # a port that is no number raises

@@ -101,10 +101,9 @@ class OnDemandAsk(Struct, frozen=True):
 
 
 class Remark(Struct, frozen=True):
-    """An exception or a switch. None of its fields is CONFIRMED. `fields` lists the names of all of
-    them, because their values may be secrets. `code` may be stored. The stream's names are empty
-    unless the body gives all three.
-    """
+    """Live's callback about an exception or a switch of publishers. None of its fields is
+    CONFIRMED. `fields` lists names of fields, without the values, which may be secrets. `code` may
+    be stored. The stream's names are empty unless the body gives all three."""
 
     is_exception: bool
     code: str

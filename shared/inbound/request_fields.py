@@ -93,8 +93,8 @@ NAME: Schema = {
     "maxLength": MAX_NAME_BYTES,
     "not": {"anyOf": [{"enum": [".", ".."]}, {"pattern": r"[*\x00\ufffd]"}]},
 }
-"""A pattern for the name of an application or stream, like `name_fault`, except for the length: a
-schema counts characters, not bytes."""
+"""The schema of the name of an application or stream. It accepts what `name_fault` accepts, except
+for the length: a schema counts characters, not bytes."""
 
 
 def stream_name(name: str, doc: str, *, example: str) -> Field:

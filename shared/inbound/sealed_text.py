@@ -20,8 +20,8 @@ def is_sealed(text: str) -> bool:
 
 
 def seal(text: str, key: bytes) -> str:
-    """Return the sealed text, which only the key can open or forge. The same text gives the same
-    result."""
+    """Return the sealed text. Only a holder of the key can read or forge it. The same text gives
+    the same result."""
     plain = text.encode()
     checksum = _checksum(plain, key)
     return _MARK + base64.urlsafe_b64encode(checksum + _crossed(plain, checksum, key)).decode()

@@ -1,5 +1,5 @@
-"""Answers every HTTP request: never a stack trace, never a 5xx without a reason. Raises if a
-timer's call fails, since nobody reads its answer.
+"""Answers every HTTP request: never a stack trace, never a 5xx without a reason. Raises if a call
+by a timer or the API fails, since any answer would count as a success.
 
 `shared.invocation.serve` calls it. It knows no function and no rule.
 """

@@ -238,8 +238,8 @@ def problem(
 
 
 def _hint(error: Exception, row: _Row, language: Language, *, is_read: bool) -> str:
-    """Return what to do. For a request that stores nothing, a store problem has the remedy of that
-    problem."""
+    """Return what to do. If the store fails a request that stores nothing, return the fix of the
+    store problem."""
     if is_read and row is ANSWERS[StoreUnavailable] and isinstance(error, StoreUnavailable):
         return problem_words(error.problem, {}, language).fix
     return detail_in(language, row.hint or getattr(error, "hint", ""))
