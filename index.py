@@ -1,4 +1,5 @@
-"""What Function Compute calls: one name per function. Each loads only what it needs."""
+"""The handlers that Function Compute calls, one for each function. Each loads only what it
+needs."""
 
 from __future__ import annotations
 
@@ -67,8 +68,8 @@ def deliver(event: bytes, context: object) -> dict[str, object]:
 
 
 def initialize(context: object) -> None:
-    """Once per instance, before its first event (docs/platform/function-compute.md §1.3): load all
-    that the event would wait for."""
+    """Load all that the first event would wait for. Function Compute calls this once for each
+    instance (docs/platform/function-compute.md §1.3)."""
     from shared.lazy_imports import stub_imports, without_collector
 
     with without_collector():
@@ -88,12 +89,12 @@ _WITHOUT_LIVE = ("on_demand", "relay", "notify", "console")
 
 
 _UNUSED = ("msgspec._json_schema", "msgspec.inspect", "subprocess", "traceback")
-"""Modules that msgspec, `uuid` and `logging` import, and that an event does not use. What uses one
-later, such as the description of the API, gets the real module."""
+"""Modules that msgspec, `uuid` and `logging` import, and that an event does not use. Code that uses
+one later, such as the description of the API, gets the real module."""
 
 
 def initialize_files(_context: object) -> None:
-    """As `initialize`, for the function whose package has another SDK than the others'."""
+    """Do the same as `initialize` for the function `files`, whose package has the SDK of OSS."""
     from shared.lazy_imports import without_collector
 
     with without_collector():
@@ -103,7 +104,8 @@ def initialize_files(_context: object) -> None:
 
 
 def initialize_deliver(_context: object) -> None:
-    """As `initialize_files`, for the function with two SDKs of its own."""
+    """Do the same as `initialize` for the function `deliver`, whose package has the SDKs of OSS and
+    of S3."""
     from shared.lazy_imports import without_collector
 
     with without_collector():
@@ -113,8 +115,9 @@ def initialize_deliver(_context: object) -> None:
 
 
 def _function_name(context: object) -> str:
-    """Return the name of the function that this instance serves; "" where the context does not tell
-    its handler, which is `index.stream_events`, say. The event loads it then."""
+    """Return the name of the function that this instance serves, by its handler, such as
+    `index.stream_events`. Return "" if the context has no handler; then the first event loads the
+    function."""
     handler = str(getattr(getattr(context, "function", None), "handler", ""))
     file, _, name = handler.rpartition(".")
     return name if file == __name__ and name.isidentifier() and name in globals() else ""

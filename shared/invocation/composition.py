@@ -37,7 +37,7 @@ from shared.store import Store, open_store
 from shared.store.write_probe import WriteProbe
 
 CODE = Path(__file__).resolve().parents[2]
-"""The folder of the code, with index.py. In which folder a handler starts is not documented
+"""The folder of the code, with index.py. The working directory of a handler is not documented
 (docs/platform/function-compute.md §1.2)."""
 
 

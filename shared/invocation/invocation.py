@@ -62,13 +62,13 @@ _INDEXES = "1"
 """The version of the indexes that each save fills. When it rises, live streams are saved again
 once."""
 POLICY_CHANGED = "policy changed"
-"""The timestamp of the latest change of the policy."""
+"""Names the timestamp of the latest change of the policy."""
 POLICY_EVERYWHERE_MS = POLICY_AGE_MS + 5_000
 """ms after which every instance uses a newly stored policy: POLICY_AGE_MS until it reads that
 policy, and 5 s for invocations that have read the one before."""
 STORE_RETRY_S = 5.0
-"""Pause before repeating a step of reconcile because the store did not answer. The step calls Live,
-too."""
+"""Pause before a step of reconcile is repeated because the store did not answer. A shorter one
+would repeat the step's calls to Live more often."""
 AUDITED_ROWS = 100
 """Streams of each phase that are read each minute."""
 
@@ -217,7 +217,8 @@ class Invocation:
 
     def counting_failures(self, kind: Kind, take: Callable[[], T]) -> T:
         """Call `take` for a callback and return its result. Count a callback that is refused or
-        fails, by its exception. Store no counts while the store does not answer."""
+        fails, by its exception. The count of a failure is stored later, since the store may be what
+        failed."""
         try:
             return take()
         except UnverifiedCallback:
@@ -305,7 +306,7 @@ class Invocation:
 
     def tend_schedules(self) -> int:
         """Plan the schedules that are due, and wait for an occurrence that is about to begin;
-        return how many schedules there were."""
+        return how many schedules were planned."""
         self.app.policies.forget()  # plan live streams by the newest rules
         return self._planner().tend(self.app.wait)
 
@@ -364,8 +365,8 @@ class Invocation:
         return lost.count
 
     def _repair_index(self) -> None:
-        """Save the index's first streams again if they contradict their records: a release without
-        that index saved them."""
+        """Save each of the index's first streams again if its entry contradicts its record: a
+        release without that index saved the record."""
         store = self.app.store
         for row in store.wrong(store.now(), after=None, limit=AUDITED_ROWS):
             if isinstance(row.record, StreamRecord) and wrong_since(row.record) != row.since:

@@ -1,5 +1,5 @@
-"""Serves one call of a function: every input gets an answer. Only a timer's run that could do
-nothing fails.
+"""Serves one call of a function. Every HTTP request gets an answer; a call by a timer or the API
+may fail.
 
 The functions' handlers call it. It knows no function and no rule.
 """
