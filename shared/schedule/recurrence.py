@@ -38,7 +38,7 @@ FIRST_YEAR_NUMBER, LAST_YEAR_NUMBER = 1970, 9998
 """Years of starts and occurrences; within them, a time in any zone can be written in UTC."""
 MAX_COUNTED_NUMBER, _COUNTED_DAYS = 5_000, timedelta(days=3_660)
 """The most occurrences within ten years of a rule whose later ones can only be found by counting
-through the earlier ones. Each listing of the schedules counts."""
+through the earlier ones. Every listing of the schedules counts through them."""
 _OF_ANY = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", "BYMONTH", "BYHOUR", "BYMINUTE"}
 _OF_LONG = {"BYMONTHDAY", "BYYEARDAY", "BYSETPOS", "BYWEEKNO"}
 """The parts that any rule may have, and those only for monthly or yearly rules."""

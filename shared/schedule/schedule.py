@@ -82,12 +82,11 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
 
 class StoredSchedule(Struct, frozen=True, omit_defaults=True):
     """A schedule as it is stored. It is planned again at `due_at`; None for never. Its occurrences
-    up to `planned_until` are in the records of its streams; None if none are yet. They must still
-    be removed from the records of `leaving`, or from all if it `is_deleted`. The document is
-    deleted after that. `rules` are those of its patterns: of the occurrences that have begun, up to
-    their limits, and of the next one. `cancelled` are the ids of those that a recent change took
-    out of the calendar before they began.
-    """
+    up to `planned_until` are in the records of its streams; None if none are yet. `leaving`:
+    streams from whose records they must still be removed. If it `is_deleted`, they are removed from
+    all records, and then this document is deleted. `rules` belong to its patterns: one for each
+    occurrence that has begun, up to its limit, and one for the next occurrence. `cancelled` are the
+    ids of those that a recent change took out of the calendar before they began."""
 
     schedule: Schedule
     made_by: str = ""
@@ -113,7 +112,7 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
         return msgspec.json.encode(self.rules).decode() if self.rules else ""
 
     def under_way(self, now: int) -> Sequence[TemporaryRule]:
-        """Return the rules whose occurrence has begun and still asks for something."""
+        """Return the rules whose occurrence has begun and still asks for a recording."""
         begun = (rule for rule in self.rules if not rule.occurrence.is_over)
         return [rule for rule in begun if rule.occurrence.begins_at <= now < rule.occurrence.until]
 
@@ -196,7 +195,7 @@ def keys_of(streams: Iterable[str]) -> Sequence[StreamKey]:
 
 
 def key_of(stream: str) -> StreamKey:
-    """Return the stream or the pattern that a text names, in which a name may be encoded."""
+    """Return the stream or the pattern that a text names; its parts may be percent-encoded."""
     return StreamKey(*map(unquote, stream.split("/", 2)))
 
 
