@@ -73,7 +73,8 @@ class EvidenceCode(str, Enum):
     LATE_KEY_FRAME = "late_key_frame"
     """late_ms: how long the picture is missing at the beginning; no fault."""
     FRAGMENTED = "fragmented"
-    """Segments, or an MP4 file, in fragments; neither is judged."""
+    """A fragmented MP4 file, or a playlist whose segments are not whole, plain objects; neither is
+    judged."""
     TIMESTAMPS_RUN_BACK = "timestamps_run_back"
     """first_ms, last_ms"""
     MEDIA_DURATION = "media_duration"

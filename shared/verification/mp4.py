@@ -99,7 +99,7 @@ def _box(header: bytes, at: int, stop: int) -> Box | None:
 
 
 def _check_whole(top: Boxes, size: int) -> None:
-    """Raise Concluded unless media and index are there, and complete."""
+    """Raise Concluded unless media and index are complete."""
     for box in (*top[b"mdat"], top[b"moov"][0]):
         if box.end > size:
             numbers = {"at_byte": box.at, "missing_bytes": box.end - size}

@@ -63,7 +63,7 @@ def _table_pids(section: bytes) -> set[int]:
 
 
 def _time(payload: bytes) -> int | None:
-    """Return the time of the frame that begins here, in ticks of 1/90 ms."""
+    """Return the time of the frame that begins here, in ticks of 1/90 ms; None without one."""
     if payload[:3] != b"\0\0\1" or len(payload) < 14 or not payload[7] & 0x80:  # noqa: PLR2004 - of the PES header
         return None
     first, second, third = payload[9], payload[10:12], payload[12:14]
