@@ -215,8 +215,8 @@ def _fail_on(found: list[str], subject: str) -> None:
 
 
 def _named(made: Packaged, now: datetime, environment: Mapping[str, str]) -> str:
-    """Return the description of a release's versions: Function Compute takes 256 characters
-    (docs/platform/function-compute.md §6.1)."""
+    """Return the label of a release. It is short, because it begins the description of each
+    version, which has at most 256 characters (docs/platform/function-compute.md §6.1)."""
     at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     code = f"live-record {made.manifest['live_record']} {made.manifest['tree'][:12]}"
     return f"{at} {code} secrets: {fingerprints(environment)}"

@@ -37,7 +37,8 @@ def ask_or_nothing(s: Commands, *words: str) -> Rows:
 
 
 class Deployed:
-    """Answers are cached until forget(), because each costs a run of `s`, which takes seconds."""
+    """What is deployed, as `s` reports it. Answers are cached until forget(), because each run of
+    `s` takes seconds."""
 
     def __init__(self, s: Commands) -> None:
         self._s = s

@@ -63,7 +63,8 @@ def left_over(stage: Stage, compute: FunctionCompute) -> Iterator[str]:
 
 
 def credentials_in(environment: Mapping[str, str]) -> Credentials | None:
-    """Return an access key from the environment: one that `s` would use, or else the CLI's own."""
+    """Return an access key from the environment: the one that `s` would use, or else the one in the
+    ALIBABA_CLOUD_… variables; None if there is none."""
     access = environment.get("LIVE_RECORD_ACCESS", "").strip()
     named = environment.get(access, "") if access else ""
     try:

@@ -37,12 +37,12 @@ class Share:
 
 
 def faults(stage: Stage, others: Sequence[Share], instances: int = INSTANCES) -> list[str]:
-    """Return the limits that the stage, together with the others, would exceed."""
+    """Return a sentence for each limit that the stage, together with the others, would exceed."""
     return [*_of_instances(stage, others, instances), *_of_rates(stage, others)]
 
 
 def unknown(others: Sequence[Share]) -> list[str]:
-    """Return the shares that are unknown and could not be added up."""
+    """Return a warning for each stage whose number of calls is unknown and was not added up."""
     return [
         _(
             "{stage} does not answer, so its number of calls a second is unknown. Set"

@@ -1,7 +1,7 @@
-"""One deploy of a stage at a time, on one machine.
+"""A lock that lets one deploy or rollback of a stage run at a time, on one machine.
 
-The deploy and rollback commands hold it. Between machines nothing locks: a deploy reads the alias
-again before it moves it.
+The deploy and rollback commands hold it. No lock works between machines; instead, a deploy reads
+the alias again before it moves the alias.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def _character(character: str) -> str:
     units = character.encode("utf-16-be", "surrogatepass")
     pairs = (units[at : at + 2].hex() for at in range(0, len(units), 2))
     unicode = "".join(rf"\\+u(?i:{pair})" for pair in pairs)
-    # The encoded forms first: of `%25`, the plain form of a last `%` would leave the 25.
+    # The encoded forms come first. A plain `%` would match the first character of `%25` alone.
     return rf"(?:{percent}|{unicode}|\\*{re.escape(character)})"
 
 

@@ -132,7 +132,8 @@ def _callers(s: Commands, deployed: Deployed, key: str, props: Mapping[str, Any]
 def _reservations(
     s: Commands, deployed: Deployed, functions: Mapping[str, Mapping[str, Any]]
 ) -> list[Step]:
-    """Return the steps for reservations; those that free instances come first."""
+    """Return the steps for reservations, the smallest first. So steps that remove a reservation,
+    and free its instances, come before all others."""
     wanted = {key: reserved_in(props) for key, props in functions.items()}
     ordered = sorted(wanted.items(), key=lambda each: each[1] or 0)
     return [Reservation(s, deployed, key, number) for key, number in ordered]

@@ -21,7 +21,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """The aliases to point elsewhere, by function, and what a person should know before."""
+    """What a rollback will do: `versions` holds the version to which each function's alias will
+    point, without functions that stay as they are; `warnings` holds what a person should know."""
 
     release: str
     versions: Mapping[str, int]
@@ -29,7 +30,7 @@ class Rollback:
 
 
 def plan_rollback(s: Commands, functions: Sequence[str]) -> Rollback:
-    """Return how to go back to what served before. After it, a second plan goes further back.
+    """Return how to go back to what served before. After a rollback, a new plan goes further back.
 
     A function that had no version in that release stays as it is: nothing in that release calls it.
     """

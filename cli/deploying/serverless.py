@@ -24,7 +24,7 @@ from cli.errors import Failure
 _LAST_CHARS = 2_000
 """How many characters of the output a Failure repeats."""
 _ERROR = re.compile(r"Error Message:\s*(.*?)\s*(?:A complete log of this run|\Z)", re.DOTALL)
-"""Matches the error at the end of the output of `s`. The text before it is the component's: all
+"""Matches the error at the end of the output of `s`. Before the error, the component prints all
 that it deploys."""
 _ACCESS = "LIVE_RECORD_ACCESS"
 _BEFORE_ACCESS = (
@@ -39,7 +39,7 @@ _COMPONENTS = "core_load_serverless_devs_component"
 would silently detach the overlays of env.yaml (docs/platform/function-compute.md §6.2)."""
 _PINNED = "fc3@0.1.22"
 _VAULT = "DOTENV_KEY"
-"""With it `s` would read an encrypted file of variables, which no check sees."""
+"""With this variable, `s` would read an encrypted file of variables, which no check sees."""
 _NO_ACCESS = "Not found access"
 
 
@@ -73,8 +73,9 @@ class Serverless:
     def ask(self, *words: str) -> list[dict[str, Any]]:
         """Return every mapping in the JSON output, however deep: its shape is undocumented.
 
-        With `-o json`, `s` ends with 0 and prints no result if it failed, so an empty output is
-        asked for once more without it (docs/platform/function-compute.md §6.2).
+        With `-o json`, a failed `s` ends with 0 and prints no result. So if there is no result, run
+        it again without `-o json`, which raises the Failure
+        (docs/platform/function-compute.md §6.2).
         """
         values = list(_values(self._run(*words, "-o", "json")))
         if not values:
@@ -120,8 +121,8 @@ class Serverless:
 def _environment(stage: Stage, *, chosen: bool) -> dict[str, str]:
     """Return the environment of `s`, without other credentials if the access was chosen.
 
-    It has every variable of s.yaml, even the empty ones: `s` takes no variable from a file if the
-    environment has it.
+    It has every variable of s.yaml, even the empty ones: `s` takes a variable from a file only if
+    the environment lacks it.
     """
     left_out = (*(_BEFORE_ACCESS if chosen else ()), _VAULT)
     ours = {name: value for name, value in stage.environment.items() if name not in left_out}

@@ -27,7 +27,7 @@ def keys(optional: Mapping[str, Any] | None = None, /, **needed: object) -> Keys
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number of that range, in steps."""
+    """A number from `low` to `high`, in steps of `step`."""
 
     low: float
     high: float

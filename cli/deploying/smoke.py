@@ -24,8 +24,8 @@ ANSWER_WITHIN_S = 10.0
 
 
 def smoke_test(stage: str, say: Say, *, pause: Callable[[float], None] = time.sleep) -> None:
-    """Ask the stage for its health, several times if it does not answer. Raise a Failure if it is
-    not ready. Print a note if the stage is not registered, because it cannot be asked."""
+    """Ask the stage for its health until it is ready. Raise a Failure if it is not ready after
+    several tries. Print a note if the stage is not registered, because it cannot be asked."""
     try:
         target = stage_registry.resolve_target(stage, None, None, changes=True)
     except click.ClickException as error:

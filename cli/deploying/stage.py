@@ -59,7 +59,7 @@ class Stage:
         return tuple(key for key, each in resources if each.get("component") == "fc3")
 
     def missing(self) -> Iterator[str]:
-        """Yield the required variables that are empty."""
+        """Yield a sentence for each required variable that is empty."""
         overlays = environments(self.template.with_name("env.yaml"))[self.name].get("overlays")
         names = [f"LIVE_RECORD_{name}" for name in NEEDED]
         for name in dict.fromkeys([*names, *_EMPTY_BY_DEFAULT.findall(str(overlays))]):

@@ -24,8 +24,8 @@ Props = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of a step's check: whether everything is as it should be, in words, and what the
-    step would do otherwise."""
+    """The result of a step's check: whether everything is as it should be, what is deployed
+    (`found`), and what the step would do (`would`)."""
 
     is_so: bool
     found: str
@@ -33,7 +33,7 @@ class Finding:
 
 
 class Step(Protocol):
-    """`act` returns what it did."""
+    """One step of a deploy; `act` returns what it did, in words."""
 
     @property
     def name(self) -> str: ...
@@ -100,7 +100,7 @@ class Code:
 
 @dataclass(slots=True)
 class Alias:
-    """The alias of a function, to which its triggers and routes lead."""
+    """The alias of a function, to which its triggers and routes point."""
 
     s: Commands
     deployed: Deployed
@@ -161,7 +161,7 @@ class Alias:
 
 @dataclass(slots=True)
 class Triggers:
-    """The triggers of a function that s.yaml names. One that it does not name is left alone."""
+    """The triggers of a function. A trigger that s.yaml does not name is left alone."""
 
     s: Commands
     deployed: Deployed
@@ -263,7 +263,7 @@ class Domain:
     wanted: Props
     name: str = "domain"
     asks: bool = field(default=True)
-    """False for a test domain in a dry run, because asking for it creates it."""
+    """False in a dry run: a test domain is not looked up then, because that would create it."""
 
     def look(self) -> Finding:
         domain = str(self.wanted["domainName"])
@@ -296,8 +296,9 @@ class Domain:
 
 
 def covers(remote: object, wanted: object) -> bool:
-    """Return True if everything in `wanted` is in `remote`, which may have more. The order of
-    plain values in a list does not count, and an empty value is the same as none."""
+    """Return True if everything in `wanted` is in `remote`. Mappings may have more keys there, but
+    lists have the same items; plain items may be in any order. An empty value is the same as none.
+    """
     if isinstance(wanted, Mapping):
         there = remote if isinstance(remote, Mapping) else {}
         return all(covers(there.get(name), value) for name, value in wanted.items())
@@ -315,6 +316,6 @@ def _covers_list(remote: list[Any], wanted: list[Any]) -> bool:
 
 
 def reserved_in(props: Props) -> int | None:
-    """Return the instances that a function of s.yaml reserves."""
+    """Return how many instances a function of s.yaml reserves, or None."""
     found = (props.get("concurrencyConfig") or {}).get("reservedConcurrency")
     return int(found) if found else None
