@@ -54,10 +54,10 @@ SDK = "alibabacloud-live20161101"
 class Package:
     """A set of code to deploy as one archive.
 
-    The names of folder and archive begin with `prefix`; `variable` names the folder for s.yaml. It
-    contains the packages of the file `pins` that are `needed`, or all of them if that is None, and
-    of our own files also those below `page`, but nothing that is in `without`. What is `rare` has
-    no bytecode.
+    `prefix` is part of the names of its folder and archive. `variable` is the variable of s.yaml
+    that holds the folder. `pins` is a file of pinned packages: the `needed` ones are deployed, or
+    all if `needed` is None. The files below `page` are added, those in `without` are left out, and
+    those in `rare` get no bytecode.
     """
 
     prefix: str
@@ -108,10 +108,11 @@ def build(
     whole: bool = False,
     warn: Warn,
 ) -> Packaged:
-    """Build a package; return its folder `build/RUNTIME` and `dist/live-record-RUNTIME.zip`.
+    """Build a package; return its folder and archive.
 
-    Both are under `into`. With `whole`, the package has everything that the official SDK requires,
-    otherwise only what our calls use. Raise Failure if the policy or a pinned package is wrong.
+    Under `into`, these are `build/PREFIXRUNTIME` and `dist/live-record-PREFIXRUNTIME.zip`. With
+    `whole`, the package has everything that the official SDK requires, otherwise only what our
+    calls use. Raise Failure if the policy, the store's certificate or a pinned package is wrong.
     """
     own = {"policy.json": packed_policy(policy).encode(), **_authority(policy.with_name(AUTHORITY))}
     own |= _our_files() | _page(package)
@@ -129,7 +130,7 @@ def build(
 
 
 def _page(package: Package) -> dict[str, bytes]:
-    """Return the files of a page, without what only its types are checked with."""
+    """Return the files of a page, without type declarations, which only a type checker reads."""
     files = [] if package.page is None else sorted(package.page.rglob("*"))
     return {
         file.relative_to(ROOT).as_posix(): file.read_bytes()
@@ -140,7 +141,7 @@ def _page(package: Package) -> dict[str, bytes]:
 
 def _authority(file: Path) -> dict[str, bytes]:
     """Return the certificate with which the functions verify the store; nothing without the file.
-    Raise Failure if it is a secret: a package is no place for one."""
+    Raise Failure if the file holds a private key, or no certificate."""
     if not file.is_file():
         return {}
     data = file.read_bytes()

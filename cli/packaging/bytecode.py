@@ -1,9 +1,10 @@
 """A program that compiles bytecode; it runs on the Python version that will load the bytecode.
 
 cli.packaging.python starts it as `python bytecode.py FOLDER CODE` and writes the files' paths to
-its input; CODE is the folder that tracebacks name. Bytecode has no docstrings and is unchecked: a
-time stamp would not survive unpacking (docs/platform/sdk.md §A3). Our own functions have no
-annotations in it: nothing reads those at run time. It must not import our modules.
+its input; CODE is the folder that tracebacks name. The bytecode has no docstrings, and Python loads
+it without checking its source: a time stamp would not survive unpacking (docs/platform/sdk.md §A3).
+Our own functions lose their annotations, which nothing reads at run time. This program must not
+import our modules.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def package(runtimes: tuple[str, ...], policy_file: Path, whole: bool) -> None:
 
 
 def unpacked(runtime: str, folder: Path) -> Deployed:
-    """Build the archives, and unpack each into a folder beside `folder`, or into it; return the
-    folders and their interpreter."""
+    """Build the archives and unpack them: the main one into `folder`, the others next to it. Return
+    the folders and the interpreter that runs them."""
     codes = {each.variable: folder.with_name(each.prefix + folder.name) for each in PACKAGES}
     for each in PACKAGES:
         shutil.rmtree(codes[each.variable], ignore_errors=True)

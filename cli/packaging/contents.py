@@ -69,12 +69,12 @@ UNUSED = tuple(
     )
     if "." in name
 )
-"""Modules of the packages that are not deployed: stubs replace them, or nothing imports them.
+"""Modules that are not deployed, because stubs replace them or nothing imports them.
 dateutil's own time zones are older than those of tzdata."""
 
 BUNDLE = "certifi/cacert.pem"
-"""certifi's bundle. Only the SDKs of stores read it; everything else reads one file for each root
-certificate."""
+"""certifi's bundle of root certificates. Only the SDKs of OSS and S3 read it; everything else reads
+one file for each certificate."""
 ELSEWHERE = (
     BUNDLE,
     *("functions/console", "functions/deliver", "functions/files", "functions/stage_bucket"),
@@ -83,13 +83,14 @@ ELSEWHERE = (
     *("shared/verification/mpeg_ts", "shared/verification/playlist"),
     *("shared/verification/ranges", "shared/verification/verify"),
 )
-"""Modules that only the functions with packages of their own use."""
+"""Files that only the functions with packages of their own use."""
 
 LARGE = ("idna/uts46data",)
-"""Deployed without bytecode: a host's name beyond ASCII needs it, and its tables are large."""
+"""Deployed without bytecode: only a host name beyond ASCII needs this module, and its tables are
+large."""
 RARE = ("dateutil", "functions/record_command/openapi", "idna", "six")
-"""Deployed without bytecode, because no instance imports it at its start. Its first use compiles
-it: a schedule, a host's name beyond ASCII, or the description of the API."""
+"""Deployed without bytecode, because no instance imports them at its start. Python compiles them at
+their first use: for a schedule, a host name beyond ASCII, or the description of the API."""
 
 CLIENT = "alibabacloud_live20161101/client.py"
 OWN_METHODS = ("__init__", "get_endpoint")
@@ -166,13 +167,13 @@ def of_used_modules(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def is_of(path: str, names: Iterable[str]) -> bool:
-    """Return True if the path is one of these, of such a module, or below such a package."""
+    """Return True if the path is in `names`, or belongs to a module or package in `names`."""
     return any(path in (name, f"{name}.py") or path.startswith(f"{name}/") for name in names)
 
 
 def packed_zones(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return tzdata as one archive, which Python imports from, without the zones as text: 600 small
-    files take three times as many bytes."""
+    """Return tzdata as one archive that Python imports from, without the zones as text. Its 600
+    small files would take three times as many bytes."""
     text = re.compile(r"tzdata/zoneinfo/(leapseconds|[^/]+\.(tab|zi))$")
     zones = {path: data for path, data in files.items() if not text.match(path)}
     return {ZONES.name: archive.packed(zones)}
