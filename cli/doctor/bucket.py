@@ -1,6 +1,6 @@
 """Reads from OSS, through its official SDK, what doctor checks about a recording bucket.
 
-The doctor command hands bucket() to its sources; play and rehearse use client(). It only reads.
+The doctor command hands bucket(), which only reads, to its sources; play and rehearse use client().
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ TIMEOUT_S = 5
 """Time limit for the connection, and again for the answer."""
 NO_RULES, NO_CORS = "NoSuchLifecycle", "NoSuchCORSConfiguration"
 ELSEWHERE = "WrongEndpoint"
-"""Our own code. OSS answers AccessDenied, and names the right endpoint only in its message."""
+"""Our own code for a bucket that is at another endpoint. OSS answers AccessDenied, and only its
+message names the right endpoint."""
 
 
 def bucket(account: Account, name: str, endpoint: str) -> Bucket:
@@ -81,10 +82,10 @@ def _days(rules: Any) -> Iterator[int]:  # noqa: ANN401 - as above
 
 
 def calling(action: str, call: Any) -> Any:  # noqa: ANN401 - as above
-    """Return what `call` returns; raise Declined."""
+    """Return what `call` returns; raise Declined if it fails."""
     try:
         return call()
-    except Exception as error:  # noqa: BLE001 - the SDK's own go no further: they hold secrets
+    except Exception as error:  # noqa: BLE001 - the SDK's errors end here: they hold secrets
         raise Declined(action, _error_of(error)) from None
 
 

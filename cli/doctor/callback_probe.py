@@ -22,7 +22,7 @@ TIMEOUT_S = 5.0
 RELAYED = {"X-Live-Record-Relayed": "doctor"}
 """Marks the call as forwarded already, so that the stage does not forward it."""
 OUR_FIELDS = {"ignored", "NeedRecord"}
-"""Fields of our answers to callbacks about other domains."""
+"""Fields of a stage's answers to callbacks about domains that its policy does not name."""
 _STREAM_FIELDS = {"app": "doctor", "stream": "doctor"}
 
 

@@ -246,7 +246,8 @@ def _keys(snapshot: Snapshot, check: str, named: dict[str, Callback]) -> Iterato
 
 
 def answers(snapshot: Snapshot) -> Findings:
-    """Yield a fault for each URL of the stage that did not answer the call that Live would make."""
+    """Yield a fault for each callback URL of the stage that does not answer, answers as another
+    program would, or rejects Live's signature."""
     if not snapshot.probes:
         yield NO_CALLBACKS["answer"].found()
     for probe in snapshot.probes.values():

@@ -175,7 +175,7 @@ def _probes(
 ) -> Mapping[str, CallbackProbe]:
     """Call the callback URLs that point to this stage, and no others; return the answers by URL.
 
-    An URL over http is not called: it ends with a path token, which others on the way could read.
+    A URL over http is not called: it ends with a path token, which others on the way could read.
     """
     futures: list[Any] = []
     for kind, callback in dict.fromkeys(_callbacks(domains)):
@@ -196,8 +196,8 @@ def _may_call(url: str, hosts: set[str]) -> bool:
 
 
 Match = tuple[bool | None, str | None]
-"""Whether the stage knows a secret, and of a path token the kind of callback; a release before 0.3
-does not tell the kind."""
+"""Whether the stage knows a secret, and for a path token the kind of callback; a release before 0.3
+does not report the kind."""
 
 
 def _matches(sources: Sources, domains: Sequence[Domain], hosts: set[str]) -> Mapping[str, Match]:

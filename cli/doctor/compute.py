@@ -27,7 +27,7 @@ TRIGGERS: Mapping[str, tuple[str, ...]] = {
     "deliver": (TIMER,),
     "console": (),
 }
-"""The functions of s.yaml as they are named, and the triggers of each."""
+"""The functions of a stage, named without the prefix and the stage, and the triggers of each."""
 LIVE_ROLE, MTS_ROLE = "AliyunLiveDefaultRole", "AliyunMTSDefaultRole"
 
 ON_THIS_MACHINE = {
@@ -135,7 +135,8 @@ def triggers(snapshot: Snapshot) -> Findings:
 
 
 def cause_of_silence(snapshot: Snapshot, function: str) -> str:
-    """Return the check that finds why no timer calls the function; "" if it is called."""
+    """Return the check that finds why no timer calls the function; "" if one does, or if that is
+    unknown."""
     deployment = snapshot.deployment
     if not isinstance(deployment, Deployment) or isinstance(snapshot.examined, Unread):
         return ""

@@ -77,7 +77,7 @@ def _not_main(name: str, mapping: Sequence[tuple[str, str]], fix: str) -> Iterat
 
 
 def mapping(snapshot: Snapshot) -> Findings:
-    """Yield the ingest domains that only Live or only the policy binds to a streaming domain.
+    """Yield a finding for each ingest domain that only Live or only the policy binds to a domain.
 
     The stage ignores the callbacks of an ingest domain that the policy does not name.
     """

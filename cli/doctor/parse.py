@@ -50,13 +50,13 @@ def vod(answer: Json) -> Sequence[Recording]:
 
 
 def _recording(row: Json, bucket: str) -> Recording:
-    delay_ms = _number(row.get("DelayTime"))
+    delay_s = _number(row.get("DelayTime"))
     return Recording(
         domain=str(row.get("DomainName") or ""),
         app=str(row.get("AppName") or "*"),
         stream=str(row.get("StreamName") or "*"),
         on_demand=_number(row.get("OnDemond", row.get("OnDemand"))),
-        delay_ms=None if delay_ms is None else delay_ms * 1000,
+        delay_ms=None if delay_s is None else delay_s * 1000,
         formats=tuple(_formats(row)),
         bucket=bucket,
         endpoint=str(row.get("OssEndpoint") or ""),

@@ -256,8 +256,8 @@ def _missing(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Fin
 
 
 def _by_hand(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Finding]:
-    """Yield one fault for the streams that were asked for, now or by a schedule, that no rule names
-    and that no configuration covers."""
+    """Yield one fault for all streams that a person or a schedule wants recorded, but that no rule
+    may record and no configuration covers."""
     refused = [
         shown
         for stream, shown in _asked_for(snapshot)
@@ -482,7 +482,7 @@ def fresh(snapshot: Snapshot) -> Findings:
     """
     if not any(domain.live for domain in snapshot.domains):
         yield NO_STREAM.found()
-    refused = _refused_for_want_of_one(snapshot)
+    refused = _refused_without_configuration(snapshot)
     for domain in snapshot.domains:
         for stream in domain.live:
             config = domain.configuration(stream.app, stream.stream)
@@ -492,17 +492,14 @@ def fresh(snapshot: Snapshot) -> Findings:
                 yield OLDER_THAN_CONFIG.found(because=because, stream=key, config=config)
 
 
-def _refused_for_want_of_one(snapshot: Snapshot) -> set[str]:
-    """Return the streams whose start Live refused for want of a recording configuration."""
+def _refused_without_configuration(snapshot: Snapshot) -> set[str]:
+    """Return the streams whose start Live refused because they had no recording configuration."""
     listed = () if isinstance(snapshot.listed, Unread) else snapshot.listed
     return {row["stream"] for row in listed if row["reason"]["code"] == NO_CONFIG}
 
 
 def recorded(snapshot: Snapshot) -> Findings:
-    """Yield one fault for each cause for which live streams that are wanted are not recorded.
-
-    Manual recording (OnDemand 7) needs a command to start.
-    """
+    """Yield one finding for each cause for which live streams that are wanted are not recorded."""
     if isinstance(snapshot.policy, Unread) or isinstance(snapshot.listed, Unread):
         return
     known = {row["stream"]: row for row in snapshot.listed}
@@ -533,8 +530,8 @@ class _Wanted:
 
 
 def _wanted(snapshot: Snapshot, policy: Policy, known: dict[str, Json]) -> Iterator[_Wanted]:
-    """Yield the live streams that a rule records or somebody asked for. Leave out streams
-    published just now, and those whose publish time lies ahead because a clock was set back."""
+    """Yield the live streams that a rule records or somebody asked for. Leave out streams published
+    just now, but not those whose publish time lies ahead because a clock was set back."""
     for domain in snapshot.domains:
         for stream in domain.live:
             live_ms = snapshot.now_ms - stream.published_ms
@@ -583,8 +580,8 @@ def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Findi
 
 
 def _unreadable(snapshot: Snapshot, unlisted: Sequence[_Wanted]) -> Iterator[Finding]:
-    """Yield one fault for all records that cannot be read: first those of live streams, the longest
-    lost at the top."""
+    """Yield one fault for the records that cannot be read. It counts those of live streams that are
+    wanted; if there are none, it counts all."""
     if snapshot.unreadable:
         lost = [each for each in unlisted if str(each.key) in snapshot.unreadable]
         streams = _lost(lost) if lost else _counted(snapshot.unreadable)
@@ -614,8 +611,8 @@ def _is_unrecorded(row: Json) -> bool:
 
 
 def _is_unwanted(row: Json) -> bool:
-    """Return True if the stage knows that the stream is live, and that it is not to be recorded: a
-    rule starts a recording once per publish, and that one has ended."""
+    """Return True if the stage knows that the stream is live and is not to be recorded: a rule
+    starts only one recording for each publish, and this recording has ended."""
     is_known_live = row.get("live") == "yes" and not row.get("wanted")
     return is_known_live and row["reason"]["code"] != RULE_PENDING
 
@@ -658,7 +655,8 @@ def _of_cause(snapshot: Snapshot, code: str, same: Sequence[_Wanted]) -> Finding
 
 
 def _lost(streams: Sequence[_Wanted]) -> str:
-    """Return the streams, and for how long the first of them, the oldest, has been lost."""
+    """Return a text that counts the streams, and says for how long the first has not been recorded:
+    the longest of all."""
     oldest = written(streams[0].lost_ms // 1000 * 1000)
     if len(streams) == 1:
         return _("{stream} (for {oldest})").format(stream=streams[0].key, oldest=oldest)

@@ -117,8 +117,8 @@ def _wrong(finding: Finding, width: int) -> Iterator[str]:
 
 
 def _consequences(follow: Sequence[Finding], root: str, width: int) -> Iterator[str]:
-    """Yield those that follow from the finding of the check `root`, and then in one line what could
-    not be checked because of it."""
+    """Yield the findings that follow from that of the check `root`, and then in one line the checks
+    that could not be made because of it."""
     indent = f"{'':{_word_width()}}  {'':{width}}  "
     same = [finding for finding in follow if finding.because == root]
     unknown = [finding.check for finding in same if finding.severity is Severity.UNKNOWN]

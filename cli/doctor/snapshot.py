@@ -30,8 +30,8 @@ _EXPLAINED = {"InvalidDomain": "domain", "NoSuchBucket": "bucket", "WrongEndpoin
 class Unread:
     """A part that could not be read.
 
-    `action` is the action's name in RAM, empty if Alibaba Cloud was not called; `code` is the error
-    code of the answer, empty without an answer.
+    `action` is the action's name in RAM, empty if Alibaba Cloud was not called. `code` is Alibaba
+    Cloud's error code or one of our own; it is empty if the stage refused the request.
     """
 
     subject: str
@@ -236,9 +236,8 @@ class DeployedFunction:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The stage's part of Function Compute in the region: the functions under our names, how many
-    instances all functions reserve, and to which qualifier each route of each custom domain leads.
-    """
+    """What is deployed in the region: the functions of all stages, how many instances all functions
+    of the account reserve, and to which qualifier each route of each custom domain points."""
 
     region: str
     functions: Mapping[str, DeployedFunction]

@@ -19,7 +19,8 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Sources:
-    """Reads and collects refusals; without credentials `account` is None and `why` is the cause."""
+    """Reads each source, and collects refused calls of the account in `refused`. Without
+    credentials, `account` is None and `why` is the cause."""
 
     api: Api
     account: Account | None

@@ -28,21 +28,22 @@ from shared.protocol.durations import written
 from shared.protocol.policy import ForwardTo, Mode, OnPublish
 
 ASKED_JUST_NOW = "AskedJustNow"
-"""The stage asks Live for doctor at most once a second, whoever runs it."""
+"""The stage's code if it did not ask Live: for doctor it asks at most once a second, whoever runs
+doctor."""
 UNKNOWN_DOMAIN = "InvalidDomain"
 """An error code that the check of domains reports."""
 STALE_MS, LATE_MS = 90_000, 120_000
-"""Reconcile counts as stopped after the first, as in health, whose own problem is then not shown; a
-due command is late after the second."""
+"""Reconcile counts as stopped after the first time, as in the stage's health. A due stream is late
+after the second."""
 CLOCK_WARNINGS = 10
-"""An offset of the clock is reported from this fraction of the signature window on: a tenth, 30 s
-of five minutes."""
+"""An offset of the clock is reported if it exceeds this part of the signature window: a tenth, such
+as 30 s of five minutes."""
 RECENT_MS = 3_600_000
 """A failed forwarding of a callback is reported for this time."""
 HEARTBEAT_MS = 180_000
 """Older heartbeats, answered or lost, say nothing of the present: one is due each minute."""
 CALLBACK_S, STREAM_CALLBACKS = 0.1, 2
-"""The time of an instance for one callback, and the number of callbacks of a publish."""
+"""How long one callback occupies an instance, and the number of callbacks of a publish."""
 ROLE = grant_command("record-command", "ToRole --RoleName live-record-record-command")
 _GRANT = "redis-cli -u $LIVE_RECORD_STORE acl setuser USER {}"
 _CONFIG = "redis-cli -u $LIVE_RECORD_STORE config set {} {}"
@@ -295,8 +296,8 @@ def is_writable(snapshot: Snapshot) -> bool:
 
 
 def unwritable(snapshot: Snapshot) -> str:
-    """Return the check that finds why nothing can be stored, "" if it can. While the store refuses
-    writes, no run can note that it ended, and no callback is accepted."""
+    """Return the check that finds why nothing can be stored, "" if the store accepts writes. While
+    it refuses them, no run can note that it ended, and no callback is accepted."""
     return "" if is_writable(snapshot) else "store"
 
 
