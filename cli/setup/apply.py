@@ -1,7 +1,7 @@
 """Applies a plan to Live and to the policy, and restores the backup.
 
-The setup command calls it; probe uses restore(). Each change must be in the backup before it is
-made, and forwarding must be in force before a callback URL is replaced.
+The setup command calls it; probe, try and emergency use restore(). Each change must be in the
+backup before it is made, and forwarding must be in force before a callback URL is replaced.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Applier:
             write(self.account, change.target, change.before, change.after)
         except Declined:
             if not is_applied(read(self.account, change.target), change.after):
-                raise  # Live may have carried the call out although it did not answer
+                raise  # otherwise Live made the change, although it did not answer
         self._store_as_read(change.target)
 
     def _store_as_read(self, target: ConfigTarget) -> None:

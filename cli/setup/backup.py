@@ -1,7 +1,7 @@
-"""The backup of Live's configuration: one file per stage, written before each change.
+"""The backup of Live's configuration: a file that is written before each change.
 
-Setup and probe write it and restore from it. It holds callback keys, because undo has to set them
-again: only its owner may be able to read the file.
+Setup, emergency, try and probe write such files and restore from them. A file holds callback keys,
+because undo has to set them again: only its owner may be able to read it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Backup:
-    """The backup of one stage, or of probe.
+    """One backup. `url` is the address of the stage that it is for, or of Live if it is for none.
 
     `forward` holds the addresses that a take-over added to forward_to, by kind of callback.
     """
@@ -84,9 +84,9 @@ def _private(path: str, flags: int) -> int:
 
 
 def load_backup(name: str, url: str) -> Backup:
-    """Return the backup of the stage `name`, an empty one if there is no file.
+    """Return the backup of this name, an empty one if there is no file.
 
-    Raise Failure if the file is unreadable, of another release, or about another stage.
+    Raise Failure if the file is unreadable, of another release, or for another `url`.
     """
     path = stage_registry.path().parent / "setup" / f"{name}.json"
     try:

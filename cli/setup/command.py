@@ -212,7 +212,7 @@ def _change_rows(changes: Sequence[Change]) -> list[dict[str, Any]]:
 
 
 def _field_row(change: Change, name: str) -> dict[str, Any]:
-    """Return a field's values as Live has them, in no language; null for none."""
+    """Return a field's values before and after the change, as Live has them; None for no value."""
     before, after = change.before or {}, change.after or {}
     return {"before": _machine_value(before, name), "after": _machine_value(after, name)}
 

@@ -1,8 +1,8 @@
 """Reads and writes Live's configurations: a ConfigTarget names one, a Value is its parameters.
 
-Setup, probe and play call it. A Value holds the parameters of the call that sets the configuration,
-without the target's names; None means that the configuration does not exist. A Value may hold a
-callback key and must not be printed.
+Commands that read or change a configuration call it. A Value holds the parameters of the call that
+sets the configuration, without the target's names; None means that the configuration does not
+exist. A Value may hold a callback key and must not be printed.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ OBJECT_NAMES = ("OssObjectPrefix", "SliceOssObjectPrefix")
 
 @dataclass(frozen=True, slots=True)
 class ConfigTarget:
-    """The address of one configuration: `stream` is on an ingest domain, the other kinds on a
-    streaming domain.
+    """The address of one configuration. The kind "stream", the ingest callbacks, is on an ingest
+    domain; the other kinds are on a streaming domain.
 
     Only recording configurations have an application and a stream, "*" for all. An empty `stream`
     means all, too: the configuration was added without a stream.

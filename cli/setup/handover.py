@@ -1,8 +1,7 @@
-"""Waits for the moment at which Live, or the stage, may stop recording, because the other one
-records.
+"""Waits until the stage records the live streams of a recording configuration.
 
-The setup command waits before it lets a stage act in Live's place, or only observe. It changes
-nothing.
+The setup command waits before it makes an automatic configuration manual, and before it lets the
+stage only observe. Otherwise a live stream would lose its recording. Waiting changes nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ from shared.protocol import StreamKey
 EVERY_S = 5.0
 """s between two polls."""
 MAX_POLLS = 24
-"""Polls after the first at most: reconcile decides each live stream again within a minute."""
+"""The most polls after the first, in two minutes. Reconcile decides each live stream again within
+one."""
 MOST_STREAMS = 100_000
 _SHOWN = 3
 

@@ -39,8 +39,8 @@ class SetupOptions:
     """The options of the command.
 
     `manual`: also switch automatic configurations to manual if no policy rule covers them; `mode`:
-    let the stage act, or only observe, from now on; `formats`: those that each manual configuration
-    must have.
+    let the stage act, or only observe, from now on; `formats`: those that each configuration must
+    have unless it stays automatic.
     """
 
     take_over: bool = False
@@ -122,8 +122,8 @@ def compare(stage: Stage, account: Account, options: SetupOptions) -> Plan:
 
 
 def _by_hand(stage: Stage, targets: Sequence[ConfigTarget]) -> Iterator[str]:
-    """Yield a note for each stream that somebody asked for, that no rule names and that none of
-    Live's recording configurations covers."""
+    """Yield a note for each stream whose start was refused, that no rule may record and that none
+    of Live's recording configurations covers."""
     for row in stage.api.list_recordings(MOST_STREAMS, phase="failed")["recordings"]:
         key = StreamKey.parse(row["stream"])
         is_refused = row["reason"]["code"] == "no_record_config"
@@ -349,7 +349,8 @@ class _Recordings:
                 yield names
 
     def _new(self, pattern: Sequence[Value]) -> Value:
-        """Return a value for --bucket, or like that of another configuration; raise Blocked."""
+        """Return a value for --bucket, or else like the first in `pattern`; raise Blocked if there
+        is neither."""
         if self.options.bucket:
             where = {"OssBucket": self.options.bucket, "OssEndpoint": self.options.endpoint}
             formats = self._new_formats()
@@ -395,8 +396,8 @@ def _name_or_star(pattern: str) -> str:
 
 
 def _with_stream(prefix: str, known: Sequence[str]) -> str:
-    """Return the name with {StreamName} in it: in its own folder if the policy knows that, else in
-    one that the policy knows, since no URL is signed for any other."""
+    """Return the object name with {StreamName} in its folder. If that folder is not `known` to the
+    policy, take a known one, if there is any: the stage signs no URL for other names."""
     folder, divided, name = prefix.rpartition("/")
     own = f"{folder}{divided}{{StreamName}}/{name}"
     begins = [prefix_of(template) for template in known]

@@ -65,7 +65,8 @@ class Stage:
 
     @property
     def address(self) -> str:
-        """The stage's address with its callback host, which signs recording callbacks."""
+        """Return the stage's address with its callback host, which the signature of recording
+        callbacks covers."""
         return f"{urlsplit(self.url).scheme}://{self.host or urlsplit(self.url).netloc}"
 
     def is_ours(self, url: str) -> bool:
@@ -94,12 +95,13 @@ class Stage:
         return self._known[kind, secret]
 
     def _secrets(self, kind: Secret) -> list[str]:
-        """Return those of the environment, or the development account's."""
+        """Return the secrets in the environment; for a development stage without any, return the
+        development account's."""
         found = self.environment.get(VARIABLES[kind], "").replace(",", " ").split()
         return found or ([DEVELOPMENT[kind]] if self.is_development else [])
 
     def secret(self, kind: Secret) -> str:
-        """Return the first secret of that kind in the environment.
+        """Return the first secret of that kind, from the environment or the development account.
 
         Raise Unusable if there is none or the stage does not know it.
         """
