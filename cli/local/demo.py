@@ -1,7 +1,7 @@
 """`make demo`: records, interrupts, resumes and stops a stream, and checks the wire and the files.
 
-cli.main calls run(). It drives the stage through its public API and the emulator's control plane,
-as an operator and an encoder would.
+The command demo calls run(). The demo drives the stage through its public API and the emulator's
+control plane, as an operator and an encoder would.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ T = TypeVar("T")
 ANNOUNCED_MS = 2_000
 """ms after the encoder has connected at which Live sends the publish callback."""
 ACCOUNT_TOLERANCE_MS = 4_000
-"""Tolerance between the account and the wire: Live reports whole seconds, and each of the two
-starts has a beginning and an end."""
+"""Tolerance between the unrecorded time by the report and by the wire. The report computes it from
+four times, which Live gives in whole seconds."""
 _SHOWN_OF_ACCOUNT = ("due_ms", "covered_ms", "missing_ms", "start_latency_ms", "ratio", "gaps")
 TOLERANCE_MS = 300
 """Tolerance between the gap of the two files and the interruption on the wire; the scheduling
@@ -60,7 +60,7 @@ latency of the machine is added."""
 def run(store: str) -> int:
     """Run the demo; return 0 if the wire and the files show what was promised.
 
-    It has the policy and the settings that it is written for, whatever the user's own are.
+    The demo uses a policy and settings of its own, whatever the user's are.
     """
     with (
         tempfile.TemporaryDirectory(prefix="live-record-") as folder,

@@ -1,6 +1,6 @@
 """An encoder in a thread: it pushes a clip in a loop until it, or its network, is stopped.
 
-The demo and the tests use it.
+The demo, rehearsals and the tests use it.
 """
 
 from __future__ import annotations

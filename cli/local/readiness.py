@@ -20,7 +20,8 @@ POLL_S = 0.1
 
 
 def make_ready(stack: Stack, policy: Policy) -> None:
-    """Give each rule that records its configuration, and let reconcile run for the first time."""
+    """Add a recording configuration for each rule that may record. Run reconcile, and wait until it
+    has compared the online list."""
     began = time.monotonic()
     domains = {domain.streaming for domain in policy.domains}
     for rule in policy.rules:

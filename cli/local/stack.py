@@ -157,11 +157,11 @@ def running(
 ) -> Iterator[Stack]:
     """Run the whole stack until the block ends; port 0 takes a free one.
 
-    `settings` go over those of the development account; `live` is the address of an emulator that
-    runs already; recordings go to `buckets`, or into the folder; with `store` "redis" a server of
-    our own is started for it; with `deployed`, the functions run from there instead of here;
-    `fc_options` are further ones of the emulator of Function Compute; `environ` replaces this
-    process's environment for the emulators.
+    `settings` override those of the development account; `live` is the address of an emulator that
+    runs already; recordings go to `buckets`, or into the folder; `store` "redis" starts a server;
+    with `deployed`, the functions run from its folders instead of this checkout; `fc_options` are
+    further options of the emulator of Function Compute; `environ` replaces this process's
+    environment for the emulators.
     """
     reach_directly()
     folder, packed = folder.resolve(), packed_policy(policy or policy_file())
@@ -230,8 +230,8 @@ def _store(kind: str, folder: Path) -> Iterator[dict[str, str]]:
 
 
 def _store_id(folder: Path, store: str) -> dict[str, str]:
-    """Make the id of the folder's store, and put it there, once: so a store that is emptied later
-    is noticed. For a deployed stage, `live-record deploy` does so."""
+    """Return the setting with the id of the folder's store. The first time, make the id and put it
+    into the store, so that a store that is emptied later is noticed; a deploy does the same."""
     file = folder / "store_id"
     if not file.exists():
         store_id = f"dev.{secrets.token_hex(8)}"
