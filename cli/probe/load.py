@@ -33,7 +33,7 @@ class CommandAnswer:
 
     @property
     def is_over(self) -> bool:
-        """True if the rate limit refused the command or nothing answered."""
+        """Return True if the rate limit refused the command or nothing answered."""
         return self.code.startswith("Throttling") or self.is_dropped
 
     @property

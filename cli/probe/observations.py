@@ -215,7 +215,7 @@ def _require_callback(observed: ObservedStream, kind: str) -> None:
 
 
 def _let_settle(observed: ObservedStream, kind: str) -> None:
-    """Wait until no more callbacks arrive: Live records the outcome after its last attempt."""
+    """Wait until no more callbacks arrive: Live may decide only after its last attempt."""
     count = 0
     while len(observed.receiver.callbacks_of(kind)) > count:
         count = len(observed.receiver.callbacks_of(kind))

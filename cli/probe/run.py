@@ -151,8 +151,8 @@ def restore_all(test_stream: TestStream, backup: Backup, say: Say) -> None:
 
 
 def _configuration(test_stream: TestStream, where: Mapping[str, str]) -> Value:
-    """Return the configuration for the bucket `where`, else that of another configuration of the
-    domain; raise Failure if there is none."""
+    """Return the test stream's configuration, for the bucket of `where`, or else for the bucket of
+    another configuration of the domain; raise Failure if there is none."""
     existing = [value for _, value in recordings(test_stream.account, test_stream.domain)]
     source = next((value for value in (where, *existing) if value.get("OssBucket")), None)
     if source is None:

@@ -120,7 +120,7 @@ class TestStream:
     def wait_until(self, is_so: Callable[[], bool], timeout_s: float, otherwise: str) -> float:
         """Wait until `is_so()`; return how many seconds it took; raise Unanswered on a time-out.
 
-        It is called once more after the time-out, because this machine may have been busy.
+        `is_so` is called once more after the time-out, because this machine may have been busy.
         """
         began, is_over = time.monotonic(), False
         while not is_so():

@@ -60,7 +60,8 @@ class Skipped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """Where the test picture is pushed to, empty for the ingest domain, and what signs that."""
+    """The address that the test picture is pushed to, empty for the ingest domain, and the key that
+    signs it, empty without URL signing."""
 
     to: str = ""
     key: str = field(default="", repr=False)
@@ -316,7 +317,8 @@ class Steps:
         return line
 
     def _end_recording(self) -> Sequence[str]:
-        """Return the objects that Live has reported, once the recording has ended."""
+        """Stop the recording unless it is stopped; return the names of the objects that Live has
+        reported."""
         if not self._is_stopped:
             self._send_stop()
         if self._is_recorded and not self._is_stopped:
@@ -393,7 +395,7 @@ class Steps:
             encoder.__exit__(None, None, None)
 
     def _await(self, is_done: Callable[[Json], bool]) -> Json:
-        """Return the status once it is done, or the last one."""
+        """Return the first status that `is_done` accepts, or the last one if none does in time."""
         ask = self._scene.api.status
         wait_s = self._scene.patience_s
         return poll(lambda: ask(self._name), is_done, wait_s=wait_s, every_s=LOOK_EVERY_S)
@@ -485,7 +487,7 @@ class Steps:
 
     @property
     def _options(self) -> str:
-        """Return the options of a command that reads Live, too."""
+        """Return the command options that name the stage and, if --live was given, its emulator."""
         return self._scene.target.options + self._scene.target.live_option
 
 

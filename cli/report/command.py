@@ -1,6 +1,6 @@
 """`live-record report`: whether the recordings are complete, for one stream or all.
 
-cli.main adds it. The stage computes the coverage of each stream; this adds them up.
+cli.main adds the command. The stage computes the coverage of each stream; the command prints it.
 """
 
 from __future__ import annotations
@@ -110,9 +110,9 @@ def _named(domain: str | None, app: str | None) -> dict[str, str | None]:
 
 
 def _is_short(row: Json, target: float | None, max_gap_s: float | None) -> bool:
-    """Return True if less of a stream was recorded than expected: by an option; else by the
-    schedule for an occurrence, and by the rule for the rest. A stage of an earlier release sends
-    neither expectation.
+    """Return True if less of a stream was recorded than expected, or a gap is too long. An option
+    says what is expected; without it, a schedule does for its occurrences and the rule for the
+    rest. A stage of an earlier release sends neither.
     """
     judged = row.get("occurrences", ()) if target is None else ()
     due_ms, missing_ms = (

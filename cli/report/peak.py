@@ -46,8 +46,8 @@ def _day(at: datetime) -> str:
 
 
 def _changes(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, int]]:
-    """Yield each beginning and end in order; at the same moment, ends come first. At each midnight,
-    running recordings begin again."""
+    """Return each beginning (1) and end (-1) in order; at the same moment, ends come first. At each
+    midnight, running recordings end and begin again."""
     found: list[tuple[datetime, int]] = []
     for start, stop in spans:
         begin, end = start.astimezone(), stop.astimezone()

@@ -1,6 +1,6 @@
 """The deployed engine on this machine: the same app, dispatcher and resync, over SQLite.
 
-The command runs it. It polls the online list instead of callbacks, and knows no rule of its own.
+The command runs it. It polls the online list instead of receiving callbacks, and adds no rule.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def engine(
 
 
 def _live(account: Account) -> LiveClient:
-    """Return a client with the patience of a machine far from Live's centre."""
+    """Return a client with longer time limits, because this machine may be far from Live."""
     protocol, _, host = account.live.partition("://")
     client = LiveClient(endpoint=host, protocol=protocol, connections=MAX_WORKERS + 1)
     return replace(client, connect_timeout=CONNECT_MS, read_timeout=READ_MS, lazy_imports=False)

@@ -1,7 +1,6 @@
 """Shows what the engine logs as lines for a person, and remembers which streams it has started.
 
-The engine's log writes to it. It shows a problem once, and no secret: the log has
-removed them.
+The engine's log writes to it, without secrets. No problem is shown twice in a row.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Lines:
             self._problem(line, f"{event}: {line.get('error', '')}")
 
     def _problem(self, line: dict[str, Any], problem: str) -> None:
-        """Show a problem once, not at each round that meets it again."""
+        """Show a problem, unless it is the last one shown: each round meets it again."""
         if problem != self._last_problem:
             self._last_problem = problem
             self._say(printable(f"{_time(line)}  {problem}"))

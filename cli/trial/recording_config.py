@@ -22,8 +22,8 @@ Found = Sequence[tuple[ConfigTarget, Value]]
 
 
 def configurations(account: Account, domain: str) -> Found:
-    """Return the domain's recording configurations. Raise a Failure of one sentence and the next
-    step if the account does not let them be read."""
+    """Return the domain's recording configurations. Raise a Failure that names the next step if
+    Live does not return them."""
     try:
         return list(recordings(account, domain))
     except Declined as declined:
@@ -110,7 +110,8 @@ def _not_manual(domain: str, pattern: Pattern, target: ConfigTarget) -> str:
 def add(
     account: Account, backup: Backup, targets: Sequence[ConfigTarget], bucket: str, endpoint: str
 ) -> None:
-    """Add a manual configuration at each target; the backup has it first. Raise Failure."""
+    """Add a manual configuration at each target, to the backup first. Raise a Failure if Live
+    refuses."""
     wanted = {
         "OssBucket": bucket,
         "OssEndpoint": endpoint,
