@@ -1,7 +1,7 @@
 """The Alibaba Cloud account, called with the operator's own credentials.
 
-Setup, doctor, probe and play call it. The deployed functions must not: they reach Live through
-shared.outbound.live alone, whose few actions their roles allow.
+Commands that read or change Live itself call it. The deployed functions must not: they reach Live
+through shared.outbound.live alone, whose few actions their roles allow.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Account:
     def call(self, action: str, call: Any) -> Json:  # noqa: ANN401 - the SDK is untyped
         try:
             body = call()["body"]
-        except Exception as error:  # noqa: BLE001 - the SDK's own go no further: they hold secrets
+        except Exception as error:  # noqa: BLE001 - the SDK's errors end here: they hold secrets
             raise Declined(action, understand(error, self.credentials)) from None
         return body if isinstance(body, dict) else {}
 

@@ -102,7 +102,7 @@ def test(api: Api, wait_s: int, as_json: bool) -> int:
 
 
 def sink_answers(api: Api, asked: Json, wait_s: int) -> Sequence[Json]:
-    """Return each robot's answer to the test; None for a robot that took too long."""
+    """Return each robot's answer to the test; its fields are None if the robot took too long."""
     nobody = {"asked_at": None, "is_taken": None, "answer": None}
 
     def ask() -> Sequence[Json]:

@@ -81,19 +81,19 @@ class Api:
 
     def coverage(self, stream: str, asked: Mapping[str, str | None]) -> Json:
         """Return the coverage of one stream, as a report with one row."""
-        path, query = f"{_path(stream)}/coverage", _without_none(asked)
+        path, query = f"{_path(stream)}/coverage", _without_empty(asked)
         row = self._call("GET", path, "stream", "gaps", "ratio", query=query)
         return {"start": row["start"], "stop": row["stop"], "streams": [row], "next": None}
 
     def report_pages(self, asked: Mapping[str, str | None]) -> Iterator[Json]:
-        """Yield the report page by page. All pages have the same end, which the first page says."""
-        query = _without_none(asked)
+        """Yield the report page by page. The first page fixes the times from and to for all."""
+        query = _without_empty(asked)
         for page in self._pages("/v1/report", query, "start", "stop", "streams"):
             query |= {"from": page["start"], "to": page["stop"]}
             yield page
 
     def files(self, stream: str, limit: int = 100, push_arg: str = "") -> Json:
-        query = _without_none({"limit": limit, "push_arg": push_arg})
+        query = _without_empty({"limit": limit, "push_arg": push_arg})
         return self._call("GET", f"{_path(stream)}/files", "files", "signed", query=query)
 
     def playback_urls(self, path: str, period: str, limit: int) -> list[Json]:
@@ -106,7 +106,7 @@ class Api:
     def playlist(self, stream: str, asked: Mapping[str, str | None]) -> str:
         """Return one M3U8 over the recordings of a stream."""
         path = f"/v1/files/{StreamKey.parse(stream).url_path}/playlist.m3u8"
-        answer = self._send("GET", path, query=_without_none(asked))
+        answer = self._send("GET", path, query=_without_empty(asked))
         text = answer.content.decode("utf-8", "replace")
         if not (answer.ok and text.startswith("#EXTM3U")):
             self._document(answer)
@@ -115,7 +115,7 @@ class Api:
 
     def list_recordings(self, limit: int, **filters: str | None) -> Json:
         """Return the first `limit` streams, read page by page."""
-        query = _without_none({**filters, "limit": min(limit, PAGE_ROWS)})
+        query = _without_empty({**filters, "limit": min(limit, PAGE_ROWS)})
         rows: list[Json] = []
         unreadable: list[Json] = []
         for page in self._pages("/v1/recordings", query, "recordings", "phases"):
@@ -162,8 +162,8 @@ class Api:
         return self._call("POST", path, "receiver", "id", body={})
 
     def policy(self) -> Json:
-        """Return the policy in force, which only printable() makes fit for a terminal. A new policy
-        replaces the version `newest`."""
+        """Return the policy in force; its texts are not safe for a terminal. A new policy has to
+        replace the version `newest`."""
         answer = self._call("GET", "/v1/policy", "version", "policy", as_sent=True)
         return {"newest": answer["version"], **answer}  # the release before has no such field
 
@@ -215,8 +215,8 @@ class Api:
         return self._call("DELETE", _schedule_path(name), "id")
 
     def state(self) -> list[Json]:
-        """Return what another stage needs of every stream, read page by page; names are
-        unchanged."""
+        """Return what another stage needs of every stream, read page by page; names are not safe
+        for a terminal."""
         pages = self._pages("/v1/state", {"limit": STATE_PAGE_ROWS}, "streams", as_sent=True)
         return [row for page in pages for row in page["streams"]]
 
@@ -338,15 +338,15 @@ class Api:
         return NoAnswer(sentence.format(url=self._url))
 
     def _refuse_redirect(self, answer: requests.Response) -> None:
-        """Raise Failure: the token was meant for the address that the person named."""
+        """Raise Failure for a redirect: the token is only for the address that the person named."""
         if answer.is_redirect:
             target = printable(answer.headers["Location"])
             sentence = _("{url} redirects to {target}. Use that address if it is yours.")
             raise NoAnswer(sentence.format(url=self._url, target=target))
 
 
-def _without_none(asked: Mapping[str, str | int | None]) -> dict[str, str | int]:
-    """Return the query without parameters that are None."""
+def _without_empty(asked: Mapping[str, str | int | None]) -> dict[str, str | int]:
+    """Return the query without parameters that are None or empty."""
     return {name: value for name, value in asked.items() if value}
 
 

@@ -71,8 +71,8 @@ def for_each(
 
 
 def _matching(api: Api, command: Command, pattern: str) -> Sequence[Json]:
-    """Return the streams that the command would change. For a stop: those that are wanted or
-    recorded, or whose record cannot be read. For a start: those that are not wanted."""
+    """Return the streams that the command may change. For a stop: those that are wanted or not
+    idle, or whose record cannot be read. For a start: those that are not wanted."""
     domain, _slash, names = pattern.partition("/")
     if "*" in domain:
         answer = api.list_recordings(ALL_STREAMS)

@@ -183,7 +183,7 @@ def _written(at: date, zone: str) -> str:
 
 
 def _replaced(event: Any, changed: Sequence[Any], zone: str) -> Iterator[str]:  # noqa: ANN401 - as above
-    """Yield the occurrences of an event that another event of the calendar replaces or cancels."""
+    """Yield the starts of those occurrences of an event that another event replaces or cancels."""
     for other in changed:
         if other.get("UID") == event.get("UID"):
             yield _written(other["RECURRENCE-ID"].dt, zone)

@@ -146,8 +146,10 @@ def _change(
 def changes_for(
     found: Sequence[tuple[ConfigTarget, Value]], application: Application, where: Value
 ) -> Iterator[Change]:
-    """Yield the changes after which nothing of the application waits for a command: first
-    configurations of single streams, then the application's, then the domain's."""
+    """Yield the changes after which nothing of the application waits for a command. Its own
+    configurations become automatic. If none covers the whole application, and the domain's is not
+    automatic, one is added: for the bucket of `where`, or else as a copy of the domain's. Raise
+    Failure if there is nothing to copy."""
     ours = [(target, value) for target, value in found if target.app == application.app]
     for target, value in ours:
         if not _is_automatic(value):

@@ -1,6 +1,6 @@
 """The exit codes of live-record, which cron and scripts act on.
 
-Every command takes its codes from here; docs/cli.md lists them. A code never changes its meaning.
+docs/cli.md lists them. A code never changes its meaning.
 """
 
 from __future__ import annotations

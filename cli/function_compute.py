@@ -81,7 +81,8 @@ class FunctionCompute:
             yield page
 
     def _ask(self, action: str, *names: str, **query: object) -> Json:
-        """Call an action of the SDK; `names` are those in the path, `query` is named as there."""
+        """Call an action of the SDK; `names` are those in the path, and the parameters in `query`
+        are named as on the wire."""
         from alibabacloud_fc20230330 import models
         from alibabacloud_fc20230330.client import Client
 

@@ -58,7 +58,7 @@ def rows(
 
 
 def status_line(row: Json) -> str:
-    """Return the line of a stream: its phase, the reason, its end, and whether it is wrong."""
+    """Return the line of a stream: its phase, the outcome of a request, the reason and the end."""
     phase, outcome = row["phase"], row.get("outcome")
     repeats = outcome in (None, phase)
     shown = "" if repeats else _(" ({outcome})").format(outcome=outcome_word(row["outcome"]))

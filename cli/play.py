@@ -146,7 +146,8 @@ def _print_url(row: Json) -> None:
 def _signed_by_stage(
     api: Api, path: str | None, period: timedelta, limit: int
 ) -> Sequence[Json] | None:
-    """Return the rows with URLs signed by the stage; print why and return None if it refuses."""
+    """Return the rows with URLs signed by the stage, None if it cannot sign them. If it refuses,
+    also print why."""
     if not path or period > timedelta(milliseconds=MAX_SIGNED_MS):
         return None
     try:

@@ -131,8 +131,9 @@ _KEPT = {
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """The changes of a `new` policy: the stage's answer `before`, the changes, and the rows of the
-    streams that the stage knows. `kept`: the tables in force that the file does not have."""
+    """What a `new` policy changes. `before`: the stage's answer with the policy in force; `rows`:
+    the changes; `streams`: the streams that the stage knows; `kept`: the tables in force that the
+    file does not have."""
 
     new: Json
     before: Json
@@ -327,7 +328,8 @@ def _recorded(rule: Rule) -> list[str]:
 
 
 def policy_changes(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator[Json]:
-    """Yield each change of the mode, the domains, a forward_to target, or a stream's rule."""
+    """Yield each change of the mode, the suspension, the domains with their objects and buckets, a
+    forward_to target, or a stream's rule."""
     whole = {
         "mode": (old.mode.value, new.mode.value),
         "suspended": (_suspended(old), _suspended(new)),

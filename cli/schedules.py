@@ -1,6 +1,7 @@
 """`live-record schedule`: what is recorded by the calendar, as a file or one occurrence at a time.
 
-cli.main adds the group. The stage alone checks a schedule; this compares a file with what it has.
+cli.main adds the group. The stage alone checks a schedule; the command compares a file with the
+stage's schedules.
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ def _fitting(api: Api, streams: Sequence[str]) -> Iterator[str]:
     for match in matches_of(one for one in streams if one.count("/") > 1):
         where = {"domain": match.domain, "app": match.app}
         rows = api.list_recordings(KNOWN_ROWS, **where)["recordings"]
-        of_app = replace(match, domain="*")  # the name that is written may be another one of it
+        of_app = replace(match, domain="*")  # rows have the streaming domain, files may have others
         found = [row["stream"] for row in rows if fits(StreamKey.parse(row["stream"]), (of_app,))]
         yield f"  {match}: {_known_line(len(found), found)}"
 

@@ -59,11 +59,12 @@ def of_stage(
 ) -> Callable[[Command], Command]:
     """Return a decorator that adds the options that name a stage and calls the command with `api`.
 
-    `changes`: the command changes something, so that it must name its stage. `many`: it may be
-    given several stages, and is called once for each. A command may return its exit code; the
-    largest of several counts, without the stages that do not have the domain of the stream, if
-    another has it. Each answer for people begins with the stage's name, on stderr if the
-    command `prints_value`, a text that a script takes as it is.
+    `changes`: the command changes something, so the person must name the stage. `many`: the person
+    may name several stages, and the command is called once for each. Each answer for people begins
+    with the stage's name; it goes to stderr if `prints_value`, because a script takes the rest.
+
+    The command may return its exit code. Of several stages, the largest code counts. Stages without
+    the domain of the stream do not count, unless no stage has it.
     """
 
     def decorate(command: Command) -> Command:
@@ -118,8 +119,8 @@ def asking(
     target: Target, ask: Command, unasked: int, *, as_json: bool, not_found: int | None = None
 ) -> int:
     """Call `ask` with the stage's API and return its exit code. If the stage refuses or does not
-    answer, print that (as JSON if `as_json`), and return `unasked`; return `not_found` if the stage
-    only has nothing of that name."""
+    answer, print that and return `unasked`. If it refuses with 404, return `not_found` instead,
+    unless that is None."""
     try:
         return ask(api=api_of(target), as_json=as_json) or AS_WANTED
     except (NoAnswer, StageRefusal) as failure:

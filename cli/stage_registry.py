@@ -34,7 +34,7 @@ class Target:
     it.
 
     `live` is the address of the Live emulator, empty for the real service; `rtmp` is the
-    emulator's address to push streams to. `live_option` names the emulator if --live did.
+    emulator's address to push streams to. `live_option` repeats the option --live, if it was given.
     """
 
     url: str

@@ -169,7 +169,7 @@ def _is_whole(document: Json) -> bool:
 
 
 def _has_whole_schedules(document: Json) -> bool:
-    """Return True if each schedule has its fields. A file of an earlier release has none."""
+    """Return True if each schedule has its fields. An earlier release exports no schedules."""
     schedules, names = document.get("schedules", []), {"id", "paused", *DEFAULTS}
     return isinstance(schedules, list) and all(
         isinstance(row, dict) and row.keys() == names for row in schedules

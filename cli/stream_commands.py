@@ -239,9 +239,9 @@ def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters:
 
 
 def _list_wrong(api: Api, limit: int, *, phase: str | None, **filters: str | None) -> Json:
-    """Return the streams that are not as wanted. The stage knows which are wrong or in such a
-    phase. All streams are listed only if some cannot be read or were forgotten, or if stops were
-    not sent."""
+    """Return the streams that are not as wanted. The stage filters those that are wrong, or in one
+    of NOT_AS_WANTED_PHASES. It cannot filter others. So all streams are read if its health says
+    that records cannot be read, that the store was emptied, or that stops are not sent."""
     phases = [each for each in output.NOT_AS_WANTED_PHASES if phase in (None, each)]
     wrong = api.list_recordings(limit, wrong="true", phase=phase, **filters)
     answers = [wrong, *(api.list_recordings(limit, phase=each, **filters) for each in phases)]

@@ -102,7 +102,7 @@ def nearest(stream: str, known: Collection[str]) -> str | None:
 def _likeness(first: str, second: str) -> float:
     """Return the similarity, 0 to 1, of the least similar part.
 
-    The domain alone does not count: long domains are always similar.
+    Every part counts, because long domains are always similar.
     """
     parts = zip(first.split("/"), second.split("/"), strict=True)
     return min(SequenceMatcher(None, *both).ratio() for both in parts)

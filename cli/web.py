@@ -1,7 +1,8 @@
 """Sends requests that contain nothing except what the command means to send.
 
-cli.api and everything else here that calls an HTTP server use it. `requests` alone would replace a
-token by the one that ~/.netrc has for the host, and follow a redirect to another host.
+Every request that the command line makes without an SDK goes through it, except those to emulators
+on this machine. `requests` alone would replace a token by the one that ~/.netrc has for the host,
+and follow a redirect to another host.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ def ask(
 ) -> requests.Response:
     """Send one request with this bearer token, or with none; return the answer, also a redirect.
 
-    It is repeated for BUSY_AT_MOST_S if Function Compute has no free instance: no function has run
-    then.
+    The request is repeated for BUSY_AT_MOST_S while Function Compute has no free instance: no
+    function has run then.
     """
 
     def send() -> requests.Response:
