@@ -15,15 +15,15 @@ from shared.outbox.task import OF_STAGE, NewTask
 from shared.protocol.policy import Policy
 
 Change = tuple[EventType, Alert, str]
-"""The type of an event, its alert, and who it concerns: the robot to which the alert escalated, or
-the person who acknowledged it."""
+"""The type of an event, its alert, and who it names: the robot to which the alert escalated, the
+person who acknowledged it, or "" for every other type."""
 
 
 def alert_events(
     policy: Policy, before: AlertBook, after: AlertBook, version: int, now: int
 ) -> Sequence[NewTask]:
     """Compare the alerts before and after a change; return an event for each difference that a
-    receiver of the policy wants. `version` is that of the alerts before."""
+    receiver of the policy wants. `version` is the stored version of `before`."""
     if not policy.webhooks:
         return ()
     return [

@@ -102,9 +102,9 @@ def files_of(store: Store, key: StreamKey, query: Mapping[str, Any]) -> Sequence
     return [file for file in found if wanted in file.push_args][:limit]
 
 
-def is_object(left: File) -> bool:
+def is_object(file: File) -> bool:
     """Return True if the file is in a bucket; False if Live recorded it to VOD."""
-    return not left.uri.startswith(VOD)
+    return not file.uri.startswith(VOD)
 
 
 class FindingView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -195,15 +195,15 @@ class SignedFilesView(Struct, frozen=True, forbid_unknown_fields=True):
     files: Annotated[Sequence[SignedFileView], doc("newest first")]
 
 
-def view_of(left: File, language: Language) -> FileView:
+def view_of(file: File, language: Language) -> FileView:
     return FileView(
-        uri=left.uri,
-        start=None if left.start is None else rfc3339(left.start),
-        stop=None if left.stop is None else rfc3339(left.stop),
-        duration=_seconds(left),
-        push_args=dict(left.push_args),
-        verified=_verdict(left.verdict, language) if left.verdict else None,
-        copy=_copy(left.verdict.copy) if left.verdict and left.verdict.copy else None,
+        uri=file.uri,
+        start=None if file.start is None else rfc3339(file.start),
+        stop=None if file.stop is None else rfc3339(file.stop),
+        duration=_seconds(file),
+        push_args=dict(file.push_args),
+        verified=_verdict(file.verdict, language) if file.verdict else None,
+        copy=_copy(file.verdict.copy) if file.verdict and file.verdict.copy else None,
     )
 
 
@@ -234,11 +234,11 @@ def _verdict(verdict: FileVerdict, language: Language) -> VerdictView:
     )
 
 
-def _seconds(left: File) -> float | None:
+def _seconds(file: File) -> float | None:
     """Return the duration that Live reported, or else the time from start to stop; None without
     either."""
-    if left.duration is not None:
-        return left.duration / 1000
-    if left.start is None or left.stop is None:
+    if file.duration is not None:
+        return file.duration / 1000
+    if file.start is None or file.stop is None:
         return None
-    return max(left.stop - left.start, 0) / 1000
+    return max(file.stop - file.start, 0) / 1000

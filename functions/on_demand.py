@@ -94,8 +94,8 @@ def _stream(invocation: Invocation, request: Request) -> StreamKey | None:
 
 def _is_proved(invocation: Invocation, request: Request) -> bool:
     """Return False for an invalid signature. Whether Live signs this call is UNCONFIRMED, so a
-    request without a signature counts as proved. A request that is not proved gets an answer too,
-    and changes nothing.
+    request without a signature counts as proved. A request that is not proved gets an answer, too,
+    but is not forwarded.
     """
     if not live_callbacks.is_signed(request.headers):
         return True
@@ -118,8 +118,8 @@ def _is_proved(invocation: Invocation, request: Request) -> bool:
 def _decide(
     invocation: Invocation, key: StreamKey, before: OnDemandAnswer | None
 ) -> OnDemandAnswer:
-    """Return the answer of the intent or a hold; else of the previous receiver; else of the rule.
-    In observe mode only the previous receiver's answer counts.
+    """Return the answer of the intent, an occurrence or a hold; else of the previous receiver; else
+    of the rule. In observe mode only the previous receiver's answer counts.
 
     Nothing is stored: this call proves neither who sent it nor that the stream will begin. The
     start is still sent when the publish is reported; at worst Live answers it with

@@ -58,7 +58,8 @@ class OpenBuckets(Struct):
         return self.opened[bucket]
 
     def require(self, stream: StreamKey, files: Iterable[File]) -> None:
-        """Raise WrongState as `bucket_of` does if no file has a known bucket."""
+        """Raise WrongState if the function has no role, or if no bucket is known: neither from a
+        file nor from the policy or the settings."""
         self.of(stream, next((file.place for file in files if file.place), ""))
 
 

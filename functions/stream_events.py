@@ -28,8 +28,8 @@ SIGNED_LATELY_MS = 10_000
 """ms after its signature for which a publish is believed at once. Most arrive within two seconds; a
 repeated callback arrives later."""
 SIGNED_WITH_MS = 5_000
-"""ms by which a publish time may differ from its signature. A later time would make real events
-look late; an earlier one may belong to another signature."""
+"""ms by which a publish time may differ from its signature. A later publish time would make the
+real events after it look old; an earlier one may belong to another signature."""
 BUDGET_S = 3.0
 """s within which Live gets its answer; Live waits 5 s (docs/platform/live.md §2)."""
 
@@ -54,7 +54,7 @@ def respond(invocation: Invocation, request: Request) -> Response:
 def _refused(invocation: Invocation, request: Request) -> Response:
     """Return how many callbacks this instance rejected, and why it rejected those that named the
     stream in the query. The caller's token must be allowed to read the API. No name from a callback
-    is repeated, because anybody can send one.
+    is repeated, because anybody can send a callback with any name.
     """
     tokens, now = invocation.app.tokens, invocation.app.clock()
     require_all_streams(authorize(tokens, request, "read", now=now))
@@ -103,9 +103,9 @@ def _may_be_replayed(
     """Return True for a publish whose signature has another time, is too old, or has named many
     streams.
 
-    Live signs only the second, so all events of a second share one signature, and a captured
-    signature fits any stream. This check leaves a few streams per signature to whoever captured
-    one.
+    Live signs only the ingest domain and the second. So all events of a second share one signature,
+    and a captured signature fits any stream of the domain. With one captured signature, an attacker
+    has at most MAX_SIGNED_STREAMS streams started at once.
     """
     signed_at_s = live_callbacks.signed_at_s(request.headers)
     if abs(event.time - signed_at_s * 1000) > SIGNED_WITH_MS:
@@ -137,8 +137,8 @@ def _who(callback: StreamEvent) -> dict[str, str]:
 
 
 def _remark(invocation: Invocation, request: Request) -> Response:
-    """Log an exception or a switch. Add it to the history if it is signed and names its stream. Its
-    fields, and whether Live signs it, are UNCONFIRMED."""
+    """Log an exception or a switch. Add it to the history if it is signed and names its stream. The
+    fields of such a callback, and whether Live signs it, are UNCONFIRMED."""
     settings = invocation.app.settings
     live_callbacks.path_token(request.path, settings.path_tokens, "stream")
     proved = live_callbacks.is_signed(request.headers)

@@ -1,6 +1,7 @@
 """Serves the files of the page, with headers that limit what a browser may do with them.
 
-The files are in this folder. Only names found there are served, so no path can lead elsewhere.
+The files are in the folder `page` next to this module. Only names found there are served, so no
+path can lead elsewhere.
 """
 
 from __future__ import annotations

@@ -17,15 +17,15 @@ from shared.invocation.invocation import Invocation
 _FLAGS = "Path=/; Secure; HttpOnly; SameSite=Strict"
 _MAX_TOKEN_CHARS = 256
 SIGN_IN_EVERY_MS = 1_000
-"""ms between two sign-ins from one address. A second one may follow the first at once."""
+"""ms after which an address may sign in again. Two sign-ins at once are accepted."""
 _PLACES_NUMBER = 256
 """The number of sign-in rate limits. Addresses share them, so that no caller can make the store
 grow."""
 
 
 class ConsoleSessionView(Struct, frozen=True):
-    """The name of the token that opened the session; null if nobody is signed in. Null is no error
-    status, because a browser would log an error for every page that nobody has signed in to."""
+    """The name of the token that opened the session; null if nobody is signed in. The status is
+    then 200, too, because a browser logs an error for 401 or 403."""
 
     name: str | None
 
@@ -41,8 +41,8 @@ def show(invocation: Invocation, request: Request) -> Response:
 
 
 def open_one(invocation: Invocation, request: Request) -> Response:
-    """Turn a token into a session. Raise TooManyRequests after too many sign-ins from one
-    address."""
+    """Open a session for the token in the request, and return its cookie. Raise TooManyRequests
+    after too many sign-ins from one address."""
     app, token = invocation.app, _token_of(request)
     require_console(request, app.tokens.hosts)
     place, every_ms = f"sign_ins:{_place_of(request.source_ip)}", SIGN_IN_EVERY_MS

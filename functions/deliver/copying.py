@@ -6,8 +6,8 @@
 A file is one object. A playlist is several: its segments, and the playlist itself at the end.
 
 The timer's run calls it. A failed step is repeated after a pause. If another run has taken the task
-over, the result of the step is discarded, and it neither completes nor aborts an upload. The source
-is only read.
+over, this run discards the result of its step, and neither completes nor aborts an upload. The
+source is only read.
 """
 
 from __future__ import annotations
@@ -117,7 +117,8 @@ class _CopyAttempt(Struct, frozen=True):
             return copying.failed(str(why))
 
     def _step(self, copying: _Copying, rule: CopyRule) -> Outcome:
-        """Do the next step and return its outcome; raise the reason if there is no step to do."""
+        """Do the next step and return its outcome. Raise WrongState, NotCopied, NoSize or
+        StoreRefuses if the step cannot be done."""
         body = copying.body
         source = self.buckets.of(copying.task.stream, copying.verdict.place)
         target = open_target(self.invocation.app, rule)
@@ -147,7 +148,8 @@ class _Copying(Struct, frozen=True):
     def failed(
         self, why: str, *, is_final: bool = False, again: DeliverFile | None = None
     ) -> Outcome:
-        """Return the outcome of a failed step. `again` is the task from its beginning."""
+        """Return the outcome of a failed step. `is_final`: it is not repeated. `again`: the body
+        from which the copy begins again; None to repeat the step."""
         is_last = is_final or self.task.attempts >= BACKOFF[KIND].attempts
         copy = self._copy(FAILED if is_last else DELIVERING, again or self.body, why)
         since = self.body.failing_since or copy.at

@@ -116,8 +116,8 @@ def written(pieces: Sequence[Piece], sign: Sign, notes: Iterable[str]) -> str:
 
 
 def _breaks(piece: Piece, next_at: int | None, *, is_first: bool) -> Iterator[str]:
-    """Yield the tags between an entry and the one before. A date is written where time jumps, and
-    after a gap, because some players do not count gaps."""
+    """Yield the tags before an entry. It gets a date at the beginning, after a discontinuity, where
+    time jumps, and after a gap, because some players do not count gaps."""
     if piece.follows_break and not is_first:
         yield "#EXT-X-DISCONTINUITY"
     if piece.follows_break or piece.span.start != next_at:

@@ -41,14 +41,14 @@ MAX_READ_REQUESTS = 200
 """Playlists that are read for one answer. Each is a request to OSS."""
 MAX_READ_BYTES = 8_000_000
 MAX_SEGMENTS = 3_000
-"""Segments in one answer: 25 h in segments of 30 s. A presigned URL has about 1,200 bytes, and an
-answer of Function Compute at most 6 MB."""
+"""Segments in one answer: 25 h in segments of 30 s. A presigned URL has about 1,200 bytes, so the
+answer has about 4 MB (docs/platform/function-compute.md §2.3 allows 32 MB)."""
 MAX_LEFT_OUT_ENTRIES, MAX_NAME_CHARS = 20, 200
-"""The most entries and characters that an answer repeats of what callbacks reported: anybody with a
-captured signature can report files."""
+"""How many files an answer names as left out at most, and how many characters of each name. Anybody
+with the captured signature of a callback can report files with any names."""
 _ENDING = ".m3u8"
 
-MayRead = Callable[[str], str | None]
+WhyUnsigned = Callable[[str], str | None]
 """Returns why an object may not be signed for the caller; None if it may be."""
 
 
@@ -94,12 +94,12 @@ class _Account(Struct, frozen=True):
 
 def _account(invocation: Invocation, key: StreamKey, query: Mapping[str, Any]) -> _Account:
     app, now = invocation.app, invocation.app.clock()
-    edges, (left, listed) = app.store.edges(key), read_files(app, key)
-    timed = [(file, spans_of_file(file, edges, now)) for file in reversed(left) if is_object(file)]
+    edges, (files, listed) = app.store.edges(key), read_files(app, key)
+    timed = [(file, spans_of_file(file, edges, now)) for file in reversed(files) if is_object(file)]
     within = _occurrence(query, edges, now) or _stretch(query, now)
     within = within or _last_intent(edges, [spans for _, spans in timed], now)
     inside = [(file, spans) for file, spans in timed if common(spans, [within])]
-    gaps = coverage(edges, left, within, now, listed).gaps
+    gaps = coverage(edges, files, within, now, listed).gaps
     shown = (span for _, spans in inside for span in spans)
     return _Account(within, inside, [*(gap.span for gap in gaps), *shown])
 
@@ -178,10 +178,10 @@ class _Source:
     """Reads playlists in the bucket, within the limits of one answer."""
 
     def __init__(
-        self, invocation: Invocation, bucket_at: Callable[[str], Opened], may_read: MayRead
+        self, invocation: Invocation, bucket_at: Callable[[str], Opened], why_unsigned: WhyUnsigned
     ) -> None:
         self._invocation = invocation
-        self._bucket_at, self._why_not = bucket_at, may_read
+        self._bucket_at, self._why_unsigned = bucket_at, why_unsigned
         self._playlists, self._bytes, self._segments = 0, 0, 0
         self._left_out: list[str] = []
 
@@ -227,7 +227,7 @@ class _Source:
         return slices
 
     def _allow(self, uri: str) -> None:
-        why = self._why_not(uri)
+        why = self._why_unsigned(uri)
         if why is not None:
             raise _LeftOutError(why)
 

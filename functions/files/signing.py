@@ -60,16 +60,16 @@ def respond(invocation: Invocation, request: Request) -> Response:
 
 def _listed(invocation: Invocation, request: Request, caller: Caller, key: StreamKey) -> Response:
     asked = read(QUERY, request.query, where="query")
-    left = files_of(invocation.app.store, key, asked)
+    files = files_of(invocation.app.store, key, asked)
     buckets = OpenBuckets(invocation)
-    buckets.require(key, left)
+    buckets.require(key, files)
     period = asked.get("for", HOUR_MS)
     until = invocation.app.clock() + period
     policy = invocation.app.policy
     language = preferred_language(request.headers.get("accept-language", ""))
-    whys = [_why_unsigned(policy, caller, key, file) for file in left]
+    whys = [_why_unsigned(policy, caller, key, file) for file in files]
     found = [
-        (file, *_bucket_of(buckets, key, file, why)) for file, why in zip(left, whys, strict=True)
+        (file, *_bucket_of(buckets, key, file, why)) for file, why in zip(files, whys, strict=True)
     ]
     signed = list(_signed(invocation, found, period, language))
     return Response(200, SignedFilesView(str(key), rfc3339(until), signed))
@@ -88,22 +88,22 @@ def _parts(request: Request) -> tuple[Sequence[str], str]:
     return names, what
 
 
-def _why_unsigned(policy: Policy, caller: Caller, key: StreamKey, left: File) -> str | None:
+def _why_unsigned(policy: Policy, caller: Caller, key: StreamKey, file: File) -> str | None:
     """Return why no URL of this file may be signed; None if one may."""
-    if not is_object(left):
+    if not is_object(file):
         return "it is in VOD, not in the bucket"
-    return _why_no_url(policy, caller, key, left.uri)
+    return _why_no_url(policy, caller, key, file.uri)
 
 
 def _bucket_of(
-    buckets: OpenBuckets, key: StreamKey, left: File, why_unsigned: str | None
+    buckets: OpenBuckets, key: StreamKey, file: File, why_unsigned: str | None
 ) -> tuple[Opened | None, str | None]:
     """Return the bucket for which a URL of the file may be signed; None and the reason if there is
     none."""
     if why_unsigned:
         return None, why_unsigned
     try:
-        return buckets.of(key, left.place), None
+        return buckets.of(key, file.place), None
     except WrongState as error:
         return None, error.detail
 
@@ -131,13 +131,13 @@ def _signed(
     language: Language,
 ) -> Iterator[SignedFileView]:
     sizes = _Sizes(invocation)
-    for left, bucket, why_no_url in found:
-        size, why = sizes.of(left, bucket) if bucket else (None, why_no_url)
+    for file, bucket, why_no_url in found:
+        size, why = sizes.of(file, bucket) if bucket else (None, why_no_url)
         yield SignedFileView(
-            **asdict(view_of(left, language)),
+            **asdict(view_of(file, language)),
             size=size,
             why_no_size=why,
-            url=bucket.signed(left.uri, period) if bucket else None,
+            url=bucket.signed(file.uri, period) if bucket else None,
             why_no_url=why_no_url,
         )
 
@@ -149,15 +149,15 @@ class _Sizes:
         self._call = invocation
         self._left, self._silence = MAX_SIZES, ""
 
-    def of(self, left: File, bucket: Opened) -> tuple[int | None, str | None]:
+    def of(self, file: File, bucket: Opened) -> tuple[int | None, str | None]:
         """Return the size in bytes, or the reason why it is unknown."""
         try:
-            return self._ask(left, bucket), None
+            return self._ask(file, bucket), None
         except NoSize as why:
             self._silence = str(why) if why.is_silent else self._silence
             return None, str(why)
 
-    def _ask(self, left: File, bucket: Opened) -> int:
+    def _ask(self, file: File, bucket: Opened) -> int:
         if self._silence:
             raise NoSize(self._silence)
         if self._left == 0:
@@ -165,4 +165,4 @@ class _Sizes:
         if self._call.deadline.left() < 2 * oss.TIMEOUT_S:
             raise NoSize("the time is over: ask again with a smaller limit")
         self._left -= 1
-        return bucket.size(left.uri)
+        return bucket.size(file.uri)

@@ -147,7 +147,8 @@ def _log(invocation: Invocation, before: AlertBook, after: AlertBook) -> None:
 
 
 class _Found(Struct, frozen=True):
-    """The conditions that hold now, and the alerts before, with their watches updated."""
+    """The conditions that hold now; by code, how many more hold (`beyond`); and the alerts before,
+    with their watches updated."""
 
     conditions: Sequence[Condition]
     beyond: Mapping[str, int]
@@ -251,7 +252,7 @@ def _live_at(app: App, schedule: Schedule, now: int) -> int:
 
 
 def _waiting(app: App) -> Iterator[StreamRecord]:
-    """Yield the streams that are set to record and are not live."""
+    """Yield the streams in the phase `waiting`, up to MAX_ALERT_ENTRIES."""
     waiting, read = Filter(Phase.WAITING), 0
     rows = app.store.listed(waiting, after=None, limit=PAGE_ROWS)
     while rows:
@@ -275,7 +276,8 @@ def _barred(counted: Mapping[str, int], book: AlertBook, now: int) -> CounterWat
 
 
 def _may_be_barred(app: App, barred: CounterWatch, now: int) -> bool:
-    """Return True if an occurrence may have been barred: a counter has risen."""
+    """Return True if an occurrence may have been barred: a counter of such occurrences has risen
+    within the longest duration of a recording, or within a day if that is longer."""
     lasts_ms = max(app.settings.max_duration, DAY_MS)
     return barred.since is not None and now - barred.since <= lasts_ms
 
@@ -283,9 +285,9 @@ def _may_be_barred(app: App, barred: CounterWatch, now: int) -> bool:
 def _of_barred(
     invocation: Invocation, schedules: _Schedules, book: AlertBook, now: int
 ) -> tuple[Sequence[Condition], int]:
-    """Return the occurrences that were missed or that a stop bars, and the schedule at which the
-    next run continues. Schedules that there was no time for, and streams whose record cannot be
-    read, keep their conditions.
+    """Return a condition for each occurrence that was missed or that a stop bars, and the index of
+    the schedule at which the next run continues. Schedules that there was no time for, and streams
+    whose record cannot be read, keep their conditions.
     """
     app, first, left = invocation.app, book.barred_from, set(schedules)
     found, unread = list[Condition](), set[StreamKey]()
@@ -319,9 +321,9 @@ def _of(barred: Condition) -> str:
 def _without_replaced(
     found: Sequence[Condition], schedules: _Schedules, missed: Mapping[StreamKey, Sequence[str]]
 ) -> Iterator[Condition]:
-    """Yield the conditions. If a schedule needs only one of its streams, yield one for all missed
-    occurrences of one time, and none if one stream was recorded. `missed` has an entry for each
-    stream that could be read."""
+    """Yield the conditions. If a schedule needs only one of its streams, yield one condition for a
+    missed occurrence, and none if any stream was recorded. `missed`: for each stream whose record
+    could be read, the occurrences that it missed."""
     named = set[str]()
     for one in found:
         stored = schedules.get(_of(one))

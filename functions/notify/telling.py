@@ -1,7 +1,7 @@
 """Sends webhooks: takes events, and delivers them to all receivers at the same time.
 
-The function's run starts it first. It works as long as the policy names receivers, so that an event
-is sent within a second or two.
+The function's run starts it first. If the policy names receivers, it works until the run ends, so
+that an event is sent within a second or two.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _stays(invocation: Invocation, handed_over: Callable[[], int]) -> Callable[[
 
 
 def _gone(invocation: Invocation) -> Iterator[str]:
-    """Yield the receiver names that the policy no longer has."""
+    """Note new receiver names; yield the noted names that the policy no longer has."""
     store = invocation.app.store
     named = {hook.name for hook in invocation.app.policy.webhooks}
     note = store.get_text(RECEIVERS)

@@ -64,8 +64,8 @@ class Wording:
             yield (head, *items, *self._more(count))
 
     def _template(self, kind: str, first: Alert) -> str:
-        """Return the first line's template. Only a condition of streams shows how many there are;
-        a condition of the stage would seem to show how much of it there is."""
+        """Return the template of the first line. It shows a count only for alerts of streams: after
+        "failed tasks", the number of alerts would read as the number of tasks."""
         return self._words[f"many_{kind}" if first.stream else kind]
 
     def _more(self, count: int) -> Iterator[str]:

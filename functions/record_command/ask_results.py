@@ -129,8 +129,7 @@ def too_long(field: str, longest_ms: int) -> BadRequest:
 
 
 def _unfit_end(request: ApiRequest, handled: HandleResult) -> RequestError:
-    """Return the error for an end that the recording cannot have. It names the ends that are
-    possible."""
+    """Return the error for an end that the recording cannot have, with what to do instead."""
     began = handled.record.intent.first_accepted_at or handled.now
     lasts, most = request.body.get("max_duration"), request.invocation.app.settings.max_duration
     too_late = handled.refused is Reason.END_TOO_LATE
@@ -269,8 +268,8 @@ def _is_first_request(record: StreamRecord) -> bool:
 
 
 def _retry_after(result: AskResult, outcome: Outcome) -> dict[str, str]:
-    """Return the seconds until the command is retried; an earlier request would get the same
-    answer."""
+    """Return the header Retry-After, in s until the pending command is sent: an earlier request
+    would get the same answer. Return {} if the request is answered or no command is pending."""
     pending = result.record.pending
     if outcome in _ANSWERED or pending is None:
         return {}

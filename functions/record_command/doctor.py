@@ -31,9 +31,9 @@ from shared.store.store_errors import StoreUnavailable
 
 MARK, ASKED_LIVE = "examined", "doctor"
 ASK_LIVE_EVERY_MS = round(1_000 * DOCTOR_ASKS_EVERY_S)
-"""ms between two questions to Live, across all instances. Anybody with a token may call this, and
-Live limits calls by account (docs/platform/live.md §1.5). One request may wait for the next; the
-others do not ask."""
+"""ms between two requests that ask Live, across all instances. Anybody with a token may call this,
+and Live limits calls by account (docs/platform/live.md §1.5). One request may wait for its turn;
+all others do not ask Live."""
 ASKED_JUST_NOW = "AskedJustNow"
 
 

@@ -121,8 +121,8 @@ def _schemas(routes: Sequence[Route]) -> Json:
     answers = {answer: None for route in routes for answer in route.answers.values()}
     types = [*(answer for answer in answers if answer not in _TEXTS), Problem, PlatformError]
     types += FAMILIES.values()
-    # index.py imports msgspec with a stub of this module. The stub stays until the module is
-    # imported by name.
+    # index.py imports msgspec with a stub in place of msgspec.inspect. The stub stays until the
+    # real module is imported by name.
     import_module("msgspec.inspect")
     _, found = schema_components(types, ref_template=_ref("{name}"))
     return {

@@ -122,8 +122,8 @@ def _of_stage(app: App, facts: Facts, now: int) -> Streams:
 
 
 def _is_lost(record: _Row, now: int) -> bool:
-    """Return True if the record agrees with its row in the index; an earlier release leaves wrong
-    rows."""
+    """Return True if the stream is being lost according to its record: the index may have wrong
+    rows of an earlier release. An unreadable record counts as lost."""
     if isinstance(record, Unreadable):
         return True
     since = wrong_since(record)
@@ -153,8 +153,8 @@ def _of_caller(app: App, caller: Caller, now: int) -> Streams:
 
 
 def _own(app: App, caller: Caller) -> Iterator[_Row]:
-    """Yield the streams of each domain and application that the token names. For a glob, search the
-    first OWN_ROWS."""
+    """Yield the streams that the token may see, among the first OWN_ROWS + 1 streams of each domain
+    and application that it names. A glob in its place names all."""
     for wanted in dict.fromkeys(map(_filter_of, caller.only)):
         rows = app.store.listed(wanted, after=None, limit=OWN_ROWS + 1)
         yield from (row for row in rows if caller.may_reach(row.key))

@@ -64,11 +64,12 @@ def history(request: ApiRequest) -> Response:
 
 def files(request: ApiRequest) -> Response:
     app = request.invocation.app
-    left = files_of(app.store, request.stream, request.query)
-    shown = [stream_views.file(one, app.settings.files_url, request.language) for one in left]
+    found = files_of(app.store, request.stream, request.query)
+    url, language = app.settings.files_url, request.language
+    shown = [stream_views.linked_file(file, url, language) for file in found]
     key = request.stream
     named = app.settings.bucket or app.policy.bucket_of(key.domain, key.app)
-    has_bucket = named or any(file.place for file in left)
+    has_bucket = named or any(file.place for file in found)
     signed = f"{SIGNED}/{key.url_path}" if has_bucket else None
     return Response(200, FilesView(str(request.stream), shown, signed))
 
@@ -151,8 +152,9 @@ LIST: tuple[Field, ...] = (
 
 
 def listed(request: ApiRequest) -> Response:
-    """Return a page of the streams. No stream appears on two pages, and none that existed
-    throughout is missing."""
+    """Return a page of the streams. In the order of names, no stream appears on two pages, and none
+    that existed throughout is missing. With `wrong`, a stream that is lost again moves to a later
+    page."""
     invocation = request.invocation
     shown, following = (_wrong_page if request.query.get("wrong") else _page)(request)
     now, continuity = invocation.app.clock(), invocation.app.store.continuity()
@@ -267,8 +269,8 @@ def _wrong_page(request: ApiRequest) -> tuple[Sequence[_Row], str | None]:
 
 
 def _is_asked_for(row: WrongRow, request: ApiRequest, domain: str | None) -> bool:
-    """Return True if the row matches the query and its record agrees; an earlier release leaves
-    wrong rows."""
+    """Return True if the row matches the query, and the stream is not recorded according to its
+    record, too: the index may have wrong rows of an earlier release."""
     record, query = row.record, request.query
     if domain not in (None, row.key.domain) or query.get("app") not in (None, row.key.app):
         return False
@@ -282,8 +284,8 @@ def _is_asked_for(row: WrongRow, request: ApiRequest, domain: str | None) -> boo
 
 def domain_to_list(request: ApiRequest) -> str | None:
     """Return the domain to list. Raise NotFound if neither the policy nor a stored stream has it.
-    For a bound token raise Forbidden instead, and also for a domain of others, so that the answer
-    reveals no domain of the stage."""
+    For a bound token raise Forbidden instead, and also for a domain that the token may not see, so
+    that the answer reveals no domain of the stage."""
     domain = request.query.get("domain")
     if domain is None:
         return None

@@ -1,4 +1,7 @@
-"""The HTTP API as one table, which routes requests, refuses wrong ones, and describes itself."""
+"""The routes of the HTTP API: finds the route of a request, and authorizes, checks and parses it.
+
+commands.py and all_routes.py list the routes. openapi.py describes them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ from shared.protocol import StreamKey
 LIST = "/v1/recordings"
 STREAM = f"{LIST}/{{domain}}/{{app}}/{{stream}}"
 SIGNED = "/v1/files"
-"""The routes of the function `files`. They are described here too, because people see one API."""
+"""The prefix of the paths that the function `files` serves. They are described here, too, because
+people see one API."""
 
 
 WITH_BODY = ("POST", "PUT")

@@ -79,8 +79,8 @@ MAX_STREAMS_CHARS, MAX_PATTERNS_NUMBER = 1_500_000, 2_000
 """Limits for all schedules together. The list of them has to fit into an answer, and each instance
 compares each stream that comes up with each pattern."""
 MAX_RULES_NUMBER = 50
-"""Occurrences of one schedule of patterns that may be under way when one more is triggered: each
-has all its patterns."""
+"""Occurrences of one schedule with patterns that may be under way when one more is triggered: each
+stores all patterns of the schedule."""
 KNOWN_ROWS, NAMED_ROWS = 500, 20
 """How many known streams that a pattern fits are counted, and named, at most."""
 Rules = tuple[TemporaryRule, ...]
@@ -640,9 +640,8 @@ def _occurrence(request: ApiRequest, stored: StoredSchedule) -> Occurrence:
 
 
 def _under_way(request: ApiRequest, stored: StoredSchedule) -> Sequence[Occurrence]:
-    """Return the occurrences that have begun and still ask for a recording, by the rules of the
-    patterns or according to the first stream's record. Any stream may have stopped one by itself.
-    """
+    """Return the occurrences that have begun and still ask for a recording: from the rules of the
+    patterns, or else from the first stream's record. Other streams may have stopped theirs."""
     store, schedule = request.invocation.app.store, stored.schedule
     if schedule.is_by_pattern:
         return [rule.occurrence for rule in stored.under_way(store.now())]
@@ -704,7 +703,8 @@ def _first(schedule: Schedule) -> Occurrence:
 
 
 def _calendar(request: ApiRequest, schedule: Schedule, number: int) -> Sequence[Occurrence]:
-    """Return the next occurrences whose announced end lies ahead."""
+    """Return the next `number` occurrences that have not ended (post_roll included); none if the
+    schedule is paused."""
     from shared.schedule.recurrence import occurrences
 
     if schedule.is_paused or not number:

@@ -132,8 +132,8 @@ def entry(line: HistoryLine, language: Language) -> HistoryLineView:
     )
 
 
-def file(left: File, files_url: str, language: Language) -> LinkedFileView:
+def linked_file(file: File, files_url: str, language: Language) -> LinkedFileView:
     """Return the file, with a URL if the stage knows the address of its bucket."""
-    is_there = bool(files_url) and is_object(left)
-    url = f"{files_url.rstrip('/')}/{quote(left.uri)}" if is_there else None
-    return LinkedFileView(**asdict(view_of(left, language)), url=url)
+    is_there = bool(files_url) and is_object(file)
+    url = f"{files_url.rstrip('/')}/{quote(file.uri)}" if is_there else None
+    return LinkedFileView(**asdict(view_of(file, language)), url=url)
