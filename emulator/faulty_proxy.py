@@ -1,6 +1,6 @@
 """A proxy in front of a store that speaks S3: it throttles, cuts, delays, loses answers, refuses.
 
-Tests and benchmarks put it between the function `deliver` and a store of theirs. It passes requests
+Tests put it between the function `deliver` and a store of theirs. It passes requests
 without a planned fault on unchanged. It must not know what the store does.
 """
 

@@ -1,7 +1,7 @@
 """A receiver of webhooks that misbehaves on request: on a port of this machine, or as a program.
 
-Tests and `python -m emulator.webhook_receiver` start it. It verifies each signature by itself, and
-shares no code with whoever sends.
+Tests and benchmarks start it; `python -m emulator.webhook_receiver` is the program. It verifies
+each signature by itself, and shares no code with the sender.
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ def json_answer(status: int, content: object, headers: Mapping[str, str] | None 
 
 
 def platform_error(status: HTTPStatus, code: str, message: str) -> Answer:
-    """Return an error of the platform (docs/platform/function-compute.md §2.3; shape of the page
-    `error-codes`)."""
+    """Return an error of the platform (docs/platform/function-compute.md §2.3), in the format that
+    Alibaba Cloud's page `error-codes` shows."""
     content = {"errorCode": code, "errorMessage": message}
     return json_answer(status, content, {"X-Fc-Error-Type": "FcCommonError"})
 

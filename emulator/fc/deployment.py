@@ -296,7 +296,7 @@ def _reserved(props: Props) -> int | None:
 def _http_methods(triggers: list[Props]) -> frozenset[str]:
     """Return the methods of the HTTP trigger (docs/platform/function-compute.md §2.3, §2.4).
 
-    There is at most one, and the emulator supports anonymous ones only.
+    A function has at most one HTTP trigger. The emulator supports only anonymous triggers.
     """
     found = [trigger for trigger in triggers if trigger.text("triggerType") == "http"]
     for extra in found[1:]:

@@ -79,7 +79,8 @@ def _http(call: Call, user_agent: str) -> dict[str, str]:
 def _headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the headers in the spelling of Go, which Function Compute uses.
 
-    Headers that a caller cannot set are left out (§2.3); Go keeps no Host header.
+    Headers that a caller cannot set are left out (docs/platform/function-compute.md §2.3). Go keeps
+    no Host header.
     """
     named = [(_canonical_name(name), value) for name, value in headers]
     return _join_values(

@@ -15,7 +15,7 @@ class Credentials:
     """The credentials that a function with a role gets."""
 
     access_key_id: str = "dev"
-    access_key_secret: str = "dev-secret"  # noqa: S105 -- the development account's, design §12
+    access_key_secret: str = "dev-secret"  # noqa: S105 -- the development account's
     security_token: str = ""
 
 
@@ -31,7 +31,7 @@ class Settings:
     clock_file: Path | None = None
     until_input_ends: bool = False
     freezes: bool = False
-    """Whether an instance stands still between its calls (§5); most tests need not wait for it."""
+    """Whether an instance stands still between its calls (§5). False saves time in most tests."""
     python: str = ""
     """The instances' interpreter, with the standard library only; unset, it is the emulator's own,
     with all its packages."""

@@ -78,9 +78,9 @@ def environments(path: Path) -> dict[str, Any]:
 
 
 def _overlays(path: Path, environment: str) -> dict[str, Any]:
-    """Return an environment's overlays; raise BadTemplate if it does not exist.
+    """Return an environment's overlays. Raise BadTemplate if there is no such environment.
 
-    Serverless Devs only warns then.
+    Serverless Devs would only warn.
     """
     known = environments(path)
     if environment not in known:

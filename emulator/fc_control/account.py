@@ -22,8 +22,9 @@ NOT_MAINLAND = ("cn-hongkong",)
 @dataclass(slots=True)
 class Account:
     """`cnames` are the domains that lead to Function Compute, `filed` those with an ICP filing
-    through Alibaba Cloud. `identical_update_counts` is the switch of what is UNCONFIRMED in
-    docs/platform/function-compute.md §6.1. `fails` holds the refusal of an action, by its name."""
+    through Alibaba Cloud. `identical_update_counts`: an update that changes nothing allows another
+    version; this is UNCONFIRMED (docs/platform/function-compute.md §6.1). `fails`: by the name of
+    an action, the refusal that its calls get."""
 
     number: str = "1234567890123456"
     region: str = "cn-shanghai"

@@ -18,7 +18,7 @@ Query = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`names` are those in the path: the function or domain, then the part of it."""
+    """`names` are those in the path: a function or domain, then a version, alias or trigger."""
 
     names: Sequence[str]
     query: Query
@@ -59,7 +59,7 @@ def list_functions(account: Account, request: Request) -> Body:
 
 
 def page(name: str, rows: Iterable[Body], query: Query) -> Body:
-    """Return one page; `nextToken` is the place of the first row that is left."""
+    """Return one page; `nextToken` is the index of the next page's first row."""
     every, begin = list(rows), int(query.get("nextToken") or 0)
     end = begin + min(int(query.get("limit") or LIMIT), LIMIT)
     more = {"nextToken": str(end)} if end < len(every) else {}

@@ -24,7 +24,7 @@ def invalid(message: str) -> Refusal:
 
 
 def missing(kind: str, name: str) -> Refusal:
-    """Return the refusal of what does not exist; `kind` is Function, Alias, Version and so on."""
+    """Return the refusal for a missing object; `kind` is Function, Alias, Version and so on."""
     return Refusal(404, f"{kind}NotFound", f"{kind.lower()} '{name}' does not exist")
 
 

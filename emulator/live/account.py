@@ -29,7 +29,7 @@ IDENTITIES = ("RAMUser", "AssumedRoleUser", "Account")
 OSS_ENDPOINT = "oss-cn-shanghai.aliyuncs.com"
 PREFIX = "record/{AppName}/{StreamName}/{StartTime}_{EndTime}"
 SLICE_PREFIX = "record/{AppName}/{StreamName}/{UnixTimestamp}_{Sequence}"
-"""Names of the segments of M3U8. Both names are the examples of the SDK's models."""
+"""The prefix of the names of M3U8 segments. Both prefixes are examples in the SDK's models."""
 
 
 @dataclass(frozen=True, slots=True)

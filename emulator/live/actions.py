@@ -1,6 +1,6 @@
 """The table of API actions, by their names on the wire.
 
-api.py looks each call up here once it is admitted.
+api.py looks up the action of each call here.
 Actions must not see signatures, planned faults or HTTP.
 """
 

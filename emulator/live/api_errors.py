@@ -37,7 +37,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "InvalidAccessKeyId.NotFound": (404, "Specified access key is not found."),
     "SignatureDoesNotMatch": (403, "Specified signature is not matched with our calculation."),
     "SignatureNonceUsed": (400, "Specified signature nonce was used already."),
-    # errors of the gateway, which the facts do not list
+    # errors of the gateway, which docs/platform does not list
     "InvalidAction.NotFound": (
         404,
         "Specified api is not found, please check your url and method.",

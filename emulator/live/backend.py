@@ -283,8 +283,8 @@ class Live:
         time: int,
         receipt: asyncio.Future[Receipt],
     ) -> None:
-        """Post a stream callback (docs/platform/live.md §2): `app` is its ingest domain, not the
-        app."""
+        """Post an ingest callback (docs/platform/live.md §2). Its field `app` holds the ingest
+        domain; `appname` holds the application."""
         _, app, name = stream.key
         query = {
             "action": action,
@@ -392,7 +392,7 @@ def _needs_record(answer: bytes) -> bool:
 
 
 def _requested_rule(rule: Rule, answer: bytes) -> Rule | None:
-    """Return the rule that the answer asks for (docs/platform/live.md §5).
+    """Return the rule that the answer asks for (docs/platform/live.md §5); None to record nothing.
 
     Format is intersected with the rule's formats; Interval overrides its cycle.
     """

@@ -47,7 +47,8 @@ FORGOTTEN = Receipt("forgotten")
 
 @dataclass(slots=True)
 class Callback:
-    """One callback. `signed_for` is the domain in the signature; no key, no signature."""
+    """One callback. `signed_for` is the domain in the signature. With `signing_key` "", it is not
+    signed."""
 
     event: str
     key: StreamKey
@@ -67,7 +68,8 @@ class Callback:
 class Courier:
     """Delivers callbacks without promising an order (docs/platform/live.md §2).
 
-    A callback waits 5 s for an answer, is retried five times, 1 s apart, and then is lost.
+    By default, a callback waits 5 s for an answer, is retried five times, 1 s apart, and then is
+    lost.
     """
 
     def __init__(
@@ -184,9 +186,9 @@ class Courier:
         return receipt
 
     def _wants_retry(self, receipt: Receipt) -> bool:
-        """Return True after a timeout, and likewise when there was no connection at all.
+        """Return True after a timeout, without a connection, or if the switch says so after a 5xx.
 
-        Only timeouts are documented.
+        Only retries after timeouts are documented.
         """
         if receipt.status is None:
             return True

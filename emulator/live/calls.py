@@ -1,6 +1,7 @@
 """The log of API calls received and callback attempts sent.
 
-api.py, oss.py and callbacks.py write it; tests read it to see which commands were sent.
+api.py, oss.py, object_server.py and callbacks.py write it; tests read it to see which commands were
+sent.
 It must not influence any answer.
 """
 
@@ -16,7 +17,7 @@ from emulator.live.streams import Session, Stream
 @dataclass(slots=True)
 class Call:
     """One API call. `code` is Live's error; `acted` is True if Live carried the call out;
-    `connection` is the caller's port, which each of its connections has for itself."""
+    `connection` is the caller's port, which differs between its connections."""
 
     n: int
     at_ms: int

@@ -64,7 +64,8 @@ class Clock:
 
 
 class Timeline:
-    """Calls what is due, in order. Moving the clock makes it due at once."""
+    """Calls what is due, in order. When the clock is moved ahead, what is due by then is called at
+    once."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

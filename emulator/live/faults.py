@@ -1,6 +1,6 @@
 """Planned faults: of API calls, and of callbacks on their way.
 
-The control plane adds them; api.py, oss.py and callbacks.py ask for the next one.
+The control plane adds them; api.py, oss.py, object_server.py and callbacks.py ask for the next one.
 It must not carry a fault out.
 """
 
@@ -142,7 +142,7 @@ def read_detour(body: Fields) -> Detour:
 
 
 class Plan:
-    """Faults and detours in the order they were added; each serves its number of times."""
+    """Faults and detours in the order they were added; each applies `times` times."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []

@@ -1,6 +1,6 @@
 """A reader of JSON objects and TOML tables that reports every mistake at once.
 
-account.py, faults.py and control.py read their input with it.
+account.py, faults.py, object_faults.py and control.py read their input with it.
 It must not know any field's meaning.
 """
 

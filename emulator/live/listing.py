@@ -1,6 +1,6 @@
 """The API actions that list live streams.
 
-actions.py calls them once the domain is checked.
+actions.py calls them.
 They must not change anything.
 """
 
@@ -17,7 +17,10 @@ Json = dict[str, object]
 
 
 def online_list(live: Live, params: Mapping[str, str]) -> Json:
-    """Answer DescribeLiveStreamsOnlineList: by default fuzzy, with transcoded streams (§7)."""
+    """Answer DescribeLiveStreamsOnlineList (docs/platform/live.md §7).
+
+    By default, StreamName matches any part of a name, and transcoded streams are listed, too.
+    """
     page, size = number(params, "PageNum", 1, 10**6), number(params, "PageSize", 2000, 3000)
     rows = list(_rows(live, params))
     shown = rows[(page - 1) * size : page * size]

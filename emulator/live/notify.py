@@ -14,7 +14,7 @@ from emulator.live.account import Domain, Notify
 
 @dataclass(frozen=True, slots=True)
 class StreamNotify:
-    """The stream callbacks of an ingest domain. `key` signs them if `signs`."""
+    """The ingest callbacks of an ingest domain. `key` signs them if `signs` is True."""
 
     url: str
     exception_url: str
@@ -49,7 +49,8 @@ NO_RECORD = RecordNotify("", "", need_status=False, key="", signs=False)
 class Notifications:
     """All callback configurations, by domain.
 
-    Those of streams belong to the ingest domain, or to the streaming domain if none is bound (§2).
+    Those of ingest callbacks belong to the ingest domain, or to the streaming domain if no ingest
+    domain is bound (docs/platform/live.md §2).
     """
 
     def __init__(self, domains: Sequence[Domain], notify: Notify) -> None:

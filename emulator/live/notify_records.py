@@ -23,7 +23,7 @@ VOD_EVENT = "vod"  # of another product, whose history Live does not have
 
 @dataclass(frozen=True, slots=True)
 class NotifyRecord:
-    """One callback after its last attempt; `domain` is the one it is configured for."""
+    """One callback after its last attempt; `domain` is the one whose configuration has its URL."""
 
     at_ms: int
     event: str
@@ -47,7 +47,7 @@ class NotifyRecords:
         self._records.clear()
 
     def stream_records(self, params: Mapping[str, str], now_ms: int) -> Json:
-        """Return stream callbacks by ingest domain; the answer has PageNum, not PageNumber."""
+        """Return ingest callbacks by ingest domain; the answer has PageNum, not PageNumber."""
         rows = [
             record for record in self._matching(params, now_ms) if record.event in INGEST_EVENTS
         ]

@@ -23,10 +23,10 @@ ObjectName = tuple[str, str]
 
 @dataclass(slots=True)
 class ObjectFault:
-    """A planned fault of the next `times` files that are kept.
+    """A planned fault of the next `times` stored files.
 
-    `keep_bytes` (default: half) are what is left of a truncated object, `keep_ms` (default: 1 s)
-    of the media of a shorter one; `delay_ms` is how much later than reported an object appears.
+    A truncated object keeps `keep_bytes` (None: half), a shorter one keeps `keep_ms` of its media.
+    A late object appears `delay_ms` later than reported.
     """
 
     do: str
@@ -73,8 +73,8 @@ class ObjectFaults:
     def carry_out(
         self, fault: ObjectFault, bucket: str, keys: list[str], path: Path, now_ms: int
     ) -> None:
-        """Damage or hide a file that is kept. `keys` are all of its objects, `path` is the media
-        of it, or the last segment."""
+        """Damage or hide a stored file. `keys` are all of its objects; `path` is its media file, or
+        its last segment."""
         names = {(bucket, key) for key in keys}
         if fault.do == MISSING:
             self._visible_at.update(dict.fromkeys(names, now_ms + 400 * DAY_MS))

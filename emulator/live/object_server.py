@@ -98,8 +98,8 @@ class ObjectServer:
         return web.Response(status=204)
 
     async def _crc64_of(self, path: Path) -> str:
-        """Return the CRC-64 of an object, which is computed once for each content, in a thread: a
-        large object takes seconds. A client that gives up finds it there when it asks again."""
+        """Return the CRC-64 of an object. It is computed once for each content, in a thread: a
+        large object takes seconds. If a client gives up, the computation goes on for its retry."""
         content = _content_of(path)
         if content not in self._crc64:
             self._crc64[content] = asyncio.ensure_future(asyncio.to_thread(_crc64, path))

@@ -247,7 +247,7 @@ ACTIONS: dict[str, Callable[[Live, str, str], ET.Element | None]] = {
 
 
 def error_reply(denied: Denied, request: web.Request) -> web.Response:
-    """Return the error as a document; of a HEAD request, in the header that the SDKs read."""
+    """Return the error as a document; for a HEAD request, also in the header that the SDKs read."""
     reply = _reply(denied.status, _error(denied.code, request))
     if request.method == "HEAD" and isinstance(reply.body, bytes):
         reply.headers["x-oss-err"] = base64.b64encode(reply.body).decode()

@@ -113,7 +113,10 @@ class Publishers:
 
 
 def is_signed(auth_key: str, path: str, secret: str, earliest: int) -> bool:
-    """Check a signature of type A: `timestamp-rand-uid-md5(path-timestamp-rand-uid-secret)`."""
+    """Return True for a valid signature of type A whose timestamp (s) is `earliest` or later.
+
+    Its form is `timestamp-rand-uid-md5(path-timestamp-rand-uid-secret)`.
+    """
     signed, _, digest = auth_key.rpartition("-")
     timestamp = signed.partition("-")[0]
     wanted = hashlib.md5(f"{path}-{signed}-{secret}".encode()).hexdigest()
@@ -160,8 +163,8 @@ class PublisherFeed:
 
 
 class BackupFeed:
-    """The backup publisher of dual-stream ingest: nothing shows it, until the main one leaves and
-    the session goes on with it (docs/platform/live.md §2.1)."""
+    """The backup publisher of dual-stream ingest. Its tags are dropped until the main publisher
+    leaves; then the session goes on with them (docs/platform/live.md §2.1)."""
 
     def __init__(self, waiting: list[BackupFeed]) -> None:
         self._waiting = waiting

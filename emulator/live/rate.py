@@ -1,6 +1,6 @@
-"""The account's limit of commands per second, and the peak that was reached.
+"""The account's limits of API calls, and the peak of record commands per second.
 
-api.py asks it before each record command.
+api.py asks it before each call is carried out.
 It takes the time as an argument.
 """
 
@@ -27,7 +27,10 @@ QUOTAS = {
 
 
 class Limiter:
-    """50/s per account (docs/platform/live.md §1.5), as a token bucket or a sliding window."""
+    """A limit of `calls` in each window, as a token bucket or a sliding window.
+
+    Record commands are limited to 50 a second (docs/platform/live.md §1.5).
+    """
 
     def __init__(self, calls: int, switches: Switches, window_ms: int = SECOND_MS) -> None:
         self._calls = calls

@@ -219,8 +219,10 @@ def _rule(live: Live, params: Params, storage: str, parts: Parts, bucket: str = 
 
 
 def _window(params: Params) -> tuple[int, int] | None:
-    """Return when a timed configuration records, in ms; None for one that always does. It is for
-    one stream, and lasts seven days at most (docs/platform/live.md §6)."""
+    """Return when a timed configuration records, in ms; None if the configuration has no times.
+
+    A timed configuration is for one stream and for seven days at most (docs/platform/live.md §6).
+    """
     if not (params.get("StartTime") or params.get("EndTime")):
         return None
     parameters.need(params, "StreamName", "StartTime", "EndTime")

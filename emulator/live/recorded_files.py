@@ -29,7 +29,7 @@ SHAPE = "%Y-%m-%d-%H-%M-%S"
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """A finished file by its containers, and the planned fault of its objects, if any."""
+    """A finished file, by container format, and the planned fault of its objects, if any."""
 
     paths: Mapping[str, Path]
     flv: FlvRecording | None
@@ -46,7 +46,7 @@ class Span:
 
 
 class RecordedFiles:
-    """Names and stores the files. Without objects, streams are recorded by the clock alone."""
+    """Names and stores the files. Without `objects` no file is written."""
 
     def __init__(self, objects: Objects | None, clock: Clock) -> None:
         self.objects = objects

@@ -68,8 +68,8 @@ DEFAULT_OPTIONS = ListenOptions()
 
 
 def listening(port: int, rtmp_port: int | None, buckets: Path) -> ListenOptions:
-    """Return the options. RTMP gets its default port if the API has its default port, else a free
-    one."""
+    """Return the options. Without `rtmp_port`, RTMP gets its default port if the API has its
+    default port, else a free one."""
     usual = RTMP_PORT if port == PORT else 0
     return ListenOptions(
         port=port, rtmp_port=usual if rtmp_port is None else rtmp_port, buckets=buckets

@@ -57,7 +57,7 @@ class Switches:
     record_key_is_returned: Annotated[bool, "§3 key config, response says yes/no"] = True
 
     def set(self, changes: Mapping[str, object]) -> None:
-        """Set all switches, or none if a name or value is unknown; raise Unfit then."""
+        """Make all changes. If a name or value is unknown, make none and raise Unfit."""
         table = {switch.name: switch for switch in fields(self)}
         faults = [
             f"{name} must be {_allowed_text(table[name])}, not {value!r}"

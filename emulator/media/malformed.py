@@ -1,6 +1,7 @@
-"""The one exception of all readers of bytes.
+"""The exception of everything that parses bytes.
 
-Every module of emulator.media raises it; ingest.py and publisher.py catch it.
+amf.py, chunks.py, flv.py, ingest.py and push.py raise it; ingest.py, publisher.py and flv.py catch
+it.
 It carries only a text.
 """
 

@@ -56,7 +56,7 @@ class Publisher:
             self._socket = socket.create_connection(self._place, PATIENCE_S)
             self._shake_hands()
             self._request_publish()
-        except (OSError, UnicodeError) as error:  # of a host's name that is none
+        except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
             self.cut()
             host, port = self._place
             raise NotTaken(f"{host}:{port} cannot be reached: {error}") from error

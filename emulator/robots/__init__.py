@@ -1,6 +1,7 @@
 """The robots of group chats on a port of this machine: DingTalk, Feishu and WeCom.
 
-Tests use it. Each checks its signature and counts its messages, and refuses in its own words.
+Tests and benchmarks use them. Each robot checks signatures, counts its messages, and refuses with
+the codes of its product.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class RobotsInThread:
         return f"{where}?{name}={robot.token}"
 
     def answer(self, address: str, body: bytes) -> Answer | None:
-        """Return the answer; None if no robot has this address."""
+        """Return the answer of the robot at this address; None while the robots are away."""
         parts = urlsplit(address)
         query = dict(parse_qsl(parts.query))
         tokens = (query.get("access_token"), query.get("key"), parts.path.rpartition("/")[2])
