@@ -1,6 +1,6 @@
-"""Runs every benchmark once, small enough for a laptop, and prints the figures as JSON.
+"""Runs the benchmarks in RUNS once, small enough for a laptop, and prints the figures as JSON.
 
-`make bench` calls it. Each benchmark runs in a process of its own.
+`make bench` calls it. Each benchmark runs in a process of its own. All others are run by name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Measures the size of the archive that a deploy uploads, with and without bytecode.
 
 `python -m benchmarks.package_size --json` builds the archive of each runtime. Each figure is that
-of the largest.
+of the largest archive.
 """
 
 from __future__ import annotations

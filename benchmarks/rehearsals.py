@@ -1,8 +1,8 @@
 """Plants faults under a stage, and compares what `live-record rehearse` says of each.
 
 `python -m benchmarks.rehearsals --json` rehearses once without a fault and once with each, every
-time on a new stage between the emulators; `--only NAME` runs one. It exits with 1 unless it was GO
-without a fault, and NO-GO at the right step with the right sentence for each.
+time on a new stage between the emulators; `--only NAME` runs one. It exits with 1 unless the
+verdict was GO without a fault, and NO-GO at the right step with the right sentence for each.
 """
 
 from __future__ import annotations

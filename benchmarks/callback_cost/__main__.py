@@ -1,7 +1,7 @@
 """Counts the CPU instructions that a callback costs, and compares them with those of a commit.
 
 `python -m benchmarks.callback_cost --against COMMIT --json` needs git and valgrind. Instructions do
-not depend on what else the machine does. The SDK is left out: it would make the ratio smaller.
+not depend on what else the machine does. The SDK is left out: its cost would hide differences.
 With `--webhook`, our policy names a receiver of all events, and that of the commit does not.
 """
 

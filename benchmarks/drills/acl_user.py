@@ -1,6 +1,6 @@
 """Drill: the store's user may not run scripts for a while, and the connections stay.
 
-Before and afterwards it may run what live-record needs, and nothing else.
+Before and afterwards the user may run the commands that live-record needs, and no others.
 """
 
 from __future__ import annotations

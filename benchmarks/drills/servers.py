@@ -23,7 +23,7 @@ from cli.local.reserved_port import HOST, ReservedPort
 ABLE_WITHIN_S = 120.0
 """s that servers may take for what they do by themselves, such as a fail-over."""
 NODE_TIMEOUT_MS = 2000
-"""ms after which the nodes of a cluster take one for dead; Redis' own default is 15,000."""
+"""ms of silence after which a cluster takes a node for dead; Redis' own default is 15,000."""
 
 
 def ask(engine: Engine, *command: str | int) -> Any:  # noqa: ANN401 - as the command says
@@ -132,8 +132,8 @@ def cluster_of_six(folder: Path, options: Mapping[str, str] | None = None) -> It
 @contextmanager
 def encrypted_cluster(folder: Path) -> Iterator[tuple[Cluster, str]]:
     """Run a cluster of six over TLS; yield it with its URL, which names its first three nodes. The
-    certificate is for `localhost`, signed by an authority of its own. Raise Failure without a
-    system's Redis."""
+    certificate is for `localhost`, signed by a private authority. Raise Failure if the system has
+    no redis-server."""
     certificates = folder / "certificates"
     sign_for("localhost", certificates)
     with ExitStack() as stack:

@@ -23,7 +23,7 @@ ANSWER_S = 30.0
 
 @dataclass(frozen=True)
 class Answer:
-    """A status of 0 means that nobody answered."""
+    """A status of 0: no answer came, or one that is not JSON."""
 
     status: int
     body: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Drill: the node that has our slot dies in a cluster over TLS, with an authority of one's own.
+"""Drill: the node that has our slot dies in a cluster over TLS, with a private authority.
 
 MOVED names addresses, while the certificate has a name. It needs a redis-server of the system: the
 wheel's was built without TLS.

@@ -77,7 +77,7 @@ class Traffic:
             thread.join()
 
     def flow(self, seconds: float = FLOW_S) -> None:
-        """Let the traffic go on."""
+        """Let the traffic go on for so long."""
         time.sleep(seconds)
 
     def flow_after(self, seconds: float = WATCHED_S) -> None:
@@ -93,7 +93,7 @@ class Traffic:
         self.able_at = time.monotonic()
 
     def result(self, drill: str, *, is_store_fault: bool = True) -> Result:
-        """Return what the drill measured; call it behind the `with` block."""
+        """Return what the drill measured; call it after the `with` block."""
         seconds = None if self.told_at is None else round(self.told_at - self.fault_at, 2)
         return Result(
             drill,

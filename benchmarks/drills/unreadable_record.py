@@ -1,4 +1,4 @@
-"""Drill: a later release has written one record; streams that are due to end beside it do end."""
+"""Drill: one record was written by a later release. Other streams still end when they are due."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Drill: Live reports a file whose name is half a character, and lists it as undelivered too."""
+"""Drill: Live reports two files with half a character in their names: one by callback, and one in
+its list of undelivered callbacks."""
 
 from __future__ import annotations
 

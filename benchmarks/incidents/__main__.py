@@ -2,7 +2,8 @@
 
 `python -m benchmarks.incidents --json` runs every incident, nine side by side, in under 12 minutes;
 `--only NAME` runs one. It prints for each how often an answer was false, how often one was silent,
-and after how many seconds the last stream was recorded again. It exits with 1 if anything was.
+and after how many seconds the last stream was recorded again. It exits with 1 if an answer was
+false or silent, or if a stream was late and no answer named its next attempt.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Asks a stage everything that an operator can ask, and prints the answers as one JSON document.
+"""Asks a stage for health, list, watch, doctor and why, and prints the answers as one document.
 
 `python -m benchmarks.incidents.asking STREAM…` runs in a process of its own, because the command
 line reads its stage from the environment. It judges nothing.

@@ -36,7 +36,8 @@ USUAL = StageOptions()
 @dataclass(frozen=True)
 class Incident:
     """`impaired_after_s`: when something is wrong even if every stream is recorded, in s after the
-    beginning. `not_ok`: checks of doctor that must not be ok from then on."""
+    beginning. `not_ok`: checks of doctor that must not be ok from then on; from the beginning if
+    `impaired_after_s` is infinite."""
 
     name: str
     breaks: Break
@@ -204,7 +205,7 @@ def publish_lost(stage: IncidentStage) -> Callable[[], None]:
 
 
 def callbacks_refused(stage: IncidentStage) -> Callable[[], None]:
-    """Let Live sign with keys that the stage does not know: it refuses each callback."""
+    """Let Live sign with keys that the stage does not know, so that it refuses each callback."""
     stage.live.notify(stream_key="another-key-0000", record_key="another-key-0000")
     stage.unpublish(*stage.names[:10], wait=True)
     stage.publish(*stage.names[:10])

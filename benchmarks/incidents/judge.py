@@ -68,7 +68,7 @@ class Moment:
 
     @property
     def lost(self) -> set[str]:
-        """Return the streams that were wanted, live and not recorded all the time, for long."""
+        """Return the wanted streams that have been live and unrecorded for TOLD_WITHIN_S."""
         return self.lost_for(TOLD_WITHIN_S)
 
     def lost_for(self, seconds: float) -> set[str]:
@@ -83,7 +83,7 @@ class Moment:
 
 
 def judged(moment: Moment) -> tuple[list[str], list[str]]:
-    """Return what was false, and who was silent."""
+    """Return what was false in the answers, and which answers were silent."""
     false = [*_rows(moment), *_health_false(moment), *_doctor_false(moment)]
     return false, list(_silent(moment))
 
@@ -161,7 +161,7 @@ def _is_all_recorded(moment: Moment) -> bool:
 
 
 def _is_recorded(moment: Moment, name: str) -> bool:
-    """Return True if there is nothing to record, or it has been recorded for long."""
+    """Return True if the stream is not live, or has been recorded for STARTING_S."""
     truth = moment.before.get(name)
     if truth is None or not truth.live:
         return True

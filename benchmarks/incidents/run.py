@@ -1,4 +1,4 @@
-"""Runs one incident, and returns what was false and who was silent.
+"""Runs one incident, and returns what was false in the answers and which were silent.
 
 __main__ calls it, several side by side.
 """
@@ -62,8 +62,8 @@ def run(
     streams: int = STREAMS,
     turn: AbstractContextManager[object] | None = None,
 ) -> Outcome:
-    """Run the incident with so many streams; return what was false, and who was silent. Its stage
-    is set up within `turn`."""
+    """Run the incident with so many streams; return its outcome. The stage is set up within
+    `turn`."""
     outcome, began = Outcome(incident.name), time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="incident-") as folder,
@@ -141,8 +141,8 @@ def asked(stage: IncidentStage) -> dict[str, Any]:
 
 
 def _recover(outcome: Outcome, stage: IncidentStage) -> None:
-    """Wait until the last stream is recorded, and note the time since the end of the incident. It
-    includes a round of questions if a stream is late."""
+    """Wait until the last stream is recorded, and note the time since the end of the incident. That
+    time includes a round of questions if a stream is late."""
     ended = time.monotonic()
     if stage.await_recorded(RECOVERS_S) is None:
         late, answers = stage.unrecorded(), asked(stage)

@@ -1,6 +1,6 @@
 """The stage of an incident: a stack, 40 streams, and what the emulator knows of them.
 
-The incidents break it; the judge reads `Truth`. It asks the stage nothing.
+The incidents break it; the judge reads `Truth`, which comes from the emulator alone.
 """
 
 from __future__ import annotations
