@@ -261,8 +261,8 @@ class Webhook(Struct, frozen=True):
 class CopyRule(Struct, frozen=True):
     """Where to copy verified files of matching streams: `bucket` and `prefix` of an S3-compatible
     store. `credentials` names an access key in the environment; `name` is the template for names in
-    the target. Without `formats`, all COPIED_FORMATS are copied. `path_style`: the bucket is in the
-    URL's path, not in its host."""
+    the target. Without `formats`, all COPIED_FORMATS are copied, but playlists only if
+    `keeps_folders`. `path_style`: the bucket is in the URL's path, not in its host."""
 
     match: Match
     bucket: str
