@@ -23,8 +23,8 @@ PAGES: dict[Language, str] = {"en": "runbook.md", "zh": "runbook.zh-CN.md"}
 BEGIN, END = "<!-- findings of doctor: begin -->\n", "<!-- findings of doctor: end -->\n"
 MEANS: dict[str, tuple[str, str]] = {
     "stage": (
-        "No command can be sent, and no callback is received. Running recordings go on in Live.",
-        "发不出命令，也收不到回调。视频直播会继续正在进行的录制。",
+        "If the stage is down, it sends no command and gets no callback. Live goes on recording.",
+        "如果环境不可用，则发不出命令，也收不到回调。视频直播会继续正在进行的录制。",
     ),
     "store": (
         "Nothing new is started or stopped ([each problem](errors.md#what-the-store-answers)).",
@@ -72,12 +72,12 @@ MEANS: dict[str, tuple[str, str]] = {
         "只能靠在线流列表发现新的流，最多晚 90 秒。",
     ),
     "clock": (
-        "Genuine callbacks are rejected as too old.",
-        "真实的回调会因时间过久而被拒绝。",
+        "Genuine callbacks are rejected, or will be soon.",
+        "真实的回调被拒绝，或即将被拒绝。",
     ),
     "role": (
-        "Starts and stops are refused: nothing new is recorded.",
-        "开始和停止命令被拒绝：不会有新的录制。",
+        "Live refuses the stage's commands, or does not return the online list.",
+        "视频直播拒绝环境的命令，或不返回在线流列表。",
     ),
     "quota": (
         "If many streams begin at once, some are found up to 90 s late.",
@@ -172,8 +172,8 @@ MEANS: dict[str, tuple[str, str]] = {
     "record-key": ("Every recording callback is rejected.", "所有录制回调都被拒绝。"),
     "answer": ("Callbacks do not arrive.", "回调无法送达。"),
     "delivery": (
-        "live-record finds the lost content in the online list or in Live's callback records.",
-        "丢失的回调内容会从在线流列表或回调记录中补回。",
+        "live-record recovers these callbacks from the online list or from Live's records.",
+        "live-record 会从在线流列表或视频直播的回调记录中补回这些回调。",
     ),
     "errors": ("The stream left no file, or only a part.", "该流没有留下文件，或只有一部分。"),
 }
