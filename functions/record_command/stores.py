@@ -12,7 +12,7 @@ from shared.inbound.request_fields import Field, text
 ACCEPT: tuple[Field, ...] = (
     text(
         "replaces",
-        "the id of another stage in the store, which is then replaced",
+        "the id of the stage that the store belongs to now, which is then replaced",
         example="cn-shanghai.prod.0f8fad5bd9cb469f",
     ),
 )
@@ -28,6 +28,7 @@ def accept(request: ApiRequest) -> Response:
             "this stage was deployed without LIVE_RECORD_STORE_ID",
             hint="deploy the stage again: make deploy makes the id",
         )
+    _refuse_wrong_id(app.store.state().store_id, expected, replaces)
     state = app.store.accept(replaces=replaces)
     if state.is_foreign(expected):
         raise WrongState(
@@ -36,3 +37,14 @@ def accept(request: ApiRequest) -> Response:
         )
     request.invocation.log.warning("store.accepted", store_id=expected, who=request.who)
     return Response(200, StoreAcceptedView(expected))
+
+
+def _refuse_wrong_id(found: str | None, expected: str, replaces: str) -> None:
+    """Raise WrongState if the store is to be taken over, and belongs to no other stage."""
+    if replaces and replaces != found and found in (None, expected):
+        ours = f"the store belongs to this stage already, not to {replaces}"
+        nobodys = f"the store belongs to no stage yet, not to {replaces}"
+        raise WrongState(
+            nobodys if found is None else ours,
+            hint="leave out replaces: it is only for a store that belongs to another stage",
+        )

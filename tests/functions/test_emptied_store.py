@@ -144,6 +144,22 @@ def test_it_takes_the_store_over_only_by_name(stage: Stage, clock: Clock) -> Non
     theirs.store.close()
 
 
+def test_a_take_over_from_a_stage_that_the_store_does_not_belong_to_is_refused(
+    stage: Stage,
+) -> None:
+    got = accept(stage, {"replaces": "cn-shanghai.wrong.cccc"})
+    assert (got.status, got.json["code"]) == (409, "WrongState")
+    assert got.json["detail"] == (
+        "the store belongs to this stage already, not to cn-shanghai.wrong.cccc"
+    )
+    assert accept(stage, {"replaces": OURS}).json == {"store_id": OURS}
+
+    empty(stage.store)
+    got = accept(stage, {"replaces": "cn-shanghai.wrong.cccc"})
+    assert got.json["detail"] == "the store belongs to no stage yet, not to cn-shanghai.wrong.cccc"
+    assert stage.store.state().store_id is None
+
+
 def test_a_stage_without_an_id_has_nothing_to_accept(tmp_path: Path, clock: Clock) -> None:
     stage = Stage(tmp_path, clock)
     got = accept(stage)
