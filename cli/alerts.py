@@ -10,7 +10,7 @@ from gettext import gettext as _
 
 import click
 
-from cli import output
+from cli import output, texts
 from cli.api import Api
 from cli.exit_codes import AS_WANTED, FAILED
 from cli.output import Json
@@ -130,7 +130,7 @@ def sink_line(sink: Json) -> str:
         if sink["is_taken"]
         else _("{name} refused the message: {answer}")
     )
-    return line.format(name=sink["name"], answer=sink["answer"])
+    return line.format(name=sink["name"], answer=texts.detail(sink["answer"]))
 
 
 def _line_of(row: Json) -> str:

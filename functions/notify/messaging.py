@@ -77,10 +77,13 @@ class _MessageAttempt(Struct, frozen=True):
         app = self.invocation.app
         state, now = SinkState.of(app.store.get_text(sink_note(sink))), app.store.now()
         if 0 < state.paused_until - now <= max(robots.PENALTY_MS.values()):
-            return RobotAnswer(is_taken=False, text=f"left alone: {state.answer}")
+            return RobotAnswer(
+                is_taken=False,
+                text=f"the robot is left alone after too many messages: {state.answer}",
+            )
         slot_in_ms = app.store.take_slot(f"robot:{sink}", INTERVAL_MS, SLOT_WAIT_MS)
         if slot_in_ms is None:
-            return RobotAnswer(is_taken=False, text="others go first")
+            return RobotAnswer(is_taken=False, text="other messages to this robot go first")
         app.wait(slot_in_ms / 1000)
         return None
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from shared.alerts.book import Alert
 from shared.alerts.messages import Message
 from shared.inbound.catalogue import ConditionWords, Language, catalogue, condition_words
+from shared.inbound.catalogue.details import about_in
 from shared.protocol.durations import rfc3339, written
 
 NAMED_ENTRIES = 3
@@ -84,7 +85,8 @@ class Wording:
         return template.format(subject=alert.subject, lasts=lasts)
 
     def _of(self, alert: Alert) -> ConditionWords:
-        return condition_words(alert.code, alert.condition.about, alert.cause, self._language)
+        about = about_in(self._language, alert.condition.about)
+        return condition_words(alert.code, about, alert.cause, self._language)
 
 
 def _by_code(alerts: Sequence[Alert]) -> Sequence[Sequence[Alert]]:

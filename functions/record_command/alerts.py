@@ -23,6 +23,7 @@ from functions.record_command.routes import ApiRequest
 from shared.alerts.book import Alert, AlertBook, acknowledged, book_from_text, book_to_text
 from shared.errors import Fault
 from shared.inbound.catalogue import condition_words
+from shared.inbound.catalogue.details import about_in
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound, WrongState
 from shared.outbox.message import MessageBody, SinkState, message_task, sink_note
@@ -80,7 +81,8 @@ def _ended(alerts: Iterable[Alert]) -> Sequence[Alert]:
 
 
 def _view(alert: Alert, request: ApiRequest) -> AlertView:
-    words = condition_words(alert.code, alert.condition.about, alert.cause, request.language)
+    about = about_in(request.language, alert.condition.about)
+    words = condition_words(alert.code, about, alert.cause, request.language)
     return AlertView(
         id=alert.id,
         condition=alert.code,

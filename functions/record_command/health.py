@@ -52,7 +52,7 @@ from shared.engine.step_marks import (
     list_read,
 )
 from shared.inbound.catalogue import Language, ProblemWords, problem_words, text
-from shared.inbound.catalogue.details import detail_in
+from shared.inbound.catalogue.details import about_in
 from shared.inbound.function_compute import Response
 from shared.inbound.request_fields import Field, switch
 from shared.invocation.app import App
@@ -446,11 +446,8 @@ def _view(
 
 
 def words_of(problem: StageProblem, language: Language) -> ProblemWords:
-    """Return the texts of a problem; why a receiver takes nothing is stored in English."""
-    about = {**problem.about}
-    if "why" in about:
-        about["why"] = detail_in(language, str(about["why"]))
-    return problem_words(problem.code, about, language)
+    """Return the texts of a problem."""
+    return problem_words(problem.code, about_in(language, problem.about), language)
 
 
 def _shown(problem: StageProblem, language: Language) -> StageProblemView:

@@ -31,7 +31,7 @@ class BadRequest(RequestError):
     def __init__(self, faults: Sequence[Fault], *, hint: str = "") -> None:
         shown = [_shortened(fault) for fault in faults[:MAX_FAULTS]]
         rest = len(faults) - len(shown)
-        shown += [Fault("and more", f"{rest} more faults are not listed")] if rest else []
+        shown += [Fault("and more", f"faults that are not listed: {rest}")] if rest else []
         super().__init__("; ".join(map(str, shown)), hint=hint)
         self.faults = tuple(shown)
         missing = all(fault.code == "MissingParam" for fault in faults)

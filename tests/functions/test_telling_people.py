@@ -215,6 +215,19 @@ def test_a_file_that_nobody_verifies_is_told_after_ten_minutes(stage: AlertingSt
     assert of(stage)[1:] == ["resolved: files that are not verified: 1"]
 
 
+def test_why_a_file_is_not_verified_is_told_in_the_robots_language(at: Alerting) -> None:
+    """The reason of a task is stored in English."""
+    with at('[[notify]]\nsink = "ops"\nlanguage = "zh"\n') as stage:
+        add(stage)
+        for _ in range(12):
+            for task in stage.store.take_tasks("verify_file", limit=1, lease_ms=1):
+                why = "OSS does not answer (ReadTimeout)"
+                settle(stage.store, task, Settlement(Next.RETRY, retry_in_ms=50_000, why=why))
+            stage.minute()
+            stage.minutes(1)
+        assert "record/1.mp4：OSS 没有应答" in "\n".join(stage.dingtalk.texts)
+
+
 @plants(ConditionCode.TASKS_DEAD)
 def test_dead_letters_are_told_until_they_are_sent_again(stage: AlertingStage) -> None:
     add(stage)

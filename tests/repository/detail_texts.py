@@ -18,8 +18,8 @@ from cli.paths import ROOT
 from shared.inbound.catalogue.details import FILE
 
 ROOMS = (
-    *("shared/config", "shared/inbound", "shared/outbox", "shared/protocol", "shared/schedule"),
-    "shared/store",
+    *("shared/config", "shared/engine", "shared/inbound", "shared/outbound", "shared/outbox"),
+    *("shared/protocol", "shared/schedule", "shared/store"),
     "functions",
 )
 REFUSING = {
@@ -38,6 +38,8 @@ REFUSING = {
         0,
     ),
     **dict.fromkeys(("Failed", "UnverifiedCallback", "__init__"), 0),
+    **dict.fromkeys(("NoSize", "NotAllowed", "NotCopied", "NotJudged", "NotThere"), 0),
+    **dict.fromkeys(("StoreRefuses", "Unanswered", "_dropped", "failed", "kind"), 0),
     "Fault": 1,
     "_fault": 1,
     "_Row": 2,
@@ -61,9 +63,9 @@ RETURNING = {
     *("_why_no_url", "_send"),
 }
 """The functions whose answers are such texts."""
-TABLES = {"_FAULTS", "_INSTEAD", "_PHRASES"}
+TABLES = {"INSECURE", "_FAULTS", "_INSTEAD", "_PHRASES"}
 """The constants that hold such texts."""
-NAMED = ("hint", "detail", "missing", "otherwise")
+NAMED = ("hint", "detail", "missing", "otherwise", "text")
 """The keyword arguments that are such texts."""
 
 

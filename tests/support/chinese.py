@@ -22,9 +22,22 @@ NAMES = re.compile(
     re.VERBOSE | re.ASCII,
 )
 TERMS = {
-    *("act", "app", "base", "bind", "control", "db", "dev", "doctor", "domain", "event", "fail"),
+    *(
+        "act",
+        "any",
+        "app",
+        "base",
+        "bind",
+        "control",
+        "db",
+        "dev",
+        "doctor",
+        "domain",
+        "event",
+        "fail",
+    ),
     *("failed", "false", "files", "finalize", "flv", "health", "http", "https", "id", "ingest"),
-    "moov",
+    *("limit", "moov"),
     *("notify", "deliver", "en", "zh", "ops", "Webhook", "crm", "echo"),
     *("list", "mode", "mpv", "name", "next", "observe", "oss", "policy", "prod", "probe", "queued"),
     *(

@@ -29,6 +29,12 @@ def detail_in(language: Language, text: str) -> str:
     return _chinese(text, MAX_LEVELS) if language is Language.CHINESE and text else text
 
 
+def about_in(language: Language, about: Mapping[str, str | int]) -> Mapping[str, str | int]:
+    """Return what fills a text, with the reason `why`, which is stored in English, in the
+    language."""
+    return {**about, "why": detail_in(language, str(about["why"]))} if "why" in about else about
+
+
 def _chinese(text: str, nesting: int) -> str:
     """Return the text in Chinese, with the texts that it contains, down to `nesting`. A request may
     have made up the text, so the time for it grows no faster than its length."""
