@@ -325,7 +325,10 @@ def test_a_store_that_refuses_for_two_days_gets_each_file_once(
     delivering.tell()
     raised, resolved = dingtalk.texts
     assert "files that cannot be copied to another store" in raised
-    assert f"s3://{BUCKET}/tv, for 1h: 3 files wait: the target answers ExpiredToken" in raised
+    assert (
+        f"s3://{BUCKET}/tv, for 1h: the target answers ExpiredToken (403); files that wait: 3"
+        in raised
+    )
     assert "resolved: files that cannot be copied to another store" in resolved
 
 

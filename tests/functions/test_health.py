@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -13,8 +14,11 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
+from functions.deliver import copying
+from functions.files import verifying
 from functions.record_command.health import RECEIVER_LATE_MS, TASKS_LATE_MS
 from shared.engine.step_marks import DRAIN, NOTIFY, StepMarks, began
+from shared.engine.workers import MAX_WORKERS, POOL_WORKERS
 from shared.inbound.catalogue import Language, catalogue
 from shared.outbox.endpoint import Endpoint, endpoint_note, endpoint_of, note_of
 from shared.outbox.settlement import Next, Settlement
@@ -648,3 +652,14 @@ def test_a_wake_up_call_that_is_refused_is_told_and_logged(
     assert [json.loads(line)["why"] for line in lost] == [f"status {status}"]
     stage.clock.pass_ms(120_000)
     assert codes(health(stage)) == []
+
+
+def test_the_connections_of_a_function_are_as_many_as_its_threads() -> None:
+    """A thread that asks the store while all others do has a connection of its own."""
+    fix = catalogue(Language.ENGLISH).problems["store_too_many_clients"].fix
+    of_files, of_reconcile, of_notify = map(int, re.findall(r"up to (\d+)", fix))
+    leader, side_steps = 1, 4
+
+    assert of_files == max(verifying.RUN_WORKERS, copying.RUN_WORKERS) + leader
+    assert of_reconcile >= MAX_WORKERS + leader + side_steps
+    assert of_notify >= POOL_WORKERS
