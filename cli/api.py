@@ -289,10 +289,10 @@ class Api:
                 timeout=self._timeout_s,
             )
         except requests.ReadTimeout:
-            silent = _("{url} gave no answer within {seconds:g} s")
+            silent = _("{url} gave no answer within {seconds:g} s. Check that the stage is up.")
             ambiguous = _(
-                "{url} gave no answer within {seconds:g} s, but may have carried out the request."
-                " Check the state before you repeat the command"
+                "{url} gave no answer within {seconds:g} s, but may have carried out the"
+                " request. Check the state before you repeat the command."
             )
             sentence = silent if method == "GET" else ambiguous
             raise NoAnswer(sentence.format(url=self._url, seconds=self._timeout_s)) from None

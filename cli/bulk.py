@@ -57,11 +57,14 @@ def for_each(
 
     rows = _matching(api, command, pattern)
     if not rows:
-        sentence = _("{pattern} names no stream to {command}.")
+        sentence = _(
+            "{pattern} names no stream to {command}. Run live-record list: it shows the"
+            " streams that the stage knows."
+        )
         raise Failure(sentence.format(pattern=pattern, command=command))
     for row in () if as_json else rows:
         click.echo(f"  {row['stream']} ({output.phase_word(row['phase'])})")
-    question = _("Send {command} for these {count} streams?")
+    question = _("Send {command} for each of these streams ({count})?")
     confirm(question.format(command=command, count=len(rows)), is_sure=is_sure, as_json=as_json)
     streams = [row["stream"] for row in rows]
     with ThreadPoolExecutor(MAX_WORKERS) as pool:
@@ -108,5 +111,5 @@ def _show(results: Mapping[str, Json | Failure], *, as_json: bool) -> None:
         output.say(output.status_line(answer))
     for stream, failure in failed.items():
         click.echo(f"{stream}: {failure.message}", err=True)
-    counted = _("{done} of {count} requests were accepted.")
+    counted = _("Requests accepted: {done} of {count}.")
     click.echo(counted.format(done=len(done), count=len(results)))

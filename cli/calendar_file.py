@@ -101,7 +101,7 @@ def _require_expressible(event: Any, changed: Sequence[Any]) -> None:  # noqa: A
     """Raise _Skipped for an event that no schedule can express; recording something else would be
     worse."""
     if isinstance(event.get("RRULE"), list):
-        raise _Skipped(_("it has several recurrence rules"))
+        raise _Skipped(_("it has several recurrence rules: make each a separate event"))
     if "EXRULE" in event:
         raise _Skipped(_("it excludes dates by a rule: list them in EXDATE"))
     series = [event, *(one for one in changed if one.get("UID") == event.get("UID"))]
@@ -115,17 +115,17 @@ def _require_expressible(event: Any, changed: Sequence[Any]) -> None:  # noqa: A
 def _times(event: Any, defaults: _Defaults) -> tuple[datetime, datetime, str]:  # noqa: ANN401 - as above
     """Return start and end as local times, and their time zone."""
     if "DTSTART" not in event:
-        raise _Skipped(_("it has no start"))
+        raise _Skipped(_("it has no start: give it one"))
     start: Any = event["DTSTART"].dt
     if not isinstance(start, datetime):
-        raise _Skipped(_("it is an all-day event"))
+        raise _Skipped(_("it is an all-day event: give it a time of day"))
     zone = _zone_of(start, str(event["DTSTART"].params.get("TZID", "")), defaults)
     if "DTEND" in event:
         end: Any = event["DTEND"].dt
     elif "DURATION" in event:
         end = start + event["DURATION"].dt
     else:
-        raise _Skipped(_("it has no end"))
+        raise _Skipped(_("it has no end: give it an end or a duration"))
     return _local(start, zone), _local(end, zone), zone
 
 
@@ -159,7 +159,11 @@ def _fields(event: Any) -> Json:  # noqa: ANN401 - as above
     found = dict(_FIELD.findall(_description(event)))
     unknown = sorted(found.keys() - _FIELDS)
     if unknown:
-        raise _Skipped(_("it sets {name}, which is unknown").format(name=unknown[0]))
+        raise _Skipped(
+            _("it sets {name}, which is unknown: correct or remove this line").format(
+                name=unknown[0]
+            )
+        )
     return found
 
 

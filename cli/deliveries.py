@@ -59,10 +59,10 @@ def redrive(api: Api, ids: Sequence[str], of_all: bool, as_json: bool) -> None:
     if as_json:
         output.as_json({"deliveries": opened})
         return
-    click.echo(_("{count} deliveries are tried again").format(count=len(opened)))
+    click.echo(_("tasks that are tried again: {count}").format(count=len(opened)))
 
 
 def _line_of(row: Json) -> str:
-    line = _("{id}  {stream}  {kind}  {at}  tried {count} times  {why}")
+    line = _("{id}  {stream}  {kind}  {at}  attempts: {count}  {why}")
     why = texts.detail(row["why"] or "")
     return line.format(**{**row, "count": row["attempts"], "why": why}).rstrip()

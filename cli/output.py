@@ -233,10 +233,10 @@ def _copy_words(row: Json) -> str:
         words = _("not delivered to {target}{why}").format(target=copy["target"], why=why)
         return "  " + click.style(words, fg="red")
     if copy.get("segments") is not None:
-        words = _("delivering to {target}: {copied} of {count} segments{why}")
+        words = _("delivering to {target}: segments copied: {copied} of {count}{why}")
         copied, count = copy["copied_segments"], copy["segments"]
         return "  " + words.format(target=copy["target"], copied=copied, count=count, why=why)
-    words = _("delivering to {target}: {copied} of {size} bytes{why}")
+    words = _("delivering to {target}: bytes copied: {copied} of {size}{why}")
     size = "?" if copy["size"] is None else copy["size"]
     return "  " + words.format(target=copy["target"], copied=copy["copied"], size=size, why=why)
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 
 import click
@@ -92,7 +93,7 @@ def diff(api: Api, file: Path, as_json: bool) -> None:
         return
     for line in map(_change_line, change.rows):
         click.echo(line)
-    counted = _("{changes} changes; the stage knows {streams} streams.")
+    counted = _("Changes: {changes}; streams that the stage knows: {streams}.")
     click.echo(counted.format(changes=len(change.rows), streams=len(change.streams)))
 
 
@@ -187,7 +188,8 @@ def _preview(change: _Change) -> Iterator[str]:
         yield f"  {line} ({output.phase_word(row['phase'])})"
     if len(of_streams) > len(busy):
         more = _(
-            "{count} further streams would get another rule; live-record policy diff lists them."
+            "Further streams that would get another rule: {count}; live-record policy"
+            " diff lists them."
         )
         yield more.format(count=len(of_streams) - len(busy))
 
@@ -207,8 +209,8 @@ def set_mode(api: Api, mode: str, as_json: bool) -> None:
     if in_force != mode:
         raise Failure(
             _(
-                "The policy says {mode}, and the stage is still set to {in_force}: deploy it"
-                " without LIVE_RECORD_MODE."
+                "The policy says {mode}, but LIVE_RECORD_MODE keeps the stage in the mode"
+                " {in_force}. Deploy the stage without this setting."
             ).format(mode=mode, in_force=in_force)
         )
     if as_json:
@@ -283,7 +285,11 @@ def _sentences(policy: Policy, rule: Rule) -> list[str]:
         else [_("published: it is recorded only on request")]
     )
     if rule.max_concurrent is not None:
-        sentence = _("at most {count} streams at a time; further ones wait")
+        sentence = ngettext(
+            "at most {count} stream at a time; further ones wait",
+            "at most {count} streams at a time; further ones wait",
+            rule.max_concurrent,
+        )
         sentences.append(sentence.format(count=rule.max_concurrent))
     if rule.priority:
         sentence = _("priority {priority} when the concurrency quota or the rate limit is short")

@@ -64,7 +64,7 @@ def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
     except NotTaken as refused:
         sentence = _("{url} rejected the stream: {error}")
         raise Failure(sentence.format(url=shown, error=refused)) from None
-    click.echo(_("{count} tags sent").format(count=sent))
+    click.echo(_("tags sent: {count}").format(count=sent))
 
 
 def _resolve_arguments(file: Path, to: str | None) -> tuple[Path, str]:

@@ -259,7 +259,9 @@ def read_schedules(file: Path) -> Mapping[str, Json]:
     except (OSError, UnicodeError) as error:
         raise unreadable(file, error) from None
     except ValueError as error:
-        raise Failure(_("{file} is not TOML: {error}").format(file=file, error=error)) from None
+        raise Failure(
+            _("{file} is not TOML: {error}. Correct the file.").format(file=file, error=error)
+        ) from None
     rows = document.get("schedule", [])
     faults = list(_faults(document, rows))
     if faults:
@@ -274,11 +276,13 @@ def _faults(document: Json, rows: object) -> Iterator[str]:
     ids = [row.get("id") for row in rows]
     for row in rows:
         if not isinstance(row.get("id"), str):
-            yield _("a schedule has no id")
+            yield _("a schedule has no id: give it one")
         for name in sorted(set(row) - {"id", *DEFAULTS}):
-            yield _("{id}: {name} is unknown").format(id=row.get("id"), name=name)
+            yield _("{id}: {name} is unknown: correct or remove it").format(
+                id=row.get("id"), name=name
+            )
     for name in sorted({str(name) for name in ids if ids.count(name) > 1}):
-        yield _("{id} occurs twice").format(id=name)
+        yield _("{id} occurs twice: give each schedule an id of its own").format(id=name)
 
 
 def normalized(row: Json) -> Json:
@@ -503,7 +507,7 @@ def _say_changed(sentence: str, answer: Json, *, as_json: bool) -> None:
     """Print what was done to an occurrence, and how many streams follow."""
     line = sentence.format(occurrence=_occurrence_line(answer["occurrence"]))
     if pending := answer.get("pending", 0):  # the release before has no such field
-        line += _("; {count} more streams follow within a minute").format(count=pending)
+        line += _("; further streams that follow within a minute: {count}").format(count=pending)
     _say(answer, lambda _answer: line, as_json=as_json)
 
 

@@ -20,7 +20,10 @@ def store() -> None:
 
 
 @store.command("accept")
-@click.option("--replaces", help="id of the stage that the store belongs to now, to take the store over from it")
+@click.option(
+    "--replaces",
+    help="id of the stage that the store belongs to now, to take the store over from it",
+)
 @of_stage(changes=True)
 def accept(api: Api, replaces: str | None, as_json: bool) -> None:
     """Accept the store after it was emptied, or after the first deploy.

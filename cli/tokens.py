@@ -43,7 +43,10 @@ def token() -> None:
     help='pattern of the streams that the token is for, such as "live.example.com/tv/*";'
     " repeatable. Without it, the token is for all streams",
 )
-@click.option("--until", help="end of the token (RFC 3339); without it, it lasts until revoked")
+@click.option(
+    "--until",
+    help="time at which the token expires (RFC 3339); by default it is valid until revoked",
+)
 @of_stage(changes=True, prints_value=True)
 def add(api: Api, name: str, as_json: bool, **bounds: tuple[str, ...] | str | None) -> None:
     """Add a token for NAME, and print it once.

@@ -47,7 +47,7 @@ def _faults(key: str, resource: Resource) -> Iterator[str]:
         if not shape:  # what follows reads values
             yield from _function(key, props)
     else:
-        sentence = _("{key} is of the component {component!r}. Use fc3 or fc3-domain")
+        sentence = _("{key} is of the component {component!r}. Use fc3 or fc3-domain.")
         yield sentence.format(key=key, component=component)
 
 
@@ -57,7 +57,7 @@ def _certificate(key: str, props: Resource) -> Iterator[str]:
         return
     missing = [name for name in CERTIFICATE if name not in config]
     if missing:
-        sentence = _("{key}.certConfig needs {names}, or certId alone")
+        sentence = _("{key}.certConfig lacks {names}. Add that, or write certId alone.")
         yield sentence.format(key=key, names=", ".join(missing))
 
 
@@ -80,7 +80,7 @@ def _function(key: str, props: Resource) -> Iterator[str]:
         yield sentence.format(key=key, role=role)
     yield from _variables(key, props.get("environmentVariables", {}))
     if "provisionConfig" in props and "scalingConfig" in props:
-        sentence = _("{key} has both provisionConfig and scalingConfig. Remove one of the two")
+        sentence = _("{key} has both provisionConfig and scalingConfig. Remove one of the two.")
         yield sentence.format(key=key)
     for number, trigger in enumerate(props.get("triggers", [])):
         yield from _trigger(f"{key}.triggers[{number}]", trigger)
@@ -89,8 +89,8 @@ def _function(key: str, props: Resource) -> Iterator[str]:
 def _ratio(key: str, cpu: float, memory: int) -> Iterator[str]:
     if not MIN_MEMORY_GB <= memory / 1024 / cpu <= MAX_MEMORY_GB:
         sentence = _(
-            "{key} has {memory} MB for {cpu} vCPU. Set {min_memory_gb} to {max_memory_gb} GB for"
-            " each vCPU"
+            "{key} has {memory} MB for {cpu} vCPU. Set {min_memory_gb} to {max_memory_gb}"
+            " GB for each vCPU."
         )
         yield sentence.format(
             key=key,
@@ -105,8 +105,8 @@ def _variables(key: str, variables: Mapping[str, str]) -> Iterator[str]:
     size = sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
     if size > MAX_VARIABLES_BYTES:
         sentence = _(
-            "{key}.environmentVariables hold {size} bytes, more than {max_variables_bytes}."
-            " Shorten or remove some"
+            "{key}.environmentVariables hold {size} bytes, more than"
+            " {max_variables_bytes}. Shorten or remove some."
         )
         yield sentence.format(key=key, size=size, max_variables_bytes=MAX_VARIABLES_BYTES)
 

@@ -26,7 +26,7 @@ def say_left_over(stage: Stage, say: Say, *, address: str = "") -> None:
         say(
             _(
                 "Function Compute was not searched for leftovers, because the key is in `s"
-                " config`. Run live-record doctor to list them"
+                " config`. Run live-record doctor to list them."
             )
         )
         return
@@ -36,7 +36,7 @@ def say_left_over(stage: Stage, say: Say, *, address: str = "") -> None:
         for each in left_over(stage, compute):
             sentence = _(
                 "warning: {each} is left over: s.yaml no longer contains it. Remove it in the"
-                " console"
+                " console."
             )
             say(sentence.format(each=each))
     except Declined as error:

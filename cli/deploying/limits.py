@@ -47,7 +47,7 @@ def unknown(others: Sequence[Share]) -> list[str]:
         _(
             "{stage} does not answer, so its number of calls a second is unknown. Set"
             " LIVE_RECORD_RATE so that all stages of one account together make at most"
-            " {account_rate} calls a second"
+            " {account_rate} calls a second."
         ).format(stage=each.stage, account_rate=ACCOUNT_RATE)
         for each in others
         if each.rate is None

@@ -186,7 +186,10 @@ def _with_addresses(
             _run(_steps_to_an_address(stage, s, deployed, wanted, function), wanted, say, changes)
             address = deployed.http_address(function)
             if not address:
-                sentence = _("s {function} info shows no address of its http trigger")
+                sentence = _(
+                    "s {function} info shows no address of its http trigger. Check in the console"
+                    " that the trigger exists, then deploy again."
+                )
                 raise Failure(sentence.format(function=function))
         say(f"{variable}: {address or _('known once the function is deployed')}")
         stage = replace(stage, environment={**stage.environment, variable: address})

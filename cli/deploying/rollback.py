@@ -91,9 +91,9 @@ def _about_secrets(
     names = changed(now, before)
     if names is None:
         sentence = _(
-            "{named} may have other secrets than those in force, because one of the releases does"
-            " not record them. If somebody else knows the older ones, deploy the older code with"
-            " today's secrets instead"
+            "{named} may have other secrets than those in force, because one of the"
+            " releases does not record them. If somebody else knows the older ones, deploy"
+            " the older code with today's secrets instead."
         )
         yield sentence.format(named=_named(before))
     elif names:
@@ -117,7 +117,7 @@ def _release_before(
     first version cannot go back and does not count."""
     if all(number is None for number in serving.values()):
         sentence = _(
-            "no function has an alias {alias}: nothing was released yet. Deploy the stage first"
+            "No function has an alias {alias}, so nothing was released yet. Deploy the stage first."
         )
         raise Failure(sentence.format(alias=ALIAS))
     now = [
@@ -130,7 +130,12 @@ def _release_before(
     known_releases = {each.release for known in versions.values() for each in known}
     older = {each for each in known_releases if newest and _is_before(each, newest)}
     if not older:
-        raise Failure(_("there is no release before the one that serves"))
+        raise Failure(
+            _(
+                "There is no release before the one that serves. To change what serves,"
+                " deploy other code."
+            )
+        )
     return max(older)
 
 

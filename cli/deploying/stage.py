@@ -64,7 +64,7 @@ class Stage:
         names = [f"LIVE_RECORD_{name}" for name in NEEDED]
         for name in dict.fromkeys([*names, *_EMPTY_BY_DEFAULT.findall(str(overlays))]):
             if not self.environment.get(name, "").strip():
-                yield _("{name} is empty. Export it").format(name=name)
+                yield _("{name} is empty. Export it.").format(name=name)
 
     def variables(self) -> list[str]:
         """Return the names of the variables that s.yaml and env.yaml take from the environment."""
@@ -142,7 +142,7 @@ def stage_named(
         sentence = _("No stage is named. Pass one of env.yaml: {names}.")
         raise Failure(sentence.format(names=", ".join(known)))
     if name not in known:
-        sentence = _("there is no stage {name!r} in env.yaml, only {names}")
+        sentence = _("env.yaml has no stage {name!r}. Pass one of these: {names}.")
         raise Failure(sentence.format(name=name, names=", ".join(known)))
     ours = {"LIVE_RECORD_STAGE": name, "LIVE_RECORD_ALIAS": ALIAS}
     ours["LIVE_RECORD_RUNTIME"] = runtime_of(environment)
@@ -155,7 +155,7 @@ def runtime_of(environment: Mapping[str, str]) -> str:
     region = environment.get("LIVE_RECORD_REGION", "").strip() or DEFAULT_REGION
     runtime = environment.get("LIVE_RECORD_RUNTIME", "").strip() or default_runtime(region)
     if runtime not in RUNTIMES:
-        sentence = _("LIVE_RECORD_RUNTIME is {runtime!r}. Set it to one of {names}")
+        sentence = _("LIVE_RECORD_RUNTIME is {runtime!r}. Set it to one of {names}.")
         raise Failure(sentence.format(runtime=runtime, names=", ".join(RUNTIMES)))
     return runtime
 

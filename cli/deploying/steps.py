@@ -79,7 +79,7 @@ class Code:
         self.deployed.forget(self.subject)
         versions = self.deployed.versions(self.subject)
         if not versions:
-            sentence = _("{subject}: a version was published, but none is listed. Deploy again")
+            sentence = _("{subject}: a version was published, but none is listed. Deploy again.")
             raise Failure(sentence.format(subject=self.subject))
         self.target = versions[-1].number
         if was_published:

@@ -64,8 +64,9 @@ FUNCTION_LEFT = warning(
 RESERVED = warning(
     "reservations.many",
     N_(
-        "{reserved} of the region's {instances} instances are reserved, so only {left} are left for"
-        " all other functions. At least {least} are needed: reserve fewer in env.yaml"
+        "{reserved} of the region's {instances} instances are reserved, which leaves"
+        " only {left} to all other functions. At least {least} are needed: reserve"
+        " fewer in env.yaml"
     ),
 )
 NO_DOMAIN = fault(

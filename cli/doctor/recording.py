@@ -126,8 +126,8 @@ OTHER_BUCKET = warning(
 DELETES_SOON = warning(
     "lifecycle.soon",
     N_(
-        "the bucket {bucket} deletes recordings after {days} days. Check its lifecycle rules in the"
-        " console of OSS"
+        "the bucket {bucket} deletes recordings once they are {days}d old. Check its"
+        " lifecycle rules in the console of OSS"
     ),
 )
 NO_READERS = warning(

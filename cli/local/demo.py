@@ -151,7 +151,7 @@ def _history_codes(api: Api) -> Sequence[str]:
 
 def _wait_for_files(api: Api, count: int) -> None:
     if not _poll(lambda: len(api.files(STREAM)["files"]) >= count, bool):
-        sentence = _("{stream} never left {count} files")
+        sentence = _("files of {stream}: expected {count}, but did not find them")
         raise Failure(sentence.format(stream=STREAM, count=count))
 
 

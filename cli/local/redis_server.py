@@ -102,7 +102,7 @@ class Engine:
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                sentence = _("no engine on port {port}: see {log}")
+                sentence = _("The store on port {port} did not start. See {log}.")
                 raise Failure(sentence.format(port=self.port, log=self.folder / "engine.log"))
             time.sleep(0.01)
 

@@ -66,7 +66,7 @@ class Stack:
         """Call the control plane of the Live emulator, which the real service does not have."""
         answer = self._ask("POST", path, json=body)
         if not answer.ok:
-            sentence = _("the emulator refused {path}: {answer}")
+            sentence = _("The emulator refused {path}: {answer}")
             raise Failure(sentence.format(path=path, answer=answer.text))
         answer_body: dict[str, Any] = answer.json()
         return answer_body
@@ -93,7 +93,7 @@ class Stack:
             return requests.request(method, f"{emulator}/{path}", timeout=TIMEOUT_S, **more)
         except requests.RequestException:
             log = self.folder / "functions.log"
-            sentence = _("the emulator at {url} has gone: see {log}")
+            sentence = _("The emulator at {url} has ended. See {log}.")
             raise Failure(sentence.format(url=emulator, log=log)) from None
 
 
@@ -320,7 +320,7 @@ class _Processes:
             log_text = log.read().strip()
         if IN_USE in log_text:
             return _ports_in_use(log_text.partition(IN_USE)[0].splitlines()[-1])
-        sentence = _("the emulator of {service} did not start. {log}")
+        sentence = _("The emulator of {service} did not start. Its log: {log}")
         return sentence.format(service=_NAMES[name], log=log_text)
 
 

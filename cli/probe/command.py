@@ -119,7 +119,7 @@ def probe(
         output.as_json(text)
     else:
         sentence = _(
-            "{answered} experiments answered, {unanswered} not answered. The report is in {out}."
+            "Experiments answered: {answered}; not answered: {unanswered}. The report is in {out}."
         )
         click.echo(
             sentence.format(

@@ -334,9 +334,9 @@ class Steps:
             self._objects.delete(key)
         self._require_removable(reported, own)
         if left:
-            line = _("{count} objects deleted, and {left} that a killed rehearsal had left")
+            line = _("objects deleted: {count}, and {left} that a killed rehearsal had left")
             return line.format(count=len(own), left=len(left))
-        line = _("{count} objects deleted; the stage forgets the stream within a day")
+        line = _("objects deleted: {count}; the stage forgets the stream within a day")
         return line.format(count=len(own))
 
     def keep(self, outcome: Outcome) -> str:

@@ -139,7 +139,7 @@ def _counted(pages: Iterator[Json]) -> Iterator[Json]:
     for answer in pages:
         count += len(answer["streams"])
         if shows and answer["next"]:
-            click.echo("\r" + _("{count} streams read").format(count=count), err=True, nl=False)
+            click.echo("\r" + _("streams read: {count}").format(count=count), err=True, nl=False)
         yield answer
     if shows and count:
         click.echo("\r\x1b[K", err=True, nl=False)

@@ -59,7 +59,8 @@ _FORMATS = ("mp4", "flv", "m3u8")
     "--observe",
     "mode",
     flag_value=Mode.OBSERVE.value,
-    help="make the configurations of --act automatic again, and then let the stage only observe",
+    help="let the stage only observe, after the configurations that --act made manual"
+    " are automatic again",
 )
 @click.option("--bucket", default="", help="OSS bucket for recording configurations to add")
 @click.option(

@@ -83,7 +83,7 @@ def test_what_becomes_no_schedule_is_named_with_its_reason() -> None:
 
     assert skipped == [
         'Gala is left out: it names no stream: pass --stream, or add "live-record: ..." to it',
-        "Holiday is left out: it is an all-day event",
+        "Holiday is left out: it is an all-day event: give it a time of day",
         "Called off is left out: it is cancelled",
     ]
 
@@ -161,7 +161,9 @@ def test_a_line_that_sets_an_unknown_field_leaves_the_event_out(tmp_path: Path) 
     found, skipped = read_text(tmp_path, SERIES.format(more=more))
 
     assert found == {}
-    assert skipped == ["Series is left out: it sets late, which is unknown"]
+    assert skipped == [
+        "Series is left out: it sets late, which is unknown: correct or remove this line"
+    ]
 
 
 def test_a_change_of_all_later_occurrences_leaves_the_series_out(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def run(stage: HttpStage, *command: str) -> Result:
 def test_each_says_what_it_is_and_why_it_failed(stage: HttpStage) -> None:
     _heading, *lines = run(stage, "list").output.splitlines()
     assert len(lines) == 3
-    assert all(line.endswith("tried 1 times  OSS refuses") for line in lines)
+    assert all(line.endswith("attempts: 1  OSS refuses") for line in lines)
     assert lines[0].startswith(f"a  {KEY}  verify_file  ")
     assert run(stage, "list", "--state", "open").output.splitlines()[1:] == ["nothing is open"]
 
@@ -50,9 +50,9 @@ def test_as_json_it_is_what_the_stage_answered(stage: HttpStage) -> None:
 
 
 def test_some_or_all_are_tried_again(stage: HttpStage) -> None:
-    assert "1 deliveries" in run(stage, "redrive", "a").output
+    assert "tasks that are tried again: 1" in run(stage, "redrive", "a").output
     assert stage.app.store.outbox().open == 1
-    assert "2 deliveries" in run(stage, "redrive", "--all").output
+    assert "tasks that are tried again: 2" in run(stage, "redrive", "--all").output
     assert (stage.app.store.outbox().open, stage.app.store.outbox().dead) == (3, 0)
     assert run(stage, "list").output.splitlines()[1:] == ["nothing has failed for good"]
 

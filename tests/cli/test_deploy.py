@@ -244,13 +244,13 @@ def test_a_stage_that_has_all_it_needs_may_be_deployed() -> None:
 
 @pytest.mark.parametrize("name", SOUND)
 def test_what_is_empty_is_named(name: str) -> None:
-    assert faults(**{name: ""}) == [f"{name} is empty. Export it"]
+    assert faults(**{name: ""}) == [f"{name} is empty. Export it."]
 
 
 def test_all_that_is_empty_is_named_at_once() -> None:
     found = faults(**dict.fromkeys(SOUND, " "))
 
-    assert sorted(found) == sorted(f"{name} is empty. Export it" for name in SOUND)
+    assert sorted(found) == sorted(f"{name} is empty. Export it." for name in SOUND)
 
 
 UNKNOWN_REJECTION = {
@@ -392,7 +392,10 @@ def says(
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
-        ("production", "there is no stage 'production' in env.yaml, only dev, staging, prod"),
+        (
+            "production",
+            "env.yaml has no stage 'production'. Pass one of these: dev, staging, prod.",
+        ),
         ("", "No stage is named. Pass one of env.yaml: dev, staging, prod."),
     ],
 )

@@ -149,7 +149,7 @@ def test_a_certificate_of_alibaba_cloud_may_be_named_by_its_id(certificate: obje
 
 def test_a_certificate_of_one_s_own_needs_its_three_parts() -> None:
     assert domain_faults(certConfig={"certName": "a", "certificate": "b"}) == [
-        "domain.certConfig needs privateKey, or certId alone"
+        "domain.certConfig lacks privateKey. Add that, or write certId alone."
     ]
 
 

@@ -712,7 +712,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "lifecycle",
         WARNING,
-        "after 2 days",
+        "once they are 2d old",
         "",
         lambda: replace(HEALTHY, buckets={BUCKET: Bucket(*BUCKET, expires_days=2)}),
     ),

@@ -98,7 +98,7 @@ def test_what_needs_the_sources_says_so_in_a_sentence(
     ended = run(installed, tmp_path, *command)
 
     assert ended.returncode == 2
-    assert "needs live-record's sources: run it in a clone" in ended.stderr
+    assert "needs live-record's sources. Run it in a clone" in ended.stderr
 
 
 def test_every_command_explains_itself(installed: Path, tmp_path: Path) -> None:

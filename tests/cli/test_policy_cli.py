@@ -282,7 +282,7 @@ def test_an_apply_shows_the_streams_it_touches_and_is_refused_where_nobody_can_b
     assert "live.example.com/app/b: ignore, resume -> its domain is not in" in refused.output
     assert "(recording)" in refused.output
     assert "2 of the streams that are live or set to record would get" in refused.output
-    assert "1 further streams would get another rule" in refused.output
+    assert "Further streams that would get another rule: 1" in refused.output
     assert "Pass --yes" in refused.output
     assert [seen.method for seen in wire.seen] == ["GET", "GET"]
 
@@ -367,7 +367,7 @@ def test_a_file_without_targets_keeps_those_that_a_take_over_has_put_there(
     folder.mkdir()
     with http_stage(folder, POLICY + targets, RELAY) as running:
         at = ("--url", running.url, "--token", TOKEN)
-        assert "\n0 changes" in run("diff", file, *at).output
+        assert "\nChanges: 0;" in run("diff", file, *at).output
         assert "forwarded as before" in run("apply", file, "--yes", *at).output
         assert "https://old.example.com/live" in run("show", *at).output
         file.write_text(f"{POLICY}[forward_to]\n")
@@ -383,7 +383,7 @@ def test_a_shown_policy_is_json_and_its_version_is_beside_it(tmp_path: Path, fil
         assert json.loads(shown.stdout)["rule"][0]["priority"] == 3
         assert shown.stderr.splitlines() == [f"stage {running.url}", "version 1"]
         (copy := tmp_path / "policy.json").write_text(shown.stdout)
-        assert "0 changes" in run("diff", copy, *at).output
+        assert "Changes: 0;" in run("diff", copy, *at).output
 
 
 def test_a_policy_stays_suspended_until_it_is_resumed(tmp_path: Path, file: Path) -> None:

@@ -50,7 +50,7 @@ def test_a_file_goes_out_in_real_time(live: LiveInThread, short: Path) -> None:
     began = time.monotonic()
     pushed = push(short, f"{live.rtmp}/app/room")
     assert pushed.exit_code == 0
-    assert "3 tags sent" in pushed.output.splitlines()
+    assert "tags sent: 3" in pushed.output.splitlines()
     assert time.monotonic() - began >= 0.2
     assert len(Remote(live.address).state("room")["sessions"]) == 1
 
@@ -68,7 +68,7 @@ def test_the_test_picture_goes_to_whatever_stream_is_named_alone(
     monkeypatch.setattr("cli.push.CLIP", short)
     register("dev", Target("http://127.0.0.1:9", "t", live.address, live.rtmp))
     for to in ("live.example.com/app/room", f"{live.rtmp}/app/room"):
-        assert "3 tags sent" in push(to).output.splitlines()
+        assert "tags sent: 3" in push(to).output.splitlines()
     assert len(Remote(live.address).state("room")["sessions"]) == 2
 
 
