@@ -24,7 +24,7 @@ CLEARED = (
 """Properties that a deploy sends empty if s.yaml omits them, which clears the remote value
 (docs/platform/function-compute.md §6.1)."""
 MAX_VARIABLES_BYTES = 4096
-"""Bytes of all names and values together (docs/platform/function-compute.md §1.5)."""
+"""The limit of all names and values together (docs/platform/function-compute.md §1.5)."""
 MIN_MEMORY_GB, MAX_MEMORY_GB = 1, 4
 """Memory per vCPU (docs/platform/function-compute.md §5)."""
 Resource = Mapping[str, Any]

@@ -41,7 +41,7 @@ from shared.protocol.durations import instant
 
 STORE, SMOKE = "store", "smoke"
 EVENT_MS = 30 * 60_000
-"""A deploy is refused this long before an occurrence of a schedule."""
+"""A deploy is refused from this long before an occurrence of a schedule until its end."""
 BUSY_PHASES = ("queued", "starting", "recording", "stopping")
 Command = Callable[..., None]
 _STAGE = click.option("--stage", required=True, help="name of a stage in env.yaml")

@@ -92,7 +92,7 @@ def _listed(shares: Mapping[str, float]) -> str:
 
 
 def reserved(stage: Stage) -> int:
-    """Return the instances that the stage's functions reserve."""
+    """Return how many instances the stage's functions reserve."""
     functions = [each["props"] for each in stage.resources().values() if "fc3" in each["component"]]
     return sum(reserved_in(props) or 0 for props in functions)
 

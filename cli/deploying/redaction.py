@@ -24,7 +24,7 @@ _LEAST_CHARS_OF_OURS, _LEAST_CHARS = 4, 8
 _SECRET = re.compile(r"(?:secret|token|password|key|key_?id|credential)s?$", re.IGNORECASE)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _GAP = r"(?:\s|\\+[nrt\n])*"
-"""Anything that a printer may insert between two characters of a value: it folds and indents."""
+"""Anything that may come between two characters of a value: `s` folds and indents its output."""
 _NAMED = re.compile(
     r"(LIVE_RECORD_\w*(?:KEYS?|TOKENS?|STORE|HEARTBEAT_URL|ROBOTS)"
     r"|\w*(?:secret|password|security_?token|private_?key|credentials?|authorization|devs_key))"

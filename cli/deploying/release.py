@@ -69,8 +69,8 @@ class Outcome:
 def release(
     stage: Stage, commands_of: Callable[[Stage], Commands], wanted: Release, say: Say
 ) -> Outcome:
-    """Release the stage; return what changed. `commands_of` returns the `s` of a stage, whose
-    environment changes once the addresses of its triggers are known."""
+    """Release the stage; return what changed. `commands_of` returns the `s` of a stage. It is
+    called again once the stage's environment has the addresses of the triggers."""
     changes: list[str] = []
     if any(wanted.includes(step) for step in CODE_STEPS):
         stage = _with_addresses(stage, commands_of, wanted, say, changes)
@@ -163,8 +163,8 @@ def _with_addresses(
 ) -> Stage:
     """Return the stage with the addresses of its own triggers in its environment.
 
-    A first deploy does not know them: it deploys these functions without them, as versions that
-    are no release.
+    A first deploy does not know the addresses. It deploys these functions once without them, as
+    versions that belong to no release.
     """
     functions = stage.functions()
     for variable, function in ADDRESS_OF.items():

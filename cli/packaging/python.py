@@ -40,7 +40,7 @@ def _candidates(runtime: str) -> Iterator[Path]:
 
 
 def _is(python: Path, runtime: str) -> bool:
-    """Return True if the Python runs and has the version; a shim may exist for a missing one."""
+    """Return True if the Python runs and has the version; it may be a shim of a missing version."""
     if not os.access(python, os.X_OK):
         return False
     ended = subprocess.run(
