@@ -52,7 +52,7 @@ def client(oss: Any, account: Account, endpoint: str) -> Any:  # noqa: ANN401 - 
 
 
 def _shortest_expiry(oss: Any, sdk: Any, name: str) -> int | None:  # noqa: ANN401 - as above
-    """Return after how many days the first enabled rule deletes objects; None if none does."""
+    """Return the smallest number of days after which an enabled rule deletes objects, or None."""
     request = oss.GetBucketLifecycleRequest(bucket=name)
     try:
         answer = calling("GetBucketLifecycle", lambda: sdk.get_bucket_lifecycle(request))
@@ -64,7 +64,7 @@ def _shortest_expiry(oss: Any, sdk: Any, name: str) -> int | None:  # noqa: ANN4
 
 
 def _cors_rules(oss: Any, sdk: Any, name: str) -> Sequence[Any]:  # noqa: ANN401 - as above
-    """Return the rules for pages of other origins, none by default."""
+    """Return the rules for pages of other origins, empty if the bucket has none."""
     request = oss.GetBucketCorsRequest(bucket=name)
     try:
         answer = calling("GetBucketCors", lambda: sdk.get_bucket_cors(request))

@@ -100,8 +100,8 @@ class Recording:
         return f"{self.domain}/{self.app}/{self.stream}"
 
     def rank(self) -> tuple[bool, bool]:
-        """Return a sort key; of all that cover a stream, Live uses the most specific configuration,
-        which comes last (docs/platform/live.md §6)."""
+        """Return a sort key. Of all configurations that cover a stream, Live uses the most specific
+        one, which comes last (docs/platform/live.md §6)."""
         return self.stream != "*", self.app != "*"
 
     def covers(self, app: str, stream: str) -> bool:

@@ -367,7 +367,7 @@ def _is_shown_elsewhere(snapshot: Snapshot, problem: Json) -> bool:
 
 def is_only_unreadable(snapshot: Snapshot) -> bool:
     """Return True if unreadable records, which the check `recorded` names, are all that the stage
-    cannot handle. The release before sends no such count."""
+    cannot handle; False for an earlier release, which does not count them."""
     counted = {} if isinstance(snapshot.health, Unread) else snapshot.health
     return bool(0 < counted.get("quarantined", math.inf) <= len(snapshot.unreadable))
 
@@ -524,7 +524,7 @@ def _listing(code: str, domain: str, snapshot: Snapshot) -> Finding | None:
 
 
 def _refused(snapshot: Snapshot, listed: Sequence[Json]) -> Iterator[Finding]:
-    """Yield one fault for all commands that Live refuses, since their cause is one."""
+    """Yield one fault for all commands that Live refuses, since they have one cause."""
     for row in listed:
         code, problem, stream = row["reason"]["code"], row["reason"]["text"], row["stream"]
         if code == "live_not_activated":
