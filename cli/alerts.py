@@ -19,7 +19,7 @@ from cli.stage_command import of_stage
 from shared.protocol.durations import instant, written
 
 LATE_MS = 180_000
-"""ms without an evaluation after which alerts count as outdated: notify runs once a minute."""
+"""Alerts count as outdated after this time without an evaluation: notify runs once a minute."""
 
 
 @click.group()

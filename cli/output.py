@@ -168,7 +168,7 @@ def scheduled_line(row: Json) -> str:
 
 
 def phase_word(phase: str) -> str:
-    """Return the phase as it is shown; one of a later release is shown as it is."""
+    """Return the word for a phase; an unknown phase of a later release stays as it is."""
     words = {
         "idle": _("idle"),
         "waiting": _("waiting"),

@@ -48,7 +48,7 @@ DEFAULTS: Mapping[str, Any] = {
 }
 """The fields of a schedule in a file, with the value that a stage uses if a field is left out."""
 KNOWN_ROWS, SHOWN_NAMES = 500, 20
-"""Streams of an application that are compared with a pattern at most, and those that are named."""
+"""The most streams of an application that are compared with a pattern, and that are named."""
 SPANS = ("pre_roll", "post_roll", "overrun", "rehearsed_within", "late_after")
 _LOCAL_CHARS = len("2026-01-06T19:00")
 

@@ -1,4 +1,4 @@
-"""The commands about streams: one for each route of the HTTP API, and why and watch.
+"""The commands about streams, and about the health of a stage.
 
 cli.main adds them. They call cli.api and print through cli.output. The stage alone
 decides what a request means.

@@ -40,14 +40,14 @@ ingest = ["push.example.com"]
 """
 BUCKETS = STATE / "demo"
 OUTAGE_S = 1.0
-"""s for which the network is down."""
+"""How long the network is down."""
 MIN_RECORDED_S = 1.5
-"""s for which each session is recorded, at least."""
+"""How long each session is recorded, at least."""
 STEP_TIMEOUT_S, LOOK_EVERY_S = 60.0, 0.02
 """Time limit of any one step, and pause between two checks of it."""
 T = TypeVar("T")
 ANNOUNCED_MS = 2_000
-"""ms after the encoder has connected at which Live sends the publish callback."""
+"""How long after the encoder has connected Live sends the publish callback."""
 ACCOUNT_TOLERANCE_MS = 4_000
 """Tolerance between the unrecorded time by the report and by the wire. The report computes it from
 four times, which Live gives in whole seconds."""

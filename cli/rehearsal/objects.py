@@ -19,7 +19,7 @@ NAMES = ("OssObjectPrefix", "SliceOssObjectPrefix")
 _TIME = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(rf"{REHEARSAL_PREFIX}(\d{{8}}T\d{{6}}Z)-[0-9a-f]{{8}}")
 LEFT_AFTER_S = 900.0
-"""s after which a rehearsal that left an object has certainly ended."""
+"""After this time, a rehearsal that left an object has certainly ended."""
 
 
 def throwaway_name(at_s: float, suffix: str) -> str:
@@ -52,8 +52,9 @@ class RehearsalObjects:
     def own_and_left(
         self, stream: StreamKey, reported: Sequence[str], now_s: float
     ) -> tuple[Sequence[str], Sequence[str]]:
-        """Return the names of this rehearsal's objects, including those that Live has `reported`,
-        and of objects left by rehearsals that were killed."""
+        """Return the names of this rehearsal's objects, found in the bucket or `reported` by Live,
+        and those left by killed rehearsals. A reported name that lacks the stream's is in neither.
+        """
         found = list(dict.fromkeys((*self._all(), *reported)))
         own = [key for key in found if stream.stream in key]
         return own, [key for key in found if key not in own and is_left(key, now_s)]

@@ -39,10 +39,10 @@ from shared.protocol.policy import OnInterruption
 from shared.protocol.reason import Reason
 
 LASTS_MS = 300_000
-"""ms after which the recording ends by itself, even if everything that should end it earlier is
+"""The recording ends by itself after this time, even if everything that should end it earlier is
 killed."""
 RECORDED_S = 2.0
-"""s that each of the two parts is recorded; a shorter part cannot show whether it plays."""
+"""How long each of the two parts is recorded; a shorter part cannot show whether it plays."""
 FILE_PATIENCES, TIMER_PATIENCES = 4, 4
 """Factors on the patience: for a file, and for a timer that runs each minute."""
 LOOK_EVERY_S = 0.5

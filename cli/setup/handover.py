@@ -17,7 +17,7 @@ from cli.setup.stage import Stage
 from shared.protocol import StreamKey
 
 EVERY_S = 5.0
-"""s between two polls."""
+"""Time between two polls."""
 MAX_POLLS = 24
 """The most polls after the first, in two minutes. Reconcile decides each live stream again within
 one."""

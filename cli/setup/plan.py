@@ -245,7 +245,7 @@ class _Callbacks:
             self.plan.notes.append(sentence.format(target=target))
 
     def _key(self, after: dict[str, Any], kind: Secret, *, signs: object) -> None:
-        """Set the key unless the stage knows the present one; live streams keep the present key."""
+        """Set the key unless the stage knows the present one: live streams keep the present key."""
         present = str(after.get(KEY, ""))
         if after.get("NotifyReqAuth") == signs and present and self.stage.knows(kind, present):
             return

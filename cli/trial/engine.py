@@ -28,9 +28,9 @@ from shared.store import open_store
 from shared.store.contract import Filter
 
 BUDGET_S = 120.0
-"""s for one round or one stop, far more than either takes."""
+"""Time for one round or one stop, far more than either takes."""
 RATE = "5"
-"""Commands a second, a tenth of the account's: others may record with it at the same time."""
+"""Commands a second, a tenth of the account's: others may use the account at the same time."""
 STOP_TIMEOUT_MS = 30_000
 PAUSE_S = 0.2
 MAX_ROWS = 1_000
