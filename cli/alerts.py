@@ -40,7 +40,7 @@ def alerts() -> None:
 )
 @of_stage(changes=False)
 def list_alerts(api: Api, state: str, as_json: bool) -> None:
-    """List the alerts, how long each has lasted, and who takes care of it."""
+    """List the alerts, since when each one lasts, and who takes care of it."""
     answer = api.alerts(state)
     nothing = _("no alert is open") if state == "open" else _("no alert has ended within a day")
     output.rows(answer, "alerts", _line_of, as_json, nothing=nothing)

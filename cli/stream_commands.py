@@ -68,8 +68,9 @@ _note = click.option("--note", help="free text to store in the stream's history"
 @YES
 @of_stage(changes=True)
 def start(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | bool | None) -> int:
-    """Record STREAM until it is stopped.
+    """Record STREAM until you stop it or its time ends.
 
+    Unless the stage has another setting, the time ends 12 hours after the first accepted start.
     STREAM is domain/app/stream, or the URL it is published to or played from. A pattern such as
     'live.example.com/app/*' starts every stream that the stage knows and that fits, after a
     confirmation.
@@ -96,9 +97,10 @@ def start(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | boo
 def stop(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | bool | None) -> int:
     """Stop recording STREAM.
 
-    No policy rule starts it again for 12 hours, or for the time given by --hold. The exit code is 3
-    if neither Live nor the stage knew STREAM. A pattern such as 'live.example.com/app/*' stops
-    every stream that fits and is recorded or to be recorded, after a confirmation.
+    No policy rule starts it again for 12 hours, unless --hold or the stage sets another time. The
+    exit code is 3 if neither Live nor the stage knew STREAM. A pattern such as
+    'live.example.com/app/*' stops every stream that fits and is recorded or to be recorded, after a
+    confirmation.
     """
     if bulk.is_pattern(stream):
         return bulk.for_each(api, "stop", stream, body, is_sure=is_sure, as_json=as_json)

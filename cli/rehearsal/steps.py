@@ -336,7 +336,7 @@ class Steps:
         if left:
             line = _("objects deleted: {count}, and {left} that a killed rehearsal had left")
             return line.format(count=len(own), left=len(left))
-        line = _("objects deleted: {count}; the stage forgets the stream within a day")
+        line = _("objects deleted: {count}; the stage forgets the stream a day later")
         return line.format(count=len(own))
 
     def keep(self, outcome: Outcome) -> str:

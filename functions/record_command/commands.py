@@ -216,7 +216,7 @@ def _asks(
 ROUTES: tuple[Route, ...] = (
     _asks(
         start,
-        "Record this stream until it is stopped",
+        "Record this stream until it is stopped or its time ends",
         (409, 502),
         START,
         END_OF_START,
