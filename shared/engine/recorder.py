@@ -37,6 +37,7 @@ from shared.protocol import (
     HistoryEntry,
     Occurrence,
     Reason,
+    SettingsChanged,
     StopAsked,
     StreamKey,
     StreamRecord,
@@ -408,10 +409,17 @@ def _with_over_quota(record: StreamRecord, *, over_quota: bool) -> StreamRecord:
 def _needs_save(loaded: Loaded, decision: Decision, event: Event, options: HandlingOptions) -> bool:
     """Return True if the decision changed the record, or is worth a line of history. An unknown
     stream has no history."""
-    if decision.record != loaded.record:
+    if decision.record != loaded.record or _may_fit_now(loaded.record, event):
         return True
     tells = bool(decision.entries) and (options.record_no_ops or is_worth_keeping(event))
     return tells and not decision.record.is_blank
+
+
+def _may_fit_now(record: StreamRecord, event: Event) -> bool:
+    """Return True for a start that waits for a quota which may have been raised. Saved without a
+    claim, it is due again."""
+    waits = record.pending is not None and record.pending.over_quota
+    return waits and isinstance(event, SettingsChanged)
 
 
 def _left(event: Event) -> tuple[File, ...]:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from shared.protocol import Command, Published, Reason, StartAsked, StopAsked
+from shared.protocol import (
+    Command,
+    HistoryEntry,
+    Published,
+    Reason,
+    StartAsked,
+    StopAsked,
+    StreamKey,
+)
 from shared.protocol.command_errors import Unavailable
 from shared.protocol.derived.explain import explain
 from tests.conftest import KEY, Clock
@@ -16,6 +24,7 @@ from tests.support.reconciling import ReconcilingStage
 from tests.support.scripted_stage import Stage
 
 RECORDS = [{"match": {"app": "*"}, "on_publish": "record"}]
+OTHER = StreamKey(KEY.domain, KEY.app, "other")
 
 
 @pytest.fixture
@@ -45,9 +54,9 @@ def apply_over_api(stage: ReconcilingStage, mode: str, rules: object) -> None:
     api.store.close()
 
 
-def comes_up(stage: ReconcilingStage) -> None:
-    stage.listing.up[KEY] = stage.clock.now // 1000 * 1000
-    stage.happens(Published(stage.listing.up[KEY]))
+def comes_up(stage: ReconcilingStage, key: StreamKey = KEY) -> None:
+    stage.listing.up[key] = stage.clock.now // 1000 * 1000
+    stage.happens(Published(stage.listing.up[key]), key)
 
 
 def said(stage: ReconcilingStage) -> list[str]:
@@ -157,6 +166,40 @@ def test_a_rule_that_begins_to_record_starts_what_is_live(stage: ReconcilingStag
     stage.minute()
 
     assert stage.listing.carried == [(Command.START, KEY)]
+
+
+@pytest.mark.parametrize("raised", [{"max_concurrent": 2}, {}])
+def test_a_start_that_waits_for_a_cap_is_sent_within_seconds_once_the_cap_is_raised(
+    stage: ReconcilingStage, raised: dict[str, int]
+) -> None:
+    apply_over_api(stage, "act", [{**RECORDS[0], "max_concurrent": 1}])
+    comes_up(stage)
+    stage.minute()
+    comes_up(stage, OTHER)
+    stage.minute()
+    assert stage.listing.carried == [(Command.START, KEY)]
+    stage.clock.pass_ms(20_000)
+    apply_over_api(stage, "act", [{**RECORDS[0], **raised}])
+    stage.woken()
+
+    assert stage.listing.carried == [(Command.START, KEY), (Command.START, OTHER)]
+
+
+def test_a_start_still_waits_for_a_cap_that_another_change_leaves_as_it_was(
+    stage: ReconcilingStage,
+) -> None:
+    apply_over_api(stage, "act", [{**RECORDS[0], "max_concurrent": 1}])
+    for key in (KEY, OTHER):
+        comes_up(stage, key)
+        stage.minute()
+    stage.clock.pass_ms(20_000)
+    apply_over_api(stage, "act", [{**RECORDS[0], "max_concurrent": 1, "max_duration": "1h"}])
+    stage.woken()
+
+    assert stage.listing.carried == [(Command.START, KEY)]
+    assert explain(
+        stage.app.store.load(OTHER).record, stage.clock.now, stage.app.stream_settings(OTHER)
+    ) == HistoryEntry(Reason.NO_QUOTA)
 
 
 def test_nothing_is_decided_anew_while_nothing_has_changed(stage: ReconcilingStage) -> None:
