@@ -63,7 +63,8 @@ from shared.protocol.derived.explain import cause_of_delay
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS, UNPROVED_MS, wrong_since
 from shared.protocol.durations import written
 from shared.protocol.policy import Mode
-from shared.store.contract import DAY_MS, Queue, RateLimitUse, Size
+from shared.protocol.stream import ENDS
+from shared.store.contract import DAY_MS, Filter, Queue, RateLimitUse, Size
 from shared.store.store_errors import StoreFull, StoreUnavailable
 from shared.store.store_state import StoreState
 from shared.store.write_probe import WriteResult
@@ -114,6 +115,16 @@ class Unshown(Struct, frozen=True):
     is_all: bool
 
 
+class NotStopped(Struct, frozen=True):
+    """Streams whose stop has not been carried out for a while, and the most common cause. `is_all`:
+    there are no more of them."""
+
+    count: int
+    oldest_ms: int
+    cause: str
+    is_all: bool
+
+
 class Facts(Struct, frozen=True):
     """Facts from the store at one moment. `ages`: ms since each timestamp was set."""
 
@@ -128,6 +139,7 @@ class Facts(Struct, frozen=True):
     size: Size | None
     not_recorded: NotRecordedView | None
     unshown: Unshown | None
+    not_stopped: NotStopped | None
     outbox: OutboxState
     endpoints: Mapping[str, Endpoint]
 
@@ -225,9 +237,22 @@ def starts_are_reported(facts: Facts) -> Iterator[StageProblem]:
     """
     unshown = facts.unshown
     if unshown is not None:
-        count = f"{unshown.count}{'' if unshown.is_all else '+'}"
+        count = _count(unshown.count, is_all=unshown.is_all)
         about = {"count": count, "oldest": written(unshown.oldest_ms)}
         yield StageProblem("starts_unreported", about, unshown.oldest_ms)
+
+
+def stops_are_carried_out(facts: Facts) -> Iterator[StageProblem]:
+    """Report streams that should not be recorded any more, and whose stop is still retried."""
+    late = facts.not_stopped
+    if late is not None:
+        count = _count(late.count, is_all=late.is_all)
+        about = {"count": count, "oldest": written(late.oldest_ms), "cause": late.cause}
+        yield StageProblem("not_stopped", about, late.oldest_ms)
+
+
+def _count(count: int, *, is_all: bool) -> str:
+    return f"{count}{'' if is_all else '+'}"
 
 
 def streams_are_handled(facts: Facts) -> Iterator[StageProblem]:
@@ -317,6 +342,7 @@ CHECKS: tuple[Check, ...] = (
     online_lists_are_read,
     streams_are_recorded,
     starts_are_reported,
+    stops_are_carried_out,
     streams_are_handled,
     tasks_are_done,
     receivers_take_events,
@@ -365,7 +391,8 @@ def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
     """Read the facts. Raise StoreUnavailable if the store does not answer."""
     store = app.store
     app.policies.policy()  # read the policy, if the last read was long ago
-    counted = (store.queue(), store.quarantined(), store.rate_limit_use(), store.phases())
+    phases = store.phases()
+    counted = (store.queue(), store.quarantined(), store.rate_limit_use(), phases)
     return Facts(
         app,
         write,
@@ -375,6 +402,7 @@ def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
         size=store.size(),
         not_recorded=_not_recorded(app, language),
         unshown=_unshown(app),
+        not_stopped=_not_stopped(app, language) if phases.get(Phase.STOPPING) else None,
         outbox=store.outbox(),
         endpoints={
             hook.name: endpoint_of(hook.url, store.get_text(note_of(hook.name)))
@@ -425,8 +453,30 @@ def _unshown(app: App) -> Unshown | None:
     return Unshown(len(accepted_at), max(now - min(accepted_at), 0), is_all)
 
 
+def _not_stopped(app: App, language: Language) -> NotStopped | None:
+    """Return how many streams have been stopping for a while, and the most common cause. If there
+    are more than CAUSES_ROWS such streams, the first of them by name count."""
+    rows = app.store.listed(Filter(Phase.STOPPING), after=None, limit=CAUSES_ROWS)
+    now = app.store.now()
+    asked = [(row, _stop_since(row, now)) for row in rows if isinstance(row, StreamRecord)]
+    late = [(record, now - at) for record, at in asked if now - at >= REPORTED_AFTER_MS]
+    if not late:
+        return None
+    causes = Counter(_cause_of(app, record, now) for record, _ in late)
+    (code, live_code), _ = causes.most_common(1)[0]
+    cause = HistoryEntry(code, {"command": "stop", "code": live_code, "message": ""})
+    oldest_ms = max(age for _, age in late)
+    return NotStopped(len(late), oldest_ms, text(cause, language), len(rows) < CAUSES_ROWS)
+
+
+def _stop_since(record: StreamRecord, now: int) -> int:
+    """Return the time since which a stop is under way; `now` if none is."""
+    busy = (record.flight, record.pending)
+    return min((one.since for one in busy if one and one.command in ENDS), default=now)
+
+
 def _cause_of(app: App, record: StreamRecord, now: int) -> tuple[Reason, str]:
-    """Return why the stream is not recorded, without naming the stream."""
+    """Return why the stream is not recorded or not stopped, without naming the stream."""
     cause = cause_of_delay(record, now, app.stream_settings(record.key))
     return cause.code, str(cause.about.get("code", ""))
 

@@ -23,7 +23,7 @@ from shared.inbound.catalogue import Language, catalogue
 from shared.outbox.endpoint import Endpoint, endpoint_note, endpoint_of, note_of
 from shared.outbox.settlement import Next, Settlement
 from shared.outbox.task import OUTBOX_MAX_BYTES, NewTask, TaskKind
-from shared.protocol import Command, FileLeft, Published, Reported, StreamRecord
+from shared.protocol import Command, FileLeft, Published, Reported, StreamKey, StreamRecord
 from shared.protocol.command_errors import NoRecordConfig, OperatorActionNeeded, Throttled
 from shared.store.contract import DAY_MS, Save
 from shared.store.engine_answers import PROBLEMS
@@ -41,6 +41,7 @@ from tests.support.settling import settle
 
 MakeStage = Callable[..., Stage]
 Case = Callable[[MakeStage], Stage]
+OTHER = StreamKey(KEY.domain, KEY.app, "other")
 
 
 @pytest.fixture
@@ -234,6 +235,19 @@ def starts_unreported(make_stage: MakeStage) -> Stage:
     return stage
 
 
+def not_stopped(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    stage.happens(Published(NOON))
+    stage.start()
+    stage.happens(Reported("record_started", recording=True))
+    stage.live.answers(Command.STOP, OperatorActionNeeded("Forbidden.RAM"))
+    stage.stop()
+    stage.clock.pass_ms(19_000)
+    assert codes(health(stage)) == []
+    stage.clock.pass_ms(2_000)
+    return stage
+
+
 def streams_quarantined(make_stage: MakeStage) -> Stage:
     stage = make_stage()
     stage.happens(Published(NOON))
@@ -418,6 +432,7 @@ CASES: dict[str, Case] = {
     "online_list_unreadable": online_list_unreadable,
     "not_recorded": not_recorded,
     "starts_unreported": starts_unreported,
+    "not_stopped": not_stopped,
     "streams_quarantined": streams_quarantined,
     "tasks_late": tasks_late,
     "tasks_dead": tasks_dead,
@@ -520,6 +535,27 @@ def test_a_start_that_is_reported_on_after_all_is_no_problem_any_more(
     stage.happens(Reported("record_started", recording=True))
 
     assert codes(health(stage)) == []
+
+
+def test_a_stop_that_live_takes_after_all_is_no_problem_any_more(make_stage: MakeStage) -> None:
+    stage = not_stopped(make_stage)
+    stage.stop()
+
+    assert codes(health(stage)) == []
+
+
+def test_of_several_stops_the_problem_has_the_number_the_longest_wait_and_the_cause(
+    make_stage: MakeStage,
+) -> None:
+    stage = not_stopped(make_stage)
+    stage.happens(Published(NOON), OTHER)
+    stage.live.answers(Command.STOP, OperatorActionNeeded("Forbidden.RAM"))
+    stage.ask("POST", f"/v1/recordings/{OTHER}/stop")
+    stage.clock.pass_ms(30_000)
+    problem = health(stage).json["problems"][0]
+
+    assert (problem["code"], problem["age_ms"]) == ("not_stopped", 51_000)
+    assert ": 2, the first of them for 51s. The most common cause: Live " in problem["text"]
 
 
 def test_where_no_reports_are_known_to_come_nobody_waits_for_them(make_stage: MakeStage) -> None:
