@@ -27,7 +27,7 @@ from shared.engine.task_runner import TaskRunResult
 from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
 from shared.invocation.tasks import events_of, runner_of
-from shared.outbound.oss import NoSize, Opened, crc64
+from shared.outbound.oss import NotRead, Opened, crc64
 from shared.outbound.s3 import NotThere, S3Bucket, StoreRefuses
 from shared.outbox.backoff import BACKOFF
 from shared.outbox.deliver_file import DeliverFile
@@ -109,7 +109,7 @@ class _CopyAttempt(Struct, frozen=True):
             return copying.failed(why.detail)
         except NotCopied as why:
             return copying.failed(str(why), is_final=True)
-        except NoSize as why:
+        except NotRead as why:
             if why.status == _CHANGED_STATUS:
                 return copying.failed("the object was changed meanwhile", again=copying.body.anew())
             return copying.failed(str(why))
@@ -117,7 +117,7 @@ class _CopyAttempt(Struct, frozen=True):
             return copying.failed(str(why))
 
     def _step(self, copying: _Copying, rule: CopyRule) -> Outcome:
-        """Do the next step and return its outcome. Raise WrongState, NotCopied, NoSize or
+        """Do the next step and return its outcome. Raise WrongState, NotCopied, NotRead or
         StoreRefuses if the step cannot be done."""
         body = copying.body
         source = self.buckets.of(copying.task.stream, copying.verdict.place)
@@ -175,7 +175,7 @@ class _Copying(Struct, frozen=True):
 
 
 class _Step(_Copying, frozen=True):
-    """The next step of one task. Its methods raise NoSize if the source fails, StoreRefuses if the
+    """The next step of one task. Its methods raise NotRead if the source fails, StoreRefuses if the
     target fails."""
 
     source: Opened
@@ -301,7 +301,7 @@ class _Step(_Copying, frozen=True):
         start, length = self.body.part(number)
         data = self.source.read(self.uri, start, length, etag=self.body.etag)
         if len(data) != length:
-            raise NoSize("OSS gave less of the object than it has")
+            raise NotRead("OSS gave less of the object than it has")
         return data
 
     def _hold(self) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from shared.invocation.app import App
-from shared.outbound.oss import NoSize, Opened, crc64
+from shared.outbound.oss import NotRead, Opened, crc64
 from shared.outbox.deliver_file import DeliverFile
 from shared.protocol.stream import StreamKey
 from shared.verification.media_playlist import (
@@ -44,7 +44,7 @@ class Listings(Struct):
 
     def of(self, source: Opened, stream: StreamKey, body: DeliverFile) -> Listing:
         """Return the playlist; read it again unless `body` names the version read last. Raise
-        NotCopied if it may not be copied, NoSize if it cannot be read. If the playlist was changed
+        NotCopied if it may not be copied, NotRead if it cannot be read. If the playlist was changed
         since its segments were copied, its ETag differs from the one in `body`."""
         place = (source.name, body.uri, stream, body.list_etag)
         if self.last is None or not body.list_etag or place != self.place:
@@ -61,7 +61,7 @@ def _read(source: Opened, uri: str) -> Listing:
     if len(data) > MAX_PLAYLIST_BYTES:
         raise NotCopied(f"the playlist has more than {MAX_PLAYLIST_BYTES} bytes")
     if state.crc64 not in (None, crc64(data)):
-        raise NoSize("what was read differs from the checksum of OSS")
+        raise NotRead("what was read differs from the checksum of OSS")
     return _listing(data, state.etag, uri, source.name)
 
 

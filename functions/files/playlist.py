@@ -26,7 +26,7 @@ from shared.ledger.edges import Edge
 from shared.ledger.occurrences import occurrence_spans
 from shared.ledger.spans import Span, common
 from shared.outbound import oss
-from shared.outbound.oss import NoSize, Opened
+from shared.outbound.oss import NotRead, Opened
 from shared.protocol import StreamKey
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
@@ -239,7 +239,7 @@ class _Source:
         self._playlists += 1
         try:
             data = bucket.read(uri, 0, MAX_PLAYLIST_BYTES + 1)
-        except NoSize as why:
+        except NotRead as why:
             if why.is_silent:
                 raise WrongState(str(why), hint="try again in a moment") from None
             raise _LeftOutError(str(why)) from None

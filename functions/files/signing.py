@@ -31,7 +31,7 @@ from shared.inbound.request_errors import MethodNotAllowed, NotFound, WrongState
 from shared.inbound.request_fields import read
 from shared.invocation.invocation import Invocation
 from shared.outbound import oss
-from shared.outbound.oss import NoSize, Opened
+from shared.outbound.oss import NotRead, Opened
 from shared.protocol import StreamKey
 from shared.protocol.durations import rfc3339
 from shared.protocol.file import File
@@ -153,16 +153,16 @@ class _Sizes:
         """Return the size in bytes, or the reason why it is unknown."""
         try:
             return self._ask(file, bucket), None
-        except NoSize as why:
+        except NotRead as why:
             self._silence = str(why) if why.is_silent else self._silence
             return None, str(why)
 
     def _ask(self, file: File, bucket: Opened) -> int:
         if self._silence:
-            raise NoSize(self._silence)
+            raise NotRead(self._silence)
         if self._left == 0:
-            raise NoSize(f"only the newest {MAX_SIZES} are asked for")
+            raise NotRead(f"only the newest {MAX_SIZES} are asked for")
         if self._call.deadline.left() < 2 * oss.TIMEOUT_S:
-            raise NoSize("the time is over: ask again with a smaller limit")
+            raise NotRead("the time is over: ask again with a smaller limit")
         self._left -= 1
         return bucket.size(file.uri)

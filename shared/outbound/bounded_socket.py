@@ -57,7 +57,7 @@ def connect(host: str, port: int, deadline: CallDeadline, may_reach: MayReach) -
             with closed_on_error(sock):
                 sock.settimeout(left)
                 sock.connect(address)
-                # A request is two writes: the second must not wait for the answer to the first.
+                # A request is two writes: the second must not wait until the first is acknowledged.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             deadline.left()

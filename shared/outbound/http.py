@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_ANSWER_BYTES = 2048
-"""bytes of an answer that are read; no service that we call answers with more."""
+"""bytes of an answer that are read at most. An answer whose text is used has fewer."""
 
 
 class Unanswered(Exception):

@@ -36,9 +36,10 @@ def prepare() -> None:
     import alibabacloud_oss_v2  # noqa: F401 - that is all
 
 
-class NoSize(Exception):
-    """The size could not be read. Any reader may see the text. `is_silent`: OSS does not answer at
-    all. `status` (HTTP) and `code` (OSS) are set if OSS answered."""
+class NotRead(Exception):
+    """The size or the bytes of an object could not be read. Any reader may see the text.
+    `is_silent`: OSS does not answer at all. `status` (HTTP) and `code` (OSS) are set if OSS
+    answered."""
 
     def __init__(
         self, why: str, *, is_silent: bool = False, status: int = 0, code: str = ""
@@ -116,12 +117,12 @@ class Opened:
         return str(self._client.presign(request, expires=timedelta(milliseconds=period)).url)
 
     def size(self, uri: str) -> int:
-        """Return the size in bytes. Raise NoSize if OSS does not answer or refuses."""
+        """Return the size in bytes. Raise NotRead if OSS does not answer or refuses."""
         request = self._oss.HeadObjectRequest(bucket=self.name, key=uri)
         return int(_asked(lambda: self._client.head_object(request)).content_length)
 
     def stat(self, uri: str) -> ObjectState:
-        """Return what identifies the object's content. Raise NoSize if OSS does not answer or
+        """Return what identifies the object's content. Raise NotRead if OSS does not answer or
         refuses."""
         request = self._oss.HeadObjectRequest(bucket=self.name, key=uri)
         head = _asked(lambda: self._client.head_object(request))
@@ -129,7 +130,7 @@ class Opened:
         return ObjectState(int(head.content_length), str(head.etag or ""), crc64)
 
     def read(self, uri: str, start: int, length: int, *, etag: str = "") -> bytes:
-        """Return up to `length` bytes of an object from byte `start` on. Raise NoSize, with status
+        """Return up to `length` bytes of an object from byte `start` on. Raise NotRead, with status
         412 if the object no longer has this `etag`."""
         request = self._oss.GetObjectRequest(
             bucket=self.name,
@@ -165,7 +166,7 @@ def _answer(opened: Opened, request: Request) -> Answer:
         if isinstance(request, Stat):
             return opened.size(request.uri)
         return opened.read(request.uri, request.start, request.length)
-    except NoSize as why:
+    except NotRead as why:
         if why.status == _DENIED_STATUS:
             return DENIED
         if why.status == _ABSENT_STATUS and why.code != "NoSuchBucket":
@@ -190,7 +191,7 @@ def _region(endpoint: str) -> str:
 
 
 def _asked(call: Callable[[], Any]) -> Any:  # noqa: ANN401 - as above
-    """Return what `call` returns; raise NoSize if `call` raises. The SDK's exceptions are dropped,
+    """Return what `call` returns; raise NotRead if `call` raises. The SDK's exceptions are dropped,
     because their text may hold signed data."""
     try:
         return call()
@@ -198,7 +199,7 @@ def _asked(call: Callable[[], Any]) -> Any:  # noqa: ANN401 - as above
         raise _understood(error) from None
 
 
-def _understood(error: Exception) -> NoSize:
+def _understood(error: Exception) -> NotRead:
     unwrap = getattr(error, "unwrap", None)
     cause = unwrap() if unwrap else error
     status = getattr(cause, "status_code", 0)
@@ -210,5 +211,5 @@ def _understood(error: Exception) -> NoSize:
     else:
         why = f"OSS answers with status {status}"
     if status:
-        return NoSize(why, status=status, code=code)
-    return NoSize(f"OSS does not answer ({type(cause).__name__})", is_silent=True)
+        return NotRead(why, status=status, code=code)
+    return NotRead(f"OSS does not answer ({type(cause).__name__})", is_silent=True)

@@ -1,8 +1,9 @@
 """Forwards genuine callbacks to their previous receiver.
 
 ApsaraVideo Live knows one URL per kind of callback, and users often have one set already.
-Invocations hand callbacks over, and the function relay sends them; on_demand sends its own. A
-forwarded callback is in no store and no log, because it holds the push URL's secrets.
+Invocations hand callbacks over to the function relay, which sends them; the function on_demand
+sends its callbacks itself. A forwarded callback is in no store and no log, because it holds the
+push URL's secrets.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ REFUSING = {
         0,
     ),
     **dict.fromkeys(("Failed", "UnverifiedCallback", "__init__"), 0),
-    **dict.fromkeys(("NoSize", "NotAllowed", "NotCopied", "NotJudged", "NotThere"), 0),
+    **dict.fromkeys(("NotRead", "NotAllowed", "NotCopied", "NotJudged", "NotThere"), 0),
     **dict.fromkeys(("StoreRefuses", "Unanswered", "_dropped", "failed", "kind"), 0),
     "Fault": 1,
     "_fault": 1,

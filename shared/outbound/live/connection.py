@@ -27,7 +27,7 @@ XML = "text/xml;charset=utf-8"
 
 
 class UnexpectedResponse(requests.RequestException):
-    """An answer that cannot come from Live: a redirect, a gateway's page, or nothing.
+    """An answer that cannot come from Live: a redirect, a gateway's page, or an empty body.
 
     The SDK would follow the redirect, which turns its POST into a GET, and would lose the status of
     the page.
@@ -126,10 +126,10 @@ def may_be_lives(response: requests.Response) -> bool:
 
 
 def is_never_sent(error: BaseException) -> bool:
-    """Return True if no byte of the request can have reached Live: a proxy, name resolution,
-    routing or the TLS handshake failed.
+    """Return True if no byte of the request can have reached Live: a proxy or name resolution
+    failed, no connection was made, or the server's certificate was not trusted.
 
-    After any other failure, including a time-out during the TLS handshake, Live may have read the
+    After any other failure, also of the TLS handshake, the answer is False: Live may have read the
     request.
     """
     if isinstance(error, requests.exceptions.ProxyError):

@@ -85,8 +85,8 @@ class Refusal(Struct, frozen=True):
         return kind(self.code, self.message, status=self.status, request_id=self.request_id)
 
     def kind(self) -> type[LiveError]:
-        """Return the error. If Live gives a time to retry, it did nothing and wants the command
-        again, whatever the code; the official command-line client behaves the same way
+        """Return the class of the error. If Live gives a time to retry, it did nothing and wants
+        the command again, whatever the code; the official command-line client behaves the same way
         (docs/platform/live.md §1.5).
         """
         kind = self._kind_by_code()
@@ -105,7 +105,7 @@ class Refusal(Struct, frozen=True):
         return self._kind_by_status()
 
     def _kind_by_status(self) -> type[LiveError]:
-        """Return the error for an undocumented code. An answer without a code is not from Live."""
+        """Return the class for an undocumented code. An answer without a code is not from Live."""
         if not self.code:
             return InDoubt
         if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
