@@ -63,9 +63,9 @@ class Absence(Struct, frozen=True):
 class Coverage(Struct, frozen=True):
     """The coverage of a period. Each list of spans is sorted and lies within the period.
 
-    `due_ms`: how long the stream was wanted and live. `missing_ms`: the sum of the gaps.
-    `latency_ms`: how long the starts took, up to the grace. `due_ms` equals the recorded part of
-    it, plus `missing_ms`, plus `latency_ms`, plus pauses shorter than the tolerance.
+    `due_ms`: how long the stream was wanted and live. `covered_ms`: how much of that was recorded.
+    `missing_ms`: the sum of the gaps. `latency_ms`: how long the starts took, up to the grace.
+    `due_ms` is the sum of the other three and of pauses that are no longer than the tolerance.
     """
 
     wanted: tuple[Span, ...]
@@ -80,7 +80,7 @@ class Coverage(Struct, frozen=True):
 
     @property
     def ratio(self) -> float | None:
-        """Return the recorded part of what was due, from 0 to 1; None if nothing was due."""
+        """Return the part of `due_ms` that is not missing, from 0 to 1; None if nothing was due."""
         return None if self.due_ms == 0 else 1 - self.missing_ms / self.due_ms
 
 
@@ -88,8 +88,9 @@ def listed_period(
     files: Sequence[File], limit: int, *, kept_since: int, reported_at: int | None
 ) -> Span | None:
     """Return the period in which `files`, the newest `limit` of a stream, are all that Live has
-    reported. Older files may have been deleted before `kept_since`. `reported_at` is when Live last
-    reported a file of the application; without one, its file callbacks may not be configured.
+    reported; None if there is no such period. Older files may have been deleted before
+    `kept_since`. `reported_at` is when Live last reported a file of the application; if it is None,
+    the file callbacks may not be configured.
     """
     if len(files) >= limit:
         kept_since = max(kept_since, min((_begin_of(file) for file in files), default=0))
@@ -263,7 +264,7 @@ def _clipped(spans: Iterable[Span], within: Span) -> list[Span]:
 
 def _reason(gap: Span, piece: Span, edges: Sequence[Edge], noted: Sequence[Span]) -> HistoryEntry:
     """Return the reason of a gap. If live-record believed that Live recorded, the files have shown
-    the opposite. Otherwise the last obstacle counts that was noted since the last recording of the
+    the opposite. Otherwise the reason is the last obstacle noted since the last recording of the
     session.
     """
     if total_ms(common([gap], noted)) * 2 > gap.ms:

@@ -72,8 +72,9 @@ def edges_between(
 
 
 def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]:
-    """Yield the edges of sessions. An ending session may go on; once it has ended, its end is when
-    it was marked as ending. A doubted session counts once a poll has shown it."""
+    """Yield the edges of sessions. An ending session may go on. Once it has ended, it ended at
+    Live's time of the publish_done; without one, when it was marked as ending. A doubted session
+    counts once a poll has shown it."""
     old, new = before.session, after.session
     if new is None or new == old:
         return
@@ -112,10 +113,10 @@ def _ended_at(session: Session, now: int) -> int:
 
 
 def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
-    """Yield what a person or a rule changed. A rule wants a session from its beginning (or from the
-    end of a person's hold), even if the session was reported late. If the policy was changed during
-    the session, the new rule wants the session from then on. For a doubted session the beginning is
-    unknown; that stays so after a person takes the intent over."""
+    """Yield an edge if the stream begins or ceases to be wanted. A rule wants a session from its
+    beginning (or from the end of a person's hold), even if the session was reported late. If the
+    policy was changed during the session, the new rule wants the session from then on. For a
+    doubted session the beginning is unknown; that stays so after a person takes the intent over."""
     intent, session = after.intent, after.session
     is_changed = before.intent.wanted is not intent.wanted
     is_by_rule = intent.requester is Requester.POLICY

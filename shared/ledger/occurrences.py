@@ -18,7 +18,7 @@ from shared.ledger.spans import Span, common, merged
 
 
 class OccurrencePart(Struct, frozen=True):
-    """How much of an occurrence was due, and how much of that is missing."""
+    """The part of an occurrence that was due (live and wanted), and how much of that is missing."""
 
     occurrence: str
     span: Span
@@ -50,9 +50,9 @@ def occurrence_parts(
 
 
 def occurrence_spans(edges: Sequence[Edge], now: int) -> Mapping[str, Span]:
-    """Return the time during which each occurrence asked for a recording. If an occurrence made the
-    intent, or continued an earlier occurrence's, a show that runs over still belongs to it, until
-    the next occurrence.
+    """Return the time during which each occurrence asked for a recording. If the intent was made
+    during an occurrence, a show that runs over still belongs to its own occurrence, until the next
+    one begins.
     """
     noted = [(edge.at, *occurrence_of(edge)) for edge in edges if edge.kind is EdgeKind.OCCURRENCE]
     announced = dict[str, Span]()
