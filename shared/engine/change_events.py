@@ -76,7 +76,8 @@ def _place_in_ms(version: int, now: int) -> int:
 
 
 def _known_by(event: Event, body: EventBody) -> str:
-    """Return the name of a reported file, so that a second report of the file makes no event."""
+    """Return the name of a reported file, so that a second report of the file makes no event; ""
+    for every other event."""
     is_file = body.type is EventType.FILE_CREATED and isinstance(event, FileLeft)
     return event.uri if is_file and isinstance(event, FileLeft) else ""
 

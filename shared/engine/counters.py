@@ -21,7 +21,7 @@ MESSAGES: Final = "live_record_messages_total"
 WEBHOOKS: Final = "live_record_webhooks_total"
 OCCURRENCES: Final = "live_record_occurrences_total"
 LATE_MS: Final = 60_000
-"""An occurrence that begins later than this counts as late."""
+"""An occurrence that begins more than this many ms after its time counts as late."""
 START_SECONDS: Final = "live_record_start_duration_seconds"
 START_BUCKETS_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Upper bounds of the histogram, in s; longer times go into the bucket `+Inf`. They are floats,

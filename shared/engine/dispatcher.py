@@ -20,12 +20,12 @@ from shared.store.store_errors import StoreUnavailable
 HELPING_RECONCILES = 2
 """How many further reconciles help to send a burst."""
 LINGER_MS = 2_000
-"""How long a reconcile stays after its last work, for work whose wake-up call was suppressed by the
-limit of one a second."""
+"""How long (ms) a reconcile stays after its last work. Further work may come without a wake-up
+call, because another call was made just before."""
 IDLE_POLL_MS = 200
 MIN_PAUSE_MS = 5
 STORE_PAUSE_S = 0.5
-"""Pause before an unavailable store is tried again: most are back soon (a fail-over)."""
+"""s before an unavailable store is tried again: most are back soon (a fail-over)."""
 
 
 class DueTimes(Protocol):
@@ -82,7 +82,8 @@ class Dispatcher:
         failure: StoreUnavailable | None = None
         due_in_ms: int | None = 0
         with side_steps:
-            # While we still counted as at work, an invocation that left something due woke nobody.
+            # An invocation that left something due woke nobody while this run was registered. So
+            # check again after each round.
             while has_time() and (_is_soon(due_in_ms) or side_steps.are_running):
                 try:
                     done += self._run_round(workers, side_steps)
@@ -124,8 +125,8 @@ class Dispatcher:
         return done
 
     def drain(self, workers: Workers) -> int:
-        """Send until nothing is due; return how many streams were handled. If workers
-        raised an error, raise one of them after all workers have ended.
+        """Send until nothing is due; return how many streams were handled. If workers raised
+        errors, raise one of the errors after all workers have ended.
 
         One worker begins. A worker that finds the next slot near starts one more. A worker ends
         when nothing is due, or when the others have booked the coming slots.

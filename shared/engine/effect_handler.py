@@ -53,7 +53,7 @@ LATE_S = 0.05
 slots. A rate limit of 45 a second then never sends more than 48 commands in any second. The
 remaining two of the account's 50 allow for delays on the way to Live."""
 NEARLY_FREE_MS = 150
-"""If the rate limit's next free slot is nearer than this (ms), one more worker would find work."""
+"""If the slot of a claim is nearer than this (ms), one more worker would find a slot soon, too."""
 THROTTLE_PAUSE_MS = 200
 """The shortest time (ms) for which the rate limit gives no slots after Live has throttled."""
 POLL_SLOT_WAIT_MS = MAX_SLOT_WAIT_MS
@@ -96,10 +96,10 @@ class EffectHandler:
             None
         ),
     ) -> None:
-        """Keep the collaborators. `wait` takes seconds. `on_free_slot` is called when the next slot
-        is near, so that one more worker would find work. `report` gets the error of a request;
-        `report_broken` the invariants that a decision violated; `report_crash` the exception from
-        handling a stream; `log_decided` the history of each stored save.
+        """Keep the collaborators. `wait` takes seconds. `on_free_slot` is called after a claim
+        whose slot is near: one more worker would find a slot soon, too. `report` gets the error of
+        a request; `report_broken` the invariants that a decision violated; `report_crash` the
+        exception from handling a stream; `log_decided` the history of each stored save.
         """
         self._store = store
         self._live = live
@@ -228,8 +228,8 @@ class EffectHandler:
         return OnlineSnapshot(asked_at, self._commandable(online), watched)
 
     def _commandable(self, online: Mapping[StreamKey, int]) -> Mapping[StreamKey, int]:
-        """Return the streams without those that no command can name, because a recording must be
-        possible to stop."""
+        """Return the streams that a command can name. Others are not recorded, because no command
+        could stop them."""
         unusable = [key for key in online if key.fault]
         if unusable:
             first, count = unusable[0], len(unusable)

@@ -37,7 +37,7 @@ class RecordStore(Protocol):
 
 
 class LiveApi(Protocol):
-    """The Live API. All methods but `prepare` raise a LiveError. `find` returns the stream's
+    """The Live API. All methods but `prepare` may raise a LiveError. `find` returns the stream's
     PublishTime in ms, None if it is offline. `online` returns the PublishTime of every stream of a
     domain. `undelivered` returns the events of callbacks that Live gave up between two times (ms);
     it calls `take_poll_slot` before each request. `prepare` does slow work before a slot is taken.

@@ -28,7 +28,8 @@ ONLY_STORE = HandlingOptions(may_send=lambda: False)
 """The options of a comparison, which only stores. Its commands are sent later with all others, in
 order, by many workers."""
 ONLY_STORE_NEWS = replace(ONLY_STORE, record_no_ops=False)
-"""Replayed events that are known already, or read twice, add nothing to the history."""
+"""Like ONLY_STORE, for events that are often known already, such as replayed ones: an event that
+changes nothing adds no line of history."""
 REMEMBERED_EVENTS = 20_000
 """Replayed events that one process remembers. Forgetting one costs a load."""
 

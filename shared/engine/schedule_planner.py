@@ -206,8 +206,8 @@ class SchedulePlanner:
     def _without_begun(
         self, key: StreamKey, occurrences: tuple[Occurrence, ...], now: int
     ) -> tuple[Occurrence, ...]:
-        """Leave out occurrences that have ended, may run over, and had begun by the stream's
-        ledger. If the record lacks such an occurrence, a clock that was ahead has dropped it;
+        """Return the occurrences without those that have ended and, by the stream's ledger, had
+        begun. If the record lacks such an occurrence, a clock that was ahead has dropped it;
         planned again, it would be noted as missed."""
         if all(now < one.ends_at for one in occurrences):
             return occurrences

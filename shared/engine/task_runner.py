@@ -142,7 +142,7 @@ class TaskRunner:
     def start(self, workers: Workers, count: int, attempts: Callable[[], Attempt]) -> None:
         """Start one of the given workers, which also serve other queues. The worker takes what is
         due, starts another worker for each task, up to `count` at a time, and settles their
-        results, many in one step. Then the next step of a task may be due at once."""
+        results, many in one step. A settled task may be due again at once, for its next step."""
         desk = _Desk(workers.signal, count, attempts)
 
         def work(task: Task, attempt: Attempt) -> None:

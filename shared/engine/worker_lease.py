@@ -95,7 +95,8 @@ class BackfillTimer:
         return age_ms is None or age_ms >= BACKFILL_AGAIN_MS
 
     def is_due(self) -> bool:
-        """Return True if a burst has come since the lists were last read, at least a second ago."""
+        """Return True if a burst has come since the lists were last read, and this read is at least
+        BACKFILL_LEAST_MS old."""
         burst_ms, resync_ms = self._timestamps.age_ms("burst"), self._timestamps.age_ms("resync")
         if burst_ms is None or resync_ms is None:
             return burst_ms is not None
