@@ -94,8 +94,8 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
         return self.segments_bytes + (self.size or 0) if is_last else None
 
     def anew(self) -> DeliverFile:
-        """Return the task from the beginning of the present object, so that its head is read
-        again."""
+        """Return the task from the beginning of the present object. Its size and ETag are then
+        read again."""
         return replace(self, size=None, etag="", crc64=None, upload="", parts=0, read_crc64=0)
 
     def from_start(self) -> DeliverFile:

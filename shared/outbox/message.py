@@ -31,8 +31,8 @@ def message_task(body: MessageBody, number: int) -> NewTask:
 
 
 class SinkState(Struct, frozen=True):
-    """A robot's last answer, and how long it gets no message after too many of them. Times are by
-    the store's clock; 0 for never."""
+    """A robot's last answer, and until when it gets no message because it has refused too many.
+    Times are in ms by the store's clock; 0 for never."""
 
     at: int = 0
     is_taken: bool = False

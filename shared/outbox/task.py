@@ -97,7 +97,8 @@ class Task(Struct, frozen=True):
 
 class OutboxState(Struct, frozen=True):
     """The open tasks and the dead letters: their numbers and bytes. `oldest_ms`: how long the
-    oldest open task has been due. `dropped`: tasks of both kinds, since the store was made."""
+    oldest open task has been due. `dropped`: how many of either were dropped for lack of room
+    since the store was made."""
 
     open: int = 0
     open_bytes: int = 0
