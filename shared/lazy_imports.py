@@ -1,9 +1,9 @@
-"""Imports a package without the heavy modules that it names and our calls never use.
+"""Imports a package without the heavy modules that it imports and our calls never use.
 
-Inside `stub_imports`, importing such a module gives a stub, which imports the real module at its
-first use. If that comes too late, as for a base class, StubUsedTooEarly is raised, and the caller
-imports everything. Regular expressions that the other modules define are compiled at their first
-use.
+Inside `stub_imports`, importing such a module gives a stub. The stub imports the real module when
+it is first used later. If it is used at once, as for a base class, StubUsedTooEarly is raised, and
+the caller imports everything. Regular expressions that the other modules define are compiled at
+their first use.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 ZONES = Path(__file__).parents[1] / "tzdata.zip"
-"""The time zones of the package, as one archive."""
+"""The time zones, as one archive; only a deployed package has it."""
 _WORD = re.compile(r"[A-Z]+[^A-Z]*")
 _compiled: Any = re.compile
 
 
 class StubUsedTooEarly(ImportError):
-    """A stub was used before its module could be imported."""
+    """A stub was used inside `stub_imports`, where its real module cannot be imported."""
 
 
 class _StubModule(ModuleType):  # in place of a module
@@ -168,7 +168,7 @@ def first_working(ways: Sequence[Callable[[], T]], packages: Iterable[str]) -> T
 
 @cache
 def find_zones() -> None:
-    """Add the time zones of the package to Python's search path."""
+    """Add the deployed package's time zones to Python's search path; without them do nothing."""
     if ZONES.is_file():
         sys.path.append(str(ZONES))
 
