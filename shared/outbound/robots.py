@@ -33,7 +33,8 @@ RATE_CODES: Final[Mapping[RobotKind, frozenset[int]]] = {
     RobotKind.FEISHU: frozenset({11232}),
     RobotKind.WECOM: frozenset({45009}),
 }
-"""The codes with which each robot refuses too many messages (docs/platform/other.md §1)."""
+"""The codes with which each robot refuses too many messages. Feishu's is CONFIRMED
+(docs/platform/other.md §1.2), those of DingTalk and WeCom are UNCONFIRMED."""
 PENALTY_MS: Final[Mapping[RobotKind, int]] = {
     RobotKind.DINGTALK: 600_000,
     RobotKind.FEISHU: 60_000,

@@ -83,6 +83,6 @@ class Wake:
 
     def _headers(self) -> dict[str, str]:
         """Return the headers. With `X-Fc-Invocation-Type: Async` Function Compute answers at once
-        (docs/platform/function-compute.md §3)."""
+        (docs/platform/function-compute.md §3.2)."""
         content = {"Content-Type": "application/json"}
         return {**content, "X-Fc-Invocation-Type": "Async", KEY_HEADER: self._key}

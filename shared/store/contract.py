@@ -339,7 +339,7 @@ valid."""
 COMMANDS, POLLS = "commands", "polls"
 """The names of the rate limits: for commands that change a recording, and for polls."""
 POLL_RATE_PER_S = 50
-"""Polls a second; Live allows 166 (docs/platform/live.md §7)."""
+"""Polls a second; Live allows 10,000 a minute (docs/platform/live.md §7)."""
 HISTORY_MAX_ENTRIES = 1000
 """Entries of history kept for one stream."""
 RECHECK_MS = 300_000

@@ -336,7 +336,8 @@ class RedisConnection:
         return connection
 
     def _context_of(self, tls: Tls) -> ssl.SSLContext:
-        """Return the same context to every thread: the roots of the system take 50 ms to read."""
+        """Return the same context to every thread: reading the system's roots takes 20 ms or more
+        (docs/platform/sdk.md §A4)."""
         with self._lock:
             if self._context is None:
                 self._context = _context(tls, self._folder)

@@ -192,8 +192,8 @@ def _undelivered(entry: Mapping[str, object]) -> UndeliveredCallback:
 
 
 def _tried_at(text: object) -> int | None:
-    """Return the time of Live's try in ms, or None. Its format is UNCONFIRMED; the callback counts
-    even without it."""
+    """Return the time of Live's try in ms; None if it cannot be read, for the callback counts even
+    without a time."""
     try:
         return _ms(text) if isinstance(text, str) else None
     except ValueError:
