@@ -290,7 +290,7 @@ def overview(health: Json, answer: Json) -> str:
 def health_lines(health: Json) -> Sequence[str]:
     lines = [
         _("The stage is ready.") if health["ready"] else _("The stage is not ready."),
-        *(_sentence_of(problem) for problem in health.get("problems", ())),
+        *(problem_sentence(problem) for problem in health.get("problems", ())),
         _queue_line(health),
         _phases_line(health),
     ]
@@ -311,7 +311,8 @@ def wrong_first(rows: Sequence[Json]) -> Sequence[Json]:
     return sorted(rows, key=lost_ms, reverse=True)
 
 
-def _sentence_of(problem: Json) -> str:
+def problem_sentence(problem: Json) -> str:
+    """Return a problem of the stage with its next step."""
     return _("{problem}. {fix}").format(problem=problem["text"], fix=problem["fix"])
 
 

@@ -31,6 +31,11 @@ CHOICES = {
     "phase": click.Choice([phase.value for phase in Phase]),
 }
 
+BLIND = {STORE_EMPTIED, "store_foreign", "online_list_unreadable", "reconcile_never_ran"}
+BLIND |= {"reconcile_silent", "resync_silent", "resync_stuck"}
+"""Problems of health because of which a live stream may be missing among those that the stage
+knows."""
+
 
 _stream = click.argument("stream", type=Stream())
 _stream_or_pattern = click.argument("stream", type=bulk.StreamOrPattern())
@@ -221,7 +226,8 @@ def files(api: Api, stream: str, limit: int, push_arg: str, as_json: bool) -> No
     "--wrong",
     "is_wrong",
     is_flag=True,
-    help="list only streams that are not as wanted; if there are any, the exit code is 3",
+    help="list only streams that are not as wanted; if there are any, or if the stage cannot see"
+    " all live streams, the exit code is 3",
 )
 @click.option("--phase", type=CHOICES["phase"], help="list only streams in this phase")
 @click.option("--domain", help="list only streams of this domain")
@@ -232,12 +238,21 @@ def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters:
     """List the streams that the stage knows, wrong ones first."""
     answer = (_list_wrong if is_wrong else Api.list_recordings)(api, limit, **filters)
     shown = output.wrong_first(answer["recordings"])[:limit]
-    nothing = _("every stream is as wanted") if is_wrong else _("no streams")
     answer = {**answer, "recordings": shown}
+    nothing = _nothing_wrong(answer) if is_wrong else _("no streams")
     output.rows(answer, "recordings", output.list_line, as_json, nothing=nothing)
     for row in () if as_json else answer["unreadable"]:
         output.say(output.unreadable_line(row))
-    return NOT_AS_WANTED if is_wrong and (shown or answer["unreadable"]) else AS_WANTED
+    is_bad = shown or answer["unreadable"] or answer.get("problems")
+    return NOT_AS_WANTED if is_wrong and is_bad else AS_WANTED
+
+
+def _nothing_wrong(answer: Json) -> str:
+    """Return that every stream is as wanted, or why the stage cannot know that."""
+    if not answer["problems"]:
+        return _("every stream is as wanted")
+    known = _("every known stream is as wanted, but the stage may not know every live stream")
+    return "\n".join([known, *map(output.problem_sentence, answer["problems"])])
 
 
 def _list_wrong(api: Api, limit: int, *, phase: str | None, **filters: str | None) -> Json:
@@ -248,13 +263,18 @@ def _list_wrong(api: Api, limit: int, *, phase: str | None, **filters: str | Non
     wrong = api.list_recordings(limit, wrong="true", phase=phase, **filters)
     answers = [wrong, *(api.list_recordings(limit, phase=each, **filters) for each in phases)]
     rows = {row["stream"]: row for answer in answers for row in answer["recordings"]}
-    codes = [problem["code"] for problem in api.health().get("problems", ())]
-    everything = wrong
-    if {"streams_quarantined", "mode_observe", STORE_EMPTIED} & {*codes}:
+    problems = api.health().get("problems", ())
+    everything, codes = wrong, {problem["code"] for problem in problems}
+    if {"streams_quarantined", "mode_observe", STORE_EMPTIED} & codes:
         everything = api.list_recordings(ALL_STREAMS, phase=phase, **filters)
         found = (row for row in everything["recordings"] if not output.is_as_wanted(row))
         rows |= {row["stream"]: row for row in found}
-    return {**wrong, "recordings": list(rows.values()), "unreadable": everything["unreadable"]}
+    return {
+        **wrong,
+        "recordings": list(rows.values()),
+        "unreadable": everything["unreadable"],
+        "problems": [problem for problem in problems if problem["code"] in BLIND],
+    }
 
 
 @click.command()

@@ -657,11 +657,15 @@ def test_one_refusal_of_several_is_printed_and_ends_with_1(person: Person) -> No
     assert refused.stdout.endswith("Requests accepted: 0 of 1.\n")
 
 
-def test_nothing_wrong_is_said_and_ends_with_0(person: Person) -> None:
+def test_a_domain_whose_list_cannot_be_read_may_hide_a_stream_that_is_wrong(
+    person: Person,
+) -> None:
+    person.stack.fire_timer("reconcile")
     shown = person.types("list", "--wrong", "--app", "nothing-here")
 
-    assert shown.exit_code == AS_WANTED
-    assert "every stream is as wanted" in shown.stdout
+    assert shown.exit_code == NOT_AS_WANTED
+    assert "every known stream is as wanted, but" in shown.stdout
+    assert "could not be read from Live: 1 of 2" in shown.stdout
 
 
 def test_times_are_local_with_their_offset_from_utc() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from cli.exit_codes import AS_WANTED, NOT_AS_WANTED
 from cli.main import main
+from shared.engine.step_marks import list_failed
 from shared.protocol import Command, Reason, StreamKey, StreamRecord
 from shared.protocol.state.command import PendingCommand
 from shared.protocol.state.confirmation import SessionFailure
@@ -125,3 +127,30 @@ def test_watch_shows_a_record_that_cannot_be_read(stage: HttpStage) -> None:
     result = types(stage, "watch", "--once")
     assert result.exit_code == NOT_AS_WANTED
     assert "app/waits: its record cannot be read" in result.stdout
+
+
+NOTHING = "every stream is as wanted"
+
+
+def test_a_stage_whose_store_was_emptied_does_not_call_streams_that_it_forgot_as_wanted(
+    tmp_path: Path,
+) -> None:
+    with http_stage(tmp_path, POLICY, {"LIVE_RECORD_STORE_ID": "dev.0123456789abcdef"}) as stage:
+        empty(stage.app.store)
+        found, document = lists(stage), json.loads(lists(stage, "--json").stdout)
+
+    assert (found.exit_code, NOTHING in found.stdout) == (NOT_AS_WANTED, False)
+    assert "the store was emptied" in found.stdout
+    assert [problem["code"] for problem in document["problems"]] == ["store_emptied"]
+
+
+def test_a_stage_that_cannot_read_the_online_list_does_not_call_all_streams_as_wanted(
+    tmp_path: Path,
+) -> None:
+    with http_stage(tmp_path, POLICY) as stage:
+        assert (lists(stage).exit_code, NOTHING in lists(stage).stdout) == (AS_WANTED, True)
+        stage.app.store.touch(list_failed("live.example.com"))
+        found = lists(stage)
+
+    assert (found.exit_code, NOTHING in found.stdout) == (NOT_AS_WANTED, False)
+    assert "online list" in found.stdout
