@@ -35,6 +35,7 @@ def accept(request: ApiRequest) -> Response:
             f"the store belongs to {state.store_id}",
             hint="give each stage a store of its own; to take it over, send its id as replaces",
         )
+    request.invocation.apply_policy_soon()
     request.invocation.log.warning("store.accepted", store_id=expected, who=request.who)
     return Response(200, StoreAcceptedView(expected))
 

@@ -324,8 +324,8 @@ class Invocation:
         return SchedulePlanner(app.store, app.recorder, run, **options)
 
     def apply_policy_soon(self) -> None:
-        """Wake a reconcile that decides again about the live streams, within a second or two, by
-        the policy stored just now."""
+        """Wake a reconcile that decides again about the live streams within a second or two, since
+        the policy was changed, or the store accepted, just now."""
         self.app.policies.forget()
         self.app.store.touch(POLICY_CHANGED)
         self._backfill_timer.note_burst()

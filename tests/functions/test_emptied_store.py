@@ -12,6 +12,7 @@ from shared.config.policy_cache import POLICY_AGE_MS
 from shared.protocol import Command, Polled, StreamKey
 from tests.conftest import KEY, NOON, Clock
 from tests.support.emptied_store import empty
+from tests.support.reconciling import ReconcilingStage
 from tests.support.scripted_stage import ROOM, Got, Stage
 
 OURS = "cn-shanghai.prod.aaaa"
@@ -184,3 +185,23 @@ def test_reconcile_logs_it_each_time(stage: Stage) -> None:
     stage.lines.clear()
     stage.call().report_store()
     assert stage.lines == []
+
+
+def test_what_is_live_is_started_within_seconds_after_the_store_is_accepted(
+    tmp_path: Path, clock: Clock
+) -> None:
+    stage = ReconcilingStage(tmp_path, clock, policy=RECORDS, LIVE_RECORD_STORE_ID=OURS)
+    empty(stage.app.store)
+    stage.listing.up[KEY] = NOON - 60_000
+    stage.minute()
+    stage.clock.pass_ms(60_000)
+    stage.minute()
+    assert stage.listing.carried == []
+    api = Stage(tmp_path, clock, LIVE_RECORD_STORE_ID=OURS)
+    stage.clock.pass_ms(20_000)
+    accept(api)
+    api.store.close()
+    stage.woken()
+    stage.app.store.close()
+
+    assert stage.listing.carried == [(Command.START, KEY)]
