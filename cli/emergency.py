@@ -147,28 +147,50 @@ def changes_for(
     found: Sequence[tuple[ConfigTarget, Value]], application: Application, where: Value
 ) -> Iterator[Change]:
     """Yield the changes after which nothing of the application waits for a command. Its own
-    configurations become automatic. If none covers the whole application, and the domain's is not
-    automatic, one is added: for the bucket of `where`, or else as a copy of the domain's. Raise
-    Failure if there is nothing to copy."""
+    configurations become automatic. Where one for all applications would keep a stream manual, one
+    of the application's own is added. Raise Failure if there is nothing to copy."""
     ours = [(target, value) for target, value in found if target.app == application.app]
     for target, value in ours:
         if not _is_automatic(value):
             yield target, value, {**value, "OnDemand": AUTOMATIC}
-    if any(target.streams == "*" for target, _value in ours):
+    own = {target.streams for target, _value in ours}
+    general = [(target, value) for target, value in found if target.app == "*"]
+    yield from _copies(
+        application,
+        [
+            (target, value)
+            for target, value in general
+            if target.streams not in {"*", *own} and not _is_automatic(value)
+        ],
+    )
+    if "*" not in own:
+        whole = [(target, value) for target, value in general if target.streams == "*"]
+        yield from _whole_application(application, whole, where)
+
+
+def _whole_application(
+    application: Application, general: Sequence[tuple[ConfigTarget, Value]], where: Value
+) -> Iterator[Change]:
+    """Yield the configuration to add for the whole application, which has none: for the bucket of
+    `where`, or else as a copy of the domain's; none if the domain's is automatic."""
+    if general and all(_is_automatic(value) for _target, value in general):
         return
-    general = [
-        (target, value) for target, value in found if (target.app, target.streams) == ("*", "*")
-    ]
-    if all(map(_is_automatic, (value for _target, value in general))) and general:
-        return
-    new = ConfigTarget("oss", application.domain, application.app, "*")
     if where:
+        new = ConfigTarget("oss", application.domain, application.app, "*")
         yield new, None, {**where, "OnDemand": AUTOMATIC, "RecordFormat": FORMATS}
         return
     if not general:
         raise Failure(_nothing_to_copy(application))
+    yield from _copies(application, general)
+
+
+def _copies(
+    application: Application, general: Sequence[tuple[ConfigTarget, Value]]
+) -> Iterator[Change]:
+    """Yield automatic copies for the application. They precede what is for all applications, which
+    stays as it is for the other ones."""
     for target, value in general:
-        copy = ConfigTarget(target.kind, target.domain, application.app, "*")
+        copy = ConfigTarget(target.kind, target.domain, application.app, target.streams)
         yield copy, None, {**value, "OnDemand": AUTOMATIC}
 
 

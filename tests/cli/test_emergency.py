@@ -72,6 +72,30 @@ def test_a_stream_with_a_manual_configuration_of_its_own_is_recorded_too(
     assert operator.is_recorded("room1")
 
 
+def test_a_stream_with_a_manual_configuration_for_every_application_is_recorded_too(
+    operator: Operator,
+) -> None:
+    operator.adds("*", "room1", OnDemand=7)
+    before = operator.sees()
+    operator.does(APP)
+    operator.remote.publish("room1")
+    assert operator.is_recorded("room1")
+    after = operator.sees()
+    assert after[f"recording of {DOMAIN}/*/room1"]["OnDemand"] == 7
+    assert after[f"recording of {DOMAIN}/app/room1"]["OnDemand"] == 0
+    operator.does(APP, "--undo")
+    assert operator.sees() == before
+
+
+def test_a_manual_configuration_for_every_application_is_left_where_it_does_not_act(
+    operator: Operator,
+) -> None:
+    operator.adds("*", "room1", OnDemand=7)
+    operator.adds("app", "room1", OnDemand=0)
+    operator.does(APP)
+    assert "by itself already" in operator.does(APP)
+
+
 def test_undo_restores_exactly_what_was_there(operator: Operator) -> None:
     operator.adds("app", "room1", OnDemand=1, DelayTime=60)
     before = operator.sees()
