@@ -148,11 +148,12 @@ Check = Callable[[Facts], Iterator[StageProblem]]
 
 
 def store_takes_writes(facts: Facts) -> Iterator[StageProblem]:
-    error, ago = facts.write.error, facts.write.written_ms_ago
+    error, locked_ms = facts.write.error, facts.write.locked_ms
     if error is not None:
         yield _of_store(error)
-    elif ago > BUSY_MS:
-        yield StageProblem("store_busy", {"ago": written(ago)}, ago, stops_commands=True)
+    elif locked_ms > BUSY_MS:
+        about = {"ago": written(locked_ms)}
+        yield StageProblem("store_busy", about, locked_ms, stops_commands=True)
 
 
 def store_has_room(facts: Facts) -> Iterator[StageProblem]:

@@ -24,10 +24,12 @@ class WritableStore(Protocol):
 
 class WriteResult(Struct, frozen=True):
     """How the last try ended, and how many ms ago a write last worked; if none has worked yet, how
-    many ms ago the first was tried."""
+    many ms ago the first was tried. `locked_ms`: for how long each try has found the store locked
+    by another writer; nobody tries while nobody asks."""
 
     error: StoreUnavailable | None
     written_ms_ago: int
+    locked_ms: int = 0
 
 
 class WriteProbe:
@@ -37,6 +39,7 @@ class WriteProbe:
         self._clock = clock
         self._tried_at: int | None = None
         self._written_at = 0
+        self._locked_at: int | None = None
         self._error: StoreUnavailable | None = None
 
     def result(self) -> WriteResult:
@@ -47,12 +50,15 @@ class WriteProbe:
         if self._tried_at is None or abs(now - self._tried_at) >= PROBE_EVERY_MS:
             self._tried_at = now
             self._try(now)
-        return WriteResult(self._error, max(now - self._written_at, 0))
+        locked_ms = 0 if self._locked_at is None else max(now - self._locked_at, 0)
+        return WriteResult(self._error, max(now - self._written_at, 0), locked_ms)
 
     def _try(self, now: int) -> None:
         try:
             if self._store.try_write(HEALTH):
-                self._written_at = now
+                self._written_at, self._locked_at = now, None
+            elif self._locked_at is None:
+                self._locked_at = now
             self._error = None
         except StoreUnavailable as error:
-            self._error = error
+            self._error, self._locked_at = error, None

@@ -85,6 +85,8 @@ def store_busy(make_stage: MakeStage) -> Stage:
     health(stage)
     with closing(sqlite3.connect(stage.folder / "records.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
+        stage.clock.pass_ms(PROBE_EVERY_MS)
+        health(stage)
         stage.clock.pass_ms(61_000)
         health(stage)
     stage.clock.pass_ms(PROBE_EVERY_MS - 1)
@@ -666,6 +668,16 @@ def test_health_never_waits_for_another_writer(stage: Stage) -> None:
 
     assert (got.status, got.json["written_ms_ago"]) == (200, PROBE_EVERY_MS)
     assert stage.store.age_ms("health") == PROBE_EVERY_MS
+
+
+def test_a_process_that_was_idle_does_not_call_the_store_busy_after_one_try(stage: Stage) -> None:
+    health(stage)
+    stage.clock.pass_ms(61_000)
+    with closing(sqlite3.connect(stage.folder / "records.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        got = health(stage)
+
+    assert (got.status, codes(got)) == (200, [])
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
