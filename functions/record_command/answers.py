@@ -168,9 +168,7 @@ class ScheduledView(Struct, frozen=True, forbid_unknown_fields=True):
     begun: Annotated[bool, doc("true: the occurrence is under way; false: it is to come")]
     barred: Annotated[
         bool,
-        doc(
-            "true: a stop still holds when the occurrence begins, so the occurrence is not recorded"
-        ),
+        doc("true: a stop holds, and the occurrence is not recorded if it begins while it holds"),
     ]
     starts_at: Annotated[Time, doc("as announced")]
     ends_at: Time

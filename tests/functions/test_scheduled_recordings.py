@@ -34,6 +34,18 @@ def test_a_recording_by_policy_goes_on_when_a_schedule_over_it_ends(stage: Stage
     assert stage.ask("GET", path)["intent"]["requester"] == "policy"
 
 
+def test_a_status_says_so_of_a_stop_that_holds_while_the_stream_stays_live(stage: Stage) -> None:
+    path = f"/v1/recordings/{KEY}"
+    stage.schedule(overrun="none")
+    stage.publish()
+    stage.at(SHOW - 2 * MINUTE_MS)
+    stage.ask("POST", f"{path}/stop", hold="session")
+    assert stage.ask("GET", path)["schedules"][0]["barred"] is True
+    stage.goes_off()
+    stage.at(SHOW - MINUTE_MS)
+    assert stage.ask("GET", path)["schedules"][0]["barred"] is False
+
+
 @pytest.mark.parametrize(("hold", "is_barred"), [("12h", True), ("1m", False)])
 def test_a_status_says_that_a_stop_keeps_a_later_occurrence_from_being_recorded(
     stage: Stage, hold: str, is_barred: bool
