@@ -133,7 +133,7 @@ def _store(request: ApiRequest) -> StoreView:
 
 def _why(request: ApiRequest, error: StoreUnavailable) -> str:
     """Return what is wrong, as a sentence, and the store's own answer."""
-    words = problem_words(error.problem, {}, request.language)
+    words = problem_words(error.problem, error.about, request.language)
     return f"{words.text} ({_without(request.invocation.app, str(error))})"
 
 

@@ -356,7 +356,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def _of_store(error: StoreUnavailable) -> StageProblem:
-    return StageProblem(error.problem, stops_commands=True)
+    return StageProblem(error.problem, error.about, stops_commands=True)
 
 
 QUERY: tuple[Field, ...] = (

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from shared.errors import LiveRecordError
 from shared.protocol.stream import StreamKey
 
 
 class StoreUnavailable(LiveRecordError):
     """The store cannot be used. `problem` is the code under which people see it; its words are in
-    shared/inbound/catalogue, under `problems`. A problem has a subclass here, or comes from an
-    answer of Redis (shared/store/engine_answers.py)."""
+    shared/inbound/catalogue, under `problems`, and `about` fills them. A problem has a subclass
+    here, or comes from an answer of Redis (shared/store/engine_answers.py)."""
 
     problem = "store_unavailable"
 
-    def __init__(self, text: str = "", problem: str = "") -> None:
+    def __init__(
+        self, text: str = "", problem: str = "", about: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(text)
-        if problem:
-            self.problem = problem
+        self.problem = problem or self.problem
+        self.about = about or {}
 
 
 class ForeignStore(StoreUnavailable):

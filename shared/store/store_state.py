@@ -71,7 +71,8 @@ class StoreState(Struct, frozen=True):
         if self.is_foreign(expected):
             raise ForeignStore(
                 f"It belongs to {self.store_id}, and this stage to {expected}. Give each stage a"
-                " store of its own, or a name in its URL: ?stage=NAME."
+                " store of its own, or a name in its URL: ?stage=NAME.",
+                about={"theirs": self.store_id or "-", "ours": expected},
             )
         found_at = min(self.emptied_at, now) if expected and self.emptied_at is not None else None
         return Continuity(

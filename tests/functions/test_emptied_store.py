@@ -205,3 +205,20 @@ def test_what_is_live_is_started_within_seconds_after_the_store_is_accepted(
     stage.app.store.close()
 
     assert stage.listing.carried == [(Command.START, KEY)]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_request_to_a_stage_with_the_store_of_another_stage_names_both(
+    stage: Stage, language: str
+) -> None:
+    other = Stage(stage.folder, stage.clock, LIVE_RECORD_STORE_ID="cn-shanghai.staging.bbbb")
+    refused = [
+        other.ask("GET", ROOM, Accept_Language=language),
+        other.ask("POST", f"{ROOM}/stop", Accept_Language=language),
+    ]
+    other.store.close()
+
+    for got in refused:
+        assert got.refusal == (503, "ForeignStore")
+        assert OURS in got.json["detail"]
+        assert "cn-shanghai.staging.bbbb" in got.json["detail"]

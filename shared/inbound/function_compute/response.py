@@ -241,7 +241,7 @@ def _hint(error: Exception, row: _Row, language: Language, *, is_read: bool) -> 
     """Return what to do. If the store fails a request that stores nothing, return the fix of the
     store problem."""
     if is_read and row is ANSWERS[StoreUnavailable] and isinstance(error, StoreUnavailable):
-        return problem_words(error.problem, {}, language).fix
+        return problem_words(error.problem, error.about, language).fix
     return detail_in(language, row.hint or getattr(error, "hint", ""))
 
 
@@ -250,7 +250,7 @@ def _detail(error: Exception, row: _Row, language: Language, *, is_read: bool) -
         faults = (f"{fault.field}：{detail_in(language, fault.detail)}" for fault in error.faults)
         return "；".join(faults)
     if isinstance(error, StoreUnavailable):
-        text = problem_words(error.problem, {}, language).text
+        text = problem_words(error.problem, error.about, language).text
         return text if is_read else f"{text}{catalogue(language).unknown_if_stored}"
     return detail_in(language, row.detail or str(error))
 
