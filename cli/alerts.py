@@ -134,12 +134,18 @@ def sink_line(sink: Json) -> str:
 
 
 def _line_of(row: Json) -> str:
-    about = row["subject"] or row["name"]
+    about, severity = row["subject"] or row["name"], _severity_word(row["severity"])
     line = _("{id}  {severity}  {condition}  {about}  since {since}: {text}")
-    shown = line.format(**{**row, "about": about})
+    shown = line.format(**{**row, "about": about, "severity": severity})
     if row["resolved_at"]:
         shown += _("; it ended {time}").format(time=row["resolved_at"])
     if row["acknowledged_by"]:
         shown += _("; {who} takes care of it").format(who=row["acknowledged_by"])
         shown += _(": {note}").format(note=row["note"]) if row.get("note") else ""
     return shown
+
+
+def _severity_word(severity: str) -> str:
+    """Return the severity as it is shown; one of a later release is shown as it is."""
+    words = {"critical": _("critical"), "warning": _("warning"), "info": _("info")}
+    return words.get(severity, severity)

@@ -93,10 +93,16 @@ def wrong_words(row: Json) -> str:
     wrong = row.get("wrong")
     if not wrong:
         return ""
-    seconds = wrong["lost_ms"] // 1000
+    line = _("NOT RECORDED, {seconds} s lost")
     if row.get("live") == "unknown":
-        return _("NOT RECORDED if it is live, {seconds} s lost then").format(seconds=seconds)
-    return _("NOT RECORDED, {seconds} s lost").format(seconds=seconds)
+        line = _("NOT RECORDED if it is live, {seconds} s lost then")
+    elif wrong["reason"]["code"] in IN_DOUBT:
+        line = _("NOT RECORDED unless the last command took effect, {seconds} s lost then")
+    return line.format(seconds=wrong["lost_ms"] // 1000)
+
+
+IN_DOUBT = ("in_doubt", "answer_lost")
+"""The reasons of a stream of which nobody knows whether Live carried out the last command."""
 
 
 NOT_AS_WANTED_PHASES = ("failed", "stopping")

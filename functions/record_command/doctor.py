@@ -20,7 +20,7 @@ from shared.config import load_stage_policy, mode_of, target_faults
 from shared.config.path_tokens import kind_of_token
 from shared.config.tokens import digest_of
 from shared.errors import Misconfigured
-from shared.inbound.catalogue import problem_words
+from shared.inbound.catalogue import catalogue, problem_words
 from shared.inbound.function_compute import Response
 from shared.inbound.request_fields import Field
 from shared.invocation.app import DOCTOR_ASKS_EVERY_S, App
@@ -134,7 +134,8 @@ def _store(request: ApiRequest) -> StoreView:
 def _why(request: ApiRequest, error: StoreUnavailable) -> str:
     """Return what is wrong, as a sentence, and the store's own answer."""
     words = problem_words(error.problem, error.about, request.language)
-    return f"{words.text} ({_without(request.invocation.app, str(error))})"
+    answer = _without(request.invocation.app, str(error))
+    return words.text + catalogue(request.language).store_answer.format(answer=answer)
 
 
 def _policy_fault(app: App) -> str:

@@ -66,6 +66,14 @@ def test_it_lists_what_is_wrong_the_gravest_first(stage: HttpStage) -> None:
     assert len(json.loads(run(stage, "list", "--json").stdout)["alerts"]) == 2
 
 
+def test_in_chinese_the_severity_is_chinese_too(stage: HttpStage) -> None:
+    plant(stage)
+    _heading, lost, full, _more = run(stage, "list", "--lang", "zh").output.splitlines()
+    run(stage, "list", "--lang", "en")  # the language of later tests
+    assert f"严重  not_recorded  {KEY}  自" in lost
+    assert "警告  store_nearly_full" in full
+
+
 def test_it_says_if_nobody_evaluates_the_alerts(stage: HttpStage) -> None:
     lines = run(stage, "list").output.splitlines()[1:]
     assert lines[0] == "no alert is open"

@@ -13,7 +13,7 @@ from cli.exit_codes import AS_WANTED, NOT_AS_WANTED
 from cli.main import main
 from shared.engine.step_marks import list_failed
 from shared.protocol import Command, Reason, StreamKey, StreamRecord
-from shared.protocol.state.command import PendingCommand
+from shared.protocol.state.command import Answer, PendingCommand
 from shared.protocol.state.confirmation import SessionFailure
 from shared.protocol.state.intent import Intent
 from shared.protocol.state.session import Session, SessionState
@@ -154,3 +154,19 @@ def test_a_stage_that_cannot_read_the_online_list_does_not_call_all_streams_as_w
 
     assert (found.exit_code, NOTHING in found.stdout) == (NOT_AS_WANTED, False)
     assert "online list" in found.stdout
+
+
+DOUBTED = Answer(Command.START, Reason.IN_DOUBT, "InternalError", "", AT)
+
+
+def test_a_stream_whose_last_command_may_have_taken_effect_is_not_called_lost_for_certain(
+    stage: HttpStage,
+) -> None:
+    key = key_of("doubted")
+    record = StreamRecord(key, intent=WANTED, session=LIVE, pending=START, answer=DOUBTED)
+    stage.app.store.save_or_claim(Save(0, record))
+    shown = [types(stage, "status", str(key)), types(stage, "why", str(key)), lists(stage)]
+
+    for result in shown:
+        assert "NOT RECORDED unless the last command took effect, " in result.stdout
+        assert result.exit_code == NOT_AS_WANTED

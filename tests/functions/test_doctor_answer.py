@@ -88,6 +88,18 @@ def test_a_store_that_is_away_is_said_and_the_rest_is_told_all_the_same(
     assert answer["live"] == [{"domain": "live.example.com", "online": 0, "code": None}]
 
 
+def test_why_the_store_is_away_has_chinese_punctuation_in_chinese(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: str) -> None:
+        raise StoreUnavailable("it has no memory left")
+
+    monkeypatch.setattr(stage.store, "touch", away)
+    got = stage.ask("GET", "/v1/doctor", token="eye-token", Accept_Language="zh")
+
+    assert got.json["store"]["why"] == "存储没有响应\uff08it has no memory left\uff09"
+
+
 def test_a_secret_is_known_by_its_digest_alone(stage: Stage) -> None:
     answer = examined(
         stage, stream_key=digest("stream-key-of-the-test"), record_key=digest("another-key")

@@ -78,7 +78,8 @@ class ConditionWords(Struct, frozen=True):
 
 class Catalogue(Struct, frozen=True):
     """The sentences of one language. `other_fix` is for a code without a fix of its own, `no_rule`
-    for a stream that no rule matches. `unknown_if_stored` continues the text of a store problem.
+    for a stream that no rule matches. `unknown_if_stored` and `store_answer`
+    continue the text of a store problem.
     `somebody` stands for a person whose name is unknown. The keys of `outcomes` and `findings` are
     codes of shared/verification. `message` has the lines of a message to people."""
 
@@ -87,6 +88,7 @@ class Catalogue(Struct, frozen=True):
     other_fix: str
     no_rule: str
     unknown_if_stored: str
+    store_answer: str
     somebody: str
     problems: Mapping[str, ProblemWords]
     ends: EndWords
