@@ -293,8 +293,31 @@ class _Recordings:
             after["RecordFormat"] = self._formats(target, value)
             if after.get("OnDemand") not in (AUTOMATIC, PUSH_URL):
                 after["RecordFormat"] += self._lacking(after["RecordFormat"])
-            after["OssEndpoint"] = self.options.endpoint or value.get("OssEndpoint", "")
+            after["OssEndpoint"] = self._endpoint(target, value)
         return after
+
+    def _endpoint(self, target: ConfigTarget, value: Value) -> str:
+        """Return the endpoint of the options where a rule records into its bucket, else the present
+        one, with a note."""
+        present, wanted = str(value.get("OssEndpoint", "")), self.options.endpoint
+        if wanted in ("", present):
+            return present
+        bucket = value.get("OssBucket", "")
+        if not self._is_ours(target):
+            sentence = _("{target}: no rule covers it, so its endpoint stays {endpoint}")
+        elif self.options.bucket not in ("", bucket):
+            sentence = _("{target}: it records into {bucket}, so its endpoint stays {endpoint}")
+        else:
+            return wanted
+        note = sentence.format(target=target, bucket=bucket, endpoint=present)
+        self.plan.notes.append(note)
+        return present
+
+    def _is_ours(self, target: ConfigTarget) -> bool:
+        """Return True for what setup adds itself: a rule covers it, or it is the domain's and the
+        domain has no rules."""
+        is_whole_domain = (target.app, target.streams) == ("*", "*")
+        return self._is_ruled(target) or (is_whole_domain and not any(self._rules()))
 
     def _formats(self, target: ConfigTarget, value: Value) -> list[dict[str, Any]]:
         """Return the formats, with {StreamName} in object names that several streams share.

@@ -406,6 +406,31 @@ def test_a_format_is_added_to_what_is_manual_and_its_segments_lie_beside_its_pla
         assert person.does(*again).endswith("\nnothing to do\n")
 
 
+def test_an_endpoint_is_replaced_only_where_a_rule_records(person: Person) -> None:
+    other = ConfigTarget("oss", "live.example.com", "else", "*")
+    for target, app in ((APP, "app"), (other, "else")):
+        person.control.post("recording", {**APP_OF_LIVE, "app": app, "on_demand": 7})
+        assert endpoint_of(person, target) == "oss-cn-shanghai.aliyuncs.com"
+    shown = person.does("--endpoint", "oss-cn-shanghai-internal.aliyuncs.com")
+
+    assert endpoint_of(person, APP) == "oss-cn-shanghai-internal.aliyuncs.com"
+    assert endpoint_of(person, other) == "oss-cn-shanghai.aliyuncs.com"
+    assert f"note: {other}: no rule covers it, so its endpoint stays" in shown
+    assert f"note: {APP}: no rule" not in shown
+
+
+def test_the_endpoint_of_a_new_bucket_is_not_that_of_another_bucket(person: Person) -> None:
+    bucket = ("--bucket", "new-bucket", "--endpoint", "oss-cn-beijing.aliyuncs.com")
+    shown = person.does(*bucket)
+
+    assert endpoint_of(person, APP) == "oss-cn-shanghai.aliyuncs.com"
+    assert f"note: {APP}: it records into dev-bucket, so its endpoint stays" in shown
+
+
+def endpoint_of(person: Person, target: ConfigTarget) -> str:
+    return str((read(person.account, target) or {})["OssEndpoint"])
+
+
 def test_a_new_configuration_has_the_formats_that_are_named(person: Person) -> None:
     person.account.ask("DeleteLiveAppRecordConfig", **APP.names)
     bucket = ("--bucket", "dev-bucket", "--endpoint", "oss-cn-shanghai.aliyuncs.com")
