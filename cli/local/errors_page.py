@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 from msgspec.structs import replace
 
 from shared import errors
-from shared.errors import Misconfigured
+from shared.errors import LiveRecordError
 from shared.inbound.catalogue import Language, catalogue
 from shared.inbound.function_compute.response import ANSWERS
 from shared.inbound.request_errors import RequestError
-from shared.outbound.live.error_codes import CODES
+from shared.outbound.live.error_codes import CODES, Refusal
 from shared.protocol import (
     Accepted,
     Command,
@@ -34,7 +33,6 @@ from shared.protocol.state.confirmation import Confirmation, ConfirmationState, 
 from shared.protocol.state.intent import Intent, Requester
 from shared.protocol.state.session import Session
 from shared.store import engine_answers
-from shared.store.store_errors import StoreUnavailable
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
 
@@ -83,24 +81,20 @@ def _tree() -> Iterator[str]:
 def _statuses() -> Iterator[str]:
     yield from ("## Answers over HTTP", "")
     yield "Every error is `application/problem+json` (RFC 9457) with one of these statuses and"
-    yield from ("codes. If Live itself answers `InternalError`, the status is 500.", "")
+    yield "codes. If every fault of a `BadRequest` is a missing field, its code is `MissingParam`."
+    yield from ("If Live itself answers `InternalError`, the status is 500.", "")
     yield from ("| error | status | code | hint |", "|---|---|---|---|")
-    for refused in _kinds(RequestError):
+    for refused in RequestError.__subclasses__():
         yield f"| {refused.__name__} | {refused.status} | `{refused.code}` | |"
-    for answered in (*_kinds(LiveError), StoreUnavailable, Misconfigured):
-        row = ANSWERS[answered]
-        code = f"`{row.code}`" if row.code else "Live's own"
-        yield f"| {answered.__name__} | {row.status} | {code} | {row.hint} |"
+    for answered, row in ANSWERS.items():
+        if answered not in _ROOTS:
+            code = f"`{row.code}`" if row.code else "Live's own"
+            yield f"| {answered.__name__} | {row.status} | {code} | {row.hint} |"
     yield from ("| anything else | 500 | `InternalError` | |", "")
 
 
-E = TypeVar("E", LiveError, RequestError)
-
-
-def _kinds(root: type[E]) -> Iterator[type[E]]:
-    for kind in root.__subclasses__():
-        yield kind
-        yield from _kinds(kind)
+_ROOTS = (Exception, LiveRecordError, RequestError, LiveError)
+"""Errors whose rows answer only for kinds without a row of their own."""
 
 
 _ANSWERS = """\
@@ -108,6 +102,8 @@ _ANSWERS = """\
 
 A person sent the command, and the stream is live. Each cell begins with the
 [cause](#every-cause-in-both-languages) that the history gets. `*` stands for the rest of a code.
+If a 4xx or a 503 says when to retry (`Retry-After`), the command is sent again then, whatever the
+code, and after 30 s at the latest.
 
 | in a cell | means |
 |---|---|
@@ -130,11 +126,16 @@ def _answers() -> Iterator[str]:
     yield f"| 200 | {_meanings('accepted', Accepted('R'))} |"
     for meaning, codes in alike.items():
         yield f"| {', '.join(codes)} | {meaning} |"
-    unknown = command_errors.UnknownRejection("Other")
-    yield f"| any other 4xx | {_meanings('UnknownRejection', unknown)} |"
+    for shown, status in _UNDOCUMENTED.items():
+        error = Refusal("Other", status=status).error()
+        yield f"| any other {shown} | {_meanings(type(error).__name__, error)} |"
     no_answer = _meanings("InDoubt", command_errors.InDoubt())
     yield f"| no answer, or none that can be read | {no_answer} |"
     yield ""
+
+
+_UNDOCUMENTED = {"401 or 403": 401, "429": 429, "4xx": 400, "503": 503, "5xx": 500}
+"""The statuses by which a code that Live does not document is read."""
 
 
 def _meanings(kind: str, answer: Accepted | LiveError) -> str:
@@ -192,8 +193,8 @@ def _of_store() -> Iterator[str]:
     code that reads them."""
     yield from ("## What the store answers", "")
     yield "The first column has the first word, or a part, of an answer of Redis, Valkey or Tair."
-    yield "`GET /v1/health` shows the code of the problem. A 503 `StoreUnavailable` has the same"
-    yield "sentence. The function's log has the store's own words."
+    yield "`GET /v1/health` shows the code of the problem. The `detail` of a 503 `StoreUnavailable`"
+    yield "has its first sentence. The function's log has the store's own words."
     yield from ("", "| the store answers | code | English | 中文 |", "|---|---|---|---|")
     shown = {f"`{word}`": code for word, code in engine_answers.ANSWERS.items()}
     shown |= {f"“{text}”": code for text, code in engine_answers.TEXTS.items()}

@@ -7,14 +7,17 @@ import pytest
 from cli.local.errors_page import PAGE, page
 from shared import errors
 from shared.errors import Fault, LiveRecordError, Misconfigured
+from shared.inbound.function_compute.response import ANSWERS
 from shared.inbound.request_errors import (
     BadRequest,
     MalformedCallback,
     MethodNotAllowed,
+    RequestError,
     UnverifiedCallback,
 )
-from shared.outbound.live.error_codes import CODES
+from shared.outbound.live.error_codes import CODES, Refusal
 from shared.protocol import Reason
+from shared.protocol.command_errors import LiveError
 
 
 def kinds(root: type[Exception]) -> set[str]:
@@ -31,6 +34,30 @@ def test_the_drawn_tree_names_every_error_and_no_other() -> None:
     drawn = set(re.findall(r"[+·] (\w+)", errors.__doc__ or ""))
 
     assert drawn == kinds(LiveRecordError)
+
+
+def test_every_error_stands_with_its_own_status() -> None:
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in page().splitlines()}
+    own = set(ANSWERS) - {Exception, LiveRecordError, RequestError, LiveError}
+
+    assert [kind for kind in own if f"| {ANSWERS[kind].status} |" not in rows[kind.__name__]] == []
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        (400, "4xx"),
+        (401, "401 or 403"),
+        (403, "401 or 403"),
+        (429, "429"),
+        (500, "5xx"),
+        (503, "503"),
+    ],
+)
+def test_an_undocumented_code_is_read_as_the_page_says(status: int, shown: str) -> None:
+    read_as = Refusal("Other", status=status).kind().__name__
+
+    assert f"| any other {shown} | {read_as} |" in page()
 
 
 def test_every_code_of_live_s_and_every_cause_stands_on_the_page() -> None:
