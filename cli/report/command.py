@@ -45,7 +45,7 @@ _WHOLE = 100.0
     "--target",
     type=click.FloatRange(0, _WHOLE),
     help="percentage of the time that each stream must be recorded while it is wanted and live; by"
-    " default its rule's coverage_target, or 100",
+    " default the coverage_target of its schedule or rule, or 100",
 )
 @click.option(
     "--max-gap",

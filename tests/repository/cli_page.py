@@ -52,7 +52,7 @@ The *stage options* belong to each command that calls a stage:
 
 ## Exit codes
 
-A command that only reads asks a question:
+In this table, a *question* is a command that only reads:
 
 | exit code | meaning |
 |---|---|
