@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Final
 
 from shared.config.settings import PREFIX
@@ -23,25 +24,32 @@ SECRETS: Final = (
     "WAKE_KEY",
     "RELAY_KEY",
     "WEBHOOK_SECRETS",
+    "ROBOTS",
+    "DELIVER_CREDENTIALS",
+    "HEARTBEAT_URL",
 )
+"""In the order of the fingerprints, which have no names: a description has little room. Add a new
+secret at the end only."""
 _CHARS: Final = 6
-_ONE: Final = re.compile(r"\b([A-Z_]+)=([0-9a-f]{6}|-)(?!\S)")
+_NONE: Final = "-"
+_ALL: Final = re.compile(r" secrets: ((?:[0-9a-f]{6}|-)(?:\.(?:[0-9a-f]{6}|-))*)(?!\S)")
 
 
 def fingerprints(environment: Mapping[str, str]) -> str:
     """Return the fingerprint of each secret, `-` for one that is empty."""
-    values = {name: environment.get(PREFIX + name, "").strip() for name in SECRETS}
-    return " ".join(f"{name}={_of(name, value)}" for name, value in values.items())
+    return ".".join(_of(name, environment.get(PREFIX + name, "").strip()) for name in SECRETS)
 
 
 def _of(name: str, value: str) -> str:
-    return hashlib.sha256(f"{name}={value}".encode()).hexdigest()[:_CHARS] if value else "-"
+    return hashlib.sha256(f"{name}={value}".encode()).hexdigest()[:_CHARS] if value else _NONE
 
 
 def changed(serving: str, before: str) -> list[str] | None:
     """Return the variables whose secrets differ between two descriptions, None if one of them has
-    no fingerprints."""
-    now, then = dict(_ONE.findall(serving)), dict(_ONE.findall(before))
+    no fingerprints. A secret that one of them does not cover counts as empty there."""
+    found = [_ALL.search(description) for description in (serving, before)]
+    now, then = (each[1].split(".") if each else [] for each in found)
     if not now or not then:
         return None
-    return [PREFIX + name for name in SECRETS if now.get(name, "-") != then.get(name, "-")]
+    rows = zip_longest(SECRETS, now[: len(SECRETS)], then[: len(SECRETS)], fillvalue=_NONE)
+    return [PREFIX + name for name, new, old in rows if new != old]

@@ -17,6 +17,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.api import Api
+from cli.deploying.description import describe, time_of
+from cli.deploying.fingerprints import SECRETS as FINGERPRINTED
 from cli.deploying.fingerprints import fingerprints
 from cli.deploying.lock import only_one
 from cli.deploying.rollback import plan_rollback, roll_back
@@ -185,6 +187,14 @@ def test_a_rollback_says_which_secrets_it_revives(account: Account) -> None:
     assert f"back to {FIRST}" in lines
 
 
+@pytest.mark.parametrize("name", ["ROBOTS", "DELIVER_CREDENTIALS", "HEARTBEAT_URL"])
+def test_a_rollback_names_each_secret_that_it_revives(account: Account, name: str) -> None:
+    released(account, named(FIRST, **{f"LIVE_RECORD_{name}": "s3cr3t-1"}))
+    released(account, named(SECOND, **{f"LIVE_RECORD_{name}": "s3cr3t-2"}))
+
+    assert any(f"in force: LIVE_RECORD_{name}." in line for line in back(account))
+
+
 def test_a_rollback_to_the_same_secrets_says_nothing_of_them(account: Account) -> None:
     for release_named in (named(FIRST), named(SECOND)):
         released(account, release_named)
@@ -200,11 +210,12 @@ def test_a_rollback_beyond_what_has_fingerprints_says_that_it_cannot_tell(accoun
 
 
 def test_a_description_shows_no_secret_and_fits() -> None:
-    described = named(f"{FIRST} 0.2.0 0123456789ab")
+    every = {f"LIVE_RECORD_{name}": f"s3cr3t-of-{name}" for name in FINGERPRINTED}
+    label = named(f"{FIRST} 0.20.10 0123456789ab", **every)
+    described = describe(label, time_of(SECOND), "0123456789ab")
 
     assert len(described) <= 256
-    assert [secret for secret in SECRETS if secret in described] == []
-    assert "RELAY_KEY=-" in described
+    assert [secret for secret in (*SECRETS, *every.values()) if secret in described] == []
 
 
 @pytest.mark.parametrize("absent", ["", "files"])

@@ -123,7 +123,7 @@ def stage(home: Path, template: Path, control: str, **more: str) -> Stage:
 
 def deployed(home: Path, template: Path, control: str, day: int, **more: str) -> Sequence[str]:
     """Deploy and return what changed."""
-    label = f"2026-11-2{day}T20:00:00Z live-record secrets: STORE=012345 RELAY_KEY=-"
+    label = f"2026-11-2{day}T20:00:00Z live-record secrets: 012345.-"
     wanted = Release(label, lambda _props: "tree")
     target = stage(home, template, control, **more)
     return release(target, Serverless, wanted, lambda _text: None).changes
