@@ -95,7 +95,8 @@ def steps_of(stage: Stage, s: Commands, deployed: Deployed, wanted: Release) -> 
     yield from _chosen(aliases, wanted)
     for key, props in functions.items():
         yield from _chosen(_callers(s, deployed, key, props), wanted)
-    yield from _chosen(_reservations(s, deployed, functions), wanted)
+    if wanted.includes("reservations"):
+        yield from _reservations(s, deployed, functions)
     yield from _chosen(
         [
             Domain(s, deployed, key, each["props"], asks=not wanted.is_dry_run)
@@ -131,12 +132,11 @@ def _callers(s: Commands, deployed: Deployed, key: str, props: Mapping[str, Any]
 
 def _reservations(
     s: Commands, deployed: Deployed, functions: Mapping[str, Mapping[str, Any]]
-) -> list[Step]:
-    """Return the steps for reservations, the smallest first. So steps that remove a reservation,
-    and free its instances, come before all others."""
-    wanted = {key: reserved_in(props) for key, props in functions.items()}
-    ordered = sorted(wanted.items(), key=lambda each: each[1] or 0)
-    return [Reservation(s, deployed, key, number) for key, number in ordered]
+) -> list[Reservation]:
+    """Return the steps for reservations. Those that free instances come before those that need
+    them, which Function Compute would refuse beyond the account's quota."""
+    steps = [Reservation(s, deployed, key, reserved_in(props)) for key, props in functions.items()]
+    return sorted(steps, key=Reservation.added)
 
 
 def _run(steps: Iterator[Step], wanted: Release, say: Say, changes: list[str]) -> None:

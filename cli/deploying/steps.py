@@ -233,6 +233,10 @@ class Reservation:
             return Finding(False, found, _("reserve none"))
         return Finding(False, found, _("reserve {count}").format(count=self.wanted))
 
+    def added(self) -> int:
+        """Return how many more instances are to be reserved; negative if some are freed."""
+        return (self.wanted or 0) - (self._reserved() or 0)
+
     def _reserved(self) -> int | None:
         rows = self.deployed.ask(self.subject, "concurrency", "get")
         found = [row["reservedConcurrency"] for row in rows if row.get("reservedConcurrency")]

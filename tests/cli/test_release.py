@@ -124,6 +124,20 @@ def test_a_reservation_that_s_yaml_has_no_more_is_given_back_first(deploys: Depl
     assert reserved["live-record-stream-events-prod"] == 40
 
 
+def test_a_reservation_is_lowered_before_another_is_raised(deploys: Deploys) -> None:
+    deploys.deploy()
+    lowered, raised = "live-record-stream-events-prod", "live-record-reconcile-prod"
+    deploys.account.functions[lowered].reserved = 85
+    deploys.account.functions[raised].reserved = 1
+    deploys.account.calls.clear()
+    deploys.deploy()
+
+    assert deploys.account.changes == [
+        ("PutConcurrencyConfig", lowered),
+        ("PutConcurrencyConfig", raised),
+    ]
+
+
 # --- failures
 
 FAILS = {
