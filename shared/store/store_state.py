@@ -26,8 +26,8 @@ class StoreState(Struct, frozen=True):
     `misplaced_after`: up to where due entries were repaired since the clock was set back, or since
     the first touch; None if all are in order, "" at the beginning.
 
-    Only the deploy writes `store_id`. `emptied_at`: when the id was first found missing; the time
-    stays once the id is there.
+    Only the deploy of a new stage, or a person who accepts the store, writes `store_id`.
+    `emptied_at`: when the id was first found missing; the time stays once the id is there.
     """
 
     seen: int | None = None
