@@ -1,7 +1,7 @@
 """`live-record setup`: shows how Live's configuration differs from a stage's needs, and changes it.
 
 cli.main adds the command. It parses options and prints; cli.setup.plan decides, cli.setup.apply
-changes. It must not print a key or the end of a callback URL.
+changes. It must not print a key, nor the end of a callback URL without --callback-urls.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from cli.setup.apply import Applier, Outcome
 from cli.setup.backup import Backup, load_backup
 from cli.setup.configurations import KEY, Value
 from cli.setup.plan import Change, Plan, SetupOptions, compare, redacted, url_parts_that_differ
-from cli.setup.stage import stage_of
+from cli.setup.stage import Stage, Unusable, stage_of
 from cli.stage_command import STAGE, TOKEN, URL, api_of
+from shared.config.path_tokens import KINDS
 from shared.protocol.policy import Mode
 
 _FORMATS = ("mp4", "flv", "m3u8")
@@ -75,6 +76,12 @@ _FORMATS = ("mp4", "flv", "m3u8")
     " repeatable. Without this option, new configurations get mp4",
 )
 @click.option(
+    "--callback-urls",
+    is_flag=True,
+    help="print the stage's callback URLs, which another stage's forward_to may name, and change"
+    " nothing; the URLs are secret",
+)
+@click.option(
     "--json",
     "as_json",
     is_flag=True,
@@ -89,6 +96,7 @@ def setup(
     yes: bool,
     take_over: bool,
     undo: bool,
+    callback_urls: bool,
     as_json: bool,
     mode: str | None,
     **options: Any,  # noqa: ANN401 - the rest is SetupOptions'
@@ -109,6 +117,9 @@ def setup(
     api = api_of(target)
     output.name_stage(target.name, plain=not as_json)
     found = stage_of(target, api, os.environ)
+    if callback_urls:
+        _print_callback_urls(found, as_json=as_json)
+        return
     account = account_at(target.live)
     backup = load_backup(found.name, found.url)
     say = _silent if as_json else _say
@@ -122,6 +133,19 @@ def setup(
             _setup(applier, setup_options, yes=yes, as_json=as_json)
     except Declined as declined:
         raise Failure(_advice(declined)) from None
+
+
+def _print_callback_urls(stage: Stage, *, as_json: bool) -> None:
+    """Print the URL of each kind of callback, under the names of forward_to."""
+    try:
+        urls = {kind.replace("-", "_"): stage.callback(kind) for kind in KINDS}
+    except Unusable as why:
+        raise Failure(str(why)) from None
+    if as_json:
+        output.as_json({"callback_urls": urls})
+        return
+    for name, url in urls.items():
+        click.echo(f'{name} = "{url}"')
 
 
 def _wait() -> Callable[[float], None]:

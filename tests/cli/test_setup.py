@@ -21,7 +21,7 @@ from cli.main import main
 from cli.setup.configurations import ConfigTarget, read, recordings, write
 from cli.stage_registry import Target, register
 from emulator.live import Remote
-from shared.config.path_tokens import path_token_of, path_tokens_of
+from shared.config.path_tokens import KINDS, path_token_of, path_tokens_of
 from tests.support.chinese import CHINESE
 from tests.support.http_stage import RELAY, TOKEN, HttpStage, http_stage
 from tests.support.raw_server import Wire, json_reply
@@ -159,6 +159,32 @@ def test_the_first_stream_after_it_is_recorded_and_confirmed_by_live(person: Per
     published = person.control.publish("room", wait=True)
     assert published["callback"]["status"] == 200
     poll(lambda: person.recording("room")["confirmed"] is True)
+
+
+def test_the_urls_for_another_stage_to_forward_to_are_shown_when_asked_for(
+    person: Person,
+) -> None:
+    before, wrote = person.sees(), person.wrote()
+    shown = person.does("--callback-urls")
+    in_json = json.loads(person.does("--callback-urls", "--json"))
+
+    ends = {kind: path_token_of(kind, "dev-path") for kind in KINDS}
+    urls = {kind: f"{person.stage.url}/callbacks/{kind}/{end}" for kind, end in ends.items()}
+    named = {kind.replace("-", "_"): url for kind, url in urls.items()}
+    assert [line for line in shown.splitlines() if " = " in line] == [
+        f'{kind} = "{url}"' for kind, url in named.items()
+    ]
+    assert in_json["callback_urls"] == named
+    assert (person.sees(), person.wrote()) == (before, wrote)
+
+
+def test_no_url_is_shown_that_the_stage_would_refuse(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVE_RECORD_PATH_TOKENS", "of-another-stage")
+    result = person.types("--callback-urls")
+    assert result.exit_code == 1
+    assert "the stage does not know the first value of LIVE_RECORD_PATH_TOKENS" in result.output
 
 
 def test_a_second_run_has_nothing_to_do_and_sends_nothing(person: Person) -> None:
