@@ -20,7 +20,7 @@ from cli.doctor.stage import UNREPORTED as UNREPORTED_CODE
 from cli.doctor.stage import is_only_unreadable, is_writable, stops_writes
 from cli.texts import N_
 from shared.protocol import StreamKey
-from shared.protocol.durations import written
+from shared.protocol.durations import instant, written
 from shared.protocol.object_prefix import prefix_of
 from shared.protocol.policy import Policy, Rule
 
@@ -207,6 +207,14 @@ UNDATED = unknown(
     N_(
         "the stage's clock was set back, so the stage does not know whether these streams are"
         " recorded: {streams}. It finds out from the online list within two minutes"
+    ),
+)
+LATER_PUBLISH = unknown(
+    "recorded.later",
+    N_(
+        "the online list shows a later publish of these streams than the stage knows, so the stage"
+        " does not know whether they are recorded: {streams}. It finds out from the online list"
+        " within two minutes"
     ),
 )
 CONFIG_CAME_LATER = fault(
@@ -527,6 +535,7 @@ class _Wanted:
     key: StreamKey
     row: Json
     lost_ms: int
+    published_ms: int
 
 
 def _wanted(snapshot: Snapshot, policy: Policy, known: dict[str, Json]) -> Iterator[_Wanted]:
@@ -541,7 +550,8 @@ def _wanted(snapshot: Snapshot, policy: Policy, known: dict[str, Json]) -> Itera
             row = known.get(str(key), {})
             if policy.rule(key).records_on_publish or row.get("wanted"):
                 wrong = row.get("wrong")  # null also while a start is on its way
-                yield _Wanted(domain, key, row, wrong["lost_ms"] if wrong else max(live_ms, 0))
+                lost_ms = wrong["lost_ms"] if wrong else max(live_ms, 0)
+                yield _Wanted(domain, key, row, lost_ms, stream.published_ms)
 
 
 ON_ITS_WAY_MS = 5_000
@@ -569,14 +579,21 @@ def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Findi
     forgotten = [each for each in known if each.row["reason"]["code"] == STORE_EMPTIED]
     if forgotten := [*forgotten, *(unknown if is_emptied else ())]:
         yield FORGOTTEN.found(because="health", streams=_lost(forgotten))
-    if undecided := [each for each in known if _is_undecided(each.row)]:
-        yield UNDECIDED.found(streams=_lost(undecided))
-    if undated := [each for each in known if each.row["reason"]["code"] == AGE_UNKNOWN]:
-        yield UNDATED.found(streams=_lost(undated))
+    yield from _uncertain(snapshot, known)
     waits = [each for each in known if _is_unrecorded(each.row) and not _is_unshown(each.row)]
     for code in dict.fromkeys(each.row["reason"]["code"] for each in waits):
         same = [each for each in waits if each.row["reason"]["code"] == code]
         yield _of_cause(snapshot, code, same)
+
+
+def _uncertain(snapshot: Snapshot, known: Sequence[_Wanted]) -> Iterator[Finding]:
+    """Yield the streams of which the stage does not know whether they are live or recorded."""
+    if undecided := [each for each in known if _is_undecided(each.row)]:
+        yield UNDECIDED.found(streams=_lost(undecided))
+    if undated := [each for each in known if each.row["reason"]["code"] == AGE_UNKNOWN]:
+        yield UNDATED.found(streams=_lost(undated))
+    if later := [each for each in known if _is_published_later(snapshot, each)]:
+        yield LATER_PUBLISH.found(streams=_lost(later))
 
 
 def _unreadable(snapshot: Snapshot, unlisted: Sequence[_Wanted]) -> Iterator[Finding]:
@@ -602,6 +619,19 @@ RULE_PENDING = "rule_pending"
 """The reason of a live stream that a rule is about to record."""
 POLICY_SUSPENDED = "policy_suspended"
 """The reason of a live stream that a rule would record, were the policy not suspended."""
+
+
+def _is_published_later(snapshot: Snapshot, each: _Wanted) -> bool:
+    """Return True if the stage calls the stream recorded, and what it knows of the recording is
+    older than the publish in the online list."""
+    shown_at, offset_ms = each.row.get("confirmed_at"), snapshot.clock_offset_ms
+    if each.row["phase"] != "recording" or not shown_at or isinstance(offset_ms, Unread):
+        return False
+    return each.published_ms + offset_ms > instant(shown_at) + PUBLISH_VARIES_MS
+
+
+PUBLISH_VARIES_MS = 10_000
+"""How much later than the callback of a publish the online list may date the same publish."""
 
 
 def _is_unrecorded(row: Json) -> bool:

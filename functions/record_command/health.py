@@ -428,10 +428,9 @@ def _not_recorded(app: App, language: Language) -> NotRecordedView | None:
     if count <= 0 or not lost:
         return None
     causes = Counter(_cause_of(app, record, now) for record in lost)
-    (code, live_code), _ = causes.most_common(1)[0]
-    cause = HistoryEntry(code, {"command": "start", "code": live_code, "message": ""})
+    cause = _most_common(causes, "start")
     oldest_ms = max(now - (wrong_since(lost[0]) or now), 0)
-    return NotRecordedView(count, oldest_ms, ReasonView(code, text(cause, language)))
+    return NotRecordedView(count, oldest_ms, ReasonView(cause.code, text(cause, language)))
 
 
 def _unshown(app: App) -> Unshown | None:
@@ -464,8 +463,7 @@ def _not_stopped(app: App, language: Language) -> NotStopped | None:
     if not late:
         return None
     causes = Counter(_cause_of(app, record, now) for record, _ in late)
-    (code, live_code), _ = causes.most_common(1)[0]
-    cause = HistoryEntry(code, {"command": "stop", "code": live_code, "message": ""})
+    cause = _most_common(causes, "stop")
     oldest_ms = max(age for _, age in late)
     return NotStopped(len(late), oldest_ms, text(cause, language), len(rows) < CAUSES_ROWS)
 
@@ -476,10 +474,20 @@ def _stop_since(record: StreamRecord, now: int) -> int:
     return min((one.since for one in busy if one and one.command in ENDS), default=now)
 
 
-def _cause_of(app: App, record: StreamRecord, now: int) -> tuple[Reason, str]:
+_Cause = tuple[Reason, tuple[tuple[str, str], ...]]
+_PUBLIC = ("code", "what", "reason")
+"""The particulars of a cause that name no stream, domain or person."""
+
+
+def _cause_of(app: App, record: StreamRecord, now: int) -> _Cause:
     """Return why the stream is not recorded or not stopped, without naming the stream."""
     cause = cause_of_delay(record, now, app.stream_settings(record.key))
-    return cause.code, str(cause.about.get("code", ""))
+    return cause.code, tuple((name, str(cause.about.get(name, ""))) for name in _PUBLIC)
+
+
+def _most_common(causes: Counter[_Cause], command: str) -> HistoryEntry:
+    (code, about), _ = causes.most_common(1)[0]
+    return HistoryEntry(code, {"command": command, "message": "", **dict(about)})
 
 
 def _view(

@@ -209,6 +209,14 @@ def listed(code: str = "never_asked", phase: str = "idle") -> list[dict[str, Any
     return [{"stream": f"{LIVE}/classroom/lesson", "phase": phase, "reason": reason}]
 
 
+def published_again(at: int) -> Snapshot:
+    """Return a snapshot in which the list dates the publish `at` ms after noon, and the stage was
+    last shown 50 s before noon that it is recorded."""
+    (row,) = listed("confirmed", "recording")
+    shown = [{**row, "confirmed_at": rfc3339(NOON - 50_000)}]
+    return replace(domain(online=[Online("classroom", "lesson", NOON + at)]), listed=shown)
+
+
 NO_SCHEDULES = Unread("the schedules of the stage", "no answer")
 
 
@@ -386,6 +394,7 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
             listed=listed("recorded_age_unknown", "recording"),
         ),
     ),
+    ("recorded", UNKNOWN, "shows a later publish", "", lambda: published_again(-30_000)),
     (
         "recorded",
         FAULT,
@@ -1210,6 +1219,25 @@ def test_callbacks_of_several_kinds_that_were_lost_are_one_finding() -> None:
 
     assert "about publish, publish_done did not arrive" in finding.text
     assert "(the newest: 2026-01-06T19:00:05Z" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("published", "ahead_ms", "codes"),
+    [
+        (-60_000, 0, []),
+        (-41_000, 0, []),
+        (-39_000, 0, ["recorded.later"]),
+        (-39_000, -2_000, []),
+        (-41_000, 2_000, ["recorded.later"]),
+    ],
+)
+def test_a_stream_that_was_published_again_since_it_was_recorded_may_not_be_recorded(
+    published: int, ahead_ms: int, codes: list[str]
+) -> None:
+    """Both callbacks of the reconnect were lost, and the stage has not read the list since."""
+    snapshot = replace(published_again(published), clock_offset_ms=ahead_ms)
+
+    assert [finding.code for finding in found(snapshot, "recorded")] == codes
 
 
 @pytest.mark.parametrize(("confirmed_at", "is_found"), [(1, False), (-2_000, True), (None, True)])

@@ -530,6 +530,19 @@ def test_streams_that_are_recorded_after_all_are_no_problem_any_more(
     assert codes(health(stage)) == []
 
 
+def test_the_cause_names_the_report_that_shows_it(make_stage: MakeStage) -> None:
+    stage = make_stage()
+    stage.happens(Published(NOON))
+    stage.start()
+    stage.happens(Reported("record_started", recording=True))
+    stage.clock.pass_ms(5_000)
+    stage.happens(Reported("record_paused", recording=False))
+    stage.clock.pass_ms(30_000)
+    (problem,) = health(stage).json["problems"]
+
+    assert "Live reports that it does not record (record_paused)" in problem["text"]
+
+
 def test_a_start_that_is_reported_on_after_all_is_no_problem_any_more(
     make_stage: MakeStage,
 ) -> None:

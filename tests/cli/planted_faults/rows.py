@@ -449,6 +449,26 @@ def _ended_and_listed(ground: Ground) -> None:
     ground.live.unpublish("ended", wait=True)
 
 
+def _republished_unheard(ground: Ground) -> None:
+    """Let a recorded stream drop and come back; every callback of that is lost."""
+    name = f"again-{uuid4().hex}"
+    ground.live.publish(name, wait=True, time=_a_while_ago(ground))
+    eventually(lambda: ground.phase(name) == "recording")
+    ground.live.detour("drop", event="*", stream=name, times=9)
+    ground.live.advance(30)
+    ground.live.unpublish(name, wait=True)
+    ground.live.publish(name, wait=True, time=ground.now_s() - 6)
+
+
+def _reconnect_heard(ground: Ground) -> None:
+    """Let a recorded stream drop and come back, with all callbacks."""
+    ground.fire_timer()
+    for _ in range(2):
+        ground.live.publish("heard", wait=True)
+        eventually(lambda: ground.phase("heard") == "recording")
+        ground.live.unpublish("heard", wait=True)
+
+
 def _list_is_fresh(ground: Ground) -> None:
     ground.live.switch(online_list_lag_ms=0)
 
@@ -654,6 +674,12 @@ STAGE_ROWS = _by_code(
     Row("bucket.other", _second_bucket, config()),
     Row("recorded.unshown", swallowed("swallowed"), granted("swallowed")),
     Row("recorded.undecided", _ended_and_listed, _list_is_fresh),
+    Row(
+        "recorded.later",
+        _republished_unheard,
+        _reconnect_heard,
+        also=frozenset({"delivery.lost"}),
+    ),
     Row("credentials.root", keys("root", "root-secret"), keys("dev", "dev-secret")),
 )
 ROWS = CALLBACKS | ACCOUNT | STAGE_ROWS
@@ -678,7 +704,7 @@ def found_or_planted_again(ground: Ground, row: Row) -> tuple[int, list[dict[str
     """Return what doctor finds, once the row's findings are among it, and nothing else but what
     follows from them; plant the fault again if the stage's timer repaired it already."""
     found = ground.finds(row.code)
-    if found is None and row.plant is _unheard:
+    if found is None and row.plant in (_unheard, _republished_unheard):
         row.plant(ground)
     if found is None:
         return None
