@@ -103,6 +103,9 @@ def response_of(
         raise _unfit_end(request, handled)
     if handled.refused is not None:
         raise WrongState(in_words(HistoryEntry(handled.refused), request.language))
+    if isinstance(asked, RestartAsked) and _observes(request):
+        unsent = HistoryEntry(Reason.OBSERVED, {"command": Command.RESTART.value})
+        raise WrongState(in_words(unsent, request.language), hint=RESTART_LATER)
     result = replace(_became(asked, handled), replicated=replicated)
     applied: dict[str, str] = {}
     seconds = request.headers.get(PREFER)
@@ -120,6 +123,13 @@ def response_of(
 
 ALLOW_SHORT = 'if the recording is to end so soon, send "allow_short": true (command line: --soon)'
 RAISE = "ask for a shorter time, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
+
+
+RESTART_LATER = "it is not sent later, either: send restart once the stage acts"
+
+
+def _observes(request: ApiRequest) -> bool:
+    return request.invocation.app.stream_settings(request.stream).observe
 
 
 def too_long(field: str, longest_ms: int) -> BadRequest:

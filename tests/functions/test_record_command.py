@@ -1178,3 +1178,20 @@ def test_a_stop_that_a_stage_which_only_observes_does_not_send_is_not_called_don
         assert answer["reason"]["code"] == "observed"
         assert answer["reason"]["text"].startswith("stop would have been sent")
     assert not is_as_wanted(recording.status().json)
+
+
+def test_a_restart_that_a_stage_only_observes_is_refused_since_nobody_sends_it_later(
+    tmp_path: Path, clock: Clock
+) -> None:
+    stage = Stage(tmp_path, clock)
+    stage.happens(Published(NOON))
+    stage.start()
+    stage.happens(Reported("record_started", recording=True))
+    observing = Stage(tmp_path, clock, LIVE_RECORD_MODE="observe")
+    got = observing.ask("POST", f"{ROOM}/restart")
+    for each in (stage, observing):
+        each.store.close()
+
+    assert got.refusal == (409, "WrongState")
+    assert got.json["detail"] == "restart would have been sent; this stage only observes"
+    assert observing.live.sent == []
