@@ -8,7 +8,7 @@ and follow a redirect to another host.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -72,3 +72,10 @@ def hides_a_token(url: str) -> bool:
     machine."""
     parts = urlsplit(url)
     return parts.scheme == "https" or is_loopback(parts.hostname or "")
+
+
+def callback_hosts(url: str, settings: Mapping[str, Any]) -> set[str]:
+    """Return the hosts of a stage's callback URLs; `settings` is what GET /v1/doctor has of them. A
+    stage of release 0.2 names only the first."""
+    named = settings.get("callback_hosts") or [settings["callback_host"]]
+    return {urlsplit(url).netloc, *map(str, named)} - {""}

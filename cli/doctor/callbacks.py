@@ -21,7 +21,7 @@ from cli.doctor.snapshot import (
 )
 from cli.doctor.stage import clock, unwritable
 from cli.texts import N_
-from cli.web import hides_a_token
+from cli.web import callback_hosts, hides_a_token
 
 SETUP, TAKE_OVER = "setup", "setup --take-over"
 STREAM, RECORD, ON_DEMAND = "/callbacks/stream/", "/callbacks/record/", "/callbacks/on-demand/"
@@ -196,8 +196,9 @@ def _wrong(snapshot: Snapshot, check: str, url: str, path: str, path_of_url: str
 
 
 def _hosts(snapshot: Snapshot) -> set[str]:
-    hosts = str(snapshot.setting("callback_host") or "").split(",")
-    return {urlsplit(snapshot.stage_ref.url).netloc, *hosts} - {""}
+    names = ("callback_hosts", "callback_host")
+    settings = {name: snapshot.setting(name) or "" for name in names}
+    return callback_hosts(snapshot.stage_ref.url, settings)
 
 
 def status(snapshot: Snapshot) -> Findings:

@@ -33,7 +33,7 @@ from cli.doctor.snapshot import (
 )
 from cli.doctor.sources import Sources
 from cli.errors import Failure
-from cli.web import hides_a_token
+from cli.web import callback_hosts, hides_a_token
 from shared.config import load_policy
 from shared.errors import Misconfigured
 from shared.protocol.durations import instant
@@ -136,8 +136,9 @@ def _policy(api: Api) -> Policy:
 
 
 def _hosts(url: str, examined: Json | Unread) -> set[str]:
-    callback_host = "" if isinstance(examined, Unread) else examined["settings"]["callback_host"]
-    return {urlsplit(url).netloc, callback_host} - {""}
+    if isinstance(examined, Unread):
+        return {urlsplit(url).netloc}
+    return callback_hosts(url, examined["settings"])
 
 
 def _buckets(

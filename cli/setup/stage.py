@@ -6,7 +6,7 @@ Setup and probe call it. It must not send a secret to the stage, only the secret
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from gettext import gettext as _
 from typing import Literal
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from cli.api import Api, Json
 from cli.policy_file import stage_policy
 from cli.stage_registry import Target
-from cli.web import hides_a_token
+from cli.web import callback_hosts, hides_a_token
 from shared.config import values
 from shared.config.path_tokens import CallbackKind, path_token_of
 from shared.protocol.policy import Mode, Policy
@@ -47,11 +47,16 @@ class Unusable(Exception):
 
 @dataclass(slots=True)
 class Stage:
-    """The settings and policy of a stage; `merge_delay` is in seconds, like Live's DelayTime."""
+    """The settings and policy of a stage; `merge_delay` is in seconds, like Live's DelayTime.
+
+    `host`: the host for callback URLs that setup configures; `hosts`: all those that the stage
+    answers at, also as the successor of another stage.
+    """
 
     name: str
     url: str
     host: str
+    hosts: Collection[str]
     policy: Policy
     version: int
     document: Json
@@ -70,8 +75,7 @@ class Stage:
         return f"{urlsplit(self.url).scheme}://{self.host or urlsplit(self.url).netloc}"
 
     def is_ours(self, url: str) -> bool:
-        hosts = {self.host, urlsplit(self.url).netloc} - {""}
-        return urlsplit(url).netloc in hosts
+        return urlsplit(url).netloc in self.hosts
 
     def points_to(self, url: str, flow: Flow) -> bool:
         """Return True if the URL points to the function of `flow` with a valid path token, which
@@ -129,6 +133,7 @@ def stage_of(target: Target, api: Api, environment: Mapping[str, str]) -> Stage:
         name=examined["stage"],
         url=target.url.rstrip("/"),
         host=settings["callback_host"],
+        hosts=callback_hosts(target.url, settings),
         policy=stage_policy(policy["policy"]),
         version=policy["version"],
         document=policy["policy"],

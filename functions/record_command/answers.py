@@ -726,7 +726,8 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SettingsView(Struct, frozen=True, forbid_unknown_fields=True):
-    callback_host: str
+    callback_host: Annotated[str, doc("the host of the callback URLs that setup gives to Live")]
+    callback_hosts: Annotated[list[str], doc("all hosts of callback URLs, that one first")]
     merge_delay_ms: Count
     signature_window_ms: Annotated[Count, doc("how old a callback's signature may be")]
     max_duration_ms: Count

@@ -79,6 +79,7 @@ def _settings(app: App) -> SettingsView:
     settings = app.settings
     return SettingsView(
         callback_host=settings.callback_host,
+        callback_hosts=list(settings.callback_hosts),
         merge_delay_ms=settings.merge_delay,
         signature_window_ms=settings.signature_window,
         max_duration_ms=settings.max_duration,

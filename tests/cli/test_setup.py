@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from cli import stage_registry
 from cli.account import Account, account_at
@@ -185,6 +186,26 @@ def test_no_url_is_shown_that_the_stage_would_refuse(
     result = person.types("--callback-urls")
     assert result.exit_code == 1
     assert "the stage does not know the first value of LIVE_RECORD_PATH_TOKENS" in result.output
+
+
+def test_a_second_stage_takes_over_to_its_own_host(tmp_path: Path) -> None:
+    """The callbacks of the stage that is gone are not forwarded to it."""
+    lost = "record.example.com"
+    with http_stage(tmp_path, POLICY, RELAY) as stage:
+        hosts = (stage.host, lost)
+        settings = replace(stage.app.settings, callback_hosts=hosts)
+        stage.app = replace(stage.app, settings=settings)
+        stage.remote.notify(
+            stream_url=f"https://{lost}/callbacks/stream/0123",
+            record_url=f"https://{lost}/callbacks/record/4567",
+            exception_url=f"https://{lost}/callbacks/stream/exception/0123",
+        )
+        person = person_at(stage)
+        person.does("--take-over")
+        assert stage.host in person.sees()[str(STREAM)]["NotifyUrl"]
+        assert stage.host in person.sees()[str(STREAM)]["ExceptionNotifyUrl"]
+        assert stage.host in person.sees()[str(RECORD)]["NotifyUrl"]
+        assert "forward_to" not in person.policy()
 
 
 def test_a_second_run_has_nothing_to_do_and_sends_nothing(person: Person) -> None:

@@ -214,6 +214,7 @@ def test_the_settings_that_other_things_must_agree_with_are_told(stage: Stage) -
     assert isinstance(answer, dict)
     assert (answer["merge_delay_ms"], answer["signature_window_ms"]) == (180_000, 300_000)
     assert (answer["callback_host"], answer["stream_keys"]) == ("live.example.com", 1)
+    assert answer["callback_hosts"] == ["live.example.com"]
 
 
 def test_a_policy_applied_elsewhere_is_told_at_once(
