@@ -83,7 +83,7 @@ class DomainCollector:
     def _pages(self, subject: str, action: str, size: int, rows: Callable[[Json], Sequence[T]],
                **parameters: object) -> Sequence[T] | Unread:  # fmt: skip
         found: list[T] = []
-        for page in range(1, MAX_PAGES):
+        for page in range(1, MAX_PAGES + 1):
             page_params = {"PageNum": page, "PageSize": size, **parameters}
             more = self._ask(subject, action, rows, **page_params)
             if isinstance(more, Unread):
