@@ -39,8 +39,8 @@ The *stage options* belong to each command that calls a stage:
 | option | meaning |
 |---|---|
 | `--stage NAME` | a stage in `.live-record/stages.toml`; `make dev` registers `dev` |
-| `--url` | the address of a stage that is not in `stages.toml` |
-| `--token` | the API token; overrides the one in `stages.toml` |
+| `--url` | the address of a stage that is not in `stages.toml`; or set `LIVE_RECORD_URL` |
+| `--token` | the API token; overrides the one in `stages.toml`; or set `LIVE_RECORD_TOKEN` |
 | `--json` | print the answer of the [HTTP API](http-api.md) |
 
 - A command that changes something needs `--stage`, or `--url` and `--token`.

@@ -331,9 +331,8 @@ SOURCES: Mapping[StartSource, str] = {
     StartSource.ACCEPTED: "Live answered 200. Nothing shows yet that it records.",
     StartSource.ALREADY: "Live answered TaskAlreadyStarted, and no pause was possible. So Live "
     "records.",
-    StartSource.ADOPTED: "Live answered TaskAlreadyStarted within the merge delay of a stop or an "
-    "interruption. Live records, or holds a paused recording. A report, a restart or a later start "
-    "shows which.",
+    StartSource.ADOPTED: "Live answered TaskAlreadyStarted while a pause was possible. Live "
+    "records, or holds a paused recording. A report, a restart or a later start shows which.",
     StartSource.ON_DEMAND: "Only in records of release 0.2: live-record answered yes when Live "
     "asked whether to record. Unless a report confirms the recording, a start goes out.",
 }
