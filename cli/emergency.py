@@ -17,6 +17,7 @@ import click
 from cli.account import Account, Declined, account_at
 from cli.confirmation import agrees
 from cli.errors import Failure
+from cli.exit_codes import FAILED
 from cli.printable import printable
 from cli.setup.apply import restore
 from cli.setup.backup import Backup, load_backup
@@ -217,7 +218,7 @@ def _undo(account: Account, backup: Backup, *, yes: bool, take_over: bool) -> No
     for entry in tuple(reversed(backup.entries)):
         click.echo(printable(restore(account, backup, entry, take_over=take_over)))
     if backup.entries:
-        sys.exit(1)
+        sys.exit(FAILED)
     click.echo(_("Done: the restored configuration acts from each stream's next publish on."))
 
 

@@ -19,6 +19,7 @@ from cli import output, stage_registry
 from cli.account import Declined, account_at
 from cli.confirmation import agrees
 from cli.errors import Failure
+from cli.exit_codes import FAILED
 from cli.printable import printable
 from cli.setup.apply import Applier, Outcome
 from cli.setup.backup import Backup, load_backup
@@ -186,14 +187,14 @@ def _is_confirmed(*, yes: bool, as_json: bool) -> bool:
 
 
 def _finish(plan: Plan, outcome: Outcome, backup: Backup, *, as_json: bool) -> None:
-    """Print the result; exit with 1 if anything was left, failed or is blocked."""
+    """Print the result; exit with FAILED if anything was left, failed or is blocked."""
     if as_json:
         output.as_json(_document(plan, outcome, backup))
     else:
         for line in _summary(plan, outcome, backup):
             _say(line)
     if outcome.left or outcome.failed or plan.blocked:
-        sys.exit(1)
+        sys.exit(FAILED)
 
 
 def _summary(plan: Plan, outcome: Outcome, backup: Backup) -> Iterator[str]:
