@@ -107,14 +107,6 @@ class _Tags:
     def begun(self) -> list[_Track]:
         return [track for track in self.tracks.values() if track.begun]
 
-    @property
-    def plays(self) -> bool:
-        """Return True if something here can be decoded."""
-        sound, pictures = self.tracks[_Kind.AUDIO], self.tracks[_Kind.VIDEO]
-        return (sound.first is not None and _has_config(sound)) or (
-            self.first_key is not None and _has_config(pictures)
-        )
-
 
 def _has_config(track: _Track) -> bool:
     return track.has_config or not track.needs_config
