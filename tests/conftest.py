@@ -69,18 +69,22 @@ PATIENT = "socket_timeout=30&socket_connect_timeout=30"
 has what it says of an engine that does not answer in time."""
 
 
+GARBAGE_OBJECTS = 50_000
+"""How many more objects than before let the garbage collector run; 700 without this."""
 _current: dict[str, pytest.Item] = {}
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Collect with the garbage collector off: all that is made stays until the end. Freeze it, so
-    that the collector does not look through thousands of tests again and again while they run."""
+    that the collector does not look through thousands of tests again and again while they run. It
+    runs seldom then: syntax trees and the like have no cycles, but fill each of its generations."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(GARBAGE_OBJECTS)
         gc.enable()
 
 
