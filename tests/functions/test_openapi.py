@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -266,7 +267,13 @@ def is_taken(field: Field, value: object) -> bool:
 
 
 def valid(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
-    whole = {**schema, "components": described()["components"]}
+    return _validator(json.dumps(schema))
+
+
+@cache
+def _validator(schema: str) -> jsonschema_rs.Validator:
+    """Return what checks by this schema. It is made once, however many examples it checks."""
+    whole = {**json.loads(schema), "components": described()["components"]}
     return jsonschema_rs.validator_for(whole, validate_formats=True)
 
 
