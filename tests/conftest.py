@@ -22,6 +22,7 @@ from shared.protocol.state.recording import StreamRecord
 from shared.store import Store, open_store
 from shared.store.contract import Claimed, Save, Stored
 from tests.simulation.memory import MemoryStore, Shared
+from tests.support.empty_database import sqlite_url
 
 reach_directly()
 settings.register_profile(
@@ -131,7 +132,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
 
 def _url(kind: str, tmp_path: Path, engines: Callable[[str], str]) -> str:
     if kind == "sqlite":
-        return f"sqlite:///{tmp_path}/records.db"
+        return sqlite_url(tmp_path)
     return f"{engines(kind)}?stage={uuid4().hex}&{PATIENT}"
 
 

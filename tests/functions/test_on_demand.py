@@ -181,6 +181,7 @@ def test_without_the_store_the_configured_default_is_answered_and_told(
     tmp_path: Path, clock: Clock, default: str
 ) -> None:
     edge = Edge(tmp_path, clock, LIVE_RECORD_ON_DEMAND_DEFAULT=default)
+    edge.database.unlink()
     edge.database.mkdir()
 
     assert json.dumps(needs(edge, LESSON)) == default

@@ -23,6 +23,7 @@ from shared.logs import Log
 from shared.outbound.live import LiveClient
 from shared.protocol import Event, StreamKey, StreamRecord
 from tests.conftest import KEY, Clock
+from tests.support.empty_database import sqlite_url
 from tests.support.scripted_stage import ScriptedLive
 
 POLICY = """
@@ -74,7 +75,7 @@ class Edge:
         (folder / "policy.toml").write_text(policy)
         environment = {
             **ENVIRONMENT,
-            "LIVE_RECORD_STORE": f"sqlite:///{self.database}",
+            "LIVE_RECORD_STORE": sqlite_url(folder),
             "LIVE_RECORD_POLICY": str(folder / "policy.toml"),
             **settings,
         }
@@ -102,8 +103,6 @@ class Edge:
     def dump(self) -> Sequence[str]:
         """Return every row of the store as text, without the counters, which also count refused
         requests."""
-        if not self.database.exists():
-            return []
         with closing(sqlite3.connect(self.database)) as db:
             rows = [line for line in db.iterdump() if line.startswith("INSERT")]
         return [row for row in rows if not row.startswith('INSERT INTO "counter"')]

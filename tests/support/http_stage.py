@@ -25,6 +25,7 @@ from shared.invocation.app import App
 from shared.invocation.composition import build
 from shared.invocation.invocation import Invocation
 from shared.logs import Log
+from tests.support.empty_database import sqlite_url
 
 TOKEN = "dev-token"
 ROLE = SimpleNamespace(access_key_id="dev", access_key_secret="dev-secret", security_token="")
@@ -52,7 +53,7 @@ class HttpStage:
         environment = {
             "FC_EMULATOR": "1",
             "LIVE_RECORD_FORWARD_HOSTS": "127.0.0.1,old.example.com",
-            "LIVE_RECORD_STORE": f"sqlite:///{folder}/records.db",
+            "LIVE_RECORD_STORE": sqlite_url(folder),
             "LIVE_RECORD_POLICY": str(folder / "policy.toml"),
             "LIVE_RECORD_API_TOKENS": f"dev:read+control+policy+tokens:{TOKEN}",
             "LIVE_RECORD_STREAM_KEYS": "dev-stream-key-0000",

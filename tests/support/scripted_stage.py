@@ -28,6 +28,7 @@ from shared.outbound.live import LiveClient
 from shared.protocol import Command, Event, StreamKey
 from shared.protocol.command_errors import LiveError
 from tests.conftest import KEY, NOON, Clock
+from tests.support.empty_database import sqlite_url
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
@@ -98,8 +99,7 @@ class Stage:
     def __init__(self, folder: Path, clock: Clock, **settings: str) -> None:
         self.folder, self.clock, self.live = folder, clock, ScriptedLive()
         self.lines: list[str] = []
-        store = f"sqlite:///{folder}/records.db"
-        environment = {**ENVIRONMENT, "LIVE_RECORD_STORE": store, **settings}
+        environment = {**ENVIRONMENT, "LIVE_RECORD_STORE": sqlite_url(folder), **settings}
         self.app = replace(
             build(Settings.from_env(environment), clock),
             live=cast("LiveClient", self.live),
