@@ -159,6 +159,17 @@ def test_a_figure_of_the_readme_is_the_one_of_the_page_that_measured_it(page: st
     assert re.findall(r"\| (\d+) (?:of \d+|个全部)", read(page)) == [str(len(BUGS))]
 
 
+def test_contributing_names_every_generator() -> None:
+    files = [*ROOT.glob("tests/repository/[!t]*.py"), *ROOT.glob("cli/**/*_page.py")]
+    texts = {file: file.read_text(encoding="utf-8") for file in files}
+    own = [file for file, text in texts.items() if '"__main__":' in text and ".write_" in text]
+    modules = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in own]
+    named = set(re.findall(r"`python -m ([\w.]+)[^`]*`", read("CONTRIBUTING.md")))
+
+    assert {"tests.repository.cli_page", "cli.local.errors_page"} <= set(modules)
+    assert set(modules) - named == set()
+
+
 @pytest.mark.parametrize("container", ["shared", "shared.protocol"])
 def test_contributing_lists_the_rooms_of_the_import_contracts(container: str) -> None:
     toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
