@@ -328,7 +328,7 @@ def _queue_line(health: Json) -> str:
     age = health["reconciled_ms_ago"]
     ran = _("reconcile has not run yet") if age is None else _("reconcile ran {age} ago")
     due = _("{due} due, the oldest for {oldest}") if health["due"] else _("nothing is due")
-    line = _("{ran}; {due}; {used:g} of {allowed:g} commands a second are used")
+    line = _("{ran}; {due}; commands a second: {used:g} of {allowed:g}")
     return line.format(
         ran=ran.format(age=written(max(age or 0, 0))),
         due=due.format(due=health["due"], oldest=written(max(health["oldest_due_ms"], 0))),

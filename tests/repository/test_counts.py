@@ -12,9 +12,9 @@ from cli.paths import ROOT
 from tests.repository.cli_messages import messages
 from tests.repository.detail_texts import texts
 
-COUNTS = "answered|changes|checked|copied|count|days|done|left|pending|segments|unanswered"
+COUNTS = "allowed|answered|changes|checked|copied|count|days|done|left|pending|segments|unanswered"
 PLURAL = re.compile(
-    rf"\{{(?:{COUNTS})(?:!r)?\}}(?: of (?:\{{\w+\}}|the|its))?(?: [a-z]+)?"
+    rf"\{{(?:{COUNTS})(?:!r|:g)?\}}(?: of (?:\{{\w+\}}|the|its))?(?: [a-z]+)?"
     r" (?:[a-z]{3,}(?<!s)s|are|have|were)\b"
 )
 NEVER_ONE = {
@@ -57,7 +57,8 @@ def test_no_detail_counts_what_is_left_out_in_the_plural() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{changes} changes", "{done} of {count} requests were", "a {count} are"]
+    "text",
+    ["{changes} changes", "{done} of {count} requests were", "a {count} are", "{count:g} hours"],
 )
 def test_the_pattern_finds_them(text: str) -> None:
     assert PLURAL.search(text)
