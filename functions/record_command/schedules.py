@@ -76,8 +76,9 @@ MAX_STREAMS_NUMBER = 2000
 NONE = "none"
 MINUTE_MS = 60_000
 MAX_STREAMS_CHARS, MAX_PATTERNS_NUMBER = 1_500_000, 2_000
-"""Limits for all schedules together. The list of them has to fit into an answer, and each instance
-compares each stream that comes up with each pattern."""
+"""Limits for all schedules together. The list of them, which has more than the names, has to fit
+into an answer of 32 MB (docs/platform/function-compute.md §2.3), and each instance compares each
+stream that comes up with each pattern."""
 MAX_RULES_NUMBER = 50
 """Occurrences of one schedule with patterns that may be under way when one more is triggered: each
 stores all patterns of the schedule."""

@@ -259,8 +259,8 @@ def test_one_that_is_under_way_begins_as_it_is_written(stage: Stage) -> None:
 
 
 def test_the_list_of_all_schedules_fits_into_an_answer(stage: Stage) -> None:
-    """Function Compute hands on no answer above 6 MB: a token for some streams could write
-    schedules until nobody's list was answered."""
+    """Function Compute hands on no answer above 32 MB: without a limit, a token for some streams
+    could write schedules until nobody's list was answered."""
     long = [f"live.example.com/app/{'x' * 90}{n}" for n in range(120)]
     statuses = [put(stage, f"/v1/schedules/s{n}", streams=long).status for n in range(112)]
 

@@ -48,7 +48,7 @@ ONCE = {"start": "2099-01-06T10:00:00", "end": "2099-01-06T11:00:00", "timezone"
 DAILY = {**ONCE, "rrule": "FREQ=DAILY", "streams": [f"{DOMAIN}/brand-a/class-daily"]}
 MAX_PROBLEM_BYTES = 2_048
 MAX_LIST_BYTES = 6_000_000
-"""Function Compute hands on no longer answer."""
+"""Far less than the 32 MB that Function Compute hands on."""
 
 
 @dataclass(frozen=True)
@@ -348,7 +348,7 @@ def test_no_tenant_writes_so_many_patterns_that_callbacks_wait(here: Behind, ten
 
 @pytest.mark.usefixtures("no_schedules")
 def test_all_schedules_together_fit_into_an_answer(here: Behind, tenant: str) -> None:
-    """Once they could have 16 MB, and nobody's list was answered."""
+    """Once the names alone could have 16 MB."""
     long = [f"{DOMAIN}/brand-a/{'x' * 90}{n}" for n in range(120)]
     here.put("s0", {"streams": long}, tenant).raise_for_status()
     copy_schedule(here, "s0", number=100)
