@@ -6,20 +6,13 @@ store or the whole region is gone. A lost call is not repeated, and nothing depe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from msgspec import Struct
 
 from shared.outbound import http
-from shared.outbound.bounded_socket import MayReach
 from shared.outbound.http import Outgoing, Unanswered
 
 TIMEOUT_S = 2.0
-"""s that the call may take, with the resolution of the name."""
-
-
-def _get(outgoing: Outgoing, may_reach: MayReach) -> int:
-    return http.call(outgoing, patience=TIMEOUT_S, may_reach=may_reach)[0]
+"""s that the call may take."""
 
 
 class Heartbeat(Struct, frozen=True):
@@ -28,7 +21,6 @@ class Heartbeat(Struct, frozen=True):
 
     url: str
     anywhere: bool = False
-    get: Callable[[Outgoing, MayReach], int] = _get
 
     def __repr__(self) -> str:
         """Return a text without secrets."""
@@ -41,6 +33,6 @@ class Heartbeat(Struct, frozen=True):
 
         may_reach = reachable(anywhere=self.anywhere)
         outgoing = Outgoing("GET", self.url)
-        status = http.in_time(lambda: self.get(outgoing, may_reach), TIMEOUT_S)
+        status, _ = http.call(outgoing, patience=TIMEOUT_S, may_reach=may_reach)
         if not http.is_taken(status):
             raise Unanswered(f"status {status}")

@@ -50,12 +50,16 @@ class Outgoing(Struct, frozen=True):
 def call(
     outgoing: Outgoing, *, patience: float, may_reach: MayReach = lambda _address: True
 ) -> tuple[int, bytes]:
-    """Return status and body. Raise Unanswered if no readable answer came. `patience` (s) limits
-    all but the resolution of the name, however slowly the other side sends."""
-    with _answered():
-        deadline = CallDeadline(patience)
-        with closing(_connection(urlsplit(outgoing.url), deadline, may_reach)) as connection:
-            return _exchanged(connection, outgoing)
+    """Return status and body. Raise Unanswered if no readable answer came, a moment after
+    `patience` (s) at the latest, however slowly the other side sends."""
+
+    def on_new() -> tuple[int, bytes]:
+        with _answered():
+            deadline = CallDeadline(patience)
+            with closing(_connection(urlsplit(outgoing.url), deadline, may_reach)) as connection:
+                return _exchanged(connection, outgoing)
+
+    return _in_time(on_new, patience)
 
 
 class Connections:
@@ -84,7 +88,7 @@ class Connections:
                 kept = free.pop()
                 cast("BoundedSocket", kept.sock).deadline = deadline
                 return _exchanged_and_kept(kept, outgoing, free)
-            return in_time(on_new, deadline.left())
+            return _in_time(on_new, deadline.left())
 
     def close(self) -> None:
         for free in self._free.values():
@@ -116,7 +120,7 @@ def _answered() -> Iterator[None]:
         raise Unanswered(type(error).__name__) from None
 
 
-def in_time(ask: Callable[[], T], patience: float) -> T:
+def _in_time(ask: Callable[[], T], patience: float) -> T:
     """Return what `ask` returns, or raise Unanswered a moment after `patience` (s). `ask` runs in a
     thread of its own, because no timeout limits the resolution of a name."""
     from threading import Thread

@@ -21,7 +21,7 @@ from shared.outbound.http import Outgoing, Unanswered
 from shared.outbound.relay import with_query
 
 PATIENCE_S = 5.0
-"""s for the call, after the resolution of the name."""
+"""s for the call, with the resolution of the name."""
 INTERVAL_MS = 3_500
 """ms between two messages to one robot: 17 a minute, where 20 are allowed."""
 MAX_TEXT_BYTES = 2_000

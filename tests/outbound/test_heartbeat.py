@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from shared.outbound.heartbeat import Heartbeat
@@ -46,20 +44,6 @@ def test_a_monitor_that_answers_nothing_is_given_up() -> None:
         monitor.is_silent = True
         with pytest.raises(Unanswered):
             Heartbeat(monitor.address, anywhere=True).send()
-
-
-@pytest.mark.slow
-def test_so_is_a_name_that_is_not_resolved() -> None:
-    """No deadline of ours ends the resolution: it may take the resolver a minute."""
-    over = threading.Event()
-
-    def resolve(*_: object) -> int:
-        over.wait()
-        return 200
-
-    with pytest.raises(Unanswered, match="no answer in time"):
-        Heartbeat("https://monitor.example.com/", get=resolve).send()
-    over.set()
 
 
 def test_it_shows_nothing_of_its_url() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import select
 import shutil
+import socket as socket_module
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from socket import create_server, socket
-from threading import Thread
+from threading import Event, Thread
+from typing import NoReturn
 
 import pytest
 
@@ -18,6 +20,7 @@ from cli.packaging.roots import by_name
 from shared.outbound import http, tls
 from shared.outbound.http import Outgoing, Unanswered
 from shared.outbound.live import Credentials, LiveClient
+from shared.outbound.relay import ForwardedCallback, Kind, Onward, Relay
 from shared.outbound.tls import ROOTS
 from shared.outbound.wake import Wake
 from shared.protocol import Command, StreamKey
@@ -250,3 +253,34 @@ def test_a_call_ends_in_time_when_the_handshake_does_not() -> None:
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
         with pytest.raises(Unanswered):
             http.call(Outgoing("GET", url), patience=0.2)
+
+
+@pytest.fixture
+def hanging_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let no name be resolved until the test is over; a resolver may take a minute."""
+    over = Event()
+
+    def resolve(*_asked: object, **_named: object) -> NoReturn:
+        over.wait()
+        raise OSError
+
+    monkeypatch.setattr(socket_module, "getaddrinfo", resolve)
+    yield
+    over.set()
+
+
+@pytest.mark.usefixtures("hanging_resolver")
+def test_a_callback_does_not_wait_for_the_name_of_its_receiver() -> None:
+    callback = ForwardedCallback(Kind.STREAM, {}, {}, b"")
+    with pytest.raises(Unanswered, match="no answer in time"):
+        Relay("https://relay.example.com/", "a-key").hand(callback)
+    with pytest.raises(Unanswered, match="no answer in time"):
+        Onward(("old.example.com",)).deliver("https://old.example.com/", callback, patience=0.1)
+
+
+@pytest.mark.usefixtures("hanging_resolver")
+def test_nor_does_a_wake_up_call() -> None:
+    lost: list[str] = []
+    Wake("https://wake.example.com/", "a-key", monotonic=lambda: 0.0, report=lost.append)()
+
+    assert lost == ["no answer in time"]
