@@ -17,6 +17,7 @@ import click
 from cli import stage_registry
 from cli.errors import Failure
 from cli.local.encoder import CLIP
+from cli.rtmp_errors import why_not_taken
 from cli.stream_names import Stream
 from cli.texts import N_
 from emulator.media.flv import Tag, read
@@ -63,7 +64,7 @@ def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
         raise Failure(sentence.format(file=file, error=_(str(error)))) from None
     except NotTaken as refused:
         sentence = _("{url} rejected the stream: {error}")
-        raise Failure(sentence.format(url=shown, error=refused)) from None
+        raise Failure(sentence.format(url=shown, error=why_not_taken(refused))) from None
     click.echo(_("tags sent: {count}").format(count=sent))
 
 

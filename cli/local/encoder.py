@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.rtmp_errors import why_not_taken
 from emulator.media.flv import Tag, read
 from emulator.media.publisher import PATIENCE_S, NotTaken, Publisher, looped, paced
 
@@ -59,7 +60,7 @@ class Encoder:
                 if self._is_cut:
                     publisher.cut()
         except NotTaken as refused:
-            self.refusal = str(refused)
+            self.refusal = why_not_taken(refused)
             self._answered.set()
 
     def _push(self, publisher: Publisher) -> None:

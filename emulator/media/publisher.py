@@ -33,7 +33,12 @@ NO_ADDRESS = "an address is rtmp://host/app/stream"
 
 
 class NotTaken(Exception):
-    """The server does not accept the stream, or no longer does; the text explains why."""
+    """The server does not accept the stream, or no longer does; the text, with the values put in,
+    explains why."""
+
+    def __init__(self, text: str, **values: object) -> None:
+        super().__init__(text.format(**values))
+        self.text, self.values = text, values
 
 
 class Publisher:
@@ -58,8 +63,10 @@ class Publisher:
             self._request_publish()
         except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
             self.cut()
-            host, port = self._place
-            raise NotTaken(f"{host}:{port} cannot be reached: {error}") from error
+            place = "{}:{}".format(*self._place)
+            raise NotTaken(
+                "{place} cannot be reached: {error}", place=place, error=error
+            ) from error
         except NotTaken:
             self.cut()
             raise
@@ -81,7 +88,7 @@ class Publisher:
             while select.select([self._connection], [], [], 0)[0]:
                 self._read_commands()
         except OSError as error:
-            raise NotTaken(f"the connection is lost: {error}") from error
+            raise NotTaken("the connection is lost: {error}", error=error) from error
 
     def cut(self) -> None:
         """Close the connection without a message, as a network failure does."""
@@ -99,7 +106,7 @@ class Publisher:
         self._send_bytes(bytes([VERSION]) + mine)
         answer = self._read_exactly(1 + 2 * HANDSHAKE_BYTES)
         if answer[0] != VERSION:
-            raise NotTaken(f"it speaks version {answer[0]} of something")
+            raise NotTaken("it speaks version {version} of something", version=answer[0])
         self._send_bytes(answer[1 : 1 + HANDSHAKE_BYTES])
 
     def _read_exactly(self, count: int) -> bytes:
@@ -142,7 +149,7 @@ class Publisher:
                 if message.kind == chunks.COMMAND
             ]
         except Malformed as error:
-            raise NotTaken(f"its answer cannot be read: {error}") from error
+            raise NotTaken("its answer cannot be read: {error}", error=error) from error
         for command in commands:
             _raise_if_error(command)
         return [command for command in commands if len(command) > 1]
@@ -172,7 +179,10 @@ def _place(url: str) -> tuple[SplitResult, tuple[str, int]]:
 def _raise_if_error(command: list[Value]) -> None:
     about = command[-1] if command and isinstance(command[-1], dict) else {}
     if command[:1] == ["_error"] or about.get("level") == "error":
-        raise NotTaken(str(about.get("description") or about.get("code") or "refused"))
+        answer = about.get("description") or about.get("code")
+        if answer:
+            raise NotTaken("{answer}", answer=answer)
+        raise NotTaken("refused")
 
 
 def paced(tags: Iterable[Tag], speed: float = 1.0) -> Iterator[Tag]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,11 +14,13 @@ from click.testing import CliRunner, Result
 
 from cli.local.encoder import CLIP
 from cli.main import main
+from cli.rtmp_errors import FAULTS
 from cli.stage_registry import FILE, Target, register
 from emulator.live import LiveInThread, Remote, load_account
 from emulator.live.account import Ingest
+from emulator.media import publisher
 from emulator.media.flv import HEADER, Tag
-from emulator.media.publisher import looped, paced
+from emulator.media.publisher import NO_ADDRESS, looped, paced
 
 
 @pytest.fixture
@@ -117,6 +120,25 @@ def test_an_address_that_takes_nothing_is_told_without_its_secrets(short: Path, 
     pushed = push(short, f"{url}?auth_key=hush")
     assert (pushed.exit_code, "rejected the stream" in pushed.output) == (1, True)
     assert "hush" not in pushed.output
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("rtmp://127.0.0.1:9/app/room", "127.0.0.1:9 无法访问：没有程序在监听"),
+        ("rtmp:///app", "地址应为 rtmp://host/app/stream"),
+    ],
+)
+def test_why_a_stream_is_not_taken_is_said_in_chinese(short: Path, url: str, why: str) -> None:
+    assert why in push(short, url, "--language", "zh").output
+
+
+def test_every_text_of_the_publisher_is_translated() -> None:
+    """But for what the server itself says."""
+    code = Path(publisher.__file__).read_text(encoding="utf-8")
+    texts = {NO_ADDRESS, *re.findall(r'NotTaken\(\s*"(.*?)"', code)} - {"{answer}"}
+
+    assert texts == set(FAULTS)
 
 
 def test_a_loop_has_no_seam_and_says_its_headers_once() -> None:

@@ -1,0 +1,51 @@
+"""Says in the reader's language why a server did not take a stream.
+
+push, the demo and rehearsals use it. `emulator.media` writes these texts in English, because it
+knows no language.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from gettext import gettext as _
+from socket import gaierror
+
+from cli.texts import N_
+from emulator.media.publisher import NotTaken
+
+FAULTS = (
+    N_("an address is rtmp://host/app/stream"),
+    N_("{place} cannot be reached: {error}"),
+    N_("the connection is lost: {error}"),
+    N_("not connected"),
+    N_("it speaks version {version} of something"),
+    N_("it hung up during the handshake"),
+    N_("it hung up"),
+    N_("its answer cannot be read: {error}"),
+    N_("refused"),
+)
+_CAUSES: Mapping[int | None, str] = {
+    errno.ECONNREFUSED: N_("nothing listens there"),
+    errno.ECONNRESET: N_("the other side closed the connection"),
+    errno.EPIPE: N_("the other side closed the connection"),
+    errno.ENETUNREACH: N_("there is no route"),
+    errno.EHOSTUNREACH: N_("there is no route"),
+    errno.ETIMEDOUT: N_("no answer in time"),
+}
+
+
+def why_not_taken(refused: NotTaken) -> str:
+    """Return the reason in the language in use. What the server itself says stays as it is."""
+    values = {name: _shown(value) for name, value in refused.values.items()}
+    return _(refused.text).format(**values)
+
+
+def _shown(value: object) -> object:
+    """Return the cause of an error of the network, whose own text is in English."""
+    if isinstance(value, TimeoutError):
+        return _("no answer in time")
+    if isinstance(value, gaierror | UnicodeError):
+        return _("there is no such host")
+    known = _CAUSES.get(value.errno) if isinstance(value, OSError) else None
+    return _(known) if known else value
