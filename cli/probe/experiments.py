@@ -16,10 +16,12 @@ from cli.probe.test_stream import (
     COMMAND_INTERVAL_S,
     LISTING_TIMEOUT_S,
     NOT_FOUND,
+    NOT_LISTED,
     OK,
     TestStream,
     Unanswered,
 )
+from cli.texts import N_
 
 Answer = tuple[Any, str]
 """The answer, and the evidence for it."""
@@ -99,7 +101,8 @@ def start_after_stop_within_delay(test_stream: TestStream) -> Answer:
 
 def start_after_interruption_within_delay(test_stream: TestStream) -> Answer:
     if _resumes_by_itself(test_stream):
-        raise Unanswered("a manual recording resumes automatically, so there is nothing to start")
+        sentence = N_("a manual recording resumes automatically, so there is nothing to start")
+        raise Unanswered(sentence)
     return _started_again(test_stream, "start within DelayTime of an interruption")
 
 
@@ -137,7 +140,7 @@ def _started_again(test_stream: TestStream, attempt: str) -> Answer:
     event = test_stream.wait_for(("record_resumed", "record_started"), before).partition(" ")[0]
     answers = {"record_resumed": "resumes", "record_started": "new_file"}
     if event not in answers:
-        raise Unanswered(f"{attempt}: accepted, and no event followed")
+        raise Unanswered(N_("the start was accepted, and no event followed"))
     return answers[event], f"{attempt}: accepted, then {event}"
 
 
@@ -150,14 +153,14 @@ def stream_visible_after_publish_ms(test_stream: TestStream) -> Answer:
     test_stream.wait_until(
         lambda: test_stream.command("start") not in NOT_FOUND,
         LISTING_TIMEOUT_S,
-        "no start is accepted",
+        N_("no start is accepted after {seconds:.0f} s"),
     )
     took = _ms(time.monotonic() - began)
     test_stream.visible_after_s = took / 1000
     test_stream.wait_until(
         lambda: test_stream.publish_time() is not None,
         LISTING_TIMEOUT_S,
-        "the stream is not listed",
+        NOT_LISTED,
     )
     return (
         took,
@@ -177,12 +180,12 @@ def publish_time_offset_ms(test_stream: TestStream) -> Answer:
     before = len(test_stream.publish_events())
     test_stream.publish()
     listed = test_stream.publish_time()
-    otherwise = "Live has no record of the publish callback"
+    otherwise = N_("Live has no record of the publish callback after {seconds:.0f} s")
     test_stream.wait_until(
         lambda: len(test_stream.publish_events()) > before, test_stream.patience, otherwise
     )
     if listed is None:
-        raise Unanswered("the stream went away")
+        raise Unanswered(N_("the stream went away"))
     offset = _ms(listed.timestamp() - int(test_stream.publish_events()[-1]["time"]))
     return offset, f"PublishTime is {offset} ms after the callback's time"
 
@@ -206,11 +209,11 @@ def record_key_is_returned(test_stream: TestStream) -> Answer:
             "DescribeLiveRecordNotifyConfig", DomainName=test_stream.domain
         )
     except Declined as declined:
-        raise Unanswered(f"DescribeLiveRecordNotifyConfig: {declined.code}") from None
+        raise Unanswered("{action}: {code}", action=declined.action, code=declined.code) from None
     config = answer.get("LiveRecordNotifyConfig") or {}
     is_told = bool(config.get("NotifyAuthKey"))
     if not is_told and str(config.get("NotifyReqAuth", "")).lower() in ("false", "no"):
-        raise Unanswered("the configuration has no key to return. Run setup first")
+        raise Unanswered(N_("the configuration has no key to return. Run setup first"))
     return is_told, f"DescribeLiveRecordNotifyConfig has {', '.join(sorted(config))}"
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cli.account import Declined
 from cli.probe.experiments import Answer, Experiment, by_name
 from cli.probe.test_stream import TestStream, Unanswered
+from cli.texts import N_
 
 MAX_COMMANDS = 400
 """After so many accepted commands the experiment gives up."""
@@ -68,7 +69,8 @@ def limiter(test_stream: TestStream) -> Answer:
         found = classify_limiter(_send_stops(test_stream, for_seconds=WINDOW_S * 0.9))
         if found is not None:
             return found
-    raise Unanswered("commands were sent too slowly to reach the limit. Use a faster connection")
+    sentence = N_("commands were sent too slowly to reach the limit. Use a faster connection")
+    raise Unanswered(sentence)
 
 
 def classify_limiter(answers: Sequence[CommandAnswer]) -> Answer | None:
@@ -91,14 +93,14 @@ def classify_limiter(answers: Sequence[CommandAnswer]) -> Answer | None:
 def _first_over_limit(test_stream: TestStream) -> CommandAnswer:
     found = next((answer for answer in _send_stops(test_stream) if answer.is_over), None)
     if found is None:
-        raise Unanswered(f"all {MAX_COMMANDS} commands were accepted")
+        raise Unanswered(N_("every command was accepted ({count})"), count=MAX_COMMANDS)
     return found
 
 
 def _first_refusal(test_stream: TestStream) -> CommandAnswer:
     found = _first_over_limit(test_stream)
     if found.is_dropped:
-        raise Unanswered("a command over the limit is not answered at all")
+        raise Unanswered(N_("a command over the limit is not answered at all"))
     return found
 
 

@@ -21,6 +21,7 @@ from cli.probe.receiver import NO_ANSWER_S, Receiver
 from cli.probe.test_stream import TestStream, Unanswered
 from cli.setup.backup import Backup
 from cli.setup.configurations import ConfigTarget, Value, read, write
+from cli.texts import N_
 
 ASKS = 1
 RETRY_INTERVAL_S = 1.5
@@ -78,10 +79,11 @@ def _require_no_other_stream(test_stream: TestStream) -> None:
         and str(row.get("Transcoded", "no")) != "yes"
     }
     if others:
-        raise Unanswered(
-            f"{len(others)} other streams are live on the domain, and probe would take their"
+        sentence = N_(
+            "other streams are live on the domain ({count}), and probe would take their"
             " callbacks. Run this when none is live"
         )
+        raise Unanswered(sentence, count=len(others))
 
 
 def _stream(observed: ObservedStream) -> Value:
@@ -133,7 +135,7 @@ def callback_resigns(observed: ObservedStream) -> Answer:
     if not _is_true_in_time(
         observed, lambda: len(observed.receiver.callbacks_of("stream", "publish")) > 1, NO_ANSWER_S
     ):
-        raise Unanswered("a publish callback without an answer came only once")
+        raise Unanswered(N_("a publish callback without an answer came only once"))
     first, second = observed.receiver.callbacks_of("stream", "publish")[:2]
     anew = first.timestamp != second.timestamp
     return anew, f"the second delivery's timestamp is {'another' if anew else 'the same'}"
@@ -142,7 +144,7 @@ def callback_resigns(observed: ObservedStream) -> Answer:
 def record_signature_host(observed: ObservedStream) -> Answer:
     parts = urlsplit(observed.receiver.url)
     if parts.port is None:
-        raise Unanswered("the receiver's URL has no port. Pass --receive a URL with one")
+        raise Unanswered(N_("the receiver's URL has no port. Pass --receive a URL with one"))
     _publish_observed(observed)
     observed.test_stream.require("start")
     _require_callback(observed, "record")
@@ -151,7 +153,7 @@ def record_signature_host(observed: ObservedStream) -> Answer:
         signed = f"{host}|{callback.timestamp}|{observed.record_key}"
         if hashlib.md5(signed.encode(), usedforsecurity=False).hexdigest() == callback.signature:
             return name, f"the signature of {callback.event or 'a file'} is over the {name}"
-    raise Unanswered("the signature is over neither the host nor the host with its port")
+    raise Unanswered(N_("the signature is over neither the host nor the host with its port"))
 
 
 def on_demand_carries_signature(observed: ObservedStream) -> Answer:
@@ -178,7 +180,7 @@ def remarks_carry_signature(observed: ObservedStream) -> Answer:
     """
     publisher = observed.test_stream.publisher
     if not isinstance(publisher, EmulatorPublisher):
-        raise Unanswered("an exception callback cannot be provoked. Read one that happened")
+        raise Unanswered(N_("an exception callback cannot be provoked. Read one that happened"))
     _publish_observed(observed)
     publisher.control.exception(observed.test_stream.stream)
     _require_callback(observed, "exception")
@@ -211,7 +213,8 @@ def _publish_on_demand(observed: ObservedStream, status: int) -> None:
 
 def _require_callback(observed: ObservedStream, kind: str) -> None:
     if not _is_true_in_time(observed, lambda: bool(observed.receiver.callbacks_of(kind))):
-        raise Unanswered(f"no {kind} callback reached the receiver. Check that Live can reach it")
+        sentence = N_("no {kind} callback reached the receiver. Check that Live can reach it")
+        raise Unanswered(sentence, kind=kind)
 
 
 def _let_settle(observed: ObservedStream, kind: str) -> None:

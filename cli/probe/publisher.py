@@ -98,7 +98,7 @@ class ManualPublisher:
 
     def unpublish(self) -> None:
         if self._pushes:
-            click.pause("Stop the push now, and press any key once it has stopped.")
+            click.pause(_("Stop the push now, and press any key once it has stopped."))
             self._pushes = False
 
     def let_pass(self, seconds: float) -> None:

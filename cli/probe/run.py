@@ -93,7 +93,8 @@ def _run_experiment(
         answer, evidence = experiment.answer(test_stream)
     except (Unanswered, Declined) as why:
         report.record_unanswered(name, str(why))
-        say(_("{name}: not answered: {why}").format(name=name, why=why))
+        shown = why.shown() if isinstance(why, Unanswered) else why
+        say(_("{name}: not answered: {why}").format(name=name, why=shown))
     else:
         report.record_answer(name, answer, evidence)
         say(f"{name}: {answer}")

@@ -12,10 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from gettext import gettext as _
 from typing import Any
 
 from cli.account import Account, Declined, rows_at
 from cli.probe.publisher import Publisher
+from cli.texts import N_
 
 OK = "OK"
 NOT_FOUND = ("StreamNotFound", "InvalidStream.NotFound")
@@ -26,12 +28,22 @@ LISTING_TIMEOUT_S = 90.0
 POLL_INTERVAL_S = 0.05
 COMMAND_INTERVAL_S = 0.12
 """Shortest time between two commands of probe; the limit of 50/s is the whole account's."""
+NOT_LISTED = N_("the stream is not listed after {seconds:.0f} s")
 
 Event = Mapping[str, Any]
 
 
 class Unanswered(Exception):
-    """An experiment has no answer; its text explains why and goes into the report."""
+    """An experiment has no answer. The text, with the values put in, explains why: in English in
+    the report, and in the language in use where it is shown."""
+
+    def __init__(self, text: str, **values: object) -> None:
+        super().__init__(text.format(**values))
+        self._text, self._values = text, values
+
+    def shown(self) -> str:
+        """Return the text in the language in use."""
+        return _(self._text).format(**self._values)
 
 
 @dataclass(slots=True)
@@ -75,7 +87,8 @@ class TestStream:
 
     def require(self, command: str) -> None:
         if (code := self.command(command)) != OK:
-            raise Unanswered(f"Live answered {command} with {code}, but the experiment needs a yes")
+            sentence = N_("Live answered {command} with {code}, but the experiment needs a yes")
+            raise Unanswered(sentence, command=command, code=code)
 
     def reset(self) -> None:
         """Make the stream offline and idle, with no merge delay running."""
@@ -98,14 +111,16 @@ class TestStream:
         self.publisher.publish()
         self.is_live = True
         return self.wait_until(
-            lambda: self.publish_time() is not None, LISTING_TIMEOUT_S, "the stream is not listed"
+            lambda: self.publish_time() is not None, LISTING_TIMEOUT_S, NOT_LISTED
         )
 
     def unpublish(self) -> None:
         self.publisher.unpublish()
         self.is_live = False
         self.wait_until(
-            lambda: self.publish_time() is None, LISTING_TIMEOUT_S, "the stream stays listed"
+            lambda: self.publish_time() is None,
+            LISTING_TIMEOUT_S,
+            N_("the stream stays listed after {seconds:.0f} s"),
         )
 
     def publish_time(self) -> datetime | None:
@@ -118,14 +133,15 @@ class TestStream:
         return None
 
     def wait_until(self, is_so: Callable[[], bool], timeout_s: float, otherwise: str) -> float:
-        """Wait until `is_so()`; return how many seconds it took; raise Unanswered on a time-out.
+        """Wait until `is_so()`; return how many seconds it took; raise Unanswered(otherwise) on a
+        time-out.
 
         `is_so` is called once more after the time-out, because this machine may have been busy.
         """
         began, is_over = time.monotonic(), False
         while not is_so():
             if is_over:
-                raise Unanswered(f"{otherwise} after {timeout_s:.0f} s")
+                raise Unanswered(otherwise, seconds=timeout_s)
             time.sleep(POLL_INTERVAL_S)
             is_over = time.monotonic() > began + timeout_s
         return time.monotonic() - began
@@ -152,7 +168,8 @@ class TestStream:
     def require_event(self, kind: str, since: Counter[str]) -> Event:
         found = self.wait_for((kind,), since)
         if not found:
-            raise Unanswered(f"Live reported no {kind} within {self.patience:.0f} s")
+            sentence = N_("Live reported no {kind} within {seconds:.0f} s")
+            raise Unanswered(sentence, kind=kind, seconds=self.patience)
         event: Event = json.loads(found.partition(" ")[2])
         return event
 

@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -18,9 +19,11 @@ from cli.main import main
 from cli.paths import ROOT
 from cli.probe.experiments import EXPERIMENTS
 from cli.probe.load import LOAD_EXPERIMENTS, CommandAnswer, classify_limiter
+from cli.probe.publisher import ManualPublisher
 from cli.probe.run import ALL_EXPERIMENTS, UNANSWERABLE
 from cli.setup.configurations import ConfigTarget, read, recordings
 from cli.stage_registry import Target, register
+from cli.texts import use_language
 from emulator.live import load_account
 from emulator.live.account import Manners
 from emulator.live.switches import Switches
@@ -290,6 +293,32 @@ def test_callbacks_of_others_are_never_led_away(person: Person) -> None:
     assert "other streams are live" in report["unanswered"]["callback_resigns"]["why"]
     wrote = [call["action"] for call in person.control.calls(calls)["calls"]]
     assert "SetLiveStreamsNotifyUrlConfig" not in wrote
+
+
+def test_why_a_question_stays_open_is_said_in_chinese_and_reported_in_english(
+    person: Person,
+) -> None:
+    person.control.notify(record_key="")
+    shown = person.types("--only", "record_key_is_returned", "--language", "zh").output
+    report = json.loads(person.report.read_text())
+
+    assert "record_key_is_returned：没有结果：该配置没有可返回的密钥。请先运行 setup" in shown
+    why = report["unanswered"]["record_key_is_returned"]["why"]
+    assert why == "the configuration has no key to return. Run setup first"
+
+
+def test_a_person_is_asked_in_chinese_to_begin_and_to_end_a_push(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(click, "pause", asked.append)
+    monkeypatch.setenv("LANGUAGE", "zh")
+    use_language("zh")
+    publisher = ManualPublisher("rtmp://push.example.com/app/test")
+    publisher.publish()
+    publisher.unpublish()
+
+    assert asked == ["开始推流后，请按任意键。", "请现在停止推流，停止后按任意键。"]
 
 
 def test_the_limit_is_never_exceeded_unless_it_is_asked_for(person: Person) -> None:
