@@ -79,8 +79,9 @@ class Stage:
 
     def points_to(self, url: str, flow: Flow) -> bool:
         """Return True if the URL points to the function of `flow` with a valid path token, which
-        nobody on the way can read."""
-        if not (self.is_ours(url) and hides_a_token(url)):
+        nobody on the way can read. The host of a stage that was lost still points there."""
+        own = {self.host, urlsplit(self.url).netloc}
+        if urlsplit(url).netloc not in own or not hides_a_token(url):
             return False
         path, _, token = urlsplit(url).path.rpartition("/")
         ours = [path_token_of(_kind(flow), secret) for secret in self._secrets("path_token")]

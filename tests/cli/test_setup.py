@@ -188,17 +188,20 @@ def test_no_url_is_shown_that_the_stage_would_refuse(
     assert "the stage does not know the first value of LIVE_RECORD_PATH_TOKENS" in result.output
 
 
-def test_a_second_stage_takes_over_to_its_own_host(tmp_path: Path) -> None:
-    """The callbacks of the stage that is gone are not forwarded to it."""
+@pytest.mark.parametrize("secret", ["dev-path", "of-the-lost-stage"])
+def test_a_second_stage_takes_over_to_its_own_host(tmp_path: Path, secret: str) -> None:
+    """The callbacks of the stage that is gone are not forwarded to it. The second stage may know
+    its path tokens, so that it could also take over by the CNAME."""
     lost = "record.example.com"
+    ends = {kind: path_token_of(kind, secret) for kind in KINDS}
     with http_stage(tmp_path, POLICY, RELAY) as stage:
         hosts = (stage.host, lost)
         settings = replace(stage.app.settings, callback_hosts=hosts)
         stage.app = replace(stage.app, settings=settings)
         stage.remote.notify(
-            stream_url=f"https://{lost}/callbacks/stream/0123",
-            record_url=f"https://{lost}/callbacks/record/4567",
-            exception_url=f"https://{lost}/callbacks/stream/exception/0123",
+            stream_url=f"https://{lost}/callbacks/stream/{ends['stream']}",
+            record_url=f"https://{lost}/callbacks/record/{ends['record']}",
+            exception_url=f"https://{lost}/callbacks/stream/exception/{ends['stream']}",
         )
         person = person_at(stage)
         person.does("--take-over")
