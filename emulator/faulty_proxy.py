@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -58,7 +59,8 @@ class FaultyProxy:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.address = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, name="proxy", daemon=True).start()
+        serve = partial(self._server.serve_forever, 0.01)
+        threading.Thread(target=serve, name="proxy", daemon=True).start()
         return self
 
     def __exit__(self, *_raised: object) -> None:

@@ -20,7 +20,7 @@ HOST = "127.0.0.1"
 def running(account: Account) -> Iterator[str]:
     """Serve the account's control API; yield its address. Signatures are not verified."""
     server = ThreadingHTTPServer((HOST, 0), _handler(account, threading.Lock()))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"http://{HOST}:{server.server_address[1]}"

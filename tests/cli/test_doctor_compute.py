@@ -171,7 +171,7 @@ class Ram(BaseHTTPRequestHandler):
 @pytest.fixture
 def ram() -> Iterator[CloudAccount]:
     with HTTPServer(("127.0.0.1", 0), Ram) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield CloudAccount(CREDENTIALS, ram=f"http://127.0.0.1:{server.server_address[1]}")
         server.shutdown()

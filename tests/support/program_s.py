@@ -56,7 +56,7 @@ def program_s(program: Program, folder: Path) -> Iterator[str]:
     file.write_text(f"#!{sys.executable} -IS\n{CLIENT.read_text()}")
     file.chmod(0o755)
     server = ThreadingTCPServer(("127.0.0.1", 0), _handler(program))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"127.0.0.1:{server.server_address[1]}"

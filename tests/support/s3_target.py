@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from threading import Thread
 from typing import Any
 
 from emulator.faulty_proxy import FaultyProxy
@@ -39,28 +40,43 @@ def s3_target() -> Iterator[S3Target]:
     """Provide an empty bucket of a store of its own. The SDK is imported here, so that collecting
     the tests does not load it."""
     from botocore.config import Config
-    from moto.server import ThreadedMotoServer
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    client = _session().client(
-        "s3",
-        endpoint_url=address,
-        region_name="us-east-1",
-        aws_access_key_id="reader",
-        aws_secret_access_key="reader-secret",
-        config=Config(proxies={}, s3={"addressing_style": "path"}),
-    )
-    try:
+    with _moto() as address:
+        client = _session().client(
+            "s3",
+            endpoint_url=address,
+            region_name="us-east-1",
+            aws_access_key_id="reader",
+            aws_secret_access_key="reader-secret",
+            config=Config(proxies={}, s3={"addressing_style": "path"}),
+        )
         client.create_bucket(Bucket=BUCKET)
         with FaultyProxy(address) as proxy:
             yield S3Target(proxy, client)
         client.close()
         _empty(address)
+
+
+@contextmanager
+def _moto() -> Iterator[str]:
+    """Serve moto's S3 as its own thread does, but end at once: that one looks each half second
+    whether it shall."""
+    from moto.moto_server.werkzeug_app import (
+        DomainDispatcherApplication,
+        MotoRequestHandler,
+        create_backend_app,
+    )
+    from werkzeug.serving import make_server
+
+    app = DomainDispatcherApplication(create_backend_app)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
 
 
 @cache
