@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -60,17 +61,18 @@ def at(stack: Stack) -> Stage:
 
 
 def callbacks(stage: Stage) -> dict[str, str]:
-    path = f"{stage.stack.fc}/callbacks"
-    return {"stream_url": f"{path}/stream/dev-path", "record_url": f"{path}/record/dev-path"}
+    """Return what setup --callback-urls prints for the stage."""
+    urls = types(stage, "setup", "--callback-urls", "--live", stage.stack.live)["callback_urls"]
+    return {f"{kind}_url": urls[kind] for kind in ("stream", "record")}
 
 
-def types(stage: Stage, *words: str) -> dict[str, object]:
+def types(stage: Stage, *words: str) -> dict[str, Any]:
     """Return what a command prints with --json."""
     ran = CliRunner().invoke(
         main, [*words, "--url", stage.stack.fc, "--token", TOKEN, "--json", "--language", "en"]
     )
     assert ran.exit_code == 0, ran.output
-    document: dict[str, object] = json.loads(ran.stdout)
+    document: dict[str, Any] = json.loads(ran.stdout)
     return document
 
 
