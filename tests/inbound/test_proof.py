@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ from tests.support.callback_stage import HOST, INGEST, LESSON, RECORD_KEY, STREA
 FUNCTIONS = (stream_events, record_events, on_demand, relay)
 ANSWERS = {200, 400, 401, 413}
 quick = settings(
-    max_examples=150,
+    max_examples=50 if os.environ.get("EXAMPLES") == "quick" else 150,
     deadline=None,
     derandomize=True,
     database=None,

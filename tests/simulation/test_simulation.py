@@ -4,6 +4,7 @@ planted mistake is found."""
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from functools import cache
@@ -21,6 +22,9 @@ from tests.simulation.shrink import fewer
 from tests.simulation.simulation import Result, Simulation
 
 ROOT = Path(__file__).parents[2]
+QUICK = os.environ.get("EXAMPLES") == "quick"
+SEEDS = range(5 if QUICK else 15)
+OF_PATTERN = range(5, 8) if QUICK else range(10)
 LONG_LINES = 150
 """Lines above which a story is worth shortening; most lines of a short one are of its
 reconciles."""
@@ -37,8 +41,8 @@ def found(bug: str, seeds: range) -> Result | None:
         return next((result for seed in seeds if (result := run(seed)).broken), None)
 
 
-def test_no_promise_breaks_in_fifteen_seeds() -> None:
-    assert [str(result.broken) for seed in range(15) if (result := run(seed)).broken] == []
+def test_no_promise_breaks_in_the_first_seeds() -> None:
+    assert [str(result.broken) for seed in SEEDS if (result := run(seed)).broken] == []
 
 
 def test_a_seed_tells_the_same_story_each_time() -> None:
@@ -127,10 +131,10 @@ def test_the_story_of_a_seed_does_not_depend_on_how_python_hashes(seed: str) -> 
     assert stories[0] == stories[1] != ""
 
 
-def test_no_promise_breaks_in_ten_seeds_with_a_pattern() -> None:
-    results = [Simulation(draw(seed, patterns=True)).run() for seed in range(10)]
+def test_no_promise_breaks_in_seeds_with_a_pattern() -> None:
+    results = [Simulation(draw(seed, patterns=True)).run() for seed in OF_PATTERN]
 
-    assert [result.broken for result in results] == [None] * 10
+    assert [result.broken for result in results if result.broken] == []
     assert sum(result.faults["occurrence begun"] for result in results) > 0
 
 
