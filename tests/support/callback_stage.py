@@ -51,6 +51,7 @@ LESSON = StreamKey("live.example.com", "classroom", "lesson")
 
 
 WEB = function_compute.answer
+TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'counter' ORDER BY name"
 CALLED_IN_OTHER_WAYS = (reconcile, relay)
 """The functions that take other events than HTTP requests."""
 
@@ -104,8 +105,9 @@ class Edge:
         """Return every row of the store as text, without the counters, which also count refused
         requests."""
         with closing(sqlite3.connect(self.database)) as db:
-            rows = [line for line in db.iterdump() if line.startswith("INSERT")]
-        return [row for row in rows if not row.startswith('INSERT INTO "counter"')]
+            names = [row[0] for row in db.execute(TABLES)]
+            every = "SELECT * FROM {}".format  # iterdump would quote each value, in Python
+            return [f"{name} {row}" for name in names for row in db.execute(every(name))]
 
     def event(self, function: ModuleType, event: bytes) -> Got:
         respond: Callable[[Any], function_compute.Response] = lambda payload: function.respond(  # noqa: E731
