@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cli.paths import ROOT
 from shared.inbound.catalogue.details import FILE
+from tests.repository.rooms import parsed
 
 ROOMS = (
     *("shared/config", "shared/engine", "shared/inbound", "shared/outbound", "shared/outbox"),
@@ -81,7 +82,7 @@ def _has_words(text: str) -> bool:
 
 
 def _texts_of(file: Path) -> Iterator[str]:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = parsed(file)
     assigned = _assigned(tree)
     for table in (each for name in TABLES for each in assigned.get(name, ())):
         for node in ast.walk(table):

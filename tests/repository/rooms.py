@@ -7,7 +7,8 @@ that no arrow points up and that none goes in a circle.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -15,6 +16,18 @@ ROOT = Path(__file__).resolve().parents[2]
 TREES = ("shared", "shared.protocol")
 
 Arrows = dict[str, set[str]]
+
+
+@cache
+def parsed(file: Path) -> ast.Module:
+    """Return the syntax tree of a file of the repository. Many tests read the same files."""
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
+def nodes(file: Path) -> Sequence[ast.AST]:
+    """Return the nodes of a file's tree, each before those within it."""
+    return tuple(ast.walk(parsed(file)))
 
 
 def arrows_of(package: str) -> Arrows:
@@ -44,7 +57,7 @@ def circle_in(arrows: Arrows) -> list[str]:
 
 
 def _imported(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes(file):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):

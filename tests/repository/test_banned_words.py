@@ -11,7 +11,7 @@ import click
 import pytest
 
 from cli.main import main
-from tests.repository.rooms import ROOT
+from tests.repository.rooms import ROOT, nodes
 
 WORDS = [
     word
@@ -57,9 +57,8 @@ def test_no_help_uses_a_private_word() -> None:
 
 def messages(file: Path) -> Iterator[str]:
     """Every string of more than one word that is no docstring."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+    alone = {id(node.value) for node in nodes(file) if isinstance(node, ast.Expr)}
+    for node in nodes(file):
         text = node.value if isinstance(node, ast.Constant) and id(node) not in alone else None
         if isinstance(text, str) and " " in text:
             yield text

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from cli.main import main
 from cli.paths import ROOT
 from tests.repository.cli_messages import MO, all_of, compiled, messages, translations
+from tests.repository.rooms import nodes
 
 PLACEHOLDER = re.compile(r"\{(\w*)|%\((\w+)\)s")
 PRINTING = {"Failure", "UsageError", "echo", "fail"}
@@ -44,7 +45,7 @@ def test_the_compiled_file_is_that_of_the_text() -> None:
     ids=lambda file: file.relative_to(ROOT).as_posix(),
 )
 def test_what_is_printed_is_asked_for_in_the_readers_language(file: Path) -> None:
-    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    calls = [node for node in nodes(file) if isinstance(node, ast.Call)]
     printed = [call.args[0] for call in calls if _name(call.func) in PRINTING and call.args]
     assert [ast.unparse(argument) for argument in printed if _has_words(argument)] == []
 

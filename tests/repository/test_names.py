@@ -8,12 +8,11 @@ import re
 import tokenize
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.repository.rooms import ROOT, TREES, arrows_of, circle_in, is_room
+from tests.repository.rooms import ROOT, TREES, arrows_of, circle_in, is_room, nodes, parsed
 
 UNITS = frozenset(
     {
@@ -45,11 +44,6 @@ NAMES_OF_NOTHING = frozenset({"said", "given", "told", "how"})
 def modules(*trees: str) -> Iterator[Path]:
     for tree in trees:
         yield from sorted((ROOT / tree).rglob("*.py"))
-
-
-@cache
-def parsed(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def is_number(node: ast.expr | None) -> bool:
@@ -89,7 +83,7 @@ def test_every_numeric_constant_carries_its_unit() -> None:
 def test_no_two_classes_of_what_is_deployed_have_one_name() -> None:
     homes: dict[str, list[str]] = defaultdict(list)
     for file in modules(*DEPLOYED):
-        for node in ast.walk(parsed(file)):
+        for node in nodes(file):
             if isinstance(node, ast.ClassDef):
                 homes[node.name].append(str(file.relative_to(ROOT)))
     assert {name: files for name, files in homes.items() if len(files) > 1} == {}
@@ -129,7 +123,7 @@ def test_parsed_data_is_named_for_what_it_is(tree: str) -> None:
     found = [
         f"{file.relative_to(ROOT)}: {node.id}"
         for file in modules(tree)
-        for node in ast.walk(parsed(file))
+        for node in nodes(file)
         if isinstance(node, ast.Name) and node.id in NAMES_OF_NOTHING
     ]
     assert found == []

@@ -15,6 +15,7 @@ import pytest
 
 from emulator.fc.template import load_template
 from shared.outbound.live.sdk_import import Action
+from tests.repository.rooms import parsed
 
 ROOT = Path(__file__).parents[2]
 RAM = ROOT / "deploy" / "ram"
@@ -72,7 +73,7 @@ def resources_of(policy: str, service: str) -> set[str]:
 
 
 def tree(*path: str) -> ast.Module:
-    return ast.parse(Path(ROOT, *path).read_text(encoding="utf-8"))
+    return parsed(Path(ROOT, *path))
 
 
 def classed(module: ast.Module, name: str) -> dict[str, ast.FunctionDef]:
@@ -123,7 +124,7 @@ def of_the_function(function: str) -> set[str]:
     """From what it does with its invocation to the effects that the engine yields, and from those
     to what the one adapter asks the client of Live."""
     files = [*ROOT.glob(f"functions/{function}.py"), *ROOT.glob(f"functions/{function}/*.py")]
-    asked = {name for file in files for name in attributes(ast.parse(file.read_text()))}
+    asked = {name for file in files for name in attributes(parsed(file))}
     of_recorder = used(classed(tree("shared", "invocation", "invocation.py"), "Invocation"), asked)
     engine = {
         each.name: each
@@ -142,7 +143,7 @@ def of_the_function(function: str) -> set[str]:
 
 def of_the_command(package: str) -> set[str]:
     files = (ROOT / "cli" / package).rglob("*.py")
-    return {text for file in files for text in texts(ast.parse(file.read_text()))} & actions()
+    return {text for file in files for text in texts(parsed(file))} & actions()
 
 
 # --- what it may

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from itertools import takewhile
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.repository.rooms import ROOT, parsed
+
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 PROMISED, _, TRIED = PAGE.partition("## What was tried against it")
 NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)))
@@ -41,7 +41,7 @@ def names_a_test(row: str) -> bool:
 
 @pytest.mark.parametrize(("file", "name"), NAMED, ids=[name for _, name in NAMED])
 def test_the_test_is_there_and_runs(file: str, name: str) -> None:
-    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    tree = parsed(ROOT / file)
     (found,) = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name)
 
     assert not any("skip" in ast.unparse(decorator) for decorator in found.decorator_list)
