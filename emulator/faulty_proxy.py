@@ -1,7 +1,7 @@
 """A proxy in front of a store that speaks S3: it throttles, cuts, delays, loses answers, refuses.
 
-Tests put it between the function `deliver` and a store of theirs. It passes requests
-without a planned fault on unchanged. It must not know what the store does.
+Tests put it between the function `deliver` and a store of their own. It passes on each request
+without a planned fault unchanged. It must not know what the store does.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-leng
 
 @dataclass
 class Fault:
-    """What happens to the next `times` requests of an operation. A CUT request never reaches the
-    store; with LOSE its answer does not come back; with CORRUPT the answer's last byte is
-    changed."""
+    """A planned fault of the next `times` requests of an operation. A CUT request never reaches the
+    store; with LOSE its answer does not come back; with CORRUPT the answer's last byte is changed.
+    """
 
     do: str
     operation: str = ANY
@@ -41,8 +41,8 @@ class Fault:
 
 @dataclass
 class FaultyProxy:
-    """Runs in threads while it is entered. `operations` has the operation of each request, in
-    order, and `headers` its headers; both include requests that a fault kept from the store."""
+    """Runs in threads inside its `with` block. `operations` and `headers` hold the operation and
+    the headers of each request, in order, even of requests that a fault kept from the store."""
 
     store: str
     faults: list[Fault] = field(default_factory=list)
@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def operation_of(method: str, path: str) -> str:
-    """Return the name that S3 has for a request of an object or a bucket."""
+    """Return S3's name of the operation that a request on an object asks for, such as GetObject."""
     query = parse_qs(urlsplit(path).query, keep_blank_values=True)
     if "partNumber" in query:
         return "UploadPart"

@@ -1,7 +1,7 @@
 """Decides whether a request comes from a program of this machine, or from a web page elsewhere.
 
 Both emulators ask it first. They listen on the loopback interface, which any page in a browser can
-call too: by a form or an image, or under a name that its owner lets lead to 127.0.0.1.
+call too: by a form or an image, or under a domain name that resolves to 127.0.0.1.
 """
 
 from __future__ import annotations

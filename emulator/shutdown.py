@@ -18,7 +18,7 @@ OPTION_HELP = "end with standard input, and so with whoever started it, however 
 def shutdown_event(*, with_input: bool) -> asyncio.Event:
     """Return an event that SIGTERM and SIGINT set.
 
-    With `with_input`, the end of standard input, a pipe, sets it, too.
+    With `with_input`, the end of standard input, which must be a pipe, also sets the event.
     """
     loop, event = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

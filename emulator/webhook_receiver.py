@@ -30,8 +30,8 @@ ELSEWHERE = "http://127.0.0.1:9/elsewhere"
 
 
 class Delivery(NamedTuple):
-    """One request that arrived: when (s), its path, headers and body, whether its signature is
-    valid, and the sender's port."""
+    """One received request: its time of arrival, in s, its path, headers and body, whether its
+    signature is valid, and the sender's port."""
 
     at: float
     path: str
@@ -52,10 +52,10 @@ class Delivery(NamedTuple):
 
 @final
 class WebhookReceiver:
-    """Answers each path by its behaviours: `status:503`, `gone` (410), `redirect`, `sleep:2` (s,
-    then 200), `drip` (a byte now and then), `close` (without an answer). The last one stays in
-    force; the default is 200. Unless `checks_time` is False, a timestamp must be near the real
-    time."""
+    """Answers the requests for a path by the behaviours set with `behave`: `status:503`, `gone`
+    (410), `redirect`, `sleep:2` (200 after 2 s), `drip` (a byte now and then), `close` (no answer).
+    The last behaviour of a path stays in force; the default is 200. Unless `checks_time` is False,
+    a timestamp must be near the real time."""
 
     def __init__(self, secret: str, port: int = 0, *, checks_time: bool = True) -> None:
         self._key = base64.b64decode(secret.removeprefix("whsec_"))
@@ -85,20 +85,20 @@ class WebhookReceiver:
             self._orders[path] = list(behaviours)
 
     def of(self, path: str) -> list[Delivery]:
-        """Return what arrived at a path, in order."""
+        """Return the requests received for a path, in order."""
         with self._lock:
             return [each for each in self.arrived if each.path == path]
 
     def take(self, delivery: Delivery) -> str:
-        """Keep what arrived, and return how to answer it."""
+        """Store the request, and return the behaviour with which to answer it."""
         with self._lock:
             self.arrived.append(delivery)
             orders = self._orders[delivery.path]
             return (orders.pop(0) if len(orders) > 1 else orders[0]) if orders else OK
 
     def is_genuine(self, headers: dict[str, str], body: bytes) -> bool:
-        """Return True if one of the signatures is ours and, where that is checked, the timestamp is
-        at most TOLERANCE_S from now."""
+        """Return True if one of the signatures is ours. Unless `checks_time` is False, the
+        timestamp must also be at most TOLERANCE_S from now."""
         event_id, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
         if not at.isdecimal() or (self._checks_time and abs(time.time() - int(at)) > TOLERANCE_S):
             return False

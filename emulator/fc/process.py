@@ -121,7 +121,7 @@ class Instance:
         return await self._wire.exchange(_meta(handler, request_id), b"", timeout_s)
 
     def stop(self) -> None:
-        """Close the socket; a process that reads its end exits by itself."""
+        """Close the socket; when the process reads the end of the stream, it exits by itself."""
         self.thaw()
         self._wire.close()
 
@@ -200,7 +200,7 @@ class _Wire(asyncio.Protocol):
 
 
 class _Child(asyncio.SubprocessProtocol):
-    """The process itself; what it writes is the function's log."""
+    """The process itself. Its output becomes the function's log."""
 
     def __init__(self, name: str, log: Log) -> None:
         self.exited = asyncio.Event()
@@ -258,8 +258,8 @@ def _meta(
 
 def _environment(function: Function, settings: Settings, instance_id: str) -> dict[str, str]:
     """Return the declared variables, those that FC adds (docs/platform/function-compute.md §1.5),
-    and FC_EMULATOR, by which a function knows that it may take development settings. Add none of
-    this process's own but PATH."""
+    and FC_EMULATOR, by which a function knows that it may take development settings. Of this
+    process's own variables, include only PATH."""
     version = "FC_FUNCTION_VERSION" if function.runtime == "python3.12" else "FC_VER_ID"
     return {
         "PATH": os.environ.get("PATH", os.defpath),

@@ -56,7 +56,7 @@ class Cron:
         return candidate.replace(tzinfo=self.zone).astimezone(timezone.utc)
 
     def _next_candidate(self, at: datetime) -> datetime:
-        """Return the same moment if it matches, else a later one that may."""
+        """Return `at` if it matches, else a later time that may match."""
         seconds, minutes, hours, *_ = self.fields
         if not self._on_day(at):
             return at.replace(hour=0, minute=0, second=0) + timedelta(days=1)

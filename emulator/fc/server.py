@@ -118,7 +118,8 @@ class Server:
         )
 
     async def _answer_api(self, call: Call, headers: Mapping[str, str], request_id: str) -> Answer:
-        """Answer InvokeFunction: the payload is the event; an error comes with status 200, too."""
+        """Answer InvokeFunction: the payload is the event. An error of the function also has status
+        200."""
         name = call.path.removeprefix(_API).removesuffix(_INVOCATIONS)
         if call.method != "POST" or not call.path.endswith(_INVOCATIONS):
             message = f"'{call.method}' against '{call.path}' is not supported"

@@ -52,8 +52,8 @@ def _parse(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
 
 @lru_cache(maxsize=4)
 def _parsed(text: str) -> Any:  # noqa: ANN401 - as above
-    """Parse a text once: a deploy reads its template for each step. libyaml, where it is installed,
-    is several times as fast."""
+    """Return the parsed text; cache it, because a deploy reads its template for each step. Use
+    libyaml if it is installed: it is several times as fast."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return yaml.load(text, loader)  # noqa: S506 - both are safe
 
@@ -171,7 +171,7 @@ class _Resolver:
         raise Unresolved(f"${{{expression}}} is none of env(), path(), vars. and resources.")
 
     def _env_value(self, match: re.Match[str]) -> str:
-        """Return a variable; like Serverless Devs, take the default if it is empty."""
+        """Return the variable, or its default if it is empty, as Serverless Devs does."""
         default = match[2] if match[2] is not None else match[3]
         value = self._env.get(match[1]) or default
         if value is None:

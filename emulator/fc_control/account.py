@@ -1,4 +1,5 @@
-"""An account in one region: its functions, custom domains and reservations, and what it refuses.
+"""An account in one region: its functions, custom domains and reservations, and the requests that
+it refuses.
 
 routes.py calls it, and tests change its fields. It knows no HTTP.
 """
@@ -87,7 +88,8 @@ class Account:
         return f"live-record-{self._addresses:010x}.{self.region}.fcapp.run"
 
     def reserve(self, name: str, wanted: object) -> Body:
-        """Reserve instances for a function; together they may take 90 % of the region's."""
+        """Reserve instances for a function. All reservations together may take 90 % of the region's
+        instances."""
         found = self.function(name)
         if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 0:
             raise invalid("reservedConcurrency must be a number of instances")

@@ -1,6 +1,7 @@
-"""What each action of the API does with the account.
+"""The actions of the API, carried out on the account.
 
-routes.py names them. A list is given out in pages; account.py decides what is refused.
+routes.py maps requests to them. A list is returned in pages. account.py decides which requests are
+refused.
 """
 
 from __future__ import annotations

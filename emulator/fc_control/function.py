@@ -1,4 +1,4 @@
-"""A function: its configuration, the versions that freeze it, and what points to them.
+"""A function: its configuration, the versions that freeze it, and its aliases and triggers.
 
 account.py keeps functions and calls them. It knows neither HTTP nor other functions.
 """
@@ -55,12 +55,12 @@ class Function:
     _published: int = 0
 
     def update(self, body: Body) -> None:
-        """Replace what the body names, in LATEST alone."""
+        """Replace the settings that the body names, in LATEST alone."""
         self.config = {**self.config, **settings_in(body)}
         self.is_updated = True
 
     def publish(self, description: object, *, identical_update_counts: bool) -> Body:
-        """Freeze LATEST as a version; refuse if nothing changed since the last one."""
+        """Freeze LATEST as a version; refuse if nothing changed since the last version."""
         text = check_description(description)
         last = self.versions[-1] if self.versions else None
         same = last is not None and last.config == self.config

@@ -117,8 +117,8 @@ class Live:
             raise ApiError("InvalidDomain.NotFound")
 
     def recording_error(self, rule: Rule) -> tuple[str, str] | None:
-        """Return code and message if this rule breaks a recording at once (docs/platform/live.md
-        §4)."""
+        """Return the code and message with which a recording by this rule fails at once; None if it
+        can be recorded (docs/platform/live.md §4)."""
         if rule.storage == "oss" and rule.bucket not in self.buckets:
             return "BucketNotFound", "Bucket not found"
         return None
@@ -343,8 +343,8 @@ class Live:
         )
 
     def _record_key(self, key: StreamKey) -> str:
-        """Return the signing key; a live stream keeps the one it began with (docs/platform/live.md
-        §3)."""
+        """Return the signing key; a live stream keeps the key with which it began
+        (docs/platform/live.md §3)."""
         stream = self.streams.find(key)
         if stream is not None and stream.sessions:
             return stream.sessions[-1].record_key

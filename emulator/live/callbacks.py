@@ -228,7 +228,8 @@ def host_of(url: str, *, with_port: bool = False) -> str:
 
 
 def _headers(callback: Callback, signed_at: int) -> dict[str, str]:
-    """Return the signature headers and, of a body, its type (docs/platform/live.md §7)."""
+    """Return the signature headers, and the content type if there is a body (docs/platform/live.md
+    §7)."""
     signature = _signature_headers(callback, signed_at)
     return signature if callback.body is None else {**signature, "Content-Type": BODY_TYPE}
 

@@ -32,9 +32,9 @@ class Clock:
         return real_ms() + self.offset_ms()
 
     def shown_at_ms(self, second: int) -> int:
-        """Return what the clock showed in that second of real time.
+        """Return the time that the clock showed in that second of real time.
 
-        If it was moved within the second, return the time after the move.
+        If the clock was moved within the second, return the time after the move.
         """
         self.offset_ms()
         end = 1000 * (second + 1)

@@ -1,7 +1,7 @@
-"""Other containers than FLV: MP4 and M3U8, made of a finished FLV file.
+"""Writes MP4 and M3U8 files from a finished FLV file.
 
-recorded_files.py calls it. ffmpeg does the work where this machine has one: of the package
-imageio-ffmpeg, which development installs, or on the path. It must not decide what is made.
+recorded_files.py calls it, and decides which containers are made. It runs ffmpeg: that of the
+package imageio-ffmpeg, a development dependency, or else the one on PATH.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def to_m3u8(flv: Path, folder: Path, slice_s: int) -> Path:
 
 
 def _copy(flv: Path, made: Path, *options: str) -> None:
-    """Copy the streams without decoding them. It takes some 0.1 s, in which nothing else runs."""
+    """Copy the streams without decoding them. It takes about 0.1 s, and nothing else runs
+    meanwhile."""
     command = [find_ffmpeg() or "ffmpeg", "-nostdin", "-v", "error", "-i", str(flv), "-c", "copy"]
     try:
         subprocess.run(  # noqa: S603 - our own arguments

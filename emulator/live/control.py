@@ -167,7 +167,8 @@ class Control:
         return await self._object_faults(request)
 
     async def _clear_object_faults(self, request: web.Request) -> web.Response:
-        """Forget what is planned, and serve again what was hidden. Damage stays."""
+        """Drop the planned faults of objects, and serve hidden objects again. Damaged objects stay
+        damaged."""
         self._live.recorded_files.faults.clear()
         return await self._object_faults(request)
 
@@ -178,7 +179,7 @@ class Control:
         )
 
     async def _move_clock(self, request: web.Request) -> web.Response:
-        """Move the clock. What is due by then has happened when this answers.
+        """Move the clock; answer once everything that is due by the new time has been done.
 
         Callbacks may still be on their way.
         """

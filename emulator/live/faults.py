@@ -34,9 +34,9 @@ TRANSPORTS: Mapping[str, bool] = {
 
 @dataclass(slots=True)
 class Fault:
-    """A planned error: of the matching calls, `times` fail, one in `every`.
+    """A planned error: one in `every` matching calls fails, until `times` calls have failed.
 
-    With `late_ms`, Live still carries the call out that much later.
+    With `late_ms`, Live still carries out a failed call, so many ms later.
     """
 
     code: str | None

@@ -1,7 +1,7 @@
 """Planned faults of recorded files: their objects are not as Live reports them.
 
-The control plane adds them; recorded_files.py damages what it keeps, object_server.py hides.
-It must not know how a file is recorded.
+The control plane adds them; recorded_files.py damages the files that it stores; object_server.py
+hides objects. It must not know how a file is recorded.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Objects:
         self._run, self._numbers = secrets.token_hex(4), itertools.count(1)
 
     def draft(self) -> Path:
-        """Return a new path for a recording without a name; no other emulator uses it."""
+        """Return a new path for a recording that has no name yet; no other emulator uses it."""
         return self.folder / DRAFTS / f"{self._run}-{next(self._numbers)}.flv"
 
     def sweep(self) -> None:

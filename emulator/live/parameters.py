@@ -37,7 +37,7 @@ def number(params: Params, name: str, default: int, most: int, least: int = 1) -
 
 
 def flag(params: Params, name: str) -> bool:
-    """Return a boolean in either case of letters: the official Python SDK writes True."""
+    """Return a boolean, written in upper or lower case: the official Python SDK writes True."""
     return word({name: params.get(name, "").lower()}, name, ("false", "true")) == "true"
 
 

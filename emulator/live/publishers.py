@@ -113,7 +113,7 @@ class Publishers:
 
 
 def is_signed(auth_key: str, path: str, secret: str, earliest: int) -> bool:
-    """Return True for a valid signature of type A whose timestamp (s) is `earliest` or later.
+    """Return True for a valid signature of type A whose timestamp, in s, is `earliest` or later.
 
     Its form is `timestamp-rand-uid-md5(path-timestamp-rand-uid-secret)`.
     """

@@ -171,7 +171,8 @@ class Recordings:
             self._timeline.at(ends_ms, lambda when: self._end_window(stream, recording, when))
 
     def _end_window(self, stream: Stream, recording: Recording, at: int) -> None:
-        """End what a timed configuration records (docs/platform/live.md §6)."""
+        """End the recording of a timed configuration whose window has ended (docs/platform/live.md
+        §6)."""
         if stream.recording is recording:
             self._finish(stream, at)
 

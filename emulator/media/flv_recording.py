@@ -67,7 +67,8 @@ class FlvRecording:
             self._write_frame(tag, now_ms)
 
     def pause(self) -> None:
-        """Stop writing; the next tags begin at a key frame, right after the last one."""
+        """Stop writing. Writing goes on at a later key frame, which follows in the file without a
+        gap."""
         self._is_writing = False
         if self._writer:
             self._writer.write_duration(self.duration_ms)

@@ -1,4 +1,4 @@
-"""What each robot takes and what it answers: signature, size, messages a minute, penalty.
+"""The robots of three products: the signatures, sizes and rates that each accepts, and its answers.
 
 Signatures and limits are those of docs/platform/other.md §1. The codes of DingTalk and WeCom are
 UNCONFIRMED. It knows no HTTP.
@@ -21,7 +21,7 @@ FEISHU_MAX_BYTES, WECOM_MAX_BYTES = 20_000, 2_048
 
 
 class Refusal(Exception):
-    """The answer to a message that is not taken."""
+    """A message is refused; `code` and `words` are the answer."""
 
     def __init__(self, code: int, words: str) -> None:
         super().__init__(words)
@@ -29,9 +29,9 @@ class Refusal(Exception):
 
 
 class Robot:
-    """A robot of one group. `texts` are the messages that its group has seen, `calls` the times of
-    all that were sent to it, `codes` its answers to them; `muted` counts those that were too many.
-    """
+    """A robot of one group. `texts` holds the messages that the group has seen. `calls` holds the
+    times, in ms, of all messages sent to the robot, and `codes` the answers to them. `muted` counts
+    the messages refused because too many came."""
 
     path = ""
 
@@ -79,8 +79,9 @@ class Robot:
 
 
 class Dingtalk(Robot):
-    """Signature in the query: HMAC-SHA256 of "timestamp NEWLINE secret", keyed by the secret; its
-    time is in ms and at most an hour off. 20 messages a minute; more mute it for 10 minutes."""
+    """Signature in the query: HMAC-SHA256 of "timestamp NEWLINE secret", keyed by the secret. The
+    timestamp is in ms and at most an hour off. The robot accepts 20 messages a minute; one more
+    mutes it for 10 minutes."""
 
     path = "/robot/send"
     MUTED_MS = 10 * MINUTE_MS
@@ -116,8 +117,9 @@ class Dingtalk(Robot):
 
 
 class Feishu(Robot):
-    """Signature in the body: HMAC-SHA256 of nothing, keyed by "timestamp NEWLINE secret"; its time
-    is in s and at most an hour off. 100 messages a minute and 5 a second, 20 KB."""
+    """Signature in the body: HMAC-SHA256 of nothing, keyed by "timestamp NEWLINE secret". The
+    timestamp is in s and at most an hour off. The robot accepts 100 messages a minute, 5 a second,
+    and 20 KB a message."""
 
     path = "/open-apis/bot/v2/hook/"
 
@@ -149,7 +151,8 @@ class Feishu(Robot):
 
 
 class Wecom(Robot):
-    """No signature: the key is in the address. 20 messages a minute, a text of 2,048 bytes."""
+    """No signature: the key is in the address. The robot accepts 20 messages a minute, and texts of
+    at most 2,048 bytes."""
 
     path = "/cgi-bin/webhook/send"
 

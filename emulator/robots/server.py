@@ -14,8 +14,8 @@ from emulator.robots.robots import Answer, Feishu, Robot
 
 @final
 class RobotsInThread:
-    """A context manager. `clock` gives the robots' time in ms. While it `is_away`, nobody is
-    answered."""
+    """A context manager. `clock` gives the robots' time in ms. While `is_away` is True, no request
+    is answered."""
 
     def __init__(self, robots: Sequence[Robot], clock: Callable[[], int]) -> None:
         self._robots, self.clock = robots, clock
@@ -34,7 +34,7 @@ class RobotsInThread:
         self._server.server_close()
 
     def address(self, robot: Robot) -> str:
-        """Return the webhook of a robot as its group shows it."""
+        """Return the webhook URL of a robot, as its group shows it."""
         where = f"http://127.0.0.1:{self._server.server_port}{robot.path}"
         if isinstance(robot, Feishu):
             return where + robot.token
