@@ -1,8 +1,8 @@
 """Measures how long Live waits for the answer to a callback, compared with an empty handler.
 
 `python -m benchmarks.callback --json` sends callbacks of distinct streams at a fixed rate to warm
-instances. A latency counts from the time at which its callback was due, so that it includes the
-delay by a stall. The figures are those of the run whose p99 is the median of three.
+instances. A latency is measured from the time at which the callback was due, so that it includes
+the delay that a stall causes. Of three runs, the one with the median p99 gives the figures.
 """
 
 from __future__ import annotations

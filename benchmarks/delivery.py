@@ -1,4 +1,4 @@
-"""What one large file costs the function `deliver`: memory, time, and the longest step.
+"""Measures the memory, time and longest step of the function `deliver` for one large file.
 
 `python -m benchmarks.delivery --json` makes a file, serves it as OSS does, and runs the function in
 a process of its own against a store that speaks S3 and keeps only a digest.
@@ -52,7 +52,7 @@ class Sink:
         self.at: list[float] = []
 
     def answer(self, method: str, path: str, query: Mapping[str, list[str]], body: bytes) -> str:
-        """Return the body of the answer; a part's is its ETag."""
+        """Return the body of the answer or, for a part, the ETag of the part."""
         self.at.append(time.monotonic())
         if method == "PUT" and not query:
             self.objects[path] = len(body)

@@ -1,9 +1,9 @@
-"""Measures what people and programs are sent while many streams fail at once, by virtual time.
+"""Measures, in virtual time, which messages and events are sent while many streams fail at once.
 
 `python -m benchmarks.notify --json` lets thousands of streams be published within ten seconds while
-Live refuses every start, with as many others recorded well. The function notify runs each minute,
-deployed code from its timer's event to the robots, which are emulators with the real limits. What a
-webhook's receiver gets is measured by notify_webhooks.py.
+Live refuses every start, with as many others recorded well. The deployed function notify runs each
+minute, from its timer's event to the robots, which are emulators with the real limits.
+notify_webhooks.py measures what the receiver of a webhook gets.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def received(robot: Robot) -> Iterator[tuple[int, int, str]]:
 
 
 def delays_s(robot: Robot, failed_at: Sequence[int]) -> Sequence[float]:
-    """Return how long the message about each lost stream took, in s, the shortest time first."""
+    """Return the time from each stream's failure to the message about it, in s, ascending."""
     rest, found = list(failed_at), list[float]()
     for at, count, _worst in received(robot):
         found += [(at - failed) / 1000 for failed in rest[:count]]

@@ -1,9 +1,9 @@
 """Measures how long a change takes to the receiver of a webhook while many streams fail at once.
 
 `python -m benchmarks.notify` calls it. Thousands of streams are recorded, and within ten seconds
-Live reports of each that its recording has stopped. Deployed code runs, from the callback to the
-receiver, which is a process of its own; in virtual time, in which each thing takes as long as
-`Pace` says.
+Live reports of each that its recording has stopped. The deployed code runs, from the callback to
+the receiver, which is a process of its own. Time is virtual: each step takes as long as `Pace`
+says.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ TIMER = b'{"triggerTime":"2026-11-29T12:00:00Z","triggerName":"every-minute","pa
 
 
 class Pace(Struct, frozen=True):
-    """How long things take: a round trip to the store and a whole call of the receiver, in ms.
-    `slowness`: for how many s the function, with 0.35 of a CPU, computes what this machine computes
-    in one."""
+    """The times of a round trip to the store and of a whole call of the receiver, in ms.
+    `slowness`: how many s the function, with 0.35 of a CPU, needs for one second of this machine's
+    work."""
 
     store_ms: float = 2
     call_ms: float = 100

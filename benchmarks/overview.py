@@ -1,7 +1,7 @@
-"""Measures what GET /v1/overview costs as the stage grows: 200 streams of it are being lost.
+"""Measures what GET /v1/overview costs as the stage grows, while 200 of its recordings are lost.
 
-`python -m benchmarks.overview --json` answers it with the real function over the real stores, each
-with few streams and with many. It does not call Live.
+`python -m benchmarks.overview --json` answers the request with the real function over the real
+stores, each with few streams and with many. It does not call Live.
 """
 
 from __future__ import annotations

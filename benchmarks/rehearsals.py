@@ -109,8 +109,8 @@ Plant = Callable[[RehearsedStage], object]
 
 @dataclass(frozen=True)
 class PlantedFault:
-    """`step` is where it has to be found, and `says` a part of the sentence. `patience_s` is short
-    where nothing comes, however long one waits."""
+    """`step` is the step that must find the fault; `says` is a part of its sentence. `patience_s`
+    is short for faults with which nothing would ever come."""
 
     name: str
     plant: Plant
@@ -274,7 +274,8 @@ FAULTS = (
 
 @dataclass(frozen=True)
 class Judged:
-    """What was said of one fault; `wrong` is empty if that is right."""
+    """The result of a rehearsal with one fault; `wrong` says what is wrong with it, "" if nothing
+    is."""
 
     fault: str
     verdict: str
@@ -287,7 +288,7 @@ class Judged:
 
 
 def judged(stage: RehearsedStage, fault: PlantedFault | None) -> Judged:
-    """Rehearse with a fault, or without one, and compare."""
+    """Rehearse with the fault, or without any; return the result, and whether it is right."""
     if fault is not None:
         fault.plant(stage)
     began = time.monotonic()

@@ -85,7 +85,7 @@ def settings_of(key: StreamKey, kept: Kept) -> StreamSettings:
 
 
 def story(key: StreamKey, began: int) -> Iterator[tuple[int, Event]]:
-    """Yield what Live reports of a publish that lasts a minute, and when (ms after it began)."""
+    """Yield the events of a publish that lasts a minute, each with its time in ms after `began`."""
     ended = began + 60 * SECOND_MS
     yield 0, Published(began)
     if key.app in (RECORDED, DAILY):
@@ -123,7 +123,7 @@ class Days:
                 self.handle(key, event)
 
     def passes_until(self, end: int) -> None:
-        """Let time pass, and handle whatever becomes due in its time."""
+        """Let time pass until `end`, and handle each stream when it becomes due."""
         while (due_in := self.store.next_due()) is not None and self.clock.now + due_in <= end:
             self.clock.now += due_in
             for key in self.store.take_due(BATCH_ROWS, 2_000):

@@ -1,4 +1,4 @@
-"""How a benchmark of many parts prints the figures of each, as soon as it has them."""
+"""Prints the figures of each part of a benchmark, as soon as they are known."""
 
 from __future__ import annotations
 

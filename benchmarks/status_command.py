@@ -55,7 +55,7 @@ def _took(command: tuple[str, ...]) -> Took:
 
 
 def _best(runs: Sequence[Took]) -> Took:
-    """Return the least of each: another busy program is no fault of ours."""
+    """Return the smallest value of each figure, which other programs have disturbed least."""
     return min(took for took, _cpu in runs), min(cpu for _took, cpu in runs)
 
 

@@ -142,7 +142,8 @@ def fill_sqlite(store: SqliteStore, numbers: range) -> None:
 
 
 def fill_redis(store: RedisStore, client: Redis, numbers: range) -> None:
-    """Fill the store in memory, then switch on its file and wait until it is written."""
+    """Fill the store in memory, then switch on its append-only file, and wait until that is
+    written."""
     store.save_or_claim(Save(0, settled(numbers.stop)))  # loads the script for evalsha
     for start in range(numbers.start, numbers.stop, BATCH_ROWS):
         pipe = client.pipeline(transaction=False)
@@ -183,7 +184,7 @@ def stores(folder: Path, sizes: Sequence[int]) -> Iterator[Stores]:
 
 
 class Measured(Protocol):
-    """What is measured over one store: `figures` has the median among others."""
+    """A measurement of one store; `figures` has the median among others."""
 
     def measure(self, times: int, /) -> None: ...
     def figures(self) -> dict[str, float]: ...
@@ -196,7 +197,8 @@ def compare(
     measured_over: Callable[[Measurement], Measured],
 ) -> None:
     """Measure each engine with few streams and with many, and print the figures with the ratio of
-    their medians. `measured_over` returns what is measured `times` times over a filled store."""
+    their medians. `measured_over` returns the Measured of a filled store, which measures `times`
+    times."""
     sizes = (arguments.few, arguments.many)
     figures: dict[str, object] = {"few": arguments.few, "many": arguments.many}
     with tempfile.TemporaryDirectory(prefix="growth-") as name, stores(Path(name), sizes) as found:

@@ -19,8 +19,9 @@ LOOK_AGAIN_S = 0.005
 
 
 class VirtualTime:
-    """Time (ms since the epoch) that passes while everybody waits, and by what is computed: one
-    second of the CPU counts as `slowness` seconds. What runs `free` costs none."""
+    """A clock, in ms since the epoch. It advances while everybody waits, and while a worker
+    computes: one second of CPU time takes `slowness` seconds. Jobs started with `free` take no
+    time."""
 
     def __init__(self, now_ms: int, slowness: float) -> None:
         self._slowness = slowness
@@ -40,7 +41,7 @@ class VirtualTime:
         return self._now_s
 
     def sleep(self, seconds: float) -> None:
-        """Let the others run for so long."""
+        """Let the other workers run until `seconds` have passed."""
         self._count()
         self._enter(self._now_s + max(seconds, 0), getcurrent())
         self._hub.switch()

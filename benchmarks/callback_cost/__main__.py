@@ -1,8 +1,9 @@
 """Counts the CPU instructions that a callback costs, and compares them with those of a commit.
 
 `python -m benchmarks.callback_cost --against COMMIT --json` needs git and valgrind. Instructions do
-not depend on what else the machine does. The SDK is left out: its cost would hide differences.
-With `--webhook`, our policy names a receiver of all events, and that of the commit does not.
+not depend on what else the machine does. The SDK is left out: its cost would hide differences. With
+`--webhook`, the policy of this checkout names a receiver of all events, and the policy of the
+commit does not.
 """
 
 from __future__ import annotations

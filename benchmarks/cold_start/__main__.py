@@ -1,8 +1,8 @@
 """Measures a cold start: a new process sends its first command over TLS by the real handler.
 
 `python -m benchmarks.cold_start --json` compares it with the official SDK, imported as documented,
-and with `requests` alone; both only send the command. The figures are medians of samples taken in
-turn, in wall time from before the start of the process until its answer has come.
+and with `requests` alone; both only send the command. The programs run in turn. The figures are
+medians of the wall time from the start of the process to the answer that it gets.
 """
 
 from __future__ import annotations

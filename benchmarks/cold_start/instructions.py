@@ -1,4 +1,4 @@
-"""Counts the CPU instructions of a cold start, of the official SDK's, and of `requests`' alone.
+"""Counts the CPU instructions of cold starts: of live-record, the official SDK, and `requests`.
 
 `python -m benchmarks.cold_start.instructions --json` needs valgrind. The count is that of a process
 from its start to its end, without the kernel's part, and is the same on a machine that is busy.

@@ -1,9 +1,9 @@
 """Breaks the servers behind a running stage, and measures how it recovers.
 
-`python -m benchmarks.drills --json` runs every drill; `--only NAME` runs one. It prints for each in
-how many seconds the stage recovered, counted from when the store could work again, how many stops
-were lost that had been answered with 2xx, and after how many seconds health said why. It exits with
-1 if a drill does not meet its bounds (benchmarks/drills/result.py).
+`python -m benchmarks.drills --json` runs every drill; `--only NAME` runs one. For each drill it
+prints how many seconds the stage took to recover once the store could work again, how many stops
+were lost although they had been answered with 2xx, and after how many seconds health named the
+cause. It exits with 1 if a drill does not meet its bounds (benchmarks/drills/result.py).
 """
 
 from __future__ import annotations

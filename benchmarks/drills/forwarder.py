@@ -1,4 +1,4 @@
-"""An address that stays while what is behind it changes, like that of a managed instance.
+"""A fixed address in front of exchangeable servers, like the address of a managed instance.
 
 The drills and the tests of the store put it before their servers.
 """

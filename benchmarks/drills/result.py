@@ -1,4 +1,4 @@
-"""What a drill measured, and whether that is good enough.
+"""The figures of a drill, and whether they are good enough.
 
 Each drill returns one Result; `__main__` prints it.
 """

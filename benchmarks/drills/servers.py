@@ -1,4 +1,5 @@
-"""The real servers that drills break: clusters, primaries with replicas, and what lies before them.
+"""The real servers that drills break: clusters, primaries with replicas, and the addresses in front
+of them.
 
 The drills and the tests of the store start them.
 """
@@ -27,7 +28,7 @@ NODE_TIMEOUT_MS = 2000
 
 
 def ask(engine: Engine, *command: str | int) -> Any:  # noqa: ANN401 - as the command says
-    """Return what the engine answers to one command, over a connection of its own."""
+    """Send one command over a new connection; return the engine's answer."""
     with Redis(host=HOST, port=engine.port, decode_responses=True) as client:
         return client.execute_command(*command)
 

@@ -1,6 +1,7 @@
 """Drill: the clock of the store and of the functions is set back an hour, then forward again.
 
-Live's own clock stays right. A stream counts as served again once Live records and stops it.
+Live's own clock stays right. After each step, the time is measured until Live has recorded and
+stopped a new stream.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """People who start and stop streams, one after the other, while something breaks.
 
-The drills run it. It judges by what was answered and by what Live records, not by what the stage
-says of itself.
+The drills run it. It judges the stage by its answers and by Live's recordings, not by the state
+that the stage reports.
 """
 
 from __future__ import annotations

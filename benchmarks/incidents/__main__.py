@@ -1,4 +1,4 @@
-"""Breaks a stage with 40 streams in many ways, and checks what its answers say of that.
+"""Breaks a stage with 40 streams in many ways, and checks the truth of its answers.
 
 `python -m benchmarks.incidents --json` runs every incident, nine side by side, in under 12 minutes;
 `--only NAME` runs one. It prints for each how often an answer was false, how often one was silent,

@@ -35,9 +35,9 @@ USUAL = StageOptions()
 
 @dataclass(frozen=True)
 class Incident:
-    """`impaired_after_s`: when something is wrong even if every stream is recorded, in s after the
-    beginning. `not_ok`: checks of doctor that must not be ok from then on; from the beginning if
-    `impaired_after_s` is infinite."""
+    """`impaired_after_s`: the time, in s after the beginning, from which something is wrong even if
+    every stream is recorded. `not_ok`: the checks of doctor that must not be ok from then on, or
+    from the beginning if `impaired_after_s` is infinite."""
 
     name: str
     breaks: Break
@@ -205,7 +205,8 @@ def publish_lost(stage: IncidentStage) -> Callable[[], None]:
 
 
 def callbacks_refused(stage: IncidentStage) -> Callable[[], None]:
-    """Let Live sign with keys that the stage does not know, so that it refuses each callback."""
+    """Let Live sign with keys that the stage does not know, so that the stage refuses each
+    callback."""
     stage.live.notify(stream_key="another-key-0000", record_key="another-key-0000")
     stage.unpublish(*stage.names[:10], wait=True)
     stage.publish(*stage.names[:10])

@@ -1,4 +1,4 @@
-"""Compares what was answered with what the emulator knows.
+"""Compares the answers of a stage with the true states, which the emulator knows.
 
 A stream is judged only if nothing about it has changed shortly before the question or during it.
 Each answer is judged by the time at which it was given: on a busy machine the last one comes half a
@@ -42,7 +42,7 @@ NOT_RECORDED = ("idle", "waiting", "queued", "failed")
 
 @dataclass(frozen=True)
 class Moment:
-    """One round of questions: the truth before and after it, and what was answered.
+    """One round of questions: the truth before and after it, and the answers.
 
     `after_at`: the time of the truth after it, in s since the epoch, like `said_at` of a row.
     `is_impaired`: something is wrong even if every stream is recorded, such as a store that does
@@ -83,7 +83,7 @@ class Moment:
 
 
 def judged(moment: Moment) -> tuple[list[str], list[str]]:
-    """Return what was false in the answers, and which answers were silent."""
+    """Return the false statements, and the answers that wrongly say that all is well."""
     false = [*_rows(moment), *_health_false(moment), *_doctor_false(moment)]
     return false, list(_silent(moment))
 
@@ -228,8 +228,8 @@ def _may_be(row: Json) -> bool:
 
 
 def is_open(row: Json) -> bool:
-    """Return True if the row says that Live has accepted the start and shown nothing since, and
-    when another start will show whether it records.
+    """Return True if Live has accepted the start and reported nothing since, by the row, and the
+    row names the time of the next start, which will show whether Live records.
 
     Live's 200 is then all that anybody knows. To call the stream lost would be as false as to call
     it recorded. This excuses no stage: health has to have a problem by then, and doctor a finding.
@@ -246,5 +246,5 @@ def is_uncertain(row: Json) -> bool:
 
 
 def _age_s(at: str, row: Json) -> float:
-    """Return how many s before the row's answer `at` was."""
+    """Return the time from `at` to the answer that contains the row, in s."""
     return float(row["said_at"]) - datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp()

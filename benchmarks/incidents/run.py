@@ -1,4 +1,4 @@
-"""Runs one incident, and returns what was false in the answers and which were silent.
+"""Runs one incident, and returns the false answers and the silent ones.
 
 __main__ calls it, several side by side.
 """
@@ -129,7 +129,7 @@ def _faults(doctor: dict[str, Any]) -> str:
 
 
 def asked(stage: IncidentStage) -> dict[str, Any]:
-    """Return what health, list, watch, doctor and why answer now."""
+    """Return the present answers of health, list, watch, doctor and why."""
     names = sorted(stage.wanted)[:: max(len(stage.wanted) // 10, 1)]
     command = [sys.executable, "-m", "benchmarks.incidents.asking", *names]
     environment = {**os.environ, "LIVE_RECORD_STAGES": str(stage.folder / "stages.toml")}

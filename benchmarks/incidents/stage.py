@@ -160,8 +160,8 @@ class IncidentStage:
         self.api.apply_policy(policy, replaces=self.api.policy()["version"])
 
     def unrecorded(self) -> dict[str, float]:
-        """Return the streams that are wanted, live and not recorded, each with the s for which that
-        has lasted."""
+        """Return the streams that are wanted, live and not recorded, each with the time that this
+        has lasted, in s."""
         found = self.watcher.look()
         return {
             name: min(truth.recorded_s, truth.live_s)
@@ -170,8 +170,8 @@ class IncidentStage:
         }
 
     def is_all_known(self) -> bool:
-        """Return True if the stage itself says of every wanted stream that it is recorded. A stage
-        that does not answer yet says nothing."""
+        """Return True if the stage itself counts as many recorded streams as are wanted, False if
+        it does not answer."""
         try:
             phases = self.api.health().get("phases") or {}
         except Failure:
@@ -179,8 +179,7 @@ class IncidentStage:
         return bool(phases.get("recording", 0) >= len(self.wanted))
 
     def not_known(self) -> dict[str, tuple[str, str]]:
-        """Return the wanted streams that the stage does not call recorded, with their phases and
-        reasons."""
+        """Return the streams that the stage does not call recorded, with phases and reasons."""
         rows = self.api.list_recordings(len(self.names))["recordings"]
         return {
             row["stream"]: (row["phase"], row["reason"]["text"])
@@ -189,7 +188,8 @@ class IncidentStage:
         }
 
     def await_recorded(self, within_s: float) -> float | None:
-        """Return after how many s all that is wanted and live is recorded; None if it is not."""
+        """Wait until every wanted live stream is recorded; return how many s that took, None if it
+        takes more than `within_s`."""
         began = time.monotonic()
         while self.unrecorded():
             if time.monotonic() > began + within_s:

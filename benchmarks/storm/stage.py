@@ -105,8 +105,8 @@ def running_stage(folder: Path, options: Options, more_policy: str = "") -> Iter
 
 
 def yield_to_others(stage: Stage, function: str) -> None:
-    """Give the instances of a function the lowest priority, whatever that of the storm: in a
-    region, each is a machine of its own."""
+    """Give the instances of a function the lowest priority, so that they do not slow the others: in
+    a region, each instance has a CPU of its own."""
     for instance in stage.function(function)["instances"]:
         os.sched_setscheduler(instance["pid"], os.SCHED_OTHER, os.sched_param(0))
         os.setpriority(os.PRIO_PROCESS, instance["pid"], LEAST_PRIORITY)

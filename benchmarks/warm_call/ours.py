@@ -1,8 +1,8 @@
 """A program that handles starts in a warm instance and prints medians of its CPU time, in us.
 
-benchmarks.warm_call runs it as `ours.py CODE STARTS`. In turn with each start, the official client
-alone sends one. A pause before each keeps it from waiting for its slot and from finding the caches
-as the other left them.
+benchmarks.warm_call runs it as `ours.py CODE STARTS`. After each start of the handler, the official
+client alone sends one. A pause before each start lets the slot of the rate limit come, and lets
+other programs use the CPU's caches.
 """
 
 from __future__ import annotations
