@@ -1,7 +1,8 @@
-"""Computes from a stream's edges and files which parts were recorded, and which are missing.
+"""Computes which parts of a stream were recorded, and which are missing.
 
-The API calls it for each stream that is asked about. Only this module decides on tolerances, and on
-which clock to believe.
+It uses the stream's files and edges (the changes noted in the ledger). The API calls it for each
+stream that a request is about. Only this module decides on tolerances, and on which clock to
+believe.
 
     wanted      ───────────────────────────────────────────
     live           ├───────────────────┤     ├──────────────
@@ -143,7 +144,7 @@ def _absences(
     edges: Sequence[Edge], live: Sequence[Span], recorded: Sequence[Span], now: int
 ) -> Iterator[Absence]:
     """Yield the occurrences of which nothing was recorded: those that are over, and those barred at
-    their beginning. The last edge of an occurrence counts."""
+    their beginning. Only the last edge of each occurrence is used."""
     noted = dict[str, tuple[Span, Reason]]()
     for edge in edges:
         if edge.kind is EdgeKind.OCCURRENCE and edge.reason is not None:
@@ -158,9 +159,9 @@ def _absences(
 
 def spans_between(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: int) -> list[Span]:
     """Return the spans between edges of two kinds, one for each beginning. The last span may still
-    be open. A later edge never lies before an earlier one, so a late report changes no closed span.
-    Only an open span may turn out to have begun earlier. If an end comes first, the span had begun
-    before the ledger.
+    be open. A report that comes late changes no closed span; it can only move the beginning of an
+    open span to an earlier time. If the first edge is an end, the span had begun before the first
+    edge of the ledger.
     """
     found, last = list[Span](), 0
     ours = [edge for edge in edges if edge.kind in (begins, ends)]
@@ -212,9 +213,10 @@ def _span_of(file: File) -> Span | None:
 
 
 def _corrected(noted: list[Span], filed: list[Span], listed: Span | None, now: int) -> list[Span]:
-    """Return what was recorded. Files correct the noted times. A noted time that no file covers is
-    believed until its file would be late; a noted span without any file, for good if files of that
-    time may be unknown: the file callback may not be configured, or the list may have been deleted.
+    """Return the spans that were recorded. Files correct the noted times. Noted time that no file
+    covers is believed until the file would be late. A noted span without any file is believed for
+    good if files of that time may be unknown: the file callback may not be configured, or the list
+    may have been deleted.
     """
     found = list(filed)
     for span in noted:
@@ -228,8 +230,8 @@ def _corrected(noted: list[Span], filed: list[Span], listed: Span | None, now: i
 
 
 def _must_be_listed(span: Span, listed: Span | None) -> bool:
-    """Return True if Live has reported files later than it would have reported this span's, and
-    none of its time has been deleted since."""
+    """Return True if `listed` covers the span, and also the time by which Live would have reported
+    the span's file."""
     # listed.start ── span.start ── span.stop ── its file is late ── another file: listed.stop
     if listed is None:
         return False
@@ -247,7 +249,7 @@ def _due(sessions: Sequence[Span], wanted: Sequence[Span]) -> list[Span]:
 
 
 def _missing(piece: Span, recorded: Sequence[Span]) -> tuple[list[Span], list[Span]]:
-    """Return the gaps of a span, and the time that its start took within the grace."""
+    """Return the gaps of a span, and the time within the grace that the start took."""
     holes = without([piece], recorded)
     head = Span(piece.start, min(piece.start + START_GRACE_MS, piece.stop))
     latency = common([hole for hole in holes if hole.start == piece.start], [head])
@@ -263,9 +265,9 @@ def _clipped(spans: Iterable[Span], within: Span) -> list[Span]:
 
 
 def _reason(gap: Span, piece: Span, edges: Sequence[Edge], noted: Sequence[Span]) -> HistoryEntry:
-    """Return the reason of a gap. If live-record believed that Live recorded, the files have shown
-    the opposite. Otherwise the reason is the last obstacle noted since the last recording of the
-    session.
+    """Return the reason of a gap. If live-record believed that Live recorded, the reason is that
+    the files show the opposite. Otherwise the reason is the last obstacle noted since the last
+    recording of the session.
     """
     if total_ms(common([gap], noted)) * 2 > gap.ms:
         return HistoryEntry(Reason.NO_FILE)
@@ -282,8 +284,8 @@ def _reason(gap: Span, piece: Span, edges: Sequence[Edge], noted: Sequence[Span]
 
 
 def _causes_of(gap: Span, piece: Span, edges: Sequence[Edge]) -> list[Edge]:
-    """Return the causes that were noted in the session, after its last recording before the gap: an
-    earlier one prevented the start of that recording, and not this time."""
+    """Return the causes that were noted in the session, after its last recording before the gap. An
+    earlier cause delayed that recording, and does not explain the gap."""
     # piece.start ── cause ── RECORDED ── NOT_RECORDED: gap.start ── cause of the gap ── gap.stop
     found, since = list[Edge](), piece.start - START_GRACE_MS
     for edge in edges:

@@ -1,6 +1,7 @@
-"""The edges of a stream's ledger: what changed between two versions of its record.
+"""The edges of a stream's ledger. An edge is one change, such as the beginning of a session.
 
-The engine appends them in the save that it makes anyway, so they cost no further write.
+The edges follow from two versions of the stream's record. The engine adds them to the save that it
+makes anyway, so they cost no further write.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def edges_between(
     before: StreamRecord, after: StreamRecord, now: int, settings: StreamSettings
 ) -> tuple[Edge, ...]:
     """Return the edges between two versions of a record; the second one was saved at `now`, and no
-    edge is later. A rehearsal has no ledger."""
+    edge has a later time. A rehearsal has no ledger."""
     if after.key.is_rehearsal:
         return ()
     found = (
@@ -73,8 +74,8 @@ def edges_between(
 
 def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]:
     """Yield the edges of sessions. An ending session may go on. Once it has ended, it ended at
-    Live's time of the publish_done; without one, when it was marked as ending. A doubted session
-    counts once a poll has shown it."""
+    Live's time of the publish_done; without one, when it was marked as ending. A session that may
+    be a replay has no edge until a poll has shown the session."""
     old, new = before.session, after.session
     if new is None or new == old:
         return
@@ -115,8 +116,9 @@ def _ended_at(session: Session, now: int) -> int:
 def _wanted(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
     """Yield an edge if the stream begins or ceases to be wanted. A rule wants a session from its
     beginning (or from the end of a person's hold), even if the session was reported late. If the
-    policy was changed during the session, the new rule wants the session from then on. For a
-    doubted session the beginning is unknown; that stays so after a person takes the intent over."""
+    policy was changed during the session, the new rule wants the session from then on. The
+    beginning of a session that may be a replay is unknown, also after a person has taken the intent
+    over."""
     intent, session = after.intent, after.session
     is_changed = before.intent.wanted is not intent.wanted
     is_by_rule = intent.requester is Requester.POLICY
@@ -205,7 +207,7 @@ def _is_unproved(record: StreamRecord) -> bool:
 
 def _may_have_gone_on(before: StreamRecord, after: StreamRecord) -> bool:
     """Return True if the recording may never have paused: Live answered that it records already,
-    and in this session only an interruption had spoken against that."""
+    and in this session only an interruption had contradicted the recording."""
     old, new, report = before.confirmation, after.confirmation, before.last_report
     if old is None or new is None or old.session != new.session or not before.is_started:
         return False
@@ -278,7 +280,7 @@ def _occurrences(before: StreamRecord, after: StreamRecord) -> Iterator[Edge]:
 
 
 def edge_of(one: Occurrence) -> Edge:
-    """Return the edge for an occurrence."""
+    """Return the edge that notes an occurrence of a schedule."""
     reason = one.barred_by or Reason.SCHEDULE_RECORDS
     code = f"{one.id}/{one.starts_at}/{one.ends_at}"
     return Edge(EdgeKind.OCCURRENCE, one.begins_at, reason, code)

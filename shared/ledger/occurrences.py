@@ -18,7 +18,8 @@ from shared.ledger.spans import Span, common, merged
 
 
 class OccurrencePart(Struct, frozen=True):
-    """The part of an occurrence that was due (live and wanted), and how much of that is missing."""
+    """The part of an occurrence that was due (live and wanted), and the part of this time that is
+    missing."""
 
     occurrence: str
     span: Span

@@ -1,4 +1,4 @@
-"""Arithmetic with spans of time: ms since the epoch, sorted, without their end.
+"""Arithmetic with sorted spans of time, in ms since the epoch. The end is not part of a span.
 
 The rest of the ledger uses it. It knows nothing of streams.
 """
