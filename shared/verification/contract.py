@@ -117,7 +117,7 @@ def evidence(code: EvidenceCode, **numbers: int) -> Evidence:
 class ExpectedFile(Struct, frozen=True):
     """Live's report of a file; None stands for a value that Live did not report.
 
-    `bucket` is the name of its bucket: a playlist may name its segments by full addresses.
+    `bucket` is the name of the file's bucket: a playlist may name its segments by full addresses.
     """
 
     uri: str
@@ -127,8 +127,9 @@ class ExpectedFile(Struct, frozen=True):
 
     @classmethod
     def of(cls, file: File, bucket: str = "") -> ExpectedFile:
-        """Return what is expected of a file from a callback. Its start and stop are not used: they
-        may span a pause, and need not agree with the duration (docs/platform/live.md §4)."""
+        """Return the name and the duration that Live's callback gives for a file. The times `start`
+        and `stop` are left out: they may span a pause, and need not agree with the duration
+        (docs/platform/live.md §4)."""
         return cls(file.uri, file.duration, None, bucket)
 
 

@@ -113,13 +113,13 @@ def _has_config(track: _Track) -> bool:
 
 
 def _audio(body: bytes) -> tuple[bool, int]:
-    """Return True if the audio codec needs a configuration, and the kind of packet in this tag."""
+    """Return whether the audio codec needs a configuration, and the kind of packet in this tag."""
     needs_config = body[0] >> 4 == _Codec.AAC
     return needs_config, body[1] if needs_config and len(body) > 1 else _Packet.FRAME
 
 
 def _video(body: bytes) -> tuple[bool, int]:
-    """Return True if the video codec needs a configuration, and the kind of packet in this tag."""
+    """Return whether the video codec needs a configuration, and the kind of packet in this tag."""
     low = body[0] & 0x0F
     if body[0] & _Codec.EXTENDED:
         return True, _Packet.FRAME if low in (_Packet.FRAME, _Packet.FRAME_WITHOUT_OFFSET) else low
@@ -147,8 +147,8 @@ def judge_flv(file: Ranges) -> Steps[Media]:
 
 
 def _walk(head: bytes, begin: int, size: int, tags: _Tags) -> Evidence | None:
-    """Note the tags that begin in the head; return where the file breaks off, if it does. A decoder
-    may find the next tag after a broken one, but what lies between is lost."""
+    """Note the tags that begin in the head. Return where the file breaks off; None if it does not.
+    A decoder may find the next tag after a broken one, but what lies between is lost."""
     at = begin
     while at < len(head):
         header = head[at : at + _TAG_HEADER_BYTES]

@@ -134,8 +134,8 @@ def _inside(file: Ranges, box: Box, kind: bytes) -> Steps[Boxes]:
 
 
 def _content(file: Ranges, boxes: Boxes, kind: bytes, length: int) -> Steps[bytes]:
-    """Return the first bytes of the first box of a kind, fewer if it is shorter; b"" without
-    one."""
+    """Return the first bytes of the first box of a kind: fewer if the box is shorter, b"" if there
+    is no such box."""
     if kind not in boxes:
         return b""
     box = boxes[kind][0]

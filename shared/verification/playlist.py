@@ -98,7 +98,8 @@ def _check_all(
     code: EvidenceCode,
     of_all: FileOutcome,
 ) -> None:
-    """Raise Concluded if a segment has the bad size; `of_all` is the outcome if all have it."""
+    """Raise Concluded if a segment has the size `bad`; `of_all` is the outcome if all segments have
+    that size."""
     found = [n + 1 for n, size in sizes if size == bad]
     if found:
         outcome = of_all if len(found) == len(sizes) else FileOutcome.TRUNCATED
