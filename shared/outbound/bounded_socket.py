@@ -28,13 +28,13 @@ class ForbiddenAddress(OSError):
 
 
 class CallDeadline:
-    """The end of a call, `patience` s from now."""
+    """The end of a call, `patience` seconds from now."""
 
     def __init__(self, patience: float) -> None:
         self._ends_s = time.monotonic() + patience
 
     def left(self) -> float:
-        """Return the s that are left. Raise TimeoutError if none are."""
+        """Return the seconds that are left. Raise TimeoutError if no time is left."""
         left = self._ends_s - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -79,7 +79,7 @@ def closed_on_error(sock: socket.socket) -> Iterator[None]:
 class BoundedSocket:
     """A socket for `http.client` whose whole call ends at a deadline. A socket's own timeout limits
     single reads, so a peer that sends a byte now and then could hold a call for ever. Here each
-    read gets only what is left of the call.
+    read gets only the rest of the call's time.
     """
 
     def __init__(self, sock: socket.socket, deadline: CallDeadline) -> None:

@@ -50,8 +50,8 @@ class Outgoing(Struct, frozen=True):
 def call(
     outgoing: Outgoing, *, patience: float, may_reach: MayReach = lambda _address: True
 ) -> tuple[int, bytes]:
-    """Return status and body. Raise Unanswered if no readable answer came, a moment after
-    `patience` (s) at the latest, however slowly the other side sends."""
+    """Return status and body. Raise Unanswered if no readable answer came within about `patience`
+    seconds, however slowly the other side sends."""
 
     def on_new() -> tuple[int, bytes]:
         with _answered():
@@ -63,15 +63,15 @@ def call(
 
 
 class Connections:
-    """Connections that stay open from call to call. For each address there are as many as it had
-    calls at once. Threads share them; the owner closes them."""
+    """Connections that stay open from call to call. An address has as many connections as there
+    were calls to it at the same time. Threads share them; the owner closes them."""
 
     def __init__(self) -> None:
         self._free: defaultdict[tuple[str, str], list[HTTPConnection]] = defaultdict(list)
 
     def call(self, outgoing: Outgoing, *, patience: float, may_reach: MayReach) -> int:
-        """Return the status. Raise Unanswered if no readable answer came, a moment after `patience`
-        (s) at the latest. If a kept connection has ended, send the request again on a new one."""
+        """Return the status. Raise Unanswered if no readable answer came within about `patience`
+        seconds. If a kept connection has ended, send the request again on a new one."""
         from ssl import SSLError
 
         address, deadline = urlsplit(outgoing.url), CallDeadline(patience)
@@ -121,8 +121,9 @@ def _answered() -> Iterator[None]:
 
 
 def _in_time(ask: Callable[[], T], patience: float) -> T:
-    """Return what `ask` returns, or raise Unanswered a moment after `patience` (s). `ask` runs in a
-    thread of its own, because no timeout limits the resolution of a name."""
+    """Return the result of `ask`. Raise Unanswered if there is none within about `patience`
+    seconds. `ask` runs in a thread of its own, because no timeout limits the resolution of a name.
+    """
     from threading import Thread
 
     answers: list[T | Unanswered] = []

@@ -122,8 +122,8 @@ class Opened:
         return int(_asked(lambda: self._client.head_object(request)).content_length)
 
     def stat(self, uri: str) -> ObjectState:
-        """Return what identifies the object's content. Raise NotRead if OSS does not answer or
-        refuses."""
+        """Return the object's size, ETag and CRC-64, which identify its content. Raise NotRead if
+        OSS does not answer or refuses."""
         request = self._oss.HeadObjectRequest(bucket=self.name, key=uri)
         head = _asked(lambda: self._client.head_object(request))
         crc64 = int(head.hash_crc64) if str(head.hash_crc64 or "").isdecimal() else None
@@ -191,8 +191,8 @@ def _region(endpoint: str) -> str:
 
 
 def _asked(call: Callable[[], Any]) -> Any:  # noqa: ANN401 - as above
-    """Return what `call` returns; raise NotRead if `call` raises. The SDK's exceptions are dropped,
-    because their text may hold signed data."""
+    """Return the result of `call`; raise NotRead if `call` raises. The SDK's exceptions are
+    dropped, because their text may hold signed data."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - whatever it is, there is no size

@@ -41,8 +41,8 @@ Sign = Callable[[str], Mapping[str, str]]
 
 
 class ForwardedCallback(Struct, frozen=True):
-    """A genuine callback as we received it. `sign` signs it for another host; None if Live did not
-    sign it, or if there is no key."""
+    """A genuine callback as we received it. `sign` signs the callback for another host; None if
+    Live did not sign it, or if there is no key."""
 
     kind: Kind
     headers: Mapping[str, str]

@@ -44,7 +44,7 @@ PENALTY_MS: Final[Mapping[RobotKind, int]] = {
 
 
 class RobotAnswer(Struct, frozen=True):
-    """A robot's answer. `pause_ms`: for how long to leave the robot alone after too many
+    """A robot's answer. `pause_ms`: for how long to send nothing, because the robot got too many
     messages."""
 
     is_taken: bool

@@ -147,7 +147,9 @@ def _md5(data: bytes) -> str:
 
 
 def _understood(error: Exception) -> StoreRefuses:
-    """Return our error for a failure of the store, by nothing but its code and status."""
+    """Return our error for a failure of the store. Its text repeats nothing from the store but a
+    code and a status.
+    """
     answer = getattr(error, "response", None)
     if not isinstance(answer, dict):
         if isinstance(_root(error), ForbiddenAddress):

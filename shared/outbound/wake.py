@@ -21,8 +21,9 @@ TIMEOUT_S = 0.3
 
 
 class WakeUp(Struct, frozen=True):
-    """The body of a wake-up call, which repeats the key. UNCONFIRMED: whether an asynchronous HTTP
-    call keeps its headers, or only its body (docs/platform/function-compute.md §3.2)."""
+    """The body of a wake-up call: the key, which a header holds too. UNCONFIRMED: whether an
+    asynchronous HTTP call keeps its headers, or only its body (docs/platform/function-compute.md
+    §3.2)."""
 
     wake: str
 
@@ -32,7 +33,7 @@ class WakeUp(Struct, frozen=True):
 
 
 def key_in(body: bytes) -> str:
-    """Return the key in the body of a wake-up call; "" if it is another body."""
+    """Return the key in the body of a wake-up call; "" if the body is another one."""
     try:
         return decode(body, WakeUp).wake
     except (MsgspecError, ValueError, RecursionError):
@@ -71,7 +72,8 @@ class Wake:
             self._wake()
 
     def _wake(self) -> None:
-        """Make the call. Report a lost one; the timer comes within a minute anyway."""
+        """Make the call. If it is lost, only report that: the timer starts reconcile within a
+        minute anyway."""
         body = json.encode(WakeUp(self._key))
         try:
             status = self._post(Outgoing("POST", self._url, self._headers(), body))

@@ -39,8 +39,8 @@ class WebhookSender(Struct, frozen=True):
     def send(
         self, url: str, names: Sequence[str], event_id: str, payload: str, *, at_ms: int
     ) -> int:
-        """Return the status of the answer. A redirect is not followed. Raise Unanswered if no
-        answer came in time, NotAllowed if nothing was sent."""
+        """Send the event; return the status of the answer. A redirect is not followed. Raise
+        Unanswered if no answer came in time, NotAllowed if the settings forbid the call."""
         target = urlsplit(url)
         if (target.hostname or "").lower() not in self.hosts:
             raise NotAllowed("its host is not in LIVE_RECORD_WEBHOOK_HOSTS")
@@ -55,7 +55,7 @@ class WebhookSender(Struct, frozen=True):
         self, names: Sequence[str], event_id: str, payload: str, at_ms: int
     ) -> Mapping[str, str]:
         """Return the headers, with a signature for each secret; the receiver knows at least one of
-        them."""
+        the secrets."""
         from standardwebhooks import Webhook
 
         missing = [name for name in names if name not in self.secrets]

@@ -28,8 +28,8 @@ NotifyRecords = Literal["DescribeLiveStreamsNotifyRecords", "DescribeLiveRecordN
 
 
 class UndeliveredCallback(Struct, frozen=True):
-    """A callback that Live could not deliver. `content` is what Live kept of it, including the push
-    URL's secrets. `at` is the time of Live's try, in ms, if that can be read."""
+    """A callback that Live could not deliver. `content` is Live's copy of it, with the push URL's
+    secrets. `at` is when Live tried to deliver it, in ms; None if that cannot be read."""
 
     kind: str
     content: str
@@ -45,7 +45,7 @@ Pace = Callable[[], None]
 
 
 def at_once() -> None:
-    """Return without waiting; for a caller that is the only one."""
+    """Return without waiting. Used instead of a rate limit where nobody else calls Live."""
 
 
 Online = tuple[StreamKey, int]
@@ -117,8 +117,8 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
         credentials: Credentials,
         take_poll_slot: Pace = at_once,
     ) -> Sequence[UndeliveredCallback]:
-        """Return the callbacks of an ingest domain that Live gave up between two times (ms). Live
-        remembers seven days."""
+        """Return the callbacks of an ingest domain that Live gave up between `since` and `until`,
+        in ms. Live keeps them for seven days."""
         asked = {"DomainName": ingest, **_span(since, until)}
         return self._undelivered(
             "DescribeLiveStreamsNotifyRecords", asked, credentials, take_poll_slot
@@ -133,8 +133,8 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
         credentials: Credentials,
         take_poll_slot: Pace = at_once,
     ) -> Sequence[UndeliveredCallback]:
-        """Return the recording callbacks of a streaming domain that Live gave up between two times
-        (ms)."""
+        """Return the recording callbacks of a streaming domain that Live gave up between `since`
+        and `until`, in ms."""
         asked = {"DomainName": streaming, "StorageType": "all", **_span(since, until)}
         return self._undelivered(
             "DescribeLiveRecordNotifyRecords", asked, credentials, take_poll_slot
@@ -192,8 +192,8 @@ def _undelivered(entry: Mapping[str, object]) -> UndeliveredCallback:
 
 
 def _tried_at(text: object) -> int | None:
-    """Return the time of Live's try in ms; None if it cannot be read, for the callback counts even
-    without a time."""
+    """Return when Live tried to deliver the callback, in ms; None if that cannot be read. A
+    callback without a time is used all the same."""
     try:
         return _ms(text) if isinstance(text, str) else None
     except ValueError:
@@ -224,7 +224,8 @@ def _stream(domain: str, entry: Mapping[str, str]) -> Online:
 
 
 def _ms(text: str) -> int:
-    """Return an ISO 8601 time in ms; UTC without an offset. Python 3.10 does not know the Z."""
+    """Parse an ISO 8601 time; return it in ms. A time without an offset is in UTC. Python 3.10 does
+    not know the Z."""
     at = datetime.fromisoformat(text.replace("Z", "+00:00"))
     return round((at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp() * 1000)
 

@@ -136,7 +136,7 @@ def _quieten() -> None:
 
 def _rehearsed(sdk: Official) -> Official:
     """Return the SDK after one call that is not sent. The call fails here if a new release has
-    changed something, and it does what a process's first call does once."""
+    changed something, and it does the work that only the first call of a process has to do."""
     from shared.outbound.live.connection import REHEARSED
 
     answer = rehearse(sdk, "http", "rehearsal.invalid", sdk.RuntimeOptions())
