@@ -56,5 +56,6 @@ was set back, and counts as due."""
 
 
 def backoff_of(queue: str) -> Backoff:
-    """Return how the tasks of a queue are retried; this release must know their kind."""
+    """Return how the tasks of a queue are retried. Raise ValueError if this release does not know
+    their kind."""
     return BACKOFF[TaskKind(queue.partition(":")[0])]

@@ -26,7 +26,8 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
     In a multipart upload, `upload` is its id at the target, `parts` the number of parts stored, and
     `read_crc64` their checksum.
 
-    `failing_since` (ms) is the first failure since the last successful step; 0 if there is none.
+    `failing_since` is the time, in ms, of the first failure since the last successful step; 0 if
+    there is none.
 
     A playlist is copied after its `segments`. `copied_segments` counts those already copied and
     `segments_bytes` their size. `list_etag` is the version of the playlist that named them.
@@ -86,15 +87,15 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
 
     @property
     def size_bytes(self) -> int | None:
-        """Return the size of what is to be copied; None for a playlist until all segments are
-        copied."""
+        """Return the size of the file to copy, with all its segments; None for a playlist until all
+        segments are copied."""
         if not self.is_playlist:
             return self.size
         is_last = self.size is not None and self.copied_segments == self.segments
         return self.segments_bytes + (self.size or 0) if is_last else None
 
     def anew(self) -> DeliverFile:
-        """Return the task from the beginning of the present object. Its size and ETag are then
+        """Return the task with nothing of the present object copied. The object's size and ETag are
         read again."""
         return replace(self, size=None, etag="", crc64=None, upload="", parts=0, read_crc64=0)
 

@@ -1,6 +1,7 @@
 """The state of a webhook receiver: whether it takes events, has ended, or is paused.
 
-The function `notify` keeps one for each, and writes it only when it changes. It is pure.
+The function `notify` keeps one state for each receiver, and writes a state only when it changes.
+This module is pure.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class EventType(str, Enum):
 
 
 class EventBody(Struct, frozen=True, omit_defaults=True):
-    """The body of an event task: what changed, and when (ms). `reason` and `about` are those of a
+    """The body of an event task: what changed, and when, in ms. `reason` and `about` are those of a
     history entry. `only` names the receiver of a test. `of` is the stream that an event of the
     stage is about.
     """
@@ -83,7 +83,7 @@ def event_task(
 
 
 class WebhookBody(Struct, frozen=True):
-    """The body of a delivery: the event's id, and the payload to sign and send."""
+    """The body of a delivery task: the event's id, and the payload to sign and send."""
 
     id: str
     payload: str

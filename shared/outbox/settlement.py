@@ -25,9 +25,9 @@ class Done(Struct, frozen=True):
 
 
 class Failed(Struct, frozen=True):
-    """The attempt failed. If `is_final`, only a person's request retries it. `verdict` is what is
-    known of the file `uri`. `tasks` are added if this was the last attempt. `body` is the next
-    attempt's; "" keeps it.
+    """The attempt failed. If `is_final`, only a person's request retries it. `verdict` is the
+    present verdict on the file `uri`; None leaves the stored verdict unchanged. `tasks` are added
+    if this was the last attempt. `body` is the next attempt's; "" keeps it.
     """
 
     why: str
@@ -43,8 +43,8 @@ UNREADABLE = Failed("the body of the task cannot be read", is_final=True)
 
 class Continued(Struct, frozen=True):
     """A step of the task is done. The next step is due at once with all its attempts: a task of
-    `kind`, which may be another one, with `body`. `verdict` is what is known of the file `uri`, and
-    `tasks` are added.
+    `kind`, which may be another one, with `body`. `verdict` is the present verdict on the file
+    `uri`; None leaves the stored verdict unchanged. `tasks` are added.
     """
 
     kind: TaskKind

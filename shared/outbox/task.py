@@ -70,8 +70,8 @@ class Task(Struct, frozen=True):
     """A task as it is stored. `attempts` counts how often it was taken. A result counts only for
     the `version` that was taken.
 
-    An open task is due at `due_at` (ms); a dead letter died then. `why` is the last attempt's
-    error. `sequence` rises with each task that the stage stores.
+    An open task is due at `due_at`, in ms; a dead letter failed for good then. `why` is the last
+    attempt's error. `sequence` rises with each task that the stage stores.
     """
 
     id: str
@@ -87,7 +87,8 @@ class Task(Struct, frozen=True):
 
     @property
     def kind(self) -> str:
-        """Return its kind; a later release may have written one that this one does not know."""
+        """Return the task's kind. If a later release wrote the task, this release may not know the
+        kind."""
         return self.queue.partition(":")[0]
 
     @property
