@@ -27,8 +27,8 @@ _MS = timedelta(milliseconds=1)
 
 
 def duration(value: object) -> int:
-    """Return "12h30m" or "180s" in ms. Raise ValueError for anything else, including a number
-    without a unit, which could mean seconds or hours."""
+    """Parse a duration such as "12h30m" or "180s"; return it in ms. Raise ValueError for anything
+    else, including a number without a unit, which could mean seconds or hours."""
     if _is_bare(value) and int(str(value)):
         raise ValueError(f"write a unit: {value}s, {value}m or {value}h")
     found = re.fullmatch(_DURATION, f"{value}s" if _is_bare(value) else str(value))
@@ -44,8 +44,8 @@ def duration(value: object) -> int:
 
 
 def stored_duration(value: object) -> int:
-    """Return a duration as `duration` does; a bare number counts as seconds, as release 0.2 stored
-    policies."""
+    """Do as `duration`, but read a number without a unit as seconds, because release 0.2 stored
+    policies so."""
     return duration(f"{value}s" if _is_bare(value) else value)
 
 
@@ -74,7 +74,7 @@ _LAST_MS = 253_402_300_799_999
 
 
 def instant(text: object) -> int:
-    """Return an RFC 3339 time in ms since the epoch. Raise ValueError if it is invalid."""
+    """Parse an RFC 3339 time; return it in ms since the epoch. Raise ValueError for other text."""
     found = re.fullmatch(_INSTANT, text) if isinstance(text, str) else None
     if found is None:
         raise ValueError("write the time as RFC 3339, like 2026-01-02T03:04:05Z")
@@ -93,8 +93,8 @@ def instant(text: object) -> int:
 
 
 def instant_or_duration(text: object) -> tuple[int, bool]:
-    """Return an RFC 3339 time or a duration in ms, and True for a duration. Raise ValueError
-    for anything else."""
+    """Parse an RFC 3339 time or a duration; return it in ms, and True if it is a duration. Raise
+    ValueError for anything else."""
     if isinstance(text, str) and text[-1:] in "smhd" and text[:1].isdecimal():
         return duration(text), True
     if not isinstance(text, str) or re.fullmatch(_INSTANT, text) is None:
@@ -103,7 +103,7 @@ def instant_or_duration(text: object) -> tuple[int, bool]:
 
 
 def rfc3339(ms: int) -> str:
-    """Return an instant (ms since the epoch) as RFC 3339 in UTC, with a fraction only if there is
-    one."""
+    """Return an instant, in ms since the epoch, as an RFC 3339 text in UTC. The text has a fraction
+    only if the instant is not a whole second."""
     moment = (_EPOCH + ms * _MS).replace(tzinfo=None)
     return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds") + "Z"

@@ -99,8 +99,8 @@ class Unpublished(Struct, frozen=True):
 
 
 class Polled(Struct, frozen=True):
-    """The online list, requested at `asked_at`, shows the stream as published at `published`; None
-    if it does not show it."""
+    """The online list, requested at `asked_at`, shows the stream, with `published` as the time of
+    its publish; None if the list does not show the stream."""
 
     published: int | None
     asked_at: int
@@ -123,7 +123,7 @@ class CommandSettled(Struct, frozen=True):
 
 class Reported(Struct, frozen=True):
     """Live reports that the recording runs (`record_started`, `record_resumed`), or that it does
-    not. `time`, by Live's clock, is since when; whether Live gives it is UNCONFIRMED
+    not. `time` is when that began, by Live's clock; whether Live gives a time is UNCONFIRMED
     (docs/platform/live.md §4).
     """
 
@@ -142,7 +142,7 @@ class RecordFailed(Struct, frozen=True):
 
 class FileLeft(Struct, frozen=True):
     """A file was stored. Its recording ran from `start` to `stop`; None for a time that Live does
-    not give. `duration` (ms) is the file's, if Live gives it; it need not equal `stop` - `start`
+    not give. `duration` is the file's, in ms, if Live gives it; it need not equal `stop` - `start`
     (docs/platform/live.md §4).
     """
 
@@ -214,8 +214,8 @@ class SettingsChanged(Struct, frozen=True):
 
 
 class TimePassed(Struct, frozen=True):
-    """Time passed, and nothing else happened. A caller that may not poll leaves due polls for one
-    that may, because a poll counts only once it was made."""
+    """Time passed, and nothing else happened. A poll that is due stays due if the caller may not
+    poll: only a poll that was made counts."""
 
     may_query_online: bool = True
 

@@ -20,7 +20,7 @@ class Finding(Struct, frozen=True):
 
 
 class FileCopy(Struct, frozen=True):
-    """The copy of a file in another store, as known at `at` (ms): `delivering`, `delivered`, or
+    """The copy of a file in another store, as known at `at`, in ms: `delivering`, `delivered`, or
     `failed`, which only a person's request retries. `target` is s3://bucket/name; `why` is the last
     attempt's error. For a playlist, `segments` and `copied_segments` count its segments; they are
     None before it is read, and for other files.
@@ -37,7 +37,7 @@ class FileCopy(Struct, frozen=True):
 
 
 class FileVerdict(Struct, frozen=True):
-    """The result of verifying the file at `at` (ms): `verified`, or a fault. `size_bytes` and
+    """The result of verifying the file at `at`, in ms: `verified`, or a fault. `size_bytes` and
     `duration_ms` were read from the object; None if unknown. `copy` is None if the file is not
     copied elsewhere. `place` is the bucket that was read (name/endpoint), even if the policy names
     another one by now.
@@ -55,9 +55,9 @@ class FileVerdict(Struct, frozen=True):
 class File(Struct, frozen=True):
     """A file that Live left; its recording ran from `start` to `stop`, by Live's clock.
 
-    A time or `duration` (ms) is None if Live reported none. `push_args` are the push URL's
-    arguments that begin with `callback_`; a publisher uses them to link a file to an id of its own.
-    `verdict` is None before verification.
+    Times and `duration` are in ms; each is None if Live did not report it. `push_args` are the push
+    URL's arguments that begin with `callback_`; a publisher uses them to link a file to an id of
+    its own. `verdict` is None before verification.
     """
 
     uri: str

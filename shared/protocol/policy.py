@@ -103,7 +103,7 @@ class Match(Struct, frozen=True):
 
     def covers(self, key: StreamKey) -> bool:
         """Return True if the globs match the stream, or every stream that a pattern stands for;
-        False also if that is not quickly certain."""
+        also return False if the answer would take long to find."""
         if not key.is_pattern:
             return self.holds(key)
         start = self.stream.removesuffix("*")
@@ -120,11 +120,11 @@ class Match(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """What to do automatically with the streams that match. `max_duration` is in ms; None for the
-    stage's. A higher `priority` goes first.
+    """What to do automatically with the streams that match. `max_duration` is in ms; if it is None,
+    the stage's limit applies. A higher `priority` goes first.
 
     `coverage_target` is the percentage of a stream's due time that must be recorded, `max_gap` the
-    longest acceptable gap in ms; None if the report decides.
+    longest acceptable gap in ms; if they are None, the reader of the report decides.
     """
 
     match: Match = field(default_factory=Match)

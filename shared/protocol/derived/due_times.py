@@ -81,7 +81,7 @@ def never_live_at(record: StreamRecord) -> int | None:
 
 
 def ends_at(record: StreamRecord) -> int:
-    """Return when a wanted recording is to end; 0 if it has no end."""
+    """Return when a wanted recording must end; 0 if no end is set or no recording is wanted."""
     return record.intent.until or 0 if record.intent.wanted else 0
 
 
@@ -112,8 +112,9 @@ def _is_only_polled(record: StreamRecord) -> bool:
 
 
 def queue_priority(record: StreamRecord, priority: int) -> int:
-    """Return the position among commands of one rank, highest first: by the rule's priority; within
-    one priority, streams that a poll has shown or a person wants go first."""
+    """Return the position among commands of one rank; the highest goes first. The rule's priority
+    counts first. Within one priority, streams that a poll has shown, or that a person wants, go
+    first."""
     return 2 * priority - _is_unpolled_start(record)
 
 

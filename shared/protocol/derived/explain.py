@@ -75,8 +75,8 @@ def _wanted(record: StreamRecord, now: int, settings: StreamSettings) -> History
 
 
 def _waiting(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
-    """Return the cause in the phase `waiting`: the stream is not live, the stage only observes,
-    something contradicts the recording, or nothing was decided yet."""
+    """Return the cause in the phase `waiting`: the stream is not live, the stage only observes, an
+    event contradicts the recording, or nothing was decided yet."""
     if not record.is_live:
         return _absent(record)
     if settings.observe:
@@ -85,8 +85,8 @@ def _waiting(record: StreamRecord, settings: StreamSettings) -> HistoryEntry:
 
 
 def _denied(record: StreamRecord) -> HistoryEntry:
-    """Return why the present session counts as not recorded: Live's answer to a later start, or its
-    report, or an interruption."""
+    """Return why live-record takes the present session as not recorded: Live's answer to a later
+    start, Live's report, or an interruption."""
     answer, report = record.answer, record.last_report
     is_answered = answer is not None and answer.at >= (record.denied_at or 0)
     if answer is not None and is_answered and answer.command is Command.START:

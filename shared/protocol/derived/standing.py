@@ -37,7 +37,7 @@ class Liveness(str, Enum):
 
 
 class Wrong(Struct, frozen=True):
-    """Why the stream is wanted and live but not recorded, and the time since which it is so."""
+    """Why a wanted and live stream is not recorded, and since when."""
 
     since: int
     reason: HistoryEntry
@@ -99,8 +99,8 @@ def standing(
 def _with_its_age(
     reason: HistoryEntry, now: int, shown_at: int | None, listed_at: int
 ) -> HistoryEntry:
-    """Return the cause with the age of the information behind it, if nothing has checked that
-    since."""
+    """Return the cause with the age of the report or the online list on which the cause rests. A
+    cause that rests on neither is returned unchanged."""
     unread = written(now - listed_at)
     if shown_at is not None:
         about = {"ago": written(max(now - shown_at, 0)), "unread": unread}
@@ -119,7 +119,7 @@ def is_confirmed(record: StreamRecord) -> bool:
 
 def _liveness(record: StreamRecord, listed_at: int | None) -> tuple[Liveness, int | None]:
     """Return whether the stream is live, and as of when. A list that contradicts the record changes
-    its session. So the session was still true when the list was last read."""
+    the record's session. So the session was still right when the list was last read."""
     session = record.session
     if session is None:
         return (Liveness.UNKNOWN, None) if listed_at is None else (Liveness.NO, listed_at)
@@ -185,8 +185,8 @@ def _since(record: StreamRecord, stands: Phase) -> int | None:
 
 
 def _idle_since(record: StreamRecord) -> int | None:
-    """Return the time since which nothing is done for the stream: the last change of its intent,
-    its session or Live's reports."""
+    """Return the time since which the stream has not changed: the last change of its intent, its
+    session or Live's reports."""
     session, report = record.session, record.last_report
     times = [record.intent.made_at]
     if session is not None:

@@ -23,8 +23,8 @@ before health does. Every command takes some time."""
 
 
 def wrong_since(record: StreamRecord) -> int | None:
-    """Return the time from which the stream counts as wanted, live and not recorded, unless
-    something changes before; None if it does not count so. The time may lie ahead."""
+    """Return the time from which the stream counts as wanted, live and not recorded, unless the
+    record changes before; None if the stream does not count as such. The time may lie ahead."""
     session, may_count = record.session, record.intent.wanted and not record.is_off
     if session is None or not may_count or record.is_recorded or record.is_reported:
         return None

@@ -91,8 +91,9 @@ def doubt(transition: Transition, flight: Flight) -> None:
 
 
 def _within_bounds(doubts: tuple[Doubt, ...]) -> tuple[Doubt, ...]:
-    """Drop a doubt if there is one too many: the oldest that a later doubt of the same command
-    outlasts, so that the wanted command is still re-sent once neither can land."""
+    """Return the doubts; if there is one too many, leave one out. That is the oldest one with a
+    later doubt of the same command and intent: the later doubt still makes the wanted command be
+    re-sent."""
     if len(doubts) <= MAX_DOUBTS_ENTRIES:
         return doubts
     kinds = [(doubt.command, doubt.generation) for doubt in doubts]
@@ -214,10 +215,10 @@ def _has_just_come(transition: Transition) -> bool:
 
 
 def _failed(transition: Transition, flight: Flight, answer: LiveError) -> None:
-    """Mark the session failed after a refused start. Do not, if Live accepted an earlier start in
-    it and nothing has denied that recording since, or if Live reports a recording and answers with
-    an unknown code. If nothing has confirmed the recording yet, retry the start: Live may be
-    recording, and only another answer shows it.
+    """Mark the session failed after a refused start. Do not mark it if Live accepted an earlier
+    start of the session and nothing has contradicted that recording since. Do not mark it either if
+    Live reports a recording and answers with an unknown code. If nothing has confirmed the
+    recording yet, retry the start: Live may be recording, and only another answer shows it.
     """
     command_retry.remember_answer(transition, flight, answer, _code(answer))
     record = transition.record
@@ -253,9 +254,10 @@ def _stop(transition: Transition, flight: Flight, answer: Accepted | LiveError) 
 
 
 def _stop_missed(transition: Transition, flight: Flight) -> None:
-    """Take the recording as ended, and remember when, in case the stream comes back soon. If a
-    session has opened since the stop was claimed, send the stop again. If the stream has just come
-    back, retry the stop: Live's recorder may not know the stream yet, and may resume by itself."""
+    """Take the recording as ended after a stop that Live answered with StreamNotFound. Remember
+    when, in case the stream comes back soon. If a session has opened since the stop was claimed,
+    send the stop again. If the stream has just come back, retry the stop: Live's recorder may not
+    know the stream yet, and may resume by itself."""
     if flight.session != transition.record.session_number and not transition.record.is_off:
         transition.enqueue_if_idle(Command.STOP, Reason.STREAM_RETURNED)
     elif _has_just_come(transition) and _was_just_interrupted(transition):

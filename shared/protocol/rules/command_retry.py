@@ -91,13 +91,13 @@ def delay_after_refusal(attempts: int) -> int:
 
 def delay_after_contradiction(attempts: int) -> int:
     """Return the delay in ms before the next start of a stream that the online list shows and
-    Live's recorder does not know. Neither changes soon."""
+    Live's recorder does not know. Neither answer changes soon."""
     return doubled(CONTRADICTION_RETRY_MS, attempts, MAX_CONTRADICTION_RETRY_MS)
 
 
 def longest_delay_before(attempts: int) -> int:
-    """Return how long (ms) an attempt may have to wait after this many others. The first one never
-    waits."""
+    """Return the longest time, in ms, that the next attempt may have to wait after `attempts`
+    others. The first attempt never waits."""
     if attempts == 0:
         return 0
     return max(delay_after_refusal(attempts - 1), UNKNOWN_RETRY_MS)

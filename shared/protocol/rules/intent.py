@@ -85,8 +85,8 @@ def _lost_since(record: StreamRecord) -> int | None:
 
 
 def _send_start(transition: Transition, reason: Reason, since: int | None = None) -> None:
-    """Enqueue a start, unless one of this session is on the wire: that one serves the new intent
-    too."""
+    """Enqueue a start, unless a start of this session is on the wire: that start serves the new
+    intent too."""
     if not transition.record.is_on_wire(Command.START):
         transition.enqueue(Command.START, reason, since=since)
 
@@ -171,16 +171,16 @@ def _note_end(
 
 
 def _end_of(intent: Intent, name: str) -> Mapping[str, int]:
-    """Return the end as details of a history entry: a time, or a duration (ms) from the first
-    accepted start; neither if only the stage's longest duration ends the recording."""
+    """Return the end as details of a history entry: a time, or a duration in ms from the first
+    accepted start. Return {} if only the stage's longest duration ends the recording."""
     if intent.until is not None:
         return {f"{name}_at": intent.until}
     return {} if intent.max_duration is None else {f"{name}_after": intent.max_duration}
 
 
 def count_from_first_start(transition: Transition, at: int) -> None:
-    """Set the end as a time, counted from the first accepted start (ms), so that it survives
-    reconnects.
+    """Set the end of the intent as a time, counted from the first accepted start at `at`, in ms.
+    Reconnects do not move this end.
 
     The end sends a stop even if this intent claimed no start, because Live may have accepted an
     older one.
@@ -261,7 +261,7 @@ def cancel_delay(transition: Transition, asked: CancelDelayAsked) -> None:
 
 def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
     """Let policy make an intent; return True if it did. Policy makes at most one in a session, and
-    none during a hold. `says_why_not`: note why it made none."""
+    none during a hold. `says_why_not`: note in the history why policy made no intent."""
     record, rule = transition.record, transition.settings.rule
     if record.intent.wanted:
         _withhold(transition, is_withheld=False)

@@ -1,4 +1,5 @@
-"""Derives the next start from the record alone. Every other command is pending, with its cause.
+"""Derives the next start from the record alone. The rule that needs another command makes that
+command pending itself.
 
 `decide` asks for it after an event is decided. It knows neither the event nor the time.
 """

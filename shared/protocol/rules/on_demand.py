@@ -37,7 +37,8 @@ def is_asked(record: StreamRecord, now: int, by_patterns: Iterable[Occurrence] =
 
 
 def _is_open(record: StreamRecord, now: int) -> bool:
-    """Return True if Live asks late, or again: the publish was already reported."""
+    """Return True if the publish was reported less than FRESH_MS ago: Live asks late, or asks
+    again."""
     session = record.session
     live = session is not None and session.state is SessionState.LIVE
     return session is not None and live and now - session.opened_at < FRESH_MS

@@ -11,8 +11,8 @@ from shared.protocol.stream import ENDS, STARTS, Command
 
 
 def end_doubts(transition: Transition) -> None:
-    """End the doubts that are over at `now`: their commands have landed or never will. If one of
-    these commands may have changed the wanted state, send the wanted command again.
+    """Drop the doubts that are over at `now`: each command has taken effect, or never will. If one
+    of these commands may have changed the wanted state, send the wanted command again.
 
     If the clock was not steady since the doubt began, keep the doubt until IN_DOUBT_MS after the
     gap, and then send once more: the clock may have jumped, and the command may still land.
@@ -38,8 +38,8 @@ def end_doubts(transition: Transition) -> None:
 
 
 def _ask_after_failure(transition: Transition) -> None:
-    """Ask Live, by one start, whether it records a session that a refused start has marked as
-    failed: an earlier start, whose answer was lost, may have landed."""
+    """Send one start, to find out whether Live records a session that a refused start has marked as
+    failed. An earlier start, whose answer was lost, may have landed."""
     if transition.record.intent.wanted and transition.record.has_failed:
         transition.enqueue_if_idle(Command.START, Reason.REASSERT)
 

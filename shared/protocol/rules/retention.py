@@ -22,10 +22,10 @@ STEADY_MS = HOUR_MS
 def settle(transition: Transition, event: Event) -> None:
     """Set the time at which the record is forgotten, and forget it if that time has come.
 
-    A session that has ended was absent from two polls. Any other stream is polled first: it may be
-    live although nothing was reported of it for so long, for example if the policy no longer names
-    its domain. Nothing is forgotten within an hour of a gap, so that a clock which jumps a month
-    ahead is noticed first.
+    A session that has ended was absent from two polls. Any other stream is polled first, because it
+    may be live although Live has reported nothing about it for long, for example if the policy no
+    longer names its domain. Nothing is forgotten within an hour of a gap, so that a clock which
+    jumps a month ahead is noticed first.
     """
     if transition.record.is_blank:
         return

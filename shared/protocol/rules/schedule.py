@@ -77,8 +77,8 @@ def _ended_since(event: OccurrencesPlanned, occurrence: Occurrence, now: int) ->
 
 
 def put(transition: Transition, event: OccurrencePut) -> None:
-    """Add an occurrence, or replace it. No hold bars one that begins now, because a person wants
-    it. Refuse to change one that is over."""
+    """Add an occurrence, or replace it. No hold bars an occurrence that begins now, because a
+    person wants it. Refuse to change an occurrence that is over."""
     occurrence = event.occurrence
     before = next((one for one in transition.record.begun if one.id == occurrence.id), None)
     if before is None:
@@ -184,7 +184,8 @@ def _begin(
     transition: Transition, occurrence: Occurrence, asked: OccurrencePut | None = None
 ) -> None:
     """Let an occurrence begin, even late, if its end has not come. If a recording is wanted
-    already, the occurrence waits for the end of that intent. `asked`: a person wants it now."""
+    already, the occurrence waits for the end of that intent. `asked`: a person wants the occurrence
+    now."""
     if occurrence.by_pattern and not transition.record.is_live:
         return
     if transition.now >= occurrence.ends_at:

@@ -58,7 +58,8 @@ def time_in_doubt(_record: StreamRecord, _settings: StreamSettings) -> int:
 
 
 def retry_pause(record: StreamRecord, settings: StreamSettings) -> int:
-    """Return the longest pause before this attempt, or the merge delay after a lost restart."""
+    """Return the longest pause before this attempt, or, if it is longer, the merge delay after a
+    restart whose answer was lost."""
     pending = record.pending
     if pending is None:
         return 0
@@ -73,7 +74,8 @@ def merge_delay(_record: StreamRecord, settings: StreamSettings) -> int:
 
 
 def check_pause(_record: StreamRecord, settings: StreamSettings) -> int:
-    """Return the longest pause before a check; after a stop in doubt, the merge delay."""
+    """Return the longest pause before a check, or, if it is longer, the time until a stop in doubt
+    has landed and the merge delay after it has passed."""
     return max(MAX_CONFIRM_AGAIN_MS, settings.merge_delay + MAX_SLOT_WAIT_MS + IN_DOUBT_MS)
 
 

@@ -93,7 +93,8 @@ class Transition:
 
     def _withheld(self, command: Command, reason: Reason, asked: int) -> bool:
         """Return True if a start must not be queued: its session has ended and no person has asked
-        since (which is noted), or a pending restart will begin a recording as well."""
+        since, or a pending restart will begin a recording as well. The history notes the first
+        case."""
         pending, session = self.record.pending, self.record.session
         if command is not Command.START:
             return False
@@ -112,7 +113,7 @@ class Transition:
         )
 
     def may_still_land(self, *commands: Command, at: int | None = None) -> bool:
-        """Return True if a command in doubt may still land, or may have caused what Live reported
-        for the time `at`."""
+        """Return True if one of these commands is in doubt, and may still land or may have caused
+        Live's report of the time `at`."""
         doubts = [doubt for doubt in self.record.doubts if doubt.command in commands]
         return any(doubt.may_explain(at) for doubt in doubts)

@@ -53,7 +53,7 @@ class Doubt(Struct, frozen=True, omit_defaults=True):
 
     def may_explain(self, time: int | None) -> bool:
         """Return True if a report of `time` may be an effect of this attempt. A report without a
-        time always may."""
+        time always may be one."""
         return time is None or time >= self.until - IN_DOUBT_MS - TOGETHER_MS
 
 

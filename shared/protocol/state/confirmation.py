@@ -116,8 +116,9 @@ class SessionFailure(Struct, frozen=True, omit_defaults=True):
 
 
 class LastReport(Struct, frozen=True, omit_defaults=True):
-    """Live's last report of the recording itself, received at `at` (our clock); true since `time`
-    (Live's clock), if Live said so. Our own accepted stop counts as a report."""
+    """Live's last report of the recording itself, received at `at` by our clock. It has been true
+    since `time` by Live's clock; None if Live gave no time. Our own accepted stop counts as a
+    report."""
 
     recording: bool
     what: str
@@ -131,16 +132,18 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
         return self.at if self.time is None else self.time
 
     def may_be_after(self, confirmation: Confirmation) -> bool:
-        """Return True if the report may be about a time after that start: it was received after the
-        answer, and the second that Live names was not over when the start was sent."""
+        """Return True if the report may be about a time after the start of the confirmation: it was
+        received after the answer, and the second that Live names was not over when the start was
+        sent."""
         # Live's time is in whole seconds: time ── sent_at ── the report became true ── time + 1 s
         known_at = confirmation.sent_at or confirmation.at
         return self.at > confirmation.at and (self.time is None or self.time + 1000 > known_at)
 
     def is_newer(self, time: int | None) -> bool:
-        """Return True if the report counts as newer than one of `time`. A report that Live does not
-        record, without a time of its own, counts from its receipt. If it was late, that costs one
-        start. An old report that wrongly confirms would end every check."""
+        """Return True if this report is newer than a report of `time`; False if `time` is None. A
+        report that Live does not record may lack a time; its receipt then dates it. If it came
+        late, this costs one needless start. A report that Live records must have a time: a wrong
+        confirmation would end every check."""
         if time is None:
             return False
         if self.time is None and not self.recording:

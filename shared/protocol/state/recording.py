@@ -98,8 +98,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_watched(self) -> bool:
-        """Return True if the session has not ended; only then it matters if a poll misses the
-        stream."""
+        """Return True if the session has not ended; only then does it matter that a poll does not
+        show the stream."""
         return self.session is not None and not self.is_off
 
     @property
@@ -182,7 +182,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     @property
     def lacks_start(self) -> bool:
         """Return True if a start must follow: the stream is wanted and not known to be off, and in
-        this session nothing was started, has failed or is under way. In a stage that observes, it
+        this session nothing was started, has failed or is under way. In a stage that observes, this
         stays True."""
         if not self.intent.wanted or self.session is None or self.is_off:
             return False
@@ -190,7 +190,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         return not is_decided and self.pending is None and not self.is_on_wire(*STARTS)
 
     def is_on_wire(self, *commands: Command) -> bool:
-        """Return True if one of the commands is in flight for the present session."""
+        """Return True if one of these commands is in flight, and was claimed in the present
+        session."""
         flight, number = self.flight, self.session_number
         return flight is not None and flight.session == number and flight.command in commands
 
@@ -204,8 +205,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_held(self) -> bool:
-        """Return True if a hold covers the present session, whatever the time. `held_at` also
-        checks the hold that ends at a time."""
+        """Return True if a hold covers the present session. `held_at` also checks a hold that lasts
+        until a given time."""
         intent, session = self.intent, self.session
         if intent.wanted or session is None:
             return False
@@ -223,7 +224,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
 
 def record_of_unknown(key: StreamKey, now: int) -> StreamRecord:
-    """Return the record of a stream of which nothing is known: a start may have been sent just
-    now."""
+    """Return a record for a stream of which nothing is known. The record assumes that a start was
+    sent just now, and that its answer was lost."""
     doubt = Doubt(Command.START, now + IN_DOUBT_MS)
     return StreamRecord(key, ever_claimed=True, doubts=(doubt,))

@@ -47,12 +47,12 @@ class Session(Struct, frozen=True, omit_defaults=True):
 
     @property
     def began(self) -> int:
-        """Return the beginning, to compare with a callback's time."""
+        """Return when the session began, to be compared with a callback's time."""
         known = self.time if self.time is not None else self.publish_time
         return self.opened_at if known is None else known
 
     @property
     def listed(self) -> int:
-        """Return the beginning, to compare with the online list's time."""
+        """Return when the session began, to be compared with the online list's time."""
         known = self.publish_time if self.publish_time is not None else self.time
         return self.opened_at if known is None else known
