@@ -36,8 +36,8 @@ Json = dict[str, Any]
 
 
 class Declined(Exception):
-    """The account refused an action or did not answer. `code` is Alibaba Cloud's where there is
-    one; `status` is 0 without an answer; `retry_after` is in ms."""
+    """The account refused an action or did not answer. `code` is Alibaba Cloud's error code, if
+    there is one; `status` is 0 without an answer; `retry_after` is in ms."""
 
     def __init__(self, action: str, error: LiveError) -> None:
         super().__init__(f"{action}: {error.code}: {error}".rstrip(". "))  # within sentences
@@ -89,7 +89,7 @@ class Account:
         return True
 
     def _rpc(self, address: str, action: str, version: str, **query: str) -> Json:
-        """Call an action of a service that this project has no client of."""
+        """Call an action of a service for which this project has no client."""
         from alibabacloud_tea_openapi.client import Client
         from alibabacloud_tea_openapi.utils_models import OpenApiRequest, Params
 

@@ -1,4 +1,4 @@
-"""`live-record alerts`: what is wrong over time, who takes care of it, and whether robots answer.
+"""`live-record alerts`: lists what is wrong and who takes care of it, and tests the robots.
 
 cli.main adds the group.
 """
@@ -19,7 +19,7 @@ from cli.stage_command import of_stage
 from shared.protocol.durations import instant, written
 
 LATE_MS = 180_000
-"""Alerts count as outdated after this time without an evaluation: notify runs once a minute."""
+"""Alerts are outdated after this time without an evaluation: notify runs once a minute."""
 
 
 @click.group()
@@ -146,6 +146,6 @@ def _line_of(row: Json) -> str:
 
 
 def _severity_word(severity: str) -> str:
-    """Return the severity as it is shown; one of a later release is shown as it is."""
+    """Return the severity as it is shown; an unknown severity of a later release stays as it is."""
     words = {"critical": _("critical"), "warning": _("warning"), "info": _("info")}
     return words.get(severity, severity)

@@ -1,7 +1,7 @@
 """A client of a stage's HTTP API: one method per route.
 
 The stream and policy commands, setup, doctor and the demo call it. It raises a Failure whose text
-can be shown as it is; it knows nothing of how an answer is printed.
+can be shown as it is. It prints nothing.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class Api:
         return self._call("PUT", f"{_path(stream)}/rehearsal", "at", "verdict", body=body)
 
     def last_rehearsal(self, stream: str) -> Json | None:
-        """Return the verdict of the last rehearsal of the stream's application."""
+        """Return the verdict of the last rehearsal of the stream's application; None without a
+        rehearsal."""
         answer = self._call("GET", f"{_path(stream)}/rehearsal", "rehearsal")
         found: Json | None = answer["rehearsal"]
         return found
@@ -215,8 +216,8 @@ class Api:
         return self._call("DELETE", _schedule_path(name), "id")
 
     def state(self) -> list[Json]:
-        """Return what another stage needs of every stream, read page by page; names are not safe
-        for a terminal."""
+        """Return, for every stream, the state that another stage needs. It is read page by page;
+        names are not safe for a terminal."""
         pages = self._pages("/v1/state", {"limit": STATE_PAGE_ROWS}, "streams", as_sent=True)
         return [row for page in pages for row in page["streams"]]
 
@@ -228,7 +229,8 @@ class Api:
         return self._call("GET", "/v1/health", "ready", "why")
 
     def examine(self, **digests: str) -> Json:
-        """Return what only the stage can check; `digests` are SHA-256 of Live's secrets."""
+        """Return the stage's part of the checks of doctor; `digests` are SHA-256 digests of Live's
+        secrets."""
         shown = ("stage", "settings", "store", "policy", "live", "matches")
         return self._call("GET", "/v1/doctor", *shown, query=digests)
 
@@ -306,7 +308,8 @@ class Api:
         return answer
 
     def _document(self, answer: requests.Response) -> Json:
-        """Return the JSON of an answer; raise Failure for a refusal, and for no JSON."""
+        """Return the JSON of an answer; raise Failure for a refusal, and for an answer that is not
+        JSON."""
         try:
             document = answer.json()
         except requests.JSONDecodeError:

@@ -135,7 +135,8 @@ def _begin(
 def _change(
     account: Account, backup: Backup, target: ConfigTarget, now: Value | None, after: Value
 ) -> None:
-    """Write one configuration, the backup first; then store it as Live returns it."""
+    """Write one configuration, after its backup; then store in the backup the value that Live
+    returns."""
     backup.before(target, now, after)
     write(account, target, now, after)
     for entry in backup.entries:
@@ -147,9 +148,10 @@ def _change(
 def changes_for(
     found: Sequence[tuple[ConfigTarget, Value]], application: Application, where: Value
 ) -> Iterator[Change]:
-    """Yield the changes after which nothing of the application waits for a command. Its own
-    configurations become automatic. Where one for all applications would keep a stream manual, one
-    of the application's own is added. Raise Failure if there is nothing to copy."""
+    """Yield the changes after which Live records every stream of the application without a command.
+    The application's own configurations become automatic. If a manual configuration for all
+    applications covers some of its streams, an automatic copy for the application alone is added.
+    Raise Failure if there is nothing to copy."""
     ours = [(target, value) for target, value in found if target.app == application.app]
     for target, value in ours:
         if not _is_automatic(value):
@@ -172,8 +174,9 @@ def changes_for(
 def _whole_application(
     application: Application, general: Sequence[tuple[ConfigTarget, Value]], where: Value
 ) -> Iterator[Change]:
-    """Yield the configuration to add for the whole application, which has none: for the bucket of
-    `where`, or else as a copy of the domain's; none if the domain's is automatic."""
+    """Yield the configuration to add for the whole application, which has none: one for the bucket
+    of `where`, or else a copy of the domain's. Yield nothing if the domain's is automatic already.
+    """
     if general and all(_is_automatic(value) for _target, value in general):
         return
     if where:
@@ -188,8 +191,8 @@ def _whole_application(
 def _copies(
     application: Application, general: Sequence[tuple[ConfigTarget, Value]]
 ) -> Iterator[Change]:
-    """Yield automatic copies for the application. They precede what is for all applications, which
-    stays as it is for the other ones."""
+    """Yield automatic copies for the application. Live prefers them to the configurations for all
+    applications, which stay unchanged."""
     for target, value in general:
         copy = ConfigTarget(target.kind, target.domain, application.app, target.streams)
         yield copy, None, {**value, "OnDemand": AUTOMATIC}

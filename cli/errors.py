@@ -76,8 +76,8 @@ def unreadable(
 
 
 class StageRefusal(Failure):
-    """The stage refused the request; `problem` is its problem document (RFC 9457). The `hint` shown
-    names commands in place of requests."""
+    """The stage refused the request; `problem` is its problem document (RFC 9457). The `hint` that
+    is shown names commands instead of requests."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
         self.hint = _with_commands(str(problem.get("hint") or ""))

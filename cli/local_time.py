@@ -1,7 +1,7 @@
-"""Times of the API as the person reads a clock: in the local time zone, with its offset from UTC.
+"""Shows times of the API in the local time zone, with the offset from UTC.
 
-cli.output passes what it prints through it, and the report reads and shows its times with it. The
-zone is that of the machine, or of the variable TZ. JSON keeps the times of the API.
+cli.output passes its lines through it, and the report reads and shows times with it. The zone is
+that of the machine, or of the variable TZ. JSON keeps the times of the API.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The live-record command: finds the command that is named, and imports that one alone.
 
-cli.entry, the console script, and `python -m cli.main` call main(). Whatever is slow to import must
-stay out of this module and of what it imports, so that `--version` and each command start fast.
+cli.entry, the console script, and `python -m cli.main` call main(). This module must not import a
+slow module, even indirectly, so that `--version` and each command start fast.
 """
 
 from __future__ import annotations

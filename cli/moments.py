@@ -1,4 +1,4 @@
-"""Times as options of a command: report and play accept them."""
+"""Times as options of a command: `report` and `play` accept them."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def _live_words() -> Mapping[str, str]:
 
 
 def wrong_words(row: Json) -> str:
-    """Return what is lost of a stream that is wanted and live and not recorded, else nothing."""
+    """Return a text with the seconds lost of a wanted live stream; "" if none are lost."""
     wrong = row.get("wrong")
     if not wrong:
         return ""
@@ -115,7 +115,7 @@ OBSERVED = "observed"
 
 def is_as_wanted(row: Json) -> bool:
     """Return False if the stream should be recorded and is not, if it is recorded and should not
-    be, or if what was asked of it is lost."""
+    be, or if a request about it was lost or not carried out."""
     code, phase = row["reason"]["code"], row["phase"]
     is_lost = code == STORE_EMPTIED or (code == OBSERVED and phase == "unmanaged")
     return not row.get("wrong") and phase not in NOT_AS_WANTED_PHASES and not is_lost
@@ -189,7 +189,7 @@ def phase_word(phase: str) -> str:
 
 
 def outcome_word(outcome: str) -> str:
-    """Return the outcome of a request as it is shown."""
+    """Return the word for the outcome of a request."""
     words = {
         "accepted": _("accepted"),
         "already_recording": _("already_recording"),
@@ -248,7 +248,7 @@ def _copy_words(row: Json) -> str:
 
 
 def verdict_words(row: Json) -> str:
-    """Return what the stage found of a file in the bucket; "" while it has not checked it."""
+    """Return the stage's verdict on a file, in words; "" while the file is not checked."""
     verdict = row.get("verified")
     if not verdict:
         return ""

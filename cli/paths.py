@@ -20,7 +20,7 @@ S_YAML = _TEMPLATES / "s.yaml"
 
 
 def state_folder() -> Path:
-    """Return the folder for stages.toml and what the local stack leaves."""
+    """Return the folder for stages.toml and the files of the local stack."""
     here = Path.cwd() / ".live-record"
     return here if here.is_dir() or not IS_CHECKOUT else ROOT / ".live-record"
 

@@ -146,8 +146,8 @@ def _print_url(row: Json) -> None:
 def _signed_by_stage(
     api: Api, path: str | None, period: timedelta, limit: int
 ) -> Sequence[Json] | None:
-    """Return the rows with URLs signed by the stage, None if it cannot sign them. If it refuses,
-    also print why."""
+    """Return the rows with URLs signed by the stage, None if it cannot sign them. If the stage
+    refuses, also print why."""
     if not path or period > timedelta(milliseconds=MAX_SIGNED_MS):
         return None
     try:

@@ -301,7 +301,7 @@ def _sentences(policy: Policy, rule: Rule) -> list[str]:
 
 
 def _aims(rule: Rule) -> Iterator[str]:
-    """Yield what a report expects of the streams of a rule."""
+    """Yield the limits that the rule sets for reports: the coverage and the longest gap."""
     if rule.coverage_target is not None:
         target = _("complete to at least {percent} %")
         yield target.format(percent=f"{rule.coverage_target:g}")

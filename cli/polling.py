@@ -17,7 +17,7 @@ def poll(
     wait_s: float,
     every_s: float = LOOK_EVERY_S,
 ) -> T:
-    """Return the first answer that is done, or else the last one that came within `wait_s`."""
+    """Return the first answer that is done, or else the first one that comes after `wait_s`."""
     end = time.monotonic() + wait_s
     while True:
         answer = ask()

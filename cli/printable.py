@@ -1,6 +1,6 @@
 """Makes foreign text safe for a terminal: escapes control characters, line breaks and reversals.
 
-cli.api passes every answer of a stage through it, doctor and setup what they read of Live. Whoever
+cli.api passes every answer of a stage through it; doctor and setup pass Live's answers. Whoever
 publishes a stream or sends a callback chooses such texts.
 """
 

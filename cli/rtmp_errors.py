@@ -1,6 +1,6 @@
-"""Says in the reader's language why a server did not take a stream.
+"""Says in the reader's language why a server did not accept a stream.
 
-push, the demo and rehearsals use it. `emulator.media` writes these texts in English, because it
+`push`, `demo` and `rehearse` use it. `emulator.media` writes these texts in English, because it
 knows no language.
 """
 

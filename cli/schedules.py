@@ -163,7 +163,7 @@ def _changes(api: Api, wanted: Mapping[str, Json], *, prune: bool) -> _Changes:
 
 
 def _fitting(api: Api, streams: Sequence[str]) -> Iterator[str]:
-    """Yield the streams that each pattern fits now, as far as the stage knows them."""
+    """Yield, for each pattern, the streams known to the stage that it matches now."""
     for match in matches_of(one for one in streams if one.count("/") > 1):
         where = {"domain": match.domain, "app": match.app}
         rows = api.list_recordings(KNOWN_ROWS, **where)["recordings"]
@@ -360,7 +360,7 @@ def _line_of(row: Mapping[str, Any]) -> str:
 
 
 def _pause_of(row: Mapping[str, Any]) -> str:
-    """Return who has paused the schedule and why; the release before does not say that."""
+    """Return who has paused the schedule and why; a stage of the release before sends neither."""
     who, note = row.get("paused_by"), row.get("pause_note")
     shown = _("  paused by {who}").format(who=who) if who else _("  paused")
     return shown + (_(": {note}").format(note=note) if note else "")
@@ -504,7 +504,8 @@ def delete(api: Api, schedule_id: str, as_json: bool) -> None:
 
 
 def _say_changed(sentence: str, answer: Json, *, as_json: bool) -> None:
-    """Print what was done to an occurrence, and how many streams follow."""
+    """Print what was done to an occurrence, and to how many streams it will be done within a
+    minute."""
     line = sentence.format(occurrence=_occurrence_line(answer["occurrence"]))
     if pending := answer.get("pending", 0):  # the release before has no such field
         line += _("; further streams that follow within a minute: {count}").format(count=pending)

@@ -185,7 +185,8 @@ def why(api: Api, stream: str, as_json: bool) -> int:
 
 
 def _asked(answer: Json, as_json: bool) -> int:
-    """Print what is lost and what comes next; return the exit code of a question about a stream."""
+    """Print the losses of the stream and its next attempt; return the exit code of `status` and
+    `why`."""
     scheduled = output.scheduled_line(answer)
     wrong, as_of = output.wrong_words(answer), output.as_of_line(answer)
     lines = (as_of, wrong, output.attempt_line(answer), scheduled)
@@ -248,7 +249,7 @@ def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters:
 
 
 def _nothing_wrong(answer: Json) -> str:
-    """Return that every stream is as wanted, or why the stage cannot know that."""
+    """Return a sentence: every stream is as wanted, or why the stage cannot know that."""
     if not answer["problems"]:
         return _("every stream is as wanted")
     known = _("every known stream is as wanted, but the stage may not know every live stream")

@@ -63,8 +63,9 @@ def stream_of(text: str) -> str:
 
 
 def _parts(url: str) -> tuple[str, str]:
-    """Return host and path, without user, password, port, query and fragment. As for Live, `vhost`
-    in the query replaces the host; the emulator's own address stands for its ingest domain."""
+    """Return host and path, without user, password, port, query and fragment. In a push URL,
+    `vhost` in the query replaces the host, as for Live, and the emulator's own address stands for
+    its ingest domain."""
     try:
         address = urlsplit(url)
     except ValueError:

@@ -70,7 +70,7 @@ def language_option() -> click.Option:
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name that gettext's tools look for
-    """Return the text as it is: it is translated where it is printed, not where it is written."""
+    """Return the text unchanged: it is translated only where it is printed."""
     return text
 
 
@@ -117,8 +117,8 @@ def punctuated(error: click.UsageError) -> click.UsageError:
 
 
 def _named_anew(kind: click.Path[Any]) -> click.Path[Any]:
-    """Return the type of a path with its name in the language in use. Click names it once, in the
-    language of the moment at which the command was imported."""
+    """Return the type of a path with its name in the language in use. Click chooses the name when
+    the command is imported, in the language of that moment."""
     copied = copy(kind)
     if kind.file_okay and not kind.dir_okay:
         copied.name = gettext("file")

@@ -75,7 +75,7 @@ def hides_a_token(url: str) -> bool:
 
 
 def callback_hosts(url: str, settings: Mapping[str, Any]) -> set[str]:
-    """Return the hosts of a stage's callback URLs; `settings` is what GET /v1/doctor has of them. A
-    stage of release 0.2 names only the first."""
+    """Return the hosts of a stage's callback URLs; `settings` are those in the answer of GET
+    /v1/doctor. A stage of release 0.2 names only the first host."""
     named = settings.get("callback_hosts") or [settings["callback_host"]]
     return {urlsplit(url).netloc, *map(str, named)} - {""}

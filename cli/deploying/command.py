@@ -74,7 +74,7 @@ def check() -> None:
 
 
 def _policy_faults(names: Sequence[str]) -> Iterator[str]:
-    """Yield what is wrong with the stages' policies, each file once."""
+    """Yield the faults of the stages' policies; check each file once."""
     for file in dict.fromkeys(policy_of(name) for name in names):
         yield from _faults_of(file)
 
@@ -171,7 +171,7 @@ def _checked_stage(name: str, policy: Path, instances: int) -> Stage:
 
 
 def _release_of(stage: Stage, policy: Path, only: Sequence[str], dry_run: bool) -> Release:
-    """Return what is to be deployed, with the packages built if a step needs them."""
+    """Return the release to deploy; its packages are built if a step needs them."""
     if not any(step in CODE_STEPS for step in only):
         return Release("", lambda _props: "", only, dry_run)
     runtime = runtime_of(os.environ)
@@ -268,7 +268,7 @@ def _confirm(question: str, stage: str, sure: bool) -> None:
 
 
 def _activity_warning(stage: str) -> str:
-    """Return a warning if the stage is recording or does not answer, else nothing."""
+    """Return a warning if the stage is recording or does not answer, else ""."""
     try:
         phases = _api(stage).list_recordings(1)["phases"]
     except click.ClickException as error:

@@ -1,4 +1,4 @@
-"""Reads what is deployed, through Serverless Devs: versions, the serving one, triggers, domains.
+"""Reads what is deployed, through Serverless Devs: versions, aliases, triggers, domains.
 
 The deploy and rollback commands use it. It changes nothing.
 """

@@ -1,8 +1,8 @@
-"""Writes and parses the description of a version, the only text that Function Compute keeps with it
-for us.
+"""Writes and parses the description of a version, the only text of ours that Function Compute keeps
+with it.
 
-A deploy writes it, and a deploy and a rollback read it. It says to which release the version
-belongs, what served before that release, and what the version consists of.
+A deploy writes it, and a deploy and a rollback read it. The description holds the release of the
+version, the time of the release that served before, and the digest of the version's content.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Computes fingerprints of a stage's secrets, so that a rollback can tell which secrets it would
-revive.
+"""Computes fingerprints of a stage's secrets, so that a rollback can warn of older secrets that it
+would put in force again.
 
 The deploy writes them into the description of each version. A fingerprint is 24 bits of a digest:
 too few to find a secret, enough to see that it changed.
@@ -46,7 +46,7 @@ def _of(name: str, value: str) -> str:
 
 def changed(serving: str, before: str) -> list[str] | None:
     """Return the variables whose secrets differ between two descriptions, None if one of them has
-    no fingerprints. A secret that one of them does not cover counts as empty there."""
+    no fingerprints. A secret without a fingerprint in one description is taken as empty there."""
     found = [_ALL.search(description) for description in (serving, before)]
     now, then = (each[1].split(".") if each else [] for each in found)
     if not now or not then:

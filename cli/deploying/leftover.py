@@ -1,6 +1,6 @@
-"""Finds what is in Function Compute under the stage's names, but no longer in s.yaml.
+"""Finds functions and triggers that have the stage's names, but are no longer in s.yaml.
 
-The deploy command lists it at its end. Neither the command nor Serverless Devs removes any of it.
+The deploy command lists them at its end. Neither the command nor Serverless Devs removes them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ Say = Callable[[str], None]
 
 
 def say_left_over(stage: Stage, say: Say, *, address: str = "") -> None:
-    """Print what is left over, or that this is unknown. `address` is that of an emulator."""
+    """Print the leftovers, or that they are unknown. `address` is an emulator's; "" is the real
+    service."""
     credentials = credentials_in(stage.environment)
     if credentials is None:
         say(

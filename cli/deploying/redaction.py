@@ -1,6 +1,6 @@
-"""Redacts secrets in what Serverless Devs prints, in whatever form they occur.
+"""Redacts secrets in the output of Serverless Devs, in whatever form they occur.
 
-cli.deploying.serverless passes everything through it that a person may see. It knows the
+cli.deploying.serverless passes through it everything that a person may see. It knows the
 environment of a deploy and the names of settings, not what is deployed.
 """
 

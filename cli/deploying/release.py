@@ -120,8 +120,7 @@ def _chosen(steps: Sequence[Step], wanted: Release) -> Iterator[Step]:
 
 
 def _callers(s: Commands, deployed: Deployed, key: str, props: Mapping[str, Any]) -> list[Step]:
-    """Return the steps for everything that calls a function by itself: triggers, asynchronous
-    calls."""
+    """Return the steps for the triggers and the asynchronous calls of a function."""
     steps: list[Step] = []
     if props.get("triggers"):
         steps.append(Triggers(s, deployed, key, props["triggers"]))
@@ -203,8 +202,8 @@ def _is_used(stage: Stage, variable: str) -> bool:
 def _steps_to_an_address(
     stage: Stage, s: Commands, deployed: Deployed, wanted: Release, function: str
 ) -> Iterator[Step]:
-    """Yield the steps after which one function has a trigger and its reservation. If it serves
-    already, no version is published."""
+    """Yield the steps after which one function has a trigger and its reservation. If the function
+    serves already, no version is published."""
     props = stage.resources()[function]["props"]
     if deployed.serving(function) is None:
         content = content_of(props, wanted.trees(props))

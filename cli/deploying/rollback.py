@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Rollback:
     """What a rollback will do: `versions` holds the version to which each function's alias will
-    point, without functions that stay as they are; `warnings` holds what a person should know."""
+    point, without functions that stay as they are; `warnings` are sentences for a person."""
 
     release: str
     versions: Mapping[str, int]
@@ -30,7 +30,8 @@ class Rollback:
 
 
 def plan_rollback(s: Commands, functions: Sequence[str]) -> Rollback:
-    """Return how to go back to what served before. After a rollback, a new plan goes further back.
+    """Return the plan to go back to the release that served before. Planned again after a rollback,
+    it goes back one more release.
 
     A function that had no version in that release stays as it is: nothing in that release calls it.
     """
@@ -83,7 +84,7 @@ def _newest(versions: Sequence[Version], release: str) -> Version | None:
 def _about_secrets(
     versions: Mapping[str, Sequence[Version]], serving: Mapping[str, int | None], before: str
 ) -> Iterator[str]:
-    """Yield a warning if the older release has other secrets, which would be in force again."""
+    """Yield a warning if the rollback would put other, older secrets in force again."""
     serve = [
         each for name, known in versions.items() for each in known if each.number == serving[name]
     ]
@@ -114,7 +115,7 @@ def _release_before(
     versions: Mapping[str, Sequence[Version]], serving: Mapping[str, int | None]
 ) -> str:
     """Return the release that served before the newest serving one. A function that serves its
-    first version cannot go back and does not count."""
+    first version cannot go back and is ignored."""
     if all(number is None for number in serving.values()):
         sentence = _(
             "No function has an alias {alias}, so nothing was released yet. Deploy the stage first."
@@ -140,8 +141,9 @@ def _release_before(
 
 
 def _is_before(release: str, serving: Version) -> bool:
-    """Return True if the rollback may go to this release: it is not later than the one that served
-    before `serving`. A release that was rolled back, or never served as a whole, is later."""
+    """Return True if `release` is not later than the release that served before `serving`, so that
+    the rollback may go to it. A release that was rolled back, or never served as a whole, is later.
+    """
     if serving.after == NOTHING:
         return False
     if serving.after:

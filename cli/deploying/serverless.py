@@ -1,7 +1,7 @@
 """Runs `s` of Serverless Devs for one stage.
 
 The deploy and rollback commands use it through the protocol Commands of cli.deploying.deployed. No
-secret may leave it: `s` prints those of the stage in clear, and keeps a log of what it printed.
+secret may leave this module: `s` prints the stage's secrets in clear, and logs its output.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def _with_unread_addresses(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _variables(resources: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return the variables of all functions, of which each has those that it uses."""
+    """Return the variables of all functions together; each function has only those that it uses."""
     functions = [each["props"] for each in resources.values() if each.get("component") == "fc3"]
     each_has = [props.get("environmentVariables") or {} for props in functions]
     return {name: value for variables in each_has for name, value in variables.items()}
@@ -135,8 +135,8 @@ def stage_named(
     template: Path = ROOT / "s.yaml",
     codes: Mapping[str, Path] | None = None,
 ) -> Stage:
-    """Return the stage, or raise a Failure: Serverless Devs would deploy dev for an unknown one.
-    `codes` are the folders of code, by the variable of s.yaml that names each."""
+    """Return the stage; raise a Failure if it is unknown, because Serverless Devs would deploy dev
+    instead. `codes` are the folders of code, by the variable of s.yaml that names each."""
     known = environments(template.with_name("env.yaml"))
     if not name:
         sentence = _("No stage is named. Pass one of env.yaml: {names}.")

@@ -1,4 +1,4 @@
-"""The steps of a deploy. Each looks at what is deployed, and changes it only if it differs.
+"""The steps of a deploy. Each compares what is deployed with s.yaml, and acts only if they differ.
 
 cli.deploying.release puts them in order. A step may be repeated at any time, and after any failure.
 """
@@ -283,9 +283,9 @@ class Domain:
         )
 
     def _comparable(self) -> Props:
-        """Return the properties that Function Compute shows again. It does not show a private key,
-        and replaces a certificate's id by the certificate, so that this step then acts every time.
-        """
+        """Return the properties to compare: all but the private key, which Function Compute never
+        returns. It returns a certificate in place of a certificate's id, so that with an id this
+        step acts every time."""
         kept = {"protocol": self.wanted["protocol"], "routeConfig": self.wanted["routeConfig"]}
         if self.wanted["domainName"] != AUTO:
             kept["domainName"] = self.wanted["domainName"]

@@ -70,7 +70,7 @@ def doctor(
 
 
 def _report(target: Target, region: str, fc: str | None, instances: int, *, as_json: bool) -> int:
-    """Print what is found of one stage, and return the exit code."""
+    """Print the findings of one stage, and return the exit code."""
     from cli.doctor import report
 
     output.name_stage(target.name, plain=not as_json)
@@ -87,7 +87,7 @@ def _report(target: Target, region: str, fc: str | None, instances: int, *, as_j
 
 
 def inspect(target: Target, *, region: str = DEFAULT_REGION) -> Sequence[Finding]:
-    """Return what all checks find. Raise Failure if the stage's address cannot be asked."""
+    """Return the findings of all checks. Raise Failure if the stage's address cannot be asked."""
     return _findings(_sources(target, region, None), target, DEFAULT_INSTANCES)
 
 

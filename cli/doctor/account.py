@@ -72,7 +72,8 @@ def credentials(snapshot: Snapshot) -> Findings:
 
 
 def access(snapshot: Snapshot) -> Findings:
-    """Yield one finding for each refused action and each other cause."""
+    """Yield one finding for each forbidden action, and one for each other error code of refused
+    calls."""
     refused = [unread for unread in snapshot.refused if not unread.action.startswith("sts:")]
     for action in dict.fromkeys(unread.action for unread in refused if unread.is_forbidden):
         yield FORBIDDEN.found(_grant_inspector(snapshot.identity), action=action)

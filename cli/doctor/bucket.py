@@ -1,6 +1,7 @@
 """Reads from OSS, through its official SDK, what doctor checks about a recording bucket.
 
-The doctor command hands bucket(), which only reads, to its sources; play and rehearse use client().
+The doctor command hands bucket(), which only reads, to its sources; `play` and `rehearse` use
+client().
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ message names the right endpoint."""
 
 
 def bucket(account: Account, name: str, endpoint: str) -> Bucket:
-    """Return what OSS has about the bucket at this endpoint; raise Declined."""
+    """Return the settings that OSS has for the bucket at this endpoint; raise Declined."""
     import alibabacloud_oss_v2 as oss
 
     sdk = client(oss, account, endpoint)

@@ -247,8 +247,8 @@ def _keys(snapshot: Snapshot, check: str, named: dict[str, Callback]) -> Iterato
 
 
 def answers(snapshot: Snapshot) -> Findings:
-    """Yield a fault for each callback URL of the stage that does not answer, answers as another
-    program would, or rejects Live's signature."""
+    """Yield a fault for each callback URL of the stage that does not answer, answers like another
+    program, or rejects Live's signature."""
     if not snapshot.probes:
         yield NO_CALLBACKS["answer"].found()
     for probe in snapshot.probes.values():

@@ -45,7 +45,8 @@ PARALLEL_REQUESTS = 12
 
 
 def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int]) -> Snapshot:
-    """Return the Snapshot, usually within seconds; `now_ms` is the clock if no stage answers."""
+    """Return the Snapshot, usually within seconds; `now_ms` is the time of the snapshot if no stage
+    answers."""
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
         identity = pool.submit(sources.cloud, _("the owner of the credentials"), "sts", _identity)
         health = pool.submit(sources.stage, _("the health of the stage"), sources.api.health)

@@ -124,7 +124,7 @@ def _findings(check: Check, snapshot: Snapshot, roots: Mapping[str, str]) -> Fin
 
 
 def _unread(check: Check, unread: Sequence[Unread], roots: Mapping[str, str]) -> Findings:
-    """Yield an unknown finding for each root cause of what could not be read, except for this check
+    """Yield an unknown finding for each check that explains the unread parts, except for `check`
     itself."""
     for root in dict.fromkeys(_root_of(part, roots) for part in unread):
         if root != check.name:

@@ -587,7 +587,8 @@ def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Findi
 
 
 def _uncertain(snapshot: Snapshot, known: Sequence[_Wanted]) -> Iterator[Finding]:
-    """Yield the streams of which the stage does not know whether they are live or recorded."""
+    """Yield findings about the streams of which the stage does not know whether they are live or
+    recorded."""
     if undecided := [each for each in known if _is_undecided(each.row)]:
         yield UNDECIDED.found(streams=_lost(undecided))
     if undated := [each for each in known if each.row["reason"]["code"] == AGE_UNKNOWN]:
@@ -597,8 +598,8 @@ def _uncertain(snapshot: Snapshot, known: Sequence[_Wanted]) -> Iterator[Finding
 
 
 def _unreadable(snapshot: Snapshot, unlisted: Sequence[_Wanted]) -> Iterator[Finding]:
-    """Yield one fault for the records that cannot be read. It counts those of live streams that are
-    wanted; if there are none, it counts all."""
+    """Yield one fault for the records that cannot be read. The fault counts those of wanted live
+    streams or, if there are none, all."""
     if snapshot.unreadable:
         lost = [each for each in unlisted if str(each.key) in snapshot.unreadable]
         streams = _lost(lost) if lost else _counted(snapshot.unreadable)
@@ -685,8 +686,8 @@ def _of_cause(snapshot: Snapshot, code: str, same: Sequence[_Wanted]) -> Finding
 
 
 def _lost(streams: Sequence[_Wanted]) -> str:
-    """Return a text that counts the streams, and says for how long the first has not been recorded:
-    the longest of all."""
+    """Return a text with the number of streams, and with the longest time for which one is not
+    recorded."""
     oldest = written(streams[0].lost_ms // 1000 * 1000)
     if len(streams) == 1:
         return _("{stream} (for {oldest})").format(stream=streams[0].key, oldest=oldest)

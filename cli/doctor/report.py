@@ -58,7 +58,8 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """Yield what is wrong first, each cause with its consequences, and then the rest."""
+    """Yield the warnings, unknown findings and faults first, each cause with its consequences, then
+    the rest, then a summary."""
     width = max((len(finding.check) for finding in findings), default=0)
     roots = root_findings(findings)
     follow = [finding for finding in findings if finding not in roots]
@@ -117,8 +118,8 @@ def _wrong(finding: Finding, width: int) -> Iterator[str]:
 
 
 def _consequences(follow: Sequence[Finding], root: str, width: int) -> Iterator[str]:
-    """Yield the findings that follow from that of the check `root`, and then in one line the checks
-    that could not be made because of it."""
+    """Yield the findings caused by the check `root`, and then one line with the checks that could
+    not be made because of it."""
     indent = f"{'':{_word_width()}}  {'':{width}}  "
     same = [finding for finding in follow if finding.because == root]
     unknown = [finding.check for finding in same if finding.severity is Severity.UNKNOWN]

@@ -45,7 +45,7 @@ class Unread:
 
     @property
     def is_of_account(self) -> bool:
-        """Return True if Alibaba Cloud should have answered it, False if the stage should."""
+        """Return True if the part was to come from Alibaba Cloud, False if from the stage."""
         return bool(self.action) or self.code == NOBODY
 
     @property

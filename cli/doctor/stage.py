@@ -33,8 +33,8 @@ doctor."""
 UNKNOWN_DOMAIN = "InvalidDomain"
 """An error code that the check of domains reports."""
 STALE_MS, LATE_MS = 90_000, 120_000
-"""Reconcile counts as stopped after the first time, as in the stage's health. A due stream is late
-after the second."""
+"""Reconcile has stopped after the first time without a run, as in the stage's health. A due stream
+is late after the second."""
 CLOCK_WARNINGS = 10
 """An offset of the clock is reported if it exceeds this part of the signature window: a tenth, such
 as 30 s of five minutes."""
@@ -296,13 +296,13 @@ def is_writable(snapshot: Snapshot) -> bool:
 
 
 def unwritable(snapshot: Snapshot) -> str:
-    """Return the check that finds why nothing can be stored, "" if the store accepts writes. While
-    it refuses them, no run can note that it ended, and no callback is accepted."""
+    """Return the check that finds why nothing can be stored, "" if the store accepts writes.
+    Without writes, no run of a function can store that it ended, and no callback is accepted."""
     return "" if is_writable(snapshot) else "store"
 
 
 def _store_problem(snapshot: Snapshot) -> str:
-    """Return what is wrong, and what to do if health knows it."""
+    """Return the problem of the store, with the fix if health names one."""
     ours = [one for one in snapshot.problems if stops_writes(one)]
     why = snapshot.store.get("why") or (ours[0]["text"] if ours else "")
     return _sentences(str(why), ours[0]["fix"]) if ours else str(why)
@@ -340,7 +340,7 @@ SHOWN_ELSEWHERE = {
 
 
 def stops_writes(problem: Json) -> bool:
-    """Return True if a problem of health keeps the stage from storing what happens."""
+    """Return True if a problem of health keeps the stage from writing to its store."""
     return _is_of_store(problem) and bool(problem["stops_commands"])
 
 

@@ -58,7 +58,7 @@ latency of the machine is added."""
 
 
 def run(store: str) -> int:
-    """Run the demo; return 0 if the wire and the files show what was promised.
+    """Run the demo; return 0 if the calls to Live and the files are as expected.
 
     The demo uses a policy and settings of its own, whatever the user's are.
     """
@@ -243,7 +243,7 @@ def _recorded_files(stack: Stack) -> Sequence[Mapping[str, Any]]:
 
 
 def _gap_ms(files: Sequence[Mapping[str, Any]]) -> int:
-    """Return the ms between the last frame of the first file and the first of the second."""
+    """Return the ms between the last frame of the first file and the first frame of the second."""
     if len(files) < 2:  # noqa: PLR2004 - a gap has two sides
         sentence = _("two sessions should leave two files, but left {count}")
         raise Failure(sentence.format(count=len(files)))

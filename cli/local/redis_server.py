@@ -130,7 +130,7 @@ class Engine:
             self._tether = None
 
     def _answers(self) -> bool:
-        """Return True if it is ready: PONG or NOAUTH, but not LOADING."""
+        """Return True if the server is ready: PONG or NOAUTH, but not LOADING."""
         try:
             with socket.create_connection((HOST, self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")

@@ -20,7 +20,7 @@ STEP_S = 0.01
 class SchedulingLatency:
     """A context manager whose thread does nothing but read the clock.
 
-    `longest_ms` is the most by which a reading was late.
+    `longest_ms` is the longest delay of a reading.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -72,7 +72,7 @@ class Stack:
         return answer_body
 
     def calls(self) -> dict[str, Any]:
-        """Return what came over the wire, as counted by the emulator."""
+        """Return the emulator's log of the calls and callbacks."""
         return self.get("calls")
 
     def get(self, path: str, **query: str) -> dict[str, Any]:

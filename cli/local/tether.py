@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 _WAIT_AND_KILL = 'cat; kill -s KILL -- "-$0"'
-"""`cat` ends when the last holder of the other end of its input is gone, however it ended."""
+"""`cat` ends once no process holds the other end of its input any more."""
 _INTERRUPTED_S = 10.0
 """How long an interrupted child has to tidy up before it is killed."""
 

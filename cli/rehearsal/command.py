@@ -114,7 +114,7 @@ def rehearse(
 
 
 def _report(outcomes: Sequence[Outcome], *, as_json: bool) -> int:
-    """Return the exit code of the worst outcome; print all if JSON is wanted."""
+    """Return the exit code of the worst outcome; with `as_json`, print all outcomes."""
     verdict = worst(outcomes)
     code = EXIT_CODES[verdict]
     if as_json:
@@ -124,7 +124,7 @@ def _report(outcomes: Sequence[Outcome], *, as_json: bool) -> int:
 
 
 def _streams(api: Api, stream: str | None, schedule_id: str | None) -> Sequence[StreamKey]:
-    """Return a stream of each application that is to be rehearsed."""
+    """Return one stream of each application to rehearse."""
     if stream:
         return [StreamKey.parse(stream)]
     return one_of_each_application(api.schedule(str(schedule_id))["streams"])
@@ -133,7 +133,7 @@ def _streams(api: Api, stream: str | None, schedule_id: str | None) -> Sequence[
 def _scenes(
     target: Target, keys: Sequence[StreamKey], push: Push, *, patience_s: float, region: str
 ) -> Iterator[Scene]:
-    """Yield what each rehearsal works with; raise Failure if there is no account or domain."""
+    """Yield the Scene of each rehearsal; raise Failure if there is no account or domain."""
     account, api = account_at(target.live), api_of(target)
     policy = stage_policy(api.policy()["policy"])
     for key in keys:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 class Interruption:
-    """Within the block, the first signal raises KeyboardInterrupt; after `protect` was called, it
-    is only noted. The second signal always raises."""
+    """Within the block, the first signal raises KeyboardInterrupt; after `protect` was called, the
+    first signal only sets `came`. The second signal always raises."""
 
     def __init__(self) -> None:
         self.came = False

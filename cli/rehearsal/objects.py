@@ -29,7 +29,7 @@ def throwaway_name(at_s: float, suffix: str) -> str:
 
 
 def is_left(key: str, now_s: float) -> bool:
-    """Return True if an object is of a rehearsal that ended long ago."""
+    """Return True if the object belongs to a rehearsal that began long ago."""
     found = _NAME.search(key)
     if found is None:
         return False

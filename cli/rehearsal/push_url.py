@@ -12,8 +12,8 @@ from shared.protocol import StreamKey
 
 
 def push_url(base: str, key: StreamKey, *, ingest: str, push_key: str, at_s: int) -> str:
-    """Return the address of a stream behind `base`, such as rtmp://push.example.com, signed at
-    `at_s` by Live's type A with `push_key`, if there is one.
+    """Return the push URL of a stream at `base`, such as rtmp://push.example.com. With a
+    `push_key`, sign the URL by Live's type A, at the time `at_s`.
 
     If `base` does not contain the ingest domain, the query names it as `vhost`, for the emulator.
     """

@@ -1,4 +1,4 @@
-"""The steps of a rehearsal, in their order: each returns the line of what it found, or fails.
+"""The steps of a rehearsal, in their order: each returns its finding as a line, or fails.
 
 cli.rehearsal.run performs them. They use the stage's own API as an operator does, and the account
 only to read configurations and to delete the objects that they made.
@@ -69,8 +69,8 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The objects of a rehearsal. `key` is the stream that it is for, `stream` the throw-away one
-    that is pushed instead."""
+    """The parts that a rehearsal works with. `key` is the stream to rehearse for, `stream` the
+    throw-away stream that is pushed instead."""
 
     target: Target
     api: Api
@@ -126,7 +126,7 @@ class Steps:
         return report.summary(findings)
 
     def read_configuration(self) -> str:
-        """Find the configuration that holds for the named stream and the throw-away one."""
+        """Find the configuration that covers both the named stream and the throw-away stream."""
         scene = self._scene
         found = self._recordings = list(recordings(scene.account, scene.key.domain))
         named = effective(found, Pattern(scene.key.app, scene.key.stream))
@@ -446,7 +446,7 @@ class Steps:
         return self._first_error() or reported.format(seconds=waited_s)
 
     def _first_error(self) -> str:
-        """Return what Live reported of a recording or a file that failed, "" if nothing."""
+        """Return Live's report of a failed recording or file, "" if there is none."""
         lines = self._scene.api.history(self._name)["history"]
         return next((str(one["text"]) for one in lines if one["code"] in ERROR_CODES), "")
 
@@ -467,7 +467,7 @@ class Steps:
             requests.post(url, json={"wait": waits}, timeout=self._scene.patience_s)
 
     def _fix_of(self, code: str) -> str:
-        """Return what to do about the reason of a stream that is not as it should be."""
+        """Return the fix for a stream whose status has this reason."""
         fixes = {
             Reason.OBSERVED: _("Take mode = observe out of the policy, and apply it."),
             Reason.THROTTLED: _("Find out what else sends commands in this account, or try later."),

@@ -1,1 +1,1 @@
-"""The command `report`: what is missing of which recording, as lines, JSON, CSV or a page."""
+"""The command `report`: the gaps of recordings, as lines, JSON, CSV or a page."""

@@ -110,10 +110,9 @@ def _named(domain: str | None, app: str | None) -> dict[str, str | None]:
 
 
 def _is_short(row: Json, target: float | None, max_gap_s: float | None) -> bool:
-    """Return True if less of a stream was recorded than expected, or a gap is too long. An option
-    says what is expected; without it, a schedule does for its occurrences and the rule for the
-    rest. A stage of an earlier release sends neither.
-    """
+    """Return True if less of a stream was recorded than expected, or a gap is too long. Options set
+    both limits. Without them, schedules set the limits for their occurrences, and the rule for the
+    rest. A stage of an earlier release sends neither limit."""
     judged = row.get("occurrences", ()) if target is None else ()
     due_ms, missing_ms = (
         row[name] - sum(one[name] for one in judged) for name in ("due_ms", "missing_ms")

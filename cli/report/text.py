@@ -44,8 +44,8 @@ def percent(ratio: float | None) -> str:
 
 
 def lines(streams: Sequence[Json]) -> Iterator[str]:
-    """Yield a line for each stream that was due or recorded, for each gap, and for each occurrence
-    of which nothing was recorded."""
+    """Yield the lines of a report: each stream that was due or recorded, with its gaps and its
+    short and absent occurrences, and then the summary."""
     for row in filter(is_shown, streams):
         yield _stream_line(row)
         for gap in row["gaps"]:
@@ -128,8 +128,8 @@ def summary(streams: Sequence[Json]) -> Iterator[str]:
 
 
 def _file_summary(streams: Sequence[Json]) -> Iterator[str]:
-    """Yield the verdicts on the files, counted; nothing if there are no files, or none is
-    checked."""
+    """Yield the counts of the verdicts on the files, and of the copies in another store; no line
+    without any."""
     counts = [row["files"] for row in streams if row.get("files")]
     reported, verified, wrong, unverified = (
         sum(each[name] for each in counts) for name in (*_FILES, "unverified")

@@ -1,6 +1,6 @@
 """Applies a plan to Live and to the policy, and restores the backup.
 
-The setup command calls it; probe, try and emergency use restore(). Each change must be in the
+The setup command calls it; `probe`, `try` and `emergency` use restore(). Each change must be in the
 backup before it is made, and forwarding must be in force before a callback URL is replaced.
 """
 
@@ -99,7 +99,7 @@ class Applier:
 
     def _set_mode(self, mode: Mode) -> bool:
         """Set the mode of the policy; return True once the whole stage has it. Raise Failure if the
-        stage's settings have another."""
+        stage's settings name another mode."""
         now = self.stage.api.policy()
         policy = {**now["policy"], "mode": mode.value}
         self.stage.api.apply_policy(policy, replaces=now["newest"])
@@ -137,7 +137,7 @@ class Applier:
         return self.stage.policy.forward_to.of(kind)
 
     def _change_policy(self, targets: Mapping[str, str]) -> None:
-        """Merge the targets into forward_to of the newest policy; an empty one is removed."""
+        """Merge the targets into forward_to of the newest policy; an empty target is removed."""
         now = self.stage.api.policy()
         both = {**now["policy"].get("forward_to", {}), **targets}
         policy = {name: part for name, part in now["policy"].items() if name != "forward_to"}

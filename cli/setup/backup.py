@@ -1,7 +1,7 @@
 """The backup of Live's configuration: a file that is written before each change.
 
-Setup, emergency, try and probe write such files and restore from them. A file holds callback keys,
-because undo has to set them again: only its owner may be able to read it.
+`setup`, `emergency`, `try` and `probe` write such files and restore from them. A file holds
+callback keys, because undo has to set them again: only its owner may be able to read it.
 """
 
 from __future__ import annotations

@@ -245,7 +245,8 @@ def _pages(
     size: int = PAGE_ROWS,
     **filters: str,
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of all pages; `names` are those of the list and of a row in the answer."""
+    """Yield the rows of all pages; `names` are the fields of the answer that hold the list and, in
+    the list, the rows."""
     page, more = 0, True
     while more:
         page += 1

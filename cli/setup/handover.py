@@ -31,8 +31,8 @@ def await_recorded(
     """Return once the stage records every live stream of the configuration that a rule records,
     except those that somebody has stopped or whose time is over.
 
-    Raise Failure if the stage does not in time, or at once if its policy is suspended: to go on
-    would lose their recordings.
+    Raise Failure if the stage does not record them in time, or at once if its policy is suspended:
+    to go on would lose their recordings.
     """
     looks = 0
     while missing := list(_not_recorded(stage, account, target)):

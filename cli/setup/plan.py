@@ -314,8 +314,8 @@ class _Recordings:
         return present
 
     def _is_ours(self, target: ConfigTarget) -> bool:
-        """Return True for what setup adds itself: a rule covers it, or it is the domain's and the
-        domain has no rules."""
+        """Return True for a configuration that setup itself would add: one that a rule covers, or
+        the domain's own if the domain has no rules."""
         is_whole_domain = (target.app, target.streams) == ("*", "*")
         return self._is_ruled(target) or (is_whole_domain and not any(self._rules()))
 
@@ -400,7 +400,7 @@ class _Recordings:
 
 
 def _format(name: str, object_name: str) -> dict[str, Any]:
-    """Return a format; the names of its segments have the folder of its objects."""
+    """Return a format. The segments of an M3U8 get the folder of its playlist."""
     entry: dict[str, Any] = {"Format": name, "OssObjectPrefix": object_name}
     if name != "m3u8":
         return entry
@@ -414,7 +414,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _name_or_star(pattern: str) -> str:
-    """Return "*" for a pattern, because Live knows no other, and a plain name unchanged."""
+    """Return "*" for a pattern, because Live knows no other pattern, and a plain name unchanged."""
     return "*" if GLOB & set(pattern) else pattern
 
 

@@ -117,7 +117,7 @@ def _before(
     missing: Sequence[ConfigTarget],
     max_concurrent: int,
 ) -> Iterator[str]:
-    """Yield what is printed before anything is changed."""
+    """Yield the lines to print before anything is changed."""
     names = ", ".join(f"{domain}/{pattern}" for pattern in patterns)
     yield _("To record: {names}").format(names=names)
     sentence = _(
@@ -250,7 +250,7 @@ def _poll(running: Engine, every: float, is_over: Callable[[], bool]) -> None:
 @contextmanager
 def _interrupted() -> Iterator[Callable[[], bool]]:
     """Turn the first signal to end into a flag, so that no request is cut off; restore the handlers
-    at the end. A second one ends at once."""
+    at the end. A second signal ends the command at once."""
     over = threading.Event()
 
     def end(number: int, _frame: object) -> None:

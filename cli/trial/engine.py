@@ -62,8 +62,8 @@ class Engine:
             after = rows[-1].key
 
     def stop(self, key: StreamKey) -> StreamRecord:
-        """Stop a stream and have its file written at once; return the record, whose pending or
-        flight is left if Live did not take the commands in time."""
+        """Stop a stream and have its file written at once; return the record. If Live did not
+        accept the commands in time, its `pending` or `flight` is not None."""
         record = self._handle(key, StopAsked(WHO, finalize=True))
         deadline = self.app.clock() + STOP_TIMEOUT_MS
         while (record.pending or record.flight) and self.app.clock() < deadline:

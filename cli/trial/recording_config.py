@@ -110,8 +110,8 @@ def _not_manual(domain: str, pattern: Pattern, target: ConfigTarget) -> str:
 def add(
     account: Account, backup: Backup, targets: Sequence[ConfigTarget], bucket: str, endpoint: str
 ) -> None:
-    """Add a manual configuration at each target, to the backup first. Raise a Failure if Live
-    refuses."""
+    """Add a manual configuration at each target, after its entry in the backup. Raise a Failure if
+    Live refuses."""
     wanted = {
         "OssBucket": bucket,
         "OssEndpoint": endpoint,
