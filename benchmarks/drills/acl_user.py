@@ -15,7 +15,7 @@ from cli.local.redis_server import DURABLE, Engine
 from shared.store.engine_commands import NEEDED
 
 FORBIDDEN_S = 5.0
-"""s for which the user may not run scripts."""
+"""Seconds for which the user may not run scripts."""
 
 
 def run(folder: Path) -> Result:

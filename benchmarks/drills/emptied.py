@@ -52,7 +52,7 @@ def _record(stage: DrilledStage, stream: str) -> None:
 
 
 def _accept(stage: DrilledStage) -> None:
-    """Accept the store, and wait until the policy goes on with what is live."""
+    """Accept the store, and wait until the policy records the live streams again."""
     until(lambda: stage.post("/v1/store/accept").ok)
     stage.reconcile()
     until(lambda: stage.is_recorded(STOPPED))

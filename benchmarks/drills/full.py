@@ -14,7 +14,7 @@ from cli.local.redis_server import Engine
 RUNNING_STREAMS = 20
 """Streams that are recorded before the engine is full, and stopped while it is full."""
 FULL_S = 12.0
-"""s for which the engine is full: longer than health may take to report that."""
+"""Seconds for which the engine is full: longer than health may take to report that."""
 
 
 def run(folder: Path) -> Result:

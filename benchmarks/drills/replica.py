@@ -16,7 +16,7 @@ from cli.local.redis_server import DURABLE
 from cli.local.reserved_port import HOST
 
 LATER_S = 3.0
-"""s after the swap at which the address leads to the new primary."""
+"""Seconds after the swap at which the address leads to the new primary."""
 
 
 def run(folder: Path) -> Result:

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 
 RECOVERED_WITHIN_S = 15.0
 STORE_TOLD_WITHIN_S = 10.0
-"""s within which health has to report a fault of the store."""
+"""Seconds within which health has to report a fault of the store."""
 TOLD_WITHIN_S = 120.0
-"""s within which health has to report every other fault: two periods of the timer."""
+"""Seconds within which health has to report every other fault: two periods of the timer."""
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,10 @@ from cli.local.redis_server import Engine, redis
 from cli.local.reserved_port import HOST, ReservedPort
 
 ABLE_WITHIN_S = 120.0
-"""s that servers may take for what they do by themselves, such as a fail-over."""
+"""Seconds that servers may take for what they do by themselves, such as a fail-over."""
 NODE_TIMEOUT_MS = 2000
-"""ms of silence after which a cluster takes a node for dead; Redis' own default is 15,000."""
+"""Milliseconds of silence after which a cluster takes a node for dead; Redis' own default is
+15,000."""
 
 
 def ask(engine: Engine, *command: str | int) -> Any:  # noqa: ANN401 - as the command says

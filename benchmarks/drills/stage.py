@@ -18,7 +18,7 @@ from emulator.live import Remote
 
 DOMAIN = "live.example.com"
 ANSWER_S = 30.0
-"""s that an answer of the stage may take."""
+"""Seconds that an answer of the stage may take."""
 
 
 @dataclass(frozen=True)

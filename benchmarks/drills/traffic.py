@@ -23,11 +23,12 @@ PEOPLE = 3
 """How many people ask at the same time, so that several instances are warm."""
 EVERY_S, HEALTH_EVERY_S = 0.25, 0.25
 FLOW_S = 3.0
-"""s of traffic before the fault."""
+"""Seconds of traffic before the fault."""
 WATCHED_S = 20.0
-"""s of traffic after the store is able to work again: longer than a recovery may take."""
+"""Seconds of traffic after the store is able to work again: longer than a recovery may take."""
 SETTLED_WITHIN_S = 150.0
-"""s until every stop that was answered has been carried out: the end of a doubt, and a timer."""
+"""Seconds until every stop that was answered has been carried out: the end of a doubt, and a timer.
+"""
 
 
 @dataclass(frozen=True)

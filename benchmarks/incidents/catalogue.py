@@ -1,4 +1,4 @@
-"""The incidents: each breaks something, and returns what ends it.
+"""The incidents: each breaks something, and returns the function that ends it, if one does.
 
 The first thirteen are those of a trial of this product by an operator; the others were added here.
 """

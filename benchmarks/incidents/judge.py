@@ -16,14 +16,14 @@ from benchmarks.incidents.stage import Truth
 
 Json = Mapping[str, Any]
 SETTLES_S = 3.0
-"""s after a change in which an answer may not know it yet: callbacks are under way."""
+"""Seconds after a change in which an answer may not know it yet: callbacks are under way."""
 TOLD_WITHIN_S, HEALTH_TELLS_S = 10.0, 23.0
-"""s after which a stream's own answer, and health, have to report that its recording is being lost.
-Health counts only what lasts for 20 s."""
+"""Seconds after which a stream's own answer, and health, have to report that its recording is being
+lost. Health counts only what lasts for 20 s."""
 UNCERTAIN_S = 60.0
-"""s for which an answer may say that it is not known whether the stream is live."""
+"""Seconds for which an answer may say that it is not known whether the stream is live."""
 STARTING_S = 20.0
-"""s after which a recorded stream must not be called "not recorded yet"."""
+"""Seconds after which a recorded stream must not be called "not recorded yet"."""
 SLACK_S = 3.0
 UNPROVED = ("accepted", "adopted", "unproved", "unconfirmed", "in_doubt", "answer_lost")
 """Reasons that leave open whether the stream is being recorded."""
@@ -35,7 +35,7 @@ CONTRADICTED = "listed_not_found"
 """The cause that reports a contradiction of Live: its list shows a stream that a start does not
 find."""
 OVERDUE_S = 60.0
-"""s by which an attempt that was announced may be late: the timer comes once a minute."""
+"""Seconds by which an attempt that was announced may be late: the timer comes once a minute."""
 SAYS_LOST = ("recorded.waits", "recorded.unknown", "recorded.config")
 NOT_RECORDED = ("idle", "waiting", "queued", "failed")
 

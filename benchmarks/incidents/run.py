@@ -24,9 +24,9 @@ from benchmarks.incidents.stage import STREAMS, IncidentStage, incident_stage
 from cli.paths import ROOT
 
 RECOVERS_S = 30.0
-"""s after the end of an incident within which the last stream has to be recorded."""
+"""Seconds after the end of an incident within which the last stream has to be recorded."""
 AT_MOST_S = 120.0
-"""s to wait at most for a late stream, if an answer names its next attempt."""
+"""Seconds to wait at most for a late stream, if an answer names its next attempt."""
 ASKING_S = 400.0
 
 

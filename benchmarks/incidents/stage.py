@@ -292,4 +292,4 @@ def fire_timer(stack: Stack, *, wait: bool = True) -> None:
 
 
 SETTLED_S = 120.0
-"""s for all streams to be recorded at first, and for Live's reports of that to arrive."""
+"""Seconds for all streams to be recorded at first, and for Live's reports of that to arrive."""

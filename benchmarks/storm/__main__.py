@@ -30,7 +30,7 @@ from cli.local.tether import Tether
 from cli.paths import ROOT
 
 HEALING_S = 300.0
-"""A stream that is not recorded so long after the ideal time counts as lost."""
+"""A stream is lost if it is not recorded so many seconds after the ideal time."""
 
 
 def main(argv: list[str]) -> int:
