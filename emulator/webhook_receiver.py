@@ -21,10 +21,10 @@ from typing import Any, NamedTuple, final
 
 CONTROL = "/_control/"
 TOLERANCE_S = 300
-"""s that a timestamp may be away from now, as the specification recommends."""
+"""Seconds that a timestamp may be away from now, as the specification recommends."""
 DRIP_S = 0.2
 IDLE_S = 5.0
-"""s after which a connection that nothing comes from is closed."""
+"""Seconds after which a connection that nothing comes from is closed."""
 OK = "status:200"
 ELSEWHERE = "http://127.0.0.1:9/elsewhere"
 

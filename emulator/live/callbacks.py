@@ -166,7 +166,7 @@ class Courier:
         self._release_held(callback.key)
 
     def _release_held(self, key: StreamKey) -> None:
-        """Send what was held for reordering, now that a later callback of its stream arrived."""
+        """Send the callbacks held for reordering, after a later one of the stream has arrived."""
         overtaken = [callback for callback in self._held if callback.key == key]
         self._held = [callback for callback in self._held if callback.key != key]
         for callback in overtaken:

@@ -1,7 +1,6 @@
-"""The development clock and the timeline of what is due on it.
+"""The development clock and the timeline of the calls that are due on it.
 
-backend.py schedules on it; the control plane moves it.
-It must not know what it schedules.
+backend.py schedules on it; the control plane moves it. It must not know what it schedules.
 """
 
 from __future__ import annotations
@@ -64,8 +63,8 @@ class Clock:
 
 
 class Timeline:
-    """Calls what is due, in order. When the clock is moved ahead, what is due by then is called at
-    once."""
+    """Makes the due calls, in order. If the clock is moved ahead, makes at once all that are due by
+    then."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

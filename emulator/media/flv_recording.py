@@ -15,7 +15,7 @@ from emulator.media.chunks import TIMESTAMP_WRAP_MS
 from emulator.media.flv import AUDIO, VIDEO, Tag, Writer, read_metadata
 
 MAX_FRAME_MS = 1_000
-"""The last frame is taken to last as long as the one before it, but no longer than this."""
+"""The last frame is assumed to last as long as the frame before, but at most this long."""
 
 
 @dataclass(slots=True)
