@@ -107,9 +107,9 @@ def coverage(
     now: int,
     listed: Span | None = None,
 ) -> Coverage:
-    """Return what was wanted, live, recorded and missing within a period, as known at `now`.
-    `edges` are in the order in which they were noted. `listed` is the period in which `files` are
-    all that Live has reported (`listed_period`); None if that is not known."""
+    """Return the spans of a period in which the stream was wanted, live, recorded and missing, as
+    known at `now`. `edges` are in the order in which they were noted. `listed` is the period in
+    which `files` are all that Live has reported (`listed_period`); None if that is not known."""
     within = Span(within.start, max(min(within.stop, now), within.start))
     wanted = spans_between(edges, EdgeKind.WANTED, EdgeKind.UNWANTED, now)
     sessions = spans_between(edges, EdgeKind.LIVE, EdgeKind.OFF, now)
