@@ -127,8 +127,8 @@ class Relay(Struct):
 
 
 class Onward(Struct, frozen=True):
-    """Knows where callbacks may be forwarded to: public addresses of these hosts. `anywhere` is for
-    the emulator, whose targets run on the same machine. `mode` is this stage's."""
+    """Forwards callbacks, but only to public addresses of these hosts. `anywhere` is for the
+    emulator, whose targets run on the same machine. `mode` is this stage's."""
 
     hosts: tuple[str, ...]
     anywhere: bool = False

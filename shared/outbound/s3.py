@@ -49,7 +49,7 @@ class StoreAddress(Struct, frozen=True):
 
 
 class Upload(Struct, frozen=True):
-    """A multipart upload that was begun, and when (s since the epoch)."""
+    """A multipart upload, and the time at which it was begun, in s since the epoch."""
 
     key: str
     id: str
