@@ -52,8 +52,8 @@ class Endpoint(Struct, frozen=True, omit_defaults=True):
         return Endpoint(self.url_digest)
 
     def failed(self, now: int, why: str) -> Endpoint:
-        """Return the state after one more failure. Only the first failure in a row changes it, and
-        the one that pauses the receiver."""
+        """Return the state after one more failure. Of several failures in a row, only the first,
+        and the one that pauses the receiver, change the state."""
         since = now if self.failing_since is None else self.failing_since
         if self.is_open and now - since >= PAUSE_AFTER_MS:
             return replace(self, failing_since=since, closed_at=now, why=why)
