@@ -47,9 +47,9 @@ class Standing(Struct, frozen=True):
     """The state of a stream, for people. Times are ms since the epoch.
 
     `since`: the beginning of this phase. `shown_at`: when Live last showed that it records; None
-    also if that time lies ahead, because the clock was set back. `live_at`: when it was last known
-    whether the stream is live. `next_attempt_at`: when the recording is next tried or checked; None
-    if no time is known. `attempts`: tries without success so far.
+    also if that time lies ahead, because the clock was set back. `live_at`: the time for which
+    `live` is known. `next_attempt_at`: when the recording is next tried or checked; None if no time
+    is known. `attempts`: tries without success so far.
     """
 
     phase: Phase

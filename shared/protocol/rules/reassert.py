@@ -38,8 +38,8 @@ def end_doubts(transition: Transition) -> None:
 
 
 def _ask_after_failure(transition: Transition) -> None:
-    """Send one start, to find out whether Live records a session that a refused start has marked as
-    failed. An earlier start, whose answer was lost, may have landed."""
+    """Enqueue one start, to find out whether Live records a session that a refused start has marked
+    as failed. An earlier start, whose answer was lost, may have landed."""
     if transition.record.intent.wanted and transition.record.has_failed:
         transition.enqueue_if_idle(Command.START, Reason.REASSERT)
 

@@ -41,7 +41,7 @@ def take_over(transition: Transition, imported: StateImported) -> None:
 
 
 def _is_as_new(ours: Intent, theirs: Intent) -> bool:
-    """Return True if our intent is at least as new as theirs, and so stays. Our policy knows
+    """Return True if our intent stays, because it counts as no older than theirs. Our policy knows
     nothing of requests to the other stage, so policy's intent gives way to a person's, however old.
     """
     if ours.requester is Requester.POLICY and theirs.requester is Requester.PERSON:

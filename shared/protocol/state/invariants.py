@@ -1,4 +1,5 @@
-"""The invariants of a record: what is true after every decision, whatever happened to the stream.
+"""The invariants of a record: conditions that hold after every decision, whatever happened to the
+stream.
 
 The recorder calls `broken` after a decision, and logs what it returns; tests, explorer and
 simulation fail on it. An invariant reads only the record: it knows no clock and no settings, and

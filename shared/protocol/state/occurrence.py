@@ -42,7 +42,7 @@ class Occurrence(Struct, frozen=True, omit_defaults=True):
 
     @property
     def stays_until(self) -> int:
-        """Return the time until which it stays in the record once it has begun."""
+        """Return the time until which the occurrence stays in the record once it has begun."""
         return max(self.until, self.missed_until or 0)
 
 
@@ -56,7 +56,8 @@ def in_order(planned: Iterable[Occurrence]) -> tuple[Occurrence, ...]:
 
 class TemporaryRule(Struct, frozen=True, omit_defaults=True):
     """A rule from an occurrence of a schedule with patterns: every stream that fits a pattern is
-    recorded. `is_judged` is set once its end has passed and it is known whether any stream came."""
+    recorded. `is_judged` is set once the occurrence's end has passed and the ledger notes whether
+    any stream was live."""
 
     occurrence: Occurrence
     matches: tuple[Match, ...]

@@ -20,7 +20,8 @@ from shared.protocol.stream import STARTS, Command, StreamKey
 
 
 class StreamRecord(Struct, frozen=True, omit_defaults=True):
-    """One stream's record: the intent, the commands under way, and what is known of the stream."""
+    """One stream's record: the intent, the commands under way, and the known facts about the
+    stream."""
 
     key: StreamKey
     intent: Intent = field(default_factory=Intent)
