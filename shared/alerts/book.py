@@ -36,8 +36,8 @@ class Notice(Struct, frozen=True):
 
 class Alert(Struct, frozen=True, omit_defaults=True):
     """A condition that held at `raised_at`; it still holds unless `resolved_at` is set. `notices`
-    are by rule name; a notice is removed once its rule has reported the end. `note` is by the
-    person who acknowledged it.
+    are by rule name; a notice is removed once its rule has reported the end. `note` is the text of
+    the person who acknowledged the alert.
     """
 
     condition: Condition
@@ -78,8 +78,9 @@ class Alert(Struct, frozen=True, omit_defaults=True):
 
 
 class CallbackWatch(Struct, frozen=True):
-    """Two counters as of the latest callback: of callbacks, and of sessions that only an online
-    list had shown (`unreported`). `since`: when a list first showed another such session."""
+    """Two counters, as read when `callbacks` last rose: the number of callbacks, and the number of
+    sessions that only an online list has shown (`unreported`). `since`: when a list first showed
+    one more such session."""
 
     callbacks: int = 0
     unreported: int = 0
@@ -110,10 +111,11 @@ class CounterWatch(Struct, frozen=True):
 
 
 class AlertBook(Struct, frozen=True, omit_defaults=True):
-    """`beyond`: by condition, how many alerts are not listed. `sent`: when each robot last got a
-    message. `watch`, `barred` and `dropped` watch the counters of callbacks, of occurrences that
-    were not recorded, and of tasks without room. `barred_from`: the number of the schedule at which
-    the search for barred occurrences goes on. `evaluated_at` is 0 before the first evaluation."""
+    """`beyond`: for each condition, how many alerts the book does not list. `sent`: when each robot
+    last got a message. `watch`, `barred` and `dropped` watch the counters of callbacks, of
+    occurrences that were not recorded, and of tasks without room. `barred_from`: the number of the
+    schedule at which the search for barred occurrences goes on. `evaluated_at` is 0 before the
+    first evaluation."""
 
     evaluated_at: int = 0
     alerts: Mapping[str, Alert] = {}
@@ -144,7 +146,8 @@ def observed(
     book: AlertBook, found: Sequence[Condition], beyond: Mapping[str, int], now: int
 ) -> AlertBook:
     """Return the book after an evaluation: new conditions are raised, and those that no longer hold
-    are resolved. Conditions without room are only counted."""
+    are resolved. `beyond` of the result also counts the conditions for which the book has no room.
+    """
     holding = {condition.id: condition for condition in found}
     alerts = {
         name: _seen(alert, holding.pop(name, None), now) for name, alert in book.alerts.items()

@@ -41,9 +41,9 @@ ONLY_ON_REQUEST: Final = frozenset({ConditionCode.UNMANAGED})
 
 
 class Condition(Struct, frozen=True, omit_defaults=True):
-    """`subject` names, in words, a stream, an application or a part of the stage. `stream` is its
-    key, in which an application has an empty stream name; None for the stage. `cause` and `about`
-    fill the condition's text, the cause as a sentence."""
+    """`subject` names, in words, a stream, an application or a part of the stage. `stream` is the
+    subject's key. The key of an application has an empty stream name; the stage has None. `cause`
+    and `about` fill the condition's text, the cause as a sentence."""
 
     code: str
     severity: AlertSeverity

@@ -74,9 +74,10 @@ def scheduled_not_live(
     late_after_ms: int,
     others_live_at: int = 0,
 ) -> Iterator[Condition]:
-    """Yield a condition if a schedule wants this stream recorded and it has not been live for
-    `late_after_ms`, counted from its announced start or from the time at which it went off.
-    `others_live_at`: when another stream that suffices in its place was last live.
+    """Yield a condition if a schedule wants this stream recorded and the stream has not been live
+    for `late_after_ms`, counted from the announced start of the occurrence or from the time at
+    which the stream went off. `others_live_at`: when another stream of the schedule, which may
+    stand for this one, was last live; 0 for never.
     """
     intent, session = record.intent, record.session
     is_wanted = intent.wanted and intent.requester is Requester.SCHEDULE
@@ -92,7 +93,7 @@ def scheduled_not_live(
 
 
 def none_live(pattern: StreamKey, schedule: str, since: int) -> Condition:
-    """Return the condition that no stream which fits a schedule's pattern is live."""
+    """Return the condition that a schedule's pattern has no live stream since `since`."""
     cause, about = HistoryEntry(Reason.NOT_LIVE), {"schedule": schedule}
     return of_stream(ConditionCode.SCHEDULED_NOT_LIVE, pattern, since, cause, about)
 
@@ -112,8 +113,9 @@ _BARRED: Final = {
 
 
 def occurrences_barred(record: StreamRecord, now: int) -> Iterator[Condition]:
-    """Yield a condition for the last missed occurrence, for a day, and for the last one that a stop
-    keeps from being recorded, until its end or until somebody starts the stream."""
+    """Yield a condition for the last missed occurrence, which lasts a day, and one for the last
+    occurrence that a stop keeps from being recorded. The latter lasts until the occurrence ends or
+    somebody starts the stream."""
     found = dict[ConditionCode, Occurrence]()
     for one in record.begun:
         code = _BARRED.get(one.barred_by) if one.barred_by is not None else None
@@ -138,8 +140,8 @@ def not_rehearsed(
     application: StreamKey, schedule: str, begins_at: int, demanded_ms: int, go_at: int | None
 ) -> Condition | None:
     """Return a condition if the application lacks the rehearsal that an occurrence beginning at
-    `begins_at` demands; None if it was rehearsed. `go_at`: when its last rehearsal ended with GO;
-    `demanded_ms`: how old that may be.
+    `begins_at` demands; None if it was rehearsed. `go_at`: when the last rehearsal with the verdict
+    GO ended; `demanded_ms`: how old that rehearsal may be.
     """
     if go_at is not None and begins_at - go_at <= demanded_ms:
         return None
@@ -185,7 +187,7 @@ class Room(Struct, frozen=True):
 
 
 class ClosedReceiver(Struct, frozen=True):
-    """A webhook receiver that was closed at `since`, and so gets no more events."""
+    """A webhook receiver that gets no more events since `since`."""
 
     name: str
     since: int
@@ -232,7 +234,9 @@ def callbacks_arrive(facts: StageFacts) -> Iterator[Condition]:
 
 
 def timers_run(facts: StageFacts) -> Iterator[Condition]:
-    """Yield each silent timer. A timer that never ran counts once something is overdue."""
+    """Yield a condition for each silent timer: its function has not run for TIMER_SILENT_MS. For a
+    function that has never run, the time for which the oldest due stream has waited is used
+    instead."""
     for function, age_ms in facts.timers.items():
         silent_ms = facts.queue_oldest_ms if age_ms is None else age_ms
         if silent_ms > TIMER_SILENT_MS:

@@ -29,8 +29,8 @@ class Why(str, Enum):
 
 
 class Message(Struct, frozen=True):
-    """The alerts in one message, each once, critical ones first. `beyond`: by condition, the number
-    of raised alerts that the message does not list."""
+    """The alerts in one message, each once, critical ones first. `beyond`: for each condition, the
+    number of raised alerts that the message does not list."""
 
     sink: str
     language: str
