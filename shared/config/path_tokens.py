@@ -1,7 +1,7 @@
 """Derives the path tokens: the secret last part of a callback URL, one for each kind of callback.
 
-The callback functions check it, `live-record setup` gives it to Live, and the log hides it. All are
-derived from one secret.
+The callback functions check the token of each call, `live-record setup` gives the tokens to Live,
+and the log hides them. All tokens are derived from one secret.
 """
 
 from __future__ import annotations

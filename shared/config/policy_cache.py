@@ -1,7 +1,8 @@
 """Caches what a process reads from the store now and then: policy, capabilities, stream settings.
 
-The caches hold the policy in force, what was seen to work for each domain, and the settings of a
-stream that follow from both. Every invocation uses them. None may fail because the store fails.
+The caches hold the policy in force, the features that were seen to work for each domain, and the
+settings of a stream, which follow from both. Every invocation uses them. None may fail because the
+store fails.
 """
 
 from __future__ import annotations
@@ -87,8 +88,8 @@ class PolicyCache:
         return self._taken.version if self._taken is not None else 0
 
     def policy(self) -> Policy:
-        """Return the store's newest policy, at most ten seconds old; the last one known while the
-        store is down. Until the store was read once, that is the packaged one."""
+        """Return the store's newest policy, at most ten seconds old. While the store is down,
+        return the last known policy; before the first read, return the packaged policy."""
         if self._asked.may_ask("policy", POLICY_AGE_MS if self._is_read else UNREAD_AGE_MS):
             self._read_store()
         return self._policy
@@ -132,8 +133,8 @@ class PolicyCache:
             self._temporary, self._texts = tuple(rules), texts
 
     def _read(self, text: str) -> tuple[TemporaryRule, ...]:
-        """Return the rules of a schedule; none if they cannot be read, as after a later release
-        wrote them."""
+        """Return the rules of a schedule; none if they cannot be read, for example because a later
+        release wrote them."""
         try:
             return decode(text, tuple[TemporaryRule, ...])
         except msgspec.MsgspecError as error:
@@ -158,8 +159,8 @@ class PolicyCache:
 
 
 class DomainCapabilities:
-    """Features that were seen to work or to fail: status callbacks of each domain, forwarding, the
-    wake-up call; and whether another stage acts."""
+    """Remembers which features were seen to work or to fail: the status callbacks of each domain,
+    forwarding, the wake-up call. Remembers also whether another stage acts."""
 
     def __init__(self, timestamps: TimestampStore, *, clock: Callable[[], int], log: Log) -> None:
         self._timestamps = timestamps
@@ -168,7 +169,8 @@ class DomainCapabilities:
         self._with_status: set[str] = set()
 
     def has_status_callbacks(self, domain: str) -> bool:
-        """Return True if a status event of the domain has been received."""
+        """Return True if a recording status, such as `record_started`, was ever received for the
+        domain."""
         name = f"status:{domain}"
         if domain not in self._with_status and self._asked.is_old(name, TIMESTAMP_AGE_MS):
             try:
@@ -180,8 +182,8 @@ class DomainCapabilities:
         return domain in self._with_status
 
     def record_status_callback(self, domain: str) -> None:
-        """Remember, once per process, that a status event was received. Never raise if the store
-        fails."""
+        """Remember, once per process, that a recording status was received. Never raise if the
+        store fails."""
         if self.has_status_callbacks(domain):
             return
         if self._touch(f"status:{domain}"):
@@ -200,7 +202,7 @@ class DomainCapabilities:
         self._note(WAKE_LOST)
 
     def record_heartbeat(self, *, lost: bool) -> None:
-        """Remember that a heartbeat was answered, or that it was `lost`."""
+        """Remember that the outside monitor answered a heartbeat, or that one was `lost`."""
         self._touch(HEARTBEAT_LOST if lost else HEARTBEAT)
 
     def record_other_stage(self) -> None:

@@ -77,7 +77,7 @@ E = TypeVar("E", bound=Enum)
 def load_policy(
     text: str, *, kind: Kind, ours: Sequence[str] = (), is_stored: bool = False
 ) -> Policy:
-    """Return the policy. Raise Misconfigured with every fault and its line.
+    """Return the policy. Raise Misconfigured with every fault and its line in the file.
 
     `ours` are the hosts of this stage: forwarding to them would go round in circles. A policy that
     `is_stored` may come from release 0.2, which read a duration without a unit as seconds.
@@ -287,8 +287,8 @@ def _is_address(value: str, url: SplitResult) -> bool:
 
 
 def _named(host: str, port: int | None) -> set[str]:
-    """Return each form in which the settings may name the host; with a default port also without
-    the port."""
+    """Return each form in which the settings may name the host; for a default port, also the form
+    without the port."""
     host = f"[{host}]" if ":" in host else host
     with_port = {f"{host}:{port}"} if port else {host, f"{host}:443", f"{host}:80"}
     return with_port | ({host} if port in {80, 443} else set())

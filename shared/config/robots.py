@@ -43,7 +43,7 @@ class Robot(Struct, frozen=True):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Return what no log may show: the secret, and the secret parts of the address."""
+        """Return the texts that no log may show: the secret, and the address's secret parts."""
         parts = urlsplit(self.url)
         last = parts.path.rpartition("/")[2] if self.kind is RobotKind.FEISHU else ""
         found = (self.secret, parts.query.partition("=")[2], last)

@@ -1,4 +1,4 @@
-"""Console sessions: what the cookie contains, and how it is signed.
+"""Console sessions: the content of the cookie, and its signature.
 
 `token_cache` opens and checks sessions. A session is a token's name, an end and a signature. It is
 not stored. The signature covers the token's digest, so the session ends with its token.
@@ -21,7 +21,7 @@ _MAX_TIME_CHARS = 15
 
 
 class ConsoleSession(Struct, frozen=True):
-    """The session's token, its end (ms), and its signature."""
+    """The session's token, the end of the session in ms, and the signature."""
 
     name: str
     until: int

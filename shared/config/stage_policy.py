@@ -1,4 +1,4 @@
-"""Checks a policy against the settings of one stage, in addition to what the file alone shows.
+"""Checks a policy against the settings of one stage. `policy_file` has checked the file by itself.
 
 Composition, the policy's API and the command line load policies through it.
 """
@@ -28,8 +28,8 @@ def target_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
     to change the policy is not permission to receive callbacks, because their push URLs hold
     secrets.
 
-    A policy already in force stays in force: relay and notify refuse such a target, and its rules
-    go on working.
+    A policy already in force stays in force: the functions `relay` and `notify` refuse such a
+    target, and the policy's rules go on working.
     """
     targets = policy.forward_to
     for kind in ("stream", "record", "on_demand"):

@@ -16,7 +16,7 @@ _OF_DEVELOPMENT: Final = ("dev-", "whsec_ZGV2L")
 
 
 def weaknesses(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator[tuple[str, str]]:
-    """Yield each fault as the setting's name and what is wrong with it."""
+    """Yield each fault: the name of the setting, and the fault in words."""
     for name, values in secrets.items():
         if any(value.startswith(_OF_DEVELOPMENT) for value in values):
             yield name, "is a development secret"

@@ -34,8 +34,8 @@ _DAY_MS = 86_400_000
 
 
 class Caller(Struct, frozen=True):
-    """The caller and what its token allows. `only`: globs of the streams that it is bound to; empty
-    for all streams. `until` (ms): when it ends; None for never."""
+    """The caller and what its token allows. `only`: globs of the streams to which the token is
+    bound; empty for all streams. `until`: when the token ends, in ms; None for never."""
 
     name: str
     scopes: frozenset[str]
@@ -53,7 +53,8 @@ class Caller(Struct, frozen=True):
 
 
 class Token(Struct, frozen=True):
-    """One token. Only its digest is kept, so that no dump of the settings can show the token."""
+    """One token. Only the digest of its text is kept, so that no dump of the settings can show the
+    text."""
 
     caller: Caller
     digest: bytes
@@ -170,7 +171,7 @@ def read_glob(text: str) -> Match:
 
 
 def read_digest(text: str) -> bytes:
-    """Return the digest of a token. Raise ValueError if it cannot be one."""
+    """Parse the digest of a token. Raise ValueError if the text is no such digest."""
     if not re.fullmatch(_DIGEST, text):
         raise ValueError("write 64 hexadecimal digits")
     digest = bytes.fromhex(text)

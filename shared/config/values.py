@@ -172,8 +172,8 @@ def bucket(text: str) -> str:
 
 
 def oss_endpoint(text: str) -> tuple[str, str]:
-    """Return protocol and host of a public endpoint: a URL signed for `-internal` works only within
-    the region."""
+    """Return protocol and host of a public endpoint of OSS, or of the emulator. Raise ValueError
+    for an `-internal` one: a URL signed for it works only within the region."""
     protocol, _, host = text.rpartition("://")
     is_theirs = is_oss_host(host)
     is_emulator = protocol == "http" and re.fullmatch(_HOST, host)
