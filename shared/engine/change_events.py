@@ -35,7 +35,7 @@ class Change(Struct, frozen=True):
 
 
 def event_tasks(change: Change, settings: StreamSettings) -> tuple[NewTask, ...]:
-    """Return a task for each change that a webhook receiver of the policy wants."""
+    """Return a task for each event of the change that a webhook receiver of the policy wants."""
     if not settings.event_globs:
         return ()
     before, after, now = change.loaded.record, change.after, change.loaded.now
@@ -85,8 +85,8 @@ def _known_by(event: Event, body: EventBody) -> str:
 def _of_edges(
     before: StreamRecord, after: StreamRecord, edges: Iterable[Edge]
 ) -> Iterator[EventBody]:
-    """Yield the events for edges of the ledger. A session that was replaced ends before the new one
-    begins."""
+    """Yield the events for new edges of the ledger (the times at which a state of the stream began
+    or ended). A session that was replaced ends before the new one begins."""
     number = before.session_number
     for edge in edges:
         match edge.kind:

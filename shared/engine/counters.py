@@ -95,14 +95,15 @@ def webhooks(result: WebhookResult) -> str:
 
 
 def start_bucket(bound: float | str) -> str:
-    """Return the name of the counter of starts within this bucket but above the one below it."""
+    """Return the name of the counter of starts that took at most `bound` seconds, and longer than
+    the next lower bound."""
     return f'{START_SECONDS}_bucket{{le="{bound}"}}'
 
 
 def of_decision(
     event: Event, before: StreamRecord, decision: Decision, now: int
 ) -> Mapping[str, int]:
-    """Return what to add to which counters after a decision."""
+    """Return the counters that a decision raises, each with the number to add."""
     lost = (entry for entry in decision.entries if entry.code is Reason.ANSWER_LOST)
     counts = {commands(str(entry.about["command"]), Reason.ANSWER_LOST.value): 1 for entry in lost}
     if any(entry.code is Reason.SEEN_ONLINE for entry in decision.entries):

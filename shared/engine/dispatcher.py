@@ -1,5 +1,5 @@
-"""Sends what is due, in one run of reconcile, with as many workers as rate limit and latency need;
-runs the other steps at the same time.
+"""Sends the commands that are due, in one run of reconcile, with as many workers as rate limit and
+latency need; runs the other steps at the same time.
 
 The function reconcile runs it. It knows the store's queue and how to handle one stream, and nothing
 of HTTP, policy, or how a command is sent.
@@ -75,8 +75,8 @@ class Dispatcher:
         self._error: BaseException | None = None
 
     def run(self, workers: Workers, has_time: Callable[[], bool], side_steps: SideSteps) -> int:
-        """Send what is due while the side steps run; return how many streams were handled. Wake a
-        successor if time runs out. Raise StoreUnavailable if the store never answered."""
+        """Send all due commands while the side steps run; return how many streams were handled.
+        Wake a successor if time runs out. Raise StoreUnavailable if the store never answered."""
         self._has_time, self._side_steps = has_time, side_steps
         done = self.rounds = 0
         failure: StoreUnavailable | None = None

@@ -39,8 +39,9 @@ class RecordStore(Protocol):
 class LiveApi(Protocol):
     """The Live API. All methods but `prepare` may raise a LiveError. `find` returns the stream's
     PublishTime in ms, None if it is offline. `online` returns the PublishTime of every stream of a
-    domain. `undelivered` returns the events of callbacks that Live gave up between two times (ms);
-    it calls `take_poll_slot` before each request. `prepare` does slow work before a slot is taken.
+    domain. `undelivered` returns the events of callbacks that Live gave up between two times, in
+    ms; it calls `take_poll_slot` before each request. `prepare` does slow work before a slot is
+    taken.
     """
 
     def prepare(self) -> None: ...
@@ -65,7 +66,8 @@ class CallbackSource(Struct, frozen=True):
 
     @property
     def timestamp(self) -> str:
-        """Return the name of the timestamp of the last read of its undelivered callbacks."""
+        """Return the name of the timestamp that says when this source's undelivered callbacks were
+        last read."""
         return f"read back:{'stream' if self.is_ingest else 'record'}:{self.domain}"
 
 
@@ -136,7 +138,7 @@ class ReadUndelivered(Effect["Sequence[Undelivered] | None"], frozen=True):
 
 
 class TouchSource(Effect[None], frozen=True):
-    """Notes that all undelivered callbacks read from this source are stored."""
+    """Notes in a timestamp that all undelivered callbacks of this source are stored."""
 
     source: CallbackSource
 

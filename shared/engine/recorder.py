@@ -96,8 +96,8 @@ class HandleResult(Struct, frozen=True):
 
     @property
     def again_in(self) -> int | None:
-        """Return in how many ms a command is to be retried; None if none is, or if it only waits
-        for a slot."""
+        """Return in how many ms a command is to be retried; None if no command is, or if the
+        command only waits for a slot."""
         pending = self.record.pending
         if pending is None or self.record.flight or pending.not_before <= self.now:
             return None
@@ -329,8 +329,8 @@ class Recorder:
             return Crashed(key)
 
     def note_absence(self, key: StreamKey, occurrence: Occurrence) -> Steps[None]:
-        """Add to the ledger of a pattern that no stream came for an occurrence of its schedule. A
-        pattern has no record."""
+        """Note in the ledger of a pattern that no stream was live for an occurrence of its
+        schedule. A pattern has a ledger, but no stream record."""
         keep_ms = self._settings_of(key).keep_ledger
         save = Save(0, StreamRecord(key), edges=(edge_of(occurrence),), keep_ledger_ms=keep_ms)
         yield from do(SaveOrClaim(save))
@@ -354,8 +354,8 @@ def _verifying(key: StreamKey, event: Event, settings: StreamSettings) -> tuple[
 def _completed(
     save: Save, loaded: Loaded, decision: Decision, event: Event, settings: StreamSettings
 ) -> Save:
-    """Return the save together with everything stored in it. Copy the save only once, because every
-    callback pays for it."""
+    """Return the save with everything that is stored with the record: history, files, edges, tasks
+    and counts. Copy the save only once, because every callback pays for it."""
     before, now, over_quota = loaded.record, loaded.now, save.if_no_quota
     is_blank = decision.record.is_blank  # a forgotten stream's ledger stays as it is
     files = _verifying(save.key, event, settings)
@@ -378,7 +378,8 @@ def _completed(
 
 
 def _with_events(save: Save, change: Change, settings: StreamSettings) -> Save:
-    """Return the save with the webhook events of its change, for both of its variants."""
+    """Return the save with the webhook events of its change, once for each outcome: with room in
+    the quota, and without."""
     tasks, beyond = (*save.tasks, *event_tasks(change, settings)), save.tasks_over_quota
     if save.if_no_quota:
         change = replace(change, after=save.if_no_quota, edges=save.edges_over_quota)
@@ -416,14 +417,14 @@ def _needs_save(loaded: Loaded, decision: Decision, event: Event, options: Handl
 
 
 def _may_fit_now(record: StreamRecord, event: Event) -> bool:
-    """Return True for a start that waits for a quota which may have been raised. Saved without a
-    claim, it is due again."""
+    """Return True for a start that waits for a quota which may have been raised. The record is then
+    saved without a claim, which makes the start due again."""
     waits = record.pending is not None and record.pending.over_quota
     return waits and isinstance(event, SettingsChanged)
 
 
 def _left(event: Event) -> tuple[File, ...]:
-    """Return the file that the event reports, to be stored with the record."""
+    """Return the file that the event reports, to be stored with the record; else ()."""
     if isinstance(event, FileLeft):
         return (File(event.uri, event.start, event.stop, event.duration, event.push_args),)
     return ()

@@ -1,7 +1,9 @@
-"""Compares what Live reports with what is stored, and handles each difference as an event.
+"""Compares Live's lists and lost callbacks with the stored records, and handles each difference as
+an event.
 
-Callbacks only make live-record faster; this repairs what they did not report. The function
-reconcile runs it. It decides nothing itself: every difference goes through `Recorder.handle`.
+Callbacks only make live-record faster: this module also finds the changes that no callback
+reported. The function reconcile runs it. It decides nothing itself: every difference goes through
+`Recorder.handle`.
 """
 
 from __future__ import annotations
@@ -107,8 +109,8 @@ def _unknown(snapshot: OnlineSnapshot) -> Iterator[tuple[StreamKey, Polled]]:
 
 
 def _awaited(snapshot: OnlineSnapshot) -> Iterator[tuple[StreamKey, Polled]]:
-    """Yield the listed streams that wait for a list: unknown ones, and those with a doubted
-    publish."""
+    """Yield each listed stream that has no record, or whose publish may be a replay until a poll
+    shows the stream."""
     yield from _unknown(snapshot)
     for watched in snapshot.watched:
         published = snapshot.online.get(watched.key)

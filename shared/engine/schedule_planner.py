@@ -147,8 +147,8 @@ class SchedulePlanner:
     def _with_rules(
         self, stored: StoredSchedule, upcoming: Sequence[Occurrence], now: int
     ) -> StoredSchedule:
-        """Return the schedule with the rules that its patterns ask for now. Note each occurrence
-        for which no stream came."""
+        """Return the schedule with the rules that its patterns ask for now. Note in the ledger each
+        occurrence for which no stream was live."""
         if not stored.has_patterns:
             return stored
         rules = tuple(
@@ -167,7 +167,8 @@ class SchedulePlanner:
         return replace(rule, is_judged=True)
 
     def _came(self, rule: TemporaryRule) -> bool:
-        """Return True if a stream has the occurrence in its ledger."""
+        """Return True if the rule's occurrence began for any stream: that stream's ledger then
+        lists the occurrence."""
         accounts = (key for match in rule.matches for key in self._accounts(match))
         return any(
             edge.kind is EdgeKind.OCCURRENCE and occurrence_of(edge)[0] == rule.occurrence.id
@@ -232,7 +233,8 @@ def _named(streams: Iterable[str]) -> Iterator[StreamKey]:
 
 
 def _by_patterns(stored: StoredSchedule, key: StreamKey, now: int) -> tuple[Occurrence, ...]:
-    """Return the occurrences that a live stream takes up. Other streams do so as they come up."""
+    """Return the occurrences that the schedule's patterns now give to a live stream. A stream that
+    is not live gets them when it comes up."""
     asking = (rule.occurrence for rule in stored.rules if rule.fits(key))
     return tuple(one for one in asking if not one.is_over and now < one.ends_at)
 

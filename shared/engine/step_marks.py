@@ -45,8 +45,8 @@ class StepMarks:
         self._timestamps = timestamps
 
     def begin(self, step: str) -> None:
-        """Note that the step begins. At the very first drain, drain, resync and replay count as
-        ended, so that one that never begins or ends shows."""
+        """Note that the step begins. At the very first drain, also note an end of drain, resync and
+        replay. Health can then report a step that never begins or never ends."""
         self._timestamps.touch(began(step))
         if step == DRAIN and self._timestamps.age_ms(ended(step)) is None:
             for each in (DRAIN, RESYNC, REPLAY):

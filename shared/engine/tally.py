@@ -22,7 +22,8 @@ class CounterStore(Protocol):
 
 
 class Tally:
-    """Handles one call at a time. Counts not yet stored when a process ends are lost."""
+    """Keeps counts of a process, which handles one call at a time. Counts that are not stored when
+    the process ends are lost."""
 
     def __init__(self, store: CounterStore, clock: Callable[[], int]) -> None:
         self._store = store

@@ -1,4 +1,5 @@
-"""Works on the durable tasks of one queue: takes what is due, tries it, and stores the result.
+"""Works on the durable tasks of one queue: takes those that are due, tries each, and stores the
+results.
 
 A function with a timer runs it. The caller defines what an attempt is. Several runners may work at
 once, here and elsewhere: each task is taken by one of them.
@@ -61,7 +62,7 @@ class TaskRunResult(Struct):
 
 
 class _Desk:
-    """The attempts that no worker is using, `count` at most, and the results to be settled."""
+    """Lends attempts to workers, `count` at most, and collects the results to be settled."""
 
     def __init__(self, signal: Signal, count: int, make: Callable[[], Attempt]) -> None:
         self._signal, self._most, self._make = signal, count, make
@@ -78,8 +79,8 @@ class _Desk:
             return self._made.pop() if self._made else self._make()
 
     def take_back(self, attempt: Attempt, ended: Sequence[Ended]) -> None:
-        """Keep an attempt for the next task. A single result of many workers wakes nobody, so that
-        results of about the same time are settled in one step."""
+        """Keep an attempt for the next task. With many workers, a single result does not wake the
+        settling worker, so that results of about the same time are settled in one step."""
         with self._signal:
             self._idle, self._back = self._idle + 1, self._back + 1
             self._made.append(attempt)

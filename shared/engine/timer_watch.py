@@ -33,7 +33,7 @@ class TimerWatch:
 
     def silent(self) -> Mapping[str, int]:
         """Return each function whose timer is silent, and ms since it last ran; nothing if this
-        process has checked within a minute. A function that never ran does not count."""
+        process has checked within a minute. A function that has never run is left out."""
         now = self._clock()
         if now < self._next_at <= now + LOOK_EVERY_MS:
             return {}

@@ -86,7 +86,7 @@ class BackfillTimer:
         self._timestamps.touch("burst")
 
     def note_resync(self) -> None:
-        """Note that the lists are read from now on: a stream that comes up later may be missed."""
+        """Note that reading of the lists begins now. It may miss a stream that comes up later."""
         self._timestamps.touch("resync")
 
     def may_run_again(self) -> bool:
@@ -95,8 +95,8 @@ class BackfillTimer:
         return age_ms is None or age_ms >= BACKFILL_AGAIN_MS
 
     def is_due(self) -> bool:
-        """Return True if a burst has come since the lists were last read, and this read is at least
-        BACKFILL_LEAST_MS old."""
+        """Return True if a burst has come since the lists were last read, and that was at least
+        BACKFILL_LEAST_MS ago."""
         burst_ms, resync_ms = self._timestamps.age_ms("burst"), self._timestamps.age_ms("resync")
         if burst_ms is None or resync_ms is None:
             return burst_ms is not None
