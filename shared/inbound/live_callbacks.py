@@ -130,7 +130,7 @@ def sign(domain: str, timestamp: int | str, key: str) -> str:
 def resign(
     headers: Mapping[str, str], key: str, now: int
 ) -> Callable[[str], dict[str, str]] | None:
-    """Return a function that signs this callback for another host, at `now` (ms). Return None if
+    """Return a function that signs this callback for another host, at `now`, in ms. Return None if
     the callback is not signed, or if there is no key."""
     if not key or not is_signed(headers):
         return None
@@ -171,7 +171,7 @@ def verify(
     window_ms: int = WINDOW_MS,
 ) -> None:
     """Raise UnverifiedCallback unless one of the keys signed one of the domains within `window_ms`
-    of `now` (ms). Raise nothing else.
+    of `now`, in ms. Raise nothing else.
 
     The signature covers neither query nor body (docs/platform/live.md §3).
     """
@@ -207,7 +207,7 @@ def verify_not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
 
 def without_future(headers: Mapping[str, str], event: RecordEvent) -> RecordEvent:
     """Return the event without times more than AHEAD_S later than its signature. The event itself
-    counts; but a file that begins in the year 9999 would be the newest for ever.
+    is used. With such a time, a file that begins in the year 9999 would be the newest for ever.
 
     Call it after `verify`, which has checked the timestamp.
     """
@@ -234,7 +234,8 @@ def is_signed(headers: Mapping[str, str]) -> bool:
 
 
 def path_token(path: str, secrets: Sequence[str], kind: CallbackKind) -> None:
-    """Raise UnverifiedCallback unless the path ends in one of the tokens."""
+    """Raise UnverifiedCallback unless the path ends in this kind's token of one of the secrets, or
+    in a secret itself, as release 0.2 set it."""
     known = [secret for secret in secrets if secret]
     # The secrets themselves end the URLs that release 0.2 has set, until `setup` replaces them.
     tokens = [*known, *(path_token_of(kind, secret) for secret in known)]
@@ -432,8 +433,8 @@ def _text(payload: object, field: str, longest: int) -> str:
 
 
 def _moment(value: object) -> int | None:
-    """Return seconds or an RFC 3339 time in ms; None for anything else, since the event counts even
-    without a time. A 0 is no time: nothing was recorded in 1970."""
+    """Convert seconds or an RFC 3339 time to ms. Return None for anything else, because the event
+    is used even without a time. A 0 is no time: nothing was recorded in 1970."""
     try:
         return _milliseconds(value) or instant(value)
     except ValueError:
@@ -441,7 +442,7 @@ def _moment(value: object) -> int | None:
 
 
 def _milliseconds(value: object) -> int | None:
-    """Return seconds, a number or its digits as text, in ms; None for anything else."""
+    """Convert seconds, as a number or as text, to ms. Return None for anything else."""
     if isinstance(value, str):
         value = float(value) if _NUMBER.fullmatch(value) else None
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _NEVER_S:

@@ -63,11 +63,11 @@ def of_record(callback: RecordEvent, streaming: Streaming) -> Meaning | None:
 
 def undelivered(kept: Iterable[tuple[str, int | None]], streaming: Streaming) -> list[Meaning]:
     """Return the events of callbacks that Live gave up, in the given order and without repeats.
-    `kept` gives each content and the time of Live's try (ms). Content that cannot be read, or is
-    about no stream of ours, is left out.
+    `kept` gives the content of each callback, and the time in ms at which Live tried to deliver it.
+    Content that cannot be read, or is about no stream of ours, is left out.
 
-    An event without a time gets the time of Live's try. So it can be ordered against later events,
-    and is the same event when it is read again.
+    An event without a time gets the time at which Live tried to deliver it. So it can be ordered
+    against later events, and is the same event when it is read again.
     """
     found: dict[Meaning, None] = {}
     for content, at in kept:

@@ -25,8 +25,8 @@ _MAX_NAME_CHARS, _MAX_DETAIL_CHARS = 100, 400
 
 
 class BadRequest(RequestError):
-    """A wrong request. The answer's size is limited: beyond MAX_FAULTS, faults are only counted,
-    and names from the request are shortened."""
+    """A wrong request. The answer's size is limited: of the faults beyond MAX_FAULTS it gives only
+    the number, and names from the request are shortened."""
 
     def __init__(self, faults: Sequence[Fault], *, hint: str = "") -> None:
         shown = [_shortened(fault) for fault in faults[:MAX_FAULTS]]

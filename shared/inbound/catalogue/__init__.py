@@ -1,8 +1,9 @@
 """The sentences for people, in English and Chinese: one JSON file for each language.
 
-The answers of the API use it. A sentence shows details of its history entry. The keys in a file: of
-`reasons`, the entry's code; of `fixes`, Live's code for a failed recording (docs/platform/live.md
-§4); of `problems`, health's code of a problem; of `conditions`, the alert condition.
+The answers of the API use them. A sentence shows details of its history entry. In a file, `reasons`
+has a text for each code of an entry, `fixes` for each code with which Live reports a failed
+recording (docs/platform/live.md §4), `problems` for each code of a problem that health reports, and
+`conditions` for each alert condition.
 """
 
 from __future__ import annotations

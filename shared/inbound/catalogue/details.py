@@ -30,14 +30,14 @@ def detail_in(language: Language, text: str) -> str:
 
 
 def about_in(language: Language, about: Mapping[str, str | int]) -> Mapping[str, str | int]:
-    """Return what fills a text, with the reason `why`, which is stored in English, in the
-    language."""
+    """Return the values that fill a text. If one of them is the reason `why`, which is stored in
+    English, it is translated into the language."""
     return {**about, "why": detail_in(language, str(about["why"]))} if "why" in about else about
 
 
 def _chinese(text: str, nesting: int) -> str:
     """Return the text in Chinese, with the texts that it contains, down to `nesting`. A request may
-    have made up the text, so the time for it grows no faster than its length."""
+    have made up the text, so the time that this takes grows no faster than the text's length."""
     whole = _catalogue().get(text)
     if whole is not None:
         return whole

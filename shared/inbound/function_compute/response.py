@@ -238,8 +238,8 @@ def problem(
 
 
 def _hint(error: Exception, row: _Row, language: Language, *, is_read: bool) -> str:
-    """Return what to do. If the store fails a request that stores nothing, return the fix of the
-    store problem."""
+    """Return the hint, which says what to do. If the store fails a request that stores nothing,
+    return the fix of the store's problem."""
     if is_read and row is ANSWERS[StoreUnavailable] and isinstance(error, StoreUnavailable):
         return problem_words(error.problem, error.about, language).fix
     return detail_in(language, row.hint or getattr(error, "hint", ""))
@@ -256,8 +256,8 @@ def _detail(error: Exception, row: _Row, language: Language, *, is_read: bool) -
 
 
 def _status_and_code(error: Exception, row: _Row) -> tuple[int, str]:
-    """Return status and code. Live's documented InternalError keeps its status here; its five other
-    documented errors keep theirs through their rows."""
+    """Return status and code. Live's documented InternalError keeps its status 500 here. The rows
+    of the table keep the status of Live's five other documented errors."""
     if isinstance(error, RequestError):
         return error.status, error.code
     if isinstance(error, InDoubt) and (error.status, error.code) == (500, "InternalError"):
