@@ -1,4 +1,4 @@
-"""Holds what one process keeps from call to call.
+"""Holds the parts that one process keeps from call to call.
 
 `composition` builds it, and each invocation reads it. It holds no state of a single call.
 """

@@ -131,8 +131,8 @@ def app() -> App:
 
 
 def prepare(*, live: bool = True) -> None:
-    """Load what the first event would wait for; without `live`, for a function that never calls
-    Live. Wrong settings are reported only at the event."""
+    """Load the modules for which the first event would wait. `live` is False for a function that
+    never calls Live. Wrong settings are reported only at the event."""
     with suppress(Misconfigured):
         ours = app()
         if live:

@@ -206,7 +206,8 @@ class Invocation:
         self.watch_timers()
 
     def watch_timers(self) -> None:
-        """Log each silent timer, now and then, since a timer that is off cannot do so."""
+        """Log each timer that no longer runs, at most once a minute. A function whose timer is off
+        cannot log that itself."""
         for function, ms in self.app.timer_watch.silent().items():
             self.log.error("timer.silent", function=function, ms_ago=ms)
 
@@ -232,7 +233,7 @@ class Invocation:
             raise
 
     def forwarded(self, kind: Kind, request: function_compute.Request) -> ForwardedCallback:
-        """Return the callback as its previous receiver gets it."""
+        """Return the callback in the form in which the previous receiver gets it."""
         from shared.inbound import live_callbacks
 
         key = next(iter(self.app.settings.record_keys), "")
@@ -241,7 +242,7 @@ class Invocation:
 
     @property
     def onward(self) -> Onward:
-        """Return the Onward, which knows where callbacks may be forwarded to."""
+        """Return the object that forwards callbacks, to allowed targets only."""
         settings = self.app.settings
         return Onward(settings.forward_hosts, anywhere=settings.is_emulated, mode=self.mode.value)
 
@@ -266,8 +267,9 @@ class Invocation:
 
     def resync(self, *, only_awaited: bool = False) -> int:
         """Compare the online list of every domain of the policy with the records; return how many
-        differences there were. With `only_awaited`, handle only the streams that wait for a list.
-        The commands that follow are sent with everything else that is due.
+        differences there were. With `only_awaited`, handle only streams without a record, and those
+        that wait for a poll to show them. The commands that follow are sent with everything else
+        that is due.
         """
         self.app.policies.forget()
         self._backfill_timer.note_resync()
@@ -365,8 +367,9 @@ class Invocation:
         return lost.count
 
     def _repair_index(self) -> None:
-        """Save each of the index's first streams again if its entry contradicts its record: a
-        release without that index saved the record."""
+        """Read the first rows of the index of wrong streams (wanted, live and not recorded). Save
+        the record again if it contradicts its row, because a release without that index saved it.
+        """
         store = self.app.store
         for row in store.wrong(store.now(), after=None, limit=AUDITED_ROWS):
             if isinstance(row.record, StreamRecord) and wrong_since(row.record) != row.since:
@@ -390,8 +393,8 @@ class Invocation:
         return done
 
     def note_size(self) -> None:
-        """Note how full the store is, so that health can say when it will be full. Ignore a store
-        that does not answer."""
+        """Note how full the store is, so that health can say when the store will be full. Ignore a
+        store that does not answer."""
         with suppress(StoreUnavailable):
             self.app.store.note_size()
 

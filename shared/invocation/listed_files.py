@@ -1,4 +1,4 @@
-"""Reads a stream's files, and tells for which period they are complete.
+"""Reads a stream's files, and finds the period for which the list of files is complete.
 
 The functions that compute a coverage call it. It knows nothing of gaps.
 """

@@ -58,8 +58,8 @@ class ProcessLife:
         self._has_worked = True
 
     def refused(self, code: str) -> bool:
-        """Return True if Live's answer means that the process is to end. Return it once, so that it
-        is logged once."""
+        """Return True if Live's answer means that the process must end. Return True only once, so
+        that the end is logged once."""
         is_old = self._monotonic() - self._began >= OLD_S
         if self.is_over or not code.startswith(EXPIRED) or not (self._has_worked or is_old):
             return False
