@@ -76,8 +76,9 @@ def zone(name: str) -> ZoneInfo:
 
 
 def instant(at: datetime, zone_name: str) -> int:
-    """Return the instant (ms) of a local time. A time that occurs twice, because clocks go back,
-    means the first one. A time that clocks skip is computed with the earlier offset."""
+    """Return a local time as an instant, in ms since the epoch. A time that occurs twice, because
+    clocks go back, means the first one. A time that clocks skip is computed with the earlier
+    offset."""
     return (at.replace(tzinfo=zone(zone_name), fold=0) - _EPOCH) // _MS
 
 
@@ -190,8 +191,8 @@ def instant_of(text: str, schedule: Schedule) -> int:
 
 
 def occurrences(schedule: Schedule, *, ends_after: int, limit: int) -> Sequence[Occurrence]:
-    """Return the first occurrences that end after a time (ms), in order, even if the schedule is
-    paused. A show that may run over ends at its limit."""
+    """Return the first `limit` occurrences that end after `ends_after`, in ms. They are in order,
+    and are returned even if the schedule is paused. A show that may run over ends at its limit."""
     return list(islice(upcoming(schedule, ends_after=ends_after), limit))
 
 

@@ -83,10 +83,11 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
 class StoredSchedule(Struct, frozen=True, omit_defaults=True):
     """A schedule as it is stored. It is planned again at `due_at`; None for never. Its occurrences
     up to `planned_until` are in the records of its streams; None if none are yet. `leaving`:
-    streams from whose records they must still be removed. If it `is_deleted`, they are removed from
-    all records, and then this document is deleted. `rules` belong to its patterns: one for each
-    occurrence that has begun, up to its limit, and one for the next occurrence. `cancelled` are the
-    ids of those that a recent change took out of the calendar before they began."""
+    streams from whose records the occurrences must still be removed. If the schedule `is_deleted`,
+    its occurrences are removed from all records, and then this document is deleted. `rules` belong
+    to its patterns: one for each occurrence that has begun, up to its limit, and one for the next
+    occurrence. `cancelled` are the ids of occurrences that a recent change took out of the calendar
+    before they began."""
 
     schedule: Schedule
     made_by: str = ""
@@ -208,7 +209,8 @@ def one_of_each_application(streams: Iterable[str]) -> Sequence[StreamKey]:
 
 
 def rules_due_at(stored: StoredSchedule, now: int) -> int | None:
-    """Return when the rules of a schedule change next; None if they do not."""
+    """Return when a rule of the schedule changes next, among those whose occurrence has begun; None
+    if none has begun."""
     times = (
         rule.occurrence.until if rule.is_judged else rule.occurrence.ends_at
         for rule in stored.rules
