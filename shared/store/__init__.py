@@ -35,11 +35,11 @@ def open_store(  # noqa: PLR0913 - what every engine is made of
 
     Nothing is opened before the first use, and only the engine that the URL names is imported.
 
-    SQLite uses `clock` (ms). Redis uses its own clock plus `ahead` (ms); without `ahead`, it uses
-    `clock` too.
+    SQLite uses `clock`, in ms. Redis uses its own clock plus `ahead`, in ms; without `ahead`, Redis
+    uses `clock` too.
 
     The deploy writes `store_id` into the store. If it is missing there, the store counts as
-    emptied. "" turns this check off.
+    emptied. An empty `store_id` turns this check off.
     """
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         from shared.store.sqlite import SqliteStore

@@ -80,7 +80,8 @@ def entry_from_json(code: str, about: str) -> HistoryEntry:
 
 
 def edge_to_text(edge: Edge) -> str:
-    """Return an edge of the ledger as text: "kind at", then reason and code if there are any."""
+    """Return an edge (one entry of a stream's ledger) as text: "kind at", then reason and code if
+    there are any."""
     return " ".join((edge.kind, str(edge.at), edge.reason or "", edge.code)).rstrip()
 
 
@@ -88,7 +89,8 @@ _KINDS = {kind.value: kind for kind in EdgeKind}
 
 
 def edge_from_text(text: str) -> Edge | None:
-    """Parse an edge; return None if this release does not know its kind."""
+    """Parse an edge of a ledger from its text; return None if this release does not know the edge's
+    kind."""
     kind, at, *reason = text.split(" ")
     if kind not in _KINDS:
         return None

@@ -63,7 +63,8 @@ def _within_reach(
 
 
 def _counted(now: int, minute: int, used: int, before: int) -> tuple[int, int]:
-    """Return the slots taken in the minute of `now`, and in the minute before."""
+    """Return how many slots were taken in the minute of `now`, and how many in the minute before.
+    `used` and `before` are the stored numbers for `minute` and for the minute before it."""
     passed = now // MINUTE_MS - minute
     return (used, before) if passed == 0 else (0, used if passed == 1 else 0)
 
@@ -152,8 +153,8 @@ def release(db: sqlite3.Connection, key: StreamKey) -> None:
 
 
 def full_scope(db: sqlite3.Connection, save: Save, rule: str | None) -> str:
-    """Return the scope (a rule, or the account) whose quota blocks this flight; "" if none does, or
-    if the stream counts already."""
+    """Return the scope (a rule, or the account) whose quota blocks this flight; "" if no quota
+    does, or if the stream counts already."""
     if save.if_no_quota is None or rule is not None:
         return ""
     for scope, cap in _caps(save.quota):
@@ -176,8 +177,8 @@ def counter(db: sqlite3.Connection, scope: str) -> int:
 
 
 def _ahead(db: sqlite3.Connection, scope: str, save: Save) -> int:
-    """Return how many streams that wait for this quota go first: they are more urgent, or as urgent
-    and older."""
+    """Return how many other streams wait for this quota and go first, because they are more urgent,
+    or as urgent and older."""
     since = save.if_no_slot.pending.since if save.if_no_slot.pending else 0
     priority = queue_priority(save.if_no_slot, save.quota.priority)
     queue_position = (-priority, since, *_columns(save.key))
@@ -205,8 +206,8 @@ def row_of(record: StreamRecord, quota: ConcurrencyQuota, waits: str, now: int) 
 def move(
     db: sqlite3.Connection, before: str | None, after: str | None, quota: ConcurrencyQuota, now: int
 ) -> None:
-    """Count the stream under the rule `after` instead of `before`; under None it does not count.
-    Make as many waiting starts due as there is room for."""
+    """Count the stream under the rule `after` instead of `before`; None means that the stream does
+    not count. Then make due as many waiting starts as there is room for."""
     if before == after:
         return
     for name, change in ((before, -1), (after, 1)):

@@ -53,9 +53,9 @@ class Save(Struct, frozen=True):
     """One write. It replaces version `version` by `if_slot` if the rate limit has a slot within
     `slot_wait_ms`, else by `if_no_slot`. A flight's lease lasts `lease_ms` from its slot.
 
-    A stream's file is stored once for each uri, however often Live reports it. If a callback names
-    another stream's file, both streams list it. A file that was known before adds no line of
-    history. Lines of history and files older than `keep_ms` are dropped.
+    A stream's file is stored once for each uri, however often Live reports it. If callbacks of two
+    streams name the same file, both streams list the file. A file that was known before adds no
+    line of history. Lines of history and files older than `keep_ms` are dropped.
 
     A blank record is deleted, with everything stored about its stream except the ledger; but it is
     kept while a task of its stream is open. `edges` are added to the ledger, even those of a blank
@@ -208,8 +208,9 @@ class Filter(Struct, frozen=True):
 
 
 class Watched(Struct, frozen=True):
-    """A session that has not ended, and its publish time in the online list (ms; None if it was not
-    listed yet). A `doubted` session is decided about again even if the list has not changed."""
+    """A session that has not ended, and its publish time in the online list, in ms; None if the
+    list has not shown the session yet. A `doubted` session is decided about again even if the list
+    has not changed."""
 
     key: StreamKey
     listed: int | None
@@ -226,15 +227,15 @@ def watched_of(record: StreamRecord) -> Watched:
 
 class WrongCount(Struct, frozen=True):
     """How many streams have been wanted, live and not recorded for at least a given time.
-    `oldest_ms`: how long that has been so for the first of them."""
+    `oldest_ms`: for how long the first of them has been so."""
 
     count: int
     oldest_ms: int
 
 
 class WrongRow(Struct, frozen=True):
-    """A stream that is wanted, live and not recorded, since when (ms) that is so, and its
-    record."""
+    """A stream that is wanted, live and not recorded; `since` when this is so, in ms; and the
+    stream's record."""
 
     since: int
     key: StreamKey
@@ -265,15 +266,15 @@ class AlertsCopy(Struct, frozen=True):
 
 
 class Queue(Struct, frozen=True):
-    """How many streams are due, and for how many ms the oldest has been due."""
+    """How many streams are due, and for how many ms the first of them has been due."""
 
     depth: int
     oldest: int
 
 
 class RateLimitUse(Struct, frozen=True):
-    """How much of a rate limit is used: slots a second over the last minute, out of `rate`, and how
-    far ahead (ms) the next free slot is."""
+    """How much of a rate limit is used: slots a second over the last minute, out of `rate`, and in
+    how many ms the next free slot begins."""
 
     rate: float
     used: float
@@ -303,8 +304,8 @@ class Size(Struct, frozen=True):
 
 
 def growth(samples: Mapping[int, int], used: int, now: int) -> float | None:
-    """Return the growth a day, in bytes, since the oldest of `samples` (bytes by time); None if
-    that sample is less than a day old."""
+    """Return the growth a day, in bytes, since the oldest of `samples` (bytes by time); None if the
+    oldest sample is less than a day old."""
     at = min(samples, default=now)
     return (used - samples[at]) * DAY_MS / (now - at) if now - at >= DAY_MS else None
 
@@ -326,9 +327,9 @@ MAX_WORKER_LEASE_MS = 60_000
 
 
 def furthest_slot_ms(interval: float) -> float:
-    """Return how far ahead (ms) the next free slot may lie. One further ahead was given before the
-    store's clock was set back, and is moved to this distance. If it were moved to now, slots would
-    be given twice.
+    """Return how far ahead, in ms, the next free slot may lie. A slot further ahead was given
+    before the store's clock was set back, and is moved to this distance. If it were moved to now,
+    slots would be given twice.
     """
     return max(MAX_SLOT_WAIT_MS + interval, MAX_THROTTLE_PAUSE_MS)
 

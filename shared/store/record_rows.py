@@ -77,8 +77,8 @@ def set_aside(db: sqlite3.Connection, key: StreamKey) -> None:
 
 
 def stored_version(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | None]:
-    """Return the stored version, 0 without a record, and the rule under which the stream counts
-    against quotas, None if it does not count."""
+    """Return the stored version (0 without a record), and the rule under which the stream counts
+    against quotas (None if it does not count)."""
     row: tuple[int, str | None] | None = db.execute(
         "SELECT version, rule FROM record WHERE domain=? AND app=? AND stream=?", columns(key)
     ).fetchone()
@@ -159,7 +159,8 @@ def new_tasks(tasks: Sequence[NewTask], known: Sequence[File]) -> Sequence[NewTa
 def append_lines(
     db: sqlite3.Connection, save: Save, entries: Sequence[HistoryEntry], now: int
 ) -> None:
-    """Append entries to the history. An entry that repeats the newest one is only counted."""
+    """Append entries to the history. An entry that repeats the newest entry raises the count of
+    that entry instead."""
     if not entries:
         return
     key = columns(save.key)
@@ -194,8 +195,7 @@ drops as many dead letters at most."""
 
 
 def add_edges(db: sqlite3.Connection, save: Save, edges: Sequence[Edge], now: int) -> None:
-    """Add edges to the stream's ledger, and drop some old ones, which may belong to forgotten
-    streams."""
+    """Add edges to the stream's ledger. Drop some old edges, also those of forgotten streams."""
     if not edges:
         return
     key = columns(save.key)
@@ -270,7 +270,7 @@ _NAME_TAKEN = """
 
 def stored_uri(db: sqlite3.Connection, key: StreamKey, uri: str) -> str:
     """Return the name of a stream's file in the table, where each name occurs once in a domain. If
-    the file was reported of another stream before, the stream follows the name after a NUL."""
+    the file was reported for another stream before, a NUL and this stream follow the name."""
     own = _own_uri(key, uri)
     names = {"domain": key.domain, "uri": uri, "own": own, "app": key.app, "stream": key.stream}
     return own if db.execute(_NAME_TAKEN, names).fetchone() else uri

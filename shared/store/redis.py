@@ -157,13 +157,14 @@ class RedisStore:
         return Stored(version, kind == "over_quota", float(away), dropped)
 
     def replicated(self, most_ms: int) -> int | None:
-        """Wait at most `most_ms` until the replicas have the saves of this thread since the last
-        call; return how many replicas have them. Return None if there is no replica, or if the
-        engine does not report any."""
+        """Wait at most `most_ms` until the replicas have the saves that this thread has made since
+        it last called this. Return how many replicas have these saves. Return None if there is no
+        replica, or if the engine does not report any."""
         return self._connection.replicated(most_ms)
 
     def keys_of(self, key: StreamKey) -> list[str]:
-        """Return the keys that a save touches, in the order of its script."""
+        """Return the Redis keys that a save of the stream touches, in the order in which the script
+        takes them."""
         return [
             *self._keys(f"limit:{COMMANDS}"),
             *(self._of(kind, key) for kind in ("record", "history", "files")),
@@ -178,8 +179,8 @@ class RedisStore:
         return self.take_slot(POLLS, 1000 / POLL_RATE_PER_S, wait)
 
     def take_slot(self, name: str, interval_ms: float, wait: int) -> float | None:
-        """Take the next slot of a rate limit, and return in how many ms it comes. If that is more
-        than `wait`, take none and return None."""
+        """Take the next slot of a rate limit, and return in how many ms the slot begins. If that is
+        more than `wait`, take no slot and return None."""
         keys = self._keys(f"limit:{name}")
         away = self._run(scripts.TAKE_SLOT, keys, interval_ms, wait, interval_ms=interval_ms)
         return None if away is None else float(away)
@@ -202,8 +203,8 @@ class RedisStore:
         return int(others)
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Return True if the stream is among the first `most` that callbacks signed in `second` (s
-        since the epoch) have named; remember it then."""
+        """Return True if the stream is among the first `most` streams named by callbacks that were
+        signed in `second`, in s since the epoch. Remember the stream then."""
         arguments = (second, name_of(key), most, second - SIGNED_KEPT_S)
         return bool(self._run(scripts.IS_AMONG_FIRST, self._keys("signed"), *arguments))
 
@@ -225,8 +226,8 @@ class RedisStore:
         return [key_of(order[POSITION_PREFIX_CHARS:]) for order in found]
 
     def postpone(self, key: StreamKey) -> None:
-        """Leave a stream alone for a while after its handling crashed, longer after each crash. Its
-        next save ends that."""
+        """Leave a stream alone for a while after its handling crashed, longer after each crash. The
+        stream's next save ends the pause."""
         keys = [self._of("record", key), *self._keys("quarantine", "later", "line", "lined")]
         pauses = (FIRST_PAUSE_MS, MAX_PAUSE_MS, URGENT_PAUSE_MS)
         self._run(scripts.POSTPONE, keys, name_of(key), *pauses)
@@ -240,8 +241,8 @@ class RedisStore:
         self._do("HDEL", *self._keys("quarantine"), name_of(key))
 
     def quarantined(self) -> int:
-        """Return how many streams are in the quarantine: they crashed at their last handling, or
-        cannot be read."""
+        """Return how many streams are in the quarantine: their last handling crashed, or their
+        record cannot be read."""
         return int(self._do("HLEN", *self._keys("quarantine")))
 
     def never_crashed(self, limit: int) -> Sequence[StreamKey]:
@@ -268,7 +269,7 @@ class RedisStore:
         self, until: int, *, after: tuple[int, StreamKey] | None, limit: int
     ) -> Sequence[WrongRow]:
         """Return the streams that have been wanted, live and not recorded at least since `until`,
-        the longest first. Begin after `after`."""
+        the longest first. Begin after the time and stream of `after`."""
         behind = (after[0], name_of(after[1])) if after else (-1, "")
         found: list[tuple[int, str]] = []
         passed = 0
@@ -311,7 +312,7 @@ class RedisStore:
         return {name: int(number) for name, number in found.items()}
 
     def set_text(self, name: str, text: str) -> None:
-        """Store the text under this name, in place of the one before."""
+        """Store the text under this name, in place of the text before."""
         self._do("HSET", *self._keys("notes"), name, text)
 
     def get_text(self, name: str) -> str | None:
@@ -438,7 +439,7 @@ class RedisStore:
         return [key_of(member[len(prefix) :]) for member in found]
 
     def state(self) -> StoreState:
-        """Return the state of the store itself."""
+        """Return the store's id, its last touch, and how long its clock has been steady."""
         fields = ("store_id", "steady_since", "emptied_at", "gap_from", "seen", "misplaced_after")
         row = self._do("HMGET", *self._keys("store"), *fields)
         *known, seen, after = row
@@ -475,7 +476,7 @@ class RedisStore:
                 yield _read(key, document, sent, lease)
 
     def phases(self) -> Mapping[Phase, int]:
-        """Return the number of records in each phase."""
+        """Return the number of stream records in each phase."""
         counts = _pairs(self._do("HGETALL", *self._keys("counts")))
         found = {phase: int(counts.get(f"phase:{phase.value}", 0)) for phase in Phase}
         return {phase: number for phase, number in found.items() if number}
@@ -560,7 +561,8 @@ class RedisStore:
         return self._tasks(of, ids)
 
     def open_of_kind(self, kind: str, *, limit: int) -> Sequence[Task]:
-        """Return open tasks of a kind, the last due first: those were tried most often."""
+        """Return open tasks of a kind. Those due last come first, because they were tried most
+        often."""
         due, rows = self._keys("tasks_due", "tasks")
         range_ = (f"[{kind}\0", f"({kind}\1")
         first = max(int(self._do("ZLEXCOUNT", due, *range_)) - limit, 0)
@@ -589,12 +591,13 @@ class RedisStore:
         return None if dropped is None else int(dropped)
 
     def outbox(self) -> OutboxState:
-        """Return how many tasks there are."""
+        """Return the number and size of the open tasks and of the dead letters."""
         keys = self._keys("tasks", "tasks_due", "dead_tasks", "counts")
         return OutboxState(*map(int, self._run(scripts.OUTBOX, keys)))
 
     def edges(self, key: StreamKey) -> Sequence[Edge]:
-        """Return a stream's ledger, in the order in which its edges were noted."""
+        """Return a stream's ledger (the times at which its state changed), in the order in which
+        the entries were noted."""
         names = self._do("ZRANGEBYLEX", *self._keys("accounts"), *pieces_of(key))
         pieces = self._do("HMGET", *self._keys("ledger"), *names) if names else ()
         lines = [line for piece in pieces for line in (piece or "").splitlines()]
@@ -732,7 +735,7 @@ class RedisStore:
         return self._asked([("EVAL", script.text, *arguments)], repeatable=repeatable)[0]
 
     def _of_preludes(self, script: Script, interval_ms: float) -> tuple[str | float, ...]:
-        """Return the arguments of the script's preludes, which precede its own."""
+        """Return the arguments of the script's preludes, to be put before the script's own."""
         if script.uses_rate_limit:
             return (furthest_slot_ms(interval_ms),)
         if script.watches_clock:

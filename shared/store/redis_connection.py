@@ -62,8 +62,7 @@ class Unsent(Exception):
 
 
 class PooledConnection:
-    """One connection. `era` distinguishes it from connections opened before or after all were
-    dropped."""
+    """One connection; `era` counts the times all connections had been dropped before."""
 
     __slots__ = ("address", "connection", "era")
 
@@ -167,9 +166,9 @@ class RedisConnection:
         self._of_thread.saved = self._of_thread.kept
 
     def replicated(self, most_ms: int) -> int | None:
-        """Wait at most `most_ms` for the replicas to have this thread's saves since the last call;
-        return how many have them. Return None if nothing was saved, there is no replica, or the
-        engine does not report any."""
+        """Wait at most `most_ms` until the replicas have the saves that this thread has made since
+        it last called this. Return how many replicas have these saves. Return None if nothing was
+        saved, there is no replica, or the engine does not report any."""
         from redis.exceptions import RedisError
 
         saved: PooledConnection | None = getattr(self._of_thread, "saved", None)
@@ -249,8 +248,8 @@ class RedisConnection:
         return answers
 
     def _ask(self, address: Address, commands: Sequence[Command]) -> list[Any]:
-        """Execute the commands at the node to which their slot is moving. That node takes only
-        announced commands; until the move ends, the slot stays with the first node."""
+        """Execute the commands at the node to which their hash slot is moving. That node takes only
+        commands announced by ASKING; until the move ends, the slot stays with the first node."""
         kept = self._connect(address)
         announced = [one for command in commands for one in (["ASKING"], command)]
         self._of_thread.kept = None

@@ -56,7 +56,8 @@ def name_of(key: StreamKey) -> str:
 
 
 def pieces_of(key: StreamKey) -> tuple[str, str]:
-    """Return the range, for ZRANGEBYLEX, of the names of a ledger's pieces."""
+    """Return the range, for ZRANGEBYLEX, of the names under which the pieces of a stream's ledger
+    are stored."""
     return f"[{name_of(key)}\0", f"({name_of(key)}\1"
 
 
@@ -131,8 +132,8 @@ def _scopes(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
 
 
 def _variant(record: StreamRecord, due: int | None) -> dict[str, object]:
-    """Return one variant of the save, as the script takes it. `due` (ms) is without the end of the
-    lease and without the recheck of the quota, which the script adds; None for never."""
+    """Return one variant of the save, as the script takes it. `due` is in ms; None for never. The
+    script adds the end of the lease and the next check of the quota."""
     watched = watched_of(record)
     variant: dict[str, object] = {
         "document": to_json(record),
@@ -233,7 +234,7 @@ def uri_of(domain: str, uri: str) -> str:
 
 
 def own_uri_of(key: StreamKey, uri: str) -> str:
-    """Return the name under which this stream's file is stored if the uri was reported of another
+    """Return the name under which this stream's file is stored if the uri was reported for another
     stream before."""
     return f"{uri_of(key.domain, uri)}\0{name_of(key)}"
 

@@ -104,8 +104,8 @@ def _even_if_full(act: Callable[P, T]) -> Callable[P, T]:
 
 
 class SqliteStore:
-    """A store in one file. `rate` is in commands a second; `clock` gives ms, and is the only clock
-    of the store."""
+    """A store in one file. `rate` is in commands a second; `clock` gives ms since the epoch; the
+    store uses no other clock."""
 
     def __init__(
         self, path: str, *, rate: float, clock: Callable[[], int], store_id: str = ""
@@ -211,8 +211,8 @@ class SqliteStore:
 
     @_even_if_full
     def take_slot(self, name: str, interval_ms: float, wait: int) -> float | None:
-        """Take the next slot of a rate limit, and return in how many ms it comes. If that is more
-        than `wait`, take none and return None."""
+        """Take the next slot of a rate limit, and return in how many ms the slot begins. If that is
+        more than `wait`, take no slot and return None."""
         with self._writing() as db:
             now = self._clock()
             slot, taken = command_queue.take_slot(db, name, interval_ms, now=now, wait=wait)
@@ -249,8 +249,8 @@ class SqliteStore:
         return int(all_of_them) - 1
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Return True if the stream is among the first `most` that callbacks signed in `second` (s
-        since the epoch) have named; remember it then."""
+        """Return True if the stream is among the first `most` streams named by callbacks that were
+        signed in `second`, in s since the epoch. Remember the stream then."""
         row = (second, *record_rows.columns(key))
         with self._writing() as db:
             if db.execute(_SIGNED, row).fetchone():
@@ -305,8 +305,8 @@ class SqliteStore:
 
     @_even_if_full
     def postpone(self, key: StreamKey) -> None:
-        """Leave a stream alone for a while after its handling crashed, longer after each crash. Its
-        next save ends that."""
+        """Leave a stream alone for a while after its handling crashed, longer after each crash. The
+        stream's next save ends the pause."""
         with self._writing() as db:
             command_queue.postpone(db, key, self._clock())
 
@@ -321,7 +321,8 @@ class SqliteStore:
             command_queue.release(db, key)
 
     def quarantined(self) -> int:
-        """Return how many streams crashed at their last handling, or cannot be read."""
+        """Return how many streams are in the quarantine: their last handling crashed, or their
+        record cannot be read."""
         with self._reading() as db:
             (count,) = db.execute("SELECT count(*) FROM quarantine").fetchone()
         return int(count)
@@ -366,7 +367,7 @@ class SqliteStore:
         self, until: int, *, after: tuple[int, StreamKey] | None, limit: int
     ) -> Sequence[WrongRow]:
         """Return the streams that have been wanted, live and not recorded at least since `until`,
-        the longest first. Begin after `after`."""
+        the longest first. Begin after the time and stream of `after`."""
         since, key = after or (-1, StreamKey("", "", ""))
         with self._reading() as db:
             rows = db.execute(
@@ -382,7 +383,7 @@ class SqliteStore:
         ]
 
     def set_text(self, name: str, text: str) -> None:
-        """Store the text under this name, in place of the one before."""
+        """Store the text under this name, in place of the text before."""
         with self._writing() as db:
             db.execute("REPLACE INTO note VALUES (?,?)", (name, text))
 
@@ -456,7 +457,7 @@ class SqliteStore:
         return [StreamKey(*row) for row in rows]
 
     def state(self) -> StoreState:
-        """Return the state of the store itself."""
+        """Return the store's id, its last touch, and how long its clock has been steady."""
         with self._reading() as db:
             return _state(db)
 
@@ -565,7 +566,8 @@ class SqliteStore:
             return task_rows.dead_page(db, after, limit)
 
     def open_of_kind(self, kind: str, *, limit: int) -> Sequence[Task]:
-        """Return open tasks of a kind, the last due first: those were tried most often."""
+        """Return open tasks of a kind. Those due last come first, because they were tried most
+        often."""
         with self._reading() as db:
             return task_rows.open_of_kind(db, kind, limit)
 
@@ -589,12 +591,13 @@ class SqliteStore:
             return task_rows.add(db, OF_STAGE, tasks, self._clock())
 
     def outbox(self) -> OutboxState:
-        """Return how many tasks there are."""
+        """Return the number and size of the open tasks and of the dead letters."""
         with self._reading() as db:
             return task_rows.state(db, self._clock())
 
     def edges(self, key: StreamKey) -> Sequence[Edge]:
-        """Return a stream's ledger, in the order in which its edges were noted."""
+        """Return a stream's ledger (the times at which its state changed), in the order in which
+        the entries were noted."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT edge FROM ledger WHERE domain=? AND app=? AND stream=? ORDER BY id",

@@ -53,7 +53,7 @@ def add(db: sqlite3.Connection, key: StreamKey, tasks: Sequence[NewTask], now: i
 
 
 def leave_out(db: sqlite3.Connection, _key: StreamKey, tasks: Sequence[NewTask], _now: int) -> int:
-    """Count the tasks as dropped; return how many. A full engine has no room for them."""
+    """Count the tasks as dropped for lack of room in a full engine; return their number."""
     count(db, DROPPED_COUNT, len(tasks))
     return len(tasks)
 

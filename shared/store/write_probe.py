@@ -24,8 +24,8 @@ class WritableStore(Protocol):
 
 class WriteResult(Struct, frozen=True):
     """How the last try ended, and how many ms ago a write last worked; if none has worked yet, how
-    many ms ago the first was tried. `locked_ms`: for how long each try has found the store locked
-    by another writer; nobody tries while nobody asks."""
+    many ms ago the first was tried. `locked_ms`: for how long every try has found the store locked
+    by another writer. There are tries only while somebody asks for the result."""
 
     error: StoreUnavailable | None
     written_ms_ago: int
