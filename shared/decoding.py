@@ -19,14 +19,14 @@ _one_at_a_time = Lock()
 
 
 def decode(text: str | bytes, kind: type[T]) -> T:
-    """Return the JSON document as `kind`. Raise msgspec.MsgspecError or ValueError if it cannot be
-    one."""
+    """Return the JSON document as `kind`. Raise msgspec.MsgspecError or ValueError if the document
+    is no `kind`."""
     found: T = _decoder(kind).decode(text)
     return found
 
 
 def convert(value: object, kind: type[T]) -> T:
-    """Return decoded JSON as `kind`. Raise msgspec.ValidationError if it cannot be one."""
+    """Return decoded JSON as `kind`. Raise msgspec.ValidationError if the value is no `kind`."""
     _decoder(kind)
     return msgspec.convert(value, kind)  # noqa: TID251 - the decoder has worked out the type
 

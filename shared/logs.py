@@ -109,8 +109,8 @@ class Log:
         return json.dumps({**head, **plain, **head})
 
     def _plain(self, fields: Mapping[str, object]) -> dict[str, object] | None:
-        """Return the fields, with the values of enums, if nothing else must be redacted, cut or
-        converted, which holds for nearly all lines; else None."""
+        """Return the fields with enums replaced by their values. Return None if anything else must
+        be redacted, cut or converted, which is so in few lines."""
         texts: list[str] = []
         plain = _as_they_are(fields, texts, depth=2)
         text = "\n".join(texts)
@@ -176,8 +176,8 @@ def _is_suspect(text: str) -> bool:
 def _as_they_are(
     fields: Mapping[str, object], texts: list[str], depth: int
 ) -> dict[str, object] | None:
-    """Return the fields, with the values of enums; None if a name hints at a secret or a value is
-    not plain. Add to `texts` every text that could hold a secret."""
+    """Return the fields with enums replaced by their values; None if a name hints at a secret or a
+    value is not plain. Add to `texts` every text that could hold a secret."""
     shown: dict[str, object] = {}
     for name, value in fields.items():
         if type(name) is not str or _names_secret(name):

@@ -36,7 +36,7 @@ class Deadline(Struct, frozen=True):
 
 
 class Throttle:
-    """Lets one call through in `interval_s`, within this process."""
+    """Lets at most one call of this process through in each `interval_s` seconds."""
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
