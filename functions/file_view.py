@@ -114,8 +114,8 @@ class FindingView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VerdictView(Struct, frozen=True, forbid_unknown_fields=True):
-    """The result of verifying the file in the bucket. `size` (bytes) and `duration` (s) were read
-    from the object; null if they could not be read."""
+    """The result of verifying the file in the bucket. `size`, in bytes, and `duration`, in s, were
+    read from the object; null if they could not be read."""
 
     outcome: Annotated[
         str,

@@ -1,4 +1,5 @@
-"""Sends what is due, and compares the records with Live's online lists and lost callbacks.
+"""Sends the commands that are due, and compares the records with Live's online lists and lost
+callbacks.
 
 A timer runs all of it every minute. Sending begins in the first second; the other steps run at the
 same time, and one that fails stops no other. A wake-up call only sends.

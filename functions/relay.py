@@ -70,6 +70,7 @@ def _judge(invocation: Invocation, kind: Kind, status: int) -> Response:
 
 
 def _request(handover: Handover) -> Request:
-    """Return the callback as the function that handed it over received it."""
+    """Return the callback as a request, in the form in which the function that handed it over had
+    received it."""
     headers = Headers(handover.headers)
     return Request("POST", "/", query=handover.query, headers=headers, body=handover.body)

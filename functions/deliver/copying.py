@@ -53,7 +53,8 @@ _CHANGED_STATUS = 412
 
 
 def run(invocation: Invocation) -> TaskRunResult:
-    """Copy what is due, within the time of the call; return how many tasks ended in which way."""
+    """Copy the files that are due, within the time of the call; return how many tasks ended in
+    which way."""
     runner = runner_of(
         invocation, KIND.value, invocation.deadline, crashed=partial(_crashed, invocation)
     )
@@ -138,7 +139,7 @@ class _TakenOverError(StoreRefuses):
 
 
 class _Copying(Struct, frozen=True):
-    """One task, and what is known about its file."""
+    """One copy task, and the stored verdict on its file."""
 
     invocation: Invocation
     task: Task
@@ -148,8 +149,8 @@ class _Copying(Struct, frozen=True):
     def failed(
         self, why: str, *, is_final: bool = False, again: DeliverFile | None = None
     ) -> Outcome:
-        """Return the outcome of a failed step. `is_final`: it is not repeated. `again`: the body
-        from which the copy begins again; None to repeat the step."""
+        """Return the outcome of a failed step. `is_final`: the step is not repeated. `again`: the
+        task's body from which the copy begins again; None to repeat the step."""
         is_last = is_final or self.task.attempts >= BACKOFF[KIND].attempts
         copy = self._copy(FAILED if is_last else DELIVERING, again or self.body, why)
         since = self.body.failing_since or copy.at

@@ -40,8 +40,8 @@ class Slice(Struct, frozen=True):
 
 
 class Recorded(Struct, frozen=True):
-    """The segments of one file. `spans`: the times in which the file was recorded; several if the
-    recording paused."""
+    """The segments of one file. `spans`: the times during which Live recorded the file; several if
+    the recording paused."""
 
     spans: Sequence[Span]
     slices: Sequence[Slice]
@@ -116,8 +116,8 @@ def written(pieces: Sequence[Piece], sign: Sign, notes: Iterable[str]) -> str:
 
 
 def _breaks(piece: Piece, next_at: int | None, *, is_first: bool) -> Iterator[str]:
-    """Yield the tags before an entry. It gets a date at the beginning, after a discontinuity, where
-    time jumps, and after a gap, because some players do not count gaps."""
+    """Yield the tags before an entry. The entry gets a date at the beginning of the playlist, after
+    a discontinuity, where time jumps, and after a gap, because some players do not count gaps."""
     if piece.follows_break and not is_first:
         yield "#EXT-X-DISCONTINUITY"
     if piece.follows_break or piece.span.start != next_at:

@@ -84,8 +84,8 @@ def respond(
 
 
 class _Account(Struct, frozen=True):
-    """The facts about a period: its files in time order, and in `wanted` every part that was
-    recorded or should have been."""
+    """The facts about a period: its files in time order, and in `wanted` each span that was
+    recorded or should have been recorded."""
 
     within: Span
     files: Sequence[tuple[File, Sequence[Span]]]

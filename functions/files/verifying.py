@@ -1,7 +1,7 @@
 """Verifies the files that Live reported: reads each in the bucket until there is a verdict.
 
-The function's timer calls it. shared/verification judges what was read. The verdict is stored with
-the file; nothing in the bucket is changed.
+The function's timer calls it. shared/verification judges the parts that were read. The verdict is
+stored with the file; nothing in the bucket is changed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ REHEARSED_MS = 300_000
 
 
 def run(invocation: Invocation, seconds: float) -> Response:
-    """Verify what is due, within so many seconds; return how many tasks ended in which way."""
+    """Verify the files that are due, within `seconds`; return how many tasks ended in which way."""
     app = invocation.app
     runner = runner_of(invocation, KIND.value, Deadline.after(seconds, clock=app.monotonic))
     if names_bucket(invocation):

@@ -10,6 +10,6 @@ from shared.invocation.invocation import Invocation
 
 
 def drop(invocation: Invocation) -> int:
-    """Drop some of the oldest; return how many."""
+    """Drop some of the oldest dead letters; return how many were dropped."""
     app = invocation.app
     return app.store.drop_dead_letters(app.settings.keep)

@@ -33,7 +33,7 @@ UNKNOWN = "LIVE_RECORD_ROBOTS names no such robot"
 
 
 def send(invocation: Invocation) -> dict[str, int]:
-    """Send what is due; return how many tasks ended in which way."""
+    """Send the messages that are due; return how many tasks ended in which way."""
     runner = runner_of(invocation, KIND.value, invocation.deadline)
     runner.run(invocation.app.workers(), RUN_WORKERS, lambda: _MessageAttempt(invocation))
     return asdict(runner.result)
@@ -72,8 +72,8 @@ class _MessageAttempt(Struct, frozen=True):
         return Wording(app.settings.stage, next(iter(languages), "en"), app.store.now()).test()
 
     def _pause(self, sink: str) -> RobotAnswer | None:
-        """Return why the robot may not be called now; None if it may. Waits for the robot's next
-        slot."""
+        """Return why the robot may not be called now; None if it may, once the robot's next slot
+        has come."""
         app = self.invocation.app
         state, now = SinkState.of(app.store.get_text(sink_note(sink))), app.store.now()
         if 0 < state.paused_until - now <= max(robots.PENALTY_MS.values()):

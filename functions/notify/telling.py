@@ -102,8 +102,9 @@ def _jobs(
 
 
 def _stays(invocation: Invocation, handed_over: Callable[[], int]) -> Callable[[], bool]:
-    """Return a function that waits a moment, and returns whether to check the queue again. The
-    function stops waiting once more events are `handed_over`."""
+    """Return a function that says whether to check the queue again: it returns False if no time is
+    left, else it waits a moment and returns True. The wait ends early if more events were
+    `handed_over` meanwhile."""
     needed_s = BACKOFF[TaskKind.WEBHOOK].patience_ms / 1000 + LOOK_AGAIN_S
 
     def stays() -> bool:
@@ -119,7 +120,7 @@ def _stays(invocation: Invocation, handed_over: Callable[[], int]) -> Callable[[
 
 
 def _gone(invocation: Invocation) -> Iterator[str]:
-    """Note new receiver names; yield the noted names that the policy no longer has."""
+    """Store the names of new receivers; yield the stored names that the policy no longer has."""
     store = invocation.app.store
     named = {hook.name for hook in invocation.app.policy.webhooks}
     note = store.get_text(RECEIVERS)

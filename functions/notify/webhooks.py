@@ -1,4 +1,4 @@
-"""Delivers events to one receiver, and stores whether it takes them.
+"""Delivers events to one receiver, and stores whether the receiver takes them.
 
 The timer's run calls it. Each receiver has its own queue and workers.
 """

@@ -117,7 +117,7 @@ def _sink(store: Store, name: str) -> SinkView:
 
 
 def acknowledge(request: ApiRequest) -> Response:
-    """Note who takes care of an alert. The alert is then neither repeated nor escalated."""
+    """Note who takes care of an alert. From then on the alert is not repeated and not escalated."""
     (alert_id,) = request.values
     app, who, note = request.invocation.app, request.who, request.body.get("note", "")
 

@@ -238,7 +238,8 @@ def _answer_of_another(answer: Answer) -> Accepted | LiveError | None:
 
 
 def _error(result: AskResult) -> LiveError | None:
-    """Return Live's answer if it means that the request had no effect (docs/errors.md)."""
+    """Return Live's answer if the answer means that the request had no effect (docs/errors.md);
+    else None."""
     answer, asked = result.answer, result.asked
     if not isinstance(answer, LiveError):
         return None
@@ -273,7 +274,7 @@ def outcome_of(result: AskResult) -> Outcome:
 
 
 def _is_first_request(record: StreamRecord) -> bool:
-    """Return True if nothing else is known of the stream: its name may be mistyped."""
+    """Return True if nothing but this request is known of the stream. Its name may be mistyped."""
     return record.intent.generation <= 1 and record.session is None
 
 

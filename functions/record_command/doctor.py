@@ -133,15 +133,16 @@ def _store(request: ApiRequest) -> StoreView:
 
 
 def _why(request: ApiRequest, error: StoreUnavailable) -> str:
-    """Return what is wrong, as a sentence, and the store's own answer."""
+    """Return a sentence that says what is wrong with the store, together with the store's own
+    answer."""
     words = problem_words(error.problem, error.about, request.language)
     answer = _without(request.invocation.app, str(error))
     return words.text + catalogue(request.language).store_answer.format(answer=answer)
 
 
 def _policy_fault(app: App) -> str:
-    """Return why the newest policy is not in force, or not all of it: another release wrote it, or
-    it does not fit the settings. Return "" if it is in force."""
+    """Return why the newest policy, or a part of it, is not in force: another release wrote the
+    policy, or it does not fit the settings. Return "" if all of it is in force."""
     try:
         copy = app.store.get_policy()
         if copy is not None:
@@ -170,7 +171,8 @@ def _live(request: ApiRequest) -> Iterator[DomainView]:
 
 def _may_ask_live(app: App) -> bool:
     """Take the next slot of the rate limit that all instances share, and wait for it. Return False
-    if another request has it already. Without a store, each instance limits itself."""
+    if other requests have taken the coming slots. If the store does not answer, each instance
+    limits itself."""
     try:
         slot_in_ms = app.store.take_slot(ASKED_LIVE, ASK_LIVE_EVERY_MS, ASK_LIVE_EVERY_MS)
     except StoreUnavailable:

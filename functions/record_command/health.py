@@ -97,8 +97,8 @@ FULL_SOON_MS = 7 * DAY_MS
 
 
 class StageProblem(Struct, frozen=True):
-    """`about` fills the texts. `age_ms`: how long it has lasted, if known. A problem that
-    `stops_commands` makes the stage not ready, and the status 503."""
+    """`about` fills the texts. `age_ms`: how long the problem has lasted, in ms; None if unknown. A
+    problem that `stops_commands` makes the stage not ready, and the status 503."""
 
     code: str
     about: Mapping[str, str | int] = field(default_factory=dict)
@@ -233,8 +233,8 @@ def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
 
 def starts_are_reported(facts: Facts) -> Iterator[StageProblem]:
     """Report starts that Live accepted but has not reported on. Some of these streams may be
-    recorded. If the next start shows that one was not, it counts as not recorded since its first
-    start.
+    recorded. If the next start shows that a stream was not, the stream is then reported as not
+    recorded since its first start.
     """
     unshown = facts.unshown
     if unshown is not None:

@@ -222,7 +222,7 @@ def _histogram(counted: Mapping[str, int]) -> Iterator[Sample]:
 def _measured(
     facts: Facts, problems: list[StageProblem], alerts: Mapping[str, int]
 ) -> Mapping[str, list[Sample]]:
-    """Return the samples of the metrics that come from the facts and alerts, by metric."""
+    """Return, for each metric, the samples that come from the facts and the alerts."""
     lost, size, use = facts.not_recorded, facts.size, facts.use
     begun = [(step, facts.ages.get(began(step))) for step in STEPS]
     done = [(step, facts.ages.get(ended(step))) for step in STEPS]

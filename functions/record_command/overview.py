@@ -74,8 +74,9 @@ HEADERS: tuple[Field, ...] = (
 
 
 class Streams(Struct, frozen=True):
-    """The rows to show, and the number of streams by phase. `lost`: streams being lost; `reported`:
-    those lost for long enough to be reported. `is_complete`: every stream was counted."""
+    """The rows to show, and the number of streams by phase. `lost`: how many streams should be
+    recorded and are not; `reported`: how many of them for long enough to be reported.
+    `is_complete`: every stream was counted."""
 
     rows: Sequence[_Row]
     phases: Mapping[Phase, int]
@@ -154,7 +155,8 @@ def _of_caller(app: App, caller: Caller, now: int) -> Streams:
 
 def _own(app: App, caller: Caller) -> Iterator[_Row]:
     """Yield the streams that the token may see, among the first OWN_ROWS + 1 streams of each domain
-    and application that it names. A glob in its place names all."""
+    and application that it names. If the token has a glob instead of a name, all domains or
+    applications are read."""
     for wanted in dict.fromkeys(map(_filter_of, caller.only)):
         rows = app.store.listed(wanted, after=None, limit=OWN_ROWS + 1)
         yield from (row for row in rows if caller.may_reach(row.key))
@@ -271,8 +273,8 @@ def _to_the_second(now: int, age_ms: int | None) -> str | None:
 
 
 def _version_of(view: OverviewView, problems: Sequence[StageProblem]) -> str:
-    """Return a text that changes with the overview, but with a problem's age only every
-    PROBLEM_AGE_STEP_MS."""
+    """Return a text that changes whenever the overview changes. The age of a problem changes the
+    text only every PROBLEM_AGE_STEP_MS."""
     about = [(each.code, (each.age_ms or 0) // PROBLEM_AGE_STEP_MS) for each in problems]
     steady = replace(view, at="", problems=())
     return hashlib.sha256(msgspec.json.encode((steady, about))).hexdigest()[:16]

@@ -32,7 +32,8 @@ def show(request: ApiRequest) -> Response:
 
 
 def _view(request: ApiRequest, policy: Policy, version: int, newest: int) -> Response:
-    """Return the policy, without a suspension that is over, so that nobody stores that again."""
+    """Return the policy, without a suspension that is over, so that nobody stores that suspension
+    again."""
     is_suspended = policy.is_suspended(request.invocation.app.clock())
     shown = policy if is_suspended else replace(policy, suspended=None)
     return Response(200, PolicyView(version, newest, policy_document(shown)))

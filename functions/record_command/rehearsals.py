@@ -31,9 +31,9 @@ STORED: tuple[Field, ...] = (
 
 
 def store(request: ApiRequest) -> Response:
-    """Store the rehearsal of the stream's application, in place of the one before. Raise Forbidden
-    for a token that may not rehearse the application, because the verdict is about all its
-    streams."""
+    """Store the rehearsal of the stream's application, in place of the rehearsal before. Raise
+    Forbidden for a token that may not rehearse the application, because the verdict is about all
+    its streams."""
     app = request.invocation.app
     require_reach(request.caller, _throw_away(request.stream))
     found = Rehearsal(

@@ -26,8 +26,8 @@ from shared.protocol.state.intent import Intent
 
 
 class Shown(Struct, frozen=True):
-    """The data that answers about streams need besides the records. `listed_at`: when each domain's
-    online list was last read."""
+    """The data, in addition to the records, from which answers about streams are built.
+    `listed_at`: when each domain's online list was last read."""
 
     app: App
     now: int

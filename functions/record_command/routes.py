@@ -84,7 +84,7 @@ class Route(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Return a unique name: the command, or what is read."""
+        """Return a unique name: that of the command, or that of the resource that is read."""
         if self.operation:
             return self.operation
         last = self.path.rpartition("/")[2]

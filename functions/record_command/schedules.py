@@ -293,7 +293,8 @@ RESUME: tuple[Field, ...] = (text("note", "free text for the log", example="open
 
 
 def put(request: ApiRequest) -> Response:
-    """Store a schedule in place of the one before. Occurrences that have begun go on unchanged."""
+    """Store a schedule, in place of the schedule with the same id. Occurrences that have begun go
+    on unchanged."""
     schedule, is_paused = _asked_for(request), request.body.get("paused")
 
     def change(before: StoredSchedule | None) -> StoredSchedule:
@@ -428,8 +429,9 @@ _MAKE_ROOM = "delete a schedule that is over"
 
 
 def _require_room(request: ApiRequest, after: StoredSchedule, *, is_new: bool) -> None:
-    """Raise WrongState if there are too many schedules, or too much in them. Deleted schedules that
-    are still being settled do not count."""
+    """Raise WrongState if the stage would have too many schedules, or if all schedules together
+    would have too many patterns or too long stream names. Deleted schedules that are still being
+    settled do not count."""
     found = readable(request.invocation.app.store.schedules()).values()
     others = [one for one in found if not one.is_deleted and one.schedule.id != after.schedule.id]
     streams = [stream for one in (*others, after) for stream in one.schedule.streams]
@@ -662,9 +664,9 @@ class _Answers(Struct, frozen=True):
 def _tell(
     request: ApiRequest, stored: StoredSchedule, event: OccurrencePut | OccurrenceSkipped
 ) -> _Answers:
-    """Apply the event to each stream of the schedule; of a pattern to those whose sessions have not
-    ended, because the others go by the rules as they come up. The commands that follow are sent
-    later, with everything else that is due.
+    """Apply the event to each stream of the schedule. Of a pattern's streams, choose those whose
+    session has not ended; the others follow the schedule's rules when they come up. The commands
+    that follow are sent later, with everything else that is due.
 
     A pattern may fit so many streams that the time ends before all have the event. The rule must be
     stored all the same: the timer's next run then changes the rest.
@@ -778,8 +780,8 @@ def _fitting(request: ApiRequest, schedule: Schedule) -> Iterator[StreamKey]:
 
 
 def _starts(request: ApiRequest, schedule: Schedule) -> int:
-    """Return how many starts one occurrence takes; for patterns, one for each known stream that
-    fits."""
+    """Return how many starts one occurrence needs: one for each stream; for patterns, one for each
+    known stream that fits."""
     is_by_pattern, streams = schedule.is_by_pattern, schedule.streams
     return _known(request, schedule).count if is_by_pattern else len(streams)
 

@@ -62,8 +62,8 @@ def _scheduled(record: StreamRecord, now: int) -> Sequence[ScheduledView]:
 
 
 def _is_held_at(record: StreamRecord, at: int) -> bool:
-    """Return True if a person's stop still holds at `at`: one that holds until a set time, or while
-    its session lasts. An explicit start would end the hold."""
+    """Return True if a person's stop still holds at `at`: the hold lasts until a set time, or as
+    long as its session. An explicit start would end the hold."""
     made, until = record.intent, record.intent.held_until
     is_stop = not made.wanted and made.requester is Requester.PERSON and not made.occurrence
     holds = (until is not None and at < until) or (record.is_held and not record.is_off)
