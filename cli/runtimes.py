@@ -1,4 +1,4 @@
-"""Which Python runs a function in Function Compute, by region.
+"""Names the Python that runs the functions in a region of Function Compute.
 
 The deploy command takes it as a default, and doctor compares it with what is deployed.
 """

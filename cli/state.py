@@ -157,7 +157,8 @@ def _read(file: Path) -> Json:
 
 
 def _is_whole(document: Json) -> bool:
-    """Return True if nothing is missing that an import needs: it must not stop half-way."""
+    """Return True if the document has all that an import needs, so that the import cannot stop
+    half-way."""
     streams, names = document.get("streams"), ("domain", "app", "stream")
     return (
         document.get("format") == FORMAT_NUMBER

@@ -1,4 +1,4 @@
-"""Reads from OSS, through its official SDK, what doctor checks about a recording bucket.
+"""Reads the settings of a recording bucket that doctor checks, through the official SDK of OSS.
 
 The doctor command hands bucket(), which only reads, to its sources; `play` and `rehearse` use
 client().

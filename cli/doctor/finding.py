@@ -15,8 +15,8 @@ from cli.doctor.snapshot import Snapshot, Unread
 
 
 class Severity(IntEnum):
-    """The severity of a finding, from good to bad. NOTHING: there is nothing to check; UNKNOWN: it
-    could not be checked, which is never well."""
+    """The severity of a finding, from good to bad. NOTHING: there is nothing to check; UNKNOWN: the
+    check could not be made, so that all is not well."""
 
     OK = 0
     NOTHING = 1

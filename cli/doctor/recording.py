@@ -686,8 +686,8 @@ def _of_cause(snapshot: Snapshot, code: str, same: Sequence[_Wanted]) -> Finding
 
 
 def _lost(streams: Sequence[_Wanted]) -> str:
-    """Return a text with the number of streams, and with the longest time for which one is not
-    recorded."""
+    """Return a text with the number of streams, and with the one that has not been recorded for
+    longest."""
     oldest = written(streams[0].lost_ms // 1000 * 1000)
     if len(streams) == 1:
         return _("{stream} (for {oldest})").format(stream=streams[0].key, oldest=oldest)

@@ -1,4 +1,4 @@
-"""An encoder in a thread: it pushes a clip in a loop until it, or its network, is stopped.
+"""An encoder in a thread, which pushes a clip in a loop until the encoder or its network stops.
 
 The demo, rehearsals and the tests use it.
 """

@@ -1,7 +1,7 @@
 """Starts a real Redis or Valkey on loopback.
 
-The local stack, the benchmarks and the tests use it. What it stores stays in its folder, so that a
-test can kill the server and start it again.
+The local stack, the benchmarks and the tests use it. The data of the server stays in its folder, so
+that a test can kill the server and start it again.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _runs(program: Path) -> bool:
 class Engine:
     """One server process; its data is in `folder` and survives a restart.
 
-    The process ends with the one that started it, also if that one is killed.
+    The process ends with its parent process, even if the parent is killed.
     """
 
     def __init__(

@@ -33,8 +33,8 @@ def write(folder: Path, archive: Path) -> None:
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:
-    """Return an archive of the files, not compressed, so that an archive around it compresses all
-    of them together."""
+    """Return an archive of the files, not compressed. An archive around it then compresses all
+    files together."""
     data = BytesIO()
     with ZipFile(data, "w") as opened:
         for name in sorted(files):

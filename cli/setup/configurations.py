@@ -257,7 +257,7 @@ def _pages(
 
 
 def needs_new(target: ConfigTarget, now: Value, wanted: Value) -> bool:
-    """Return True if no update can make this change: it takes a deletion and an addition."""
+    """Return True if no update can make this change, which takes a deletion and an addition."""
     if not target.is_recording:
         return False
     fixed = _NOT_UPDATABLE[target.kind]
