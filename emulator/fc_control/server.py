@@ -1,4 +1,4 @@
-"""The emulator on a loopback port. Tests use running(); it must not decide any answer."""
+"""The emulator on a loopback port. Tests use running(). This module must not decide any answer."""
 
 from __future__ import annotations
 

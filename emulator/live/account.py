@@ -1,7 +1,7 @@
 """The emulated Alibaba Cloud account: credentials, domains, rules, callbacks, buckets.
 
-`load_account` reads it from one TOML file; tests build it with `replace`.
-It is the initial state only: what API calls change later is in backend.py.
+`load_account` reads it from one TOML file; tests build it with `replace`. It is the initial state
+only: backend.py holds the later changes by API calls.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ VOD_EVENT = "vod"  # of another product, whose history Live does not have
 
 @dataclass(frozen=True, slots=True)
 class NotifyRecord:
-    """One callback after its last attempt; `domain` is the one whose configuration has its URL."""
+    """One callback after its last attempt; `domain` is the domain whose configuration has the
+    callback's URL."""
 
     at_ms: int
     event: str

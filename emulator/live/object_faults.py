@@ -107,7 +107,7 @@ def _truncate(path: Path, keep_bytes: int | None) -> None:
 
 
 def shorten(draft: Path, keep_ms: int) -> None:
-    """Leave only the first ms of an FLV file: it is whole, and shorter than it was."""
+    """Cut an FLV file after its first `keep_ms`; the result is a complete file."""
     short = draft.with_suffix(".short")
     with draft.open("rb") as file:
         tags = [tag for tag in read(file) if tag.timestamp < keep_ms]
