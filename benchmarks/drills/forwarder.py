@@ -19,8 +19,7 @@ CHUNK_BYTES = 1 << 16
 
 
 class Forwarder:
-    """Forwards each connection to the port that `target` has when it is opened; connections that
-    are open stay where they are."""
+    """Forwards each new connection to the port in `target`. Open connections keep their port."""
 
     def __init__(self, target: int) -> None:
         self.target = target

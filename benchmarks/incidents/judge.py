@@ -99,8 +99,7 @@ def _rows(moment: Moment) -> Iterator[str]:
 
 
 def _earlier(truth: Truth, by_s: float) -> Truth:
-    """Return the truth about a stream `by_s` earlier; it is the same, but for the time that it has
-    lasted."""
+    """Return the truth about a stream `by_s` earlier: the same state, which has lasted less."""
     return replace(truth, live_s=truth.live_s - by_s, recorded_s=truth.recorded_s - by_s)
 
 
