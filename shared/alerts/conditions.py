@@ -75,9 +75,9 @@ def scheduled_not_live(
     others_live_at: int = 0,
 ) -> Iterator[Condition]:
     """Yield a condition if a schedule wants this stream recorded and the stream has not been live
-    for `late_after_ms`, counted from the announced start of the occurrence or from the time at
-    which the stream went off. `others_live_at`: when another stream of the schedule, which may
-    stand for this one, was last live; 0 for never.
+    for `late_after_ms`. The time counts from the announced start of the occurrence, or from when
+    the stream went off. `others_live_at`: when another stream of the schedule, which may stand for
+    this one, was last live; 0 for never.
     """
     intent, session = record.intent, record.session
     is_wanted = intent.wanted and intent.requester is Requester.SCHEDULE
