@@ -115,8 +115,8 @@ class PolicyCache:
             self._refuse(0, error)
 
     def occurrences(self, key: StreamKey) -> tuple[Occurrence, ...]:
-        """Return the occurrences that patterns of schedules want of a stream, as of the last call
-        of `policy`."""
+        """Return the occurrences that patterns of schedules give to a stream, as read at the last
+        call of `policy`."""
         return tuple(rule.occurrence for rule in self._temporary if rule.fits(key))
 
     def is_suspended(self) -> bool:
