@@ -68,7 +68,7 @@ _OCCURRENCES = {
 
 
 def occurrences(result: OccurrenceResult) -> str:
-    """Return the name of the counter of occurrences with this result."""
+    """Return the name of the counter for occurrences with this result."""
     return f'{OCCURRENCES}{{result="{result.value}"}}'
 
 
@@ -79,7 +79,7 @@ def commands(command: str, outcome: str) -> str:
 
 
 def callbacks(kind: str, result: CallbackResult) -> str:
-    """Return the name of the counter of callbacks of this kind with this result."""
+    """Return the name of the counter for callbacks of this kind with this result."""
     parts = (CALLBACKS, '{kind="', kind, '",result="', result, '"}')
     return "".join(parts)  # each callback needs one, and `value` of an enum costs two calls
 
@@ -90,7 +90,7 @@ def messages(*, is_taken: bool) -> str:
 
 
 def webhooks(result: WebhookResult) -> str:
-    """Return the name of the counter of deliveries with this result."""
+    """Return the name of the counter for deliveries with this result."""
     return f'{WEBHOOKS}{{result="{result.value}"}}'
 
 

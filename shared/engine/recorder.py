@@ -134,9 +134,9 @@ class Crashed(Struct, frozen=True):
 
 
 class HandlingOptions(Struct, frozen=True):
-    """The things that an invocation may do: wait for a slot (how many ms), poll Live, send
-    commands, record events that change nothing, and save an unchanged record to move its due entry.
-    Also the counts to add in the event's save.
+    """The things that an invocation may do: wait for a slot for `slot_wait_ms`, poll Live, send
+    commands, and record events that change nothing. `must_save`: save even an unchanged record, to
+    move its due entry. `counts` are added in the event's save.
     """
 
     slot_wait_ms: int = 0
