@@ -61,7 +61,7 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
         return self.uri.lower().endswith(PLAYLIST_ENDING)
 
     def key_of(self, uri: str) -> str:
-        """Return the name of the copy of the file or of a segment. Copies keep their relative
+        """Return the copy's name, for the file itself or for a segment. Copies keep their relative
         positions, because the names of playlist copies end with the names in the bucket."""
         return self.key if uri == self.uri else f"{self.key.removesuffix(self.uri)}{uri}"
 
