@@ -150,7 +150,7 @@ def rules_of(
     stored: StoredSchedule, upcoming: Sequence[Occurrence], now: int
 ) -> tuple[TemporaryRule, ...]:
     """Return the rules of a schedule as of now. Rules that have begun stay up to their limits, even
-    if the schedule was changed or deleted; skipped ones stay until the change is settled, because
+    if the schedule was changed or deleted. Skipped rules stay until the change is settled, because
     an instance may know of the skip only then. The calendar adds the occurrences under way and the
     next one."""
     ahead = {one.id for one in upcoming}
