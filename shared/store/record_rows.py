@@ -123,7 +123,7 @@ def next_version(db: sqlite3.Connection, version: int, now: int) -> int:
 
     The result is higher than `version` or, for a new record, than the version of every deleted
     record; and it is at least `now`. So no version is used twice for one name: a new record begins
-    above a deleted one, and the time has gone on since the file was backed up, if it was restored.
+    above a deleted one, and in a file restored from a backup the time has gone on since the backup.
     """
     return max((version or command_queue.counter(db, FORGOTTEN)) + 1, now)
 
