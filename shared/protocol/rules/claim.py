@@ -10,8 +10,8 @@ from shared.protocol.stream import ENDS, Command
 
 
 def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
-    """Return the record with its pending command in flight; None if it must not, or need not, be
-    sent.
+    """Return the record with its pending command in flight; None if the command must not, or need
+    not, be sent.
 
     The store adds the slot and the lease.
     """

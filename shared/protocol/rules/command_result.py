@@ -145,7 +145,8 @@ def accept_start(
 
 def _open_anew(transition: Transition, flight: Flight) -> None:
     """Open a session if Live accepted a start that was sent after the session ended, or after Live
-    did not know the stream: the stream is back, though no callback or list has reported it yet."""
+    did not know the stream. The stream is then back, though no callback or list has reported it
+    yet."""
     session, unbound = transition.record.session, transition.record.intent.session is None
     if session is None:
         return

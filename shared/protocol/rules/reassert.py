@@ -15,7 +15,7 @@ def end_doubts(transition: Transition) -> None:
     of these commands may have changed the wanted state, send the wanted command again.
 
     If the clock was not steady since the doubt began, keep the doubt until IN_DOUBT_MS after the
-    gap, and then send once more: the clock may have jumped, and the command may still land.
+    gap, and then send once more. The clock may have jumped, so the command may still land.
     """
     over = [doubt for doubt in transition.record.doubts if doubt.until <= transition.now]
     steady_since = transition.continuity.steady_since

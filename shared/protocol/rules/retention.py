@@ -60,8 +60,8 @@ def _forget_at(record: StreamRecord, keep: int) -> int | None:
 
 
 def _kept_until(record: StreamRecord, keep: int) -> int:
-    """Return the time until which somebody may still need the record. A coming occurrence keeps it
-    too; an open task does so in the store."""
+    """Return the time until which somebody may still need the record. Coming occurrences and open
+    tasks keep the record longer; `_forget_at` and the store check these."""
     intent = record.intent
     holds = (intent.held_until or 0, intent.held_opening_before or 0)
     keys = [ask.at + KEY_AGE_MS for ask in record.asked]

@@ -37,8 +37,9 @@ minutes."""
 
 def plan(transition: Transition, event: OccurrencesPlanned) -> None:
     """Replace the planned occurrences of the schedule. Those that have begun stay unchanged,
-    whether recorded, stopped or skipped; so planning may be repeated at any time. The skip of one
-    that begins well ahead is taken back. An occurrence that was cancelled before it began ends."""
+    whether recorded, stopped or skipped; so planning may be repeated at any time. Take back the
+    skip of an occurrence that begins well ahead. End an occurrence that was cancelled before it
+    began."""
     now = transition.now
     _end_cancelled(transition, event)
     _take_back_skips(transition, event)
@@ -146,8 +147,8 @@ def follow(transition: Transition) -> None:
 
 
 def keep_up(transition: Transition) -> None:
-    """Apply what people did to occurrences of patterns that have begun. An end only moves later,
-    and no occurrence is revived, because an instance may know only an older state."""
+    """Apply people's changes to occurrences of patterns that have begun. An end only moves later,
+    and an occurrence that is over stays over, because an instance may know only an older state."""
     for occurrence in transition.settings.occurrences:
         known = next((one for one in transition.record.begun if one.id == occurrence.id), None)
         if known is None:

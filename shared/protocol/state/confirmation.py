@@ -132,9 +132,9 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
         return self.at if self.time is None else self.time
 
     def may_be_after(self, confirmation: Confirmation) -> bool:
-        """Return True if the report may be about a time after the start of the confirmation: it was
-        received after the answer, and the second that Live names was not over when the start was
-        sent."""
+        """Return True if the report may be about a time after the start of the confirmation. It was
+        then received after the answer to the start, and the second that Live names was not over
+        when the start was sent."""
         # Live's time is in whole seconds: time ── sent_at ── the report became true ── time + 1 s
         known_at = confirmation.sent_at or confirmation.at
         return self.at > confirmation.at and (self.time is None or self.time + 1000 > known_at)
