@@ -52,9 +52,9 @@ def respond(invocation: Invocation, request: Request) -> Response:
 
 
 def _refused(invocation: Invocation, request: Request) -> Response:
-    """Return how many callbacks this instance rejected, and why it rejected those that named the
-    stream in the query. The caller's token must be allowed to read the API. No name from a callback
-    is repeated, because anybody can send a callback with any name.
+    """Return how many callbacks this instance rejected, and, among the newest few, why it rejected
+    those that named the stream in the query. The caller's token must allow reading, for all
+    streams. No name from a callback is repeated, because anybody can send a callback with any name.
     """
     tokens, now = invocation.app.tokens, invocation.app.clock()
     require_all_streams(authorize(tokens, request, "read", now=now))

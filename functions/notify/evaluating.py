@@ -390,7 +390,8 @@ def _uri(task: Task) -> str:
 
 
 def _of_others(app: App) -> Iterator[Condition]:
-    """Yield one condition for each application that somebody else records."""
+    """Yield one condition for each application that somebody else records, among the first
+    PAGE_ROWS streams so recorded."""
     seen: set[str] = set()
     for record in app.store.listed(Filter(Phase.UNMANAGED), after=None, limit=PAGE_ROWS):
         for one in unmanaged(record) if isinstance(record, StreamRecord) else ():

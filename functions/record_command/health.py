@@ -434,8 +434,8 @@ def _not_recorded(app: App, language: Language) -> NotRecordedView | None:
 
 
 def _unshown(app: App) -> Unshown | None:
-    """Return how many streams wait for Live's report of an accepted start. If Live sends no such
-    reports, a stream counts only once it is wrong."""
+    """Return how many streams wait for Live's report of an accepted start. A stream of a domain
+    without such reports is left out; it is reported once it is wrong."""
     now, first = app.store.now(), StreamKey("", "", "")
     ahead = now + UNPROVED_MS - REPORTED_AFTER_MS
     rows = app.store.wrong(ahead, after=(now, first), limit=CAUSES_ROWS)
@@ -454,8 +454,8 @@ def _unshown(app: App) -> Unshown | None:
 
 
 def _not_stopped(app: App, language: Language) -> NotStopped | None:
-    """Return how many streams have been stopping for a while, and the most common cause. If there
-    are more than CAUSES_ROWS such streams, the first of them by name count."""
+    """Return how many streams have been stopping for a while, and the most common cause. Only the
+    first CAUSES_ROWS streams in this phase are read, ordered by name."""
     rows = app.store.listed(Filter(Phase.STOPPING), after=None, limit=CAUSES_ROWS)
     now = app.store.now()
     asked = [(row, _stop_since(row, now)) for row in rows if isinstance(row, StreamRecord)]

@@ -107,7 +107,7 @@ def _has_tag(sent: str, version: str) -> bool:
 
 
 def _of_stage(app: App, facts: Facts, now: int) -> Streams:
-    """Read the first rows of the index of lost streams, then of each phase."""
+    """Read the first rows of the index of lost streams, then those of each phase in NOT_GREEN."""
     store = app.store
     found: dict[StreamKey, _Row] = {
         row.key: row.record

@@ -223,7 +223,8 @@ def rows_of_page(
 
 
 def page_after(request: ApiRequest) -> StreamKey | None:
-    """Return where the page before ended. Raise BadRequest if we did not seal this cursor."""
+    """Return where the page before ended. Raise BadRequest for a sealed cursor that this stage did
+    not seal."""
     cursor = _cursor_of(request)
     return cursor.key if cursor else None
 
