@@ -189,7 +189,7 @@ FAULTS = (
         patience_s=SHORT_PATIENCE_S,
     ),
     PlantedFault(
-        "the role may not start",
+        "the role lacks the permission to send a start",
         lambda stage: stage.live.fail(code="Forbidden.RAM", status=403, **START),
         "started",
         "refused live-record's own credentials",

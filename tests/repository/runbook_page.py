@@ -112,8 +112,8 @@ MEANS: dict[str, tuple[str, str]] = {
         "部分流的回调被忽略，或推送的流到不了该域名。",
     ),
     "recording": (
-        "These streams are not recorded: every start is refused.",
-        "这些流不会被录制：每次开始都会被拒绝。",
+        "Streams without a recording configuration are not recorded: Live refuses every start.",
+        "没有录制模板的流不会被录制：视频直播拒绝每次开始。",
     ),
     "on-demand": (
         "Live decides by itself which streams it records, whatever the policy says.",
@@ -161,8 +161,8 @@ MEANS: dict[str, tuple[str, str]] = {
         "录制得不到确认，文件列表也会滞后。",
     ),
     "on-demand-callback": (
-        "Live records nothing with this configuration.",
-        "按该录制模板，视频直播不会录制任何内容。",
+        "Live asks before it records. If it gets no answer, it may record nothing.",
+        "视频直播在录制前会先询问，得不到回答就可能不录制。",
     ),
     "status": (
         "A recording that pauses or fails is detected late.",
@@ -172,8 +172,8 @@ MEANS: dict[str, tuple[str, str]] = {
     "record-key": ("Every recording callback is rejected.", "所有录制回调都被拒绝。"),
     "answer": ("Callbacks do not arrive.", "回调无法送达。"),
     "delivery": (
-        "live-record recovers these callbacks from the online list or from Live's records.",
-        "live-record 会从在线流列表或视频直播的回调记录中补回这些回调。",
+        "Callbacks were lost. live-record recovers them from the online list or Live's log.",
+        "有回调丢失。live-record 会从在线流列表或视频直播的回调记录中补回。",
     ),
     "errors": ("The stream left no file, or only a part.", "该流没有留下文件，或只有一部分。"),
 }
