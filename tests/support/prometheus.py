@@ -9,7 +9,7 @@ range, and it evaluates the rules at each scrape: the thresholds there are not s
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -36,10 +36,14 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 
 @dataclass
 class Scrapes:
-    """What was scraped, oldest first. One that failed has `up` 0 and nothing else."""
+    """What was scraped, oldest first, and the same by name. One that failed has `up` 0 and nothing
+    else."""
 
     about: Mapping[str, str]
     made: list[tuple[int, list[Sample]]] = field(default_factory=list)
+    series: dict[str, list[tuple[int, Labels, float]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     def add(self, at: int, text: str | None) -> None:
         families = [] if text is None else text_string_to_metric_families(text)
@@ -47,6 +51,8 @@ class Scrapes:
         found = [(s.name, self._with(s.labels), float(s.value)) for s in samples]
         up = ("up", self._with({}), 0.0 if text is None else 1.0)
         self.made.append((at, [*found, up]))
+        for name, with_labels, value in (*found, up):
+            self.series[name].append((at, with_labels, value))
 
     def _with(self, labels: Mapping[str, str]) -> Labels:
         return frozenset({**labels, **self.about}.items())
@@ -135,10 +141,9 @@ class Query:
         self._take(")")
         since = self.at - length * UNITS_MS[unit]
         series: dict[Labels, list[float]] = {}
-        for at, samples in self.scrapes.made:
-            for one, labels, value in samples if since < at <= self.at else ():
-                if one == name and fits(labels):
-                    series.setdefault(labels, []).append(value)
+        for at, labels, value in self.scrapes.series[name]:
+            if since < at <= self.at and fits(labels):
+                series.setdefault(labels, []).append(value)
         return {labels: _risen(values) for labels, values in series.items() if len(values) > 1}
 
     def _selector(self) -> tuple[str, Callable[[Labels], bool]]:
