@@ -258,6 +258,7 @@ def test_one_that_is_under_way_begins_as_it_is_written(stage: Stage) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_list_of_all_schedules_fits_into_an_answer(stage: Stage) -> None:
     """Function Compute hands on no answer above 32 MB: without a limit, a token for some streams
     could write schedules until nobody's list was answered."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.notify_webhooks import Pace, figures
 from functions.notify.telling import LOOK_AGAIN_S, NOTICE_S, RECEIVER_WORKERS
 
@@ -21,6 +23,7 @@ def test_an_event_is_sent_as_soon_as_it_is_handed_over(tmp_path: Path) -> None:
     assert found["max_s"] <= LOOK_AGAIN_S + 2 * NOTICE_S
 
 
+@pytest.mark.slow
 def test_events_of_one_moment_wait_for_no_more_calls_than_there_are_rounds(tmp_path: Path) -> None:
     """Their alerts are raised at one moment; a second half waits until the first is sent."""
     pace = Pace(store_ms=0, call_ms=1_000, slowness=0)
