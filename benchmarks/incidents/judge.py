@@ -27,6 +27,8 @@ STARTING_S = 20.0
 SLACK_S = 3.0
 UNPROVED = ("accepted", "adopted", "unproved", "unconfirmed", "in_doubt", "answer_lost")
 """Reasons that leave open whether the stream is being recorded."""
+NOTHING_REPORTED = "has reported nothing since"
+"""In the reason of a start that was sent because Live had not reported the one before."""
 FORGOTTEN = "store_emptied"
 """The reason of a stream whose data was lost; it may be recorded or not."""
 UNDATED = "recorded_age_unknown"
@@ -228,11 +230,14 @@ def _may_be(row: Json) -> bool:
 
 def is_open(row: Json) -> bool:
     """Return True if Live has accepted the start and reported nothing since, by the row, and the
-    row names the time of the next start, which will show whether Live records.
+    row names the time of the next start, which will show whether Live records, or says that this
+    start is on the wire.
 
     Live's 200 is then all that anybody knows. To call the stream lost would be as false as to call
     it recorded. This excuses no stage: health has to have a problem by then, and doctor a finding.
     """
+    if row["phase"] == "starting" and row["reason"]["code"] == "sent":
+        return NOTHING_REPORTED in row["reason"]["text"]
     due = row.get("next_attempt_at")
     is_unproved = row["phase"] == "starting" and row["reason"]["code"] in UNPROVED
     return is_unproved and bool(due) and _age_s(str(due), row) < OVERDUE_S

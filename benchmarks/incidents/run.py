@@ -113,10 +113,11 @@ def _judge(
 
 
 def _keep(name: str, document: object) -> None:
-    """Write a document into the folder INCIDENTS_KEEP, if there is one."""
+    """Write a document into the folder INCIDENTS_KEEP, if that variable is set."""
     if os.environ.get("INCIDENTS_KEEP"):
-        kept = Path(os.environ["INCIDENTS_KEEP"]) / f"{name}.json"
-        kept.write_text(json.dumps(document))
+        folder = Path(os.environ["INCIDENTS_KEEP"])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps(document))
 
 
 def _has_no_delay(incident: Incident) -> bool:
