@@ -19,6 +19,7 @@ from shared.protocol import (
     RecordFailed,
     Reported,
     RestartAsked,
+    SettingsChanged,
     StartAsked,
     StopAsked,
     StreamRecord,
@@ -1227,6 +1228,40 @@ def test_a_report_of_before_an_accepted_start_does_not_confirm_it() -> None:
     assert story.record.confirmation.is_confirmed
 
 
+def returned(settings: StreamSettings = KNOWN) -> Story:
+    """Return a story of a stream that has dropped and come back, and is recorded again."""
+    story = recording(settings).passes(MINUTE).unpublish().passes(SECOND).publish().answer()
+    return story.passes(SECOND).happens(Reported("record_resumed", recording=True))
+
+
+def test_a_pause_without_a_time_just_after_an_accepted_start_is_taken_as_late() -> None:
+    # drops ── paused ── back, start, resumed ── the report of the pause, without a time: now
+    story = returned().passes(SECOND).happens(PAUSES)
+    assert (story.phase, story.reasons[-1]) == (Phase.RECORDING, Reason.REPORTED_LATE)
+
+    story.passes(3 * MINUTE)  # one start asks Live, once no pause can last
+    assert story.sent == ["start"] * 3
+    assert story.answer(AGAIN).passes(HOUR_MS).sent == ["start"] * 3
+    assert story.phase is Phase.RECORDING
+
+
+@pytest.mark.parametrize(
+    ("event", "after"),
+    [
+        (PAUSES, 6 * SECOND),
+        (Reported("record_paused", recording=False, time=NOON + MINUTE + 4 * SECOND), 2 * SECOND),
+    ],
+    ids=["later", "dated"],
+)
+def test_another_pause_after_an_accepted_start_counts(event: Reported, after: int) -> None:
+    assert returned().passes(after).happens(event).phase is Phase.WAITING
+
+
+def test_a_pause_just_after_the_first_start_counts() -> None:
+    """Nothing had interrupted the stream before."""
+    assert recording(KNOWN).passes(SECOND).happens(PAUSES).phase is Phase.WAITING
+
+
 def test_what_live_said_later_stands_against_what_it_said_earlier() -> None:
     story = Story().publish().passes(MINUTE)
     story.happens(Reported("record_paused", recording=False, time=NOON + 30 * SECOND))
@@ -1438,6 +1473,29 @@ def test_a_key_is_forgotten_after_a_day() -> None:
     assert story.happens(StartAsked("ann", idempotency_key=once)).sent[-1] == "start"
 
 
+# --- a reconnect whose publish is reported late -------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [by_rule(), replace(by_rule(), status_known=True)])
+def test_a_late_callback_of_a_reconnect_that_is_recorded_already_splits_no_file(
+    settings: StreamSettings,
+) -> None:
+    """The callback was lost; a list showed the reconnect 6 s later, and it is read back."""
+    story = Story(settings).publish().answer().passes(11 * SECOND).seen(NOON + 4 * SECOND)
+    story.passes(100).answer().passes(49 * SECOND)
+
+    story.publish(NOON + 4 * SECOND)
+    assert story.sent == ["start", "start"]
+    assert (story.record.session_number, story.reasons[-1]) == (1, Reason.PUBLISH_TIME_LEARNT)
+
+
+def test_a_late_callback_of_a_reconnect_that_no_start_covers_is_the_next_session() -> None:
+    story = Story(by_rule()).publish().answer().passes(20 * SECOND)
+
+    assert story.publish(NOON + 4 * SECOND).sent == ["start", "start"]
+    assert story.record.session_number == 2
+
+
 # --- observing ----------------------------------------------------------------------------------
 
 
@@ -1476,3 +1534,76 @@ def test_a_stage_that_observes_believes_no_list_against_a_reported_pause() -> No
     story = observes(recording(KNOWN)).passes(SECOND).happens(PAUSED).unpublish()
 
     assert story.passes(5 * SECOND).seen(NOON).phase is Phase.WAITING
+
+
+def acts(story: Story) -> Story:
+    story.settings = replace(story.settings, observe=False)
+    return story.happens(SettingsChanged())
+
+
+def test_a_start_that_a_stage_observed_in_a_recorded_session_is_sent_once_it_acts() -> None:
+    story = observes(recording()).passes(SECOND).unpublish().passes(5 * SECOND)
+    story.seen(NOON + SECOND)
+
+    assert acts(story).sent == ["start", "start"]
+    assert story.answer().confirm().phase is Phase.RECORDING
+    assert story.passes(HOUR_MS).sent == ["start", "start"]
+
+
+def test_a_start_that_a_stage_observed_is_not_sent_if_the_list_shows_that_the_publish_went_on() -> (
+    None
+):
+    story = observes(recording()).passes(SECOND).unpublish(NOON - SECOND).passes(5 * SECOND)
+
+    assert acts(story.seen(NOON)).sent == ["start"]
+
+
+def test_a_start_that_a_stage_observed_is_not_sent_for_a_session_that_has_ended() -> None:
+    story = observes(recording()).passes(SECOND).unpublish().passes(5 * SECOND)
+    story.seen(NOON + SECOND).goes_off()
+
+    assert acts(story).sent == ["start"]
+
+
+def test_a_publish_that_the_list_dates_later_is_not_the_one_that_was_recorded() -> None:
+    """The list has shown the recorded publish, and the callback of the next one, three seconds
+    later, dates that session."""
+    # listed: NOON ── a start is accepted ── it drops, and comes back: NOON + 3 s
+    story = Story(by_rule()).seen(NOON).answer()
+    story = observes(story).passes(3 * SECOND).unpublish().publish().passes(5 * SECOND)
+
+    assert story.seen(NOON + 3 * SECOND).phase is Phase.WAITING
+    assert acts(story).sent == ["start", "start"]
+
+
+def test_a_start_that_a_stage_observed_is_not_sent_if_live_has_reported_a_recording_since() -> None:
+    story = observes(recording()).passes(SECOND).unpublish().passes(5 * SECOND)
+    story.seen(NOON + SECOND).happens(Reported("record_resumed", recording=True))
+
+    assert story.phase is Phase.RECORDING
+    assert acts(story).sent == ["start"]
+
+
+def test_a_restart_that_somebody_requested_while_a_stage_observed_sends_nothing_later() -> None:
+    story = observes(recording()).happens(RestartAsked("ann"))
+
+    assert acts(story).sent == ["start"]
+
+
+def test_a_start_that_nothing_has_confirmed_is_sent_again_although_a_stage_observed_meanwhile() -> (
+    None
+):
+    story = accepted()
+    story.record = replace(story.record, interrupted_at=NOON - MINUTE)
+    observes(story).passes(2 * MINUTE).seen(NOON)
+
+    assert acts(story).sent == ["start", "start"]
+
+
+def test_a_recording_whose_stop_was_not_sent_while_a_stage_observed_keeps_its_place() -> None:
+    story = recording()
+    story.lane_is_free = False
+    story.stop()
+    assert counts_against_quota(story.record)
+
+    assert counts_against_quota(observes(story).passes(SECOND).happens(TimePassed()).record)

@@ -138,4 +138,5 @@ def counts_against_quota(record: StreamRecord) -> bool:
     if record.intent.wanted:
         return record.is_started
     busy = record.flight or record.pending
-    return record.ever_claimed and busy is not None and busy.command is Command.STOP
+    is_stop_open = busy is not None and busy.command is Command.STOP
+    return record.ever_claimed and (is_stop_open or record.intent.unsent_stop)

@@ -81,6 +81,9 @@ _REPEATS = (
 """The checks of these states split a file, or wait until no pause can last; a session has at most
 one of them."""
 
+_AFTER_INTERRUPTION = (Reason.SEEN_AGAIN, Reason.PUBLISH_TIME_LEARNT, Reason.MAY_BE_RECONNECT)
+"""Reasons of a start that is unneeded if the list shows that the recorded publish went on."""
+
 
 def begin(
     transition: Transition,
@@ -184,7 +187,7 @@ def _enter(transition: Transition, confirmation: Confirmation, state: State) -> 
         confirmation, state=state, check_at=check_at, begun_at=confirmation.begun_at or began_by
     )
     if entered.is_confirmed:
-        entered = replace(entered, unshown_since=None, accepted_again=0)
+        entered = replace(entered, unshown_since=None, accepted_again=0, unsent=None)
     transition.change(confirmation=replace(entered, confirmed=entered.is_confirmed))
 
 
@@ -314,6 +317,19 @@ def _take_back_interruption(transition: Transition) -> None:
     if transition.record.is_live and transition.record.interrupted_at is not None:
         interrupted_at = transition.record.last_interruption
         transition.change(interrupted_at=None, interrupted_latest_at=interrupted_at)
+        confirmation = transition.record.confirmation
+        if confirmation is not None and confirmation.unsent in _AFTER_INTERRUPTION:
+            transition.change(confirmation=replace(confirmation, unsent=None))
+
+
+def send_unsent(transition: Transition) -> None:
+    """Send the start that was due in the started session while the stage only observed."""
+    confirmation = transition.record.confirmation
+    if confirmation is None or confirmation.unsent is None:
+        return
+    transition.change(confirmation=replace(confirmation, unsent=None))
+    if not transition.record.awaits_start:
+        transition.enqueue_if_idle(Command.START, confirmation.unsent)
 
 
 def paused(transition: Transition) -> None:
@@ -331,6 +347,24 @@ def paused(transition: Transition) -> None:
         confirmation.is_lasting and transition.record.denied_at is not None
     ):
         _enter(transition, confirmation, State.WAITING_OUT_PAUSE)
+
+
+def doubt_pause(transition: Transition) -> bool:
+    """Return True if a report of a pause, without a time, came just after a start that Live
+    accepted and has reported since: most likely it is about the interruption before that start. A
+    start is sent once no pause can last, in case that it is not.
+    """
+    # interruption, paused ── an accepted start ── resumed ── the report of the pause comes: now
+    record, confirmation = transition.record, transition.record.confirmation
+    if confirmation is None or not (record.is_recorded and confirmation.is_confirmed):
+        return False
+    is_resumed = 0 <= confirmation.sent_at - record.paused_since < CONFIRM_MS
+    is_accepted = confirmation.source is StartSource.ACCEPTED
+    if not (is_resumed and is_accepted) or transition.now - confirmation.at > TOGETHER_MS:
+        return False
+    transition.change(interrupted_latest_at=transition.now)
+    _enter(transition, replace(confirmation, repeated=True), State.CONFIRMED_UNDATED)
+    return True
 
 
 def spend_repeat(transition: Transition) -> None:

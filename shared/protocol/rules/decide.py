@@ -80,6 +80,8 @@ def decide(
         _withdraw_pending(transition)
     elif reachable.intent.unsent_stop:
         _send_observed_stop(transition)
+    elif reachable.is_live and reachable.is_started:
+        confirmation_rules.send_unsent(transition)
     if not isinstance(event, CommandSettled):
         _pass_time(transition)
     if not idempotency.is_repeated_request(transition, event):

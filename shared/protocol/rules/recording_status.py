@@ -19,6 +19,9 @@ def reported(transition: Transition, event: Reported) -> None:
     if before and (before.is_newer(time) or before.is_same(what, time)):
         transition.add_entry(Reason.REPORTED_LATE, what=what)
         return
+    if not event.recording and time is None and confirmation_rules.doubt_pause(transition):
+        transition.add_entry(Reason.REPORTED_LATE, what=what)
+        return
     report = LastReport(event.recording, what, transition.now, time)
     if not _is_of_what_was_stopped(transition, report):
         transition.change(last_report=report)

@@ -13,10 +13,12 @@ from msgspec.structs import replace
 
 from shared.protocol.derived.due_times import POLL_AGAIN_MS
 from shared.protocol.events import Polled, Published, Unpublished
+from shared.protocol.policy import OnInterruption
 from shared.protocol.reason import Reason
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules.transition import Transition
+from shared.protocol.state.confirmation import StartSource
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 from shared.protocol.stream import STARTS, Command
@@ -34,7 +36,7 @@ def published(transition: Transition, event: Published) -> None:
         _await_poll(transition, time)
     elif session is None:
         _open(transition, Reason.PUBLISHED, time=time)
-    elif session.time is None and _belongs(session, time) and not _was_over(transition, time):
+    elif _dates(transition, session, time) or _is_recorded_reconnect(transition, session, time):
         _learn_time(transition, session, time)
     elif time > session.began:
         _follow(transition, session, time)
@@ -85,6 +87,12 @@ def _poll_first(transition: Transition, session: Session, time: int, reason: Rea
         transition.add_entry(reason)
 
 
+def _dates(transition: Transition, session: Session, time: int) -> bool:
+    """Return True if the publish may be the one of a session that no callback has reported."""
+    is_of_it = session.time is None and _belongs(session, time)
+    return is_of_it and not _was_over(transition, time)
+
+
 def _belongs(session: Session, time: int) -> bool:
     """Return True if `time` may belong to this session. An undated session may have begun at any
     time before it was opened, but later than the session before."""
@@ -101,6 +109,21 @@ def _was_over(transition: Transition, time: int) -> bool:
     if confirmation is None or ended_time is None or not transition.record.is_started:
         return False
     return time <= ended_time and confirmation.covers(ended_time)
+
+
+def _is_recorded_reconnect(transition: Transition, session: Session, time: int) -> bool:
+    """Return True for a later publish that a poll could not tell from the session's own, if Live's
+    answer to a start has shown since that it records. In a new session, a restart would check the
+    recording that goes on."""
+    # session.began ── at most 5 s ── time ── a poll, a start ── its callback comes late: now
+    confirmation = transition.record.confirmation
+    resumes = transition.record.intent.on_interruption is OnInterruption.RESUME
+    if confirmation is None or not (resumes and transition.record.is_started):
+        return False
+    is_near = 0 < time - session.began <= TOGETHER_MS
+    is_shown = confirmation.source in (StartSource.ACCEPTED, StartSource.ALREADY)
+    is_after = is_shown and confirmation.sent_at - TOGETHER_MS > time
+    return is_near and is_after and session.state is SessionState.LIVE
 
 
 def _learn_time(transition: Transition, session: Session, time: int) -> None:
@@ -276,7 +299,7 @@ def polled(transition: Transition, event: Polled) -> None:
     else:
         before = transition.record.session
         _seen(transition, event.published, asked_at)
-        is_same = before is not None and event.published in (before.time, before.publish_time)
+        is_same = before is not None and before.is_listed_at(event.published)
         confirmation_rules.after_poll(transition, is_same_publish=is_same)
 
 

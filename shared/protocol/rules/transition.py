@@ -12,7 +12,7 @@ from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.command import Doubt, PendingCommand
 from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import StreamRecord
-from shared.protocol.stream import Command
+from shared.protocol.stream import STARTS, Command
 
 _ASKED = (Reason.ASKED_START, Reason.ASKED_AGAIN)
 
@@ -82,10 +82,14 @@ class Transition:
 
     def observe(self, command: Command, reason: Reason) -> None:
         """Note a command that is not sent because the stage only observes. When the stage acts
-        again, a start follows from the record; a stop must be remembered."""
+        again, the first start of a session follows from the record; a stop or a later start must be
+        remembered."""
         self.add_entry(Reason.OBSERVED, command=command.value, reason=reason.value)
-        if command is Command.STOP and not self.record.intent.wanted:
+        confirmation, wanted = self.record.confirmation, self.record.intent.wanted
+        if command is Command.STOP and not wanted:
             self.change_intent(unsent_stop=True)
+        elif confirmation and wanted and command in STARTS and reason is not Reason.ASKED_RESTART:
+            self.change(confirmation=replace(confirmation, unsent=reason))
 
     def enqueue_if_idle(self, command: Command, reason: Reason) -> None:
         if self.record.pending is None:

@@ -60,6 +60,7 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
     unshown_since: int | None = None  # the first accepted start after which no recording was shown
     sent_at: int = 0  # when the command that Live answered was sent; not stored by release 0.2
     accepted_again: int = 0  # starts in a row that Live accepted since, as if nothing ran
+    unsent: Reason | None = None  # of a later start, not sent because the stage only observed
 
     @property
     def is_confirmed(self) -> bool:

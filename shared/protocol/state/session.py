@@ -56,3 +56,7 @@ class Session(Struct, frozen=True, omit_defaults=True):
         """Return when the session began, to be compared with the online list's time."""
         known = self.publish_time if self.publish_time is not None else self.time
         return self.opened_at if known is None else known
+
+    def is_listed_at(self, published: int) -> bool:
+        """Return True if `published`, a time of the online list, is exactly this publish's."""
+        return not self.is_undated and published == self.listed
