@@ -64,9 +64,9 @@ class AccountJudge:
         """The times at which a stop was sent whose answer was never stored."""
         self._told_at: dict[StreamKey, list[int]] = defaultdict(list)
         """The times of the stored reports in which Live said that it records."""
-        self._late_pauses: dict[StreamKey, int] = {}
-        """By stream: since when a late report of a pause, which has no time, counts as a new
-        one."""
+        self._counts_paused_since: dict[StreamKey, int] = {}
+        """By stream: since when it counts as paused, and may not be: a late report of a pause,
+        which has no time, counts as a new one; a stop that was never sent counts as done."""
         self._stalled = list[Span]()
         """Spans in which a reconcile stood still, until the next timer's has read the list."""
         self._lost: set[StreamKey] = set()
@@ -79,8 +79,10 @@ class AccountJudge:
         self._note_intent(before, after, now)
         if after.intent.wanted and after.is_live:
             self._due_at[key].append(now)
-        if after.is_recorded and key in self._late_pauses:  # Live has shown that it records
-            self._unknown[key].append(Span(self._late_pauses.pop(key), now))
+        if after.intent.wanted and before.intent.unsent_stop:
+            self._counts_paused_since.setdefault(key, now)
+        if after.is_recorded and key in self._counts_paused_since:  # Live has shown that it records
+            self._unknown[key].append(Span(self._counts_paused_since.pop(key), now))
         is_same_session = after.session_number == before.session_number
         if after.may_have_ended and not is_same_session:
             # The new session is believed once a poll shows it; until then its time does not count.
@@ -179,7 +181,7 @@ class AccountJudge:
         if is_overtaken:
             self._unknown[key].append(Span(first.at, now + LEARNT_MS))
             if callback.kind == "record_paused" and not self.sim.live.switches.status_time:
-                self._late_pauses.setdefault(key, now)
+                self._counts_paused_since.setdefault(key, now)
         elif callback.kind == "publish_done":
             # If the stream goes on, another encoder has taken over, and a poll has to show that.
             goes_on = self.sim.live.live_since(callback.stream) is not None
@@ -354,7 +356,9 @@ class AccountJudge:
             for one in self.sim.live.connections
             if one.stream == _stream(key) and one.start <= at <= (one.end or now)
         )
-        paused = [Span(self._late_pauses[key], now)] if key in self._late_pauses else []
+        paused = (
+            [Span(self._counts_paused_since[key], now)] if key in self._counts_paused_since else []
+        )
         known = [*self._unknown[key], *paused, *self._stalled]
         spans = merged([*known, *unheard, *blind, *brief, *unproved, lately])
         return _wider(spans, EDGE_MS)

@@ -541,6 +541,13 @@ def _planned_by_the_api_alone() -> tuple[Patch, ...]:
     return ((Invocation, "tend_schedules", lambda _self: 0),)
 
 
+# --- a stage that observed ------------------------------------------------------------------------
+
+
+def _observed_stop_forgotten() -> tuple[Patch, ...]:
+    return ((decide, "_send_observed_stop", lambda _transition: None),)
+
+
 # --- an account that is kept badly ----------------------------------------------------------------
 
 
@@ -612,6 +619,7 @@ BUGS: Mapping[str, Bug] = {
         Bug("a write that the store refused counts as stored", _refused_taken_for_stored),
         Bug("a full store refuses stops", _full_engine_refuses_stops),
         Bug("the record of a wanted stream is deleted", _wanted_is_forgotten),
+        Bug("a stop that was withheld while observing is never sent", _observed_stop_forgotten),
         Bug("the coverage has no pauses", _no_edges_of(EdgeKind.NOT_RECORDED)),
         Bug("the coverage has no causes of gaps", _no_edges_of(EdgeKind.CAUSE)),
         Bug("the coverage has no ends of sessions", _no_edges_of(EdgeKind.OFF)),

@@ -3,7 +3,9 @@ docs/reliability.md) holds for what was stored, claimed and sent, by the truth a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from shared.engine import counters
@@ -25,7 +27,7 @@ from shared.protocol import (
 from shared.protocol.command_errors import AlreadyStarted, LiveError
 from shared.protocol.derived.standing import standing
 from shared.protocol.events import StartAsked, StopAsked
-from shared.protocol.policy import OnInterruption
+from shared.protocol.policy import Mode, OnInterruption
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.invariants import broken
 from shared.protocol.state.session import Session, SessionState
@@ -51,6 +53,11 @@ STOPPED = 75_000
 CHECKED = 15_000
 """A check that is due in fewer ms must not wait for the timer."""
 TOGETHER_MS = 5_000
+MODE_KNOWN_MS = 45_000
+"""ms after which every instance knows the mode: it reads the policy every 10 s, and a fault may
+strike each time."""
+OLDER_PAUSE_MS = 30_000
+"""ms within which a stream dropped, came back and dropped again, for its pauses to be mixed up."""
 REPORTED_LATE = 60_000
 """ms by which a report may be late when it is read."""
 _COUNTED = {counters.callbacks(kind.value, result) for kind in Kind for result in CallbackResult}
@@ -77,6 +84,7 @@ class Judge:
         self._watches: dict[StreamKey, Watch] = {}
         self._lost_at: dict[StreamKey, int] = {}
         """By stream: when the store last lost a write."""
+        self._observes, self._mode_changed_at = False, NEVER
 
     def watch(self, key: StreamKey) -> Watch:
         found = self._watches.get(key)
@@ -145,10 +153,25 @@ class Judge:
         elif after.pending and after.pending is not before.pending:
             self._expect_claim(after)
         self._expect_check(before, after)
-        if not_held := broken(after):
-            raise Broken("invariant", ", ".join(not_held))
+        if before.pending is not None and True in self._modes():
+            self.watch(key).published.clear()  # what was withdrawn is sent once the stage acts
+        not_held = [broken(after, observe=mode) for mode in self._modes()]
+        if all(not_held):
+            raise Broken("invariant", ", ".join(not_held[0]))
         self._judge_words(process, after)
         self.sim.story_of(process, before, after)
+
+    def _modes(self) -> Collection[bool]:
+        """Return for each mode that an instance may use now whether the stage only observes."""
+        sim = self.sim
+        if not sim.ever_observed:
+            return (False,)
+        copy = sim.store.get_policy()
+        observes = copy is not None and _observes(copy.text)
+        if observes != self._observes:
+            self._observes, self._mode_changed_at = observes, sim.clock.now
+        is_new = sim.clock.now < self._mode_changed_at + MODE_KNOWN_MS
+        return (False, True) if is_new or sim.has_lost_writes else (observes,)
 
     def _judge_words(self, process: Process, record: StreamRecord) -> None:
         """Raise Broken if the record calls the stream recorded, and Live has not recorded it since
@@ -158,13 +181,23 @@ class Judge:
             return
         stream, watch = _stream(record.key), self.watch(record.key)
         is_paused = _reports_pause(process, record.key) and not self.sim.live.is_recording(stream)
-        if is_paused and not watch.skewed:
+        if is_paused and not (watch.skewed or self._may_be_older_pause(stream)):
             raise Broken("protocol", "the stream counts as recorded, and Live reported a pause")
         shown_at = said.shown_at - self.sim.clock.ahead - REPORTED_LATE
         spans = [one for one in self.sim.live.intervals if one.stream == stream]
         believed = any(span.end is None or span.end >= shown_at for span in spans)
         if not (believed or watch.skewed or watch.misled or self._is_excused(record.key, shown_at)):
             raise Broken("protocol", "the stream counts as recorded, and lately it was not")
+
+    def _may_be_older_pause(self, stream: Stream) -> bool:
+        """Return True if Live's report of a pause may be about the interruption before the last:
+        its reports have no time, and the stream had come back just before."""
+        # interruption ── back, recorded ── the next interruption ── its pause is reported: now
+        if self.sim.live.switches.status_time:
+            return False
+        of_stream = [one for one in self.sim.live.connections if one.stream == stream]
+        changes = [at for one in of_stream for at in (one.start, one.end) if at is not None]
+        return len([at for at in changes if at > self.sim.clock.now - OLDER_PAUSE_MS]) > 1
 
     def _forgotten(self, before: StreamRecord) -> None:
         """Raise Broken if the record was still needed; else forget what was remembered of it."""
@@ -331,6 +364,8 @@ class Judge:
         self, process: Process, before: StreamRecord, after: StreamRecord, flight: Flight
     ) -> None:
         command, watch = flight.command, self.watch(after.key)
+        if False not in self._modes():
+            raise Broken("protocol", f"a {command.value} was claimed while the stage observes")
         holder = before.flight
         if (
             holder
@@ -585,6 +620,11 @@ class Judge:
                 watch.held and intent.reason is Reason.ASKED_STOP and intent.held_until is not None
             )
             watch.held_until = intent.held_until
+
+
+@lru_cache(maxsize=8)
+def _observes(policy: str) -> bool:
+    return bool(json.loads(policy).get("mode") == Mode.OBSERVE.value)
 
 
 def _check_at(record: StreamRecord) -> int | None:

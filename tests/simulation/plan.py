@@ -54,6 +54,7 @@ class Do(str, Enum):
     CROWDED = "429 of Function Compute"
     NO_TIMER = "timer missed"
     POLICY = "policy changed"
+    OBSERVE = "stage only observes"
     NO_CONFIG = "recording configuration deleted"
     NO_CREDENTIALS = "credentials expired"
     NO_BUCKET = "bucket refused"
@@ -156,6 +157,7 @@ def draw(seed: int, *, patterns: bool = False) -> Plan:
     for number in range(len(streams)):
         deeds += _of_stream(stream_of_chance(seed, "stream", number), number)
     deeds += _of_stage(stream_of_chance(seed, "stage"), len(streams))
+    deeds += _of_mode(stream_of_chance(seed, "mode"))
     deeds += _together(stream_of_chance(seed, "together"), len(streams))
     deeds += _of_records(stream_of_chance(seed, "records"), len(streams))
     deeds += _of_engine(stream_of_chance(seed, "engine"))
@@ -292,6 +294,13 @@ def _of_stage(lots: Random, streams: int) -> Iterator[Deed]:
     for _ in range(lots.choice((0, 0, 0, 3))):
         yield Deed(NOON + lots.randrange(LASTS), Do.SPEND, ms=lots.choice((5, 50, 200)))
     yield from _of_store(lots)
+
+
+def _of_mode(lots: Random) -> Iterator[Deed]:
+    """Yield a while in which the stage decides everything and sends nothing."""
+    drawn, at, ms = lots.random(), lots.randrange(LASTS), lots.randrange(20_000, 200_000)
+    if drawn < 0.2:
+        yield Deed(NOON + at, Do.OBSERVE, ms=min(ms, LASTS - at))
 
 
 def _of_store(lots: Random) -> Iterator[Deed]:

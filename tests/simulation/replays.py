@@ -59,9 +59,9 @@ def _is_of_rule(intent: Intent) -> bool:
 
 
 def _judge_same_intent(before: Intent, after: Intent, corrected: Mapping[str, None]) -> None:
-    """Raise Broken if anything of the intent changed besides its session, and that its pending
-    command was claimed."""
-    corrected = {"session": None, "claimed": None, **corrected}
+    """Raise Broken if anything of the intent changed besides its session, and that its command was
+    claimed, or is sent now after the stage only observed."""
+    corrected = {"session": None, "claimed": None, "unsent_stop": None, **corrected}
     if replace(before, **corrected) != replace(after, **corrected):
         raise Broken("promise 6", "a replayed callback changed an intent")
 

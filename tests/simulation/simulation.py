@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 
 from shared.invocation.app import App
 from shared.protocol import Flight, RestartAsked, StreamKey, StreamRecord, due_at
+from shared.protocol.policy import Mode
 from shared.protocol.state.intent import IdempotencyKey
 from shared.store import Store
 from shared.store.contract import Save
@@ -44,6 +46,9 @@ QUIET, LONGEST_QUIET = 5 * MINUTE_MS, 30 * MINUTE_MS
 task."""
 ALERTS_AFTER_MS = 30_500
 """ms after the beginning at which alerts are evaluated first; then they are each minute."""
+OBSERVED_MS = 75_000
+"""ms after which everything is sent that was due while the stage only observed: reconcile compares
+modes each minute, and an instance may use an old policy for 10 s."""
 CALM = 10 * MINUTE_MS
 """Something due in more ms than this is not waited for."""
 NEXT_KEYS = ("stream-key-1111111", "record-key-1111111")
@@ -92,6 +97,7 @@ class Simulation:
         self.broken: set[StreamKey] = set()
         """Streams whose record cannot be read at present."""
         self.ever_broken: set[str] = set()
+        self.ever_observed = False
         self.claims = 0
         self.has_lost_writes = False
         self.hub = getcurrent()
@@ -186,6 +192,7 @@ class Simulation:
         for key in sorted(self.broken):
             self.repair_record(key)
         self.accept_store()
+        self.set_mode(Mode.ACT)
         self.compute.quota = 100
         self.live.renew_credentials(self.clock.now)
         self.live.break_bucket(self.clock.now, DOMAIN, "")
@@ -226,6 +233,23 @@ class Simulation:
     def trouble(self, ms: int = 0) -> None:
         """Note a fault: for `ms`, what is due may be late."""
         self.judge.troubled_at = max(self.judge.troubled_at, self.clock.now + ms)
+
+    def observe(self, ms: int) -> None:
+        """Let the stage only observe for `ms`. A minute later, everything is sent that was due."""
+        self.trouble(ms + OBSERVED_MS)
+        self.set_mode(Mode.OBSERVE)
+        self.after(ms, self.set_mode, Mode.ACT)
+
+    def set_mode(self, mode: Mode) -> None:
+        """Apply the policy with this mode, if the present one has another. If the store was
+        emptied, an instance may still use the policy that it has read before."""
+        copy = self.store.get_policy()
+        policy = json.loads(copy.text if copy else self.plan.policy)
+        is_lost = self.ever_observed and copy is None
+        if is_lost or policy.get("mode", Mode.ACT.value) != mode.value:
+            text = json.dumps({**policy, "mode": mode.value})
+            self.store.put_policy(text, replaces=copy.version if copy else 0)
+            self.ever_observed = True
 
     def store_is_down(self, ms: int) -> None:
         self._down_until = max(self._down_until, self.clock.now + ms)

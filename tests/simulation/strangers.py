@@ -133,6 +133,9 @@ class Strangers:
         copy = self.sim.store.get_policy()
         self.sim.store.put_policy(deed.text, replaces=copy.version if copy else 0)
 
+    def observe(self, deed: Deed) -> None:
+        self.sim.observe(deed.ms)
+
     def no_config(self, deed: Deed) -> None:
         sim = self.sim
         sim.live.delete_config(sim.clock.now, DOMAIN)
@@ -192,6 +195,7 @@ _DOES: Mapping[Do, Callable[[Strangers, Deed], None]] = {
     Do.CROWDED: Strangers.crowded,
     Do.NO_TIMER: Strangers.no_timer,
     Do.POLICY: Strangers.policy,
+    Do.OBSERVE: Strangers.observe,
     Do.NO_CONFIG: Strangers.no_config,
     Do.NO_CREDENTIALS: Strangers.no_credentials,
     Do.NO_BUCKET: Strangers.no_bucket,
