@@ -72,7 +72,7 @@ class PolicyCache:
         """
         self.is_refused = False
         self.newest = 0
-        self._is_read = False
+        self._is_read = self._has_failed = False
         self._source = source
         self._log = log
         self._policy = packaged
@@ -96,16 +96,17 @@ class PolicyCache:
 
     def policy_of_store(self) -> Policy:
         """Return the policy for a decision about a record that was loaded just now. If the store's
-        policy was never read, read it now: the store has answered, and its policy may differ from
-        the packaged one."""
-        if not self._is_read:
+        policy was never read, or could not be read at the last try, read it now: the store has
+        answered, and its policy may have changed long ago."""
+        if not self._is_read or self._has_failed:
             self.forget()
         return self.policy()
 
     def _read_store(self) -> None:
         try:
+            self._has_failed = True
             in_force = self._source.in_force()
-            self._is_read = True
+            self._is_read, self._has_failed = True, False
             self._take_temporary(in_force.temporary)
             self._take(in_force.policy)
         except StoreUnavailable as error:

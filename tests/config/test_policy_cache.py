@@ -32,13 +32,14 @@ class Source:
     def __init__(self) -> None:
         self.is_away = False
         self.asked = 0
+        self.policy = PolicyCopy(1, TEXT, 0)
         self.at: Mapping[str, int] = {}
 
     def in_force(self) -> InForce:
         self.asked += 1
         if self.is_away:
             raise StoreUnavailable("away")
-        return InForce(PolicyCopy(1, TEXT, 0), {})
+        return InForce(self.policy, {})
 
     def touch(self, name: str) -> None:
         raise NotImplementedError(name)
@@ -86,6 +87,23 @@ def test_a_policy_that_is_known_is_read_as_seldom_while_the_store_is_away(
     assert policies.policy().domains
 
     assert source.asked == 2
+
+
+def test_nothing_is_decided_by_an_old_policy_once_the_store_answers(
+    source: Source, policies: PolicyCache, clock: Clock
+) -> None:
+    """An instance that was idle for an hour reads the policy and fails; then it loads a record."""
+    capabilities = DomainCapabilities(source, clock=clock, log=quiet(clock))
+    settings_of = StreamSettingsCache(Settings.from_env(DEV), policies, capabilities)
+    assert not settings_of(KEY).observe
+    source.policy = PolicyCopy(2, json.dumps({**json.loads(TEXT), "mode": "observe"}), 0)
+    clock.pass_ms(3_600_000)
+    source.is_away = True
+    assert policies.policy().mode.value == "act"
+
+    source.is_away = False
+
+    assert settings_of(KEY).observe
 
 
 def test_nothing_is_decided_by_the_packaged_policy_once_the_store_answers(
