@@ -164,7 +164,27 @@ def test_what_was_recorded_before_an_error_is_not_lost() -> None:
     wrong = said(story).wrong
 
     assert wrong is not None
-    assert failed_at <= wrong.since <= story.now
+    assert wrong.since == failed_at
+
+
+def test_a_later_error_does_not_restart_the_time_that_is_lost() -> None:
+    story = recording(StreamSettings(status_known=True)).passes(60 * MINUTE)
+    for after in range(3):
+        story.happens(RecordFailed("BucketNotFound", "no such bucket")).passes(SECOND)
+        wrong = said(story).wrong
+
+        assert wrong is not None
+        assert wrong.since == NOON + 60 * MINUTE, after
+        if story.record.flight:
+            story.answer().passes(14 * SECOND)
+
+
+def test_what_an_error_denies_is_lost_since_live_accepted_its_start() -> None:
+    story = accepted().passes(5 * SECOND).happens(RecordFailed("BucketNotFound", ""))
+    wrong = said(story).wrong
+
+    assert wrong is not None
+    assert wrong.since == NOON
 
 
 def test_nobody_knows_of_a_stream_that_was_never_seen_until_the_list_was_read() -> None:

@@ -30,7 +30,7 @@ def wrong_since(record: StreamRecord) -> int | None:
         return None
     if session.state is SessionState.ENDING:
         return session.off_since + UNDECIDED_MS
-    if (denied_at := _failed_since(record) or record.denied_at) is not None:
+    if (denied_at := _failed_since(record) or _denied_since(record)) is not None:
         return denied_at
     if (confirmation := record.confirmation) is not None and record.awaits_proof:
         if confirmation.accepted_again:
@@ -49,6 +49,15 @@ def lost_by(record: StreamRecord, now: int) -> int:
 def _failed_since(record: StreamRecord) -> int | None:
     failure = record.failure if record.has_failed else None
     return failure.lost_since if failure else None
+
+
+def _denied_since(record: StreamRecord) -> int | None:
+    """Return when the present recording was denied; after errors in a row, when the first of them
+    was reported, or Live had accepted its start."""
+    denied_at, confirmation = record.denied_at, record.confirmation
+    if denied_at is None or confirmation is None or not confirmation.denied:
+        return denied_at
+    return min(denied_at, confirmation.unshown_since or denied_at)
 
 
 def _wanted_since(record: StreamRecord) -> int:

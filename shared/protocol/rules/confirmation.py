@@ -122,12 +122,12 @@ def begin(
 
 
 def _accepted_again(confirmation: Confirmation, before: Confirmation | None) -> Confirmation:
-    """Return the confirmation, with the time since which Live accepts starts of this session
-    without recording. If Live had carried out the start `before`, it would have answered
-    TaskAlreadyStarted. A reported error resets that time."""
-    if before is None or before.unshown_since is None or before.denied:
+    """Return the confirmation, with the time since which nothing shows that Live records this
+    session. If Live had carried out the start `before`, it would have answered TaskAlreadyStarted,
+    unless it has reported an error since."""
+    if before is None or before.unshown_since is None:
         return replace(confirmation, unshown_since=confirmation.at)
-    since, again = before.unshown_since, before.accepted_again + 1
+    since, again = before.unshown_since, 0 if before.denied else before.accepted_again + 1
     return replace(confirmation, unshown_since=since, accepted_again=again)
 
 
@@ -246,7 +246,8 @@ def _deny(transition: Transition) -> bool:
     in_a_row = confirmation.denied if transition.now - confirmation.at < CONFIRM_AGAIN_MS else 0
     if in_a_row >= MAX_RETRY_CALLS:
         return False
-    denied = replace(confirmation, denied=in_a_row + 1, repeated=True)
+    unshown_since = transition.now if confirmation.is_shown else confirmation.unshown_since
+    denied = replace(confirmation, denied=in_a_row + 1, repeated=True, unshown_since=unshown_since)
     _enter(transition, denied, State.UNCONFIRMED)
     transition.enqueue(Command.START, Reason.UNCONFIRMED)
     return True

@@ -57,7 +57,9 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
     begun_at: int | None = None  # when Live began, or was first shown to record, this session
     confirmed: bool = False  # what release 0.2 writes and reads instead of `state`
     denied: int = 0  # errors in a row that Live has reported of this start and those it repeats
-    unshown_since: int | None = None  # the first accepted start after which no recording was shown
+    unshown_since: int | None = (
+        None  # since the first accepted start, or reported error, no recording was shown
+    )
     sent_at: int = 0  # when the command that Live answered was sent; not stored by release 0.2
     accepted_again: int = 0  # starts in a row that Live accepted since, as if nothing ran
     unsent: Reason | None = None  # of a later start, not sent because the stage only observed
