@@ -38,6 +38,7 @@ from shared.alerts.conditions import (
     missed_occurrences,
     none_live,
     not_rehearsed,
+    not_stopped,
     occurrences_barred,
     scheduled_not_live,
     unmanaged,
@@ -164,7 +165,12 @@ def _found(invocation: Invocation, book: AlertBook, now: int) -> _Found:
     lost = sum(one.code == ConditionCode.NOT_RECORDED.value for one in of_streams)
     beyond = app.store.wrong_count(REPORTED_AFTER_MS).count - lost if lost else 0
     schedules = readable(app.store.schedules())
-    found = [*of_streams, *_of_schedules(app, schedules, now), *_of_files(app, now)]
+    found = [
+        *of_streams,
+        *_of_stopping(app, now),
+        *_of_schedules(app, schedules, now),
+        *_of_files(app, now),
+    ]
     suspects = schedules if _may_be_barred(app, barred, now) else {}
     of_barred, barred_from = _of_barred(invocation, suspects, book, now)
     found += of_barred
@@ -185,6 +191,15 @@ def _of_streams(app: App, now: int) -> Iterator[Condition]:
         if isinstance(row.record, StreamRecord):
             settings = app.stream_settings(row.key)
             yield from conditions(row.record, settings, now, continuity)
+
+
+def _of_stopping(app: App, now: int) -> Iterator[Condition]:
+    """Yield a condition for each stream whose stop Live has not accepted for a while, up to
+    PAGE_ROWS."""
+    continuity = app.store.continuity()
+    for record in app.store.listed(Filter(Phase.STOPPING), after=None, limit=PAGE_ROWS):
+        if isinstance(record, StreamRecord):
+            yield from not_stopped(record, app.stream_settings(record.key), now, continuity)
 
 
 def _of_files(app: App, now: int) -> Iterator[Condition]:

@@ -60,10 +60,14 @@ from shared.outbox.endpoint import Endpoint, endpoint_of, note_of
 from shared.outbox.task import DROPPED, OutboxState
 from shared.protocol import HistoryEntry, Phase, Reason, StreamKey, StreamRecord
 from shared.protocol.derived.explain import cause_of_delay
-from shared.protocol.derived.wrong import REPORTED_AFTER_MS, UNPROVED_MS, wrong_since
+from shared.protocol.derived.wrong import (
+    REPORTED_AFTER_MS,
+    UNPROVED_MS,
+    stopping_since,
+    wrong_since,
+)
 from shared.protocol.durations import written
 from shared.protocol.policy import Mode
-from shared.protocol.stream import ENDS
 from shared.store.contract import DAY_MS, Filter, Queue, RateLimitUse, Size
 from shared.store.store_errors import StoreFull, StoreUnavailable
 from shared.store.store_state import StoreState
@@ -458,20 +462,14 @@ def _not_stopped(app: App, language: Language) -> NotStopped | None:
     first CAUSES_ROWS streams in this phase are read, ordered by name."""
     rows = app.store.listed(Filter(Phase.STOPPING), after=None, limit=CAUSES_ROWS)
     now = app.store.now()
-    asked = [(row, _stop_since(row, now)) for row in rows if isinstance(row, StreamRecord)]
-    late = [(record, now - at) for record, at in asked if now - at >= REPORTED_AFTER_MS]
+    asked = [(row, stopping_since(row)) for row in rows if isinstance(row, StreamRecord)]
+    late = [(record, now - at) for record, at in asked if at and now - at >= REPORTED_AFTER_MS]
     if not late:
         return None
     causes = Counter(_cause_of(app, record, now) for record, _ in late)
     cause = _most_common(causes, "stop")
     oldest_ms = max(age for _, age in late)
     return NotStopped(len(late), oldest_ms, text(cause, language), len(rows) < CAUSES_ROWS)
-
-
-def _stop_since(record: StreamRecord, now: int) -> int:
-    """Return the time since which a stop is under way; `now` if none is."""
-    busy = (record.flight, record.pending)
-    return min((one.since for one in busy if one and one.command in ENDS), default=now)
 
 
 _Cause = tuple[Reason, tuple[tuple[str, str], ...]]

@@ -15,7 +15,12 @@ from shared.alerts.condition import Condition, of_stage, of_stream
 from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.explain import cause_of_delay, explain
 from shared.protocol.derived.phase import Phase, phase
-from shared.protocol.derived.wrong import REPORTED_AFTER_MS, UNPROVED_MS, wrong_since
+from shared.protocol.derived.wrong import (
+    REPORTED_AFTER_MS,
+    UNPROVED_MS,
+    stopping_since,
+    wrong_since,
+)
 from shared.protocol.durations import TIMER_SILENT_MS, rfc3339, written
 from shared.protocol.events import StreamSettings
 from shared.protocol.policy import ConditionCode
@@ -65,6 +70,20 @@ def conditions(
     if confirmation and is_awaited and now - confirmation.at >= UNCONFIRMED_MS:
         cause = explain(record, now, settings, continuity)
         yield of_stream(ConditionCode.UNCONFIRMED, record.key, confirmation.at, cause)
+
+
+def not_stopped(
+    record: StreamRecord,
+    settings: StreamSettings,
+    now: int,
+    continuity: Continuity = UNBROKEN,
+) -> Iterator[Condition]:
+    """Yield a condition if Live has not accepted a stop for a while, so that the stream may be
+    recorded longer than anybody wants."""
+    since = stopping_since(record)
+    if since is not None and not settings.observe and now - since >= REPORTED_AFTER_MS:
+        cause = cause_of_delay(record, now, settings, continuity)
+        yield of_stream(ConditionCode.NOT_STOPPED, record.key, since, cause)
 
 
 def scheduled_not_live(

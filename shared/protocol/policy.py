@@ -180,6 +180,7 @@ class ConditionCode(str, Enum):
     """A lasting fault that an alert can report; the catalogue has the texts under `conditions`."""
 
     NOT_RECORDED = "not_recorded"
+    NOT_STOPPED = "not_stopped"
     UNCONFIRMED = "unconfirmed"
     FILE_UNVERIFIED = "file_unverified"
     SCHEDULED_NOT_LIVE = "scheduled_not_live"

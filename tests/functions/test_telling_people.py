@@ -600,6 +600,26 @@ def test_an_emptied_store_is_told_until_a_person_accepts_it(at: Alerting) -> Non
         assert of(stage) == [f"CRITICAL: {name}", f"resolved: {name}"]
 
 
+@plants(ConditionCode.NOT_STOPPED)
+def test_a_stop_that_live_does_not_accept_is_told(stage: AlertingStage) -> None:
+    stage.happens(Published(stage.clock.now))
+    stage.minutes(1)
+    stage.live.answers(Command.STOP, *[Throttled("Throttling", "too many")] * 99)
+    stage.happens(StopAsked("ann"))
+    stage.minutes(1)
+    (text,) = stage.dingtalk.texts
+    assert text.splitlines()[1:3] == [
+        "WARNING: streams that should not be recorded any more, and are not stopped: 1",
+        f"{KEY}, for 1m: Live throttled stop: the account sends more than 50 commands a second",
+    ]
+    stage.live.script.clear()
+    stage.minute()
+    stage.minutes(1)
+    assert of(stage)[-1] == (
+        "resolved: streams that should not be recorded any more, and are not stopped: 1"
+    )
+
+
 @plants(ConditionCode.UNMANAGED)
 def test_recordings_of_somebody_else_are_told_once_for_their_application(at: Alerting) -> None:
     with at('[[notify]]\nsink = "ops"\nmatch = { condition = "unmanaged" }\n') as stage:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from shared.protocol.state.command import Flight, PendingCommand
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
-from shared.protocol.stream import Command
+from shared.protocol.stream import ENDS, Command
 
 UNDECIDED_MS = 60_000
 """How long it may be undecided whether a session has ended. Three polls decide within 30 s. After
@@ -38,6 +38,12 @@ def wrong_since(record: StreamRecord) -> int | None:
         return confirmation.at + UNPROVED_MS
     began = min(session.opened_at, session.began)
     return max(began, _wanted_since(record))
+
+
+def stopping_since(record: StreamRecord) -> int | None:
+    """Return the time since which a stop is pending or on the wire; None if none is."""
+    busy = (record.flight, record.pending)
+    return min((one.since for one in busy if one and one.command in ENDS), default=None)
 
 
 def lost_by(record: StreamRecord, now: int) -> int:
