@@ -26,7 +26,7 @@ LATE_MS = 180_000
 def alerts() -> None:
     """List alerts, acknowledge them, and test the robots.
 
-    The [[notify]] rules of the policy say which alerts each robot gets.
+    The `[[notify]]` rules of the policy say which alerts each robot gets.
     """
 
 
@@ -55,10 +55,10 @@ def _say_more(answer: Json) -> None:
     late_ms = answer["evaluated_ms_ago"]
     if late_ms is None:
         line = _(
-            "No robot is sent anything: notify has not run yet. Its timer runs it each minute."
+            "No robot is sent anything: `notify` has not run yet. Its timer runs it each minute."
         )
     elif late_ms > LATE_MS:
-        line = _("No robot is sent anything: notify last ran {age} ago. Enable its timer.")
+        line = _("No robot is sent anything: `notify` last ran {age} ago. Enable its timer.")
         line = line.format(age=written(late_ms))
     else:
         return
@@ -67,10 +67,10 @@ def _say_more(answer: Json) -> None:
 
 @alerts.command("ack")
 @click.argument("ids", nargs=-1, required=True)
-@click.option("--note", default="", help="what to tell the others; list and the console show it")
+@click.option("--note", default="", help="what to tell the others; `list` and the console show it")
 @of_stage(changes=True)
 def acknowledge(api: Api, ids: Sequence[str], note: str, as_json: bool) -> None:
-    """Acknowledge alerts by the IDS that list shows: they are not repeated or escalated."""
+    """Acknowledge alerts by the IDS that `list` shows: they are not repeated or escalated."""
     taken = [api.acknowledge(each, note) for each in ids]
     if as_json:
         output.as_json({"alerts": taken})
@@ -123,7 +123,7 @@ def _is_since(at: str | None, first: str) -> bool:
 
 def sink_line(sink: Json) -> str:
     if sink["is_taken"] is None:
-        line = _("{name}: no answer yet; the timer of notify sends the message once a minute")
+        line = _("{name}: no answer yet; the timer of `notify` sends the message once a minute")
         return line.format(name=sink["name"])
     line = (
         _("{name} accepted the message: {answer}")

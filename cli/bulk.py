@@ -38,7 +38,7 @@ class StreamOrPattern(Stream):
         if not is_pattern(value):
             return super().convert(value, param, ctx)
         if len(value.split("/")) != _PARTS:
-            self.fail(_("Write a pattern as domain/app/stream, each part with or without *."))
+            self.fail(_("Write a pattern as `domain/app/stream`, each part with or without *."))
         return value
 
 
@@ -58,13 +58,13 @@ def for_each(
     rows = _matching(api, command, pattern)
     if not rows:
         sentence = _(
-            "{pattern} names no stream to {command}. Run live-record list: it shows the"
+            "{pattern} names no stream to `{command}`. Run `live-record list`: it shows the"
             " streams that the stage knows."
         )
         raise Failure(sentence.format(pattern=pattern, command=command))
     for row in () if as_json else rows:
         click.echo(f"  {row['stream']} ({output.phase_word(row['phase'])})")
-    question = _("Send {command} for each of these streams ({count})?")
+    question = _("Send `{command}` for each of these streams ({count})?")
     confirm(question.format(command=command, count=len(rows)), is_sure=is_sure, as_json=as_json)
     streams = [row["stream"] for row in rows]
     with ThreadPoolExecutor(MAX_WORKERS) as pool:

@@ -138,7 +138,7 @@ def _zone_of(start: datetime, name: str, defaults: _Defaults) -> str:
     if "/" not in key:
         key = defaults.timezone
     if not key:
-        raise _Skipped(_("it names no time zone of the IANA database: pass --timezone"))
+        raise _Skipped(_("it names no time zone of the IANA database: pass `--timezone`"))
     return str(key)
 
 
@@ -150,7 +150,7 @@ def _streams(event: Any, defaults: _Defaults) -> Sequence[str]:  # noqa: ANN401 
     named = _STREAM.findall(_description(event))
     streams = list(dict.fromkeys(named)) or list(defaults.streams)
     if not streams:
-        raise _Skipped(_('it names no stream: pass --stream, or add "live-record: ..." to it'))
+        raise _Skipped(_("it names no stream: pass `--stream`, or add `live-record: ...` to it"))
     return streams
 
 

@@ -36,5 +36,5 @@ def agrees(question: str) -> bool:
 
 def _nobody() -> click.UsageError:
     return click.UsageError(
-        _("Nothing was changed: there is nobody to ask. Pass --yes to confirm.")
+        _("Nothing was changed: there is nobody to ask. Pass `--yes` to confirm.")
     )

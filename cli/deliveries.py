@@ -52,7 +52,7 @@ def list_deliveries(api: Api, state: str, limit: int, as_json: bool) -> None:
 def redrive(api: Api, ids: Sequence[str], of_all: bool, as_json: bool) -> None:
     """Retry tasks that failed for good, by the IDS that list shows."""
     if bool(ids) is of_all:
-        raise click.UsageError(_("Name the deliveries, or pass --all."))
+        raise click.UsageError(_("Name the deliveries, or pass `--all`."))
     if of_all:
         ids = [row["id"] for row in api.deliveries("dead", ALL_ROWS)["deliveries"]]
     opened = [api.redrive(each) for each in ids]

@@ -60,7 +60,7 @@ class ApplicationType(click.ParamType[Application]):
 @click.argument("application", type=ApplicationType(), metavar="DOMAIN/APP")
 @click.option("--undo", is_flag=True, help="restore the configuration from before the emergency")
 @click.option(
-    "--take-over", is_flag=True, help="with --undo, also restore what somebody has changed since"
+    "--take-over", is_flag=True, help="with `--undo`, also restore what somebody has changed since"
 )
 @click.option("--bucket", default="", help="OSS bucket, if the domain has no configuration to copy")
 @click.option(
@@ -82,13 +82,13 @@ def emergency(
     live: str | None,
     yes: bool,
 ) -> None:
-    """Let Live record an application by itself, without live-record.
+    """Let Live record an application without live-record.
 
     The change takes effect from each stream's next publish on. A stream that is live now keeps the
     configuration with which it began. You need your access key, but no stage and no store.
     """
     if bool(bucket) != bool(endpoint):
-        raise click.UsageError(_("Pass --bucket and --endpoint together."))
+        raise click.UsageError(_("Pass `--bucket` and `--endpoint` together."))
     account = account_at(live or "")
     name = f"emergency-{application.domain}-{quote(application.app, safe='')}"
     backup = load_backup(name, account.live)
@@ -114,13 +114,13 @@ def _begin(
         )
         click.echo(printable(line.format(target=target)))
     if not changes:
-        click.echo(_("Live records {app} by itself already.").format(app=application))
+        click.echo(_("Live already records {app} automatically.").format(app=application))
         return
     _ask(yes=yes)
     for target, now, after in changes:
         _change(account, backup, target, now, after)
     sentence = _(
-        "Done: Live records {app} by itself from each stream's next publish on. A stream that"
+        "Done: Live records {app} automatically from each stream's next publish on. A stream that"
         " is live now keeps its configuration: push it again, or start it by"
         " RealTimeRecordCommand."
     )
@@ -204,8 +204,8 @@ def _is_automatic(value: Value) -> bool:
 
 def _nothing_to_copy(application: Application) -> str:
     sentence = _(
-        "{app} has no recording configuration, and its domain has none to copy. Pass --bucket"
-        " BUCKET --endpoint oss-REGION.aliyuncs.com."
+        "{app} has no recording configuration, and its domain has none to copy. Pass `--bucket"
+        " BUCKET --endpoint oss-REGION.aliyuncs.com`."
     )
     return sentence.format(app=application)
 
@@ -232,7 +232,7 @@ def _ask(*, yes: bool) -> None:
 
 def _advice(declined: Declined, application: Application) -> str:
     if declined.is_forbidden:
-        sentence = _("{error}. Grant these credentials the action live:{action}.")
+        sentence = _("{error}. Grant these credentials the action `live:{action}`.")
     elif declined.code.startswith("InvalidDomain"):
         sentence = _("{error}. Pass the main streaming domain, not {domain}.")
     else:

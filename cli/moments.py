@@ -24,8 +24,8 @@ class Moment(click.ParamType[str]):
         except ValueError:
             a_time = _("{value} is not a time. Write it like 2026-11-29T20:00:00Z.")
             either = _(
-                "{value} is not a time. Write it like 2026-11-29T20:00:00Z, or how long"
-                " before the end it is, like 24h."
+                "{value} is not a time. Write it like 2026-11-29T20:00:00Z, or how long before the"
+                " end it is, like `24h`."
             )
             self.fail((either if self._or_duration else a_time).format(value=value), param, ctx)
         return value

@@ -128,7 +128,7 @@ def attempt_line(row: Json) -> str:
         return ""
     line = _("next attempt or check {time}, or up to a minute later")
     if pending := row.get("pending"):  # a row of a list has no such field
-        line = _("next attempt of {command} {time}, or up to a minute later")
+        line = _("next attempt of `{command}` {time}, or up to a minute later")
     command = pending["command"] if pending else ""
     line = line.format(time=row["next_attempt_at"], command=command)
     count = row.get("attempts", 0)
@@ -326,7 +326,7 @@ def _queue_line(health: Json) -> str:
     if "due" not in health:
         return ""
     age = health["reconciled_ms_ago"]
-    ran = _("reconcile has not run yet") if age is None else _("reconcile ran {age} ago")
+    ran = _("`reconcile` has not run yet") if age is None else _("`reconcile` ran {age} ago")
     due = _("{due} due, the oldest for {oldest}") if health["due"] else _("nothing is due")
     line = _("{ran}; {due}; commands a second: {used:g} of {allowed:g}")
     return line.format(

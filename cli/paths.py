@@ -35,7 +35,7 @@ def need_checkout(command: str) -> None:
     """Raise a usage error if live-record was installed from a wheel."""
     if not IS_CHECKOUT:
         sentence = _(
-            "{command} needs live-record's sources. Run it in a clone of the repository,"
-            " by the live-record of its .venv (make setup)."
+            "`{command}` needs live-record's sources. Run it in a clone of the repository, by the"
+            " `live-record` of its .venv (`make setup` installs it)."
         )
         raise click.UsageError(sentence.format(command=command))

@@ -70,13 +70,13 @@ class Period(click.ParamType[timedelta]):
     "--from",
     "begin",
     type=Moment(or_duration=True),
-    help="with --all: beginning, as a time (RFC 3339) or as a duration before the end",
+    help="with `--all`: beginning, as a time (RFC 3339) or as a duration before the end",
 )
 @click.option(
     "--to",
     "end",
     type=Moment(or_duration=False),
-    help="with --all: end (RFC 3339); by default now",
+    help="with `--all`: end (RFC 3339); by default now",
 )
 @click.option(
     "--occurrence",
@@ -100,18 +100,20 @@ def play(
 ) -> None:
     """Print playback URLs of STREAM's files, newest first.
 
-    The URLs are valid for as long as --for. The stage signs them if its bucket is configured and
-    --for is at most 12h; otherwise your own access key signs them.
+    The URLs are valid for as long as `--for`. The stage signs them if its bucket is configured and
+    `--for` is at most `12h`; otherwise your own access key signs them.
 
-    With --all or --occurrence, the command prints one playlist instead, which the stage signs. The
-    playlist joins the recordings across interruptions, and names what is missing. Save it in a file
-    for a player.
+    With `--all` or `--occurrence`, the command prints one playlist instead, which the stage signs.
+    The playlist joins the recordings across interruptions, and names what is missing. Save it in a
+    file for a player.
     """
     if occurrence and (begin or end):
-        raise click.UsageError(_("Pass either --occurrence, or --from and --to."))
+        raise click.UsageError(_("Pass either `--occurrence`, or `--from` and `--to`."))
     is_whole = is_whole or bool(occurrence)
     if (begin or end) and not is_whole:
-        raise click.UsageError(_("--from and --to select a part of a playlist. Pass --all, too."))
+        raise click.UsageError(
+            _("`--from` and `--to` select a part of a playlist. Pass `--all`, too.")
+        )
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=False), None
     )
@@ -214,8 +216,8 @@ def place_of(account: Account, stream: str) -> Place:
     ]
     if not fitting:
         sentence = _(
-            "No recording configuration stores {stream} in a bucket. Run live-record setup to see"
-            " what is missing."
+            "No recording configuration stores {stream} in a bucket. Run `live-record setup` to"
+            " see what is missing."
         )
         raise Failure(sentence.format(stream=stream))
     _target, value = max(fitting, key=lambda pair: (pair[0].streams != "*", pair[0].app != "*"))

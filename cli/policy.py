@@ -50,7 +50,7 @@ def policy() -> None:
 def test(stream: str, file: Path, as_json: bool) -> None:
     """Show which rule of a policy file applies to STREAM.
 
-    The command explains what would happen to STREAM, which is domain/app/stream.
+    The command explains what would happen to STREAM, which is `domain/app/stream`.
     """
     read = read_policy(file)
     effect = policy_effect(read, _stream_key(read, stream))
@@ -105,7 +105,7 @@ def apply(api: Api, file: Path, is_sure: bool, as_json: bool) -> None:
     """Apply FILE to a stage within ten seconds, without a deploy.
 
     The command shows what would change, with the streams that are live or set to record, and asks.
-    If FILE has no [forward_to], callbacks are forwarded as before. A suspended policy stays
+    If FILE has no `[forward_to]`, callbacks are forwarded as before. A suspended policy stays
     suspended.
     """
     change = _change(api, file)
@@ -124,8 +124,8 @@ def apply(api: Api, file: Path, is_sure: bool, as_json: bool) -> None:
 
 
 _KEPT = {
-    "forward_to": N_("Callbacks are forwarded as before: {file} has no [forward_to]."),
-    "suspended": N_("The policy stays suspended: live-record policy resume ends that."),
+    "forward_to": N_("Callbacks are forwarded as before: {file} has no `[forward_to]`."),
+    "suspended": N_("The policy stays suspended: `live-record policy resume` ends that."),
 }
 """Tables that stay in force if the file lacks them: a take-over by setup, and suspend, add them."""
 
@@ -188,8 +188,8 @@ def _preview(change: _Change) -> Iterator[str]:
         yield f"  {line} ({output.phase_word(row['phase'])})"
     if len(of_streams) > len(busy):
         more = _(
-            "Further streams that would get another rule: {count}; live-record policy"
-            " diff lists them."
+            "Further streams that would get another rule: {count}; `live-record policy diff` lists"
+            " them."
         )
         yield more.format(count=len(of_streams) - len(busy))
 
@@ -209,14 +209,14 @@ def set_mode(api: Api, mode: str, as_json: bool) -> None:
     if in_force != mode:
         raise Failure(
             _(
-                "The policy says {mode}, but LIVE_RECORD_MODE keeps the stage in the mode"
-                " {in_force}. Deploy the stage without this setting."
+                "The policy says `{mode}`, but LIVE_RECORD_MODE keeps the stage in the mode"
+                " `{in_force}`. Deploy the stage without this setting."
             ).format(mode=mode, in_force=in_force)
         )
     if as_json:
         output.as_json({"mode": mode, "version": answer["version"]})
         return
-    click.echo(_("The mode is {mode} within 10 s.").format(mode=mode))
+    click.echo(_("The mode is `{mode}` within 10 s.").format(mode=mode))
 
 
 @policy.command("suspend")
@@ -224,9 +224,11 @@ def set_mode(api: Api, mode: str, as_json: bool) -> None:
     "--for",
     "lasts",
     required=True,
-    help="how long no rule starts a recording, such as 2h; 7d at most",
+    help="how long no rule starts a recording, such as `2h`; `7d` at most",
 )
-@click.option("--note", default="", help="the reason; policy show and the console show it")
+@click.option(
+    "--note", default="", help="the reason; `live-record policy show` and the console show it"
+)
 @of_stage(changes=True)
 def suspend(api: Api, lasts: str, note: str, as_json: bool) -> None:
     """Let no rule start a recording for a while.
@@ -249,7 +251,7 @@ def suspend(api: Api, lasts: str, note: str, as_json: bool) -> None:
 @policy.command("resume")
 @of_stage(changes=True)
 def resume(api: Api, as_json: bool) -> None:
-    """Let the rules start recordings again after suspend.
+    """Let the rules start recordings again after `suspend`.
 
     The rules also start streams that came up during the suspension and are still live.
     """
@@ -296,7 +298,9 @@ def _sentences(policy: Policy, rule: Rule) -> list[str]:
         sentences.append(sentence.format(priority=rule.priority))
     sentences += _aims(rule)
     if policy.mode is Mode.OBSERVE:
-        sentences.append(_('mode = "observe": decisions are only recorded, and no command is sent'))
+        sentences.append(
+            _('`mode = "observe"`: decisions are only recorded, and no command is sent')
+        )
     return sentences
 
 
@@ -324,7 +328,7 @@ def _recorded(rule: Rule) -> list[str]:
         " start is sent then. A recording configuration with OnDemand 0 (automatic) or 1"
         " (on-demand callback) loses nothing"
     )
-    longest = written(rule.max_duration) if rule.max_duration else _("the stage's max_duration")
+    longest = written(rule.max_duration) if rule.max_duration else _("the stage's `max_duration`")
     return [
         _("published: it is recorded"),
         first_seconds_lost,

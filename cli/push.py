@@ -44,8 +44,8 @@ FAULTS = (N_("this is no FLV file"), N_("the file ends within a tag"))
 def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
     """Push FILE, an FLV file, in real time over RTMP to TO.
 
-    TO is an rtmp:// URL, or a stream (domain/app/stream) of a stage on this machine. Without FILE,
-    a test picture of 4 s is pushed.
+    TO is an rtmp:// URL, or a stream (`domain/app/stream`) of a stage on this machine. Without
+    FILE, a test picture of 4 s is pushed.
     """
     file, to = _resolve_arguments(file, to)
     url = to if to.startswith(RTMP) else _stage_url(stage, to)
@@ -77,7 +77,7 @@ def _resolve_arguments(file: Path, to: str | None) -> tuple[Path, str]:
         return CLIP, word
     sentence = _(
         "File {file!r} does not exist. Name an FLV file, an rtmp:// URL, or a stream as"
-        " domain/app/stream."
+        " `domain/app/stream`."
     )
     raise click.UsageError(sentence.format(file=str(file)))
 

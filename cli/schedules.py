@@ -88,14 +88,14 @@ def apply(api: Api, file: Path, prune: bool, is_sure: bool, as_json: bool) -> in
 @_prune
 @of_stage(changes=False)
 def diff(api: Api, file: Path, prune: bool, as_json: bool) -> None:
-    """Show what apply would change."""
+    """Show what `apply` would change."""
     _show(_changes(api, read_schedules(file), prune=prune), as_json=as_json)
 
 
 @schedule.command("export")
 @of_stage(changes=False, prints_value=True)
 def export(api: Api, as_json: bool) -> None:
-    """Print the schedules of a stage as a file for apply."""
+    """Print the schedules of a stage as a file for `schedule apply`."""
     found = {row["id"]: as_of_file(row) for row in api.schedules()}
     if as_json:
         output.as_json({"schedule": [{"id": name, **fields} for name, fields in found.items()]})
@@ -109,7 +109,7 @@ def export(api: Api, as_json: bool) -> None:
     "--stream",
     "streams",
     multiple=True,
-    help="stream to record (domain/app/stream) for events without a line of their own; repeatable",
+    help="stream to record (`domain/app/stream`) for events that name none; repeatable",
 )
 @click.option("--timezone", default="", help="time zone of events that name none")
 @click.option("--dry-run", is_flag=True, help="show what would change, and change nothing")
@@ -126,8 +126,8 @@ def import_calendar(  # noqa: PLR0917 - click names them
 ) -> int:
     """Turn the events of FILE (.ics) into schedules.
 
-    An event names its streams by lines such as "live-record: domain/app/stream" in its
-    description, and may set other fields by lines such as "live-record.late_after: 5m". An
+    An event names its streams by lines such as `live-record: domain/app/stream` in its
+    description, and may set other fields by lines such as `live-record.late_after: 5m`. An
     occurrence that was moved becomes a schedule of its own; one that was removed becomes an
     excluded date.
     """
@@ -271,14 +271,14 @@ def read_schedules(file: Path) -> Mapping[str, Json]:
 
 def _faults(document: Json, rows: object) -> Iterator[str]:
     if set(document) - {"schedule"} or not isinstance(rows, list):
-        yield _("write each schedule as a table [[schedule]]")
+        yield _("write each schedule as a table `[[schedule]]`")
         return
     ids = [row.get("id") for row in rows]
     for row in rows:
         if not isinstance(row.get("id"), str):
-            yield _("a schedule has no id: give it one")
+            yield _("a schedule has no `id`: give it one")
         for name in sorted(set(row) - {"id", *DEFAULTS}):
-            yield _("{id}: {name} is unknown: correct or remove it").format(
+            yield _("{id}: `{name}` is unknown: correct or remove it").format(
                 id=row.get("id"), name=name
             )
     for name in sorted({str(name) for name in ids if ids.count(name) > 1}):
@@ -473,7 +473,7 @@ def skip(
 @_name
 @click.option(
     "--lasts",
-    help="how long the occurrence lasts, such as 2h; by default as long as the schedule's others",
+    help="how long the occurrence lasts, such as `2h`; by default as long as the schedule's others",
 )
 @_note
 @of_stage(changes=True)
@@ -485,7 +485,7 @@ def trigger(api: Api, schedule_id: str, lasts: str | None, note: str | None, as_
 
 @schedule.command("extend")
 @_name
-@click.option("--by", required=True, help="how much later the occurrence ends, such as 30m")
+@click.option("--by", required=True, help="how much later the occurrence ends, such as `30m`")
 @_note
 @of_stage(changes=True)
 def extend(api: Api, schedule_id: str, by: str, note: str | None, as_json: bool) -> None:

@@ -51,7 +51,7 @@ def stage() -> None:
     "outputs",
     required=True,
     type=_FILE,
-    help="JSON of the stack, as aliyun ros GetStack prints it",
+    help="JSON of the stack, as `aliyun ros GetStack` prints it",
 )
 @click.option("--domain", required=True, help="domain of the stage, such as record.example.com")
 @click.option(
@@ -100,7 +100,7 @@ def _check(name: str, domain: str) -> None:
         raise click.UsageError(sentence.format(name=name, error=error)) from None
     if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain):
         raise click.UsageError(
-            _("--domain takes a host such as record.example.com, in lower case.")
+            _("`--domain` takes a host such as record.example.com, in lower case.")
         )
 
 
@@ -111,7 +111,7 @@ def _outputs(file: Path) -> Mapping[str, str]:
         rows = document["Outputs"] if isinstance(document, dict) else document
         found = {str(row["OutputKey"]): _text(row.get("OutputValue")) for row in rows}
     except (ValueError, KeyError, TypeError, AttributeError):
-        sentence = _("{file} is not the JSON that aliyun ros GetStack prints.")
+        sentence = _("{file} is not the JSON that `aliyun ros GetStack` prints.")
         raise Failure(sentence.format(file=file)) from None
     status = document.get("Status", "") if isinstance(document, dict) else ""
     if status and not status.endswith("_COMPLETE"):

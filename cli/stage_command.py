@@ -26,7 +26,7 @@ _ELSEWHERE = -1
 """Stands for a stage that lacks the stream's domain. It is less than every exit code, so that the
 code of a stage that has the domain counts."""
 STAGE = click.option(
-    "--stage", help="name of a stage in .live-record/stages.toml; make dev registers dev"
+    "--stage", help="name of a stage in .live-record/stages.toml; `make dev` registers `dev`"
 )
 _STAGES = click.option(
     "--stage",

@@ -72,10 +72,12 @@ def resolve_target(
     Without options, a command that only reads gets the one stage that is registered.
     """
     if stage and url:
-        raise click.UsageError(_("Pass either --stage or --url, not both."))
+        raise click.UsageError(_("Pass either `--stage` or `--url`, not both."))
     if url:
         if not token:
-            raise click.UsageError(_("--url needs a token. Pass --token or set LIVE_RECORD_TOKEN."))
+            raise click.UsageError(
+                _("`--url` needs a token. Pass `--token` or set LIVE_RECORD_TOKEN.")
+            )
         return _checked(Target(url, token), "--url")
     if stage:
         return target_of(stage, token)
@@ -83,7 +85,7 @@ def resolve_target(
     tables = [name for name, table in stages.items() if isinstance(table, dict)]
     if not changes and len(tables) == 1:
         return target_of(tables[0], token)
-    sentence = _("No stage is named. Pass --stage NAME (known: {known}) or --url URL.")
+    sentence = _("No stage is named. Pass `--stage NAME` (known: {known}) or `--url URL`.")
     raise click.UsageError(sentence.format(known=_known(stages)))
 
 
@@ -116,8 +118,9 @@ def target_of(stage: str, token: str | None) -> Target:
     stages = _read()
     if stage not in stages:
         sentence = _(
-            "There is no stage {stage} in {file} (known: {known}). Run make dev to add dev, or"
-            ' add a table [{stage}] with url = "https://…" for a deployed one (docs/deploy.md).'
+            "There is no stage {stage} in {file} (known: {known}). Run `make dev` to add `dev`, or"
+            ' add a table `[{stage}]` with `url = "https://…"` for a deployed one'
+            " (docs/deploy.md)."
         )
         raise click.UsageError(sentence.format(stage=stage, file=path(), known=_known(stages)))
     return _target(stage, stages[stage], token)
@@ -130,7 +133,8 @@ def _target(stage: str, table: object, token: str | None) -> Target:
     """
     if not isinstance(table, dict):
         sentence = _(
-            "{stage} in {file} is not a table. Write [{stage}], and below it url and token."
+            "{stage} in {file} is not a table. Write `[{stage}]`, and below this line `url`"
+            " and `token`."
         )
         raise click.UsageError(sentence.format(stage=stage, file=path()))
     url = table.get("url")
@@ -145,9 +149,9 @@ def _target(stage: str, table: object, token: str | None) -> Target:
 
 
 def _incomplete(stage: str, *, lacks_url: bool, lacks_token: bool) -> click.UsageError:
-    token = _("token, or token_env with the name of a variable that is set")
+    token = _("`token`, or `token_env` with the name of a variable that is set")
     missing = [*(["url"] if lacks_url else []), *([token] if lacks_token else [])]
-    sentence = _("The stage {stage} in {file} lacks: {missing}. Write that below [{stage}].")
+    sentence = _("The stage {stage} in {file} lacks: {missing}. Write that below `[{stage}]`.")
     return click.UsageError(
         sentence.format(stage=stage, file=path(), missing=_("; ").join(missing))
     )

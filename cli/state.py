@@ -76,7 +76,7 @@ def _schedule(row: Json) -> Json:
     "--policy/--no-policy",
     "with_policy",
     default=True,
-    help="import the policy as well, without its mode and forward_to; this is the default",
+    help="import the policy as well, without its `mode` and `forward_to`; this is the default",
 )
 @click.option(
     "--schedules/--no-schedules",
@@ -151,7 +151,7 @@ def _read(file: Path) -> Json:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or not _is_whole(document):
-        text = _("{file} is not an exported state. Write one with live-record state export.")
+        text = _("{file} is not an exported state. Write one with `live-record state export`.")
         raise Failure(text.format(file=file))
     return document
 

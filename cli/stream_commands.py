@@ -41,7 +41,7 @@ _stream = click.argument("stream", type=Stream())
 _stream_or_pattern = click.argument("stream", type=bulk.StreamOrPattern())
 _limit = limited(100, 1000)
 _max_duration = click.option(
-    "--max-duration", help='stop this long after the first accepted start, such as "4h"'
+    "--max-duration", help="stop this long after the first accepted start, such as `4h`"
 )
 _until = click.option("--until", help="stop at this time (RFC 3339)")
 _soon = click.option(
@@ -61,13 +61,13 @@ _note = click.option("--note", help="free text to store in the stream's history"
 @click.option(
     "--on-interruption",
     type=CHOICES["on_interruption"],
-    help="what to do when the stream drops: record it again when it returns (resume), end the"
-    " recording (stop), or end it and write the file at once (finalize)",
+    help="what to do when the stream drops: record it again when it returns (`resume`), end the"
+    " recording (`stop`), or end it and write the file at once (`finalize`)",
 )
 @click.option(
     "--if-not-live",
     type=CHOICES["if_not_live"],
-    help="what to do when the stream is offline: wait for it, or fail at once",
+    help="what to do when the stream is offline: wait for it (`wait`), or fail at once (`fail`)",
 )
 @_note
 @YES
@@ -76,7 +76,7 @@ def start(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | boo
     """Record STREAM until you stop it or its time ends.
 
     Unless the stage has another setting, the time ends 12 hours after the first accepted start.
-    STREAM is domain/app/stream, or the URL it is published to or played from. A pattern such as
+    STREAM is `domain/app/stream`, or the URL it is published to or played from. A pattern such as
     'live.example.com/app/*' starts every stream that the stage knows and that fits, after a
     confirmation.
     """
@@ -93,8 +93,8 @@ def start(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | boo
 )
 @click.option(
     "--hold",
-    help='how long no policy rule may start it again: a duration such as "12h", or "session" for'
-    " the rest of this publish",
+    help="how long no policy rule may start the stream again: a duration such as `12h`, or"
+    " `session` for the rest of this publish",
 )
 @_note
 @YES
@@ -102,7 +102,7 @@ def start(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | boo
 def stop(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | bool | None) -> int:
     """Stop recording STREAM.
 
-    No policy rule starts it again for 12 hours, unless --hold or the stage sets another time. The
+    No policy rule starts it again for 12 hours, unless `--hold` or the stage sets another time. The
     exit code is 3 if neither Live nor the stage knew STREAM. A pattern such as
     'live.example.com/app/*' stops every stream that fits and is recorded or to be recorded, after a
     confirmation.
@@ -171,7 +171,7 @@ def status(api: Api, stream: str, as_json: bool) -> int:
 def why(api: Api, stream: str, as_json: bool) -> int:
     """Explain whether STREAM is recorded, and why.
 
-    The exit codes are those of status. If you name several stages, a stage without the domain of
+    The exit codes are those of `status`. If you name several stages, a stage without the domain of
     STREAM says so, and does not count.
     """
     answer = api.status(stream)
@@ -212,7 +212,7 @@ def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
 @click.option(
     "--push-arg",
     default="",
-    help="list only files with this argument of the push URL, such as callback_id=42",
+    help="list only files with this argument of the push URL, such as `callback_id=42`",
 )
 @of_stage(changes=False)
 def files(api: Api, stream: str, limit: int, push_arg: str, as_json: bool) -> None:
@@ -306,7 +306,7 @@ def health(api: Api, as_json: bool) -> int:
 def watch(targets: Sequence[Target], once: bool, every: float, as_json: bool) -> None:
     """Show the stage and its streams, refreshed until Ctrl-C.
 
-    With --once the exit code is 3 if the stage has a problem, or a stream is not as wanted.
+    With `--once` the exit code is 3 if the stage has a problem, or a stream is not as wanted.
     """
     if once:
         sys.exit(max(_show_once(each, as_json=as_json) for each in targets))

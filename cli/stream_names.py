@@ -39,8 +39,8 @@ class Stream(click.ParamType[str]):
 
 def _usage() -> str:
     return _(
-        "Name it as domain/app/stream, or paste its rtmp://, .m3u8 or .flv URL. Percent-encode each"
-        " / (%2F), ? (%3F) and # (%23) in a name."
+        "Name the stream as `domain/app/stream`, or paste its rtmp://, .m3u8 or .flv URL."
+        " Percent-encode each / (%2F), ? (%3F) and # (%23) in a name."
     )
 
 

@@ -23,7 +23,7 @@ TOKEN_BYTES = 32
 def token() -> None:
     """Manage the API tokens of a stage.
 
-    Your own token needs the scope tokens.
+    Your own token needs the scope `tokens`.
     """
 
 
@@ -40,8 +40,8 @@ def token() -> None:
 @click.option(
     "--streams",
     multiple=True,
-    help='pattern of the streams that the token is for, such as "live.example.com/tv/*";'
-    " repeatable. Without it, the token is for all streams",
+    help="pattern, `domain/app/stream`, of the streams that the token is for, such as"
+    " `live.example.com/tv/*`; repeatable. Without it, the token is for all streams",
 )
 @click.option(
     "--until",
@@ -98,6 +98,6 @@ def _line_of(row: Json) -> str:
     if row["kept_in"] == "store":
         origin = _("added by {name}, {time}").format(name=row["made_by"], time=row["made_at"])
     else:
-        origin = _("in the environment")
+        origin = _("in an environment variable")
     scopes = _(", ").join(row["scopes"])
     return _(": ").join((row["name"], _("; ").join((scopes, streams + until, origin))))

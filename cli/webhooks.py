@@ -22,7 +22,7 @@ from cli.stage_command import of_stage
 def webhook() -> None:
     """List the receivers of events, and test them.
 
-    The policy names them under [[webhook]].
+    The policy names them under `[[webhook]]`.
     """
 
 
@@ -48,8 +48,8 @@ def list_webhooks(api: Api, as_json: bool) -> None:
 def test(api: Api, names: Sequence[str], wait_s: int, as_json: bool) -> int:
     """Send a test event to the receivers NAMES, or to all, and print what they answer.
 
-    The function notify sends it, as it sends each event. A receiver that was paused or has ended is
-    active again once it accepts a test.
+    The function `notify` sends it, as it sends each event. A receiver that was paused or has ended
+    is active again once it accepts a test.
     """
     names = names or [row["name"] for row in api.webhooks()["webhooks"]]
     sent = {name: api.test_webhook(name)["id"] for name in names}
@@ -82,7 +82,7 @@ def webhook_answers(api: Api, sent: Mapping[str, str], wait_s: int) -> Mapping[s
 
 def answer_line(name: str, answer: Json | None) -> str:
     if answer is None:
-        line = _("{name}: no answer yet; the timer of notify sends the event within a minute")
+        line = _("{name}: no answer yet; the timer of `notify` sends the event within a minute")
         return line.format(name=name)
     if answer["is_taken"]:
         line = _("{name} accepted the test event in {ms} ms: status {status}")

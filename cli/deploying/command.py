@@ -235,7 +235,7 @@ def _refuse_during_event(stage: str) -> None:
     if near:
         sentence = _(
             "An occurrence of a schedule is under way or begins within 30 minutes: {names}. Deploy"
-            " later, or pass --during-event."
+            " later, or pass `--during-event`."
         )
         raise Failure(sentence.format(names=", ".join(near)))
 
@@ -246,9 +246,9 @@ def _suspended(stage: str) -> Iterator[str]:
     with suppress(click.ClickException):
         if "suspended" in _api(stage).policy()["policy"]:
             sentence = _(
-                "the policy is suspended. A release that knows no suspension cannot read it,"
-                " and uses the packaged policy instead. Run live-record policy resume --stage"
-                " {stage} first."
+                "the policy is suspended. A release that knows no suspension cannot read it, and"
+                " uses the packaged policy instead. Run `live-record policy resume --stage"
+                " {stage}` first."
             )
             yield sentence.format(stage=stage)
 

@@ -27,7 +27,7 @@ def say_left_over(stage: Stage, say: Say, *, address: str = "") -> None:
         say(
             _(
                 "Function Compute was not searched for leftovers, because the key is in `s"
-                " config`. Run live-record doctor to list them."
+                " config`. Run `live-record doctor` to list them."
             )
         )
         return

@@ -186,8 +186,8 @@ def _with_addresses(
             address = deployed.http_address(function)
             if not address:
                 sentence = _(
-                    "s {function} info shows no address of its http trigger. Check in the console"
-                    " that the trigger exists, then deploy again."
+                    "`s {function} info` shows no address of its http trigger. Check in the"
+                    " console that the trigger exists, then deploy again."
                 )
                 raise Failure(sentence.format(function=function))
         say(f"{variable}: {address or _('known once the function is deployed')}")

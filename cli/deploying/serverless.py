@@ -57,7 +57,7 @@ class Serverless:
         self._program = shutil.which("s", path=stage.environment.get("PATH"))
         if self._program is None:
             raise Failure(
-                _("Serverless Devs is not installed. Run npm install -g @serverless-devs/s.")
+                _("Serverless Devs is not installed. Run `npm install -g @serverless-devs/s`.")
             )
         access = stage.environment.get(_ACCESS, "").strip()
         self._options = ["-t", str(stage.template), "--env", stage.name]
@@ -112,7 +112,7 @@ class Serverless:
         end = ("\n".join(errors) or clean.strip())[-_LAST_CHARS:]
         hint = f"\n{_access_hint()}" if _NO_ACCESS in end else ""
         return Failure(
-            _("s {names} ended with {code}: {end}{hint}").format(
+            _("`s {names}` ended with {code}: {end}{hint}").format(
                 names=" ".join(words), code=code, end=end, hint=hint
             )
         )

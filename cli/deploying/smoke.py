@@ -40,8 +40,8 @@ def smoke_test(stage: str, say: Say, *, pause: Callable[[float], None] = time.sl
             say(_("smoke {stage}: ready").format(stage=stage))
             return
     sentence = _(
-        "The release is in place, but {stage} is not ready: {why}. Run live-record doctor --stage"
-        " {stage}. To return to the release before, run make rollback STAGE={stage}."
+        "The release is in place, but {stage} is not ready: {why}. Run `live-record doctor --stage"
+        " {stage}`. To return to the release before, run `make rollback STAGE={stage}`."
     )
     raise Failure(sentence.format(stage=stage, why=why))
 

@@ -92,7 +92,7 @@ class Stage:
         ]
         unseen = [
             _(
-                "s would read {file}, which no check sees. Rename it, for example to {name}.env,"
+                "`s` would read {file}, which no check sees. Rename it, for example to {name}.env,"
                 " and export its variables."
             ).format(file=file, name=self.name)
             for file in self.env_files()

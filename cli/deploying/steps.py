@@ -135,8 +135,8 @@ class Alias:
     def act(self) -> str:
         if self.code.target is None:
             sentence = _(
-                "{subject} has no version of this code and configuration. Run the step"
-                " functions first."
+                "{subject} has no version of this code and configuration. Run the step `functions`"
+                " first."
             )
             raise Failure(sentence.format(subject=self.subject))
         self._refuse_if_moved()
@@ -272,7 +272,9 @@ class Domain:
     def look(self) -> Finding:
         domain = str(self.wanted["domainName"])
         if domain == AUTO and not self.asks:
-            return Finding(False, _("a test domain, not asked for"), _("set the domain"))
+            return Finding(
+                False, _("a test domain, which a dry run does not look up"), _("set the domain")
+            )
         rows = self.deployed.ask(self.subject, "info")
         if any(covers(row, self._comparable()) for row in rows):
             return Finding(True, _("{domain} leads to {alias}").format(domain=domain, alias=ALIAS))

@@ -48,8 +48,8 @@ def store_id_of(s: Commands, stage: Stage) -> StoreId:
         return StoreId(str(found[0]), is_new=known.serving(FUNCTION) is None)
     if not any("environmentVariables" in row for row in deployed):
         sentence = _(
-            "s {function} info shows no environment, so the id of the stage's store is unknown. Set"
-            " {variable} to what live-record doctor --json shows as expected_id."
+            "`s {function} info` shows no environment variables, so the id of the stage's store is"
+            " unknown. Set {variable} to what `live-record doctor --json` shows as `expected_id`."
         )
         raise Failure(sentence.format(function=FUNCTION, variable=VARIABLE))
     return StoreId(_new(stage), is_new=True)
@@ -79,8 +79,8 @@ def accept_store(stage: str, store_id: StoreId, say: Callable[[str], None]) -> N
         Api(target.url, target.token).accept_store(None)
     except click.ClickException as error:
         sentence = _(
-            "warning: the store is not accepted yet: {error}. Run live-record store"
-            " accept --stage {stage}; until then no rule records what is live already"
+            "warning: the store is not accepted yet: {error}. Run `live-record store accept"
+            " --stage {stage}`; until then no rule records what is live already"
         )
         say(sentence.format(error=clause_of(error), stage=stage))
     else:

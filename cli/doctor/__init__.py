@@ -57,8 +57,8 @@ def doctor(
 ) -> None:
     """Check what recording depends on, and print the fixes.
 
-    The command changes nothing. The API token needs the scopes read and control. Exit codes: 0 if
-    all is well, 3 if something must be fixed, 4 if doctor could not find that out. Of several
+    The command changes nothing. The API token needs the scopes `read` and `control`. Exit codes: 0
+    if all is well, 3 if something must be fixed, 4 if `doctor` could not find that out. Of several
     stages, the largest code counts.
     """
     sys.exit(

@@ -33,7 +33,10 @@ REVOKED_CREDENTIALS = fault(
 )
 UNKNOWN_OWNER = unknown(
     "credentials.owner",
-    N_("the owner of the credentials could not be determined: {why}. Run doctor again"),
+    N_(
+        "the owner of the credentials could not be determined: {why}. Run `live-record doctor`"
+        " again"
+    ),
 )
 ROOT_KEY = fault(
     "credentials.root",
@@ -53,7 +56,7 @@ UNANSWERED = unknown(
     "access.unanswered",
     N_(
         "no answer from Alibaba Cloud about {subject}: {why} (unanswered requests: {count}). Run"
-        " doctor again"
+        " `live-record doctor` again"
     ),
 )
 
@@ -120,10 +123,12 @@ def _is_unexplained(unread: Unread) -> bool:
 
 
 CHECKS = (
-    Check("credentials", N_("doctor has credentials, and they are not the root key"), credentials),
+    Check(
+        "credentials", N_("`doctor` has credentials, and they are not the root key"), credentials
+    ),
     Check(
         "access",
-        N_("the credentials may read everything that doctor checks"),
+        N_("the credentials may read everything that `doctor` checks"),
         access,
         after=("credentials",),
     ),

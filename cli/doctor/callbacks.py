@@ -91,7 +91,7 @@ UNSIGNED, WRONG_KEY = (
 NOT_TOLD = {
     check: nothing(
         f"{check}.not_told",
-        N_("Live does not return the key of {callbacks}, so doctor cannot compare it"),
+        N_("Live does not return the key of {callbacks}, so `doctor` cannot compare it"),
     )
     for check in KEY_CHECKS
 }

@@ -36,23 +36,23 @@ ON_THIS_MACHINE = {
 }
 MISSING = fault(
     "deployed.missing",
-    N_("{functions}: not deployed in {region}. Deploy the stage, or pass --region"),
+    N_("{functions}: not deployed in {region}. Deploy the stage, or pass `--region`"),
 )
 NO_ALIAS = fault(
-    "deployed.alias", N_("{functions}: no alias release, so nothing calls it. Deploy again")
+    "deployed.alias", N_("{functions}: no alias `release`, so nothing calls it. Deploy again")
 )
 OLDER = warning(
     "deployed.older",
     N_(
-        "{functions}: the alias release does not point to the newest version. After a rollback this"
-        " is as intended; otherwise a deploy has stopped halfway: deploy again"
+        "{functions}: the alias `release` does not point to the newest version. After a rollback"
+        " this is as intended; otherwise a deploy has stopped halfway: deploy again"
     ),
 )
 RUNTIME = warning(
     "deployed.runtime",
     N_("{runtime} gets no more fixes. Set LIVE_RECORD_RUNTIME=python3.12 and deploy"),
 )
-NO_TRIGGER = fault("triggers.missing", N_("{triggers}: absent, or not for the alias release"))
+NO_TRIGGER = fault("triggers.missing", N_("{triggers}: absent, or not for the alias `release`"))
 LEFT_OVER = warning(
     "triggers.left",
     N_("{triggers}: not in s.yaml any more. A deploy removes nothing; remove it yourself"),
@@ -72,7 +72,7 @@ RESERVED = warning(
 NO_DOMAIN = fault(
     "route.missing", N_("{host} is not a custom domain of Function Compute in {region}")
 )
-NOT_RELEASE = fault("route.alias", N_("{paths}: these routes do not lead to the alias release"))
+NOT_RELEASE = fault("route.alias", N_("{paths}: these routes do not lead to the alias `release`"))
 NOTHING_RECORDED = nothing("service-roles.nothing", N_("there is no recording configuration"))
 NO_ROLE = warning(
     "service-roles.missing",
@@ -203,7 +203,7 @@ _RESTS_ON = ("examined", "deployment")
 CHECKS = (
     _check(
         "deployed",
-        N_("every function is deployed, and release points to its newest version"),
+        N_("every function is deployed, and the alias `release` points to its newest version"),
         deployed,
         *_RESTS_ON,
     ),
@@ -214,7 +214,12 @@ CHECKS = (
         reservations,
         "deployment",
     ),
-    _check("route", N_("the routes of the custom domain lead to release"), route, "deployment"),
+    _check(
+        "route",
+        N_("the routes of the custom domain lead to the alias `release`"),
+        route,
+        "deployment",
+    ),
     _check(
         "service-roles",
         N_("Live may write into buckets; if mp4 is recorded, Media Processing may, too"),

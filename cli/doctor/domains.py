@@ -35,7 +35,7 @@ NOT_NAMED = fault(
     "mapping.unnamed",
     N_(
         "streams are also pushed to {ingest}. The policy does not name this domain, so callbacks"
-        " about these streams are ignored. Add it to ingest of {domain} in policy.toml"
+        " about these streams are ignored. Add this domain to `ingest` of {domain} in policy.toml"
     ),
 )
 NOT_BOUND = fault(

@@ -48,16 +48,16 @@ BY_HAND = fault(
     "recording.by_hand",
     N_(
         "somebody asked to record these streams, but no recording configuration covers them:"
-        " {streams}. Every start is refused with CodeConfigNotFound. Add a rule that matches"
-        ' them to policy.toml; with on_publish = "on_request" they are recorded only when'
-        " somebody asks"
+        " {streams}. Every start is refused with CodeConfigNotFound. Add a rule that matches them"
+        ' to policy.toml; with `on_publish = "on_request"` they are recorded only when somebody'
+        " asks"
     ),
 )
 RECORDS_ITSELF = warning(
     "on-demand.automatic",
     N_(
-        "{config} records automatically (OnDemand 0): rules, stops and max_duration do not apply to"
-        " it. Make it manual (OnDemand 7)"
+        "{config} records automatically (OnDemand 0): rules, stops and `max_duration` do not apply"
+        " to it. Make it manual (OnDemand 7)"
     ),
 )
 PUSH_URL_DECIDES = warning(
@@ -78,23 +78,23 @@ NO_FORMAT = fault(
 OTHER_FORMATS = warning(
     "formats.forward",
     N_(
-        "{config} records only {formats}. If the answer of forward_to.on_demand names none of"
+        "{config} records only {formats}. If the answer of `forward_to.on_demand` names none of"
         " these formats, Live records nothing. Let the answer name one of them"
     ),
 )
 SHARED_NAME = warning(
     "names.shared",
     N_(
-        "{config}: the object name of {formats} does not hold {{StreamName}}, so two streams may"
+        "{config}: the object name of {formats} does not hold `{{StreamName}}`, so two streams may"
         " write the same file"
     ),
 )
 UNSIGNED_NAME = warning(
     "names.unsigned",
     N_(
-        "{config} names its files {names}. The object_prefix of this domain in the policy"
-        " does not allow that, so they get no playback URL. Add the names to object_prefix,"
-        " and apply the policy"
+        "{config} names its files {names}. The `object_prefix` of this domain in the policy does"
+        " not allow that, so they get no playback URL. Add the names to `object_prefix`, and apply"
+        " the policy"
     ),
 )
 OTHER_DELAY = warning(
@@ -119,8 +119,8 @@ OTHER_BUCKET = warning(
     "bucket.other",
     N_(
         "{config} records into {bucket}, but the stage reads {ours}: files in {bucket} get no"
-        " playback URL, and verification calls them missing. Name {bucket} under"
-        " domain.bucket of the policy, and let the role of the function `files` read it"
+        " playback URL, and verification calls them missing. Name {bucket} under `domain.bucket`"
+        " of the policy, and let the role of the function `files` read it"
     ),
 )
 DELETES_SOON = warning(
@@ -160,7 +160,8 @@ NOT_KNOWN = fault(
     "recorded.unknown",
     N_(
         "these streams are live and set to record, but the stage does not know them: {streams}."
-        " Reconcile finds them in the online list within a minute; a start records them at once"
+        " The function `reconcile` finds them in the online list within a minute; the command"
+        " `start` records them at once"
     ),
 )
 NOT_RECORDED = fault(
@@ -192,7 +193,7 @@ FORGOTTEN = unknown(
     "recorded.forgotten",
     N_(
         "the store was emptied, so the stage does not know whether Live still records these"
-        " streams: {streams}. Start or stop each, then run live-record store accept"
+        " streams: {streams}. Start or stop each, then run `live-record store accept`"
     ),
 )
 UNDECIDED = unknown(

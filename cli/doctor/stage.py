@@ -59,16 +59,16 @@ DOWN = fault(
 REFUSES = fault(
     "stage.refuses",
     N_(
-        "the stage refuses doctor's requests: {why}. If it refuses the token, use one with the"
-        " scopes read and control"
+        "the stage refuses the requests of `doctor`: {why}. If it refuses the token, use one with"
+        " the scopes `read` and `control`"
     ),
     blocks=True,
 )
 UNREADABLE = fault(
     "stage.unreadable",
     N_(
-        "{subject} could not be read: {why}. Run doctor again; if that lasts, the log of the"
-        " function `record_command` says why"
+        "{subject} could not be read: {why}. Run `live-record doctor` again; if that lasts, the"
+        " log of the function `record_command` says why"
     ),
 )
 STORE_COMMANDS = fault(
@@ -100,14 +100,14 @@ SELDOM_SYNCED = warning(
 NO_INFO = warning(
     "durable.info",
     N_(
-        "the store's user may not run INFO, so doctor cannot tell whether the store loses"
+        "the store's user may not run INFO, so `doctor` cannot tell whether the store loses"
         " records in a restart or evicts them"
     ),
 )
 NOT_ASKED = unknown("durable.unread", N_("the settings of the store could not be read"))
 EVICTS = fault(
     "durable.evicts",
-    N_("the store evicts records when memory runs short (maxmemory-policy {policy})"),
+    N_("the store evicts records when memory runs short (`maxmemory-policy {policy}`)"),
 )
 DISK = fault(
     "durable.disk", N_("the store could not write to its disk. Check the free space of its disk")
@@ -118,22 +118,22 @@ NOT_IN_FORCE = fault(
 )
 OBSERVES = warning(
     "policy.observes",
-    N_("the stage only observes and sends no commands. LIVE_RECORD_MODE must not be observe"),
+    N_("the stage only observes and sends no commands. LIVE_RECORD_MODE must not be `observe`"),
 )
 NEVER_RAN = warning(
     "timer.never",
     N_(
-        "reconcile has not run yet. Its timer calls it once a minute; if this lasts longer, check"
-        " that the timer is enabled"
+        "`reconcile` has not run yet. Its timer calls it once a minute; if this lasts longer,"
+        " check that the timer is enabled"
     ),
 )
 STOPPED = fault(
-    "timer.stopped", N_("reconcile last ran {age} ago. Check that its timer is enabled")
+    "timer.stopped", N_("`reconcile` last ran {age} ago. Check that its timer is enabled")
 )
 LATE = warning(
     "timer.late",
     N_(
-        "streams that are due: {count}, the oldest for {age}. live-record watch shows why they"
+        "streams that are due: {count}, the oldest for {age}. `live-record watch` shows why they"
         " wait; if Live throttles, other programs may use up the account's calls (docs/scale.md)"
     ),
 )
@@ -141,7 +141,7 @@ NO_WAKE = warning(
     "wake.none",
     N_(
         "a command that cannot be sent at once waits for the timer. Set LIVE_RECORD_WAKE_URL to"
-        " the address of reconcile's HTTP trigger"
+        " the address of the HTTP trigger of `reconcile`"
     ),
 )
 WAKE_LOST = warning("wake.lost", N_("{problem}. {advice}"))
@@ -149,14 +149,14 @@ RELAY_LOST = warning(
     "relay.lost",
     N_(
         "{age} ago, a callback that the stage forwarded did not reach its receiver. Check that the"
-        " addresses of forward_to answer"
+        " addresses of `forward_to` answer"
     ),
 )
 HEARTBEAT_LOST = warning(
     "heartbeat.lost",
     N_(
-        "the monitor of LIVE_RECORD_HEARTBEAT_URL did not answer the last heartbeat, {age} ago. The"
-        " log of reconcile (heartbeat.lost) says why"
+        "the monitor of LIVE_RECORD_HEARTBEAT_URL did not answer the last heartbeat, {age} ago."
+        " The log of `reconcile` (`heartbeat.lost`) says why"
     ),
 )
 NO_HEARTBEAT = nothing(
@@ -203,8 +203,8 @@ CLOCK_OFF_BEHIND = fault(
 LIST_FORBIDDEN = fault(
     "role.list",
     N_(
-        "Live refuses the online list of {domain} to the function's role ({code}): the role"
-        " needs live:DescribeLiveStreamsOnlineList"
+        "Live refuses the online list of {domain} to the function's role ({code}): the role needs"
+        " `live:DescribeLiveStreamsOnlineList`"
     ),
 )
 ROLE_REVOKED = fault(
@@ -225,15 +225,15 @@ LIST_FAILS = fault(
 LIST_WAS_UNREAD = warning(
     "role.list_was_unread",
     N_(
-        "{problem}, when reconcile last tried. The line resync.failed in its log says what"
-        " Live answered. Reconcile has a role of its own"
+        "{problem}, when `reconcile` last tried. The line `resync.failed` in its log says what"
+        " Live answered. The function `reconcile` has a role of its own"
     ),
 )
 ASKED_RECENTLY = unknown(
     "role.asked",
     N_(
-        "the online list of {domain} was not requested: doctor makes the stage request it at"
-        " most once a second, and somebody has just done so. Run doctor again"
+        "the online list of {domain} was not requested: `doctor` makes the stage request it at"
+        " most once a second, and somebody has just done so. Run `live-record doctor` again"
     ),
 )
 NOT_ACTIVATED = fault("role.not_activated", N_("{problem} (as for {stream})"))
@@ -244,7 +244,7 @@ SMALL_QUOTA = warning(
     "quota.small",
     N_(
         "{streams} streams that begin within one second take an estimated {needed} instances, and"
-        " the region is assumed to have {quota} (pass --instances if it has more). Streams whose"
+        " the region is assumed to have {quota} (pass `--instances` if it has more). Streams whose"
         " callbacks are refused are detected in the online list, up to 90 s later. Request a"
         " higher quota at https://quotas.console.aliyun.com (product: Function Compute)"
     ),
@@ -594,15 +594,15 @@ CHECKS = (
     ),
     Check(
         "policy",
-        N_("the newest policy is in force, in mode act"),
+        N_("the newest policy is in force, in mode `act`"),
         policy,
         ("policy",),
         OF_STORE,
     ),
-    Check("timer", N_("the timer calls reconcile every minute"), timer, ("health",), OF_STORE),
+    Check("timer", N_("the timer calls `reconcile` every minute"), timer, ("health",), OF_STORE),
     Check(
         "wake",
-        N_("if a command cannot be sent at once, a wake-up call runs reconcile"),
+        N_("if a command cannot be sent at once, a wake-up call runs `reconcile`"),
         wake,
         ("health",),
         OF_STORE,

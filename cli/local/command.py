@@ -71,7 +71,7 @@ def demo(store: str) -> None:
 @click.option(
     "--rtmp-port",
     type=_PORT,
-    help="port to push streams to; 1935 if --live-port is the default, else any free port",
+    help="port to push streams to; 1935 if `--live-port` is the default, else any free port",
 )
 @_STORE
 @click.option(
@@ -112,7 +112,9 @@ def _await_end(stack: Stack, is_asked: threading.Event) -> None:
     which a part is missing would look as if it ran."""
     while not is_asked.wait(POLL_S):
         if service := stack.ended():
-            sentence = _("The emulator of {service} has ended. See {log}, and run dev again.")
+            sentence = _(
+                "The emulator of {service} has ended. See {log}, and run `live-record dev` again."
+            )
             raise Failure(sentence.format(service=service, log=stack.folder / "functions.log"))
 
 
@@ -143,7 +145,7 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--rtmp-port",
     type=_PORT,
-    help="port to push streams to; 1935 if --port is the default, else any free port",
+    help="port to push streams to; 1935 if `--port` is the default, else any free port",
 )
 @click.option(
     "--buckets",

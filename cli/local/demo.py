@@ -209,7 +209,7 @@ def _report(stack: Stack, api: Api, tolerance_ms: int) -> dict[str, Any]:
 def _account(api: Api) -> Mapping[str, Any]:
     """Return the coverage of the stream, after printing what `report` says about it."""
     report = api.coverage(STREAM, {"from": "1h"})
-    _say(_("What live-record report says of it:"))
+    _say(_("What `live-record report` says of the stream:"))
     for line in lines(report["streams"]):
         click.echo(f"    {line}")
     (account,) = report["streams"]

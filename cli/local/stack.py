@@ -328,8 +328,8 @@ def _ports_in_use(message: str) -> str:
     """Return which port is taken, with the options of dev: those of the emulator have other
     names."""
     sentence = _(
-        "Port {ports} is in use. Does make dev run already? Pass other ports to live-record dev:"
-        " --port, --live-port and --rtmp-port."
+        "Port {ports} is in use. Does `make dev` run already? Pass other ports to `live-record"
+        " dev`: `--port`, `--live-port` and `--rtmp-port`."
     )
     return sentence.format(ports=" / ".join(re.findall(r"\d+", message)))
 

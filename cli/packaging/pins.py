@@ -98,5 +98,5 @@ def _pip(verb: str, *options: str | Path) -> None:
         check=False,
     )
     if ended.returncode != 0:
-        sentence = _("pip {verb} failed for requirements/*.txt. Its output: {stderr}")
+        sentence = _("`pip {verb}` failed for requirements/*.txt. Its output: {stderr}")
         raise Failure(sentence.format(verb=verb, stderr=ended.stderr))

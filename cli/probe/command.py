@@ -48,13 +48,13 @@ NAME = "live-record-probe"
 @TOKEN
 @click.option("--live", help="address of an emulator to use instead of ApsaraVideo Live")
 @click.option(
-    "--stream", type=Stream(), help="test stream, domain/app/stream, that nobody else uses"
+    "--stream", type=Stream(), help="test stream, `domain/app/stream`, that nobody else uses"
 )
 @click.option(
-    "--push", help="command that pushes the test stream; without it, probe asks you to push"
+    "--push", help="command that pushes the test stream; without it, `probe` asks you to push"
 )
 @click.option(
-    "--receive", help="public URL that reaches --listen; experiments with callbacks need it"
+    "--receive", help="public URL that reaches `--listen`; experiments with callbacks need it"
 )
 @click.option(
     "--listen", default="127.0.0.1:0", show_default=True, help="HOST:PORT to receive callbacks on"
@@ -92,13 +92,13 @@ def probe(
 ) -> None:
     """Find out by experiment how Live behaves.
 
-    Probe uses one test stream and writes a report without the account's names.
+    The command uses one test stream and writes a report without the account's names.
     """
     if set(options["only"]) & set(LOAD_EXPERIMENTS) and not options["load"]:
         raise click.UsageError(
             _(
-                "This experiment exceeds the whole account's rate limit for some seconds."
-                " Pass --load as well."
+                "This experiment exceeds the whole account's rate limit for some seconds. Pass"
+                " `--load` as well."
             )
         )
     target = stage_registry.with_live(
@@ -173,7 +173,7 @@ def _test_stream_for(target: Target, stage: Stage, options: dict[str, Any]) -> T
         is OnPublish.RECORD
     ):
         raise Failure(
-            _("The policy records this stream automatically. Name another with --stream.")
+            _("The policy records this stream automatically. Name another with `--stream`.")
         )
     ingest = (row.ingest or (row.streaming,))[0]
     is_emulator = stage.is_development
@@ -200,7 +200,7 @@ def _publisher(target: Target, push: str | None, names: tuple[str, str, str]) ->
         return EmulatorPublisher(target.live, *names)
     if not sys.stdin.isatty():
         raise click.UsageError(
-            _("Nobody can push the stream without a terminal. Pass --push COMMAND.")
+            _("Nobody can push the stream without a terminal. Pass `--push COMMAND`.")
         )
     return ManualPublisher("rtmp://" + "/".join(names))
 

@@ -213,7 +213,9 @@ def record_key_is_returned(test_stream: TestStream) -> Answer:
     config = answer.get("LiveRecordNotifyConfig") or {}
     is_told = bool(config.get("NotifyAuthKey"))
     if not is_told and str(config.get("NotifyReqAuth", "")).lower() in ("false", "no"):
-        raise Unanswered(N_("the configuration has no key to return. Run setup first"))
+        raise Unanswered(
+            N_("the configuration has no key to return. Run `live-record setup` first")
+        )
     return is_told, f"DescribeLiveRecordNotifyConfig has {', '.join(sorted(config))}"
 
 

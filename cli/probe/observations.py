@@ -80,7 +80,7 @@ def _require_no_other_stream(test_stream: TestStream) -> None:
     }
     if others:
         sentence = N_(
-            "other streams are live on the domain ({count}), and probe would take their"
+            "other streams are live on the domain ({count}), and `probe` would take their"
             " callbacks. Run this when none is live"
         )
         raise Unanswered(sentence, count=len(others))
@@ -144,7 +144,7 @@ def callback_resigns(observed: ObservedStream) -> Answer:
 def record_signature_host(observed: ObservedStream) -> Answer:
     parts = urlsplit(observed.receiver.url)
     if parts.port is None:
-        raise Unanswered(N_("the receiver's URL has no port. Pass --receive a URL with one"))
+        raise Unanswered(N_("the receiver's URL has no port. Pass `--receive` a URL with one"))
     _publish_observed(observed)
     observed.test_stream.require("start")
     _require_callback(observed, "record")

@@ -91,7 +91,7 @@ class ManualPublisher:
         self._pushes = False
 
     def publish(self) -> None:
-        sentence = _("Push now to {address} (with an auth_key if the domain requires one).")
+        sentence = _("Push now to {address} (with an `auth_key` if the domain requires one).")
         click.echo(sentence.format(address=self._address))
         click.pause(_("Press any key once the push has begun."))
         self._pushes = True

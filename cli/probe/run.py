@@ -111,8 +111,8 @@ def prepared(
     restore_all(test_stream, backup, say)
     if test_stream.publish_time() is not None:
         sentence = _(
-            "{app}/{stream} is live, but probe needs a stream of its own. Name another"
-            " with --stream."
+            "{app}/{stream} is live, but `probe` needs a stream of its own. Name another with"
+            " `--stream`."
         )
         raise Failure(sentence.format(app=test_stream.app, stream=test_stream.stream))
     target = ConfigTarget("oss", test_stream.domain, test_stream.app, test_stream.stream)
@@ -141,7 +141,7 @@ def restore_all(test_stream: TestStream, backup: Backup, say: Say) -> None:
         except Declined as declined:
             sentence = _(
                 "{target} could not be restored ({declined}). Its previous value is kept in"
-                " {path}; the next probe restores it before anything else."
+                " {path}; the next run of `probe` restores this value before anything else."
             )
             raise Failure(
                 sentence.format(target=entry.target, declined=declined, path=backup.path)
@@ -158,7 +158,7 @@ def _configuration(test_stream: TestStream, where: Mapping[str, str]) -> Value:
     source = next((value for value in (where, *existing) if value.get("OssBucket")), None)
     if source is None:
         raise Failure(
-            _("There is no recording configuration to copy. Pass --bucket and --endpoint.")
+            _("There is no recording configuration to copy. Pass `--bucket` and `--endpoint`.")
         )
     return {
         "OssBucket": source["OssBucket"],

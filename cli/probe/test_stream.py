@@ -87,7 +87,7 @@ class TestStream:
 
     def require(self, command: str) -> None:
         if (code := self.command(command)) != OK:
-            sentence = N_("Live answered {command} with {code}, but the experiment needs a yes")
+            sentence = N_("Live answered `{command}` with {code}, but the experiment needs a yes")
             raise Unanswered(sentence, command=command, code=code)
 
     def reset(self) -> None:

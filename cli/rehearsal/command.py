@@ -95,7 +95,7 @@ def rehearse(
     files. Exit codes: 0 for GO, 3 for NO-GO, 4 for neither.
     """
     if bool(stream) == bool(schedule_id):
-        raise click.UsageError(_("Name either a STREAM or a schedule with --schedule."))
+        raise click.UsageError(_("Name either a STREAM or a schedule with `--schedule`."))
     if push_to and not stage_registry.is_address(push_to, ("rtmp",)):
         sentence = _("--push-to: The address is not a URL. Write it like rtmp://push.example.com.")
         raise click.UsageError(sentence)
@@ -154,10 +154,10 @@ def _scenes(
 
 def _cost(count: int) -> str:
     line = _(
-        "Alibaba Cloud charges your account for it: for a stream that is pushed and recorded for"
-        " half a minute, one more recording at once, and for a file in OSS until it is deleted at"
-        " the end. Applications to rehearse, one after the other: {count}. The robots and webhooks"
-        " of the policy get a test message."
+        "Alibaba Cloud charges your account for the rehearsal: for a stream that is pushed and"
+        " recorded for half a minute, one more recording at once, and for a file in OSS until it"
+        " is deleted at the end. Applications to rehearse, one after the other: {count}. The"
+        " robots and webhooks of the policy get a test message."
     )
     return line.format(count=count)
 

@@ -94,5 +94,5 @@ def _failed(error: StepFailed | Declined | Failure) -> StepFailed:
 
 def _grant(declined: Declined) -> str:
     service = "oss" if declined.action.endswith(("Object", "Objects")) else "live"
-    sentence = _("Grant your own access key the action {service}:{action}.")
+    sentence = _("Grant your own access key the action `{service}:{action}`.")
     return sentence.format(service=service, action=declined.action)

@@ -135,7 +135,8 @@ class Steps:
             raise StepFailed(
                 _("No recording configuration covers {stream}.").format(stream=scene.key),
                 _(
-                    "Add a rule that matches it to the policy, and run live-record setup {options}."
+                    "Add a rule that matches it to the policy, and run `live-record setup"
+                    " {options}`."
                 ).format(options=self._options),
             )
         self._require_like(named, ours)
@@ -149,10 +150,12 @@ class Steps:
         target, value = named
         if str(value.get("OnDemand")) == str(AUTOMATIC):
             raise StepFailed(
-                _("Live records {streams} without being asked (OnDemand 0).").format(
+                _("Live records {streams} automatically (OnDemand 0).").format(
                     streams=place_of(target)
                 ),
-                _("Make it manual: live-record setup {options}.").format(options=self._options),
+                _("Make the configuration manual: run `live-record setup {options}`.").format(
+                    options=self._options
+                ),
             )
         if target.kind == "vod":
             raise StepFailed(
@@ -175,8 +178,8 @@ class Steps:
         application = emergency.Application(key.domain, key.app)
         changes = list(emergency.changes_for(self._recordings, application, {}))
         line = _(
-            "live-record emergency {application} would let Live record by itself (configurations"
-            " to change: {count})"
+            "`live-record emergency {application}` would let Live record automatically"
+            " (configurations to change: {count})"
         )
         return line.format(application=application, count=len(changes))
 
@@ -250,7 +253,7 @@ class Steps:
             raise StepFailed(str(reason["text"]), self._fix_of(str(reason["code"])))
         self._is_stopped = True
         self._disconnect()
-        return _("the stop took effect, and the file was asked for at once")
+        return _("the stop took effect, and the stage asked Live for the file at once")
 
     def await_file(self) -> str:
         files = self._files(self._has_last)
@@ -285,7 +288,7 @@ class Steps:
         for sink in answers:
             line = alerts.sink_line(sink)
             if not sink["is_taken"]:
-                raise StepFailed(line, _("Fix that, then run live-record alerts test."))
+                raise StepFailed(line, _("Fix that, then run `live-record alerts test`."))
             yield line
 
     def _await_receivers(self) -> Iterator[str]:
@@ -294,7 +297,7 @@ class Steps:
         for name in asked:
             line = webhooks.answer_line(name, answers.get(name))
             if not (answers.get(name) or {}).get("is_taken"):
-                raise StepFailed(line, _("Fix that, then run live-record webhook test."))
+                raise StepFailed(line, _("Fix that, then run `live-record webhook test`."))
             yield line
 
     @property
@@ -360,7 +363,7 @@ class Steps:
                 _(
                     "These objects are not deleted, since their names lack the stream's: {names}."
                 ).format(names=", ".join(others)),
-                _("Delete them, and put {StreamName} into OssObjectPrefix."),
+                _("Delete them, and put `{StreamName}` into OssObjectPrefix."),
             )
 
     def _send_stop(self) -> None:
@@ -384,8 +387,8 @@ class Steps:
             raise StepFailed(
                 _("The push failed: {answer}.").format(answer=encoder.refusal.rstrip(".")),
                 _(
-                    "Check --push-to and the firewall. If URL signing is on for the ingest domain,"
-                    " pass --push-key."
+                    "Check `--push-to` and the firewall. If URL signing is on for the ingest"
+                    " domain, pass `--push-key`."
                 ),
             )
 
@@ -418,7 +421,7 @@ class Steps:
         if self._encoder is not None:
             self._require_pushed(self._encoder)
         if status["phase"] != RECORDED:
-            late = _("It is not recorded after {seconds:g} s: {reason}.")
+            late = _("The stream is not recorded after {seconds:g} s: {reason}.")
             reason = str(status["reason"]["text"])
             cause = self._first_error() or late.format(
                 seconds=self._scene.patience_s, reason=reason.rstrip(".")
@@ -469,20 +472,20 @@ class Steps:
     def _fix_of(self, code: str) -> str:
         """Return the fix for a stream whose status has this reason."""
         fixes = {
-            Reason.OBSERVED: _("Take mode = observe out of the policy, and apply it."),
+            Reason.OBSERVED: _('Take `mode = "observe"` out of the policy, and apply the policy.'),
             Reason.THROTTLED: _("Find out what else sends commands in this account, or try later."),
-            Reason.NO_QUOTA: _("Raise max_concurrent of the rule, or of the stage."),
+            Reason.NO_QUOTA: _("Raise `max_concurrent` of the rule, or of the stage."),
             Reason.OPERATOR_ACTION_NEEDED: _("Fix the role of the function `record_command`."),
-            Reason.NO_RECORD_CONFIG: _("Run live-record setup, and push again."),
+            Reason.NO_RECORD_CONFIG: _("Run `live-record setup`, and push again."),
         }
         return fixes.get(Reason(code), self._history_fix())
 
     def _doctor_fix(self) -> str:
-        sentence = _("Run live-record doctor {options}: it compares callback URLs and keys.")
+        sentence = _("Run `live-record doctor {options}`: it compares callback URLs and keys.")
         return sentence.format(options=self._options)
 
     def _history_fix(self) -> str:
-        sentence = _("Run live-record history {stream} {options}: it says what was answered.")
+        sentence = _("Run `live-record history {stream} {options}`: it says what Live answered.")
         return sentence.format(stream=self._name, options=self._scene.target.options)
 
     @property

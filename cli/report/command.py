@@ -45,12 +45,12 @@ _WHOLE = 100.0
     "--target",
     type=click.FloatRange(0, _WHOLE),
     help="percentage of the time that each stream must be recorded while it is wanted and live; by"
-    " default the coverage_target of its schedule or rule, or 100",
+    " default the `coverage_target` of its schedule or rule, or 100",
 )
 @click.option(
     "--max-gap",
     type=click.FloatRange(0),
-    help="longest accepted gap, in seconds; by default the max_gap of the stream's rule",
+    help="longest accepted gap, in seconds; by default the `max_gap` of the stream's rule",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="print a row of CSV for each stream")
 @click.option(
@@ -76,7 +76,7 @@ def report(
     """Report what was recorded, what is missing and why.
 
     Without STREAM, the report is about all streams. The exit code is 3 if a stream misses its
-    target, or has a longer gap than --max-gap allows.
+    target, or has a longer gap than `--max-gap` allows.
     """
     if html and not html.absolute().parent.is_dir():
         sentence = _("There is no folder {folder}. Make it, or write the page elsewhere.")

@@ -85,7 +85,7 @@ class Applier:
         self.backup.store()
         self._change_policy(new)
         for kind, url in new.items():
-            sentence = _("done: forward_to.{kind} of the policy is {url}")
+            sentence = _("done: `forward_to.{kind}` of the policy is {url}")
             self.say(sentence.format(kind=kind, url=redacted(url)))
         self._settle()
 
@@ -105,11 +105,12 @@ class Applier:
         self.stage.api.apply_policy(policy, replaces=now["newest"])
         if self.stage.api.examine()["mode"] != mode.value:
             sentence = _(
-                "the mode of the policy is {mode}, but the stage's setting LIVE_RECORD_MODE"
-                " differs. Remove this setting, deploy the stage, and run setup again"
+                "the mode of the policy is `{mode}`, but the stage's setting LIVE_RECORD_MODE"
+                " differs. Remove this setting, deploy the stage, and run `live-record setup`"
+                " again"
             )
             raise Failure(sentence.format(mode=mode.value))
-        self.say(_("done: the mode of the policy is {mode}").format(mode=mode.value))
+        self.say(_("done: the mode of the policy is `{mode}`").format(mode=mode.value))
         self._settle()
         return True
 
@@ -191,7 +192,7 @@ class Applier:
             self._change_policy(ours)
         self.backup.forward = {}
         self.backup.store()
-        sentence = _("restored: forward_to of the policy, without {kinds}")
+        sentence = _("restored: `forward_to` of the policy, without {kinds}")
         done = [sentence.format(kinds=", ".join(ours))] if ours else []
         for line in done:
             self.say(line)
@@ -207,7 +208,7 @@ def restore(account: Account, backup: Backup, entry: Entry, *, take_over: bool =
     if not take_over and not is_applied(now, entry.after) and now != before:
         sentence = _(
             "not restored: {target}, because somebody else has changed it since. To restore it"
-            " anyway, pass --take-over"
+            " anyway, pass `--take-over`"
         )
         return sentence.format(target=entry.target)
     hides_key = entry.target.kind == "record" and _hides_key(before)

@@ -61,8 +61,8 @@ _FORMATS = ("mp4", "flv", "m3u8")
     "--observe",
     "mode",
     flag_value=Mode.OBSERVE.value,
-    help="let the stage only observe, after the configurations that --act made manual"
-    " are automatic again",
+    help="let the stage only observe, after the configurations that `--act` made manual are"
+    " automatic again",
 )
 @click.option("--bucket", default="", help="OSS bucket for recording configurations to add")
 @click.option(
@@ -74,19 +74,19 @@ _FORMATS = ("mp4", "flv", "m3u8")
     multiple=True,
     type=click.Choice(_FORMATS),
     help="file format that recording configurations must have, added where it is missing;"
-    " repeatable. Without this option, new configurations get mp4",
+    " repeatable. Without this option, new configurations get `mp4`",
 )
 @click.option(
     "--callback-urls",
     is_flag=True,
-    help="print the stage's callback URLs, which another stage's forward_to may name, and change"
+    help="print the stage's callback URLs, which another stage's `forward_to` may name, and change"
     " nothing; the URLs are secret",
 )
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="print the result as JSON; changes nothing without --yes",
+    help="print the result as JSON; changes nothing without `--yes`",
 )
 def setup(
     *,
@@ -104,13 +104,13 @@ def setup(
 ) -> None:
     """Configure Live as a stage needs it, or undo that.
 
-    Setup shows the changes to recording configurations and callbacks, asks, and applies them. While
-    the stage observes, setup leaves recording configurations unchanged, and says what it would
-    change.
+    The command shows the changes to recording configurations and callbacks, asks, and applies them.
+    While the stage observes, the command leaves recording configurations unchanged, and says what
+    it would change.
     """
     if bool(options["bucket"]) != bool(options["endpoint"]) and options["bucket"]:
         raise click.UsageError(
-            _("--bucket needs --endpoint. Pass one such as oss-cn-shanghai.aliyuncs.com.")
+            _("`--bucket` needs `--endpoint`. Pass one such as oss-cn-shanghai.aliyuncs.com.")
         )
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=True), live
@@ -205,7 +205,7 @@ def _summary(plan: Plan, outcome: Outcome, backup: Backup) -> Iterator[str]:
     if plan.is_empty and not (plan.blocked or outcome.done or outcome.left or outcome.notes):
         yield _("nothing to do")
     if outcome.done and not backup.is_empty:
-        sentence = _("the previous configuration is stored in {file}, for --undo")
+        sentence = _("the previous configuration is stored in {file}, for `--undo`")
         yield sentence.format(file=backup.path)
     if outcome.done:
         yield _("streams that are live now keep the old configuration until their next publish")
@@ -259,12 +259,14 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         if change.hands_over:
             yield "  " + _("only once the stage records each of its live streams")
     for kind, url in plan.forward.items():
-        sentence = _("policy: forward_to.{kind} will be {url}")
+        sentence = _("policy: `forward_to.{kind}` will be {url}")
         yield sentence.format(kind=kind, url=redacted(url))
     if plan.mode is not None:
         yield _mode_line(plan.mode)
     if plan.later:
-        yield _("the stage observes; with --act these recording configurations would change, too:")
+        yield _(
+            "the stage observes; with `--act` these recording configurations would change, too:"
+        )
     for change in plan.later:
         yield from _change_lines(change)
     for note in plan.notes:
@@ -276,7 +278,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
 def _mode_line(mode: Mode) -> str:
     act = _("policy: the stage will act, before any recording configuration is changed")
     observe = _(
-        "policy: the stage will only observe, once the configurations that setup made manual are"
+        "policy: the stage will only observe, once the configurations that `setup` made manual are"
         " automatic again"
     )
     return act if mode is Mode.ACT else observe
@@ -331,6 +333,6 @@ def _format(entry: object) -> str:
 
 def _advice(declined: Declined) -> str:
     if declined.is_forbidden:
-        sentence = _("{error}. Grant these credentials the action live:{action}.")
+        sentence = _("{error}. Grant these credentials the action `live:{action}`.")
         return sentence.format(error=declined, action=declined.action)
     return str(declined)

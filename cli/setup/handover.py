@@ -51,11 +51,12 @@ def _is_suspended(stage: Stage) -> bool:
 def _refusal(target: ConfigTarget, missing: list[str], *, is_suspended: bool) -> str:
     suspended = _(
         "{target}: the policy is suspended, and the stage does not record {streams}, so going on"
-        " would lose recordings. Run live-record policy resume, and then setup again"
+        " would lose recordings. Run `live-record policy resume`, and then `live-record setup`"
+        " again"
     )
     otherwise = _(
         "{target}: the stage does not record {streams}, so going on would lose recordings. Run"
-        " live-record doctor, and then setup again"
+        " `live-record doctor`, and then `live-record setup` again"
     )
     sentence = suspended if is_suspended else otherwise
     shown = ", ".join(missing[:_SHOWN])

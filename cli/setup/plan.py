@@ -130,9 +130,10 @@ def _by_hand(stage: Stage, targets: Sequence[ConfigTarget]) -> Iterator[str]:
         is_covered = any(target.covers(key) for target in targets)
         if is_refused and not is_covered and not stage.policy.rule(key).may_record:
             sentence = _(
-                "{stream} was asked for by hand, and Live has no recording configuration for it."
-                ' Add a rule that matches it to policy.toml, with on_publish = "on_request" to'
-                " record it only when somebody asks; apply it and run setup again"
+                "somebody asked by hand to record {stream}, and Live has no recording"
+                " configuration for it. Add a rule that matches it to policy.toml, with"
+                ' `on_publish = "on_request"` to record it only when somebody asks; apply the'
+                " policy and run `live-record setup` again"
             )
             yield sentence.format(stream=key)
 
@@ -207,8 +208,8 @@ class _Callbacks:
             return {}
         if not self.options.take_over:
             sentence = _(
-                "{name} points to {url}, which is not ours. Pass --take-over to add it to the"
-                " policy's forward_to and replace it with ours"
+                "{name} points to {url}, which is not ours. Pass `--take-over` to add it to the"
+                " policy's `forward_to` and replace it with ours"
             )
             raise Blocked(sentence.format(name=name, url=redacted(present)))
         return self._forward(flow.replace("-", "_"), present, target)
@@ -218,13 +219,13 @@ class _Callbacks:
             raise Blocked(
                 _(
                     "the stage cannot forward callbacks. Set LIVE_RECORD_RELAY_URL and"
-                    " LIVE_RECORD_RELAY_KEY, deploy it, and run setup again"
+                    " LIVE_RECORD_RELAY_KEY, deploy the stage, and run `live-record setup` again"
                 )
             )
         had = self.stage.policy.forward_to.of(kind) or self.plan.forward.get(kind, url)
         if had != url:
             sentence = _(
-                "callbacks are forwarded to {had} already, and forward_to.{kind} holds one"
+                "callbacks are forwarded to {had} already, and `forward_to.{kind}` holds one"
                 " address. Merge the receiver at {url} into the one at {had} first"
             )
             raise Blocked(sentence.format(had=redacted(had), kind=kind, url=redacted(url)))
@@ -241,7 +242,9 @@ class _Callbacks:
             self._key(after, "record_key", signs=True)
         elif now != after:
             after |= {"NotifyReqAuth": True, KEY: self.stage.secret("record_key")}
-            sentence = _("{target}: Live does not return its key, so --undo cannot restore the key")
+            sentence = _(
+                "{target}: Live does not return its key, so `--undo` cannot restore the key"
+            )
             self.plan.notes.append(sentence.format(target=target))
 
     def _key(self, after: dict[str, Any], kind: Secret, *, signs: object) -> None:
@@ -285,7 +288,7 @@ class _Recordings:
             else:
                 sentence = _(
                     "{target} is automatic, and no rule covers it: not changed. To switch it to"
-                    " manual, pass --manual"
+                    " manual, pass `--manual`"
                 )
                 self.plan.notes.append(sentence.format(target=target))
         after["DelayTime"] = self.stage.merge_delay
@@ -384,8 +387,8 @@ class _Recordings:
         else:
             raise Blocked(
                 _(
-                    "it does not exist, and the domain has no other to copy. Pass --bucket and"
-                    " --endpoint."
+                    "it does not exist, and the domain has no other to copy. Pass `--bucket` and"
+                    " `--endpoint`."
                 )
             )
         return {

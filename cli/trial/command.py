@@ -43,8 +43,8 @@ from shared.protocol.command_errors import LiveError
     multiple=True,
     required=True,
     type=PatternType(),
-    help="what to record: app/name, a pattern such as app/show-*, or app for all of its streams;"
-    " repeatable",
+    help="what to record: `app/name`, a pattern such as `app/show-*`, or `app` for all streams of"
+    " the application; repeatable",
 )
 @click.option("--bucket", default="", help="OSS bucket, to add a recording configuration if needed")
 @click.option(
@@ -65,7 +65,7 @@ from shared.protocol.command_errors import LiveError
     help="seconds between polls of the online list",
 )
 @click.option("--keep-recording", is_flag=True, help="let the recordings go on after Ctrl-C")
-@click.option("--stop", is_flag=True, help="stop what --keep-recording has left, and exit")
+@click.option("--stop", is_flag=True, help="stop what `--keep-recording` has left, and exit")
 @click.option(
     "--live",
     envvar="LIVE_RECORD_LIVE_ENDPOINT",
@@ -91,7 +91,7 @@ def try_(
     online list instead of receiving callbacks. Ctrl-C stops the recordings that it started.
     """
     if bool(bucket) != bool(endpoint):
-        raise click.UsageError(_("Pass --bucket and --endpoint together."))
+        raise click.UsageError(_("Pass `--bucket` and `--endpoint` together."))
     account = account_at(live or "")
     trial = Trial(account, domain, patterns, load_backup(f"{WHO}-{domain}", account.live))
     found = recording_config.configurations(account, domain)
@@ -121,8 +121,8 @@ def _before(
     names = ", ".join(f"{domain}/{pattern}" for pattern in patterns)
     yield _("To record: {names}").format(names=names)
     sentence = _(
-        "Alibaba Cloud charges your account for it: for the recording, by the largest number of"
-        " streams recorded at once (at most {count} here, --max-concurrent); for mp4 or flv, by the"
+        "Alibaba Cloud charges your account: for the recording, by the largest number of streams"
+        " recorded at once (at most {count} here, `--max-concurrent`); for mp4 or flv, by the"
         " hours converted; and for the files in OSS until you delete them."
     )
     yield sentence.format(count=max_concurrent)
@@ -229,7 +229,7 @@ class Trial:
                 click.echo(line)
         except Declined as declined:
             sentence = _(
-                "A recording configuration that try has added is left, as {file} shows: {error}."
+                "A recording configuration that `try` has added is left, as {file} shows: {error}."
                 " Run the same command again to remove it."
             )
             raise Failure(sentence.format(file=self.backup.path, error=declined)) from None

@@ -53,8 +53,8 @@ class PatternType(click.ParamType[Pattern]):
         app, _slash, stream = str(value).strip("/").partition("/")
         if not app or "/" in stream or any(map(str.isspace, str(value))):
             sentence = _(
-                "Name it as app/name, as a pattern such as app/show-*, or as app for all of its"
-                " streams."
+                "Name the streams as `app/name`, as a pattern such as `app/show-*`, or as `app`"
+                " for all streams of the application."
             )
             self.fail(sentence, param, ctx)
         return Pattern(app, stream or "*")

@@ -91,17 +91,17 @@ def refuse_missing(found: Found, patterns: Sequence[Pattern], domain: str) -> No
 
 def _no_configuration(domain: str, pattern: Pattern) -> str:
     sentence = _(
-        "No recording configuration of {domain} covers {pattern}. Add --bucket BUCKET --endpoint"
-        " oss-REGION.aliyuncs.com: try then adds a manual one first, and removes it at the end."
+        "No recording configuration of {domain} covers {pattern}. Add `--bucket BUCKET --endpoint"
+        " oss-REGION.aliyuncs.com`: `try` then adds a manual one first, and removes it at the end."
     )
     return sentence.format(domain=domain, pattern=pattern)
 
 
 def _not_manual(domain: str, pattern: Pattern, target: ConfigTarget) -> str:
     sentence = _(
-        "Live records {pattern} of {domain} without us: the configuration of {target} is not manual"
-        " (OnDemand 7). Name one stream that may be recorded manually, as --stream app/name, with"
-        " --bucket BUCKET --endpoint oss-REGION.aliyuncs.com."
+        "Live records {pattern} of {domain} without us: the configuration of {target} is not"
+        " manual (OnDemand 7). Name one stream that may be recorded manually, as `--stream"
+        " app/name`, with `--bucket BUCKET --endpoint oss-REGION.aliyuncs.com`."
     )
     where = f"{target.app}/{target.streams}"
     return sentence.format(domain=domain, pattern=pattern, target=where)

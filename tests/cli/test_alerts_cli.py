@@ -78,7 +78,7 @@ def test_it_says_if_nobody_evaluates_the_alerts(stage: HttpStage) -> None:
     lines = run(stage, "list").output.splitlines()[1:]
     assert lines[0] == "no alert is open"
     assert lines[1] == (
-        "No robot is sent anything: notify has not run yet. Its timer runs it each minute."
+        "No robot is sent anything: `notify` has not run yet. Its timer runs it each minute."
     )
 
 

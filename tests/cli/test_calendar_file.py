@@ -82,7 +82,7 @@ def test_what_becomes_no_schedule_is_named_with_its_reason() -> None:
     _, skipped = read("icalendar.ics")
 
     assert skipped == [
-        'Gala is left out: it names no stream: pass --stream, or add "live-record: ..." to it',
+        "Gala is left out: it names no stream: pass `--stream`, or add `live-record: ...` to it",
         "Holiday is left out: it is an all-day event: give it a time of day",
         "Called off is left out: it is cancelled",
     ]
@@ -92,7 +92,7 @@ def test_a_zone_that_is_no_name_of_the_database_has_to_be_passed() -> None:
     found, skipped = read("vobject.ics")
 
     assert found == {}
-    assert all("pass --timezone" in line for line in skipped)
+    assert all("pass `--timezone`" in line for line in skipped)
     weekly = read("vobject.ics", timezone="Asia/Shanghai")[0]["tuesdays-example.com"]
     assert [start[5:] for start in starts(weekly)][:3] == [
         "01-04T19:00:00",

@@ -537,7 +537,7 @@ def test_a_command_that_changes_something_has_no_default(person: Person, no_stag
     refused = run("start", of("undecided"))
 
     assert refused.exit_code == 2
-    assert "--stage NAME (known: dev)" in refused.stderr
+    assert "`--stage NAME` (known: dev)" in refused.stderr
     assert run("start", of("undecided"), "--stage", "dev").exit_code == 0
 
 
@@ -553,7 +553,7 @@ def test_reading_goes_to_the_one_stage_that_is_registered_and_to_none_of_several
 
     refused = run("list")
     assert refused.exit_code == WRONG_USAGE
-    assert "--stage NAME (known: dev, show)" in refused.stderr
+    assert "`--stage NAME` (known: dev, show)" in refused.stderr
 
 
 def test_several_stages_are_asked_in_one_go(person: Person) -> None:
@@ -598,7 +598,7 @@ def test_a_stage_that_is_no_table_is_said_to_be_none(no_stages: Path) -> None:
 
     assert refused.exit_code == WRONG_USAGE
     assert "show in" in refused.stderr
-    assert "is not a table. Write [show]" in refused.stderr
+    assert "is not a table. Write `[show]`" in refused.stderr
 
 
 def test_what_is_wrong_is_listed_first_with_the_seconds_lost(person: Person) -> None:
@@ -619,7 +619,7 @@ def test_what_is_wrong_is_listed_first_with_the_seconds_lost(person: Person) -> 
     is_wrong = [each.startswith("NOT RECORDED") for each in lines]
     assert is_wrong == sorted(is_wrong, reverse=True)
     status = person.types("status", of("wrong"))
-    assert (status.exit_code, "next attempt of start" in status.stdout) == (NOT_AS_WANTED, True)
+    assert (status.exit_code, "next attempt of `start`" in status.stdout) == (NOT_AS_WANTED, True)
 
 
 def test_a_pattern_stops_what_it_names_after_it_was_confirmed(person: Person) -> None:
@@ -644,7 +644,7 @@ def test_a_pattern_stops_what_it_names_after_it_was_confirmed(person: Person) ->
 
 def test_a_pattern_that_names_nothing_or_is_none_is_said(person: Person) -> None:
     nothing = person.types("stop", of("*", "nobody"), "--yes")
-    assert (nothing.exit_code, "names no stream to stop" in nothing.stderr) == (1, True)
+    assert (nothing.exit_code, "names no stream to `stop`" in nothing.stderr) == (1, True)
     assert person.types("stop", "live.example.com/*").exit_code == WRONG_USAGE
 
 
@@ -711,7 +711,9 @@ def test_a_new_file_of_stages_is_nobody_else_s_to_read(no_stages: Path) -> None:
 
 def test_a_token_may_come_from_a_variable(no_stages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     no_stages.write_text('[show]\nurl = "https://show"\ntoken_env = "SHOW_TOKEN"\n')
-    with pytest.raises(click.UsageError, match="token_env with the name of a variable that is set"):
+    with pytest.raises(
+        click.UsageError, match="`token_env` with the name of a variable that is set"
+    ):
         stage_registry.resolve_target("show", None, None, changes=True)
     monkeypatch.setenv("SHOW_TOKEN", "from the variable")
 
@@ -725,7 +727,7 @@ def test_a_token_may_come_from_a_variable(no_stages: Path, monkeypatch: pytest.M
     [
         (["--stage", "nowhere"], "There is no stage nowhere"),
         (["--stage", "dev", "--url", "http://x", "--token", "t"], "not both"),
-        (["--url", "http://x"], "--url needs a token"),
+        (["--url", "http://x"], "`--url` needs a token"),
         ([], "No stage is named"),
     ],
 )

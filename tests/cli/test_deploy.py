@@ -75,7 +75,9 @@ class Account:
 
     def ask(self, *words: str) -> list[dict[str, Any]]:
         if words[0] == self.has_no:
-            raise Failure(f"s {' '.join(words)} ended with 101: FunctionNotFound: no such function")
+            raise Failure(
+                f"`s {' '.join(words)}` ended with 101: FunctionNotFound: no such function"
+            )
         if words[1] == "info":
             shown = {"environmentVariables": self.environment}
             return [] if self.environment is None else [shown, self.environment]
@@ -539,7 +541,7 @@ def test_a_file_that_s_would_read_and_no_check_sees_is_refused(tmp_path: Path) -
     found = stage_named("prod", SOUND, codes={"LIVE_RECORD_CODE": tmp_path}).faults(POLICY)
 
     assert [fault.partition(", which")[0] for fault in found] == [
-        f"s would read {tmp_path / '.env'}"
+        f"`s` would read {tmp_path / '.env'}"
     ]
 
 
@@ -558,7 +560,7 @@ def test_a_rollback_that_fails_shows_no_secret(
     result = says("rollback", "--stage", "prod", "--yes")
 
     assert result.exit_code == 1
-    assert "version list -o json ended with 101: refused:" in result.output
+    assert "version list -o json` ended with 101: refused:" in result.output
     assert [secret for secret in SECRETS if secret in result.output] == []
 
 
@@ -597,7 +599,7 @@ def test_a_rollback_says_that_a_suspension_has_to_be_ended_first(
         suspended = says(*words, typed="n\n").output
         api.resume_policy()
 
-        assert "Run live-record policy resume --stage prod first" in suspended
+        assert "Run `live-record policy resume --stage prod` first" in suspended
         assert "policy resume" not in says(*words, typed="n\n").output
 
 

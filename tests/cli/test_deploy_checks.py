@@ -96,7 +96,7 @@ WRONG: dict[str, tuple[Spoil, str]] = {
                 "targetTrackingPolicies": [],
             },
         ),
-        "reconcile has both provisionConfig and scalingConfig",
+        "reconcile has both `provisionConfig` and `scalingConfig`",
     ),
     "a role that fc3 would write in lower case": (
         lambda props: props.update(role="Live-Record-reconcile"),
@@ -119,7 +119,7 @@ def test_it_is_refused(sound: Resources, case: str) -> None:
 @pytest.mark.parametrize("name", CLEARED)
 def test_what_a_deploy_would_clear_without_a_word_is_refused(sound: Resources, name: str) -> None:
     assert spoilt(sound, lambda props: props.pop(name)) == [
-        f"reconcile omits {name}, so a deploy would clear it. Write it, even if it is empty."
+        f"reconcile omits `{name}`, so a deploy would clear it. Write it, even if it is empty."
     ]
 
 
@@ -149,7 +149,7 @@ def test_a_certificate_of_alibaba_cloud_may_be_named_by_its_id(certificate: obje
 
 def test_a_certificate_of_one_s_own_needs_its_three_parts() -> None:
     assert domain_faults(certConfig={"certName": "a", "certificate": "b"}) == [
-        "domain.certConfig lacks privateKey. Add that, or write certId alone."
+        "domain.certConfig lacks privateKey. Add that, or write `certId` alone."
     ]
 
 

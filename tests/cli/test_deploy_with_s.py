@@ -192,7 +192,7 @@ def shown_by(home: Path, **more: str) -> str:
     ("fails", "expected"),
     [
         ("", "functionName"),
-        ("reconcile deploy", "s reconcile deploy --function -y ended with 101: refused:"),
+        ("reconcile deploy", "`s reconcile deploy --function -y` ended with 101: refused:"),
     ],
 )
 def test_no_secret_is_shown_or_left_in_a_file(home: Path, fails: str, expected: str) -> None:

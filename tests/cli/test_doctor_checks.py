@@ -477,7 +477,7 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "role",
         WARNING,
-        "Reconcile has a role of its own",
+        "The function `reconcile` has a role of its own",
         "",
         lambda: telling("online_list_unreadable"),
     ),
@@ -516,7 +516,13 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         lambda: replace(HEALTHY, refused=[UNKNOWN_REJECTION]),
     ),
     ("stage", FAULT, "nothing answers", "", lambda: replace(HEALTHY, examined=AWAY, health=AWAY)),
-    ("stage", FAULT, "refuses doctor's requests", "", lambda: replace(HEALTHY, examined=NOT_LET)),
+    (
+        "stage",
+        FAULT,
+        "refuses the requests of `doctor`",
+        "",
+        lambda: replace(HEALTHY, examined=NOT_LET),
+    ),
     ("stage", FAULT, "its streams could not", "", lambda: replace(HEALTHY, listed=UNLISTED)),
     ("store", FAULT, "no memory", "", lambda: examined("store", writable=False, why="no memory")),
     (

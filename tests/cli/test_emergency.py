@@ -93,7 +93,7 @@ def test_a_manual_configuration_for_every_application_is_left_where_it_does_not_
     operator.adds("*", "room1", OnDemand=7)
     operator.adds("app", "room1", OnDemand=0)
     operator.does(APP)
-    assert "by itself already" in operator.does(APP)
+    assert "already records live.example.com/app automatically" in operator.does(APP)
 
 
 def test_undo_restores_exactly_what_was_there(operator: Operator) -> None:
@@ -119,7 +119,7 @@ def test_what_was_there_is_kept_before_anything_is_changed(
 def test_a_second_run_keeps_the_first_backup(operator: Operator) -> None:
     before = operator.sees()
     operator.does(APP)
-    assert "by itself already" in operator.does(APP)
+    assert "already records live.example.com/app automatically" in operator.does(APP)
     operator.does(APP, "--undo")
     assert operator.sees() == before
 
@@ -142,12 +142,12 @@ def test_where_nobody_can_answer_it_changes_nothing_and_names_the_option(
     before = operator.sees()
     result = operator.types(APP)
     assert (result.exit_code, operator.sees()) == (2, before)
-    assert "there is nobody to ask. Pass --yes to confirm." in result.output
+    assert "there is nobody to ask. Pass `--yes` to confirm." in result.output
 
 
 def test_with_nothing_to_copy_it_asks_for_a_bucket(operator: Operator) -> None:
     result = operator.types("--yes", f"{DOMAIN}/new")
-    assert (result.exit_code, "Pass --bucket BUCKET" in result.output) == (1, True)
+    assert (result.exit_code, "Pass `--bucket BUCKET" in result.output) == (1, True)
     operator.does(f"{DOMAIN}/new", "--bucket", "dev-bucket", "--endpoint", BUCKET["OssEndpoint"])
     assert f"recording of {DOMAIN}/new/*" in operator.sees()
 

@@ -235,8 +235,8 @@ def test_a_playlist_is_printed_as_a_player_takes_it(joined: HttpStage) -> None:
     [
         (("--all",), "nobody has asked for this stream"),
         (("--occurrence", "show@1"), "no occurrence with this id"),
-        (("--from", "1h"), "Pass --all, too"),
-        (("--occurrence", "show@1", "--from", "1h"), "Pass either --occurrence"),
+        (("--from", "1h"), "Pass `--all`, too"),
+        (("--occurrence", "show@1", "--from", "1h"), "Pass either `--occurrence`"),
     ],
 )
 def test_what_cannot_be_joined_says_what_to_do(

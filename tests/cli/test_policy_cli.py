@@ -283,7 +283,7 @@ def test_an_apply_shows_the_streams_it_touches_and_is_refused_where_nobody_can_b
     assert "(recording)" in refused.output
     assert "2 of the streams that are live or set to record would get" in refused.output
     assert "Further streams that would get another rule: 1" in refused.output
-    assert "Pass --yes" in refused.output
+    assert "Pass `--yes`" in refused.output
     assert [seen.method for seen in wire.seen] == ["GET", "GET"]
 
 
@@ -350,7 +350,7 @@ def test_a_policy_that_is_applied_holds_within_ten_seconds_and_without_a_deploy(
 
     assert "live.example.com/app/before: ignore" in run("diff", file, *at).output
     refused = run("apply", file, *at)
-    assert (refused.exit_code, "Pass --yes" in refused.output) == (2, True)
+    assert (refused.exit_code, "Pass `--yes`" in refused.output) == (2, True)
     applied = run("apply", file, "--yes", *at)
     assert (applied.exit_code, "Version 1" in applied.output) == (0, True)
     here.live.advance(10)

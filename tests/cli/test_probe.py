@@ -302,9 +302,12 @@ def test_why_a_question_stays_open_is_said_in_chinese_and_reported_in_english(
     shown = person.types("--only", "record_key_is_returned", "--language", "zh").output
     report = json.loads(person.report.read_text())
 
-    assert "record_key_is_returned：没有结果：该配置没有可返回的密钥。请先运行 setup" in shown
+    assert (
+        "record_key_is_returned：没有结果：该配置没有可返回的密钥。请先运行 `live-record setup`"
+        in shown
+    )
     why = report["unanswered"]["record_key_is_returned"]["why"]
-    assert why == "the configuration has no key to return. Run setup first"
+    assert why == "the configuration has no key to return. Run `live-record setup` first"
 
 
 def test_a_person_is_asked_in_chinese_to_begin_and_to_end_a_push(
@@ -359,7 +362,7 @@ def test_without_a_recording_configuration_it_has_to_be_told_the_bucket(person: 
     app = {"DomainName": "live.example.com", "AppName": "app"}
     person.account.ask("DeleteLiveAppRecordConfig", **app)
     result = person.types("--only", FEW[0])
-    assert (result.exit_code, "Pass --bucket and --endpoint." in result.output) == (1, True)
+    assert (result.exit_code, "Pass `--bucket` and `--endpoint`." in result.output) == (1, True)
     where = ("--bucket", "dev-bucket", "--endpoint", "oss-cn-shanghai.aliyuncs.com")
     assert person.types("--only", FEW[0], *where).exit_code == 0
 

@@ -119,7 +119,7 @@ def test_every_step_that_holds_is_go() -> None:
         (
             Declined("DeleteObject", LiveError("AccessDenied", "no", status=403)),
             "DeleteObject: AccessDenied: no",
-            "Grant your own access key the action oss:DeleteObject.",
+            "Grant your own access key the action `oss:DeleteObject`.",
         ),
         (
             Declined("ListObjects", LiveError("NoSuchBucket", "none", status=404)),
@@ -268,8 +268,8 @@ def test_an_address_that_nothing_can_be_pushed_to_costs_no_rehearsal(
 
 def test_it_says_what_it_costs_and_begins_only_if_somebody_agrees(alone: HttpStage) -> None:
     refused = run(alone, STREAM)
-    assert (refused.exit_code, "Pass --yes to confirm" in refused.output) == (2, True)
-    assert "Alibaba Cloud charges your account for it" in refused.output
+    assert (refused.exit_code, "Pass `--yes` to confirm" in refused.output) == (2, True)
+    assert "Alibaba Cloud charges your account for the rehearsal" in refused.output
     assert alone.remote.calls()["calls"] == []
 
 

@@ -206,8 +206,8 @@ def test_what_is_too_little_of_an_occurrence_is_named(stage: HttpStage, tmp_path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--from", "yesterday"), "like 24h"),
-        (("--from", "0h"), "like 24h"),
+        (("--from", "yesterday"), "like `24h`"),
+        (("--from", "0h"), "like `24h`"),
         (("--to", "24h"), "2026-11-29T20:00:00Z"),
         (("--html", "there/is/no/such/report.html"), "There is no folder there/is/no/such"),
     ],

@@ -125,7 +125,7 @@ def test_mistakes_of_a_file_are_named_together(stage: HttpStage, file: Path) -> 
     result = run(stage, "diff", file)
 
     assert result.exit_code != 0
-    for part in ("a: begin is unknown", "a occurs twice", "a schedule has no id"):
+    for part in ("a: `begin` is unknown", "a occurs twice", "a schedule has no `id`"):
         assert part in result.output
 
 

@@ -225,7 +225,7 @@ def test_a_stream_that_somebody_asked_for_is_noted_until_a_configuration_covers_
     Remote(person.stage.live, app="yard").publish("walk", wait=True)
     with suppress(Failure):  # it is refused, since no recording configuration covers it
         Api(person.stage.url, TOKEN).ask(f"{YARD}/walk", "start")
-    assert f"note: {YARD}/walk was asked for by hand" in person.does()
+    assert f"note: somebody asked by hand to record {YARD}/walk" in person.does()
 
     value = read(person.account, APP)
     write(person.account, ConfigTarget("oss", RECORD.domain, "yard", "*"), None, value)
@@ -248,7 +248,7 @@ def test_where_nobody_can_answer_it_changes_nothing_and_names_the_option(person:
     before = person.wrote()
     result = person.types()
     assert (result.exit_code, person.wrote()) == (2, before)
-    assert "Nothing was changed: there is nobody to ask. Pass --yes to confirm." in result.output
+    assert "Nothing was changed: there is nobody to ask. Pass `--yes` to confirm." in result.output
     assert "Aborted" not in result.output
 
 
@@ -387,7 +387,7 @@ def test_a_rule_without_a_configuration_gets_one_like_another_of_its_domain(
 def test_without_another_to_go_by_the_bucket_has_to_be_said(person: Person) -> None:
     person.account.ask("DeleteLiveAppRecordConfig", **APP.names)
     refused = person.types("--yes")
-    assert (refused.exit_code, "Pass --bucket and --endpoint." in refused.output) == (1, True)
+    assert (refused.exit_code, "Pass `--bucket` and `--endpoint`." in refused.output) == (1, True)
     person.does("--bucket", "dev-bucket", "--endpoint", "oss-cn-shanghai.aliyuncs.com")
     added = person.sees()[str(APP)]
     assert (added["OssBucket"], added["RecordFormat"][0]["Format"]) == ("dev-bucket", "mp4")
@@ -604,7 +604,7 @@ def test_a_take_over_that_came_no_further_than_the_policy_is_undone(owner: Perso
     before, policy = owner.sees(), owner.policy()
     CliRunner().invoke(main, ["setup", "--stage", "dev", "--yes", "--take-over"], obj=interrupted)
     assert (owner.sees(), owner.policy() == policy) == (before, False)
-    assert "restored: forward_to of the policy" in owner.does("--undo")
+    assert "restored: `forward_to` of the policy" in owner.does("--undo")
     assert owner.policy() == policy
 
 
@@ -625,7 +625,7 @@ def test_two_addresses_are_not_forwarded_to_as_if_they_were_one(tmp_path: Path) 
         person = person_at(stage)
         result = person.types("--yes", "--take-over")
         kept = person.sees()[str(STREAM)]["NotifyUrl"]
-    assert "forward_to.stream holds one address" in result.output
+    assert "forward_to.stream` holds one address" in result.output
     assert (result.exit_code, kept) == (1, OTHERS["stream_url"])
 
 
@@ -706,7 +706,7 @@ def test_undo_with_nothing_to_undo_says_so(person: Person) -> None:
 def test_a_key_that_live_never_told_cannot_be_put_back_and_it_is_said(owner: Person) -> None:
     owner.control.notify(record_key="TheirKey01234567")
     owner.control.switch(record_key_is_returned=False)
-    assert "--undo cannot restore the key" in owner.does("--take-over")
+    assert "`--undo` cannot restore the key" in owner.does("--take-over")
     shown = owner.does("--undo")
     assert "except for its key" in shown
     assert owner.sees()[str(RECORD)]["NotifyUrl"] == OTHERS["record_url"]
@@ -737,4 +737,4 @@ def test_a_permission_that_is_missing_is_named_with_the_action_to_allow(person: 
     person.control.fail(code="Forbidden.RAM", action="DescribeLiveRecordConfig")
     result = person.types("--yes")
     assert (result.exit_code, person.sees()[str(RECORD)]) == (1, None)
-    assert "Grant these credentials the action live:DescribeLiveRecordConfig" in result.output
+    assert "Grant these credentials the action `live:DescribeLiveRecordConfig`" in result.output

@@ -133,7 +133,7 @@ def test_while_the_stage_observes_no_recording_configuration_is_changed(operator
     shown = operator.does()
 
     assert (operator.on_demand, operator.mode) == (AUTOMATIC, "observe")
-    assert "with --act these recording configurations would change, too:" in shown
+    assert "with `--act` these recording configurations would change, too:" in shown
     assert "  OnDemand: 0 -> 7" in shown
     document = json.loads(operator.types("--json").stdout)
     assert [change["target"] for change in document["later"]] == [APP.id]
@@ -177,7 +177,7 @@ def test_while_the_policy_is_suspended_nothing_is_waited_for(operator: Operator)
     result = operator.types("--act", "--yes")
 
     assert (result.exit_code, operator.on_demand) == (1, AUTOMATIC)
-    assert "Run live-record policy resume, and then setup again" in result.output
+    assert "Run `live-record policy resume`, and then `live-record setup` again" in result.output
     assert operator.published == 2  # while the mode comes into force
     operator.api.resume_policy()
     operator.does("--act")
@@ -199,7 +199,7 @@ def test_a_policy_that_is_suspended_meanwhile_ends_the_wait_at_once(operator: Op
     result = CliRunner().invoke(main, words, obj=suspends)
 
     assert (result.exit_code, operator.on_demand) == (1, AUTOMATIC)
-    assert "Run live-record policy resume, and then setup again" in result.output
+    assert "Run `live-record policy resume`, and then `live-record setup` again" in result.output
     assert operator.published == before + 3
 
 

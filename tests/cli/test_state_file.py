@@ -105,7 +105,7 @@ def test_a_file_that_is_not_whole_changes_nothing(wire: Wire, tmp_path: Path, te
     result = types(wire, "state", "import", str(file))
 
     assert result.exit_code == 1
-    assert "is not an exported state. Write one with live-record state export." in result.output
+    assert "is not an exported state. Write one with `live-record state export`." in result.output
     assert wire.seen == []
 
 

@@ -62,7 +62,7 @@ def test_the_list_says_who_may_do_what_and_who_added_it(stage: HttpStage) -> Non
         heading, *lines = run(stage, "token", "list").output.splitlines()
 
     assert heading == f"stage {stage.url}"
-    assert lines[0] == "dev: read, control, policy, tokens; all streams; in the environment"
+    assert lines[0] == "dev: read, control, policy, tokens; all streams; in an environment variable"
     assert lines[1].startswith(
         "tv: read, control; live.example.com/app/* (until 2099-01-31 08:00:00+08:00);"
         " added by dev, "

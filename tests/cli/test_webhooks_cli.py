@@ -90,7 +90,7 @@ def test_a_test_says_what_the_receiver_answered(
 def test_without_an_answer_it_says_who_sends_it(stage: HttpStage) -> None:
     result = run(stage, "test", "--wait", "0")
     assert result.exit_code != 0
-    assert "crm: no answer yet; the timer of notify sends the event within a minute" in (
+    assert "crm: no answer yet; the timer of `notify` sends the event within a minute" in (
         result.output
     )
 

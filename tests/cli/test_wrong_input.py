@@ -41,9 +41,9 @@ def test_a_mistyped_command_is_suggested(word: str, meant: str) -> None:
 
 
 def test_an_unknown_command_leads_to_the_list_of_all() -> None:
-    assert fault("qqq") == "Error: No such command 'qqq'. live-record --help lists all."
+    assert fault("qqq") == "Error: No such command 'qqq'. `live-record --help` lists all."
     assert (
-        fault("qqq", language="zh") == "错误：没有命令 'qqq'。live-record --help 会列出所有命令。"
+        fault("qqq", language="zh") == "错误：没有命令 'qqq'。`live-record --help` 会列出所有命令。"
     )
 
 
@@ -130,10 +130,10 @@ def test_what_is_no_calendar_is_refused_with_what_one_is(folder: Path, content: 
     [
         (
             'url = "http://127.0.0.1:9"',
-            "token, or token_env with the name of a variable that is set",
+            "`token`, or `token_env` with the name of a variable that is set",
         ),
         ('token = "t"', "url"),
-        ("url = 5", "url; token, or token_env with the name of a variable that is set"),
+        ("url = 5", "url; `token`, or `token_env` with the name of a variable that is set"),
     ],
 )
 def test_a_stage_that_is_incomplete_is_refused_with_what_it_lacks(
@@ -141,7 +141,7 @@ def test_a_stage_that_is_incomplete_is_refused_with_what_it_lacks(
 ) -> None:
     stages = folder / "stages.toml"
     stages.write_text(f"[dev]\n{table}\n")
-    text = f"The stage dev in {stages} lacks: {lacks}. Write that below [dev]."
+    text = f"The stage dev in {stages} lacks: {lacks}. Write that below `[dev]`."
     assert fault("list") == f"Error: {text}"
 
 

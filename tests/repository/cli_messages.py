@@ -8,7 +8,7 @@ the code.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from inspect import cleandoc
 from io import BytesIO
@@ -33,12 +33,16 @@ Message = str | tuple[str, ...]
 
 def messages() -> set[Message]:
     """Return every text of the command line and of click; a tuple is a singular and its plural."""
-    code = (ROOT / "cli").rglob("*.py")
-    of_click = Path(click.__file__).parent.glob("*.py")
-    called = {
-        found[1] for file in (*code, *of_click) for found in extract_from_file("python", file)
-    }
-    return {*called, *_help(main)}
+    return own_messages() | _called(Path(click.__file__).parent.glob("*.py"))
+
+
+def own_messages() -> set[Message]:
+    """Return the texts of the command line without those of click."""
+    return {*_called((ROOT / "cli").rglob("*.py")), *_help(main)}
+
+
+def _called(files: Iterable[Path]) -> set[Message]:
+    return {found[1] for file in files for found in extract_from_file("python", file)}
 
 
 def _help(command: click.Command) -> Iterator[str]:

@@ -20,6 +20,7 @@ from tests.repository.cli_messages import translations
 
 Language = Literal["en", "zh"]
 PAGES: dict[Language, str] = {"en": "runbook.md", "zh": "runbook.zh-CN.md"}
+PLACEHOLDER = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 BEGIN, END = "<!-- findings of doctor: begin -->\n", "<!-- findings of doctor: end -->\n"
 MEANS: dict[str, tuple[str, str]] = {
     "stage": (
@@ -226,10 +227,18 @@ def _section(check: Check, language: Language, fixes: dict[str, str], texts: dic
 def _row(kind: Kind, language: Language, fixes: dict[str, str], text: str) -> str:
     fix = fixes.get(kind.code, "")
     step = f"`{fix}`" if fix else BY_HAND[language]
-    shown = re.sub(r"(?<![{])[{](\w+)[}](?![}])", r"*\1*", text)
-    shown = re.sub(r"[{]{2}(\w+)[}]{2}", r"`{\1}`", shown)
+    shown = "".join(_shown(part) for part in re.split(r"(`[^`]*`)", text))
     cells = (f"`{kind.code}`", WORDS[language][kind.severity], shown, step)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _shown(part: str) -> str:
+    """Return a part of a text with its placeholders in italics; in code, where Markdown has no
+    italics, in capitals."""
+    if not part.startswith("`"):
+        return PLACEHOLDER.sub(r"*\1*", part)
+    shown = PLACEHOLDER.sub(lambda found: found[1].upper(), part)
+    return shown.replace("{{", "{").replace("}}", "}")
 
 
 def rendered(page: str, language: Language) -> str:

@@ -182,7 +182,7 @@ class FakeServerless:
         try:
             return Component(self._call, props)(words[1:])
         except Refused as error:
-            raise Failure(f"s {' '.join(words)} ended with 101: {error}") from None
+            raise Failure(f"`s {' '.join(words)}` ended with 101: {error}") from None
 
 
 def _mappings(value: object) -> list[Json]:

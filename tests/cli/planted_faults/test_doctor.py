@@ -177,7 +177,9 @@ def test_a_wake_up_call_arrives_once_its_address_is_right(
         wrong = {"LIVE_RECORD_WAKE_URL": "http://127.0.0.1:9/"}
         lost = deployed(tmp_path, live.address, wrong, lambda _: remote.publish("x", wait=True))
         (advice,) = [one["text"] for one in lost if one["code"] == "wake.lost"]
-        assert "Set LIVE_RECORD_WAKE_URL to the address of reconcile's HTTP trigger" in advice
+        assert (
+            "Set LIVE_RECORD_WAKE_URL to the address of the HTTP trigger of `reconcile`" in advice
+        )
 
         requests.delete(f"{live.address}/_control/fail", timeout=60)
         remote.advance(130)
