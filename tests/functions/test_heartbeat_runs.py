@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from functions import record_command
 from shared.engine.dispatcher import LINGER_MS
 from shared.inbound.function_compute import InvocationFailed
-from shared.outbound.bounded_socket import MayReach
-from shared.outbound.http import Outgoing, Unanswered
+from shared.outbound.heartbeat import Heartbeat
+from shared.outbound.http import Unanswered
 from shared.store import open_store
 from tests.conftest import Clock
 from tests.support.callback_stage import LESSON
@@ -27,18 +27,26 @@ class Monitor:
         self.asked: list[str] = []
         self.is_away = False
 
-    def __call__(self, outgoing: Outgoing, _may_reach: MayReach) -> int:
-        self.asked.append(outgoing.url)
+    def call(self, url: str) -> None:
+        self.asked.append(url)
         if self.is_away:
             raise Unanswered("TimeoutError")
-        return 200
+
+
+class MonitoredHeartbeat(Heartbeat, frozen=True, kw_only=True):
+    """A heartbeat whose monitor is in this process."""
+
+    monitor: Monitor
+
+    def send(self) -> None:
+        self.monitor.call(self.url)
 
 
 class BeatingStage(ReconcilingStage):
     def __init__(self, folder: Path, clock: Clock, **settings: str) -> None:
         super().__init__(folder, clock, LIVE_RECORD_HEARTBEAT_URL=URL, **settings)
         self.monitor = Monitor()
-        heartbeat = replace(self.app.heartbeat, get=self.monitor)
+        heartbeat = MonitoredHeartbeat(self.app.heartbeat.url, monitor=self.monitor)
         self.app = replace(self.app, heartbeat=heartbeat)
 
     def health(self) -> dict[str, object]:
