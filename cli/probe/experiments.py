@@ -269,5 +269,9 @@ EXPERIMENTS = by_name(
         start_after_interruption_within_delay,
     ),
     Experiment("§4", "Do status events have a time?", status_events_carry_time),
-    Experiment("§3", "Does Live return the key of recording callbacks?", record_key_is_returned),
+    Experiment(
+        "§3",
+        "Do Live's callback settings show the key that signs recording callbacks?",
+        record_key_is_returned,
+    ),
 )

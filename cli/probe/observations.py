@@ -240,14 +240,14 @@ def _is_true_in_time(
 OBSERVATIONS = by_name(
     Experiment("§2", "Does Live retry a callback that was answered 500?", callback_retry_on_5xx),
     Experiment("§3", "Does Live sign a retried callback again?", callback_resigns),
-    Experiment("§3", "Is the port part of the signed host?", record_signature_host),
+    Experiment("§3", "Does the host in the signed text include the port?", record_signature_host),
     Experiment("§5", "Is the on-demand callback signed?", on_demand_carries_signature),
     Experiment(
         "§5", "Does Live record after a failed on-demand callback?", on_demand_failure_records
     ),
     Experiment(
         "§7",
-        "How does Live report a callback configuration that does not exist?",
+        "How does Live answer a query for callback settings that do not exist?",
         absent_notify_config,
     ),
     Experiment("§2.1", "Are exception callbacks signed?", remarks_carry_signature),

@@ -24,15 +24,19 @@ from cli.setup.configurations import ConfigTarget, Value, read, recordings, writ
 
 ALL_EXPERIMENTS: Mapping[str, Experiment] = {**EXPERIMENTS, **OBSERVATIONS, **LOAD_EXPERIMENTS}
 UNANSWERABLE: Mapping[str, str] = {
-    "second_publisher (§2.1)": "it needs two programs that push the same stream at once",
-    "file_stop_time (§4)": "it shows only in the recorded file, which probe does not open",
-    "whether RAM takes acs:live or acs:cdn for RealTimeRecordCommand (§1.4)": (
-        "it needs a RAM policy that changes between two calls"
+    "second_publisher (§2.1), what Live does if a second program pushes the same stream": (
+        "it needs two programs that push at once"
+    ),
+    "file_stop_time (§4), whether a file's stop_time is that of its last frame": (
+        "it shows only in the recorded file, which probe does not open"
+    ),
+    "whether a RAM policy must name acs:live or acs:cdn to allow RealTimeRecordCommand (§1.4)": (
+        "the test would have to change a RAM policy between two calls"
     ),
     "what fields an exception or switch callback has (§2.1)": (
-        "nobody can make Live send one, so read one that Live has sent"
+        "nobody can make Live send one; if Live has sent you one, look there"
     ),
-    "whether each format counts as a channel (§10)": "it shows only on the bill",
+    "whether each format is billed as a channel of its own (§10)": "only the bill shows that",
 }
 OBJECT_NAME = "live-record-probe/{StreamName}/{EscapedStartTime}_{EscapedEndTime}"
 MANUAL = 7
