@@ -266,7 +266,7 @@ SKIP: tuple[Field, ...] = (
     text(
         "note",
         "free text for the log; also for the history of the streams, if the occurrence begins"
-        " within 48 hours",
+        " within 24 hours",
         example="rained off",
     ),
 )
