@@ -211,7 +211,7 @@ FAULTS = (
         "Live accepts a start and does nothing",
         lambda stage: stage.live.fail(transport="swallow", **START),
         "confirmed",
-        "It is not recorded after 6 s: Live accepted start",
+        "is not recorded after 6 s. The stage says: Live accepted start",
         patience_s=SHORT_PATIENCE_S,
     ),
     PlantedFault(

@@ -70,7 +70,7 @@ def _say_more(answer: Json) -> None:
 @click.option("--note", default="", help="what to tell the others; `list` and the console show it")
 @of_stage(changes=True)
 def acknowledge(api: Api, ids: Sequence[str], note: str, as_json: bool) -> None:
-    """Acknowledge alerts by the IDS that `list` shows: they are not repeated or escalated."""
+    """Acknowledge alerts by the IDS of `alerts list`: they are not repeated or escalated."""
     taken = [api.acknowledge(each, note) for each in ids]
     if as_json:
         output.as_json({"alerts": taken})
@@ -126,7 +126,7 @@ def sink_line(sink: Json) -> str:
         line = _("{name}: no answer yet; the timer of `notify` sends the message once a minute")
         return line.format(name=sink["name"])
     line = (
-        _("{name} accepted the message: {answer}")
+        _('{name} accepted the message and answered "{answer}"')
         if sink["is_taken"]
         else _("{name} refused the message: {answer}")
     )

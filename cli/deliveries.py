@@ -50,7 +50,7 @@ def list_deliveries(api: Api, state: str, limit: int, as_json: bool) -> None:
 @click.option("--all", "of_all", is_flag=True, help="retry every task that failed for good")
 @of_stage(changes=True)
 def redrive(api: Api, ids: Sequence[str], of_all: bool, as_json: bool) -> None:
-    """Retry tasks that failed for good, by the IDS that list shows."""
+    """Retry tasks that failed for good, by the IDS that `deliveries list` shows."""
     if bool(ids) is of_all:
         raise click.UsageError(_("Name the deliveries, or pass `--all`."))
     if of_all:

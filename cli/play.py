@@ -100,8 +100,8 @@ def play(
 ) -> None:
     """Print playback URLs of STREAM's files, newest first.
 
-    The URLs are valid for as long as `--for`. The stage signs them if its bucket is configured and
-    `--for` is at most `12h`; otherwise your own access key signs them.
+    The URLs are valid for the time that `--for` gives. The stage signs them if its bucket is
+    configured and this time is at most `12h`; otherwise your own access key signs them.
 
     With `--all` or `--occurrence`, the command prints one playlist instead, which the stage signs.
     The playlist joins the recordings across interruptions, and names what is missing. Save it in a

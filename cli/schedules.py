@@ -111,7 +111,11 @@ def export(api: Api, as_json: bool) -> None:
     multiple=True,
     help="stream to record (`domain/app/stream`) for events that name none; repeatable",
 )
-@click.option("--timezone", default="", help="time zone of events that name none")
+@click.option(
+    "--timezone",
+    default="",
+    help="time zone of events that name none, or none in the form Asia/Shanghai",
+)
 @click.option("--dry-run", is_flag=True, help="show what would change, and change nothing")
 @YES
 @of_stage(changes=True)
@@ -370,7 +374,7 @@ def _pause_of(row: Mapping[str, Any]) -> str:
 @_name
 @of_stage(changes=False)
 def show(api: Api, schedule_id: str, as_json: bool) -> None:
-    """Show the schedule ID with its streams, rehearsals and next occurrences."""
+    """Show the schedule with this ID, its streams, rehearsals and next occurrences."""
     answer = api.schedule(schedule_id)
     rehearsals = {
         f"{key.domain}/{key.app}": api.last_rehearsal(str(key))
@@ -421,7 +425,7 @@ def _rehearsal_lines(within: str, rehearsals: Mapping[str, Json | None]) -> Iter
 )
 @of_stage(changes=False)
 def upcoming(api: Api, schedule_id: str, number: int, as_json: bool) -> None:
-    """List the next occurrences of the schedule ID."""
+    """List the next occurrences of the schedule with this ID."""
     answer = api.next_occurrences(schedule_id, number)
     output.rows(answer, "next", _occurrence_line, as_json, nothing=_("nothing is to come"))
 
@@ -436,7 +440,7 @@ def _occurrence_line(row: Mapping[str, Any]) -> str:
 @click.option("--note", help="why; the schedule shows it while it is paused")
 @of_stage(changes=True)
 def pause(api: Api, schedule_id: str, note: str | None, as_json: bool) -> None:
-    """Pause the schedule ID: no further occurrence begins. One under way goes on."""
+    """Pause the schedule with this ID. The occurrence under way goes on; no other begins."""
     answer = api.change_schedule(schedule_id, "pause", note=note)
     _say(answer, _line_of, as_json=as_json)
 
@@ -446,7 +450,7 @@ def pause(api: Api, schedule_id: str, note: str | None, as_json: bool) -> None:
 @click.option("--note", help="free text to store in the log")
 @of_stage(changes=True)
 def resume(api: Api, schedule_id: str, note: str | None, as_json: bool) -> None:
-    """Resume the schedule ID: its occurrences begin again."""
+    """Resume the schedule with this ID: its occurrences begin again."""
     answer = api.change_schedule(schedule_id, "resume", note=note)
     _say(answer, _line_of, as_json=as_json)
 
@@ -458,13 +462,14 @@ def resume(api: Api, schedule_id: str, note: str | None, as_json: bool) -> None:
 )
 @click.option(
     "--note",
-    help="free text to store in the history of the streams that have the occurrence planned",
+    help="free text for the log; for the history of the streams, too, if the occurrence begins"
+    " within 24 h",
 )
 @of_stage(changes=True)
 def skip(
     api: Api, schedule_id: str, occurrence: str | None, note: str | None, as_json: bool
 ) -> None:
-    """Skip one occurrence of the schedule ID: nothing is recorded for it."""
+    """Skip one occurrence of the schedule with this ID: nothing is recorded for it."""
     answer = api.change_schedule(schedule_id, "skip", occurrence=occurrence, note=note)
     _say_changed(_("skipped: {occurrence}"), answer, as_json=as_json)
 
@@ -478,7 +483,7 @@ def skip(
 @_note
 @of_stage(changes=True)
 def trigger(api: Api, schedule_id: str, lasts: str | None, note: str | None, as_json: bool) -> None:
-    """Begin an occurrence of the schedule ID now."""
+    """Begin an occurrence of the schedule with this ID now."""
     answer = api.change_schedule(schedule_id, "trigger", lasts=lasts, note=note)
     _say_changed(_("begun: {occurrence}"), answer, as_json=as_json)
 
@@ -489,7 +494,7 @@ def trigger(api: Api, schedule_id: str, lasts: str | None, note: str | None, as_
 @_note
 @of_stage(changes=True)
 def extend(api: Api, schedule_id: str, by: str, note: str | None, as_json: bool) -> None:
-    """Extend the occurrence of the schedule ID that is under way."""
+    """Let the occurrence that is under way end later."""
     answer = api.change_schedule(schedule_id, "extend", by=by, note=note)
     _say_changed(_("extended: {occurrence}"), answer, as_json=as_json)
 
@@ -498,7 +503,7 @@ def extend(api: Api, schedule_id: str, by: str, note: str | None, as_json: bool)
 @_name
 @of_stage(changes=True)
 def delete(api: Api, schedule_id: str, as_json: bool) -> None:
-    """Delete the schedule ID. Occurrences that have begun go on to their end."""
+    """Delete the schedule with this ID. Occurrences that have begun go on to their end."""
     answer = api.delete_schedule(schedule_id)
     _say(answer, lambda row: _("{id} is deleted").format(id=row["id"]), as_json=as_json)
 

@@ -82,13 +82,14 @@ def _schedule(row: Json) -> Json:
     "--schedules/--no-schedules",
     "with_schedules",
     default=True,
-    help="import the schedules as well; each replaces the one with its id; this is the default",
+    help="import the schedules as well; each replaces the stage's with the same id; this is the"
+    " default",
 )
 @of_stage(changes=True)
 def import_state(
     api: Api, file: Path, with_policy: bool, with_schedules: bool, as_json: bool
 ) -> int:
-    """Import FILE into a stage, except where the stage is as new or newer."""
+    """Import FILE into a stage, except what the stage has in the same or a newer version."""
     document = _read(file)
     version = _import_policy(api, document["policy"]) if with_policy else None
     answers: list[Json] = []

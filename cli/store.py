@@ -28,8 +28,8 @@ def store() -> None:
 def accept(api: Api, replaces: str | None, as_json: bool) -> None:
     """Accept the store after it was emptied, or after the first deploy.
 
-    From then on the policy records every live stream again. First stop each stream that must not
-    be recorded: earlier stops and ends are lost with an emptied store.
+    Before you accept it, stop each stream that must not be recorded, because an emptied store has
+    lost earlier stops and ends. Afterwards the policy records every live stream that it covers.
     """
     answer = api.accept_store(replaces)
     if as_json:

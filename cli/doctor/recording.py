@@ -92,9 +92,9 @@ SHARED_NAME = warning(
 UNSIGNED_NAME = warning(
     "names.unsigned",
     N_(
-        "{config} names its files {names}. The `object_prefix` of this domain in the policy does"
-        " not allow that, so they get no playback URL. Add the names to `object_prefix`, and apply"
-        " the policy"
+        "{config} gives its files the names {names}. The `object_prefix` of this domain in the"
+        " policy does not allow these names, so the files get no playback URL. Add the names to"
+        " `object_prefix`, and apply the policy"
     ),
 )
 OTHER_DELAY = warning(
@@ -106,11 +106,11 @@ OTHER_DELAY = warning(
 )
 OTHER_ENDPOINT = fault(
     "bucket.endpoint",
-    N_("the bucket {bucket} is at {endpoint}, but the recording configuration names {named}"),
+    N_("the bucket {bucket} is at {endpoint}, but the recording configuration has {configured}"),
 )
 WRONG_ENDPOINT = fault(
     "bucket.elsewhere",
-    N_("the bucket {bucket} is not at {named}. The console of OSS shows its endpoint"),
+    N_("the bucket {bucket} is not at {endpoint}. The console of OSS shows its endpoint"),
 )
 NO_BUCKET = fault(
     "bucket.none", N_("the bucket {bucket} does not exist: recordings break with BucketNotFound")
@@ -425,16 +425,18 @@ def buckets(snapshot: Snapshot) -> Findings:
     if not snapshot.buckets:
         yield NO_BUCKETS["bucket"].found()
     for (name, endpoint), bucket in snapshot.buckets.items():
-        about = {"bucket": name, "named": endpoint}
         if not isinstance(bucket, Unread):
             if bucket.endpoint and bucket.endpoint != endpoint:
                 fix = snapshot.fix_command(f"{SETUP} --endpoint {bucket.endpoint}")
-                yield OTHER_ENDPOINT.found(fix, **about, endpoint=bucket.endpoint)
+                yield OTHER_ENDPOINT.found(
+                    fix, bucket=name, endpoint=bucket.endpoint, configured=endpoint
+                )
         elif bucket.code == "WrongEndpoint":
             fix = snapshot.fix_command(f"{SETUP} --endpoint oss-REGION.aliyuncs.com")
-            yield WRONG_ENDPOINT.found(fix, **about)
+            yield WRONG_ENDPOINT.found(fix, bucket=name, endpoint=endpoint)
         elif bucket.code == "NoSuchBucket":
-            yield NO_BUCKET.found(f"aliyun oss mb oss://{name} --endpoint {endpoint}", **about)
+            fix = f"aliyun oss mb oss://{name} --endpoint {endpoint}"
+            yield NO_BUCKET.found(fix, bucket=name)
     for config in _configurations(snapshot):
         ours = "" if config.is_vod else _bucket_read(snapshot, config)
         if ours and config.bucket != ours:

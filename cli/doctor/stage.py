@@ -118,7 +118,10 @@ NOT_IN_FORCE = fault(
 )
 OBSERVES = warning(
     "policy.observes",
-    N_("the stage only observes and sends no commands. LIVE_RECORD_MODE must not be `observe`"),
+    N_(
+        "the stage only observes and sends no commands. If LIVE_RECORD_MODE is `observe`, change"
+        " that variable first"
+    ),
 )
 NEVER_RAN = warning(
     "timer.never",
@@ -133,8 +136,9 @@ STOPPED = fault(
 LATE = warning(
     "timer.late",
     N_(
-        "streams that are due: {count}, the oldest for {age}. `live-record watch` shows why they"
-        " wait; if Live throttles, other programs may use up the account's calls (docs/scale.md)"
+        "streams that are due: {count}. The oldest has been due for {age}. `live-record watch`"
+        " shows why they wait; if Live throttles, other programs may use up the account's calls"
+        " (docs/scale.md)"
     ),
 )
 NO_WAKE = warning(
@@ -236,9 +240,9 @@ ASKED_RECENTLY = unknown(
         " most once a second, and somebody has just done so. Run `live-record doctor` again"
     ),
 )
-NOT_ACTIVATED = fault("role.not_activated", N_("{problem} (as for {stream})"))
+NOT_ACTIVATED = fault("role.not_activated", N_("{problem} (seen with {stream})"))
 COMMANDS_FORBIDDEN = fault(
-    "role.commands", N_("Live refuses the function's commands, as for {stream}: {problem}")
+    "role.commands", N_("Live refuses the function's commands, for example for {stream}: {problem}")
 )
 SMALL_QUOTA = warning(
     "quota.small",

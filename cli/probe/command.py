@@ -92,7 +92,7 @@ def probe(
 ) -> None:
     """Find out by experiment how Live behaves.
 
-    The command uses one test stream and writes a report without the account's names.
+    The command uses one test stream. It writes a report that names no domain, stream or key.
     """
     if set(options["only"]) & set(LOAD_EXPERIMENTS) and not options["load"]:
         raise click.UsageError(

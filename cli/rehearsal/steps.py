@@ -178,8 +178,8 @@ class Steps:
         application = emergency.Application(key.domain, key.app)
         changes = list(emergency.changes_for(self._recordings, application, {}))
         line = _(
-            "`live-record emergency {application}` would let Live record automatically"
-            " (configurations to change: {count})"
+            "`live-record emergency {application}` would work (configurations that it would change:"
+            " {count})"
         )
         return line.format(application=application, count=len(changes))
 
@@ -421,7 +421,7 @@ class Steps:
         if self._encoder is not None:
             self._require_pushed(self._encoder)
         if status["phase"] != RECORDED:
-            late = _("The stream is not recorded after {seconds:g} s: {reason}.")
+            late = _("The stream is not recorded after {seconds:g} s. The stage says: {reason}.")
             reason = str(status["reason"]["text"])
             cause = self._first_error() or late.format(
                 seconds=self._scene.patience_s, reason=reason.rstrip(".")

@@ -44,8 +44,8 @@ _WHOLE = 100.0
 @click.option(
     "--target",
     type=click.FloatRange(0, _WHOLE),
-    help="percentage of the time that each stream must be recorded while it is wanted and live; by"
-    " default the `coverage_target` of its schedule or rule, or 100",
+    help="how much of its wanted and live time each stream must be recorded, in percent; by default"
+    " the `coverage_target` of its schedule or rule, or 100",
 )
 @click.option(
     "--max-gap",

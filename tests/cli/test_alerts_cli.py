@@ -115,7 +115,7 @@ def test_the_robots_answers_are_printed(stage: HttpStage, talk: Feishu) -> None:
     timer.start()
     tested = run(stage, "test")
     timer.join()
-    assert tested.output.splitlines()[-1] == "talk accepted the message: 0 success"
+    assert tested.output.splitlines()[-1] == 'talk accepted the message and answered "0 success"'
     assert tested.exit_code == 0
 
 

@@ -487,7 +487,7 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "role",
         FAULT,
-        "so it is (as for",
+        "so it is (seen with",
         "",
         lambda: replace(HEALTHY, listed=listed("live_not_activated")),
     ),
@@ -694,7 +694,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "names",
         WARNING,
-        "they get no playback URL",
+        "the files get no playback URL",
         APPLY,
         lambda: configured(formats=(Format("mp4", "vod/{StreamName}/{StartTime}"),)),
     ),
