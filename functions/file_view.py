@@ -44,7 +44,7 @@ def _period(value: object) -> int:
 def _push_arg(value: object) -> tuple[str, str]:
     name, equals, wanted = str(value).partition("=")
     if not (name and equals) or not str(value).isprintable():
-        raise ValueError("write name=value, such as callback_id=42")
+        raise ValueError("write `name=value`, such as `callback_id=42`")
     return name, wanted
 
 

@@ -56,8 +56,8 @@ def open_one(invocation: Invocation, request: Request) -> Response:
         raise Unauthorized("no such token", hint="ask the operator of this stage for a token")
     if "read" not in caller.scopes:
         raise Forbidden(
-            f"the token {caller.name} does not have the scope read",
-            hint="use a token with the scope read",
+            f"the token {caller.name} does not have the scope `read`",
+            hint="use a token with the scope `read`",
         )
     invocation.log.info("console.opened", who=caller.name, source=request.source_ip)
     return Response(200, ConsoleSessionView(caller.name), _cookie(session, SESSION_MS // 1000))

@@ -98,9 +98,9 @@ class _CopyAttempt(Struct, frozen=True):
         rules = (rule for rule in app.policy.deliver if rule.target == body.target)
         copying = _Copying(self.invocation, task, body, file.verdict)
         if (rule := next(rules, None)) is None:
-            return copying.failed("no [[deliver]] of the policy has this target", is_final=True)
+            return copying.failed("no `[[deliver]]` of the policy has this target", is_final=True)
         if not app.policy.names_object(task.stream, body.uri):
-            return copying.failed("no object_prefix of the policy fits this name", is_final=True)
+            return copying.failed("no `object_prefix` of the policy fits this name", is_final=True)
         return self._tried(copying, rule)
 
     def _tried(self, copying: _Copying, rule: CopyRule) -> Outcome:

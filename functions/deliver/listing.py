@@ -50,7 +50,7 @@ class Listings(Struct):
         if self.last is None or not body.list_etag or place != self.place:
             last = _read(source, body.uri)
             if not all(self.app.policy.names_object(stream, uri) for uri in last.segments):
-                raise NotCopied("no object_prefix of the policy fits the name of a segment")
+                raise NotCopied("no `object_prefix` of the policy fits the name of a segment")
             self.last, self.place = last, (*place[:3], last.etag)
         return self.last
 
@@ -68,7 +68,7 @@ def _read(source: Opened, uri: str) -> Listing:
 def _listing(data: bytes, etag: str, uri: str, bucket: str) -> Listing:
     playlist = parse_playlist(data)
     if not (playlist.is_playlist and playlist.is_plain):
-        raise NotCopied("it is not a playlist of whole segments")
+        raise NotCopied("the file is not a playlist of whole segments")
     found = {each.name: segment_uri(uri, each.name, bucket) for each in playlist.segments}
     segments = {name: target for name, target in found.items() if target is not None}
     if len(segments) < len(found):

@@ -131,7 +131,8 @@ def _occurrence(query: Mapping[str, Any], edges: Sequence[Edge], now: int) -> Sp
     if span is None:
         raise NotFound(
             "no occurrence with this id has begun for the stream",
-            hint="write the schedule's id, @ and the announced start by its own clocks",
+            hint="write the schedule's id, `@` and the announced start in the"
+            " schedule's own time zone",
         )
     return span
 
@@ -163,7 +164,7 @@ def _playlists(account: _Account) -> Iterator[tuple[File, Sequence[Span]]]:
         )
         raise WrongState(
             f"no M3U8 playlist was recorded in this time, only {formats}",
-            hint="add the format for the next recordings: live-record setup --format m3u8",
+            hint="add the format for the next recordings: `live-record setup --format m3u8`",
         )
     if not found:
         raise NotFound("no file of this time has been reported")
@@ -203,7 +204,7 @@ class _Source:
         recorded = Recorded(spans, slices)
         self._segments += len(lay_out([recorded], (), account.within))
         if self._segments > MAX_SEGMENTS:
-            raise _too_long(f"it has more than {MAX_SEGMENTS} segments")
+            raise _too_long(f"the period has more than {MAX_SEGMENTS} segments")
         return recorded
 
     def _slices(self, file: File) -> Sequence[Slice]:
@@ -216,12 +217,12 @@ class _Source:
             raise _LeftOutError(why.detail) from None
         playlist = parse_playlist(self._fetch(uri, bucket))
         if not (playlist.is_playlist and playlist.is_plain):
-            raise _LeftOutError("it is not a playlist of whole segments")
+            raise _LeftOutError("the file is not a playlist of whole segments")
         slices: list[Slice] = []
         for segment in playlist.segments:
             target = segment_uri(uri, segment.name, bucket.name)
             if target is None:
-                raise _LeftOutError("a segment of it is in no bucket of this stage")
+                raise _LeftOutError("a segment of the playlist is in no bucket of this stage")
             self._allow(target)
             slices.append(Slice(target, segment.duration_ms, segment.follows_break, file.place))
         return slices
@@ -233,9 +234,9 @@ class _Source:
 
     def _fetch(self, uri: str, bucket: Opened) -> bytes:
         if self._playlists == MAX_READ_REQUESTS or self._bytes > MAX_READ_BYTES:
-            raise _too_long("it has too many playlists")
+            raise _too_long("the period has too many playlists")
         if self._invocation.deadline.left() < 2 * oss.TIMEOUT_S:
-            raise _too_long("there is not enough time to read its playlists")
+            raise _too_long("there is not enough time to read the playlists of the period")
         self._playlists += 1
         try:
             data = bucket.read(uri, 0, MAX_PLAYLIST_BYTES + 1)
@@ -245,7 +246,7 @@ class _Source:
             raise _LeftOutError(str(why)) from None
         self._bytes += len(data)
         if len(data) > MAX_PLAYLIST_BYTES:
-            raise _LeftOutError(f"it has more than {MAX_PLAYLIST_BYTES} bytes")
+            raise _LeftOutError(f"the playlist has more than {MAX_PLAYLIST_BYTES} bytes")
         return data
 
 

@@ -83,7 +83,7 @@ def _parts(request: Request) -> tuple[Sequence[str], str]:
     names, what = rest[:_PATH_PARTS], "/".join(rest[_PATH_PARTS:])
     if len(names) != _PATH_PARTS or what not in ("", _PLAYLIST):
         raise NotFound(
-            f"there is no {request.path}", hint=f"request {_PATH}{{domain}}/{{app}}/{{stream}}"
+            f"there is no {request.path}", hint=f"request `{_PATH}{{domain}}/{{app}}/{{stream}}`"
         )
     return names, what
 
@@ -91,7 +91,7 @@ def _parts(request: Request) -> tuple[Sequence[str], str]:
 def _why_unsigned(policy: Policy, caller: Caller, key: StreamKey, file: File) -> str | None:
     """Return why no URL of this file may be signed; None if one may."""
     if not is_object(file):
-        return "it is in VOD, not in the bucket"
+        return "the file is in VOD, not in the bucket"
     return _why_no_url(policy, caller, key, file.uri)
 
 
@@ -112,14 +112,14 @@ def _why_no_url(policy: Policy, caller: Caller, key: StreamKey, uri: str) -> str
     """Return why no URL of an object may be signed; None if one may. Live's signature does not
     cover the file name in a callback, so a forged callback could name any object of the bucket."""
     if not policy.names_object(key, uri):
-        return f"no object_prefix of {key.domain} in the policy fits this name and stream"
+        return f"no `object_prefix` of {key.domain} in the policy fits this name and stream"
     if caller.only and not all(
         owner.app and owner.stream and caller.may_reach(owner)
         for owner in policy.object_owners(uri)
     ):
         return (
-            "its name may belong to a stream that the token may not see (object_prefix of the"
-            " policy)"
+            "the file's name may belong to a stream that the token may not see"
+            " (`object_prefix` of the policy)"
         )
     return None
 
@@ -161,8 +161,8 @@ class _Sizes:
         if self._silence:
             raise NotRead(self._silence)
         if self._left == 0:
-            raise NotRead(f"only the newest {MAX_SIZES} are asked for")
+            raise NotRead(f"live-record asks OSS for the newest {MAX_SIZES} files only")
         if self._call.deadline.left() < 2 * oss.TIMEOUT_S:
-            raise NotRead("the time is over: ask again with a smaller limit")
+            raise NotRead("the time is over: ask again with a smaller `limit`")
         self._left -= 1
         return bucket.size(file.uri)

@@ -124,7 +124,9 @@ def acknowledge(request: ApiRequest) -> Response:
     def change(book: AlertBook, version: int) -> tuple[AlertBook, Sequence[NewTask]]:
         alert, now = book.alerts.get(alert_id), app.store.now()
         if alert is None or not alert.is_open:
-            raise NotFound("no alert with this id is open", hint="GET /v1/alerts lists them")
+            raise NotFound(
+                "no alert with this id is open", hint="`GET /v1/alerts` lists the alerts"
+            )
         after = acknowledged(book, alert_id, who, now, note)
         return after, alert_events(app.policy, book, after, version, now)
 
@@ -137,7 +139,7 @@ def test_sinks(request: ApiRequest) -> Response:
     """Make `notify` send a test message to each robot of the policy, in its next run."""
     store, sinks = request.invocation.app.store, _sinks(request)
     if not sinks:
-        raise BadRequest([Fault("policy", "has no [[notify]]: add one that names a robot")])
+        raise BadRequest([Fault("policy", "has no `[[notify]]`: add one that names a robot")])
     asked_at = store.now()
     bodies = [MessageBody(sink, "", is_test=True) for sink in sinks]
     _, dropped = _changed(
@@ -146,7 +148,7 @@ def test_sinks(request: ApiRequest) -> Response:
     if dropped:
         raise WrongState(
             "too many deliveries are open already",
-            hint="GET /v1/health says how many deliveries are open",
+            hint="`GET /v1/health` says how many deliveries are open",
         )
     return Response(200, TestedSinksView(asked_at=rfc3339(asked_at), sinks=sinks))
 

@@ -307,7 +307,7 @@ class OverviewQueueView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OverviewAlertsView(Struct, frozen=True, forbid_unknown_fields=True):
-    """How many alerts are open; GET /v1/alerts lists them."""
+    """How many alerts are open; `GET /v1/alerts` lists the alerts."""
 
     open: Count
     unacknowledged: Annotated[Count, doc("open alerts that nobody has acknowledged")]

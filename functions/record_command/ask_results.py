@@ -121,11 +121,13 @@ def response_of(
     )
 
 
-ALLOW_SHORT = 'if the recording is to end so soon, send "allow_short": true (command line: --soon)'
+ALLOW_SHORT = (
+    'if the recording is to end so soon, send `"allow_short": true` (command line: `--soon`)'
+)
 RAISE = "ask for a shorter time, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
 
 
-RESTART_LATER = "it is not sent later, either: send restart once the stage acts"
+RESTART_LATER = "a restart is not sent later, either: send `restart` once the stage acts"
 
 
 def _observes(request: ApiRequest) -> bool:
@@ -155,7 +157,7 @@ def _unfit_end(request: ApiRequest, handled: HandleResult) -> RequestError:
     from_now, latest = handled.now + (lasts or most), began + most
     until = rfc3339(from_now) if from_now <= latest else f"up to {rfc3339(latest)}"
     return WrongState(
-        sentence, hint=f"to go on, send until {until}; to end the recording now, send stop"
+        sentence, hint=f"to go on, send `until` {until}; to end the recording now, send `stop`"
     )
 
 

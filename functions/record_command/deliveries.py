@@ -86,13 +86,13 @@ def redrive(request: ApiRequest) -> Response:
         case Redriven.UNKNOWN:
             raise NotFound(
                 "no task with this id has failed for good",
-                hint="GET /v1/deliveries lists all tasks; open ones are retried automatically",
+                hint="`GET /v1/deliveries` lists all tasks; open ones are retried automatically",
             )
         case Redriven.FULL:
             raise WrongState(
                 "too many deliveries are open already",
-                hint="wait until the stage has done some of them: GET /v1/health says how many are"
-                " open",
+                hint="wait until the stage has done some of these deliveries: `GET /v1/health`"
+                " says how many are open",
             )
         case Redriven.OPEN:
             request.invocation.log.info("delivery.redriven", id=task_id, who=request.who)

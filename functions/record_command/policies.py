@@ -50,7 +50,7 @@ def _read_policy(value: object) -> Mapping[str, object]:
 
 def _read_version(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError("write the newest version that GET /v1/policy shows")
+        raise ValueError("write the newest version that `GET /v1/policy` shows")
     return value
 
 
@@ -96,7 +96,7 @@ MAX_SUSPENSION_MS = 7 * DAY_MS
 def _suspended_for(value: object) -> int:
     lasts_ms = duration(value)
     if lasts_ms > MAX_SUSPENSION_MS:
-        raise ValueError('write it like "2h", 7d at most')
+        raise ValueError('write a duration like "2h", `7d` at most')
     return lasts_ms
 
 
@@ -134,7 +134,7 @@ def _suspend(request: ApiRequest, suspended: Suspension | None) -> Response:
     policies.forget()
     policy, version = policies.policy(), policies.version
     if policies.newest != version:
-        hint = "apply a policy that this release can read: live-record policy apply policy.toml"
+        hint = "apply a policy that this release can read: `live-record policy apply policy.toml`"
         raise WrongState(f"this release cannot read policy version {policies.newest}", hint=hint)
     if policy.suspended == suspended:
         return _view(request, policy, version, version)
@@ -147,7 +147,7 @@ def _put(request: ApiRequest, policy: Policy, document: str, *, replaces: int) -
     """Store a checked policy. Raise WrongState if there is a newer one."""
     copy = request.invocation.app.store.put_policy(document, replaces=replaces)
     if copy is None:
-        hint = "see what your file would change: live-record policy diff"
+        hint = "see what your file would change: `live-record policy diff`"
         raise WrongState(f"version {replaces} is not the newest policy", hint=hint)
     _note_event(request, policy, copy.version)
     request.invocation.apply_policy_soon()

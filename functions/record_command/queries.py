@@ -100,7 +100,7 @@ def playlist(request: ApiRequest) -> Response:
 def elsewhere(_ask: ApiRequest) -> Response:
     """Refuse a request that the stage's custom domain routes to another function."""
     raise NotFound(
-        "this request is for the function `files`, but it reached record_command",
+        "this request is for the function `files`, but it reached `record_command`",
         hint="send the request to the stage's own domain",
     )
 

@@ -95,10 +95,10 @@ ATTEMPTS_NUMBER = 3
 def _why_no_stream(value: str) -> str:
     """Return what is wrong with a stream or pattern; "" if nothing is."""
     if value.count("/") < 2:  # noqa: PLR2004 - domain/app/stream
-        return "write each stream as domain/app/stream"
+        return "write each stream as `domain/app/stream`"
     key = key_of(value)
     if set("?[") & set(f"{key.app}{key.stream}") or "*" in f"{key.domain}{key.app}":
-        return "write no wildcard but * in the last part: domain/app/camera*"
+        return "write no wildcard but `*` in the last part: `domain/app/camera*`"
     return ""
 
 
@@ -108,7 +108,7 @@ def _streams(value: object) -> tuple[str, ...]:
         raise SeveralFaults(*wrong)
     streams = tuple(str(key_of(name)) for name in names)
     if not streams:
-        raise ValueError("write a list of streams, each as domain/app/stream")
+        raise ValueError("write a list of streams, each as `domain/app/stream`")
     if len(set(map(is_pattern, streams))) > 1:
         raise ValueError("write patterns into a schedule of their own")
     return streams
@@ -130,7 +130,7 @@ def _rule(value: object) -> str:
     from shared.schedule.recurrence import rule_text
 
     if not isinstance(value, str):
-        raise ValueError("write a rule of RFC 5545, like FREQ=WEEKLY;BYDAY=TU")  # noqa: TRY004 - one way to say all faults
+        raise ValueError("write a rule of RFC 5545, like `FREQ=WEEKLY;BYDAY=TU`")  # noqa: TRY004 - one way to say all faults
     return rule_text(value) if value else ""
 
 
@@ -148,7 +148,7 @@ def _percentage(value: object) -> float | None:
     if value is None:
         return None
     if not is_percentage(value):
-        raise ValueError("write a percentage from 0 to 100, like 99.9, or null")
+        raise ValueError("write a percentage from 0 to 100, like `99.9`, or `null`")
     return float(value)
 
 
@@ -338,7 +338,7 @@ def faults(
     for stream in streams:
         yield from _stream_faults(invocation, caller, stream)
     if any(map(is_pattern, streams)) and found.get("expect") is Expect.ALL:
-        yield Fault("expect", "write any: for a pattern, nobody knows the whole list of streams")
+        yield Fault("expect", "write `any`: for a pattern, nobody knows the whole list of streams")
     if {"start", "end", "timezone"} <= found.keys():
         schedule = _schedule_of("", (), found)
         yield from faults_of(schedule, longest_ms=invocation.app.settings.max_duration)
@@ -389,7 +389,7 @@ def _require(request: ApiRequest) -> StoredSchedule:
     (name,) = request.values
     stored, _ = _stored(request, name)
     if stored is None or stored.is_deleted or not _may_see(request, stored):
-        raise NotFound("there is no schedule with that id", hint="see GET /v1/schedules")
+        raise NotFound("there is no schedule with that id", hint="see `GET /v1/schedules`")
     return stored
 
 
@@ -556,7 +556,7 @@ def trigger(request: ApiRequest) -> Response:
     if len(stored.rules) > MAX_RULES_NUMBER:
         raise WrongState(
             f"{schedule.id} has {MAX_RULES_NUMBER} occurrences under way, which is the limit",
-            hint="try again once one of them is over",
+            hint="try again once one of these occurrences is over",
         )
     first = _first(schedule)
     lasts = request.body.get("lasts", first.ends_at - first.starts_at)
@@ -602,7 +602,7 @@ def extend(request: ApiRequest) -> Response:
     may_come = found.by_pattern and request.invocation.app.store.now() < found.ends_at
     if not (answers.changed or may_come):
         raise WrongState(
-            f"{found.id} is over, or was stopped", hint="trigger an occurrence, or send start"
+            f"{found.id} is over, or was stopped", hint="trigger an occurrence, or send `start`"
         )
     _log(request, "extended", schedule, longer.id)
     if found.by_pattern:
@@ -637,7 +637,7 @@ def _occurrence(request: ApiRequest, stored: StoredSchedule) -> Occurrence:
     found = known.get(wanted) if wanted else next(iter(known.values()), None)
     if found is None:
         raise NotFound(
-            "no such occurrence lies ahead", hint="see GET /v1/schedules/{schedule}/next"
+            "no such occurrence lies ahead", hint="see `GET /v1/schedules/{schedule}/next`"
         )
     return found
 

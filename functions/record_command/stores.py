@@ -26,14 +26,15 @@ def accept(request: ApiRequest) -> Response:
     if not expected:
         raise WrongState(
             "this stage was deployed without LIVE_RECORD_STORE_ID",
-            hint="deploy the stage again: make deploy makes the id",
+            hint="deploy the stage again: `make deploy` makes the id",
         )
     _refuse_wrong_id(app.store.state().store_id, expected, replaces)
     state = app.store.accept(replaces=replaces)
     if state.is_foreign(expected):
         raise WrongState(
             f"the store belongs to {state.store_id}",
-            hint="give each stage a store of its own; to take it over, send its id as replaces",
+            hint="give each stage a store of its own; to take this store over, send"
+            " the other stage's id as `replaces`",
         )
     request.invocation.apply_policy_soon()
     request.invocation.log.warning("store.accepted", store_id=expected, who=request.who)
@@ -47,5 +48,6 @@ def _refuse_wrong_id(found: str | None, expected: str, replaces: str) -> None:
         nobodys = f"the store belongs to no stage yet, not to {replaces}"
         raise WrongState(
             nobodys if found is None else ours,
-            hint="leave out replaces: it is only for a store that belongs to another stage",
+            hint="leave out `replaces`: that field is only for a store that belongs to"
+            " another stage",
         )

@@ -160,14 +160,15 @@ def _asked_for(body: Mapping[str, Any], caller: Caller, now: int) -> Token:
     only, until = body.get("streams", ()), body.get("until")
     if only and (unbound := body["scopes"] & FOR_ALL_STREAMS):
         about = " and ".join(sorted(unbound))
-        detail = f"{about} cannot be bound to streams: leave out streams, or the scope"
+        detail = f"{about} cannot be bound to streams: leave out `streams`, or the scope"
         raise BadRequest([Fault("scopes", detail)])
     if until is not None and until <= now:
         raise BadRequest([Fault("until", "is past: write a time to come")])
     missing = body["scopes"] - caller.scopes
     if missing:
         raise Forbidden(
-            f"the token {caller.name} lacks {', '.join(sorted(missing))}, so it cannot grant it",
+            f"the token {caller.name} lacks {', '.join(sorted(missing))}; a token grants"
+            " only scopes that it has itself",
             hint="use a token that has every scope of the new one",
         )
     if caller.until is not None and (until is None or until > caller.until):
@@ -223,10 +224,10 @@ def revoke(request: ApiRequest) -> Response:
 def _not_in_store(app: App, name: str) -> RequestError:
     if _is_of_environment(app, name):
         return WrongState(
-            f"the token {name} is in the environment of the stage",
+            f"the token {name} is set in the environment variables of the stage",
             hint="remove the token from LIVE_RECORD_API_TOKENS, and deploy",
         )
-    return NotFound("there is no token of that name", hint="see GET /v1/tokens")
+    return NotFound("there is no token of that name", hint="see `GET /v1/tokens`")
 
 
 def _is_of_environment(app: App, name: str) -> bool:

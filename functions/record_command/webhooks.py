@@ -73,7 +73,7 @@ def test(request: ApiRequest) -> Response:
     app, (name,) = request.invocation.app, request.values
     if app.policy.webhook(name) is None:
         raise NotFound(
-            "the policy names no webhook like this", hint="GET /v1/webhooks lists the receivers"
+            "the policy names no webhook like this", hint="`GET /v1/webhooks` lists the receivers"
         )
     now = app.clock()
     body = EventBody(EventType.WEBHOOK_TEST, now, {"receiver": name}, only=name)
@@ -81,7 +81,7 @@ def test(request: ApiRequest) -> Response:
     if app.store.add_tasks(OF_STAGE, (task,)):
         raise WrongState(
             "too many deliveries are open already",
-            hint="wait until the stage has done some of them: GET /v1/health says how many"
-            " are open",
+            hint="wait until the stage has done some of these deliveries: `GET /v1/health`"
+            " says how many are open",
         )
     return Response(202, TestedWebhookView(name, task.id))

@@ -137,7 +137,7 @@ def _parsed(text: str, kind: Kind) -> Mapping[str, object]:
         detail, line = f"is not {kind.upper()}: {error}", int(place[1]) if place else 0
         raise Misconfigured([Fault("policy", detail, line=line)]) from error
     if not isinstance(document, dict):
-        raise Misconfigured([Fault("policy", "has to be an object with domain and rule in it")])
+        raise Misconfigured([Fault("policy", "has to be an object with `domain` and `rule`")])
     return document
 
 
@@ -145,7 +145,7 @@ def _toml() -> Any:  # noqa: ANN401 - one module under two names
     try:
         return import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     except ModuleNotFoundError as error:
-        detail = "this Python reads no TOML: install tomli, or give the policy as JSON"
+        detail = "this Python reads no TOML: install `tomli`, or give the policy as JSON"
         raise Misconfigured([Fault("policy", detail)]) from error
 
 
@@ -214,7 +214,8 @@ def _target(ours: Sequence[str]) -> Callable[[object], str]:
             url = port = None
         if not isinstance(value, str) or url is None or not _is_address(value, url):
             raise ValueError(
-                "write a URL that begins with https:// or http://, without user name, password or #"
+                "write a URL that begins with `https://` or `http://`, without user name,"
+                " password or `#`"
             )
         if _named(url.hostname or "", port) & set(ours):
             raise ValueError(
@@ -243,19 +244,21 @@ def _webhook(table: _Table, ours: Sequence[str]) -> Webhook:
 
 def _receiver(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(_RECEIVER, value):
-        raise ValueError("write a name of 1 to 32 small letters, digits and -, like crm")
+        raise ValueError("write a name of 1 to 32 small letters, digits and `-`, like `crm`")
     return value
 
 
 def _receivers(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= _MAX_SECRET_KEYS:
-        raise ValueError(f'write a list of 1 to {_MAX_SECRET_KEYS} names, like ["crm", "crm-2027"]')
+        raise ValueError(
+            f'write a list of 1 to {_MAX_SECRET_KEYS} names, like `["crm", "crm-2027"]`'
+        )
     return tuple(_receiver(inner) for inner in value)
 
 
 def _event_globs(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
-        raise ValueError('write a list, like ["recording.*", "gap.opened"]')
+        raise ValueError('write a list, like `["recording.*", "gap.opened"]`')
     return tuple(_event_glob(inner) for inner in value)
 
 
@@ -362,7 +365,7 @@ def _condition(value: object) -> str:
 def _repeat(value: object) -> int:
     repeat = duration(value)
     if repeat < _LEAST_REPEAT_MS:
-        raise ValueError("write 5m or more: a robot that is sent too much is muted")
+        raise ValueError("write `5m` or more: a robot that is sent too much is muted")
     return repeat
 
 
@@ -382,7 +385,7 @@ def _minutes(text: str) -> int:
 
 def _language(value: object) -> str:
     if value not in ("en", "zh"):
-        raise ValueError("write en or zh")
+        raise ValueError("write `en` or `zh`")
     return str(value)
 
 
@@ -427,7 +430,7 @@ def _s3_target(value: object) -> tuple[str, str]:
     parts = found[2].strip("/").split("/") if found and found[2] else []
     if found is None or {"", ".", ".."} & set(parts):
         raise ValueError(
-            "write it like s3://bucket/prefix, with a bucket of 3 to 63 characters:"
+            "write a target like `s3://bucket/prefix`, with a bucket of 3 to 63 characters:"
             " a-z, 0-9, dot and dash"
         )
     return found[1], "/".join(parts)
@@ -440,7 +443,7 @@ def _endpoint(value: object) -> str:
     except ValueError:
         url = None
     if not isinstance(value, str) or url is None or not _is_address(value, url):
-        raise ValueError("write the store's address, like https://s3.eu-central-1.amazonaws.com")
+        raise ValueError("write the store's address, like `https://s3.eu-central-1.amazonaws.com`")
     if url.path.strip("/") or url.query:
         raise ValueError("write only the address, without the bucket and without a path")
     return value.rstrip("/")
@@ -455,7 +458,7 @@ def _credentials_name(value: object) -> str:
 def _region(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(_NAME, value):
         raise ValueError(
-            "write the name that the target's provider gives the region, like eu-central-1"
+            "write the name that the target's provider gives the region, like `eu-central-1`"
         )
     return value
 
@@ -468,21 +471,21 @@ def _name_template(value: object) -> str:
     is_unique = "uri" in parts or {"app", "stream", "file"} <= parts
     if not (is_safe and is_unique) or parts - set(NAME_PARTS):
         raise ValueError(
-            "write a template that names each file apart, with {uri}, or with {app}, {stream} and"
-            " {file}"
+            "write a template that names each file apart, with `{uri}`, or with `{app}`, `{stream}`"
+            " and `{file}`"
         )
     return text
 
 
 def _formats(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not set(value) <= {*COPIED_FORMATS}:
-        raise ValueError('write a list of mp4, flv and m3u8, like ["mp4"]')
+        raise ValueError('write a list of `mp4`, `flv` and `m3u8`, like `["mp4"]`')
     return tuple(value)
 
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("write true or false")  # noqa: TRY004 - faults are ValueErrors here
+        raise ValueError("write `true` or `false`")  # noqa: TRY004 - faults are ValueErrors here
     return value
 
 
@@ -500,19 +503,19 @@ def _objects(value: object) -> Sequence[Mapping[str, object]]:
 
 def _domain_name(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(_DOMAIN, value):
-        raise ValueError("write one whole domain, like live.example.com")
+        raise ValueError("write one whole domain, like `live.example.com`")
     return value.lower()
 
 
 def _domain_names(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise ValueError('write a list, like ["push.example.com"]')  # noqa: TRY004 - as above
+        raise ValueError('write a list, like `["push.example.com"]`')  # noqa: TRY004 - as above
     return tuple(_domain_name(inner) for inner in value)
 
 
 def _object_names(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
-        raise ValueError(f'write a list, like ["{DEFAULT_PREFIX}"]')
+        raise ValueError(f'write a list, like `["{DEFAULT_PREFIX}"]`')
     return tuple(_object_name(inner) for inner in value)
 
 
@@ -520,7 +523,7 @@ def _object_name(value: object) -> str:
     name = value if isinstance(value, str) and len(value) <= _MAX_PREFIX_CHARS else ""
     if not prefix_of(name).rpartition("/")[0]:
         raise ValueError(
-            "write an OssObjectPrefix as Live has it, which begins with a folder that is known"
+            "write an `OssObjectPrefix` as Live has it, which begins with a folder that is known"
             f" before the recording: {DEFAULT_PREFIX}"
         )
     return name
@@ -534,13 +537,13 @@ def _bucket_endpoint(value: object) -> str:
     """Return the host. Only OSS itself is accepted, because the function's temporary key is used
     there."""
     if not isinstance(value, str) or not values.is_oss_host(value):
-        raise ValueError("write the bucket's public endpoint, like oss-cn-shanghai.aliyuncs.com")
+        raise ValueError("write the bucket's public endpoint, like `oss-cn-shanghai.aliyuncs.com`")
     return value
 
 
 def _glob(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(_GLOB, value):
-        raise ValueError('write a name or a pattern like "class*", without / and spaces')
+        raise ValueError('write a name or a pattern like "class*", without `/` and spaces')
     return value
 
 
@@ -552,7 +555,7 @@ def _count(value: object) -> int:
 
 def _percentage(value: object) -> float:
     if not is_percentage(value):
-        raise ValueError("write a percentage from 0 to 100, like 99.9")
+        raise ValueError("write a percentage from 0 to 100, like `99.9`")
     return float(value)
 
 
@@ -574,7 +577,7 @@ def _one_of(kind: type[E]) -> Callable[[object], E]:
 
 def _deliver_faults(policy: Policy) -> Iterator[_Found]:
     detail = (
-        "does not end with {uri}: let it end with {uri}, or leave m3u8 out of formats, because a"
+        "does not end with `{uri}`: write `{uri}` last, or leave `m3u8` out of `formats`, because a"
         " playlist finds its segments by their names"
     )
     for number, rule in enumerate(policy.deliver, 1):
@@ -633,7 +636,7 @@ def _no_such(policy: Policy, pattern: str) -> str:
     main = policy.streaming(pattern)
     if main:
         return f"rules are matched with the main streaming domain: write {main}"
-    return "matches the streaming domain of no [[domain]]: correct it, or add the domain"
+    return "matches the streaming domain of no `[[domain]]`: correct the pattern, or add the domain"
 
 
 def _covers(wide: Match, narrow: Match) -> bool:

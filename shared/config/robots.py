@@ -53,7 +53,7 @@ class Robot(Struct, frozen=True):
 def robot_name(text: object) -> str:
     """Return the name of a robot. Raise ValueError if it is not a valid name."""
     if not isinstance(text, str) or not re.fullmatch(_NAME, text):
-        raise ValueError("write the name of a robot in LIVE_RECORD_ROBOTS, like ops")
+        raise ValueError("write the name of a robot in LIVE_RECORD_ROBOTS, like `ops`")
     return text
 
 
@@ -71,12 +71,14 @@ def _robot(part: str) -> Robot:
     name, _, address = part.partition("=")
     url, _, secret = address.partition("#")
     if not re.fullmatch(_NAME, name):
-        raise ValueError("write NAME=ADDRESS for each robot, the name like ops or night-shift")
+        raise ValueError(
+            "write `NAME=ADDRESS` for each robot, the name like `ops` or `night-shift`"
+        )
     parts = urlsplit(url)
     kind = next((kind for path, kind in _PATHS if parts.path.startswith(path)), None)
     if parts.scheme not in {"http", "https"} or not parts.hostname or kind is None:
         raise ValueError(
             f"the address of {name} is not a robot's: copy the webhook of a DingTalk, Feishu or"
-            " WeCom robot; if the robot signs, add # and its secret"
+            " WeCom robot; if the robot signs, add `#` and the robot's secret"
         )
     return Robot(name, kind, url, secret)

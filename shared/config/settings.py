@@ -27,7 +27,7 @@ from shared.store import store_url
 PREFIX: Final = "LIVE_RECORD_"
 DEV: Final = "dev"
 MISSING: Final = "MissingParam"
-_MAKE_ONE: Final = "make one of your own: openssl rand -hex 16"
+_MAKE_ONE: Final = "make one of your own: `openssl rand -hex 16`"
 EMULATOR: Final = "FC_EMULATOR"
 """Set only by the emulator of Function Compute. On Function Compute nobody can set it, because the
 prefix is reserved and the variable is removed (docs/platform/function-compute.md §1.5)."""
@@ -229,11 +229,11 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Faul
     emulated = settings.is_emulated
     on_fc = bool(env.get("FC_FUNC_CODE_PATH") or env.get("FC_ACCOUNT_ID"))
     if on_fc and not emulated and settings.store.startswith("sqlite:"):
-        yield _fault("STORE", "SQLite is for one machine: on Function Compute use redis://…")
+        yield _fault("STORE", "SQLite is for one machine: on Function Compute use `redis://…`")
     if settings.bucket and not settings.oss_endpoint:
         yield _fault(
             "OSS_ENDPOINT",
-            "is missing, but LIVE_RECORD_BUCKET is set: write oss-REGION.aliyuncs.com",
+            "is missing, but LIVE_RECORD_BUCKET is set: write `oss-REGION.aliyuncs.com`",
             MISSING,
         )
     if settings.oss_endpoint and not settings.bucket:
@@ -282,7 +282,7 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
     if any(robot.url.startswith("http:") for robot in settings.robots):
         protocols["ROBOTS"] = "http"
     for name in (name for name, protocol in protocols.items() if protocol.lower() == "http"):
-        yield _fault(name, f"http is only for the stage {DEV} in the emulator: use https")
+        yield _fault(name, f"http is only for the stage {DEV} in the emulator: use `https`")
     for name, detail in weaknesses(_secrets(settings), settings.api_tokens):
         yield _fault(name, f"{detail}: {_MAKE_ONE}")
     if env.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET") == "dev-secret":

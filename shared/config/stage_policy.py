@@ -18,7 +18,10 @@ from shared.protocol.policy import Policy
 def load_stage_policy(text: str, *, kind: Kind, settings: Settings) -> Policy:
     policy = load_policy(text, kind=kind, ours=settings.hosts)
     if (policy.forward_to.stream or policy.forward_to.record) and not settings.relay_url:
-        detail = "LIVE_RECORD_RELAY_URL is missing: give it the address of relay's HTTP trigger"
+        detail = (
+            "LIVE_RECORD_RELAY_URL is missing: set it to the address of the HTTP trigger of the"
+            " function `relay`"
+        )
         raise Misconfigured([Fault("policy: forward_to", detail, "MissingParam")])
     return policy
 
@@ -44,7 +47,7 @@ def target_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
             detail = f"{host} is not in LIVE_RECORD_WEBHOOK_HOSTS: add it there, and deploy"
             yield Fault(f"policy: webhook #{number} url", detail)
         elif not (settings.is_emulated or hook.url.lower().startswith("https:")):
-            yield Fault(f"policy: webhook #{number} url", "write a URL that begins with https://")
+            yield Fault(f"policy: webhook #{number} url", "write a URL that begins with `https://`")
 
 
 def _delivery_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
@@ -59,7 +62,7 @@ def _delivery_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
             detail = f"{host} is not in LIVE_RECORD_DELIVER_HOSTS: add it there, and deploy"
             yield Fault(field, detail)
         if not each.endpoint.startswith("https://") and not settings.is_emulated:
-            yield Fault(field, "http is only for the emulator: use https")
+            yield Fault(field, "http is only for the emulator: use `https`")
 
 
 _EXAMPLE = r"(?i:(?:.*\.)?example\.(?:com|net|org))"

@@ -143,7 +143,7 @@ def _caller(name: str, allowed: str, which: str) -> Caller:
     scopes, *globs = bound.split("@")
     granted = frozenset(scopes.split("+"))
     if not granted <= set(SCOPES):
-        raise ValueError(f"{which}: write scopes of {', '.join(SCOPES)}; join several by +")
+        raise ValueError(f"{which}: write scopes of {', '.join(SCOPES)}; join several by `+`")
     if globs and (unbound := granted & FOR_ALL_STREAMS):
         about = " and ".join(sorted(unbound))
         raise ValueError(f"{which}: {about} is for all streams; bind a token without that scope")
@@ -155,7 +155,7 @@ def _glob(text: str, which: str) -> Match:
     try:
         return read_glob(text)
     except ValueError as error:
-        raise ValueError(f"{which}: behind @, {error}") from None
+        raise ValueError(f"{which}: behind `@`, {error}") from None
 
 
 def is_token_name(text: str) -> bool:
@@ -166,7 +166,7 @@ def read_glob(text: str) -> Match:
     """Parse the globs of some streams. Raise ValueError if they are invalid."""
     parts = text.split("/")
     if len(parts) != len(("domain", "app", "stream")) or not all(parts):
-        raise ValueError("write domain/app/stream, each a name or a glob")
+        raise ValueError("write `domain/app/stream`, each a name or a glob")
     return Match(*parts)
 
 
@@ -176,7 +176,9 @@ def read_digest(text: str) -> bytes:
         raise ValueError("write 64 hexadecimal digits")
     digest = bytes.fromhex(text)
     if digest == _OF_NOTHING:
-        raise ValueError("it is the digest of an empty text; make a token and write its digest")
+        raise ValueError(
+            "this is the digest of an empty text: make a token, and write the digest of that token"
+        )
     return digest
 
 
@@ -185,7 +187,9 @@ def _end_of(day: str, which: str) -> int:
     try:
         at = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=timezone.utc)
     except ValueError:
-        raise ValueError(f"{which}: write its last day after ~, like 2027-01-31") from None
+        raise ValueError(
+            f"{which}: write the token's last day after `~`, like `2027-01-31`"
+        ) from None
     return round(at.timestamp() * 1000) + _DAY_MS
 
 
@@ -193,4 +197,4 @@ def _digest(text: str, which: str) -> bytes:
     try:
         return read_digest(text)
     except ValueError as error:
-        raise ValueError(f"{which}: behind sha256:, {error}") from None
+        raise ValueError(f"{which}: behind `sha256:`, {error}") from None

@@ -16,7 +16,9 @@ from shared.protocol.durations import duration
 from shared.protocol.policy import Mode
 from shared.store import store_url
 
-STORES: Final = "write it as redis://… or rediss://…, or on one machine sqlite:///absolute/path"
+STORES: Final = (
+    "write the address as `redis://…` or `rediss://…`, or on one machine `sqlite:///absolute/path`"
+)
 _NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _HOST: Final = rf"(?:{_NAME}|\[(?=[^\]]*:)[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?"
 _UNGUESSED: Final = r"[A-Za-z0-9_-]{8,128}"
@@ -24,7 +26,7 @@ _UNGUESSED: Final = r"[A-Za-z0-9_-]{8,128}"
 
 def stage(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", text):
-        raise ValueError("write 1 to 32 small letters, digits and -, a letter first, like prod")
+        raise ValueError("write 1 to 32 small letters, digits and `-`, a letter first, like `prod`")
     return text
 
 
@@ -39,13 +41,15 @@ def store(text: str) -> str:
 
 def store_id(text: str) -> str:
     if text and not re.fullmatch(r"[A-Za-z0-9._-]{8,128}", text):
-        raise ValueError("write 8 to 128 letters, digits, dots, - and _; make deploy makes it")
+        raise ValueError(
+            "write 8 to 128 letters, digits, dots, `-` and `_`; `make deploy` makes this id"
+        )
     return text
 
 
 def policy(text: str) -> str:
     if not text.endswith((".json", ".toml")):
-        raise ValueError("give the path of a file that ends in .json or .toml")
+        raise ValueError("give the path of a file that ends in `.json` or `.toml`")
     return text
 
 
@@ -59,12 +63,12 @@ def keys(longest: int) -> Callable[[str], tuple[str, ...]]:
 
 
 def path_tokens(text: str) -> tuple[str, ...]:
-    return _each(_UNGUESSED, "each path token has 8 to 128 letters, digits, - and _")(text)
+    return _each(_UNGUESSED, "each path token has 8 to 128 letters, digits, `-` and `_`")(text)
 
 
 def own_key(text: str) -> str:
     if text and not re.fullmatch(_UNGUESSED, text):
-        raise ValueError("write 8 to 128 letters, digits, - and _")
+        raise ValueError("write 8 to 128 letters, digits, `-` and `_`")
     return text
 
 
@@ -82,7 +86,7 @@ def callback_hosts(text: str) -> tuple[str, ...]:
     """Return the hosts of the callback URLs: two if this stage may take over from another stage."""
     found = tuple(part.strip() for part in text.split(",")) if text else ()
     if not all(re.fullmatch(_HOST, host) for host in found):
-        raise ValueError("give only the host of the callback's URL, like live.example.com:8443")
+        raise ValueError("give only the host of the callback's URL, like `live.example.com:8443`")
     return found
 
 
@@ -90,7 +94,7 @@ def hosts(text: str) -> tuple[str, ...]:
     """Return the host names in lower case. Raise ValueError if one has a port."""
     names = tuple(name.lower() for name in re.split(r"[,\s]+", text) if name)
     if not all(re.fullmatch(_NAME, name) for name in names):
-        raise ValueError("give only hosts, without ports, like callbacks.example.com")
+        raise ValueError("give only hosts, without ports, like `callbacks.example.com`")
     return names
 
 
@@ -100,8 +104,8 @@ def webhook_secrets(text: str) -> dict[str, str]:
     pairs = [part.partition(":") for part in re.split(r"[,\s]+", text) if part]
     if not all(re.fullmatch(_RECEIVER, name) and _is_secret(each) for name, _, each in pairs):
         raise ValueError(
-            "write NAME:whsec_SECRET, separated by commas; make a secret with"
-            ' echo "whsec_$(openssl rand -base64 32)"'
+            "write `NAME:whsec_SECRET`, separated by commas; make a secret with"
+            ' `echo "whsec_$(openssl rand -base64 32)"`'
         )
     found = {name: each for name, _, each in pairs}
     if len(found) < len(pairs):
@@ -126,10 +130,10 @@ def store_keys(text: str) -> tuple[StoreKey, ...]:
     entries = [part.split(":") for part in re.split(r"[,\s]+", text) if part]
     counts = (_STORE_KEY_PARTS, _STORE_KEY_PARTS + 1)
     if not all(len(each) in counts and all(each) for each in entries):
-        raise ValueError("write each as NAME:ACCESS_KEY_ID:SECRET, with a comma between two")
+        raise ValueError("write each as `NAME:ACCESS_KEY_ID:SECRET`, with a comma between two")
     found = tuple(StoreKey(*each) for each in entries)
     if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", each.name) for each in found):
-        raise ValueError("a name has letters, digits, - and _, 64 at most")
+        raise ValueError("a name has letters, digits, `-` and `_`, 64 at most")
     if len({each.name for each in found}) < len(found):
         raise ValueError("each name may occur once")
     return found
@@ -161,13 +165,15 @@ def count_or_none(text: str) -> int | None:
 def endpoint(text: str) -> tuple[str, str]:
     protocol, _, host = text.rpartition("://")
     if protocol not in {"", "http", "https"} or not re.fullmatch(_HOST, host):
-        raise ValueError("give a host like live.aliyuncs.com, or for the emulator http://host:port")
+        raise ValueError(
+            "give a host like `live.aliyuncs.com`, or for the emulator `http://host:port`"
+        )
     return protocol or "https", host
 
 
 def bucket(text: str) -> str:
     if text and not re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", text):
-        raise ValueError("give only the bucket's name: 3 to 63 small letters, digits and -")
+        raise ValueError("give only the bucket's name: 3 to 63 small letters, digits and `-`")
     return text
 
 
@@ -179,8 +185,8 @@ def oss_endpoint(text: str) -> tuple[str, str]:
     is_emulator = protocol == "http" and re.fullmatch(_HOST, host)
     if text and not is_emulator and not (is_theirs and protocol in {"", "https"}):
         raise ValueError(
-            "give the bucket's public endpoint, like oss-cn-shanghai.aliyuncs.com, or for the"
-            " emulator http://host:port"
+            "give the bucket's public endpoint, like `oss-cn-shanghai.aliyuncs.com`, or for the"
+            " emulator `http://host:port`"
         )
     return protocol or "https", host
 
@@ -191,7 +197,7 @@ def is_oss_host(host: str) -> bool:
 
 
 def url(text: str) -> str:
-    otherwise = "give a URL that begins with https:// or http://"
+    otherwise = "give a URL that begins with `https://` or `http://`"
     url = _split(text, otherwise)
     if text and not (url.scheme in {"http", "https"} and url.hostname):
         raise ValueError(otherwise)
@@ -214,7 +220,7 @@ everywhere."""
 
 def mode(text: str) -> Mode:
     if text not in {mode.value for mode in Mode}:
-        raise ValueError("write act or observe")
+        raise ValueError("write `act` or `observe`")
     return Mode(text)
 
 
@@ -222,7 +228,7 @@ def merge_delay(text: str) -> int:
     """Return the delay in ms. Live's DelayTime is 15 s to 6 h (docs/platform/live.md §6)."""
     delay = duration(text)
     if not duration("15s") <= delay <= duration("6h"):
-        raise ValueError("write 15s to 6h, the same as DelayTime in Live's configuration")
+        raise ValueError("write `15s` to `6h`, the same as `DelayTime` in Live's configuration")
     return delay
 
 
@@ -231,7 +237,7 @@ def signature_window(text: str) -> int:
     about 35 s under the same signature (docs/platform/live.md §2 and 3)."""
     window = duration(text)
     if not duration("40s") <= window <= duration("5m"):
-        raise ValueError("write 40s to 5m: Live itself repeats a callback for 35 s")
+        raise ValueError("write `40s` to `5m`: Live itself repeats a callback for 35 s")
     return window
 
 
@@ -240,7 +246,7 @@ def keep(text: str) -> int:
     callbacks for seven days (docs/platform/live.md §7); until then the record must exist."""
     kept = duration(text)
     if kept < duration("7d"):
-        raise ValueError("write 7d or longer: Live lists a lost callback for that long")
+        raise ValueError("write `7d` or longer: Live lists a lost callback for that long")
     return kept
 
 

@@ -34,8 +34,8 @@ def authorize(tokens: TokenCache, request: Request, scope: str, *, now: int) -> 
         )
     if scope not in owner.scopes:
         raise Forbidden(
-            f"the token {owner.name} does not have the scope {scope}",
-            hint=f"use a token with the scope {scope}",
+            f"the token {owner.name} does not have the scope `{scope}`",
+            hint=f"use a token with the scope `{scope}`",
         )
     return owner
 
@@ -43,7 +43,7 @@ def authorize(tokens: TokenCache, request: Request, scope: str, *, now: int) -> 
 def _of_bearer(tokens: TokenCache, request: Request) -> Caller:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise Unauthorized("a token is needed", hint="send Authorization: Bearer <token>")
+        raise Unauthorized("a token is needed", hint="send `Authorization: Bearer <token>`")
     owner = tokens.caller_of(token.strip())
     if owner is None:
         raise Unauthorized("no such token", hint="ask the operator of this stage for a token")
@@ -87,7 +87,7 @@ def require_console(request: Request, hosts: Sequence[str]) -> None:
     if not (is_ours and is_safe and is_same and CONSOLE_HEADER in headers):
         raise Forbidden(
             "a console session can change something only from the console page",
-            hint="use a token: Authorization: Bearer <token>",
+            hint="use a token: `Authorization: Bearer <token>`",
         )
 
 

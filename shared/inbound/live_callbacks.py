@@ -181,7 +181,8 @@ def verify(
         raise UnverifiedCallback("no readable timestamp")
     if abs(now - int(timestamp) * 1000) > window_ms:
         raise UnverifiedCallback(
-            "its timestamp is further from the present than LIVE_RECORD_SIGNATURE_WINDOW allows"
+            "the signature's timestamp is further from the present than"
+            " LIVE_RECORD_SIGNATURE_WINDOW allows"
         )
     expected = [sign(domain, timestamp, key) for domain in domains for key in keys if key]
     if not _is_one_of(lowered.get("ali-live-signature", "").lower(), expected):
@@ -328,7 +329,7 @@ def parse_record_event(body: bytes) -> RecordEvent:
         return _vod(payload)
     event = payload.get("event")
     if not isinstance(event, str):
-        raise MalformedCallback("there is neither an event nor a uri nor a VideoId")
+        raise MalformedCallback("there is neither an `event` nor a `uri` nor a `VideoId`")
     if event in _STATES:
         return RecordStatus(*_names(payload), RecordState(event), _moment(payload.get("time")))
     if event in _FAILURES:

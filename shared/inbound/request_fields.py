@@ -126,7 +126,7 @@ def _one_of(name: str, kind: Callable[[str], Any], values: Sequence[str], doc: s
 def flag(name: str, doc: str) -> Field:
     def read(value: object) -> bool:
         if not isinstance(value, bool):
-            raise ValueError("write true or false")  # noqa: TRY004 - one way to say all faults
+            raise ValueError("write `true` or `false`")  # noqa: TRY004 - one way to say all faults
         return value
 
     return Field(name, read, {"type": "boolean"}, doc, example=True)

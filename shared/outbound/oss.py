@@ -152,7 +152,7 @@ def judge(
         request = next(steps)
         while True:
             if not has_time():
-                raise NotJudged("it took too long to read what is needed of the object")
+                raise NotJudged("reading the object took too long")
             request = steps.send(_answer(opened, request))
     except StopIteration as ended:
         verdict: Verdict = ended.value
@@ -207,7 +207,7 @@ def _understood(error: Exception) -> NotRead:
     if status == _ABSENT_STATUS:
         why = "there is no such object in the stage's bucket"
     elif status == _DENIED_STATUS:
-        why = "OSS refuses: the function's role needs oss:GetObject on the bucket"
+        why = "OSS refuses: the function's role needs `oss:GetObject` on the bucket"
     else:
         why = f"OSS answers with status {status}"
     if status:

@@ -20,7 +20,7 @@ def reachable(*, anywhere: bool) -> MayReach:
     return (lambda _address: True) if anywhere else is_public
 
 
-INSECURE = "its URL does not begin with https://"
+INSECURE = "the receiver's URL does not begin with `https://`"
 
 
 def is_secure(url: str, *, anywhere: bool) -> bool:

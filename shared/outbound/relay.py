@@ -142,7 +142,7 @@ class Onward(Struct, frozen=True):
         from shared.outbound.public_address import reachable
 
         if (urlsplit(target).hostname or "").lower() not in self.hosts:
-            raise Unanswered("its host is not in LIVE_RECORD_FORWARD_HOSTS")
+            raise Unanswered("the receiver's host is not in LIVE_RECORD_FORWARD_HOSTS")
         may_reach = reachable(anywhere=self.anywhere)
         return http.call(
             onward(target, callback, self.mode), patience=patience, may_reach=may_reach

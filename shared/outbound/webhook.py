@@ -43,7 +43,7 @@ class WebhookSender(Struct, frozen=True):
         Unanswered if no answer came in time, NotAllowed if the settings forbid the call."""
         target = urlsplit(url)
         if (target.hostname or "").lower() not in self.hosts:
-            raise NotAllowed("its host is not in LIVE_RECORD_WEBHOOK_HOSTS")
+            raise NotAllowed("the receiver's host is not in LIVE_RECORD_WEBHOOK_HOSTS")
         if not is_secure(url, anywhere=self.anywhere):
             raise NotAllowed(INSECURE)
         headers = self._signed(names, event_id, payload, at_ms)

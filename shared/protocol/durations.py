@@ -30,14 +30,14 @@ def duration(value: object) -> int:
     """Parse a duration such as "12h30m" or "180s"; return it in ms. Raise ValueError for anything
     else, including a number without a unit, which could mean seconds or hours."""
     if _is_bare(value) and int(str(value)):
-        raise ValueError(f"write a unit: {value}s, {value}m or {value}h")
+        raise ValueError(f"write a unit: `{value}s`, `{value}m` or `{value}h`")
     found = re.fullmatch(_DURATION, f"{value}s" if _is_bare(value) else str(value))
     if not isinstance(value, str | int) or found is None or not any(found.groups()):
-        raise ValueError('write it like "4h", "90m" or "12h30m"')
+        raise ValueError('write a duration like "4h", "90m" or "12h30m"')
     counts = found.groups("0")
     total = sum(int(count) * unit for count, unit in zip(counts, _UNITS.values(), strict=True))
     if not total:
-        raise ValueError("has to be longer than 0s")
+        raise ValueError("has to be longer than `0s`")
     if total > MAX_DURATION_MS:
         raise ValueError(f"is longer than {written(MAX_DURATION_MS)}, the longest duration")
     return total
@@ -77,7 +77,7 @@ def instant(text: object) -> int:
     """Parse an RFC 3339 time; return it in ms since the epoch. Raise ValueError for other text."""
     found = re.fullmatch(_INSTANT, text) if isinstance(text, str) else None
     if found is None:
-        raise ValueError("write the time as RFC 3339, like 2026-01-02T03:04:05Z")
+        raise ValueError("write the time as RFC 3339, like `2026-01-02T03:04:05Z`")
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
     fraction, sign, hours, minutes = found.groups()[6:]
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
@@ -98,7 +98,7 @@ def instant_or_duration(text: object) -> tuple[int, bool]:
     if isinstance(text, str) and text[-1:] in "smhd" and text[:1].isdecimal():
         return duration(text), True
     if not isinstance(text, str) or re.fullmatch(_INSTANT, text) is None:
-        raise ValueError("write a time, like 2026-01-02T03:04:05Z, or how long ago, like 24h")
+        raise ValueError("write a time, like `2026-01-02T03:04:05Z`, or how long ago, like `24h`")
     return instant(text), False
 
 

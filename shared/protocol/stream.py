@@ -41,7 +41,7 @@ _FAULTS: tuple[tuple[Callable[[str], bool], str], ...] = (
     (lambda name: not name, "is empty"),
     (
         lambda name: "*" in name,
-        "is a wildcard: the API takes one stream a call, so name each stream itself",
+        "is a wildcard: the API takes one stream a request, so send one request for each stream",
     ),
     (
         lambda name: name in {".", ".."},

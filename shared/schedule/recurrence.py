@@ -48,7 +48,7 @@ _WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 def local(text: str) -> datetime:
     """Parse a local time without a zone. Raise ValueError if it is invalid."""
     if not _LOCAL.fullmatch(text):
-        raise ValueError("write a local time, like 2026-01-06T19:00:00")
+        raise ValueError("write a local time, like `2026-01-06T19:00:00`")
     try:
         return datetime.fromisoformat(text)
     except ValueError:  # Python's own message is only in English
@@ -72,7 +72,7 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (OSError, KeyError, ValueError):  # ZoneInfoNotFoundError is a KeyError
-        raise ValueError("write a name of the IANA database, like Asia/Shanghai") from None
+        raise ValueError("write a name of the IANA database, like `Asia/Shanghai`") from None
 
 
 def instant(at: datetime, zone_name: str) -> int:
@@ -94,7 +94,7 @@ def faults_of(schedule: Schedule, *, longest_ms: int) -> Iterator[Fault]:
         return
     start, end = instant_of(schedule.start, schedule), instant_of(schedule.end, schedule)
     if end <= start:
-        yield Fault("end", "has to be after start")
+        yield Fault("end", "has to be after `start`")
     lasts = schedule.pre_roll + end - start + schedule.post_roll
     if end > start and lasts > longest_ms:
         yield Fault(
@@ -123,7 +123,7 @@ def _rule_faults(schedule: Schedule) -> Iterator[Fault]:
         yield Fault(
             "rrule",
             f"gives more than {MAX_COUNTED_NUMBER} occurrences in ten years: write a daily or"
-            " weekly rule, with UNTIL in place of COUNT",
+            " weekly rule, with `UNTIL` in place of `COUNT`",
         )
 
 
@@ -132,13 +132,15 @@ def rule_text(text: str) -> str:
     rule = text.removeprefix("RRULE:")
     parts = _parts(rule)
     if len(rule) > MAX_RULE_CHARS or not _ALLOWED.fullmatch(rule) or "FREQ" not in parts:
-        raise ValueError("write a rule of RFC 5545, like FREQ=WEEKLY;BYDAY=TU")
+        raise ValueError("write a rule of RFC 5545, like `FREQ=WEEKLY;BYDAY=TU`")
     if parts["FREQ"] not in _FREQUENCIES:
         raise ValueError(f"write a frequency of {', '.join(_FREQUENCIES)}")
     known = _OF_ANY if parts["FREQ"] in ("DAILY", "WEEKLY") else _OF_ANY | _OF_LONG
-    unknown = sorted(set(parts) - known)
+    unknown = [f"`{part}`" for part in sorted(set(parts) - known)]
     if unknown:
-        raise ValueError(f"leave out {', '.join(unknown)}: a rule of this frequency cannot have it")
+        raise ValueError(
+            f"leave out {', '.join(unknown)}: a rule of this frequency cannot have such a part"
+        )
     return rule
 
 

@@ -52,5 +52,5 @@ def open_store(  # noqa: PLR0913 - what every engine is made of
         options |= {"clock": clock} if ahead is None else {"ahead": ahead}
         return RedisStore(url, folder=folder, store_id=store_id, **options)
     raise Misconfigured(
-        [Fault("LIVE_RECORD_STORE", f"write it as redis://… or {SQLITE}absolute/path")]
+        [Fault("LIVE_RECORD_STORE", f"write the address as `redis://…` or `{SQLITE}absolute/path`")]
     )

@@ -26,8 +26,9 @@ _HOST = (
     r"(?::(?P<port>[0-9]{1,5}))?"
 )
 _ENCODE: Final = (
-    "a reserved character of the user or password must be percent-encoded, like %2F for /, %23 for"
-    " # and %40 for @ (python3 -c 'import urllib.parse as u; print(u.quote(input(), \"\"))')"
+    "a reserved character of the user or password must be percent-encoded, like `%2F` for `/`,"
+    " `%23` for `#` and `%40` for `@` (`python3 -c 'import urllib.parse as u;"
+    ' print(u.quote(input(), ""))\'`)'
 )
 
 
@@ -120,8 +121,8 @@ class _Reader:
             port = int(match["port"] or _DEFAULT_PORT_NUMBER) if match else 0
             if match is None or not 0 < port <= _MAX_PORT_NUMBER:
                 self.faults.append(
-                    "write each host as name, name:port or [IPv6]:port, several with a comma and no"
-                    f" blank between them, like redis://h1:6379,h2:6379/0; {_ENCODE}"
+                    "write each host as `name`, `name:port` or `[IPv6]:port`, several with a comma"
+                    f" and no blank between them, like `redis://h1:6379,h2:6379/0`; {_ENCODE}"
                 )
                 return
             host = match["host"].strip("[]")
@@ -130,7 +131,7 @@ class _Reader:
     def _database(self, path: str) -> int:
         number = path.removeprefix("/")
         if number and not re.fullmatch(r"[0-9]{1,5}", number):
-            self.faults.append("write only the number of the database behind the host, like /0")
+            self.faults.append("write only the number of the database behind the host, like `/0`")
             return 0
         return int(number or 0)
 
@@ -143,7 +144,7 @@ class _Reader:
                 shown = (
                     f"{name} is unknown" if re.fullmatch(r"\w{1,40}", name) else "one is unknown"
                 )
-                self.faults.append(f"after the ?, {shown}: write one of {', '.join(_VALUES)}")
+                self.faults.append(f"after the `?`, {shown}: write one of {', '.join(_VALUES)}")
             else:
                 try:
                     values[name] = _VALUES[name](text)
@@ -154,7 +155,8 @@ class _Reader:
     def _tls(self, scheme: str, values: Mapping[str, Any]) -> Tls | None:
         named = [name for name in _VALUES if name.startswith("ssl_") and name in values]
         if scheme != "rediss":
-            self.faults.extend(f"{name} needs rediss:// in place of redis://" for name in named)
+            for name in named:
+                self.faults.append(f"`{name}` needs `rediss://` in place of `redis://`")
             return None
         tls = Tls(
             ca=values.get("ssl_ca_certs", ""),
@@ -164,11 +166,13 @@ class _Reader:
         )
         if not tls.check_hostname and not tls.ca:
             self.faults.append(
-                "ssl_check_hostname=false needs your own certificate authority: name its file with"
-                " ssl_ca_certs, or leave out ssl_check_hostname"
+                "`ssl_check_hostname=false` needs your own certificate authority: name its file"
+                " with `ssl_ca_certs`, or leave out `ssl_check_hostname`"
             )
         if bool(tls.cert) != bool(tls.key):
-            self.faults.append("ssl_certfile and ssl_keyfile belong together: name both or neither")
+            self.faults.append(
+                "`ssl_certfile` and `ssl_keyfile` belong together: name both or neither"
+            )
         return tls
 
 
@@ -182,13 +186,13 @@ def _split(rest: str) -> tuple[str, str, str]:
 
 def _seconds(text: str) -> float:
     if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", text) or float(text) == 0:
-        raise ValueError("write the seconds as a number over 0, like 0.5")
+        raise ValueError("write the seconds as a number over 0, like `0.5`")
     return float(text)
 
 
 def flag(text: str) -> bool:
     if text not in {"true", "false"}:
-        raise ValueError("write true or false")
+        raise ValueError("write `true` or `false`")
     return text == "true"
 
 
@@ -200,7 +204,7 @@ def _file(text: str) -> str:
 
 def _stage(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text):
-        raise ValueError("write a name of letters, digits, - and _")
+        raise ValueError("write a name of letters, digits, `-` and `_`")
     return text
 
 
@@ -213,15 +217,18 @@ _VALUES: Mapping[str, Callable[[str], Any]] = {
     "ssl_keyfile": _file,
     "ssl_check_hostname": flag,
 }
-_REDISS = "for an encrypted connection write rediss:// in place of redis://, and leave out {}"
+_REDISS = (
+    "for an encrypted connection write `rediss://` in place of `redis://`, and leave out `ssl` and"
+    " `tls`"
+)
 _UNVERIFIED = (
-    "ssl_cert_reqs cannot be set, because the server is always verified: name the file of your own"
-    " authority with ssl_ca_certs"
+    "`ssl_cert_reqs` cannot be set, because the server is always verified: name the file of your"
+    " own authority with `ssl_ca_certs`"
 )
 _INSTEAD: Mapping[str, str] = {
-    **{name: _REDISS.format(name) for name in ("ssl", "tls")},
+    **dict.fromkeys(("ssl", "tls"), _REDISS),
     "ssl_cert_reqs": _UNVERIFIED,
-    "db": "write the database behind the host, like /2, and leave out db",
-    "password": "write the password before the host, like redis://user:password@host",
-    "username": "write the user before the host, like redis://user:password@host",
+    "db": "write the database behind the host, like `/2`, and leave out `db`",
+    "password": "write the password before the host, like `redis://user:password@host`",
+    "username": "write the user before the host, like `redis://user:password@host`",
 }

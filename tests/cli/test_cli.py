@@ -331,7 +331,10 @@ def test_why_a_callback_was_not_believed(person: Person) -> None:
     sentence = why(person, of("forged"))
 
     assert "was rejected at" in sentence
-    assert "its timestamp is further from the present than LIVE_RECORD_SIGNATURE_WINDOW" in sentence
+    assert (
+        "the signature's timestamp is further from the present than LIVE_RECORD_SIGNATURE_WINDOW"
+        in sentence
+    )
     assert "was rejected" not in why(person, of("another"))
 
 
@@ -768,7 +771,7 @@ def test_every_bad_field_is_told(person: Person) -> None:
     refused = person.types("start", of("bad"), "--max-duration", "soon", "--until", "later")
 
     assert refused.exit_code == 1
-    assert "max_duration: write it like" in refused.stderr
+    assert "max_duration: write a duration like" in refused.stderr
     assert "until: write the time as RFC 3339" in refused.stderr
 
 
@@ -851,11 +854,11 @@ def test_a_hint_names_a_command_in_place_of_a_request(hint: str) -> None:
 
 
 def test_a_hint_about_an_occurrence_names_the_command_that_lists_them() -> None:
-    hint = "see GET /v1/schedules/{schedule}/next"
+    hint = "see `GET /v1/schedules/{schedule}/next`"
     problem = {"code": "NotFound", "detail": "no such occurrence lies ahead", "hint": hint}
 
     assert StageRefusal(problem).message == (
-        "NotFound: no such occurrence lies ahead (see live-record schedule next)"
+        "NotFound: no such occurrence lies ahead (see `live-record schedule next`)"
     )
     assert StageRefusal(problem).problem["hint"] == hint
 

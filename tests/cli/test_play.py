@@ -168,8 +168,8 @@ def test_else_your_own_key_signs(stage: HttpStage, why: str) -> None:
 @pytest.mark.parametrize(
     ("bucket", "options", "why"),
     [
-        ("dev-bucket", (), "no object_prefix of live.example.com in the policy fits this name"),
-        ("dev-bucket", ("--lang", "zh"), "策略中 live.example.com 的 object_prefix 都与该直播流"),
+        ("dev-bucket", (), "no `object_prefix` of live.example.com in the policy fits this name"),
+        ("dev-bucket", ("--lang", "zh"), "策略中 live.example.com 的 `object_prefix` 都与该直播流"),
         ("", (), "no recording configuration gives a file of this stream such a name"),
     ],
 )

@@ -217,7 +217,7 @@ def test_a_wrong_file_is_told_as_a_compiler_would(tmp_path: Path) -> None:
     result = run("test", "live.example.com/app/a", "--file", tmp_path / "p.toml")
 
     assert result.exit_code == 1
-    assert f"{tmp_path}/p.toml:11: rule #1 max_duration: write it like" in result.output
+    assert f"{tmp_path}/p.toml:11: rule #1 max_duration: write a duration like" in result.output
 
 
 def test_a_diff_names_each_stream_whose_rule_would_be_another() -> None:

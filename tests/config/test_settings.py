@@ -211,11 +211,11 @@ def test_sqlite_is_refused_on_function_compute() -> None:
 @pytest.mark.parametrize(
     ("url", "remedy"),
     [
-        ("redis://h?ssl=true", "write rediss://"),
-        ("redis://h?ssl_ca_certs=ca.pem", "needs rediss://"),
+        ("redis://h?ssl=true", "write `rediss://`"),
+        ("redis://h?ssl_ca_certs=ca.pem", "needs `rediss://`"),
         ("rediss://h?ssl_cert_reqs=none", "ssl_ca_certs"),
         ("rediss://h?ssl_check_hostname=false", "ssl_ca_certs"),
-        ("rediss://h?ssl_check_hostname=perhaps&ssl_ca_certs=ca.pem", "true or false"),
+        ("rediss://h?ssl_check_hostname=perhaps&ssl_ca_certs=ca.pem", "`true` or `false`"),
         ("rediss://h?ssl_certfile=cert.pem", "name both or neither"),
         ("redis://h?socket_timeout=soon", "seconds as a number"),
         ("redis://h?socket_timeout=0", "seconds as a number"),
@@ -527,7 +527,7 @@ def test_a_policy_in_json_that_makes_no_sense_is_refused(text: str) -> None:
 def test_a_python_that_reads_no_toml_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tomllib", None)
     monkeypatch.setitem(sys.modules, "tomli", None)
-    assert "install tomli" in policy_faults(POLICY)[0]
+    assert "install `tomli`" in policy_faults(POLICY)[0]
 
 
 _JSON = st.recursive(

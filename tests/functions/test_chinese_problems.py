@@ -95,7 +95,7 @@ def test_what_live_refused_is_chinese_too(stage: Stage, kind: type[LiveError]) -
 def test_without_a_preference_a_problem_is_english(stage: Stage) -> None:
     got = stage.ask("POST", f"{ROOM}/start", {"max_duration": 4})
 
-    assert got.json["errors"][0]["detail"] == "write a unit: 4s, 4m or 4h"
+    assert got.json["errors"][0]["detail"] == "write a unit: `4s`, `4m` or `4h`"
 
 
 def test_two_faults_are_joined_by_one_mark(stage: Stage) -> None:
@@ -104,8 +104,8 @@ def test_two_faults_are_joined_by_one_mark(stage: Stage) -> None:
 
     assert got.json["detail"] == (
         "until: send either `until` or `max_duration`, not both;"
-        ' max_duration: write it like "4h", "90m" or "12h30m";'
-        " until: write the time as RFC 3339, like 2026-01-02T03:04:05Z"
+        ' max_duration: write a duration like "4h", "90m" or "12h30m";'
+        " until: write the time as RFC 3339, like `2026-01-02T03:04:05Z`"
     )
     chinese = stage.ask("POST", f"{ROOM}/start", body, Accept_Language="zh").json["detail"]
     assert "。；" not in chinese

@@ -440,7 +440,7 @@ def test_a_playlist_that_changes_meanwhile_is_copied_anew(delivering: Delivering
     ("name", "why"),
     [
         ("https://other.example.com/x.ts", "not in its bucket"),
-        ("/secret/x.ts", "no object_prefix of the policy"),
+        ("/secret/x.ts", "no `object_prefix` of the policy"),
         ("../../../../x.ts", "not in its bucket"),
     ],
 )
@@ -542,11 +542,11 @@ def test_a_target_that_the_environment_does_not_allow_gets_nothing(
         ({"name": "{stream}/{file}"}, "names each file apart"),
         ({"name": "{uri}/{secret}"}, "names each file apart"),
         ({"name": "../{uri}"}, "names each file apart"),
-        ({"formats": ["ts"]}, "mp4, flv and m3u8"),
+        ({"formats": ["ts"]}, "`mp4`, `flv` and `m3u8`"),
         ({"formats": ["m3u8"]}, ""),
-        ({"formats": ["m3u8"], "name": "{uri}-{stream}"}, "does not end with {uri}"),
+        ({"formats": ["m3u8"], "name": "{uri}-{stream}"}, "does not end with `{uri}`"),
         ({"credentials": "key id and secret"}, "never a key itself"),
-        ({"path_style": "yes"}, "true or false"),
+        ({"path_style": "yes"}, "`true` or `false`"),
         ({"keep": True}, "is not known"),
     ],
 )
@@ -597,7 +597,7 @@ def test_what_failed_for_good_says_so_and_is_tried_again(delivering: Delivering)
     assert delivering.deliver()["dead"] == 1
     copy = delivering.copy()
     assert copy is not None
-    assert (copy.state, "no [[deliver]]" in copy.why) == ("failed", True)
+    assert (copy.state, "no `[[deliver]]`" in copy.why) == ("failed", True)
 
     delivering.applies()
     (letter,) = delivering.stage.store.dead_letters(after="", limit=9)
@@ -624,7 +624,7 @@ def test_a_copy_that_failed_for_good_is_an_event(delivering: Delivering) -> None
     delivering.applies(prefix="elsewhere")
     delivering.deliver()
     (body,) = [one for one in delivering.events() if one.type is EventType.FILE_DELIVERY_FAILED]
-    assert (body.data["uri"], "no [[deliver]]" in str(body.data["why"])) == (NAME, True)
+    assert (body.data["uri"], "no `[[deliver]]`" in str(body.data["why"])) == (NAME, True)
 
 
 def test_a_copy_that_ended_each_process_says_so_and_is_an_event(delivering: Delivering) -> None:

@@ -629,7 +629,7 @@ def test_a_reconcile_that_is_silent_for_long_makes_the_stage_not_ready(stage: St
     got = health(stage)
 
     assert (got.status, got.json["ready"]) == (503, False)
-    assert got.json["why"] == ["reconcile last ran 4m ago; it should run every minute"]
+    assert got.json["why"] == ["`reconcile` last ran 4m ago; it should run every minute"]
     assert got.json["problems"][0]["age_ms"] == 240_000
 
 

@@ -232,8 +232,8 @@ def _gap_seconds(lines: list[str]) -> float:
 @pytest.mark.parametrize(
     ("names", "why"),
     [
-        ("../room2/x.ts", "no object_prefix of live.example.com"),
-        ("/backups/users.csv", "no object_prefix of live.example.com"),
+        ("../room2/x.ts", "no `object_prefix` of live.example.com"),
+        ("/backups/users.csv", "no `object_prefix` of live.example.com"),
         ("https://other-bucket.example.com/x.ts", "in no bucket of this stage"),
         ("../../../../x.ts", "in no bucket of this stage"),
     ],

@@ -321,7 +321,7 @@ def test_an_end_that_has_passed_by_arithmetic_is_refused_and_stops_nothing(
     began, now = NOON + 60_000, NOON + 60_000 + 2 * HOUR_MS
     assert got.refusal == (409, "WrongState")
     assert f"{rfc3339(began)} + 1h = {rfc3339(began + HOUR_MS)}" in got.json["detail"]
-    assert f"until {rfc3339(now + HOUR_MS)}" in got.json["hint"]
+    assert f"`until` {rfc3339(now + HOUR_MS)}" in got.json["hint"]
     recording.happens(TimePassed())
     assert (recording.live.sent, recording.status().json["until"]) == ([START], before)
 
@@ -330,7 +330,7 @@ def test_the_hint_goes_no_further_than_the_stage_records(recording: Stage) -> No
     recording.clock.pass_ms(11 * HOUR_MS)
     got = recording.ask("POST", f"{ROOM}/extend", {"max_duration": "3h"})
 
-    assert f"until up to {rfc3339(NOON + 60_000 + 12 * HOUR_MS)}" in got.json["hint"]
+    assert f"`until` up to {rfc3339(NOON + 60_000 + 12 * HOUR_MS)}" in got.json["hint"]
     assert recording.ask("POST", f"{ROOM}/extend", {"max_duration": "12h"}).status == 200
 
 
@@ -859,7 +859,7 @@ def test_a_wildcard_is_refused_with_the_reason(stage: Stage, name: str) -> None:
     got = stage.ask("POST", f"/v1/recordings/live.example.com/app/{name}/start")
 
     assert got.refusal == (400, "MalformedParam")
-    assert "one stream a call" in got.json["detail"]
+    assert "one stream a request" in got.json["detail"]
 
 
 @pytest.mark.parametrize("name", ["%00", "x" * 513, "%ed%a0%80%0a", "%2E%2E"])
@@ -973,7 +973,7 @@ def test_a_duration_without_a_unit_is_refused_with_the_units_it_may_have(stage: 
     for bare in (4, "4"):
         got = stage.start({"max_duration": bare})
         assert got.refusal == (400, "MalformedParam")
-        assert got.json["errors"][0]["detail"] == "write a unit: 4s, 4m or 4h"
+        assert got.json["errors"][0]["detail"] == "write a unit: `4s`, `4m` or `4h`"
 
 
 def test_a_hold_longer_than_the_longest_is_refused_with_the_longest(stage: Stage) -> None:

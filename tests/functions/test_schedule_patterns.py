@@ -568,11 +568,11 @@ def test_not_without_limit_is_one_triggered(stage: PatternStage) -> None:
 @pytest.mark.parametrize(
     ("field", "change", "sentence"),
     [
-        ("streams", {"streams": ["live.example.com/*/cam*"]}, "write no wildcard but *"),
-        ("streams", {"streams": ["live.example.com/app/cam?"]}, "write no wildcard but *"),
+        ("streams", {"streams": ["live.example.com/*/cam*"]}, "write no wildcard but `*`"),
+        ("streams", {"streams": ["live.example.com/app/cam?"]}, "write no wildcard but `*`"),
         ("streams", {"streams": [PATTERN, str(OTHER)]}, "into a schedule of their own"),
         ("streams", {"streams": ["live.example.com/app/cam%2A", str(OTHER)]}, "of their own"),
-        ("expect", {"expect": "all"}, "write any"),
+        ("expect", {"expect": "all"}, "write `any`"),
     ],
 )
 def test_what_a_pattern_cannot_say_is_refused(

@@ -120,8 +120,8 @@ def test_each_stream_that_makes_no_sense_is_named(stage: Stage) -> None:
     got = put(stage, streams=["live.example.com/app", str(KEY), "live.example.com/a?/b"])
 
     assert [fault["detail"] for fault in got.json["errors"]] == [
-        "live.example.com/app: write each stream as domain/app/stream",
-        "live.example.com/a?/b: write no wildcard but * in the last part: domain/app/camera*",
+        "live.example.com/app: write each stream as `domain/app/stream`",
+        "live.example.com/a?/b: write no wildcard but `*` in the last part: `domain/app/camera*`",
     ]
 
 

@@ -62,7 +62,7 @@ def test_a_token_is_in_force_at_once_where_it_was_added(stage: Stage) -> None:
     assert stage.ask("GET", ROOM, token=TV).status == 200
     refused = stage.ask("POST", f"{ROOM}/start", token=TV)
     assert refused.refusal == (403, "Forbidden")
-    assert refused.json["detail"] == "the token tv does not have the scope control"
+    assert refused.json["detail"] == "the token tv does not have the scope `control`"
 
 
 def test_every_other_instance_takes_it_within_ten_seconds(stage: Stage) -> None:

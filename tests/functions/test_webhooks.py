@@ -268,7 +268,7 @@ def test_what_is_left_for_a_receiver_that_is_gone_fails_for_good(
 @pytest.mark.parametrize(
     ("setting", "why"),
     [
-        ("webhook_hosts", "no answer: its host is not in LIVE_RECORD_WEBHOOK_HOSTS"),
+        ("webhook_hosts", "no answer: the receiver's host is not in LIVE_RECORD_WEBHOOK_HOSTS"),
         ("webhook_secrets", "no answer: LIVE_RECORD_WEBHOOK_SECRETS has no crm"),
     ],
 )

@@ -79,7 +79,7 @@ def test_nobody_there_is_an_answer_too() -> None:
 def test_a_message_goes_over_tls_to_public_addresses_alone() -> None:
     plain = Robot("x", RobotKind.WECOM, "http://127.0.0.1:1/cgi-bin/webhook/send?key=k")
     secure = replace(plain, url=plain.url.replace("http:", "https:"))
-    assert send(plain, "x", NOON).text == "its URL does not begin with https://"
+    assert send(plain, "x", NOON).text == "the receiver's URL does not begin with `https://`"
     assert send(secure, "x", NOON).text == "no answer (ForbiddenAddress)"
 
 
@@ -96,7 +96,7 @@ def test_a_message_goes_over_tls_to_public_addresses_alone() -> None:
 def test_what_is_no_robot_is_refused_without_its_address(text: str, fault: str) -> None:
     with pytest.raises(ValueError, match=fault) as raised:
         robots(text)
-    assert "secret" not in str(raised.value).replace("its secret", "")
+    assert "secret" not in str(raised.value).replace("the robot's secret", "")
 
 
 def test_the_secrets_of_an_address_are_known_and_not_shown() -> None:

@@ -29,20 +29,20 @@ def test_a_duration_is_read_as_people_write_it(text: object, ms: int) -> None:
     "nonsense", ["", "h", "1h1h", "30m1h", "-4h", "4 h", -1, True, 1.5, None, "٣h", "9" * 999]
 )
 def test_a_duration_that_makes_no_sense_is_refused(nonsense: object) -> None:
-    with pytest.raises(ValueError, match="write it like"):
+    with pytest.raises(ValueError, match="write a duration like"):
         duration(nonsense)
 
 
 @pytest.mark.parametrize("bare", ["4", 4], ids=["text", "number"])
 def test_a_duration_without_a_unit_is_refused_with_the_units_it_may_have(bare: object) -> None:
-    with pytest.raises(ValueError, match="write a unit: 4s, 4m or 4h"):
+    with pytest.raises(ValueError, match="write a unit: `4s`, `4m` or `4h`"):
         duration(bare)
     assert stored_duration(bare) == 4000
 
 
 @pytest.mark.parametrize("zero", ["0s", "0m", "0h0m", 0])
 def test_no_time_at_all_is_refused_as_such_not_for_its_form(zero: object) -> None:
-    with pytest.raises(ValueError, match=r"^has to be longer than 0s$"):
+    with pytest.raises(ValueError, match=r"^has to be longer than `0s`$"):
         duration(zero)
 
 

@@ -64,7 +64,7 @@ RETURNING = {
     *("_why_no_url", "_send"),
 }
 """The functions whose answers are such texts."""
-TABLES = {"INSECURE", "_FAULTS", "_INSTEAD", "_PHRASES"}
+TABLES = {"INSECURE", "_FAULTS", "_INSTEAD", "_MAKE_ONE", "_PHRASES", "_REDISS", "_UNVERIFIED"}
 """The constants that hold such texts."""
 NAMED = ("hint", "detail", "missing", "otherwise", "text")
 """The keyword arguments that are such texts."""

@@ -64,7 +64,7 @@ EXCUSES = (
         400,
         r"MalformedParam: (max_duration|hold|for|from|lasts|by|pre_roll|post_roll|overrun"
         r"|rehearsed_within|late_after): (is longer than|a playback URL is valid"
-        r'|write it like "2h", 7d at most)',
+        r'|write a duration like "2h", `7d` at most)',
         "a pattern does not add up the days, hours, minutes and seconds of a text",
     ),
     Excuse(

@@ -193,7 +193,8 @@ def _require_json(content_type: str) -> None:
     kind = content_type.partition(";")[0].strip().lower()
     if kind and kind != "application/json" and not kind.endswith("+json"):
         raise UnsupportedMediaType(
-            f"the body is sent as {kind}", hint="send it with Content-Type: application/json"
+            f"the body is sent as {kind}",
+            hint="send the body with `Content-Type: application/json`",
         )
 
 

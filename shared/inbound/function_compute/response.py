@@ -128,7 +128,7 @@ class _Row(Struct, frozen=True):
     retry_after: int = 0
 
 
-_LATER: Final = "send the same request again after the seconds that Retry-After says"
+_LATER: Final = "send the same request again after the seconds that `Retry-After` says"
 _OURS: Final = "live-record failed to handle this request"
 
 ANSWERS: Final[Mapping[type[Exception], _Row]] = {
@@ -151,7 +151,7 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         400,
         "CodeConfigNotFound",
         "no recording configuration covers the stream",
-        hint="add a recording configuration with OnDemand 7 for the application, then push again",
+        hint="add a recording configuration with `OnDemand` 7 for the application, then push again",
     ),
     UnknownRejection: _Row(400),
     Retryable: _Row(503, hint=_LATER, retry_after=1),
@@ -166,20 +166,20 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         502,
         "UpstreamAuth",
         "ApsaraVideo Live refused live-record's own credentials, permissions or clock",
-        "an operator must fix it; the function's log says what Live answered",
+        "an operator must fix this; the function's log says what Live answered",
     ),
     LiveNotActivated: _Row(
         502,
         "LiveServiceNotFound",
         "ApsaraVideo Live is not activated for this account",
-        "an operator must activate it in the console of ApsaraVideo Live",
+        "an operator must activate ApsaraVideo Live in its console",
     ),
     StoreUnavailable: _Row(
         503,
         "StoreUnavailable",
         "",
         "try again: a request that is already stored is not done twice. Give a start an"
-        " Idempotency-Key, or its retry may undo a stop that was sent in between",
+        " `Idempotency-Key`, or its retry may undo a stop that was sent in between",
         1,
     ),
     StoreFull: _Row(
@@ -192,7 +192,7 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         503,
         "ForeignStore",
         "the store belongs to another stage: nothing is sent",
-        "GET /v1/health shows the problem and what to do",
+        "`GET /v1/health` shows the problem and what to do",
     ),
     Unreadable: _Row(
         503,
