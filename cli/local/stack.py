@@ -43,6 +43,8 @@ PATH_SECRET = "dev-path"  # noqa: S105 - as above
 SQLITE, REDIS = "sqlite", "redis"
 TIMEOUT_S = 60.0
 """Time limit for an emulator to listen, and to end."""
+RUN_S = 3 * TIMEOUT_S
+"""Time limit for the run of a timer, which the emulator itself ends sooner."""
 IN_USE = " is in use"
 """Part of the message of an emulator whose port is taken."""
 
@@ -83,16 +85,28 @@ class Stack:
 
     def fire_timer(self, function: str) -> None:
         """Fire the timers of a function, and wait for the end of its run."""
-        self._request(self.fc, "POST", f"_fc/timer/{function}", json={"wait": True})
+        path, body = f"_fc/timer/{function}", {"wait": True}
+        self._request(self.fc, "POST", path, json=body, timeout_s=RUN_S)
 
     def _ask(self, method: str, path: str, **more: Any) -> requests.Response:  # noqa: ANN401 - JSON
         return self._request(self.live, method, f"_control/{path}", **more)
 
-    def _request(self, emulator: str, method: str, path: str, **more: Any) -> requests.Response:  # noqa: ANN401 - as above
+    def _request(
+        self,
+        emulator: str,
+        method: str,
+        path: str,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        **more: Any,  # noqa: ANN401 - as above
+    ) -> requests.Response:
+        log = self.folder / "functions.log"
         try:
-            return requests.request(method, f"{emulator}/{path}", timeout=TIMEOUT_S, **more)
+            return requests.request(method, f"{emulator}/{path}", timeout=timeout_s, **more)
+        except requests.Timeout:
+            sentence = _("The emulator at {url} does not answer. See {log}.")
+            raise Failure(sentence.format(url=emulator, log=log)) from None
         except requests.RequestException:
-            log = self.folder / "functions.log"
             sentence = _("The emulator at {url} has ended. See {log}.")
             raise Failure(sentence.format(url=emulator, log=log)) from None
 
