@@ -1,6 +1,7 @@
 """Runs the benchmarks in RUNS once, small enough for a laptop, and prints the figures as JSON.
 
-`make bench` calls it. Each benchmark runs in a process of its own. All others are run by name.
+`make bench` calls this module. Each benchmark runs in a process of its own. All others are run by
+name.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Counts the CPU instructions of a program, which do not depend on what else the machine does.
 
-callback_cost and cold_start use it. It needs valgrind.
+callback_cost and cold_start use this module. It needs valgrind.
 """
 
 from __future__ import annotations

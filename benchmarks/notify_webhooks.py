@@ -1,8 +1,9 @@
 """Measures how long a change takes to the receiver of a webhook while many streams fail at once.
 
-`python -m benchmarks.notify` calls it. Thousands of streams are recorded, and within ten seconds
-Live reports that each recording has stopped. The deployed code runs, from the callback to the
-receiver, which is a process of its own. Time is virtual: each step takes as long as `Pace` says.
+`python -m benchmarks.notify` calls this module. Thousands of streams are recorded, and within ten
+seconds Live reports that each recording has stopped. The deployed code runs, from the callback to
+the receiver, which is a process of its own. Time is virtual: each step takes as long as `Pace`
+says.
 """
 
 from __future__ import annotations

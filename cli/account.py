@@ -1,7 +1,7 @@
 """The Alibaba Cloud account, called with the operator's own credentials.
 
-Commands that read or change Live itself call it. The deployed functions must not: they reach Live
-through shared.outbound.live alone, whose few actions their roles allow.
+Commands that read or change Live itself call this module. The deployed functions must not: they
+reach Live through shared.outbound.live alone, whose few actions their roles allow.
 """
 
 from __future__ import annotations

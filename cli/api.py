@@ -1,7 +1,7 @@
 """A client of a stage's HTTP API: one method per route.
 
-The stream and policy commands, setup, doctor and the demo call it. It raises a Failure whose text
-can be shown as it is. It prints nothing.
+The stream and policy commands, setup, doctor and the demo call this module. It raises a Failure
+whose text can be shown as it is. It prints nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Starts or stops every stream that a pattern such as live.example.com/app/* names.
 
-The commands start and stop use it. It lists the streams, asks, and sends one request for each: the
-API has no route for several.
+The commands start and stop use this module. It lists the streams, asks, and sends one request for
+each: the API has no route for several.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reads an iCalendar file (RFC 5545) as schedules.
 
-`live-record schedule import` calls it. It imports icalendar, which no function and no other command
-needs.
+`live-record schedule import` calls this module. It imports icalendar, which no function and no
+other command needs.
 """
 
 from __future__ import annotations

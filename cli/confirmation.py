@@ -1,7 +1,7 @@
 """Asks a person before a command changes what others rely on.
 
-Commands with the option --yes use it. If nobody can answer, the command ends, and a script has to
-pass --yes.
+Commands with the option --yes use this module. If nobody can answer, the command ends, and a script
+has to pass --yes.
 """
 
 from __future__ import annotations

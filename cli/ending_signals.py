@@ -1,6 +1,6 @@
 """The signals besides SIGINT that end a command which runs until it is interrupted.
 
-`demo`, `dev`, `try` and `rehearse` call it, each with a handler of its own.
+`demo`, `dev`, `try` and `rehearse` call this module, each with a handler of its own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Function Compute's control API, asked with the operator's own credentials, and our names in it.
 
-Doctor calls it, and so does a deploy at its end, to list leftovers. It only reads.
+Doctor calls this module, and so does a deploy at its end, to list leftovers. It only reads.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reads a policy file, or the policy of a stage, and reports all mistakes of a file by line.
 
-The policy commands, deploy, the packaging and the local stack call it. The checks themselves are
-those of shared.config.
+The policy commands, deploy, the packaging and the local stack call this module. The checks
+themselves are those of shared.config.
 """
 
 from __future__ import annotations

@@ -102,7 +102,10 @@ def _send(publisher: Publisher, tags: Iterator[Tag]) -> int:
 def _stage_url(stage: str, stream: str) -> str:
     rtmp = stage_registry.target_of(stage, None).rtmp
     if not rtmp:
-        sentence = _("The stage {stage} has no RTMP port here. Pass an rtmp:// URL as TO.")
+        sentence = _(
+            "The stage {stage} has no RTMP port on this machine. "
+            "Pass an `rtmp://` URL as the argument `TO`."
+        )
         raise Failure(sentence.format(stage=stage))
     key = StreamKey.parse(Stream().convert(stream, None, None))
     return f"{rtmp}/{key.app}/{key.stream}?vhost={key.domain}"

@@ -1,7 +1,7 @@
 """Says in the reader's language why a server did not accept a stream.
 
-`push`, `demo` and `rehearse` use it. `emulator.media` writes these texts in English, because it
-knows no language.
+`push`, `demo` and `rehearse` use this module. `emulator.media` writes these texts in English,
+because it knows no language.
 """
 
 from __future__ import annotations

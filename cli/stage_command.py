@@ -1,8 +1,8 @@
 """The parts that every command about a stage shares: the options that name the stage, the first
 line of its answer, and the exit codes.
 
-The commands about streams, policy, state and store use it. It parses options and calls the command;
-the stage alone decides what a request means.
+The commands about streams, policy, state and store use this module. It parses options and calls the
+command; the stage alone decides what a request means.
 """
 
 from __future__ import annotations

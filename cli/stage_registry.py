@@ -1,7 +1,7 @@
 """Finds the stage that a command is for, in the stages file or by --url and --token.
 
-Every command that calls a stage uses it, and `live-record dev` registers the development stage
-here. A table of another stage must never be changed or reformatted.
+Every command that calls a stage uses this module, and `live-record dev` registers the development
+stage here. A table of another stage must never be changed or reformatted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Parses the name of a stream: domain/app/stream, or the URL it is published to or played from.
 
-Every command with a STREAM argument uses it. Everything else in a URL may be secret: this module
-drops it and must not repeat it in an error.
+Every command with a STREAM argument uses this module. Everything else in a URL may be secret: this
+module drops it and must not repeat it in an error.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The command line in the reader's language: which language that is, and help translated into it.
 
-cli.main calls it once for each command. Every other module of cli takes its texts from gettext,
-with the English text as the key; the translations are in cli/locale, written by
-`python -m tests.repository.cli_messages`.
+cli.main calls this module once for each command. Every other module of cli takes its texts from
+gettext, with the English text as the key; the translations are in cli/locale, written by `python -m
+tests.repository.cli_messages`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Finds misspelt LIVE_RECORD_… variables: those that nothing in this repository reads.
 
-The commands check, deploy, dev and demo use it. A misspelt name would have no effect, and nobody
-would notice.
+The commands check, deploy, dev and demo use this module. A misspelt name would have no effect, and
+nobody would notice.
 """
 
 from __future__ import annotations

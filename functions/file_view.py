@@ -1,6 +1,6 @@
 """Shows a recorded file as the API does, and parses the query of requests for files.
 
-`files` and `record_command` use it. It sends no request.
+`files` and `record_command` use this module. It sends no request.
 """
 
 from __future__ import annotations

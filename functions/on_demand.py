@@ -1,6 +1,6 @@
 """Answers Live's question, as a stream begins, whether to record it.
 
-Live calls it over HTTP. It must answer 200 in time: Live takes any other answer as no.
+Live calls this module over HTTP. It must answer 200 in time: Live takes any other answer as no.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Receives Live's recording callbacks: a recording started, paused, resumed or failed, or a file
 was stored.
 
-Live calls it over HTTP. It changes nothing before the signature is verified.
+Live calls this module over HTTP. It changes nothing before the signature is verified.
 """
 
 from __future__ import annotations

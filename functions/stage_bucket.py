@@ -1,6 +1,6 @@
 """Opens the bucket of a stream's recordings, with the credentials of one call.
 
-Signing, verifying and copying files use it. It sends nothing.
+Signing, verifying and copying files use this module. It sends nothing.
 """
 
 from __future__ import annotations

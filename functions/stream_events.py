@@ -1,7 +1,7 @@
 """Receives Live's ingest callbacks: a publish began or ended, an exception, or a switch of
 publishers.
 
-Live calls it over HTTP. It changes nothing before the signature is verified.
+Live calls this module over HTTP. It changes nothing before the signature is verified.
 """
 
 from __future__ import annotations

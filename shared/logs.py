@@ -2,7 +2,7 @@
 
 It writes to the standard output and not through `logging`: Function Compute's root logger has a
 handler of its own, which would put a prefix before the JSON (docs/platform/function-compute.md
-§1.6). The protocol must not use it.
+§1.6). The protocol must not use this module.
 """
 
 from __future__ import annotations

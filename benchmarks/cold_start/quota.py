@@ -1,6 +1,6 @@
 """Limits a child process to a share of one CPU, and drops the page cache.
 
-benchmarks.cold_start calls it. It must not fail on a machine that allows neither.
+benchmarks.cold_start calls this module. It must not fail on a machine that allows neither.
 """
 
 from __future__ import annotations

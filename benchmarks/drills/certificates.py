@@ -1,6 +1,6 @@
 """A private authority and the certificates that it signs, for servers that drills encrypt.
 
-The drills and the tests of the store call it.
+The drills and the tests of the store call this module.
 """
 
 from __future__ import annotations

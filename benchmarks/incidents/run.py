@@ -1,6 +1,6 @@
 """Runs one incident, and returns the false answers and the silent ones.
 
-__main__ calls it, several side by side.
+__main__ calls this module, several side by side.
 """
 
 from __future__ import annotations

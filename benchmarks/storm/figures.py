@@ -1,7 +1,7 @@
 """The figures of a storm, as the emulator counts them on the wire.
 
-benchmarks.storm calls it. It must not take a figure from live-record itself, except for the history
-that explains a duplicate.
+benchmarks.storm calls this module. It must not take a figure from live-record itself, except for
+the history that explains a duplicate.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads what is deployed, through Serverless Devs: versions, aliases, triggers, domains.
 
-The deploy and rollback commands use it. It changes nothing.
+The deploy and rollback commands use this module. It changes nothing.
 """
 
 from __future__ import annotations

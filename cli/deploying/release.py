@@ -1,9 +1,9 @@
 """Releases a stage: publishes a version of every function, and moves the alias that triggers and
 routes use.
 
-The deploy command calls it. Whatever is slow or may fail comes first: until the aliases move, the
-previous release serves. Each step compares before it acts, so that a failed deploy continues where
-it stopped, and a deploy without changes changes nothing.
+The deploy command calls this module. Whatever is slow or may fail comes first: until the aliases
+move, the previous release serves. Each step compares before it acts, so that a failed deploy
+continues where it stopped, and a deploy without changes changes nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rolls back: points the alias `release` to the version that served before, with its code and
 configuration.
 
-The rollback command calls it. It publishes nothing and deletes nothing.
+The rollback command calls this module. It publishes nothing and deletes nothing.
 """
 
 from __future__ import annotations

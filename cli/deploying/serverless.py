@@ -1,7 +1,8 @@
 """Runs `s` of Serverless Devs for one stage.
 
-The deploy and rollback commands use it through the protocol Commands of cli.deploying.deployed. No
-secret may leave this module: `s` prints the stage's secrets in clear, and logs its output.
+The deploy and rollback commands use this module through the protocol Commands of
+cli.deploying.deployed. No secret may leave this module: `s` prints the stage's secrets in clear,
+and logs its output.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The last step of a deploy: ask the stage whether it is ready.
 
-The deploy command calls it. A fault found here undoes nothing: the release is in place.
+The deploy command calls this module. A fault found here undoes nothing: the release is in place.
 """
 
 from __future__ import annotations

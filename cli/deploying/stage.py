@@ -1,6 +1,7 @@
 """A stage as s.yaml and env.yaml define it, and what it still lacks to be deployed.
 
-The commands check, deploy and rollback call it. It reads files and the environment, no cloud.
+The commands check, deploy and rollback call this module. It reads files and the environment, no
+cloud.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The id by which a stage knows its store: made at the first deploy, kept in its environment.
 
-The deploy command calls it. No function ever makes an id or puts one into a store by itself: an
-emptied store would look like a new one.
+The deploy command calls this module. No function ever makes an id or puts one into a store by
+itself: an emptied store would look like a new one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Reads the settings of a recording bucket that doctor checks, through the official SDK of OSS.
+"""Reads the settings of a recording bucket through the official SDK of OSS.
 
-The doctor command hands bucket(), which only reads, to its sources; `play` and `rehearse` use
+Doctor checks these settings and calls bucket(), which only reads. `play` and `rehearse` call
 client().
 """
 

@@ -1,8 +1,8 @@
 """Calls a callback URL as Live would, about a domain that cannot exist, so that nothing happens.
 
-cli.doctor.collect calls it. The call is signed with the key that Live holds, so one answer proves
-the address, the path token, the key, the signed host and the clock. It must call only URLs of the
-stage, never those of another receiver.
+cli.doctor.collect calls this module. The call is signed with the key that Live holds, so one answer
+proves the address, the path token, the key, the signed host and the clock. It must call only URLs
+of the stage, never those of another receiver.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Collects what is deployed in Function Compute, and which of Alibaba Cloud's own roles there are.
 
-cli.doctor.collect calls it. It must raise only errors that Sources turns into an Unread.
+cli.doctor.collect calls this module. It must raise only errors that Sources turns into an Unread.
 """
 
 from __future__ import annotations

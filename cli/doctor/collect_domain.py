@@ -1,6 +1,7 @@
 """Collects everything that Live has about one domain of the policy, in parallel.
 
-cli.doctor.collect calls it. It sends requests and must leave the parsing to cli.doctor.parse.
+cli.doctor.collect calls this module. It sends requests and must leave the parsing to
+cli.doctor.parse.
 """
 
 from __future__ import annotations

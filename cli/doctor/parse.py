@@ -1,7 +1,7 @@
 """Parses Live's answers, in the shapes of the official SDK's models, into the Snapshot's values.
 
-cli.doctor.collect and collect_domain call it. A field that Live omits stays None or empty; it must
-not be guessed.
+cli.doctor.collect and collect_domain call this module. A field that Live omits stays None or empty;
+it must not be guessed.
 """
 
 from __future__ import annotations

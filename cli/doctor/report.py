@@ -1,6 +1,6 @@
 """Formats findings as lines for people and as JSON for programs.
 
-The doctor command calls it. docs/doctor.md documents the JSON. It must not print.
+The doctor command calls this module. docs/doctor.md documents the JSON. It must not print.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The sources that doctor reads: the stage's API, the account, OSS.
 
-The collectors call it. It must not raise: a failed read returns an Unread.
+The collectors call this module. It must not raise: a failed read returns an Unread.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An encoder in a thread, which pushes a clip in a loop until the encoder or its network stops.
 
-The demo, rehearsals and the tests use it.
+The demo, rehearsals and the tests use this module.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Exempts this machine's addresses from whatever HTTP proxy the environment names.
 
-The command line calls it at its start, and the local stack for the processes it starts.
+The command line calls this module at its start, and the local stack for the processes it starts.
 """
 
 from __future__ import annotations

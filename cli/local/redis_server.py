@@ -1,7 +1,7 @@
 """Starts a real Redis or Valkey on loopback.
 
-The local stack, the benchmarks and the tests use it. The data of the server stays in its folder, so
-that a test can kill the server and start it again.
+The local stack, the benchmarks and the tests use this module. The data of the server stays in its
+folder, so that a test can kill the server and start it again.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reserves a free port for a server that begins to listen later.
 
-The local stack and the Redis server use it.
+The local stack and the Redis server use this module.
 """
 
 from __future__ import annotations

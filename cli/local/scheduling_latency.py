@@ -1,6 +1,6 @@
 """Measures scheduling latency: how long this machine runs none of our threads at a time.
 
-The demo and timing tests use it, so that a busy machine is not taken for a slow program.
+The demo and timing tests use this module, so that a busy machine is not taken for a slow program.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Ends a child process together with the process that started it, even if the starter is killed.
 
-The local Redis, the benchmarks and the tests use it. Code that ends the child itself must release
-its tether first.
+The local Redis, the benchmarks and the tests use this module. Code that ends the child itself must
+release its tether first.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Writes a reproducible zip: its bytes depend only on the names and contents of the files.
 
-cli.packaging.build calls it. No time stamp, owner or file order may get into the archive.
+cli.packaging.build calls this module. No time stamp, owner or file order may get into the archive.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Selects the deployed files of a wheel: code, licences, and of the SDK only the actions we call.
 
-cli.packaging.build calls it. It reads wheels and writes nothing.
+cli.packaging.build calls this module. It reads wheels and writes nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads the pinned packages of a runtime and downloads their wheels, whose hashes pip verifies.
 
-cli.packaging.build calls it. It must not download anything without a hash.
+cli.packaging.build calls this module. It must not download anything without a hash.
 """
 
 from __future__ import annotations

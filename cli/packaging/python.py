@@ -1,7 +1,7 @@
 """Finds a Python of a runtime's minor version, and compiles bytecode with it.
 
-The packaging and deploy commands call it. Bytecode is only valid for the minor version of the
-Python that made it.
+The packaging and deploy commands call this module. Bytecode is only valid for the minor version of
+the Python that made it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Splits certifi's root certificates into one file each, named `HASH.N` for OpenSSL's lookup.
 
-cli.packaging.build calls it; shared/outbound/tls.py uses the folder. A connection needs
+cli.packaging.build calls this module; shared/outbound/tls.py uses the folder. A connection needs
 one root, and reading the whole bundle takes a tenth of a cold start.
 """
 

@@ -1,6 +1,7 @@
 """The publishers of the test stream: the emulator's control plane, a program, or a person.
 
-The test stream calls it. A publisher also reports Live's clock, since the emulator's can be moved.
+The test stream calls this module. A publisher also reports Live's clock, since the emulator's can
+be moved.
 """
 
 from __future__ import annotations

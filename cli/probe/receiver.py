@@ -1,6 +1,7 @@
 """A callback receiver for probe: it keeps every callback and answers as an experiment needs.
 
-cli.probe.observations uses it. It must not print a callback, because callbacks hold secrets.
+cli.probe.observations uses this module. It must not print a callback, because callbacks hold
+secrets.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One run of probe: prepares the test stream's configuration, runs experiments, restores all.
 
-The probe command calls it. It restores the configuration whatever happens. The report must not
-contain names of the account.
+The probe command calls this module. It restores the configuration whatever happens. The report must
+not contain names of the account.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The test stream: sends commands to it, and reads what Live lists and reports about it.
 
-Every experiment of probe uses it. It must not send commands to another stream, nor more than eight
-a second, because the rate limit is the whole account's.
+Every experiment of probe uses this module. It must not send commands to another stream, nor more
+than eight a second, because the rate limit is the whole account's.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The objects of rehearsals in a recording bucket: listed and deleted, through the official SDK.
 
-The steps call it. It deletes an object only if its name holds the name of a throw-away stream.
+The steps call this module. It deletes an object only if its name holds the name of a throw-away
+stream.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The address that the test picture is pushed to, signed where the ingest domain wants that.
 
-The rehearsal calls it. The address may hold a signature, and must not be printed.
+The rehearsal calls this module. The address may hold a signature, and must not be printed.
 """
 
 from __future__ import annotations

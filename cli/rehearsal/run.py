@@ -1,6 +1,6 @@
 """Performs the steps of one rehearsal, and removes what they made, however they end.
 
-The command calls it, with a function that prints each line as soon as it is known.
+The command calls this module, with a function that prints each line as soon as it is known.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The report as one page of HTML that needs nothing else: a time line for each stream.
 
-The command calls it. The page has no script, and reads in print and without colours too: gaps are
-listed in words.
+The command calls this module. The page has no script, and reads in print and without colours too:
+gaps are listed in words.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The peak of concurrent recordings of each day, which Live bills.
 
-The report calls it. Days are those of the local time zone.
+The report calls this module. Days are those of the local time zone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The lines of a report: for people, and for a spreadsheet.
+"""Formats a report as text for people, and as CSV for a spreadsheet.
 
-The command calls it. It sends no request.
+The `report` command calls this module, which sends no request.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Applies a plan to Live and to the policy, and restores the backup.
 
-The setup command calls it; `probe`, `try` and `emergency` use restore(). Each change must be in the
-backup before it is made, and forwarding must be in force before a callback URL is replaced.
+The setup command calls this module; `probe`, `try` and `emergency` use restore(). Each change must
+be in the backup before it is made, and forwarding must be in force before a callback URL is
+replaced.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Reads and writes Live's configurations: a ConfigTarget names one, a Value is its parameters.
 
-Commands that read or change a configuration call it. A Value holds the parameters of the call that
-sets the configuration, without the target's names; None means that the configuration does not
-exist. A Value may hold a callback key and must not be printed.
+Commands that read or change a configuration call this module. A Value holds the parameters of the
+call that sets the configuration, without the target's names; None means that the configuration does
+not exist. A Value may hold a callback key and must not be printed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A stage as setup needs it: its settings, its policy, and the secrets to configure in Live.
 
-Setup and probe call it. It must not send a secret to the stage, only the secret's digest.
+Setup and probe call this module. It must not send a secret to the stage, only the secret's digest.
 """
 
 from __future__ import annotations

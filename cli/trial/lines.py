@@ -1,6 +1,6 @@
 """Shows what the engine logs as lines for a person, and collects the streams that it has started.
 
-The engine's log calls it, with texts without secrets. No problem is shown twice in a row.
+The engine's log calls this module, with texts without secrets. No problem is shown twice in a row.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The recording configurations that `live-record try` needs: found, added if asked, and removed.
 
-The command calls it. What it adds is in a backup first, so that a later run removes what a killed
-one has left.
+The command calls this module. What it adds is in a backup first, so that a later run removes what a
+killed one has left.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One invocation from start to outcome: instance, initializer, handler.
 
-server.py and asynchronous.py call it.
-It must not know HTTP; it returns payloads and error types.
+server.py and asynchronous.py call this module. It must not know HTTP; it returns payloads and error
+types.
 """
 
 from __future__ import annotations

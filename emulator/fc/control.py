@@ -1,8 +1,7 @@
 """The control plane, which the real service does not have: state, logs, kill, timer.
 
 server.py routes every path under /_fc/ to it, except /_fc/http/. The tests, the benchmarks and the
-command line call it.
-It must not invoke a function itself; it fires timers.
+command line call this module. It must not invoke a function itself; it fires timers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The events that functions receive: of HTTP requests and of timers.
 
-server.py and timers.py call it (docs/platform/function-compute.md §2.1, §3).
-It does no I/O and reads no clock.
+server.py and timers.py call this module (docs/platform/function-compute.md §2.1, §3). It does no
+I/O and reads no clock.
 """
 
 from __future__ import annotations

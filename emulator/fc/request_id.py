@@ -1,7 +1,6 @@
 """Request ids in the format of Function Compute.
 
-The server, the timers and the fleet call it, once for each request.
-It keeps no state.
+The server, the timers and the fleet call this module, once for each request. It keeps no state.
 """
 
 from __future__ import annotations

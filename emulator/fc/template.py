@@ -1,7 +1,7 @@
 """The reader of Serverless Devs 3 templates: resolves variables, templates and overlays.
 
-deployment.py and the deploy commands of the CLI call it (docs/platform/function-compute.md §7).
-It must not know which properties a function has.
+deployment.py and the deploy commands of the CLI call this module (docs/platform/function-compute.md
+§7). It must not know which properties a function has.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An account in one region: its functions, custom domains and reservations, and the requests that
 it refuses.
 
-routes.py calls it, and tests change its fields. It knows no HTTP.
+routes.py calls this module, and tests change its fields. It knows no HTTP.
 """
 
 from __future__ import annotations

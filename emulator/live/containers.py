@@ -1,7 +1,7 @@
 """Writes MP4 and M3U8 files from a finished FLV file.
 
-recorded_files.py calls it, and decides which containers are made. It runs ffmpeg: that of the
-package imageio-ffmpeg, a development dependency, or else the one on PATH.
+recorded_files.py calls this module, and decides which containers are made. It runs ffmpeg: that of
+the package imageio-ffmpeg, a development dependency, or else the one on PATH.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """GetCallerIdentity of STS: the identity behind an access key.
 
-actions.py calls it. The real STS has an address of its own; the emulator answers at Live's. It
-knows only the account.
+actions.py calls this module. The real STS has an address of its own; the emulator answers at
+Live's. It knows only the account.
 """
 
 from __future__ import annotations

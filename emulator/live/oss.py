@@ -1,7 +1,7 @@
 """Object Storage Service, as far as recording needs it: buckets, lifecycle rules, lists of names.
 
-The official SDK calls it at Live's address with the bucket in the path, signed with version 4.
-It must not serve objects; object_server.py does.
+The official SDK calls this module at Live's address with the bucket in the path, signed with
+version 4. It must not serve objects; object_server.py does.
 """
 
 from __future__ import annotations

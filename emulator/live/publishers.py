@@ -1,7 +1,6 @@
 """The host of the RTMP port: admits publishers, feeds their recordings, logs why each ended.
 
-emulator.media calls it through the Host and Feed protocols.
-It must not know RTMP itself.
+emulator.media calls this module through the Host and Feed protocols. It must not know RTMP itself.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A client of the control plane.
 
-Tests, benchmarks and the command line call it.
-It must not import the emulator's state: it may run in another process.
+Tests, benchmarks and the command line call this module. It must not import the emulator's state: it
+may run in another process.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The console: a page for operators, and the sign-in that turns an API token into a cookie.
 
-Browsers call it. The page reads and changes everything through the HTTP API; this function itself
-reads no stream and sends no command.
+Browsers call this module. The page reads and changes everything through the HTTP API; this function
+itself reads no stream and sends no command.
 """
 
 from __future__ import annotations

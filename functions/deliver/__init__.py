@@ -1,6 +1,7 @@
 """The function that copies verified files to other S3-compatible stores, as the policy says.
 
-Its timer calls it every minute. Nothing waits for it, and it never changes the source file.
+Its timer calls this module every minute. Nothing waits for it, and it never changes the source
+file.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@
 
 A file is one object. A playlist is several: its segments, and the playlist itself at the end.
 
-The timer's run calls it. A failed step is repeated after a pause. If another run has taken the task
-over, this run discards the result of its step, and neither completes nor aborts an upload. The
-source is only read.
+The timer's run calls this module. A failed step is repeated after a pause. If another run has taken
+the task over, this run discards the result of its step, and neither completes nor aborts an upload.
+The source is only read.
 """
 
 from __future__ import annotations

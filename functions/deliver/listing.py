@@ -1,7 +1,7 @@
 """Reads a playlist to copy: its segments, and its text as the target needs it.
 
-copying.py uses it. Segments named by a full address are renamed to the relative path of their
-copies. Relative names stay as they are.
+copying.py uses this module. Segments named by a full address are renamed to the relative path of
+their copies. Relative names stay as they are.
 """
 
 from __future__ import annotations

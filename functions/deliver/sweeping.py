@@ -1,7 +1,7 @@
 """Aborts forgotten multipart uploads: those begun at a target, whose id was lost with the answer.
 
-The timer's run calls it. Once an hour it lists uploads under our own prefix that are more than a
-day old, and aborts those that no task knows.
+The timer's run calls this module. Once an hour it lists uploads under our own prefix that are more
+than a day old, and aborts those that no task knows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Opens the target store of a [[deliver]] rule, with the key that the environment has for it.
 
-copying.py and sweeping.py use it. It sends nothing.
+copying.py and sweeping.py use this module. It sends nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The function that signs playback URLs, and verifies files, with the OSS SDK.
 
-People and programs call it over HTTP for a stream's files. Its timer makes it verify each file that
-Live reported and that has no final verdict yet.
+People and programs call this module over HTTP for a stream's files. Its timer makes it verify each
+file that Live reported and that has no final verdict yet.
 """
 
 from __future__ import annotations

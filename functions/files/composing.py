@@ -1,6 +1,6 @@
 """Composes one playlist from the segments of all recordings of a stream.
 
-playlist.py calls it. It reads nothing, signs nothing, and knows neither clock nor bucket.
+playlist.py calls this module. It reads nothing, signs nothing, and knows neither clock nor bucket.
 
     wall clock    ├── session ──┤         ├── session ──────────────┤
     recorded       ├──────────┤            ├───────┤     ├─────────┤

@@ -1,7 +1,7 @@
 """Lists the files of a stream, each with its size and a presigned URL.
 
-People and programs call it over HTTP; requests for a playlist go on to playlist.py. It signs with
-the function's role, reads files, and changes nothing.
+People and programs call this module over HTTP; requests for a playlist go on to playlist.py. It
+signs with the function's role, reads files, and changes nothing.
 """
 
 from __future__ import annotations

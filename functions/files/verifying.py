@@ -1,7 +1,7 @@
 """Verifies the files that Live reported: reads each in the bucket until there is a verdict.
 
-The function's timer calls it. shared/verification judges the parts that were read. The verdict is
-stored with the file; nothing in the bucket is changed.
+The function's timer calls this module. shared/verification judges the parts that were read. The
+verdict is stored with the file; nothing in the bucket is changed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The function that notifies people and programs: it sends chat messages and webhook events.
 
-Its timer calls it every minute. It sends nothing to Live, and nothing waits for it.
+Its timer calls this module every minute. It sends nothing to Live, and nothing waits for it.
 """
 
 from __future__ import annotations

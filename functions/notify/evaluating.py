@@ -1,7 +1,7 @@
 """Evaluates all conditions, updates the alerts, and queues the messages that follow.
 
-The function's run calls it. shared/alerts decides what is wrong; this module reads the facts that
-shared/alerts needs. Its cost does not grow with the number of healthy streams.
+The function's run calls this module. shared/alerts decides what is wrong; this module reads the
+facts that shared/alerts needs. Its cost does not grow with the number of healthy streams.
 """
 
 from __future__ import annotations

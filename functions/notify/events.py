@@ -1,6 +1,6 @@
 """Turns each event into one delivery for each webhook receiver, in that receiver's own queue.
 
-The timer's run calls it. One step stores the deliveries and removes the event.
+The timer's run calls this module. One step stores the deliveries and removes the event.
 """
 
 from __future__ import annotations

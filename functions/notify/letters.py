@@ -1,7 +1,7 @@
 """Drops dead letters (tasks that failed for good) older than the stage keeps finished work.
 
-The timer's run calls it. `live-record deliveries` lists each dead letter and its reason until it is
-dropped.
+The timer's run calls this module. `live-record deliveries` lists each dead letter and its reason
+until it is dropped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sends messages to chat robots, each as fast as its robot allows.
 
-The function's run calls it. The last answer of each robot is kept for GET /v1/alerts, without any
-part of the robot's address.
+The function's run calls this module. The last answer of each robot is kept for GET /v1/alerts,
+without any part of the robot's address.
 """
 
 from __future__ import annotations

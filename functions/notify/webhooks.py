@@ -1,6 +1,6 @@
 """Delivers events to one receiver, and stores whether the receiver takes them.
 
-The timer's run calls it. Each receiver has its own queue and workers.
+The timer's run calls this module. Each receiver has its own queue and workers.
 """
 
 from __future__ import annotations

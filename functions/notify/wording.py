@@ -1,7 +1,7 @@
 """Writes a message to people: the same sentences as `why`, in the robot's language.
 
-evaluating.py and messaging.py call it. A message names the worst alerts first, and counts those
-that do not fit.
+evaluating.py and messaging.py call this module. A message names the worst alerts first, and counts
+those that do not fit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Finds the line of each part of a policy file (TOML or JSON), for error messages.
 
-`policy_file` calls it, and only if something is wrong. It checks nothing itself.
+`policy_file` calls this module, and only if something is wrong. It checks nothing itself.
 """
 
 from __future__ import annotations

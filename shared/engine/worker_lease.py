@@ -1,7 +1,7 @@
 """Counts the reconciles at work in all instances, and decides when to wake one more.
 
-The dispatcher uses it, and every invocation that leaves something due. It knows the store's
-registry and timestamps, and nothing of streams or commands.
+The dispatcher uses this module, and every invocation that leaves something due. It knows the
+store's registry and timestamps, and nothing of streams or commands.
 """
 
 from __future__ import annotations

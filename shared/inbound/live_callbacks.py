@@ -1,7 +1,7 @@
 """Verifies the signature of Live's callbacks, and parses their fields into typed events.
 
-The callback functions and the replay of undelivered callbacks use it. Live's field names and codes
-appear nowhere else.
+The callback functions and the replay of undelivered callbacks use this module. Live's field names
+and codes appear nowhere else.
 """
 
 from __future__ import annotations

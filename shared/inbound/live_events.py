@@ -1,6 +1,6 @@
 """Turns Live's callbacks into events of the protocol, for the domains that the policy names.
 
-The callback functions and the replay of undelivered callbacks use it. It decides nothing.
+The callback functions and the replay of undelivered callbacks use this module. It decides nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The composition root: the only module that names all parts and puts them together.
 
-`serve` and `index` call it. It alone reads the settings' environment variables and the wall clock;
-other modules get them as arguments.
+`serve` and `index` call this module. It alone reads the settings' environment variables and the
+wall clock; other modules get them as arguments.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads a stream's files, and finds the period for which the list of files is complete.
 
-The functions that compute a coverage call it. It knows nothing of gaps.
+The functions that compute a coverage call this module. It knows nothing of gaps.
 """
 
 from __future__ import annotations

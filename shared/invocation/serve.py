@@ -1,7 +1,7 @@
 """Serves one call of a function. Every HTTP request gets an answer; a call by a timer or the API
 may fail.
 
-The functions' handlers call it. It knows no function and no rule.
+The functions' handlers call this module. It knows no function and no rule.
 """
 
 from __future__ import annotations

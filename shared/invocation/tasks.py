@@ -1,6 +1,6 @@
 """Builds the runner that does the durable tasks of one queue within the time of a call.
 
-The functions files, deliver and notify use it. It knows no kind of task.
+The functions files, deliver and notify use this module. It knows no kind of task.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Divides the coverage of a stream among the occurrences of schedules.
 
-The API and the playlist use it.
+The API and the playlist use this module.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Arithmetic with sorted spans of time, in ms since the epoch. The end is not part of a span.
 
-The rest of the ledger uses it. It knows nothing of streams.
+The rest of the ledger uses this module. It knows nothing of streams.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Makes short HTTP calls to anyone but Live, with a time limit.
 
-The wake-up call, the relay, on_demand, webhooks, robots and the heartbeat use it. It repeats only a
-request that a kept connection could not deliver.
+The wake-up call, the relay, on_demand, webhooks, robots and the heartbeat use this module. It
+repeats only a request that a kept connection could not deliver.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Opens a bucket through the official OSS SDK: playback URLs, sizes, and verdicts on files.
 
-The functions `files` and `deliver` use it. Only their packages have the SDK, which is imported at
-its first use.
+The functions `files` and `deliver` use this module. Only their packages have the SDK, which is
+imported at its first use.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Sends a message to the robot of a group chat: DingTalk, Feishu or WeCom.
 
-The function `notify` calls it. Retries and rate limits are the caller's job.
+The function `notify` calls this module. Retries and rate limits are the caller's job.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A store that speaks S3, through boto3: the requests needed to copy a file.
 
-The function `deliver` uses it. Only that function's package has boto3, which is imported at its
-first use. No text from the store goes further, because it may name keys.
+The function `deliver` uses this module. Only that function's package has boto3, which is imported
+at its first use. No text from the store goes further, because it may name keys.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The TLS context of a process. Every https call shares it, so that root certificates are read
 once.
 
-`http` and the SDK's session use it. It must not import `requests` or an SDK, which a function that
-never calls Live would then load for one wake-up call.
+`http` and the SDK's session use this module. It must not import `requests` or an SDK, which a
+function that never calls Live would then load for one wake-up call.
 """
 
 from __future__ import annotations

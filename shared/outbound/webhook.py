@@ -1,7 +1,7 @@
 """Sends an event to a webhook receiver, signed by the Standard Webhooks specification.
 
-The function `notify` calls it once for each attempt. It retries nothing and does not know what the
-event means.
+The function `notify` calls this module once for each attempt. It retries nothing and does not know
+what the event means.
 """
 
 from __future__ import annotations

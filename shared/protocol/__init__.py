@@ -1,6 +1,6 @@
 """The protocol of one stream: its state, its events, and the rules that connect them.
 
-The engine, the store and the functions use it. It is pure: no clock, no I/O, no logging.
+The engine, the store and the functions use this module. It is pure: no clock, no I/O, no logging.
 """
 
 from __future__ import annotations

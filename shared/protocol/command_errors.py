@@ -1,4 +1,5 @@
-"""The errors with which Live answers a command, by what the caller should do about them."""
+"""The ways in which a command can fail. Each class stands for one reaction of the caller, such as
+to retry, or to call an operator."""
 
 from __future__ import annotations
 

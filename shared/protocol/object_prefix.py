@@ -1,7 +1,7 @@
 """Finds the stream to which an object of the bucket belongs, by the object names of the recording
 configurations.
 
-The policy and the command line use it. A template is an OssObjectPrefix in Live's form.
+The policy and the command line use this module. A template is an OssObjectPrefix in Live's form.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Cleans text from outside, so that every store can take the text. Nothing else cleans it.
 
-Code that reads a callback, an undelivered callback or an answer of Live uses it.
+Code that reads a callback, an undelivered callback or an answer of Live uses this module.
 """
 
 from __future__ import annotations

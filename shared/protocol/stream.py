@@ -1,6 +1,6 @@
 """The key of a stream, and the commands, in the Live API's own words.
 
-Every room uses it. It alone decides what may be the name of an application or a stream.
+Every room uses this module. It alone decides what may be the name of an application or a stream.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Converts records and history to JSON and back.
 
-Both engines use it. It reads records of a later release as far as it knows them: unknown fields are
-ignored, missing ones take their defaults, and a higher format number is refused.
+Both engines use this module. It reads records of a later release as far as it knows them: unknown
+fields are ignored, missing ones take their defaults, and a higher format number is refused.
 """
 
 from __future__ import annotations

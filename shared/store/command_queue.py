@@ -1,6 +1,6 @@
 """Orders commands in SQLite: due records, slots of the rate limits, quotas.
 
-Only `sqlite.py` calls it, inside its transactions. Redis does the same in the Lua scripts.
+Only `sqlite.py` calls this module, inside its transactions. Redis does the same in the Lua scripts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Translates an error of Redis into a problem for people, and says whether to try another node.
 
-The connection and RedisStore use it. It reads errors of the client and connects to nothing.
+The connection and RedisStore use this module. It reads errors of the client and connects to
+nothing.
 """
 
 from __future__ import annotations

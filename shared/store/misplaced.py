@@ -4,7 +4,7 @@ once in a store that release 0.2 may have filled.
 A due entry is the place of a record in the queue. Its time was computed by the clock of that
 moment. Release 0.2 wrote no due entry for a stream at rest, but such a stream must be forgotten
 some day. So each record is saved again, a page at a time, the most urgent phases first; the store
-remembers how far this has come. `Invocation.put_in_order` calls it. It knows no engine.
+remembers how far this has come. `Invocation.put_in_order` calls this module. It knows no engine.
 """
 
 from __future__ import annotations

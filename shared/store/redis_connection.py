@@ -1,7 +1,7 @@
 """Finds the Redis node that accepts writes, and keeps connections to it.
 
-RedisStore uses it. It knows no record. It imports redis-py without the parts that the store never
-uses: its client, its asyncio side, clusters, modules.
+RedisStore uses this module. It knows no record. It imports redis-py without the parts that the
+store never uses: its client, its asyncio side, clusters, modules.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Encodes saves and tasks for the Lua scripts of Redis, and decodes what the scripts stored.
 
-RedisStore uses it. Names and queue positions are encoded so that they sort correctly.
+RedisStore uses this module. Names and queue positions are encoded so that they sort correctly.
 """
 
 from __future__ import annotations

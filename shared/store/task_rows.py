@@ -1,6 +1,6 @@
 """Stores durable tasks in SQLite.
 
-Only `sqlite.py` calls it, inside its transactions. Redis does the same in Lua.
+Only `sqlite.py` calls this module, inside its transactions. Redis does the same in Lua.
 """
 
 from __future__ import annotations

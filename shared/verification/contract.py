@@ -1,6 +1,6 @@
 """The types of a verification: the file to check, the parts of it to read, and the verdict.
 
-The callers of `verify` and the judges of each format use it. It judges nothing itself.
+The callers of `verify` and the judges of each format use this module. It judges nothing itself.
 """
 
 from __future__ import annotations

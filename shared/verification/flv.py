@@ -3,7 +3,7 @@
     header │ tag │ its size │ tag │ its size │ …           … │ tag │ its size │
            └ walked forward: config, key frame                walked back ┘
 
-verify.py calls it. A file of up to MAX_BYTES is read from end to end.
+verify.py calls this module. A file of up to MAX_BYTES is read from end to end.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Parses an M3U8 playlist into its segments, and finds the objects that hold them.
 
-The judge of playlists and the function `files` use it. It reads nothing and judges nothing.
+The judge of playlists and the function `files` use this module. It reads nothing and judges
+nothing.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     ftyp │ mdat (the media) │ moov (the index)        or moov before mdat
                               └ mvhd, trak: mdhd, stsd, stts, stsz, stco
 
-verify.py calls it. The media itself is not read.
+verify.py calls this module. The media itself is not read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Judges an M3U8 file: the playlist, the sizes of its segments, and its first and last segment.
 
-verify.py calls it. Of the segments in between only sizes are read, for up to CHECKED_SEGMENTS.
+verify.py calls this module. Of the segments in between only sizes are read, for up to
+CHECKED_SEGMENTS.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads ranges of objects within the limits of one verdict.
 
-The judges of the formats use it. It knows no format.
+The judges of the formats use this module. It knows no format.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def test_a_stream_that_is_published_already_says_how_to_end_that(
 
 def test_a_stage_without_a_port_says_what_to_do(live: LiveInThread, short: Path) -> None:
     register("dev", Target("http://127.0.0.1:9", "t"))
-    assert "Pass an rtmp:// URL" in push(short).output
+    assert "Pass an `rtmp://` URL" in push(short).output
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Translates problem details and faults into Chinese. In the code they are written in English.
 
-Error answers and the command line use it. The file maps each English text to its translation, with
-{0}, {1} and so on for expressions. An English answer does not read the file.
+Error answers and the command line use this module. The file maps each English text to its
+translation, with {0}, {1} and so on for expressions. An English answer does not read the file.
 """
 
 from __future__ import annotations

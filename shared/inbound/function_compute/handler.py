@@ -1,7 +1,7 @@
 """Answers every HTTP request: never a stack trace, never a 5xx without a reason. Raises if a call
 by a timer or the API fails, since any answer would count as a success.
 
-`shared.invocation.serve` calls it. It knows no function and no rule.
+`shared.invocation.serve` calls this module. It knows no function and no rule.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Builds the answers that Function Compute sends, and the answer to each kind of error (RFC 9457).
 
-The handler and the functions use it. An error's own text reaches the caller only if its table row
-allows that.
+The handler and the functions use this module. An error's own text reaches the caller only if its
+table row allows that.
 """
 
 from __future__ import annotations

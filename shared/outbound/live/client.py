@@ -1,6 +1,6 @@
 """LiveClient: live-record's requests to ApsaraVideo Live, one method for each need.
 
-Invocations use it. It retries nothing and knows no rate limit.
+Invocations use this module. It retries nothing and knows no rate limit.
 """
 
 from __future__ import annotations

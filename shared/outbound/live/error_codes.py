@@ -1,7 +1,7 @@
 """The meaning of Live's error codes: the left column of docs/errors.md, as a table.
 
-`sdk.py` uses it. It reads only the code, because the messages are templates that begin with `%s`
-(docs/platform/live.md §1.3).
+`sdk.py` uses this module. It reads only the code, because the messages are templates that begin
+with `%s` (docs/platform/live.md §1.3).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Calls the official SDK, and interprets its answers and exceptions.
 
-`client.py` uses it. The SDK is imported at the first call. Its own retries stay off, as is its
-default: every attempt needs a claim of its own.
+`client.py` uses this module. The SDK is imported at the first call. Its own retries stay off, as is
+its default: every attempt needs a claim of its own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Answers Live's question whether to record a stream that begins (OnDemand 1).
 
-The function on_demand uses it. The question is no event and changes no record, because anybody may
-send one.
+The function on_demand uses this module. The question is no event and changes no record, because
+anybody may send one.
 """
 
 from __future__ import annotations

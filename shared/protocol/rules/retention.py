@@ -1,6 +1,6 @@
 """Decides when to forget a stream: its record, and everything stored about it.
 
-`decide` calls it last. A store deletes a record that has become blank.
+`decide` calls this module last. A store deletes a record that has become blank.
 """
 
 from __future__ import annotations

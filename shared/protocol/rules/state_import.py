@@ -1,7 +1,7 @@
 """Takes over an intent, and its session, from another stage's record of a stream.
 
-`decide` calls it. Each stage numbers sessions for itself, so a number means the same only if both
-know the session by the same time.
+`decide` calls this module. Each stage numbers sessions for itself, so a number means the same only
+if both know the session by the same time.
 """
 
 from __future__ import annotations
