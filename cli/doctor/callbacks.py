@@ -411,7 +411,7 @@ CHECKS = (
     ),
     Check(
         "on-demand-callback",
-        N_("Live asks this stage where OnDemand is 1"),
+        N_("for each configuration with OnDemand 1, Live asks this stage"),
         on_demand_callback,
         ("policy", "examined", "record_callback", "recordings", "vod"),
     ),

@@ -589,7 +589,12 @@ CHECKS = (
         ("health",),
         OF_STORE,
     ),
-    Check("identity", N_("an emptied store would be noticed"), identity, after=OF_STORE),
+    Check(
+        "identity",
+        N_("the stage would notice that its store was emptied"),
+        identity,
+        after=OF_STORE,
+    ),
     Check(
         "durable",
         N_("the store loses nothing in a restart and evicts nothing"),

@@ -167,7 +167,7 @@ OF_THE_STORE: Mapping[str, str] = {
     "the next free slot of a rate limit": "the longest wait for a slot, plus the distance of two "
     f"slots; or {link('MAX_THROTTLE_PAUSE_MS', CONTRACT)}, {shown(MAX_THROTTLE_PAUSE_MS)}",
     "the registration of a running reconcile": f"{link('MAX_WORKER_LEASE_MS', CONTRACT)},"
-    f" {shown(MAX_WORKER_LEASE_MS)}; a registration that ends later counts no more",
+    f" {shown(MAX_WORKER_LEASE_MS)}; a registration that ends later is ignored",
     "when something last happened (reconcile, a wake-up call)": PASSED,
     "when a record is due": "no limit of its own; each record is saved again after a step",
     "when a line of history or a file was stored": "any distance; the line or file is kept "
@@ -205,8 +205,8 @@ MEANINGS: Mapping[str, str] = {
     "FileFailed": "Live's callback: a file was lost on its way. The recording goes on.",
     "Remarked": "Live's callback about an exception or a switch of publishers. It changes nothing.",
     "SettingsChanged": "The policy, the mode or a cap of the stage may have changed.",
-    "TimePassed": "Something is due, and nothing else happened. If the caller may not poll, polls "
-    "stay due.",
+    "TimePassed": "Something is due, and nothing else happened. A caller without permission to "
+    "poll leaves the polls due.",
 }
 
 
@@ -365,7 +365,10 @@ STATES: Mapping[ConfirmationState, tuple[StartSource, str]] = {
     ),
     ConfirmationState.MAY_GO_ON_POLLED: (
         StartSource.ADOPTED,
-        "As `may_go_on`, after a poll. If it shows the session's own publish, no restart follows.",
+        (
+            "As `may_go_on`, after a poll. If the poll shows the session's own publish, the "
+            "restart is left out."
+        ),
     ),
     ConfirmationState.WAITING_OUT_PAUSE: (
         StartSource.ADOPTED,

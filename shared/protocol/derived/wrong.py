@@ -12,8 +12,9 @@ from shared.protocol.state.session import SessionState
 from shared.protocol.stream import ENDS, Command
 
 UNDECIDED_MS = 60_000
-"""How long it may be undecided whether a session has ended. Three polls decide within 30 s. After
-this time the stream counts as not recorded, because nobody can tell whether it is live."""
+"""How long it may be undecided whether a session has ended. Normally three polls decide within
+30 s, but polls may fail. After this time the stream counts as not recorded, because nobody can tell
+whether it is live."""
 UNPROVED_MS = 130_000
 """How long Live may take to show that it records after an accepted start. After 60 s a second start
 is due, and its answer decides. The timer that sends this start runs every minute."""

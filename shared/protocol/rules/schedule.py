@@ -30,9 +30,9 @@ from shared.protocol.state.occurrence import (
 )
 
 SKIP_STANDS_MS = 5 * 60_000
-"""A plan takes back a skip only if the occurrence begins later than this from now. A run that read
-the schedule before the skip may plan the occurrence again; a later run corrects that within three
-minutes."""
+"""A newer plan undoes a skip only if the occurrence begins more than this time from now. A planning
+run that read the schedule before the skip may plan the occurrence again; a later run corrects that
+within three minutes."""
 
 
 def plan(transition: Transition, event: OccurrencesPlanned) -> None:

@@ -74,8 +74,8 @@ def merge_delay(_record: StreamRecord, settings: StreamSettings) -> int:
 
 
 def check_pause(_record: StreamRecord, settings: StreamSettings) -> int:
-    """Return the longest pause before a check, or, if it is longer, the time until a stop in doubt
-    has landed and the merge delay after it has passed."""
+    """Return the longer of: the longest pause before a check; the time until a stop in doubt can no
+    longer land, plus the merge delay."""
     return max(MAX_CONFIRM_AGAIN_MS, settings.merge_delay + MAX_SLOT_WAIT_MS + IN_DOUBT_MS)
 
 

@@ -110,7 +110,7 @@ def belonging_implies_accepted(record: StreamRecord) -> bool:
 
 
 def bound_intent_implies_session_goes_on(record: StreamRecord) -> bool:
-    """An intent that ends with its session does not outlive that session."""
+    """No bound intent remains once its session has ended."""
     intent = record.intent
     resumes = intent.on_interruption is OnInterruption.RESUME
     return resumes or not intent.wanted or intent.session is None or not record.is_off
