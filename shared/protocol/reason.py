@@ -138,6 +138,7 @@ class Reason(OpenEnum):
     FILE = "file"
     FILE_FAILED = "file_failed"
     REPORTED_LATE = "reported_late"
+    PAUSE_DOUBTED = "pause_doubted"
     # what the ledger of a stream shows
     NO_FILE = "no_file"
     DETECTED_LATE = "detected_late"

@@ -62,7 +62,13 @@ from shared.protocol.events import (
 )
 from shared.protocol.policy import OnInterruption, OnPublish, Policy, Rule
 from shared.protocol.state.command import PendingCommand
-from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure, StartSource
+from shared.protocol.state.confirmation import (
+    Confirmation,
+    ConfirmationState,
+    LastReport,
+    SessionFailure,
+    StartSource,
+)
 from shared.protocol.state.intent import IdempotencyKey, Intent, Requester
 from shared.protocol.state.occurrence import Occurrence
 from shared.protocol.state.session import Session
@@ -140,9 +146,19 @@ BOUND = Intent(
     1, wanted=True, requester=Requester.PERSON, on_interruption=OnInterruption.STOP, session=1
 )
 LOOKED_INTO = StreamRecord(KEY, BOUND, session=Session(1, NOON - 60_000, NOON - 60_000))
-BEFORE = (*(StreamRecord(KEY),) * 9, StreamRecord(KEY, UNSEEN), LOOKED_INTO)
-"""Streams never heard of, one whose session was forgotten under policy's intent, and one whose
-intent ends with its session."""
+RETURNED = StreamRecord(
+    KEY,
+    replace(BOUND, on_interruption=OnInterruption.RESUME),
+    session=Session(1, NOON - 3_000, NOON - 3_000),
+    confirmation=Confirmation(
+        1, NOON - 1_000, StartSource.ACCEPTED, ConfirmationState.CONFIRMED, sent_at=NOON - 1_500
+    ),
+    last_report=LastReport(recording=True, what="record_resumed", at=NOON - 500),
+    interrupted_at=NOON - 3_000,
+)
+BEFORE = (*(StreamRecord(KEY),) * 9, StreamRecord(KEY, UNSEEN), LOOKED_INTO, RETURNED)
+"""Streams never heard of, one whose session was forgotten under policy's intent, one whose intent
+ends with its session, and one that is recorded again after a drop."""
 STEPS = (0, 500, 2_000, 6_000, 11_000, 61_000, 3_600_000, 13 * 3_600_000, 25 * 3_600_000)
 
 

@@ -280,6 +280,12 @@ HISTORY: Mapping[Reason, Callable[[Said], bool]] = {
     ),
     Reason.RECORD_ERROR: of(RecordFailed),
     Reason.REPORTED_LATE: of(Reported, RecordFailed),
+    Reason.PAUSE_DOUBTED: lambda said: (
+        isinstance(said.event, Reported)
+        and not said.event.recording
+        and said.event.time is None
+        and said.before.is_recorded
+    ),
     Reason.FILE: of(FileLeft),
     Reason.FILE_FAILED: of(FileFailed),
     Reason.EXCEPTION: lambda said: isinstance(said.event, Remarked) and said.event.is_exception,

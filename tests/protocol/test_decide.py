@@ -1237,7 +1237,7 @@ def returned(settings: StreamSettings = KNOWN) -> Story:
 def test_a_pause_without_a_time_just_after_an_accepted_start_is_taken_as_late() -> None:
     # drops ── paused ── back, start, resumed ── the report of the pause, without a time: now
     story = returned().passes(SECOND).happens(PAUSES)
-    assert (story.phase, story.reasons[-1]) == (Phase.RECORDING, Reason.REPORTED_LATE)
+    assert (story.phase, story.reasons[-1]) == (Phase.RECORDING, Reason.PAUSE_DOUBTED)
 
     story.passes(3 * MINUTE)  # one start asks Live, once no pause can last
     assert story.sent == ["start"] * 3

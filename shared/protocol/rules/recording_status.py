@@ -20,7 +20,7 @@ def reported(transition: Transition, event: Reported) -> None:
         transition.add_entry(Reason.REPORTED_LATE, what=what)
         return
     if not event.recording and time is None and confirmation_rules.doubt_pause(transition):
-        transition.add_entry(Reason.REPORTED_LATE, what=what)
+        transition.add_entry(Reason.PAUSE_DOUBTED, what=what)
         return
     report = LastReport(event.recording, what, transition.now, time)
     if not _is_of_what_was_stopped(transition, report):
