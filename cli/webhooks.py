@@ -94,9 +94,22 @@ def answer_line(name: str, answer: Json | None) -> str:
 
 def _line_of(row: Json) -> str:
     line = _("{name}  {state}  {address}  {streams}  {events}")
-    line = line.format(**{**row, "events": " ".join(row["events"])})
+    about = {"state": _state_word(row["state"]), "events": " ".join(row["events"])}
+    line = line.format(**{**row, **about})
     if row["since"]:
         line += "  " + _("since {since}: {why}").format(
             since=row["since"], why=texts.detail(row["why"])
         )
     return line
+
+
+def _state_word(state: str) -> str:
+    """Return the word for a receiver's state; an unknown state of a later release stays as it
+    is."""
+    words = {
+        "active": _("active"),
+        "failing": _("failing"),
+        "paused": _("paused"),
+        "ended": _("ended"),
+    }
+    return words.get(state, state)

@@ -74,6 +74,13 @@ def test_it_lists_the_receivers_and_their_state(stage: HttpStage) -> None:
     assert line == "crm  active  http://127.0.0.1  */*/*  *"
 
 
+def test_the_state_of_a_receiver_is_in_chinese_too(stage: HttpStage) -> None:
+    _heading, line = run(stage, "list", "--lang", "zh").output.splitlines()
+    run(stage, "list", "--lang", "en")  # the language of later tests
+
+    assert line.startswith("crm  正常  ")
+
+
 def test_a_test_says_what_the_receiver_answered(
     stage: HttpStage, receiver: WebhookReceiver
 ) -> None:
