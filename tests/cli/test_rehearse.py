@@ -279,7 +279,7 @@ def test_it_says_what_it_costs_and_begins_only_if_somebody_agrees(alone: HttpSta
         (("other.example.com/app/room1",), "other.example.com"),
         (
             ("--schedule", "none"),
-            "there is no schedule with that id (see live-record schedule list)",
+            "there is no schedule with that id (see `live-record schedule list`)",
         ),
         ((STREAM, "--url", "http://127.0.0.1:9"), "cannot be reached"),
     ],

@@ -164,7 +164,7 @@ def test_a_zone_and_a_rule_are_checked() -> None:
         rule_text("FREQ=SECONDLY")
     with pytest.raises(ValueError, match="RFC 5545"):
         rule_text("every tuesday")
-    with pytest.raises(ValueError, match="leave out BYMONTHDAY"):
+    with pytest.raises(ValueError, match="leave out `BYMONTHDAY`"):
         rule_text("FREQ=DAILY;BYMONTHDAY=30")
     assert exdate("2028-01-01") == "2028-01-01"
 
