@@ -156,7 +156,9 @@ class Ground:
         assert code == 0, output
 
     def heals(self) -> None:
-        requests.delete(f"{self.stack.live}/_control/fail", timeout=60)
+        """End the faults of calls, and let callbacks arrive again."""
+        for planted in ("fail", "callbacks"):
+            requests.delete(f"{self.stack.live}/_control/{planted}", timeout=60)
 
     def restore(self) -> None:
         """Make everything as it was, so that a test that failed fails alone."""

@@ -462,6 +462,7 @@ def _republished_unheard(ground: Ground) -> None:
 
 def _reconnect_heard(ground: Ground) -> None:
     """Let a recorded stream drop and come back, with all callbacks."""
+    ground.heals()
     ground.fire_timer()
     for _ in range(2):
         ground.live.publish("heard", wait=True)
