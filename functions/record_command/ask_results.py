@@ -102,10 +102,8 @@ def response_of(
     if handled.refused in (Reason.END_IS_PAST, Reason.END_TOO_LATE, Reason.END_TOO_SOON):
         raise _unfit_end(request, handled)
     if handled.refused is not None:
-        raise WrongState(in_words(HistoryEntry(handled.refused), request.language))
-    if isinstance(asked, RestartAsked) and _observes(request):
-        unsent = HistoryEntry(Reason.OBSERVED, {"command": Command.RESTART.value})
-        raise WrongState(in_words(unsent, request.language), hint=RESTART_LATER)
+        hint = RESTART_LATER if handled.refused is Reason.RESTART_OBSERVED else ""
+        raise WrongState(in_words(HistoryEntry(handled.refused), request.language), hint=hint)
     result = replace(_became(asked, handled), replicated=replicated)
     applied: dict[str, str] = {}
     seconds = request.headers.get(PREFER)
@@ -128,10 +126,6 @@ RAISE = "ask for a shorter time, or deploy the stage with a larger LIVE_RECORD_M
 
 
 RESTART_LATER = "a restart is not sent later, either: send `restart` once the stage acts"
-
-
-def _observes(request: ApiRequest) -> bool:
-    return request.invocation.app.stream_settings(request.stream).observe
 
 
 def too_long(field: str, longest_ms: int) -> BadRequest:

@@ -98,6 +98,7 @@ class Reason(OpenEnum):
     UNCONFIRMED = "unconfirmed"
     UNPROVED = "unproved"
     OBSERVED = "observed"
+    RESTART_OBSERVED = "restart_observed"
     # what Live answered
     ACCEPTED = "accepted"
     ALREADY = "already"

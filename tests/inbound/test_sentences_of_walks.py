@@ -229,6 +229,7 @@ HISTORY: Mapping[Reason, Callable[[Said], bool]] = {
         and said.note.about["reason"] == said.before.flight.reason.value
     ),
     Reason.OBSERVED: lambda said: said.settings.observe,
+    Reason.RESTART_OBSERVED: lambda said: of(RestartAsked)(said) and said.settings.observe,
     Reason.ACCEPTED: answered(Accepted),
     Reason.ALREADY: answered(AlreadyStarted),
     Reason.ADOPTED: lambda said: answered(AlreadyStarted)(said) and said.before.paused_since > 0,

@@ -1587,7 +1587,17 @@ def test_a_start_that_a_stage_observed_is_not_sent_if_live_has_reported_a_record
 def test_a_restart_that_somebody_requested_while_a_stage_observed_sends_nothing_later() -> None:
     story = observes(recording()).happens(RestartAsked("ann"))
 
+    assert story.refused is Reason.RESTART_OBSERVED
     assert acts(story).sent == ["start"]
+
+
+def test_a_restart_that_a_stage_refused_while_it_observed_is_accepted_with_the_same_key_later() -> (
+    None
+):
+    asked = RestartAsked("ann", idempotency_key=IdempotencyKey("k", "1"))
+    story = observes(recording()).happens(asked)
+
+    assert acts(story).happens(asked).sent == ["start", "restart"]
 
 
 def test_a_start_that_nothing_has_confirmed_is_sent_again_although_a_stage_observed_meanwhile() -> (

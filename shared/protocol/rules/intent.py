@@ -241,6 +241,9 @@ def restart(transition: Transition, asked: RestartAsked) -> None:
         off = Reason.NOTHING_TO_SPLIT if record.is_watched else Reason.NOT_LIVE
         transition.refused = off if wanted else Reason.NOT_WANTED
         return
+    if transition.settings.observe:
+        transition.refused = Reason.RESTART_OBSERVED  # nobody would send it later
+        return
     transition.add_entry(Reason.ASKED_RESTART, who=asked.who, **noted(asked.note))
     if running:
         transition.enqueue(Command.RESTART, Reason.ASKED_RESTART, who=asked.who)
