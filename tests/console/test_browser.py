@@ -414,6 +414,7 @@ def test_many_are_started_after_a_preview_and_one_of_them_is_extended(evening: E
         opened.wait_for(".going")
         stage.until(lambda: all(map(stage.records, streams)))
         stage.ask(streams[0], "start", max_duration="2h")
+        stage.until(lambda: stage.status(streams[0])["until"] is not None)
         before = stage.status(streams[0])["until"]
         opened.open_stream(f"live.example.com/app/{streams[0]}")
         opened.page.click("dialog .buttons .extend")
