@@ -28,6 +28,8 @@ REPORTED_AFTER_S = 21
 """A stream that is lost for 20 s is critical."""
 STALE_AFTER_S = 10.0
 NOTE = "<b>'; $(id)</b>"
+TO_TYPE = ['on_publish = "on_request"', "live-record setup"]
+"""What a reader types, of the cause CodeConfigNotFound."""
 SHOW = {
     "streams": ["live.example.com/app/room9"],
     "start": "2030-01-01T19:00:00",
@@ -92,6 +94,8 @@ def test_an_evening(evening: Evening, language: str, width_px: int, scheme: str)
         with evening.push(stream) as encoder:
             assert encoder.refusal == ""
             becomes_red(evening, opened, stream)
+            codes = opened.page.query_selector_all(f"{row_of(stream)} .why code")
+            assert [each.inner_text() for each in codes] == TO_TYPE
             heal(stage)
             starts_by_hand(opened, stream)
             encoder.cut()

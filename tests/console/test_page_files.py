@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ OWN = sorted(FOLDER.glob("*.js"))
 MAX_FIRST_LOAD_BYTES = 40 * 1024
 PLAYERS = {"mpegts.js", "hls.light.min.mjs"}
 HOLE = re.compile(r"\{(\w+)\}")
+API_TEXT = r"[^{}`]*(?:\.text|\.fix|\.why|\bwhy|\bwhy_no_url|\b[fF]ault|\bwholeFault|\banswer)\)?"
+"""An expression whose value is a text of the API."""
 
 
 def loaded(*names: str) -> Iterator[Path]:
@@ -88,6 +91,7 @@ def test_every_text_is_in_both_languages() -> None:
     assert english.keys() == chinese.keys()
     for key, text in english.items():
         assert set(HOLE.findall(text)) == set(HOLE.findall(chinese[key])), key
+        assert text.count("`") == chinese[key].count("`"), key
     same = {key for key in english if english[key] == chinese[key]}
     assert same == set()
 
@@ -100,6 +104,43 @@ def test_every_text_is_used_and_every_used_one_is_there() -> None:
     unused = {key for key in words()["en"] if key not in named and not key.startswith(computed)}
     assert {key.removesuffix("Title") for key in unused} <= {"start", "stop", "extend", "restart"}
     assert set(re.findall(r'\bsay\(\s*"(\w+)"', code)) <= words()["en"].keys()
+
+
+@pytest.mark.parametrize("file", OWN, ids=lambda file: file.name)
+def test_a_text_of_the_api_is_shown_with_its_marks(file: Path) -> None:
+    shown = re.findall(rf"\$\{{{API_TEXT}\}}", file.read_text())
+
+    assert [each for each in shown if not each.startswith("${marked(")] == []
+
+
+SHOWS_MARKS = """
+import { marked } from "./marked.js";
+const shown = (part) => (part.props ? `[${part.type} ${part.props.children}]` : part);
+const texts = JSON.parse(process.argv[2]);
+console.log(JSON.stringify(texts.map((text) => marked(text).map(shown).join(""))));
+"""
+MARKS = {
+    "Run `live-record doctor`.": "Run [code live-record doctor].",
+    "请发送 `start`；`stop`。": "请发送 [code start]；[code stop]。",
+    "`<img src=x>` `b`": "[code <img src=x>] [code b]",
+    "Live wrote a file: app/a`b`c.flv": "Live wrote a file: app/a`b`c.flv",
+    "app/`b`/c.flv: send `start`": "app/`b`/c.flv: send [code start]",
+    "one ` alone": "one ` alone",
+    "no mark, \u202egpj": "no mark, ⟨U+202E⟩gpj",
+    "": "",
+}
+"""Texts, and how the page shows each."""
+
+
+@pytest.mark.slow
+def test_what_stands_between_backticks_is_code_and_a_name_stays_as_it_is(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "shows.js").write_text(SHOWS_MARKS)
+    ran = run_node(tmp_path, "node", "shows.js", json.dumps(list(MARKS)))
+
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == list(MARKS.values())
 
 
 @pytest.mark.slow

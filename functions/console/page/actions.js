@@ -2,6 +2,7 @@
 
 import { curlOf, pathOf, visible } from "./format.js";
 import { Component, html } from "./html.js";
+import { marked } from "./marked.js";
 import { textOf } from "./signin.js";
 import { now } from "./ticker.js";
 
@@ -130,9 +131,9 @@ export class Actions extends Component {
     return html`<section class="actions">
       <div class="buttons">${ACTIONS.map((action) => html`<button key=${action} class=${action} disabled=${mayNot || isSent}
         aria-expanded=${chosen === action} onClick=${() => this.setState({ chosen: chosen === action ? "" : action, hours: "" })}>${say(action)}</button>`)}</div>
-      ${mayNot && html`<p class="hint">${say("mayNot")}</p>`}
+      ${mayNot && html`<p class="hint">${marked(say("mayNot"))}</p>`}
       ${chosen && this.form()}
-      <div role="status">${answer && html`<p class="answer">✓ ${answer}</p>`}${fault && html`<p class="fault">▲ ${fault}</p>`}</div>
+      <div role="status">${answer && html`<p class="answer">✓ ${marked(answer)}</p>`}${fault && html`<p class="fault">▲ ${marked(fault)}</p>`}</div>
     </section>`;
   }
 

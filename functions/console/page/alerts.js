@@ -4,6 +4,7 @@
 import { NoteForm } from "./actions.js";
 import { timeOfDay, visible } from "./format.js";
 import { Component, html } from "./html.js";
+import { marked } from "./marked.js";
 import { Panel } from "./panel.js";
 import { textOf } from "./signin.js";
 import { now, Ticking } from "./ticker.js";
@@ -70,7 +71,7 @@ export class Alerts extends Component {
     /** @type {State} */
     const { alerts, beyond, isLoaded, fault } = this.state;
     return html`<${Panel} name="alerts" title=${say("alerts")} say=${say} notices=${this.props.notices} onClose=${onClose}>
-      ${fault && html`<p class="fault" role="alert">▲ ${fault}</p>`}
+      ${fault && html`<p class="fault" role="alert">▲ ${marked(fault)}</p>`}
       ${isLoaded && !alerts.length && html`<p>${say("alertsNone")}</p>`}
       <ul class="alertList">${alerts.map((alert) => this.alert(alert))}
         ${Object.entries(beyond).map(([kind, count]) => html`<li key=${kind}>${say("beyond", { count, kind })}</li>`)}</ul>
@@ -87,8 +88,8 @@ export class Alerts extends Component {
       <p><span class="sign" aria-hidden="true">${alert.severity === "critical" ? "▲" : "◆"}</span>
         <strong>${say(`severity_${alert.severity}`)}: ${alert.name}</strong> <${Ticking} since=${alert.since} /></p>
       ${isStream ? html`<button class="plain" onClick=${() => onOpen(alert.subject)}><${Name} stream=${alert.subject} /></button>` : alert.subject && html`<bdi>${visible(alert.subject)}</bdi>`}
-      <p>${visible(alert.text)}</p>
-      <p class="why">${alert.fix}</p>
+      <p>${marked(alert.text)}</p>
+      <p class="why">${marked(alert.fix)}</p>
       ${at
         ? html`<p class="hint">✓ ${say("acked", { name: visible(name ?? ""), time: timeOfDay(Date.parse(at), language, now()) })} ${note && html`<q>${visible(note)}</q>`}</p>`
         : html`<${NoteForm} say=${say} action="ack" label=${say("ackNote")} path=${path} fields=${{}} mayNot=${!caller.scopes.includes("control")}

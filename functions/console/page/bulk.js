@@ -3,6 +3,7 @@
 import { Command, NoteField } from "./actions.js";
 import { globOf, pathOf } from "./format.js";
 import { Component, html } from "./html.js";
+import { marked } from "./marked.js";
 import { Panel } from "./panel.js";
 import { textOf } from "./signin.js";
 import { Name } from "./wall.js";
@@ -94,20 +95,20 @@ export class Bulk extends Component {
     const mayNot = !caller.scopes.includes("control");
     return html`<${Panel} name="bulk" title=${say("bulkTitle")} say=${say} notices=${this.props.notices} onClose=${onClose}>
       <form class="ask" onSubmit=${(/** @type {SubmitEvent} */ event) => this.preview(event)}>
-        <p class="hint" id="bulkHint">${say("bulkHint")}</p>
+        <p class="hint" id="bulkHint">${marked(say("bulkHint"))}</p>
         <label for="pattern">${say("pattern")}</label>
         <input id="pattern" required pattern=".+/.+/.+" aria-describedby="bulkHint" placeholder="live.example.com/app/*" autocomplete="off" spellcheck=${false} />
         <button class="main">${say("preview")}</button>
       </form>
-      ${fault && html`<p class="fault" role="alert">▲ ${fault}</p>`}
+      ${fault && html`<p class="fault" role="alert">▲ ${marked(fault)}</p>`}
       <div role="status">
         ${found && html`<p>${isMore ? say("tooMany", { count: MAX_STREAMS }) : found.length ? say("found", { count: found.length }) : say("foundNone")}</p>`}
-        ${count > 0 && html`<p>${done < count ? say("progress", { done, count, failed }) : say("finished")} ${failed > 0 && html`<span class="fault">▲ ${say("failed", { why })}</span>`}</p>`}
+        ${count > 0 && html`<p>${done < count ? say("progress", { done, count, failed }) : say("finished")} ${failed > 0 && html`<span class="fault">▲ ${marked(say("failed", { why }))}</span>`}</p>`}
       </div>
       ${found && html`<ul class="listed">${found.map((row) => html`<li key=${row.stream}><${Name} stream=${row.stream} /> <span class="why">${say(`phase_${row.phase}`)}</span></li>`)}</ul>`}
       ${found && found.length > 0 && html`<form class="ask" onSubmit=${(/** @type {SubmitEvent} */ event) => event.preventDefault()}>
         <${NoteField} label=${say("note")} value=${note} onInput=${(/** @type {string} */ written) => this.setState({ note: written })} />
-        <p class="hint">${say(mayNot ? "mayNot" : "inTen")}</p>
+        <p class="hint">${marked(say(mayNot ? "mayNot" : "inTen"))}</p>
         <div class="buttons">${/** @type {const} */ (["start", "stop"]).map((action) => html`<button type="button" class=${action} disabled=${mayNot || isMore}
           onClick=${() => this.plan(action)}>${say(action)} (${found.length})</button>`)}</div>
         ${["start", "stop"].map((action) => html`<${Command} say=${say} of=${say(action)} text=${`live-record ${action} '${pattern.replaceAll("'", "'\\''")}' --stage ${stage}`} />`)}

@@ -3,6 +3,7 @@
 import { Api, Failure } from "./api.js";
 import { lasted, timeOfDay, visible } from "./format.js";
 import { Component, html, render } from "./html.js";
+import { marked } from "./marked.js";
 import { Outgoing } from "./outgoing.js";
 import { SignIn } from "./signin.js";
 import { now, setAhead, Ticking } from "./ticker.js";
@@ -248,7 +249,7 @@ class Console extends Component {
     return html`<section class="problems"><h2>${say("problems")}</h2><ul>
       ${shown.map((problem) => html`<li key=${problem.code} class=${problem.stops_commands ? "critical" : "warning"}>
         <span class="sign" aria-hidden="true">${problem.stops_commands ? "▲" : "◆"}</span>
-        <p>${problem.stops_commands && html`<strong>${say("stops")}: </strong>`}${problem.text} <span class="fix">${problem.fix}</span></p></li>`)}
+        <p>${problem.stops_commands && html`<strong>${say("stops")}: </strong>`}${marked(problem.text)} <span class="fix">${marked(problem.fix)}</span></p></li>`)}
     </ul></section>`;
   }
 

@@ -4,6 +4,7 @@ import { Actions, Command } from "./actions.js";
 import { Failure } from "./api.js";
 import { lasted, pathOf, sized, stretchOf, timeOfDay, visible } from "./format.js";
 import { Component, html } from "./html.js";
+import { marked } from "./marked.js";
 import { Panel } from "./panel.js";
 import { Player } from "./player.js";
 import { textOf } from "./signin.js";
@@ -89,7 +90,7 @@ export class Drawer extends Component {
     const { stream, say, onClose } = this.props;
     const { standing, fault } = this.state;
     return html`<${Panel} name="drawer" title=${html`<${Name} stream=${stream} />`} say=${say} notices=${this.props.notices} onClose=${onClose}>
-      ${fault && html`<p class="fault" role="alert">▲ ${fault}</p>`}
+      ${fault && html`<p class="fault" role="alert">▲ ${marked(fault)}</p>`}
       ${standing && this.standing(standing)}
       <${Actions} ...${this.props} standing=${standing} onDone=${() => this.load()} />
       ${this.state.coverage && this.account(this.state.coverage)}
@@ -108,7 +109,7 @@ export class Drawer extends Component {
       <p><span class="sign" aria-hidden="true">${wrong ? "▲" : SIGNS[/** @type {"idle"} */ (phase)]}</span>
         <strong>${wrong ? say("critical") : say(`phase_${phase}`)}</strong>
         ${wrong && html` <${Ticking} since=${wrong.since} />`}</p>
-      <p>${(wrong ?? standing).reason.text}</p>
+      <p>${marked((wrong ?? standing).reason.text)}</p>
       <ul class="facts">
         ${standing.since && html`<li>${say(`phase_${phase}`)} ${say("since", { time: at(standing.since) })}</li>`}
         ${standing.confirmed_at && html`<li>${say("confirmed", { time: at(standing.confirmed_at) })}</li>`}
@@ -144,9 +145,9 @@ export class Drawer extends Component {
           ${file.size ? html`<span>${sized(file.size)}</span>` : null}
           ${file.url && played !== file.uri && html`<button onClick=${() => this.setState({ played: file.uri })}>▶ ${say("play")}</button>`}</div>
         <bdi class="uri">${visible(file.uri)}</bdi>
-        ${file.verified && file.verified.outcome !== "verified" && html`<p class="why">${file.verified.text} ${file.verified.findings.map((each) => each.text).join(" ")}</p>`}
+        ${file.verified && file.verified.outcome !== "verified" && html`<p class="why">${marked([file.verified, ...file.verified.findings].map((each) => each.text).join(" "))}</p>`}
         ${file.copy && this.copied(file.copy)}
-        ${file.why_no_url && html`<p class="why">${file.why_no_url}</p>`}
+        ${file.why_no_url && html`<p class="why">${marked(file.why_no_url)}</p>`}
         ${played === file.uri && html`<${Player} url=${file.url} name=${visible(file.uri)} say=${say} />`}
       </li>`)}</ul></section>`;
   }
@@ -159,7 +160,7 @@ export class Drawer extends Component {
     const command = `live-record play '${stream.replaceAll("'", "'\\''")}' --all --stage ${stage} > show.m3u8`;
     return html`<div class="whole">
       ${played !== url && html`<button onClick=${() => this.playWhole(url)}>▶ ${say("playWhole")}</button>`}
-      ${wholeFault && html`<p class="fault" role="alert">▲ ${wholeFault}</p>`}
+      ${wholeFault && html`<p class="fault" role="alert">▲ ${marked(wholeFault)}</p>`}
       ${played === url && html`<${Player} url=${url} name=${say("playWhole")} say=${say} />`}
       <${Command} say=${say} text=${command} /></div>`;
   }
@@ -181,7 +182,7 @@ export class Drawer extends Component {
     const sign = { delivered: "✓", failed: "▲", delivering: "◆" }[state];
     const progress = state === "delivering" && size ? say("copyProgress", { copied: sized(copied), size: sized(size) }) : "";
     return html`<p class="copy copy-${state}"><strong>${sign} ${say(`copy_${state}`)}</strong> <bdi>${visible(target)}</bdi> ${progress}
-      ${state !== "delivered" && why && html`<span class="why">${visible(why)}</span>`}</p>`;
+      ${state !== "delivered" && why && html`<span class="why">${marked(why)}</span>`}</p>`;
   }
 
   history() {
@@ -190,7 +191,7 @@ export class Drawer extends Component {
     const { history } = this.state;
     const at = (/** @type {string} */ time) => timeOfDay(Date.parse(time), language, now());
     return html`<section><h3>${say("history")}</h3><ol class="history">
-      ${history.map((line) => html`<li><time>${at(line.at)}</time> <span>${visible(line.text)}
+      ${history.map((line) => html`<li><time>${at(line.at)}</time> <span>${marked(line.text)}
         ${line.about.note && html` <q>${visible(String(line.about.note))}</q>`}
         ${line.count > 1 && html` <em>${say("times", { count: line.count, time: at(line.last_at) })}</em>`}</span></li>`)}
     </ol></section>`;

@@ -1,6 +1,7 @@
 // Lists the streams of one phase, page by page.
 
 import { Component, html } from "./html.js";
+import { marked } from "./marked.js";
 import { Panel } from "./panel.js";
 import { textOf } from "./signin.js";
 import { Name } from "./wall.js";
@@ -37,9 +38,9 @@ export class Listed extends Component {
     const { rows, next, fault, isLoaded } = this.state;
     return html`<${Panel} name="listed" title=${say("list", { phase: say(`phase_${phase}`) })} say=${say} notices=${this.props.notices} onClose=${onClose}>
       <ul class="listed">${rows.map((row) => html`<li key=${row.stream}><button onClick=${() => onOpen(row.stream)}>
-        <${Name} stream=${row.stream} /> <span class="why">${row.reason.text}</span></button></li>`)}</ul>
+        <${Name} stream=${row.stream} /> <span class="why">${marked(row.reason.text)}</span></button></li>`)}</ul>
       ${isLoaded && !rows.length && html`<p>${say("emptyList")}</p>`}
-      ${fault && html`<p class="fault" role="alert">▲ ${fault}</p>`}
+      ${fault && html`<p class="fault" role="alert">▲ ${marked(fault)}</p>`}
       ${next && html`<button onClick=${() => this.load()}>${say("loadMore")}</button>`}
     <//>`;
   }

@@ -1,6 +1,7 @@
 // The requests that are sent after ten seconds, unless somebody cancels them or leaves the page.
 
 import { html } from "./html.js";
+import { marked } from "./marked.js";
 import { Ticking } from "./ticker.js";
 
 const DELAY_MS = 10_000;
@@ -73,7 +74,7 @@ export class Outgoing {
       this.left = this.word = this.fault = "";
       this.changed();
     };
-    const news = this.fault ? `▲ ${this.fault}` : this.left ? say("leftBefore", { what: this.left }) : this.word ? say(this.word) : "";
+    const news = this.fault ? html`▲ ${marked(this.fault)}` : this.left ? say("leftBefore", { what: this.left }) : this.word ? say(this.word) : "";
     return html`<aside class="outgoing" aria-live="polite">
       ${this.items.map((item) => html`<p key=${item.id} class="going">
         <${Ticking} of=${() => html`<span aria-live="off">${item.text(say, Math.max(Math.ceil((item.at - Date.now()) / 1000), 0))}</span>`} />

@@ -3,6 +3,7 @@
 import { NoteForm } from "./actions.js";
 import { stretchOf, visible } from "./format.js";
 import { Component, html } from "./html.js";
+import { marked } from "./marked.js";
 import { Panel } from "./panel.js";
 import { textOf } from "./signin.js";
 import { Name } from "./wall.js";
@@ -81,7 +82,7 @@ export class Schedules extends Component {
     /** @type {State} */
     const { schedules, isLoaded, fault } = this.state;
     return html`<${Panel} name="schedules" title=${say("schedules")} say=${say} notices=${this.props.notices} onClose=${onClose}>
-      ${fault && html`<p class="fault" role="alert">▲ ${fault}</p>`}
+      ${fault && html`<p class="fault" role="alert">▲ ${marked(fault)}</p>`}
       ${isLoaded && !schedules.length && html`<p>${say("schedulesNone")}</p>`}
       <ul class="schedules">${schedules.map((schedule) => this.schedule(schedule))}</ul>
     <//>`;

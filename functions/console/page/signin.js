@@ -2,6 +2,7 @@
 
 import { Failure } from "./api.js";
 import { Component, html } from "./html.js";
+import { marked } from "./marked.js";
 
 export class SignIn extends Component {
   constructor() {
@@ -37,7 +38,7 @@ export class SignIn extends Component {
         <p id="about">${say("signInText")}</p>
         <label for="token">${say("token")}</label>
         <input id="token" type="password" required autocomplete="off" aria-describedby="about" autofocus />
-        ${fault && html`<p class="fault" role="alert">▲ ${fault}</p>`}
+        ${fault && html`<p class="fault" role="alert">▲ ${marked(fault)}</p>`}
         <button class="main" disabled=${isSent}>${say("signIn")}</button>
       </form>
       <button class="plain" onClick=${onLanguage}>${say("language")}</button>

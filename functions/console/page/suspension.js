@@ -3,6 +3,7 @@
 import { Command } from "./actions.js";
 import { curlOf, timeOfDay, visible } from "./format.js";
 import { Component, html } from "./html.js";
+import { marked } from "./marked.js";
 import { Panel } from "./panel.js";
 import { textOf } from "./signin.js";
 import { now } from "./ticker.js";
@@ -50,8 +51,8 @@ export class Suspension extends Component {
       <div><p>${say("suspendAbout")}</p><p class="hint">${say("suspendAfter")}</p></div>
       ${suspended && this.standing(mayNot)}
       ${this.form(mayNot)}
-      ${mayNot && html`<p class="hint">${say("mayNotPolicy")}</p>`}
-      ${fault && html`<p class="fault" role="alert">▲ ${fault}</p>`}
+      ${mayNot && html`<p class="hint">${marked(say("mayNotPolicy"))}</p>`}
+      ${fault && html`<p class="fault" role="alert">▲ ${marked(fault)}</p>`}
     <//>`;
   }
 

@@ -2,6 +2,7 @@
 
 import { lasted, timeOfDay } from "./format.js";
 import { html } from "./html.js";
+import { marked } from "./marked.js";
 import { now } from "./ticker.js";
 
 const WIDTH = 1_000;
@@ -29,6 +30,6 @@ export function TimeLine({ coverage, say, language }) {
     <div class="ends"><span>${clock(coverage.start)}</span><span>${clock(coverage.stop)}</span></div>
     <p>${words}</p>
     ${coverage.gaps.length > 0 && html`<ul class="gapList">${coverage.gaps.slice(-MAX_GAPS).reverse().map((gap) => html`<li>
-      ${say("gapLine", { start: clock(gap.start), stop: clock(gap.stop), length: lasted(gap.ms), why: gap.reason?.text ?? "" })}</li>`)}</ul>`}
+      ${marked(say("gapLine", { start: clock(gap.start), stop: clock(gap.stop), length: lasted(gap.ms), why: gap.reason?.text ?? "" }))}</li>`)}</ul>`}
   </div>`;
 }

@@ -2,6 +2,7 @@
 
 import { lasted, timeOfDay } from "./format.js";
 import { Component, html } from "./html.js";
+import { marked } from "./marked.js";
 import { Panel } from "./panel.js";
 import { textOf } from "./signin.js";
 import { now } from "./ticker.js";
@@ -55,7 +56,7 @@ export class Today extends Component {
     const { rows, isAll, isLoaded, fault } = this.state;
     const sorted = [...rows].sort((one, other) => wrongness(other) - wrongness(one) || (one.stream < other.stream ? -1 : 1));
     return html`<${Panel} name="today" title=${say("today")} say=${say} notices=${this.props.notices} onClose=${onClose}>
-      ${fault && html`<p class="fault" role="alert">▲ ${fault}</p>`}
+      ${fault && html`<p class="fault" role="alert">▲ ${marked(fault)}</p>`}
       ${!isLoaded && !fault && html`<p role="status">${say("loading")}</p>`}
       ${isLoaded && !rows.length && html`<p>${say("todayNone")}</p>`}
       ${rows.length > 0 && html`<p role="status">${isAll ? "" : say("atLeast")}${this.totals(rows)}</p>`}
@@ -82,7 +83,7 @@ export class Today extends Component {
         ${files.reported > 0 && html`<span>${say("nFiles", { count: files.reported, verified: files.verified })}</span>`}
         ${files.wrong > 0 && html`<span class="fault">${say("filesWrong", { count: files.wrong })}</span>`}
         ${files.delivered + files.undelivered > 0 && html`<span>${say("nCopied", { count: files.delivered, of: files.delivered + files.undelivered })}</span>`}
-        ${absences.map((each) => html`<span class="fault">${timeOfDay(Date.parse(each.start), language, now())}: ${each.reason.text}</span>`)}</span>
+        ${absences.map((each) => html`<span class="fault">${timeOfDay(Date.parse(each.start), language, now())}: ${marked(each.reason.text)}</span>`)}</span>
     </button></li>`;
   }
 }

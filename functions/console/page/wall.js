@@ -2,6 +2,7 @@
 
 import { namesOf, visible } from "./format.js";
 import { Component, html } from "./html.js";
+import { marked } from "./marked.js";
 import { Ticking } from "./ticker.js";
 
 /**
@@ -28,7 +29,7 @@ export class Wall extends Component {
           <span class="sign" aria-hidden="true">${row.severity === "critical" ? "▲" : "◆"}</span>
           <span class="word">${say(row.lost_since ? row.severity : row.unreadable ? "critical" : `phase_${row.phase}`)}</span>
           <${Name} stream=${row.stream} />
-          <span class="why">${row.unreadable ? say("unreadable") : row.reason?.text}</span>
+          <span class="why">${marked(row.unreadable ? say("unreadable") : row.reason?.text ?? "")}</span>
           ${row.lost_since && html`<span class="lost"><span>${say("lostFor")}</span> <${Ticking} since=${row.lost_since} /></span>`}
         </button></li>`)}</ul>
       ${overview.more > 0 && html`<p class="more">${say("more", { count: overview.more })}</p>`}
