@@ -1,7 +1,8 @@
 """Writes a message to people: the same sentences as `why`, in the robot's language.
 
 evaluating.py and messaging.py call this module. A message names the worst alerts first, and counts
-those that do not fit.
+those that do not fit. Every robot gets plain text, so a message has quotation marks in place of
+backticks.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from shared.alerts.book import Alert
 from shared.alerts.messages import Message
 from shared.inbound.catalogue import ConditionWords, Language, catalogue, condition_words
 from shared.inbound.catalogue.details import about_in
+from shared.inbound.catalogue.marks import quoted
 from shared.protocol.durations import rfc3339, written
 
 NAMED_ENTRIES = 3
@@ -39,7 +41,7 @@ class Wording:
         ]
         lines = [line for part in parts for line in part]
         if message.raised or message.repeated:
-            lines.append(self._words["acknowledge"])
+            lines.append(quoted(self._words["acknowledge"]))
         return self._head("\n".join(lines))
 
     def _head(self, text: str) -> str:
@@ -86,7 +88,8 @@ class Wording:
 
     def _of(self, alert: Alert) -> ConditionWords:
         about = about_in(self._language, alert.condition.about)
-        return condition_words(alert.code, about, alert.cause, self._language)
+        words = condition_words(alert.code, about, alert.cause, self._language)
+        return ConditionWords(words.name, quoted(words.text), quoted(words.fix))
 
 
 def _by_code(alerts: Sequence[Alert]) -> Sequence[Sequence[Alert]]:

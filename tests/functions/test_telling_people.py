@@ -58,6 +58,7 @@ PLANTED: dict[ConditionCode, str] = {}
 """The test that plants the fault of each condition, and heals it."""
 ELSEWHERE = {ConditionCode.COPIES_FAIL: "test_deliver.py"}
 BACKUP = StreamKey("live.example.com", "app", "room1-backup")
+TICKED = StreamKey("live.example.com", "app", "`b`")
 RUN_MS = 10_000
 """What a run itself takes: some wait for the robots."""
 PAGE = Path(__file__).parents[2] / "docs" / "notify.md"
@@ -125,10 +126,10 @@ def stage(at: Alerting) -> Iterator[AlertingStage]:
         yield stage
 
 
-def lose(stage: AlertingStage) -> None:
+def lose(stage: AlertingStage, key: StreamKey = KEY) -> None:
     """Have a stream that is wanted and live, and that Live will not record."""
     stage.live.answers(Command.START, *[Throttled("Throttling", "too many")] * 99)
-    stage.happens(Published(stage.clock.now))
+    stage.happens(Published(stage.clock.now), key)
 
 
 def of(stage: AlertingStage) -> list[str]:
@@ -244,7 +245,7 @@ def test_dead_letters_are_told_until_they_are_sent_again(stage: AlertingStage) -
 def test_a_silent_timer_of_reconcile_is_told_by_the_timer_of_notify(stage: AlertingStage) -> None:
     stage.minutes(3)
     assert of(stage) == ["CRITICAL: a timer is silent"]
-    assert "the function `reconcile` has not run for 3m2s" in stage.dingtalk.texts[0]
+    assert "the function “reconcile” has not run for 3m2s" in stage.dingtalk.texts[0]
     stage.minute()
     stage.minutes(1)
     assert of(stage)[1:] == ["resolved: a timer is silent"]
@@ -690,6 +691,20 @@ def test_each_robot_is_told_in_its_own_way_and_language(at: Alerting) -> None:
         ] * 3
         assert "严重：正在直播但没有录制的流：1" in stage.feishu.texts[0]
         assert stage.dingtalk.texts == stage.wecom.texts
+
+
+def test_a_message_quotes_what_a_reader_types_and_leaves_names_as_they_are(at: Alerting) -> None:
+    with at(ALL) as stage:
+        stage.minute()
+        lose(stage, TICKED)
+        stage.minutes(1)
+        (english,), (chinese,) = stage.dingtalk.texts, stage.feishu.texts
+        assert "Run “live-record alerts list” to see these alerts, and “" in english
+        assert "\n请运行“live-record list --wrong”：按时间" in chinese
+        assert "\n运行“live-record alerts list”查看这些告警" in chinese
+        for text in (english, chinese):
+            assert f"\n{TICKED}" in text
+            assert "`" not in text.replace(str(TICKED), "")
 
 
 def test_a_robot_that_does_not_answer_is_told_later_and_holds_no_other_up(at: Alerting) -> None:
