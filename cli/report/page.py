@@ -21,6 +21,7 @@ from cli.report.text import (
     short_occurrences,
     summary,
 )
+from shared.inbound.catalogue.marks import MARK
 
 _STYLE = """
 :root { color-scheme: light dark; --live: #c9cdd3; --recorded: #2f855a; --gap: #c53030; }
@@ -86,16 +87,21 @@ def _row(row: Json) -> str:
     numbers = (length(row["due_ms"]), length(row["missing_ms"]), percent(row["ratio"]))
     gaps = "".join(
         f"<li>{escape(clock(gap['start']))}: {escape(length(gap['ms']))}, "
-        f"{escape(gap['reason']['text'])}</li>"
+        f"{_marked(gap['reason']['text'])}</li>"
         for gap in row["gaps"]
     )
     lines = (*short_occurrences(row), *absences(row))
-    gaps += "".join(f"<li>{escape(line)}</li>" for line in lines)
+    gaps += "".join(f"<li>{_marked(line)}</li>" for line in lines)
     return (
         f"<tr><td>{escape(row['stream'])}</td>"
         + "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)
         + f"<td>{_time_line(row)}{f'<ul>{gaps}</ul>' if gaps else ''}</td></tr>"
     )
+
+
+def _marked(text: str) -> str:
+    """Return the text as HTML, with what it marks as code."""
+    return MARK.sub(r"<code>\1</code>", escape(text))
 
 
 def _time_line(row: Json) -> str:

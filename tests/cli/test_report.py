@@ -45,7 +45,12 @@ def stage(tmp_path: Path) -> Iterator[HttpStage]:
 
 
 def was_live(
-    stage: HttpStage, name: str, *, lost_ms: int = 0, show: tuple[int, int] | None = None
+    stage: HttpStage,
+    name: str,
+    *,
+    lost_ms: int = 0,
+    cause: Reason = Reason.THROTTLED,
+    show: tuple[int, int] | None = None,
 ) -> None:
     """Note a stream that was live and wanted for ten minutes, and not recorded at first. `show`:
     after how many minutes an occurrence began, and how many it lasted."""
@@ -54,7 +59,7 @@ def was_live(
         *([_show(began, *show)] if show else []),
         Edge(EdgeKind.LIVE, began),
         Edge(EdgeKind.WANTED, began),
-        *([Edge(EdgeKind.CAUSE, began, Reason.THROTTLED, "Throttling.User")] if lost_ms else []),
+        *([Edge(EdgeKind.CAUSE, began, cause, "Throttling.User")] if lost_ms else []),
         Edge(EdgeKind.RECORDED, began + lost_ms),
         Edge(EdgeKind.NOT_RECORDED, began + 10 * MINUTE_MS),
         Edge(EdgeKind.OFF, began + 10 * MINUTE_MS),
@@ -278,6 +283,16 @@ def test_the_page_needs_nothing_else_and_shows_names_as_they_are(
     assert not {"script", "b", "link"} & set(found.tags)
     assert NAUGHTY in found.shown
     assert word in found.shown
+
+
+def test_the_page_shows_what_a_reader_types_as_code(stage: HttpStage, tmp_path: Path) -> None:
+    was_live(stage, "`<b>`", lost_ms=65_000, cause=Reason.NO_RECORD_CONFIG)
+    path = tmp_path / "report.html"
+    report(stage, "--html", str(path))
+    text = path.read_text(encoding="utf-8")
+    assert "run <code>live-record setup</code>, and publish" in text
+    assert "<code>on_publish = &quot;on_request&quot;</code>" in text
+    assert "<td>live.example.com/app/`&lt;b&gt;`</td>" in text
 
 
 AT = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
