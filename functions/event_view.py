@@ -23,7 +23,7 @@ from shared.protocol.reason import HistoryEntry, Reason
 SCHEMA_NUMBER: Literal[1] = 1
 """The version of the payloads. A change that would break today's receivers raises it."""
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
-Name = Annotated[str, Meta(description="domain/app/stream")]
+Name = Annotated[str, Meta(description="`domain/app/stream`")]
 Session = Annotated[int, Meta(description="which publish of the stream, from 1")]
 
 
@@ -40,7 +40,10 @@ class RecordingData(Struct, frozen=True, omit_defaults=True):
     requester: (
         Annotated[
             str,
-            Meta(description="who asked: person, policy or schedule; end: an earlier intent ended"),
+            Meta(
+                description="who asked: `person`, `policy` or `schedule`; `end`: an earlier intent"
+                " ended"
+            ),
         ]
         | None
     ) = None
@@ -65,9 +68,9 @@ class FileData(Struct, frozen=True, omit_defaults=True):
     stop: Time | None = None
     duration_ms: int | None = None
     outcome: (
-        Annotated[str, Meta(description="the verdict of the check, as in GET …/files")] | None
+        Annotated[str, Meta(description="the verdict of the check, as in `GET …/files`")] | None
     ) = None
-    target: Annotated[str, Meta(description="where the copy is: s3://bucket/name")] | None = None
+    target: Annotated[str, Meta(description="where the copy is: `s3://bucket/name`")] | None = None
     copied_bytes: int | None = None
     size_bytes: int | None = None
     segments: (
@@ -93,7 +96,7 @@ class AlertData(Struct, frozen=True, omit_defaults=True):
         str, Meta(description="the id of the alert; the same each time that the condition returns")
     ]
     condition: Annotated[str, Meta(description="a code of docs/notify.md")]
-    severity: Annotated[str, Meta(description="info, warning or critical")]
+    severity: Annotated[str, Meta(description="`info`, `warning` or `critical`")]
     since: Time
     text: Annotated[str, Meta(description="what is wrong, in words")]
     subject: Annotated[str, Meta(description="the stream, or the part of the stage")] = ""
@@ -114,7 +117,7 @@ class WebhookTestData(Struct, frozen=True, omit_defaults=True):
 class _Envelope(Struct, frozen=True, kw_only=True):
     id: Annotated[
         str,
-        Meta(description="the same in each delivery of the event, and in the header webhook-id"),
+        Meta(description="the same in each delivery of the event, and in the header `webhook-id`"),
     ]
     schema: Annotated[Literal[1], Meta(description="the version of this schema")] = SCHEMA_NUMBER
     timestamp: Annotated[Time, Meta(description="when it happened")]

@@ -52,13 +52,13 @@ PUSH_ARG = Field(
     "push_arg",
     _push_arg,
     {"type": "string", "pattern": f"^[{PRINTABLE}]+=[{PRINTABLE} ]*$"},
-    "only files with this argument of the push URL, as name=value; the newest 1,000 are searched",
+    "only files with this argument of the push URL, as `name=value`; the newest 1,000 are searched",
     "callback_id=42",
 )
 FILTERED_ROWS = 1_000
 """A filter searches this many of a stream's newest files."""
 _VALIDITY = Field(
-    "for", _period, DURATION, "how long the playback URLs are valid; at most 12h", "1h"
+    "for", _period, DURATION, "how long the playback URLs are valid; at most `12h`", "1h"
 )
 QUERY: tuple[Field, ...] = (LIMIT, PUSH_ARG, _VALIDITY)
 """The query of a request for playback URLs; `for` is in ms once read."""
@@ -120,8 +120,8 @@ class VerdictView(Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Annotated[
         str,
         doc(
-            "verified, missing, truncated, unplayable, duration_differs, or unknown if"
-            " the check is not possible"
+            "`verified`, `missing`, `truncated`, `unplayable`, `duration_differs`, or"
+            " `unknown` if the check is not possible"
         ),
     ]
     text: str
@@ -137,30 +137,30 @@ class CopyView(Struct, frozen=True, forbid_unknown_fields=True):
     state: Annotated[
         str,
         doc(
-            "delivering, delivered or failed; only POST /v1/deliveries/{id}/redrive"
-            " retries a failed copy"
+            "`delivering`, `delivered` or `failed`; only"
+            " `POST /v1/deliveries/{id}/redrive` retries a failed copy"
         ),
     ]
-    target: Annotated[str, doc("s3://bucket/name")]
+    target: Annotated[str, doc("`s3://bucket/name`")]
     at: Time
     copied: Annotated[Count, doc("bytes copied so far")]
     size: Annotated[
         Count | None,
         doc(
-            "bytes; null until the copy has begun, and for a playlist until each of its"
+            "bytes; `null` until the copy has begun, and for a playlist until each of its"
             " segments is copied"
         ),
     ]
     segments: Annotated[
         Count | None,
         doc(
-            "how many segments the playlist has; null: it was not read yet, or the file"
+            "how many segments the playlist has; `null`: it was not read yet, or the file"
             " is no playlist"
         ),
     ]
     copied_segments: Annotated[
         Count | None,
-        doc("how many segments of the playlist are copied; null: the file is no playlist"),
+        doc("how many segments of the playlist are copied; `null`: the file is no playlist"),
     ]
     why: Annotated[str, doc("why the last attempt failed; empty: none has failed")]
 
@@ -173,20 +173,20 @@ class FileView(Struct, frozen=True, forbid_unknown_fields=True):
     start: Time | None
     stop: Time | None
     duration: Annotated[
-        Amount | None, doc("seconds, as Live reports; if Live reports none, stop - start")
+        Amount | None, doc("seconds, as Live reports; if Live reports none, `stop` minus `start`")
     ]
     push_args: Annotated[
-        Mapping[str, str], doc("the arguments of the push URL that begin with callback_")
+        Mapping[str, str], doc("the arguments of the push URL that begin with `callback_`")
     ]
-    verified: Annotated[VerdictView | None, doc("null until the stage has checked the file")]
-    copy: Annotated[CopyView | None, doc("null if no rule of the policy copies the file")]
+    verified: Annotated[VerdictView | None, doc("`null` until the stage has checked the file")]
+    copy: Annotated[CopyView | None, doc("`null` if no rule of the policy copies the file")]
 
 
 class SignedFileView(FileView, frozen=True, forbid_unknown_fields=True):
     size: Annotated[Count | None, doc("bytes, as OSS reports")]
-    why_no_size: Annotated[str | None, doc("why `size` is null")]
+    why_no_size: Annotated[str | None, doc("why `size` is `null`")]
     url: Annotated[str | None, doc("the presigned URL")]
-    why_no_url: Annotated[str | None, doc("why `url` is null")]
+    why_no_url: Annotated[str | None, doc("why `url` is `null`")]
 
 
 class SignedFilesView(Struct, frozen=True, forbid_unknown_fields=True):

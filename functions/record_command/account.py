@@ -50,7 +50,8 @@ DEFAULT_PAGE_ROWS = 50
 
 _STRETCH: tuple[Field, ...] = (
     beginning(
-        "the beginning of the period, as a time or as a duration before its end; if left out, 24h",
+        "the beginning of the period, as a time or as a duration before its end; if left out,"
+        " `24h`",
         example="24h",
     ),
     replace(

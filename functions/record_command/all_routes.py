@@ -68,8 +68,8 @@ _ALERTS: tuple[Field, ...] = (
     choice(
         "state",
         views.AlertState,
-        "open: alerts that hold now, critical ones first; resolved: alerts that ended within a day."
-        " If left out, open",
+        "`open`: alerts that hold now, critical ones first; `resolved`: alerts that ended within a"
+        " day. If left out, `open`",
     ),
 )
 _ACKNOWLEDGE: tuple[Field, ...] = (
@@ -411,7 +411,7 @@ ROUTES: tuple[Route, ...] = (
     _reads(
         path="/v1/doctor",
         respond=doctor.examine,
-        summary="Return facts for live-record doctor that only the stage can see",
+        summary="Return facts that only the stage can see, for a check of the stage",
         answers={200: views.DoctorView},
         query=doctor.DIGESTS,
     ),

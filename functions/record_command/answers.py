@@ -94,7 +94,7 @@ class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
         Count, doc("how long the starts took, at most 5 s for each; no part of a gap")
     ]
     ratio: Annotated[
-        Amount | None, doc("the part of `due_ms` without gaps, 0 to 1; null: nothing was due")
+        Amount | None, doc("the part of `due_ms` without gaps, 0 to 1; `null`: nothing was due")
     ]
     live: Annotated[Sequence[SpanView], doc("one span for each publish")]
     recorded: Sequence[SpanView]
@@ -105,11 +105,11 @@ class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
     ]
     files: FileCountsView
     coverage_target: Annotated[
-        Amount | None, doc("the target of the stream's rule, in percent; null: the rule has none")
+        Amount | None, doc("the target of the stream's rule, in percent; `null`: the rule has none")
     ] = None
     max_gap_ms: Annotated[
         Count | None,
-        doc("the longest gap that the stream's rule accepts; null: the rule has no limit"),
+        doc("the longest gap that the stream's rule accepts; `null`: the rule has no limit"),
     ] = None
     occurrences: Annotated[
         Sequence[OccurrenceCoverageView],
@@ -126,7 +126,7 @@ class ReportView(Struct, frozen=True, forbid_unknown_fields=True):
     start: Time
     stop: Time
     streams: Sequence[CoverageView]
-    next: Annotated[str | None, doc("the cursor of the next page; null: this is the last page")]
+    next: Annotated[str | None, doc("the cursor of the next page; `null`: this is the last page")]
 
 
 class SessionView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,10 +165,10 @@ class LastReportView(Struct, frozen=True, forbid_unknown_fields=True):
 class ScheduledView(Struct, frozen=True, forbid_unknown_fields=True):
     schedule: str
     occurrence: str
-    begun: Annotated[bool, doc("true: the occurrence is under way; false: it is to come")]
+    begun: Annotated[bool, doc("`true`: the occurrence is under way; `false`: it is to come")]
     barred: Annotated[
         bool,
-        doc("true: a stop holds, and the occurrence is not recorded if it begins while it holds"),
+        doc("`true`: a stop holds, and the occurrence is not recorded if it begins while it holds"),
     ]
     starts_at: Annotated[Time, doc("as announced")]
     ends_at: Time
@@ -182,7 +182,7 @@ class RecordingView(StandingView, frozen=True, forbid_unknown_fields=True):
         Sequence[ScheduledView],
         doc("occurrences that ask for a recording now, and those of the next 48 h"),
     ]
-    held: Annotated[bool, doc("true: a hold keeps policy from starting the stream")]
+    held: Annotated[bool, doc("`true`: a hold keeps policy from starting the stream")]
     flight: Annotated[FlightView | None, doc("the command that may be on the wire now")]
     pending: Annotated[PendingView | None, doc("the command that goes out next")]
     last_answer: Annotated[LastAnswerView | None, doc("what Live last answered")]
@@ -215,7 +215,8 @@ class FilesView(Struct, frozen=True, forbid_unknown_fields=True):
     signed: Annotated[
         str | None,
         doc(
-            "the path that lists the same files with playback URLs; null: the stage names no bucket"
+            "the path that lists the same files with playback URLs; `null`: the stage names"
+            " no bucket"
         ),
     ]
 
@@ -248,7 +249,7 @@ class RecordingsView(Struct, frozen=True, forbid_unknown_fields=True):
             " replaces the record"
         ),
     ]
-    next: Annotated[str | None, doc("the cursor of the next page; null: this is the last page")]
+    next: Annotated[str | None, doc("the cursor of the next page; `null`: this is the last page")]
     phases: Annotated[
         PhaseCounts,
         doc(
@@ -290,12 +291,12 @@ class OverviewRowView(Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     next_attempt_at: Time | None = None
     until: Time | None = None
     unreadable: Annotated[
-        bool, doc("true: this release cannot read the stream's record; a stop is still sent")
+        bool, doc("`true`: this release cannot read the stream's record; a stop is still sent")
     ] = False
 
 
 class OverviewProblemView(Struct, frozen=True, forbid_unknown_fields=True):
-    code: Annotated[str, doc("as in GET /v1/health")]
+    code: Annotated[str, doc("as in `GET /v1/health`")]
     text: str
     fix: str
     stops_commands: bool
@@ -303,7 +304,7 @@ class OverviewProblemView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class OverviewQueueView(Struct, frozen=True, forbid_unknown_fields=True):
     due: Annotated[Count, doc("streams for which a command or a check is due now")]
-    oldest_at: Annotated[Time | None, doc("when the first of them became due; null: none is due")]
+    oldest_at: Annotated[Time | None, doc("when the first of them became due; `null`: none is due")]
 
 
 class OverviewAlertsView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -334,7 +335,7 @@ class OverviewCallerView(Struct, frozen=True, forbid_unknown_fields=True):
 class OverviewView(Struct, frozen=True, forbid_unknown_fields=True):
     """The streams that are not as they should be, and counts of the rest."""
 
-    version: Annotated[str, doc("the ETag, too; it stays the same while only ages change")]
+    version: Annotated[str, doc("the `ETag`, too; it stays the same while only ages change")]
     at: Annotated[Time, doc("the time of this answer, by the store's clock")]
     stage: str
     mode: Mode
@@ -343,7 +344,7 @@ class OverviewView(Struct, frozen=True, forbid_unknown_fields=True):
     complete: Annotated[
         bool,
         doc(
-            "false: the token is bound to more streams than were counted, so each count"
+            "`false`: the token is bound to more streams than were counted, so each count"
             " is a minimum"
         ),
     ]
@@ -361,21 +362,21 @@ class OverviewView(Struct, frozen=True, forbid_unknown_fields=True):
         doc("the number of streams in each phase; for a bound token, only of its own streams"),
     ]
     problems: Annotated[
-        Sequence[OverviewProblemView], doc("problems of the stage, as in GET /v1/health")
+        Sequence[OverviewProblemView], doc("problems of the stage, as in `GET /v1/health`")
     ]
     alerts: Annotated[
-        OverviewAlertsView | None, doc("null for a token that is bound to some streams")
+        OverviewAlertsView | None, doc("`null` for a token that is bound to some streams")
     ]
     suspended: Annotated[
         SuspensionView | None,
-        doc("until when no rule starts a recording, and why; null: the rules are in force"),
+        doc("until when no rule starts a recording, and why; `null`: the rules are in force"),
     ]
     queue: OverviewQueueView
     reconciled_at: Annotated[
-        Time | None, doc("when reconcile last began to send what was due; null: never")
+        Time | None, doc("when `reconcile` last began to send what was due; `null`: never")
     ]
     heartbeat_at: Annotated[
-        Time | None, doc("when the monitor last answered a heartbeat; null: never")
+        Time | None, doc("when the monitor last answered a heartbeat; `null`: never")
     ]
 
 
@@ -392,19 +393,19 @@ class DeliveryView(Struct, frozen=True, forbid_unknown_fields=True):
     kind: Annotated[
         str,
         doc(
-            "verify_file: check a file; deliver_file: copy a file to another store;"
-            " event: hand a change to the webhook receivers of the policy; webhook:"
-            " send the change to one receiver; message: send a message to a chat robot"
+            "`verify_file`: check a file; `deliver_file`: copy a file to another store;"
+            " `event`: hand a change to the webhook receivers of the policy; `webhook`:"
+            " send the change to one receiver; `message`: send a message to a chat robot"
         ),
     ]
     receiver: Annotated[
-        str, doc("if `kind` is webhook, the receiver's name in the policy; else empty")
+        str, doc("if `kind` is `webhook`, the receiver's name in the policy; else empty")
     ]
     stream: Annotated[str, doc("empty: the task concerns the whole stage")]
     state: Annotated[
         DeliveryState,
         doc(
-            "open: the task is still to be done, and is retried automatically; dead: it"
+            "`open`: the task is still to be done, and is retried automatically; `dead`: it"
             " failed for good"
         ),
     ]
@@ -419,7 +420,7 @@ class DeliveryView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class DeliveriesView(Struct, frozen=True, forbid_unknown_fields=True):
     deliveries: Sequence[DeliveryView]
-    next: Annotated[str | None, doc("the cursor of the next page; null: this is the last page")]
+    next: Annotated[str | None, doc("the cursor of the next page; `null`: this is the last page")]
 
 
 class RedrivenView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -467,7 +468,7 @@ class AlertsView(Struct, frozen=True, forbid_unknown_fields=True):
     ]
     evaluated_ms_ago: Annotated[
         int | None,
-        doc("how long ago the function `notify` last checked the conditions; null: never"),
+        doc("how long ago the function `notify` last checked the conditions; `null`: never"),
     ]
     sinks: Sequence[SinkView]
 
@@ -484,7 +485,7 @@ class WebhookTestView(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     at: Time
     is_taken: bool
-    status: Annotated[int | None, doc("the HTTP status of the answer; null: no answer came")]
+    status: Annotated[int | None, doc("the HTTP status of the answer; `null`: no answer came")]
     why: Annotated[str, doc("why the test failed; empty: it did not")]
     took_ms: Count
 
@@ -496,18 +497,20 @@ class WebhookView(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     address: Annotated[str, doc("scheme and host")]
     events: Sequence[str]
-    streams: Annotated[str, doc("domain/app/stream, with wildcards")]
+    streams: Annotated[str, doc("`domain/app/stream`, with wildcards")]
     state: Annotated[
         str,
         doc(
-            "active; failing: it takes nothing now; paused: it has taken nothing for"
-            " five days; ended: it answered 410"
+            "`active`; `failing`: it takes nothing now; `paused`: it has taken nothing for"
+            " five days; `ended`: it answered 410"
         ),
     ]
-    since: Annotated[Time | None, doc("since when the receiver is not active; null: it is active")]
+    since: Annotated[
+        Time | None, doc("since when the receiver is not active; `null`: it is active")
+    ]
     why: str
     test: Annotated[
-        WebhookTestView | None, doc("the latest test of the receiver; null: it was never tested")
+        WebhookTestView | None, doc("the latest test of the receiver; `null`: it was never tested")
     ]
 
 
@@ -518,7 +521,7 @@ class WebhooksView(Struct, frozen=True, forbid_unknown_fields=True):
 class TestedWebhookView(Struct, frozen=True, forbid_unknown_fields=True):
     receiver: str
     id: Annotated[
-        str, doc("the id of the test event; GET /v1/webhooks shows the receiver's answer")
+        str, doc("the id of the test event; `GET /v1/webhooks` shows the receiver's answer")
     ]
 
 
@@ -531,7 +534,7 @@ class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
             " release cannot read the newest"
         ),
     ]
-    policy: Annotated[Mapping[str, Any], doc("the fields of policy.toml")]
+    policy: Annotated[Mapping[str, Any], doc("the fields of `policy.toml`")]
 
 
 class TokenView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -542,9 +545,9 @@ class TokenView(Struct, frozen=True, forbid_unknown_fields=True):
     streams: Annotated[
         Sequence[str], doc("globs of the streams that it is bound to; empty: all streams")
     ]
-    until: Annotated[Time | None, doc("when the token ends; null: it does not end")]
+    until: Annotated[Time | None, doc("when the token ends; `null`: it does not end")]
     kept_in: Literal["environment", "store"]
-    made_by: Annotated[str | None, doc("the token that added it; null for the environment's")]
+    made_by: Annotated[str | None, doc("the token that added it; `null` for the environment's")]
     made_at: Time | None
 
 
@@ -577,12 +580,12 @@ class StreamState(Struct, frozen=True, omit_defaults=True):
         Session | None, doc("the last publish; the numbers in `intent` refer to it")
     ] = None
     is_of_policy: Annotated[
-        bool, doc("true: policy has already made its intent for that publish")
+        bool, doc("`true`: policy has already made its intent for that publish")
     ] = False
     stop_unsent: Annotated[
         bool,
         doc(
-            "true: Live has not answered a stop yet, so send a stop again in the stage"
+            "`true`: Live has not answered a stop yet, so send a stop again in the stage"
             " that imports this"
         ),
     ] = False
@@ -590,7 +593,7 @@ class StreamState(Struct, frozen=True, omit_defaults=True):
 
 class StateView(Struct, frozen=True, forbid_unknown_fields=True):
     streams: Sequence[StreamState]
-    next: Annotated[str | None, doc("the cursor of the next page; null: this is the last page")]
+    next: Annotated[str | None, doc("the cursor of the next page; `null`: this is the last page")]
 
 
 class NotImportedView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -620,7 +623,7 @@ class StageProblemView(Struct, frozen=True, forbid_unknown_fields=True):
     code: Annotated[str, doc("stable; docs/errors.md lists them")]
     text: Annotated[str, doc("the code in words")]
     fix: Annotated[str, doc("what to do about it")]
-    age_ms: Annotated[Count | None, doc("how long the problem has lasted; null: not known")]
+    age_ms: Annotated[Count | None, doc("how long the problem has lasted; `null`: not known")]
     stops_commands: Annotated[
         bool, doc("while it lasts, the stage is not ready, and the status is 503")
     ]
@@ -630,11 +633,11 @@ class StoreSizeView(Struct, frozen=True, forbid_unknown_fields=True):
     """How much of the store's space is used."""
 
     used_bytes: Count
-    limit_bytes: Annotated[Count | None, doc("null: the engine has no limit, or does not say")]
+    limit_bytes: Annotated[Count | None, doc("`null`: the engine has no limit, or does not say")]
     full_in_ms: Annotated[
         Count | None,
         doc(
-            "when the store will be full if it grows as in the last days; null: it does"
+            "when the store will be full if it grows as in the last days; `null`: it does"
             " not grow, or its growth was not observed for a day yet"
         ),
     ]
@@ -667,7 +670,7 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
     status: Annotated[
         Literal["ready", "degraded", "not_ready"],
         doc(
-            "degraded: commands can be sent, but some streams that are wanted and live"
+            "`degraded`: commands can be sent, but some streams that are wanted and live"
             " are not recorded"
         ),
     ]
@@ -679,10 +682,10 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
     ]
     store: Annotated[
         Literal["ok", "unwritable", "unavailable"],
-        doc("unwritable: the store answers, but accepts no writes"),
+        doc("`unwritable`: the store answers, but accepts no writes"),
     ]
     store_size: Annotated[
-        StoreSizeView | UnsetType | None, doc("null: the store's user may not ask the engine")
+        StoreSizeView | UnsetType | None, doc("`null`: the store's user may not ask the engine")
     ] = UNSET
     written_ms_ago: Annotated[
         Count | UnsetType,
@@ -700,21 +703,21 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
     ] = UNSET
     not_recorded: Annotated[
         NotRecordedView | UnsetType | None,
-        doc("streams that are wanted and live and not recorded; null: none"),
+        doc("streams that are wanted and live and not recorded; `null`: none"),
     ] = UNSET
     outbox: OutboxView | UnsetType = UNSET
     relay_lost_ms_ago: Annotated[
         Count | UnsetType | None,
         doc(
             "how long ago a callback last failed to reach the previous receiver, even"
-            " if a retry succeeded; null: never. Accurate to a minute"
+            " if a retry succeeded; `null`: never. Accurate to a minute"
         ),
     ] = UNSET
     heartbeat_ms_ago: Annotated[
-        Count | UnsetType | None, doc("when the monitor last answered a heartbeat; null: never")
+        Count | UnsetType | None, doc("when the monitor last answered a heartbeat; `null`: never")
     ] = UNSET
     heartbeat_lost_ms_ago: Annotated[
-        Count | UnsetType | None, doc("how long ago a heartbeat was last lost; null: never")
+        Count | UnsetType | None, doc("how long ago a heartbeat was last lost; `null`: never")
     ] = UNSET
     phases: Annotated[
         PhaseCounts | UnsetType,
@@ -726,7 +729,9 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SettingsView(Struct, frozen=True, forbid_unknown_fields=True):
-    callback_host: Annotated[str, doc("the host of the callback URLs that setup gives to Live")]
+    callback_host: Annotated[
+        str, doc("the host of the callback URLs that `live-record setup` gives to Live")
+    ]
     callback_hosts: Annotated[list[str], doc("all hosts of callback URLs, that one first")]
     merge_delay_ms: Count
     signature_window_ms: Annotated[Count, doc("how old a callback's signature may be")]
@@ -751,7 +756,7 @@ class MatchesView(Struct, frozen=True, forbid_unknown_fields=True):
     path_token_kind: Annotated[
         Literal["stream", "record", "on-demand", "all"] | None,
         doc(
-            "the kind of callback for which the path token is valid; all: it is the"
+            "the kind of callback for which the path token is valid; `all`: it is the"
             " secret itself, which release 0.2 wrote into each URL"
         ),
     ]
@@ -779,7 +784,7 @@ class PolicyInForceView(Struct, frozen=True, forbid_unknown_fields=True):
 class DomainView(Struct, frozen=True, forbid_unknown_fields=True):
     domain: str
     online: Count | None
-    code: Annotated[str | None, doc("Live's error code; null: Live did not refuse")]
+    code: Annotated[str | None, doc("Live's error code; `null`: Live did not refuse")]
 
 
 class DoctorView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -790,7 +795,7 @@ class DoctorView(Struct, frozen=True, forbid_unknown_fields=True):
     matches: Annotated[
         MatchesView,
         doc(
-            "whether one of the stage's secrets has the digest of the request; null:"
+            "whether one of the stage's secrets has the digest of the request; `null`:"
             " the request has none"
         ),
     ]
@@ -804,8 +809,8 @@ class DoctorView(Struct, frozen=True, forbid_unknown_fields=True):
 class OccurrenceView(Struct, frozen=True, forbid_unknown_fields=True):
     id: Annotated[str, doc("the schedule's id and the local time of its start")]
     starts_at: Annotated[Time, doc("as announced")]
-    begins_at: Annotated[Time, doc("when the recording begins, pre_roll earlier")]
-    ends_at: Annotated[Time, doc("the announced end plus post_roll")]
+    begins_at: Annotated[Time, doc("when the recording begins, `pre_roll` earlier")]
+    ends_at: Annotated[Time, doc("the announced end plus `post_roll`")]
     until: Annotated[Time, doc("when the recording ends at the latest if the show runs over")]
 
 
@@ -830,7 +835,7 @@ class KnownStreamsView(Struct, frozen=True, forbid_unknown_fields=True):
 class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     title: str
-    streams: Annotated[Sequence[str], doc("each as domain/app/stream, or all as patterns")]
+    streams: Annotated[Sequence[str], doc("each as `domain/app/stream`, or all as patterns")]
     start: Annotated[str, doc("local time of the first occurrence")]
     end: Annotated[str, doc("local time at which the first occurrence ends")]
     timezone: str
@@ -843,16 +848,16 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
         str, doc("the greatest age of a rehearsal's last GO when an occurrence begins")
     ]
     late_after: Annotated[str, doc("how long a stream may be offline before an alert is raised")]
-    expect: Annotated[Expect, doc("which of its streams have to be live: all, or any one of them")]
+    expect: Annotated[Expect, doc("which of its streams must be live: `all`, or `any` one of them")]
     coverage_target: Annotated[
         Amount | None,
         doc(
-            "how much of an occurrence's live time must be recorded, in percent; null:"
+            "how much of an occurrence's live time must be recorded, in percent; `null`:"
             " the target of the stream's rule"
         ),
     ]
     paused: bool
-    paused_by: Annotated[str, doc('the token that paused it; "" if it is not paused')]
+    paused_by: Annotated[str, doc('the token that paused it; `""` if it is not paused')]
     pause_note: Annotated[str, doc("the note with which it was paused")]
     made_by: str
     made_at: Time
@@ -866,14 +871,14 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     load: Annotated[
         StartsView | None,
         doc(
-            "how long the starts of the next occurrence take; null: none is to come, or"
+            "how long the starts of the next occurrence take; `null`: none is to come, or"
             " this is a list of schedules"
         ),
     ]
     known: Annotated[
         KnownStreamsView | None,
         doc(
-            "the known streams that fit; null: the schedule has no patterns, or this is"
+            "the known streams that fit; `null`: the schedule has no patterns, or this is"
             " a list of schedules"
         ),
     ] = None
@@ -894,7 +899,7 @@ class RehearsalView(Struct, frozen=True, forbid_unknown_fields=True):
 class LastRehearsalView(Struct, frozen=True, forbid_unknown_fields=True):
     rehearsal: Annotated[
         RehearsalView | None,
-        doc("null: the application was not rehearsed since the store was made"),
+        doc("`null`: the application was not rehearsed since the store was made"),
     ]
 
 

@@ -43,7 +43,7 @@ class WrongView(Struct, frozen=True, forbid_unknown_fields=True):
 class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
     """The fields that every answer about a stream has."""
 
-    stream: Annotated[str, doc("domain/app/stream, with the main streaming domain")]
+    stream: Annotated[str, doc("`domain/app/stream`, with the main streaming domain")]
     wanted: bool
     phase: Phase
     since: Annotated[Time | None, doc("the beginning of its present phase")]
@@ -51,7 +51,7 @@ class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
     confirmed_at: Annotated[
         Time | None,
         doc(
-            "when Live last showed that it records; null: the stream is not recorded,"
+            "when Live last showed that it records; `null`: the stream is not recorded,"
             " or the time is unknown because the clock was set back"
         ),
     ]
@@ -64,20 +64,20 @@ class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
         doc("when a callback or the online list last showed whether the stream is live"),
     ]
     wrong: Annotated[
-        WrongView | None, doc("not null: the stream is wanted and live, and is not recorded")
+        WrongView | None, doc("not `null`: the stream is wanted and live, and is not recorded")
     ]
     next_attempt_at: Annotated[
         Time | None,
         doc(
             "when the stream's command is next sent, or its state next checked; up to a"
-            " minute later if only the timer runs. Null: a command is on the wire, or"
+            " minute later if only the timer runs. `null`: a command is on the wire, or"
             " nothing is planned"
         ),
     ]
     attempts: Annotated[Count, doc("how often the pending command was tried so far")]
     changed_at: Annotated[Time | None, doc("when its record last changed")]
     until: Time | None
-    ever_live: Annotated[bool, doc("true: the stage has seen the stream live before")]
+    ever_live: Annotated[bool, doc("`true`: the stage has seen the stream live before")]
     reason: ReasonView
 
 
@@ -99,14 +99,14 @@ class AskView(StandingView, frozen=True, forbid_unknown_fields=True):
     outcome: Outcome
     command: Command | None
     code: Annotated[
-        str | None, doc("Live's error code; null: Live accepted the command, or has not answered")
+        str | None, doc("Live's error code; `null`: Live accepted the command, or has not answered")
     ]
     request_id: Annotated[str | None, doc("the request id of Live's answer")]
     replicated: Annotated[
         Count | None,
         doc(
-            "how many replicas of the store had stored this request when it was answered; null:"
+            "how many replicas of the store had stored this request when it was answered; `null`:"
             " the request stored nothing, there is no replica, or the number is not known"
         ),
     ]
-    file_by: Annotated[Time | None, doc("when the file appears at the latest; null: unknown")]
+    file_by: Annotated[Time | None, doc("when the file appears at the latest; `null`: unknown")]

@@ -52,24 +52,24 @@ _END = (
     ),
     moment(
         "until",
-        "when to stop, within the longest time that the stage records; instead of max_duration",
+        "when to stop, within the longest time that the stage records; instead of `max_duration`",
     ),
 )
 _ALLOW_SHORT = flag(
-    "allow_short", "true: accept an end less than a minute away; otherwise such an end is refused"
+    "allow_short", "`true`: accept an end less than a minute away; otherwise such an end is refused"
 )
 NOTE = text("note", "free text to store in the history", example="morning show")
 START: tuple[Field, ...] = (
     choice(
         "on_interruption",
         OnInterruption,
-        "what to do when the stream is interrupted: resume records it again, stop ends the"
-        " recording, finalize ends it and writes the file at once",
+        "what to do when the stream is interrupted: `resume` records it again, `stop` ends"
+        " the recording, `finalize` ends it and writes the file at once",
     ),
     choice(
         "if_not_live",
         IfNotLive,
-        "what to do when the stream is not live: wait for it, or fail at once",
+        "what to do when the stream is not live: `wait` for it, or `fail` at once",
     ),
     *_END,
     _ALLOW_SHORT,
@@ -91,12 +91,12 @@ def _hold(value: object) -> int | str:
 
 
 STOP: tuple[Field, ...] = (
-    flag("finalize", "true: end the merge delay, too, so that the file appears at once"),
+    flag("finalize", "`true`: end the merge delay, too, so that the file appears at once"),
     Field(
         "hold",
         _hold,
         {"anyOf": [{"const": "session"}, DURATION]},
-        'how long policy must not start it again: a duration, or "session"',
+        "how long policy must not start it again: a duration, or `session`",
         "12h",
     ),
     NOTE,
@@ -111,8 +111,8 @@ HEADERS: tuple[Field, ...] = (
     ),
     preference(
         ask_results.PREFER,
-        "wait=8: the answer waits up to 8 seconds for Live's confirmation or the command's outcome;"
-        f" at most {ask_results.MAX_WAIT_S}",
+        "`wait=8`: the answer waits up to 8 seconds for Live's confirmation or the command's"
+        f" outcome; at most {ask_results.MAX_WAIT_S}",
         example="wait=8",
     ),
 )

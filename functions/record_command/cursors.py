@@ -32,5 +32,5 @@ def place_of(cursor: object, parse: Callable[[Any], Place]) -> Place:
 
 def cursor_field(parse: Callable[[object], object], example: str) -> Field:
     """Return the query field for a cursor."""
-    says = 'where to continue: "next" of the previous page'
+    says = "where to continue: `next` of the previous page"
     return Field("cursor", parse, {"type": "string"}, says, example)

@@ -42,8 +42,8 @@ LIST: tuple[Field, ...] = (
     choice(
         "state",
         DeliveryState,
-        "open: tasks still to be done, by stream; dead: tasks that failed for good, the oldest"
-        " first. If left out, dead",
+        "`open`: tasks still to be done, by stream; `dead`: tasks that failed for good, the oldest"
+        " first. If left out, `dead`",
     ),
     LIMIT,
     cursor_field(_cursor, _EXAMPLE),

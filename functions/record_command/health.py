@@ -366,7 +366,7 @@ def _of_store(error: StoreUnavailable) -> StageProblem:
 QUERY: tuple[Field, ...] = (
     switch(
         "strict",
-        "true: the status is also 503 while streams that are wanted and live are not recorded",
+        "`true`: the status is also 503 while streams that are wanted and live are not recorded",
     ),
 )
 

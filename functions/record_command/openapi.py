@@ -38,20 +38,20 @@ _PROBLEMS: Mapping[int, str] = {
     401: "The token is missing, or the stage does not know it",
     403: "The token does not allow this request",
     404: "The stage does not know the domain, or something else that the path names",
-    409: "Not possible in the present state, or Live answered StreamNotFound",
+    409: "Not possible in the present state, or Live answered `StreamNotFound`",
     413: "The body is larger than 16 KiB",
     415: "The body is not JSON",
-    422: "The Idempotency-Key was used with another request",
+    422: "The `Idempotency-Key` was used with another request",
     500: "live-record failed",
     502: "Live refuses live-record's own credentials: an operator must fix that",
     503: "The store does not answer, or the stage's settings are wrong",
 }
 _TOO_MANY = "Function Compute answers itself: no instance is free, and it may start no more"
-_UNCHANGED = "Nothing has changed since the version of If-None-Match"
+_UNCHANGED = "Nothing has changed since the version of `If-None-Match`"
 _MEANINGS: Mapping[int, str] = {
     200: "Done, or nothing had to be done",
     202: "The intent is stored and the command follows",
-    307: "Repeat the request at Location, with the same token",
+    307: "Repeat the request at `Location`, with the same token",
     503: "Not ready, and why",
 }
 _TEXTS: Mapping[type, str] = {str: "text/plain", M3u8: M3u8.MEDIA_TYPE}
@@ -59,7 +59,7 @@ _TEXTS: Mapping[type, str] = {str: "text/plain", M3u8: M3u8.MEDIA_TYPE}
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     202: {"Retry-After": "seconds until the command is tried again"},
     307: {"Location": "a path of the same stage"},
-    401: {"WWW-Authenticate": "Bearer"},
+    401: {"WWW-Authenticate": "`Bearer`"},
     503: {"Retry-After": "seconds"},
 }
 _NAMES = {
@@ -68,7 +68,7 @@ _NAMES = {
     "stream": "the stream, without a wildcard",
     "name": "the name of the token",
     "receiver": "the name of the webhook in the policy",
-    "id": "the id of the delivery, as GET /v1/deliveries lists it",
+    "id": "the id of the delivery, as `GET /v1/deliveries` lists it",
     "schedule": "the id of the schedule: 1 to 63 of a-z, 0-9, dot, dash and underscore",
 }
 _EXAMPLES = {
@@ -102,7 +102,7 @@ def document(routes: Sequence[Route], now: int) -> DocumentView:
             "title": "live-record",
             "version": VERSION,
             "description": "Start a stream once, and it is recorded until it is stopped. Any other"
-            " path is answered 404, any other method 405 with Allow.",
+            " path is answered 404, any other method 405 with `Allow`.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         servers=[{"url": "/"}],
@@ -132,8 +132,8 @@ def _schemas(routes: Sequence[Route]) -> Json:
 
 
 _DELIVERY = (
-    "The headers are those of the Standard Webhooks specification: webhook-id, -timestamp and"
-    " -signature. Answer 2xx within 5 s; 410 ends the deliveries."
+    "The headers are those of the Standard Webhooks specification: `webhook-id`,"
+    " `webhook-timestamp` and `webhook-signature`. Answer 2xx within 5 s; 410 ends the deliveries."
 )
 
 
@@ -210,7 +210,7 @@ def _parameter(where: str, one: Field) -> Json:
 _LANGUAGE: Json = {
     "name": "Accept-Language",
     "in": "header",
-    "description": "zh: texts in Chinese, else in English; codes stay the same",
+    "description": "`zh`: texts in Chinese, else in English; codes stay the same",
     "schema": {"type": "string"},
     "example": "zh-CN",
 }
@@ -248,7 +248,7 @@ def _responses(route: Route) -> Json:
     responses["400"]["content"] = {**responses["400"]["content"], **platform}
     responses["429"] = {"description": _TOO_MANY, "content": platform}
     if route.reads("If-None-Match"):
-        tag = {"ETag": _header("the version of the answer, for If-None-Match")}
+        tag = {"ETag": _header("the version of the answer, for `If-None-Match`")}
         responses["200"]["headers"] = tag
         responses["304"] = {"description": _UNCHANGED, "headers": tag}
     if route.reads("Prefer"):

@@ -67,7 +67,7 @@ _Row = StreamRecord | Unreadable
 HEADERS: tuple[Field, ...] = (
     text(
         "If-None-Match",
-        "the ETag of the previous answer; if nothing has changed since, the answer is 304",
+        "the `ETag` of the previous answer; if nothing has changed since, the answer is 304",
         example='"8d6c1f2e9a7b4c30"',
     ),
 )

@@ -59,7 +59,7 @@ APPLY: tuple[Field, ...] = (
         "policy",
         _read_policy,
         {"type": "object"},
-        "the new policy, with the fields of policy.toml",
+        "the new policy, with the fields of `policy.toml`",
         {"domain": [{"streaming": "live.example.com", "ingest": ["push.example.com"]}]},
         is_required=True,
     ),
@@ -67,8 +67,8 @@ APPLY: tuple[Field, ...] = (
         "replaces",
         _read_version,
         {"type": "integer", "minimum": 0},
-        "the newest version that GET /v1/policy showed; if there is a newer version now, the answer"
-        " is 409",
+        "the newest version that `GET /v1/policy` showed; if there is a newer version now, the"
+        " answer is 409",
         0,
         is_required=True,
     ),
@@ -105,7 +105,7 @@ SUSPEND: tuple[Field, ...] = (
         "for",
         _suspended_for,
         DURATION,
-        "how long no rule starts a recording; 7d at most",
+        "how long no rule starts a recording; `7d` at most",
         "2h",
         is_required=True,
     ),

@@ -144,7 +144,7 @@ LIST: tuple[Field, ...] = (
     stream_name("app", "only streams of this application", example="app"),
     switch(
         "wrong",
-        "true: only streams that are wanted and live but not recorded; first those lost longest",
+        "`true`: only streams that are wanted and live but not recorded; first those lost longest",
     ),
     LIMIT,
     CURSOR,

@@ -25,7 +25,7 @@ from shared.schedule.rehearsal import (
 LONGEST_CHARS = 500
 STORED: tuple[Field, ...] = (
     replace(choice("verdict", RehearsalVerdict, "the verdict of the rehearsal"), is_required=True),
-    text("cause", "the cause of the verdict NO-GO", example="no file", longest=LONGEST_CHARS),
+    text("cause", "the cause of the verdict `no-go`", example="no file", longest=LONGEST_CHARS),
     text("fix", "what removes this cause", example="live-record doctor", longest=LONGEST_CHARS),
 )
 

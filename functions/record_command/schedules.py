@@ -169,8 +169,8 @@ PUT: tuple[Field, ...] = (
         "streams",
         _streams,
         list_of(_TEXT, MAX_STREAMS_NUMBER, least=1),
-        "the streams to record, each as domain/app/stream; or patterns: domain/app/camera* means"
-        " each stream of the application that comes up with such a name",
+        "the streams to record, each as `domain/app/stream`; or patterns: `domain/app/camera*`"
+        " means each stream of the application that comes up with such a name",
         ["live.example.com/app/room1"],
         is_required=True,
     ),
@@ -219,7 +219,7 @@ PUT: tuple[Field, ...] = (
         "overrun",
         _span_or_none,
         SPAN,
-        'if the stream is still live at the end, how much longer at most it is recorded; "none":'
+        "if the stream is still live at the end, how much longer at most it is recorded; `none`:"
         " no longer",
         written(OVERRUN_MS),
     ),
@@ -227,32 +227,34 @@ PUT: tuple[Field, ...] = (
         "rehearsed_within",
         _span_or_none,
         SPAN,
-        "the greatest age of the last GO of live-record rehearse when an occurrence begins. Each"
+        "the greatest age of the last GO of `live-record rehearse` when an occurrence begins. Each"
         " application needs such a GO. If one lacks it, an alert is raised 2 h before the"
-        ' occurrence. "none": no rehearsal is needed',
+        " occurrence. `none`: no rehearsal is needed",
         "1d",
     ),
     span(
         "late_after",
         "how long to wait, after the announced start or after the stream went down, until the alert"
-        " scheduled_not_live is raised",
+        " `scheduled_not_live` is raised",
         example=written(LATE_AFTER_MS),
     ),
     choice(
         "expect",
         Expect,
-        "all: every stream has to be live; any: at least one. Otherwise an alert is raised. Each"
-        " stream that is live is recorded",
+        "`all`: every stream has to be live; `any`: at least one. Otherwise an alert is raised."
+        " Each stream that is live is recorded",
     ),
     Field(
         "coverage_target",
         _percentage,
         {"type": ["number", "null"], "minimum": 0, "maximum": MAX_PERCENT},
-        "how much of an occurrence's live time must be recorded, in percent; null: the target of"
+        "how much of an occurrence's live time must be recorded, in percent; `null`: the target of"
         " the stream's rule",
         99,
     ),
-    flag("paused", "true: no further occurrence begins; if left out, the schedule stays as it is"),
+    flag(
+        "paused", "`true`: no further occurrence begins; if left out, the schedule stays as it is"
+    ),
 )
 NEXT: tuple[Field, ...] = (
     whole("n", "how many occurrences", least=1, most=MAX_SHOWN_NUMBER, example=SHOWN_NUMBER),

@@ -101,7 +101,7 @@ IMPORT: tuple[Field, ...] = (
             "maxItems": MAX_IMPORT_ROWS,
             "items": {"$ref": f"#/components/schemas/{StreamState.__name__}"},
         },
-        "`streams` of GET /v1/state of the other stage",
+        "`streams` of `GET /v1/state` of the other stage",
         [
             {
                 "domain": "live.example.com",

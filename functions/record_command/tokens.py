@@ -107,7 +107,7 @@ ADD: tuple[Field, ...] = (
         "streams",
         _streams,
         list_of(_GLOB, MAX_GLOBS_NUMBER),
-        "the streams that the token is bound to, as globs of domain/app/stream; if left out, all",
+        "the streams that the token is bound to, as globs of `domain/app/stream`; if left out, all",
         ["live.example.com/brand-a/*"],
     ),
     moment("until", "when the token ends; if left out, the token lasts until it is revoked"),

@@ -61,7 +61,7 @@ PHASES = {
     " shown yet that it records",
     Phase.RECORDING: "since the last publish, a report or an answer of Live has shown that Live"
     " records; nothing has contradicted that since",
-    Phase.STOPPING: "a stop or cancel_delay is under way or is retried",
+    Phase.STOPPING: "a stop or `cancel_delay` is under way or is retried",
     Phase.FAILED: "the stream is set to record, but Live refused for good; `reason` says why",
     Phase.UNMANAGED: "Live records the stream, but live-record was not asked to",
 }
@@ -92,7 +92,8 @@ returns the OpenAPI 3.1 document at `GET /v1/openapi.json`.
 - **Token.** Send `Authorization: Bearer TOKEN`. A [token](settings.md#tokens) has scopes; each
   request names the scope that it needs.
 - **Language.** Reasons, histories, problems and errors are in English, or in Chinese with
-  `Accept-Language: zh`. Codes and names are the same in both.
+  `Accept-Language: zh`. Codes and names are the same in both. In a text, commands, fields and
+  values stand between backticks, as in Markdown.
 - **Errors** are `application/problem+json` and name every wrong field at once;
   [errors.md](errors.md) lists them.
 - **Repeating.** Send an `Idempotency-Key` with a command. After a network failure, repeat the
