@@ -16,7 +16,7 @@ from shared.config import values
 from shared.config.path_tokens import path_tokens_of
 from shared.config.robots import Robot, robots
 from shared.config.store_keys import StoreKey
-from shared.config.strength import weaknesses
+from shared.config.strength import MAKE_ONE, weaknesses
 from shared.config.suggestions import did_you_mean
 from shared.config.tokens import Tokens, digest_of, read_tokens
 from shared.errors import Fault, Misconfigured
@@ -27,7 +27,6 @@ from shared.store import store_url
 PREFIX: Final = "LIVE_RECORD_"
 DEV: Final = "dev"
 MISSING: Final = "MissingParam"
-_MAKE_ONE: Final = "make one of your own: `openssl rand -hex 16`"
 EMULATOR: Final = "FC_EMULATOR"
 """Set only by the emulator of Function Compute. On Function Compute nobody can set it, because the
 prefix is reserved and the variable is removed (docs/platform/function-compute.md §1.5)."""
@@ -256,15 +255,15 @@ def _contradictions(settings: Settings, env: Mapping[str, str]) -> Iterator[Faul
 def _missing(settings: Settings) -> Iterator[Fault]:
     if settings.wake_url and not settings.wake_key:
         yield _fault(
-            "WAKE_KEY", f"is missing, but LIVE_RECORD_WAKE_URL is set: {_MAKE_ONE}", MISSING
+            "WAKE_KEY", f"is missing, but LIVE_RECORD_WAKE_URL is set: {MAKE_ONE}", MISSING
         )
     if settings.relay_url and not settings.relay_key:
         yield _fault(
-            "RELAY_KEY", f"is missing, but LIVE_RECORD_RELAY_URL is set: {_MAKE_ONE}", MISSING
+            "RELAY_KEY", f"is missing, but LIVE_RECORD_RELAY_URL is set: {MAKE_ONE}", MISSING
         )
     if not settings.api_tokens.tokens:
         yield _fault(
-            "API_TOKENS", f"is missing: nobody could ask for a recording; {_MAKE_ONE}", MISSING
+            "API_TOKENS", f"is missing: nobody could ask for a recording; {MAKE_ONE}", MISSING
         )
 
 
@@ -284,7 +283,7 @@ def _unfit(settings: Settings, env: Mapping[str, str]) -> Iterator[Fault]:
     for name in (name for name, protocol in protocols.items() if protocol.lower() == "http"):
         yield _fault(name, f"http is only for the stage {DEV} in the emulator: use `https`")
     for name, detail in weaknesses(_secrets(settings), settings.api_tokens):
-        yield _fault(name, f"{detail}: {_MAKE_ONE}")
+        yield _fault(name, detail)
     if env.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET") == "dev-secret":
         yield Fault(
             "ALIBABA_CLOUD_ACCESS_KEY_SECRET",

@@ -10,36 +10,39 @@ from typing import Final
 
 from shared.config.tokens import LEAST_CHARS, Tokens, digest_of
 
+MAKE_ONE: Final = "make one of your own: `openssl rand -hex 16`"
 _TOKENS: Final = "API_TOKENS"
 _OF_DEVELOPMENT: Final = ("dev-", "whsec_ZGV2L")
 """The beginnings of the development account's secrets. The second is the base64 of the first."""
 
 
 def weaknesses(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator[tuple[str, str]]:
-    """Yield each fault: the name of the setting, and the fault in words."""
+    """Yield each fault: the name of the setting, and the fault and its remedy in words."""
     for name, values in secrets.items():
         if any(value.startswith(_OF_DEVELOPMENT) for value in values):
-            yield name, "is a development secret"
+            yield name, f"is a development secret: {MAKE_ONE}"
         if any(0 < len(value) < LEAST_CHARS for value in values):
-            yield name, f"has fewer than {LEAST_CHARS} characters"
+            yield name, f"has fewer than {LEAST_CHARS} characters: {MAKE_ONE}"
     if tokens.has("dev-token"):
-        yield _TOKENS, "holds a development secret"
+        yield _TOKENS, f"holds a development secret: {MAKE_ONE}"
     for token in tokens.tokens:
         if token.is_short:
-            yield _TOKENS, f"has fewer than {LEAST_CHARS} characters for {token.caller.name}"
+            caller = token.caller.name
+            yield _TOKENS, f"has fewer than {LEAST_CHARS} characters for {caller}: {MAKE_ONE}"
     yield from _repeated(secrets, tokens)
 
 
 def _repeated(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator[tuple[str, str]]:
-    """Yield the name of each setting whose secret another setting has, too: anybody who knows a
-    secret for one purpose could use it for the other."""
+    """Yield a fault for each secret that is used twice: anybody who knows a secret for one purpose
+    could use it for the other."""
     used = [
         (name, digest_of(value)) for name, values in secrets.items() for value in values if value
     ]
     used += [(_TOKENS, token.digest) for token in tokens.tokens]
     first: dict[bytes, str] = {}
     for name, digest in used:
-        if digest in first:
-            others = f"{first[digest]} also has" if first[digest] != name else "it has twice"
-            yield name, f"has a secret that {others}"
+        if (other := first.get(digest)) == name:
+            yield name, f"has a secret that it has twice: {MAKE_ONE}"
+        elif other is not None:
+            yield name, f"has a secret that {other} also has: {MAKE_ONE}"
         first.setdefault(digest, name)

@@ -270,14 +270,14 @@ class _PayloadReader:
             return ""
         fault = name_fault(value)
         if fault:
-            self._faults.append(f"{fields[0]} {fault}")
+            self._faults.append(f"{fields[0]}: {fault}")
             self._is_unusable = self._is_unusable or value != ""
         return "" if fault else value
 
     def action(self) -> StreamAction:
         value = self._source.get("action")
         if value not in _ACTIONS:
-            self._faults.append("action is neither publish nor publish_done")
+            self._faults.append("`action` is neither `publish` nor `publish_done`")
             return StreamAction.PUBLISH
         return StreamAction(value)
 

@@ -15,6 +15,8 @@ from shared.config import Caller, Settings, Tokens, load_policy
 from shared.config.path_tokens import path_tokens_of
 from shared.config.tokens import read_tokens
 from shared.errors import Fault, Misconfigured
+from shared.inbound.catalogue import Language
+from shared.inbound.catalogue.details import detail_in
 from shared.protocol.policy import Domain, Match, Mode, OnInterruption, OnPublish, Rule
 from shared.protocol.stream import StreamKey
 
@@ -341,6 +343,33 @@ def test_a_deployed_stage_refuses_a_secret_that_is_used_twice(name: str, value: 
     detail = fault_of(name, {**PROD, name: value})
     assert "has a secret that" in detail
     assert SAME not in detail
+
+
+MAKE_ONE = "请自行生成：`openssl rand -hex 16`"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "explained"),
+    [
+        ("PATH_TOKENS", "dev-path-of-one-s-own", f"是开发用的密钥：{MAKE_ONE}"),
+        ("PATH_TOKENS", "fifteen-letters", f"少于 16 个字符：{MAKE_ONE}"),
+        ("API_TOKENS", "a:read:dev-token", f"包含开发用的密钥：{MAKE_ONE}"),
+        ("API_TOKENS", "ops:read:fifteen-letters", f"ops 的令牌少于 16 个字符：{MAKE_ONE}"),
+        ("RECORD_KEYS", SAME, f"与 STREAM_KEYS 有相同的密钥：{MAKE_ONE}"),
+        ("STREAM_KEYS", f"{SAME},{SAME}", f"同一个密钥写了两次：{MAKE_ONE}"),
+        (
+            "API_TOKENS",
+            "ops:read:unguessable-token-1,ops:read:unguessable-token-2",
+            "请为每个令牌取一个自己的名称：ops 用了两次",
+        ),
+    ],
+    ids=["development", "short", "token", "short token", "of another", "twice", "name"],
+)
+def test_why_a_secret_is_refused_is_said_in_chinese_too(
+    name: str, value: str, explained: str
+) -> None:
+    found = [fault.detail for fault in faults(env({**PROD, name: value}))]
+    assert explained in [detail_in(Language.CHINESE, detail) for detail in found]
 
 
 def test_two_callers_have_two_tokens() -> None:

@@ -1189,9 +1189,11 @@ def test_a_restart_that_a_stage_only_observes_is_refused_since_nobody_sends_it_l
     stage.happens(Reported("record_started", recording=True))
     observing = Stage(tmp_path, clock, LIVE_RECORD_MODE="observe")
     got = observing.ask("POST", f"{ROOM}/restart")
+    chinese = observing.ask("POST", f"{ROOM}/restart", Accept_Language="zh-CN")
     for each in (stage, observing):
         each.store.close()
 
     assert got.refusal == (409, "WrongState")
     assert got.json["detail"] == "restart would have been sent; this stage only observes"
+    assert chinese.json["hint"] == "切分命令之后也不会发送：请在环境恢复执行后再发送 `restart`"
     assert observing.live.sent == []

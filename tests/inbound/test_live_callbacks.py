@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.inbound import live_callbacks
+from shared.inbound.catalogue import Language
+from shared.inbound.catalogue.details import detail_in
 from shared.inbound.live_callbacks import (
     FileStored,
     OnDemandAsk,
@@ -197,6 +199,19 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
     for field in ("action", "time", "id", "app", "appname"):
         assert field in caught.value.why
     assert "secret" not in caught.value.why
+
+
+def test_everything_that_is_wrong_is_named_in_chinese_too() -> None:
+    with pytest.raises(MalformedCallback) as caught:
+        live_callbacks.parse_stream_event({"action": "come", "time": "soon", "id": "..", "app": ""})
+
+    assert detail_in(Language.CHINESE, caught.value.why).split("；") == [
+        "`action` 既不是 `publish` 也不是 `publish_done`",
+        "app：为空",
+        "appname：为空",
+        "id：不能作为名称：HTTP 客户端会将其从路径中去掉",
+        "time 缺失，或不是秒级时间戳",
+    ]
 
 
 @pytest.mark.parametrize("name", ["", "a\0b", "a*", "x" * 513, "\udcff"])

@@ -55,6 +55,7 @@ RETURNING = {
         "did_you_mean",
         "name_fault",
         "_no_such",
+        "_repeated",
         "_unknown",
         "_why_no_stream",
         "weaknesses",
@@ -64,8 +65,10 @@ RETURNING = {
     *("_why_no_url", "_send"),
 }
 """The functions whose answers are such texts."""
-TABLES = {"INSECURE", "_FAULTS", "_INSTEAD", "_MAKE_ONE", "_PHRASES", "_REDISS", "_UNVERIFIED"}
+TABLES = {"INSECURE", "_FAULTS", "_INSTEAD", "MAKE_ONE", "_PHRASES", "_REDISS", "_UNVERIFIED"}
 """The constants that hold such texts."""
+FAULTS = ("faults", "_faults")
+"""The names of lists to which such texts are added."""
 NAMED = ("hint", "detail", "missing", "otherwise", "text")
 """The keyword arguments that are such texts."""
 
@@ -89,9 +92,8 @@ def _texts_of(file: Path) -> Iterator[str]:
             if isinstance(node, ast.Constant):
                 yield from _templates(node, assigned)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            for expression in _said(node):
-                yield from _templates(expression, assigned)
+        for expression in _said(node):
+            yield from _templates(expression, assigned)
         if isinstance(node, ast.FunctionDef) and node.name in RETURNING:
             for each in ast.walk(node):
                 if isinstance(each, ast.Return | ast.Yield) and each.value is not None:
@@ -115,13 +117,23 @@ def _assigned(tree: ast.Module) -> Mapping[str, list[ast.expr]]:
     return found
 
 
-def _said(call: ast.Call) -> Iterator[ast.expr]:
-    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-    if name in REFUSING and len(call.args) > REFUSING[name]:
-        yield from call.args[REFUSING[name] : 4 if name == "_Row" else REFUSING[name] + 1]
-    if name == "append" and getattr(getattr(call.func, "value", None), "attr", "") == "faults":
-        yield from call.args
-    yield from (each.value for each in call.keywords if each.arg in NAMED)
+def _said(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield the texts for people that a call takes, or that are added to a list of faults."""
+    if isinstance(node, ast.AugAssign) and _name(node.target) in FAULTS:
+        yield node.value
+    if not isinstance(node, ast.Call):
+        return
+    name, args = _name(node.func), node.args
+    if name in REFUSING and len(args) > REFUSING[name]:
+        yield from args[REFUSING[name] : 4 if name == "_Row" else REFUSING[name] + 1]
+    if name in ("append", "extend") and _name(getattr(node.func, "value", None)) in FAULTS:
+        yield from args
+    yield from (each.value for each in node.keywords if each.arg in NAMED)
+
+
+def _name(node: ast.AST | None) -> str:
+    """Return the last part of a name such as `self.faults`, "" of any other expression."""
+    return str(getattr(node, "attr", getattr(node, "id", "")))
 
 
 def _templates(expression: ast.expr, assigned: Mapping[str, list[ast.expr]]) -> Iterator[str]:
@@ -131,8 +143,9 @@ def _templates(expression: ast.expr, assigned: Mapping[str, list[ast.expr]]) -> 
     elif isinstance(expression, ast.JoinedStr):
         yield _numbered(expression)
     elif isinstance(expression, ast.Name):
+        others = {name: each for name, each in assigned.items() if name != expression.id}
         for each in assigned.get(expression.id, ()):
-            yield from _templates(each, {})
+            yield from _templates(each, others)
     else:
         for each in _branches(expression):
             yield from _templates(each, assigned)
@@ -144,7 +157,9 @@ def _branches(expression: ast.expr) -> Sequence[ast.expr]:
         return (expression.body, expression.orelse)
     if isinstance(expression, ast.BoolOp):
         return expression.values
-    return expression.elts if isinstance(expression, ast.Tuple) else ()
+    if isinstance(expression, ast.ListComp | ast.GeneratorExp):
+        return (expression.elt,)
+    return expression.elts if isinstance(expression, ast.Tuple | ast.List) else ()
 
 
 def _numbered(joined: ast.JoinedStr) -> str:
