@@ -39,8 +39,8 @@ MAX_RETRY_CALLS = 2
 """How often an accepted start is sent again because Live reported an error within
 CONFIRM_AGAIN_MS."""
 POLL_MS = 5_000
-"""The longest time for the poll that decides whether a restart splits a file. A failed poll decides
-nothing."""
+"""How long a restart, which splits the file, waits for the poll that may make it needless. If the
+poll fails, the restart is sent after this time."""
 
 
 class Check(Struct, frozen=True):
