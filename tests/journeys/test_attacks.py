@@ -1,5 +1,6 @@
-"""The attacks of docs/security.md against the whole running stage, over HTTP: by a stranger who
-knows the callback URLs, and by one who has captured a pair of signature headers, too."""
+"""Attacks on the promises of docs/security.md, over HTTP against a whole running stage: by a
+stranger who knows the callback URLs, and by one who also has a captured pair of
+signature headers."""
 
 from __future__ import annotations
 

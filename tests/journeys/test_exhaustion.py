@@ -1,4 +1,4 @@
-"""Attacks of docs/security.md that would use up what a stage has: the time of a function, its
+"""Attacks on docs/security.md that would use up what a stage has: the time of a function, its
 instances, the calls to Live, the size of an answer, the store. They go to one whole running stage,
 whose API has as many instances as in prod, and whose store is a server behind a proxy."""
 

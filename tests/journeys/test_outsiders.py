@@ -1,4 +1,4 @@
-"""More attacks of docs/security.md against one whole running stage, whose store is a server: by a
+"""More attacks on docs/security.md against one whole running stage, whose store is a server: by a
 stranger, by whoever has a callback URL or a captured signature, by a tenant whose token is bound to
 his streams, and by whoever may change the policy."""
 
