@@ -60,7 +60,7 @@ RELIABILITY = (
     f"The stage recovers within {result.RECOVERED_WITHIN_S:g} s",
     f"Health (`GET /v1/health`) names the cause within {result.STORE_TOLD_WITHIN_S:g} s",
     f"If the store is not at fault, health has {result.TOLD_WITHIN_S:g} s",
-    f"streams that Live still records after {SETTLED_WITHIN_S:g} s",
+    f"Live still records the stream after {SETTLED_WITHIN_S:g} s",
     f"the engine has no memory left for more than {full.FULL_S:g} s",
     f"has not been recorded for {incidents.TOLD_WITHIN_S:g} s",
     f"Health has {incidents.HEALTH_TELLS_S:g} s instead of {incidents.TOLD_WITHIN_S:g} s",
