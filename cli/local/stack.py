@@ -103,11 +103,10 @@ class Stack:
         log = self.folder / "functions.log"
         try:
             return requests.request(method, f"{emulator}/{path}", timeout=timeout_s, **more)
-        except requests.Timeout:
-            sentence = _("The emulator at {url} does not answer. See {log}.")
-            raise Failure(sentence.format(url=emulator, log=log)) from None
-        except requests.RequestException:
-            sentence = _("The emulator at {url} has ended. See {log}.")
+        except requests.RequestException as error:
+            silent = _("The emulator at {url} does not answer. See {log}.")
+            ended = _("The emulator at {url} has ended. See {log}.")
+            sentence = silent if isinstance(error, requests.Timeout) else ended
             raise Failure(sentence.format(url=emulator, log=log)) from None
 
 
