@@ -86,8 +86,10 @@ class Dingtalk(Robot):
     path = "/robot/send"
     MUTED_MS = 10 * MINUTE_MS
 
-    def __init__(self, token: str, secret: str = "") -> None:
+    def __init__(self, token: str, secret: str = "", *, muted_code: int = 130101) -> None:
+        """`muted_code`: the code of a refusal above the limit, which is UNCONFIRMED."""
         super().__init__(token, secret)
+        self._muted_code = muted_code
         self._muted_until = 0
 
     def check(self, query: Mapping[str, str], body: Mapping[str, Any], now_ms: int) -> None:
@@ -95,11 +97,11 @@ class Dingtalk(Robot):
             raise Refusal(300005, "token is not exist")
         if now_ms < self._muted_until:
             self.muted += 1
-            raise Refusal(130101, "send too fast, exceed 20 times per minute")
+            raise Refusal(self._muted_code, "send too fast, exceed 20 times per minute")
         if self.within(MINUTE_MS, now_ms) > A_MINUTE:
             self._muted_until = now_ms + self.MUTED_MS
             self.muted += 1
-            raise Refusal(130101, "send too fast, exceed 20 times per minute")
+            raise Refusal(self._muted_code, "send too fast, exceed 20 times per minute")
         if self.secret:
             self._check_sign(query, now_ms)
         if body.get("msgtype") != "text":

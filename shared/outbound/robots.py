@@ -29,12 +29,12 @@ MAX_TEXT_BYTES = 2_000
 ANSWER_CHARS = 200
 
 RATE_CODES: Final[Mapping[RobotKind, frozenset[int]]] = {
-    RobotKind.DINGTALK: frozenset({130101, 660026}),
+    RobotKind.DINGTALK: frozenset({130101, 410100, 660026}),
     RobotKind.FEISHU: frozenset({11232}),
     RobotKind.WECOM: frozenset({45009}),
 }
-"""The codes with which each robot refuses too many messages. Feishu's is CONFIRMED
-(docs/platform/other.md §1.2), those of DingTalk and WeCom are UNCONFIRMED."""
+"""The codes with which each robot refuses too many messages. Feishu's is CONFIRMED, WeCom's is
+UNCONFIRMED, and sources disagree about DingTalk's (docs/platform/other.md §1)."""
 PENALTY_MS: Final[Mapping[RobotKind, int]] = {
     RobotKind.DINGTALK: 600_000,
     RobotKind.FEISHU: 60_000,

@@ -71,6 +71,17 @@ def test_a_robot_that_was_sent_too_much_is_left_alone(
     assert answers[-1].pause_ms == pause_ms
 
 
+@pytest.mark.parametrize("code", [130101, 410100, 660026])
+def test_dingtalk_is_left_alone_whichever_code_says_that_it_was_sent_too_much(code: int) -> None:
+    """Sources disagree about the code (docs/platform/other.md §1.1)."""
+    group = Dingtalk("ding", muted_code=code)
+    with RobotsInThread([group], lambda: NOON) as server:
+        (robot,) = robots(f"a={server.address(group)}")
+        answer = [sent(robot) for _ in range(21)][-1]
+
+    assert (answer.text[:6], answer.pause_ms) == (str(code), 600_000)
+
+
 def test_nobody_there_is_an_answer_too() -> None:
     gone = Robot("x", RobotKind.WECOM, "http://127.0.0.1:1/cgi-bin/webhook/send?key=k")
     assert sent(gone) == RobotAnswer(is_taken=False, text="no answer (ConnectionRefusedError)")
