@@ -547,12 +547,16 @@ class TokenView(Struct, frozen=True, forbid_unknown_fields=True):
     ]
     until: Annotated[Time | None, doc("when the token ends; `null`: it does not end")]
     kept_in: Literal["environment", "store"]
-    made_by: Annotated[str | None, doc("the token that added it; `null` for the environment's")]
+    made_by: Annotated[
+        str | None, doc("the token that added it; `null` for one of the environment variable")
+    ]
     made_at: Time | None
 
 
 class TokensView(Struct, frozen=True, forbid_unknown_fields=True):
-    tokens: Annotated[Sequence[TokenView], doc("the environment's, then the store's by name")]
+    tokens: Annotated[
+        Sequence[TokenView], doc("those of the environment variable, then the store's by name")
+    ]
     unreadable: Annotated[
         Sequence[str], doc("names of tokens that this release cannot read, and so refuses")
     ]
