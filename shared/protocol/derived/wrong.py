@@ -19,8 +19,8 @@ UNPROVED_MS = 130_000
 """How long Live may take to show that it records after an accepted start. After 60 s a second start
 is due, and its answer decides. The timer that sends this start runs every minute."""
 REPORTED_AFTER_MS = 20_000
-"""How long a stream may wait to be recorded before health and the log report it, or to be stopped
-before health does. Every command takes some time."""
+"""If a stream waits longer than this to be recorded, health and the log report it. If it waits
+longer to be stopped, health reports it. Every command takes some time."""
 
 
 def wrong_since(record: StreamRecord) -> int | None:
