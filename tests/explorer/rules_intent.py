@@ -160,7 +160,7 @@ REMOVALS = (
     ),
     Removal(
         "whoever settles sends what is needed",
-        "The instance that settles a flight then sends what the present intent needs.",
+        "When an instance has settled a flight, it sends what the present intent needs.",
         _intent_kept_in_flight(lambda flight: flight.command is Command.START),
         Scenario("", (START, STOP), before=LIVE),
     ),
@@ -203,8 +203,8 @@ REMOVALS = (
     ),
     Removal(
         "the end of time holds",
-        "The end of an intent's time holds policy back for the session, and for one that "
-        "opens within the merge delay.",
+        "When the time of an intent ends, a hold keeps policy from recording this session, and one "
+        "that opens within the merge delay.",
         _time_holds_nothing,
         Scenario(
             "",

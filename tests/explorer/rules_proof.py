@@ -158,7 +158,7 @@ REMOVALS = (
     ),
     Removal(
         "a doubtful stop counts as a stop",
-        "A stop in doubt begins a merge delay as an answered stop does.",
+        "A stop in doubt may pause a recording for the merge delay, as an answered stop does.",
         _doubtful_stop_is_none,
         Scenario("", (STOP, START), before=RECORDED, switches=PAUSED, **_one(Fault.LOST_ANSWER)),
     ),

@@ -117,20 +117,21 @@ def _takes_nothing_up() -> Patches:
 REMOVALS = (
     Removal(
         "a schedule makes an intent only where none is wanted",
-        "If a recording is wanted already, an occurrence makes no intent and waits for the "
-        "end of the existing one.",
+        "If a recording is wanted already, an occurrence makes no intent and leaves the existing "
+        "one as it is.",
         _takes_whatever_is_wanted,
         Scenario("", (START, PLAN_STRICT), before=LIVE),
     ),
     Removal(
         "what has begun is not planned again",
-        "A plan does not change an occurrence that has begun.",
+        "If an occurrence has begun, it does not change when its schedule is planned again.",
         _forgets_what_began,
         Scenario("", (PLAN, SKIP, PLAN_BEGUN), before=LIVE),
     ),
     Removal(
         "a schedule lengthens an end",
-        "If an intent ends during an occurrence, the occurrence takes it over.",
+        "If an intent would end while an occurrence is under way, the intent goes on as that of "
+        "the occurrence.",
         _never_takes_over,
         Scenario("", (SHORT_START, PLAN), before=LIVE),
     ),
@@ -142,8 +143,8 @@ REMOVALS = (
     ),
     Removal(
         "near occurrences are one intent",
-        "If the next occurrence begins within the merge delay after one ends, the intent "
-        "lasts until the next begins.",
+        "If an occurrence begins within the merge delay after another ends, the intent of the "
+        "earlier one lasts until then.",
         _never_waits_for_the_next,
         Scenario("", (PLAN_NEAR,), before=LIVE, settings=SHORT_DELAY),
     ),
@@ -181,20 +182,21 @@ REMOVALS = (
     ),
     Removal(
         "what was cancelled before it began ends",
-        "If a stream begins an occurrence that was already cancelled, the next plan ends this "
-        "occurrence.",
+        "If an occurrence begins although it was cancelled before, it ends when its schedule is "
+        "planned next.",
         _keeps_what_was_cancelled,
         Scenario("", (PLAN, CANCEL), before=LIVE),
     ),
     Removal(
         "what fits a pattern takes part",
-        "A live stream takes part in each occurrence whose pattern it fits.",
+        "Each occurrence whose pattern fits a live stream is planned for that stream.",
         _takes_nothing_up,
         Scenario("", script=(PUBLISH,), settings=BY_PATTERN),
     ),
     Removal(
         "no pattern waits for a stream",
-        "When a stream goes off, its record drops the planned occurrences of patterns.",
+        "When a stream goes offline, its record drops the occurrences that were planned for it by "
+        "a pattern.",
         _takes_nothing_up,
         Scenario("", (PLAN_PATTERN,), before=LIVE, script=(UNPUBLISH,)),
     ),

@@ -275,8 +275,8 @@ REMOVALS = (
     ),
     Removal(
         "a later time of the first list starts once more",
-        "If the first list of a session shows a publish a few seconds after the session's "
-        "own, a wanted start goes out once more.",
+        "If the first online list since a session began shows a publish a few seconds later than "
+        "the session's, a wanted start goes out once more.",
         _first_list_is_the_same,
         Scenario(
             "",

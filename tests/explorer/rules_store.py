@@ -45,21 +45,22 @@ REMOVALS = (
     ),
     Removal(
         "a jump ends no doubt",
-        "After a gap of the store's clock, commands in doubt stay in doubt for another 60 s.",
+        "If the store's clock may have jumped forward, commands in doubt stay in doubt for another "
+        "60 s.",
         _doubt_ends_at_a_jump,
         JUMPS,
     ),
     Removal(
         "a jump ends no pause",
-        "If a pause began less than the merge delay before a gap of the store's clock, the "
-        "recording may still be paused after the gap.",
+        "If the store's clock may have jumped forward less than the merge delay after a pause "
+        "began, the recording may still be paused.",
         _pause_ends_at_a_jump,
         RETURNS_JUMPS,
     ),
     Removal(
         "no time stays ahead",
-        "After the store's clock is set back, each of its stored times that lies too far ahead "
-        "is moved to its limit, which may be now.",
+        "If the store's clock is set back, each stored time that lies too far ahead is moved to "
+        "the latest time that is possible for it.",
         _times_stay_ahead,
         SET_BACK,
     ),

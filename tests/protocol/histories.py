@@ -388,8 +388,8 @@ class History:
 
     @property
     def _more_starts(self) -> int:
-        """What docs/protocol-explored.md counts apart. A newer intent: who asks for a start after a
-        stop has one. The re-assertion of a stop in doubt, early and when its doubt ends. The start
+        """The starts for other causes. A newer intent: who asks for a start after a stop has
+        one. The re-assertion of a stop in doubt, early and when its doubt ends. The start
         in place of a restart of ours, which was to prove an unconfirmed start and is never
         repeated.
         """
