@@ -1,5 +1,5 @@
-"""Decides what is wrong with a stage over time, and which people to notify.
+"""Decides what is wrong with a stage, and which people to notify of it.
 
 The function `notify` runs this package, and the API shows its results. The package is pure: it
-knows no clock, no store and no robot.
+knows no clock and no store, and it sends nothing.
 """

@@ -1,6 +1,8 @@
-"""The alerts of a stage: which conditions hold, who was notified of each, who acknowledged it.
+"""The alert book of a stage: which conditions (lasting faults) hold, which robots were notified of
+each, and who acknowledged it.
 
-The function `notify` updates this book and the API shows it. The store keeps it as one document.
+The function `notify` updates the book, and the API shows it. The store keeps the book as one
+document.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ minute."""
 
 
 class Notice(Struct, frozen=True):
-    """When a rule of the policy first and last notified its robot of an alert, and how often."""
+    """When one rule of the policy first and last notified its robot (a bot in a group chat) of one
+    alert, and how often."""
 
     first_at: int
     last_at: int
@@ -35,10 +38,10 @@ class Notice(Struct, frozen=True):
 
 
 class Alert(Struct, frozen=True, omit_defaults=True):
-    """A condition that held at `raised_at`; it still holds unless `resolved_at` is set. `notices`
-    are by rule name; a notice is removed once its rule has reported the end. `note` is the text of
-    the person who acknowledged the alert.
-    """
+    """A condition (a lasting fault) that `notify` found at `raised_at`. `resolved_at` is when the
+    condition was over; None while it holds. `notices` says, by the name of a rule, when this rule
+    reported the alert; the notice is removed once the rule has reported the end. `note` is what a
+    person wrote on acknowledging the alert."""
 
     condition: Condition
     raised_at: int
@@ -78,19 +81,20 @@ class Alert(Struct, frozen=True, omit_defaults=True):
 
 
 class CallbackWatch(Struct, frozen=True):
-    """Two counters, as read when `callbacks` last rose: the number of callbacks, and the number of
-    sessions that only an online list has shown (`unreported`). `since`: when a list first showed
-    one more such session."""
+    """Watches whether streams come up without a callback. It keeps two counters as they were when a
+    callback last arrived: `callbacks`, the number of callbacks, and `unreported`, the number of
+    sessions that only an online list has shown. `since` is when `unreported` was first seen to be
+    higher than that; None if it was not."""
 
     callbacks: int = 0
     unreported: int = 0
     since: int | None = None
 
     def after(self, callbacks: int, unreported: int, now: int, *, is_first: bool) -> CallbackWatch:
-        """Return the watch after the counters were read. The watch starts over if the store was
-        emptied, or if this is the first read for a while (`is_first`): nobody watched the streams
-        that came up meanwhile.
-        """
+        """Return the watch after both counters were read at `now`. The watch starts over, with
+        `since` None, in three cases: a callback has arrived; the store was emptied; or nobody has
+        read the counters for a while (`is_first`), so that nobody knows when the new sessions came
+        up."""
         if is_first or callbacks != self.callbacks or unreported < self.unreported:
             return CallbackWatch(callbacks, unreported)
         if self.since is None and unreported > self.unreported:
@@ -105,17 +109,19 @@ class CounterWatch(Struct, frozen=True):
     since: int | None = None
 
     def after(self, count: int, now: int) -> CounterWatch:
-        """Return the watch after the counter was read. If the store was emptied, the count starts
-        over."""
+        """Return the watch after the counter was read as `count` at `now`. A lower count than
+        before is no rise: the store was emptied, and counts from 0 again."""
         return CounterWatch(count, now if count > self.count else self.since)
 
 
 class AlertBook(Struct, frozen=True, omit_defaults=True):
-    """`beyond`: for each condition, how many alerts the book does not list. `sent`: when each robot
-    last got a message. `watch`, `barred` and `dropped` watch the counters of callbacks, of
-    occurrences that were not recorded, and of tasks without room. `barred_from`: the number of the
-    schedule at which the search for barred occurrences goes on. `evaluated_at` is 0 before the
-    first evaluation."""
+    """All alerts of a stage, by id, and what `notify` must remember from one evaluation to the
+    next. `evaluated_at` is the time of the last evaluation; 0 before the first. `beyond`: for each
+    condition code, how many more conditions hold than the book lists. `sent`: for each robot, when
+    it last got a message. Three counters are watched: callbacks (`watch`), occurrences that were
+    not recorded because they were missed or a stop barred them (`barred`), and tasks for which the
+    store had no room (`dropped`). `barred_from`: the index of the schedule with which the next
+    search for barred occurrences begins."""
 
     evaluated_at: int = 0
     alerts: Mapping[str, Alert] = {}
@@ -127,13 +133,14 @@ class AlertBook(Struct, frozen=True, omit_defaults=True):
     dropped: CounterWatch = CounterWatch()
 
     def is_first_evaluation(self, now: int) -> bool:
-        """Return True if the last evaluation is more than MAX_EVALUATION_GAP_MS ago, or seems to
-        lie ahead."""
+        """Return True if an evaluation at `now` counts as the first: the last one was more than
+        MAX_EVALUATION_GAP_MS ago, or lies ahead because the clock was set back."""
         return not 0 <= now - self.evaluated_at <= MAX_EVALUATION_GAP_MS
 
     @property
     def open(self) -> Sequence[Alert]:
-        """Return the open alerts: critical ones first, then the oldest."""
+        """Return the alerts whose condition still holds: the most serious first, and among equally
+        serious ones the oldest first."""
         found = [alert for alert in self.alerts.values() if alert.is_open]
         return sorted(found, key=_gravity)
 
@@ -145,9 +152,10 @@ def _gravity(alert: Alert) -> tuple[int, int, str]:
 def observed(
     book: AlertBook, found: Sequence[Condition], beyond: Mapping[str, int], now: int
 ) -> AlertBook:
-    """Return the book after an evaluation: new conditions are raised, and those that no longer hold
-    are resolved. `beyond` of the result also counts the conditions for which the book has no room.
-    """
+    """Return the book after an evaluation that found the conditions `found`. A condition that is
+    new becomes an alert; an alert whose condition was not found is resolved. `beyond` is, for each
+    code, how many more conditions hold than `found` lists. In the book that is returned, `beyond`
+    also counts the conditions for which the book has no room."""
     holding = {condition.id: condition for condition in found}
     alerts = {
         name: _seen(alert, holding.pop(name, None), now) for name, alert in book.alerts.items()
@@ -185,8 +193,8 @@ def _kept(alerts: Mapping[str, Alert], now: int) -> Mapping[str, Alert]:
 
 
 def acknowledged(book: AlertBook, alert_id: str, who: str, now: int, note: str = "") -> AlertBook:
-    """Return the book in which `who` has acknowledged the alert. An earlier acknowledgement
-    stays."""
+    """Return the book in which `who` has acknowledged the alert `alert_id`. If somebody has
+    acknowledged the alert before, return the book unchanged."""
     alert = book.alerts[alert_id]
     if alert.acknowledged_at is not None:
         return book
@@ -199,7 +207,8 @@ def book_to_text(book: AlertBook) -> str:
 
 
 def book_from_text(text: str) -> AlertBook:
-    """Parse the stored book; "" is an empty one. Raise ValueError if it cannot be read."""
+    """Parse the stored text of a book; return an empty book if the text is empty. Raise ValueError
+    if this release cannot read the text."""
     try:
         return decode(text, AlertBook) if text else AlertBook()
     except (msgspec.MsgspecError, RecursionError) as error:

@@ -42,9 +42,11 @@ ONLY_ON_REQUEST: Final = frozenset({ConditionCode.UNMANAGED})
 
 
 class Condition(Struct, frozen=True, omit_defaults=True):
-    """`subject` names, in words, a stream, an application or a part of the stage. `stream` is the
-    subject's key. The key of an application has an empty stream name; the stage has None. `cause`
-    and `about` fill the condition's text, the cause as a sentence."""
+    """One thing that is wrong now, since `since`. `subject` names in words what is concerned: a
+    stream, an application or a part of the stage. `stream` is the key of the stream, or of the
+    application (the key's `stream` is then empty); None if the condition is about the stage.
+    `cause` and `about` hold the details for the condition's text; `cause` becomes a sentence of its
+    own."""
 
     code: str
     severity: AlertSeverity
@@ -56,7 +58,8 @@ class Condition(Struct, frozen=True, omit_defaults=True):
 
     @property
     def id(self) -> str:
-        """Return an id; it is the same whenever this condition holds for this subject."""
+        """Return an id that is made of the code and the subject. So the same fault has the same id
+        in every evaluation."""
         named = f"{self.code}\0{self.subject}"
         return hashlib.sha256(named.encode("utf-8", "surrogatepass")).hexdigest()[:ID_CHARS]
 

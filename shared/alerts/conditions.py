@@ -1,7 +1,7 @@
-"""Finds what is wrong with a stream, a task or the stage now. Nothing else decides it.
+"""Finds what is wrong now with a stream, a file or the stage. No other module decides this.
 
-To add a condition: give it a code (shared/protocol/policy.py), a severity (condition.py) and its
-words in the catalogue, and yield it here; docs/notify.md lists it.
+To add a condition, give it a code (shared/protocol/policy.py), a severity (condition.py) and texts
+in the catalogue (shared/inbound/catalogue). Yield it here, and list it in docs/notify.md.
 """
 
 from __future__ import annotations
@@ -57,8 +57,10 @@ def conditions(
     now: int,
     continuity: Continuity = UNBROKEN,
 ) -> Iterator[Condition]:
-    """Yield what is wrong with a stream. In a stage that only observes, nothing is wrong with any
-    stream: it does not have to record."""
+    """Yield what is wrong with the recording of a stream: the stream is wanted and live, but has
+    not been recorded for too long (REPORTED_AFTER_MS); or Live accepted a start and has then not
+    shown for too long that it records (UNCONFIRMED_MS), although it sends reports for the domain.
+    Yield nothing in a stage that only observes, because it does not have to record."""
     if settings.observe:
         return
     since, confirmation = wrong_since(record), record.confirmation
@@ -78,8 +80,9 @@ def not_stopped(
     now: int,
     continuity: Continuity = UNBROKEN,
 ) -> Iterator[Condition]:
-    """Yield a condition if Live has not accepted a stop for a while, so that the stream may be
-    recorded longer than anybody wants."""
+    """Yield a condition if a stop has been pending or on the wire for too long (REPORTED_AFTER_MS):
+    the stream may be recorded longer than anybody wants. Yield none in a stage that only observes.
+    """
     since = stopping_since(record)
     if since is not None and not settings.observe and now - since >= REPORTED_AFTER_MS:
         cause = cause_of_delay(record, now, settings, continuity)
@@ -94,10 +97,9 @@ def scheduled_not_live(
     others_live_at: int = 0,
 ) -> Iterator[Condition]:
     """Yield a condition if a schedule wants this stream recorded and the stream has not been live
-    for `late_after_ms`. The time counts from the announced start of the occurrence, or from when
-    the stream went off. `others_live_at`: when another stream of the schedule, which may stand for
-    this one, was last live; 0 for never.
-    """
+    for `late_after_ms`. That time counts from the latest of three: the announced start of the
+    occurrence; the end of the stream's last session; and `others_live_at`, when another stream of
+    the schedule, which may stand for this one, was last live (0 for never)."""
     intent, session = record.intent, record.session
     is_wanted = intent.wanted and intent.requester is Requester.SCHEDULE
     if settings.observe or not is_wanted or not (session is None or record.is_off):
@@ -112,13 +114,15 @@ def scheduled_not_live(
 
 
 def none_live(pattern: StreamKey, schedule: str, since: int) -> Condition:
-    """Return the condition that a schedule's pattern has no live stream since `since`."""
+    """Return the condition for a pattern of a schedule: none of its streams has been live since
+    `since`."""
     cause, about = HistoryEntry(Reason.NOT_LIVE), {"schedule": schedule}
     return of_stream(ConditionCode.SCHEDULED_NOT_LIVE, pattern, since, cause, about)
 
 
 def live_at(record: StreamRecord, now: int) -> int:
-    """Return when a stream was last live: now unless its session has ended; 0 if it never was."""
+    """Return when the stream was last live: `now` if its session has not ended, 0 if it never had
+    one."""
     session = record.session
     if session is None:
         return 0
@@ -132,9 +136,9 @@ _BARRED: Final = {
 
 
 def occurrences_barred(record: StreamRecord, now: int) -> Iterator[Condition]:
-    """Yield a condition for the last missed occurrence, which lasts a day, and one for the last
-    occurrence that a stop keeps from being recorded. The latter lasts until the occurrence ends or
-    somebody starts the stream."""
+    """Yield up to two conditions: one for the last occurrence that was missed, and one for the last
+    that a person's stop keeps from being recorded. The first lasts at least a day. The second lasts
+    until the occurrence ends or the stream is wanted again."""
     found = dict[ConditionCode, Occurrence]()
     for one in record.begun:
         code = _BARRED.get(one.barred_by) if one.barred_by is not None else None
@@ -158,10 +162,9 @@ def missed_occurrences(record: StreamRecord) -> Sequence[str]:
 def not_rehearsed(
     application: StreamKey, schedule: str, begins_at: int, demanded_ms: int, go_at: int | None
 ) -> Condition | None:
-    """Return a condition if the application lacks the rehearsal that an occurrence beginning at
-    `begins_at` demands; None if it was rehearsed. `go_at`: when the last rehearsal with the verdict
-    GO ended; `demanded_ms`: how old that rehearsal may be.
-    """
+    """Return a condition if the application was not rehearsed within `demanded_ms` before
+    `begins_at`, when an occurrence of the schedule begins; None if it was. `go_at` is when the last
+    rehearsal ended, if its verdict was GO; otherwise it is None."""
     if go_at is not None and begins_at - go_at <= demanded_ms:
         return None
     about = {"schedule": schedule, "time": rfc3339(begins_at), "within": written(demanded_ms)}
@@ -170,8 +173,8 @@ def not_rehearsed(
 
 
 def unmanaged(record: StreamRecord) -> Iterator[Condition]:
-    """Yield a condition about the application if the stream is recorded though nobody asked
-    live-record for that."""
+    """Yield a condition about the stream's application if Live records the stream and nobody asked
+    live-record to manage that recording."""
     if phase(record) is Phase.UNMANAGED and record.last_report is not None:
         application = StreamKey(record.key.domain, record.key.app, "")
         cause = HistoryEntry(Reason.UNMANAGED)
@@ -181,15 +184,16 @@ def unmanaged(record: StreamRecord) -> Iterator[Condition]:
 def unverified(
     key: StreamKey, uri: str, reported_at: int, now: int, why: str
 ) -> Iterator[Condition]:
-    """Yield a condition if a file has waited too long for its verification."""
+    """Yield a condition if a file, which is not verified yet, was reported too long ago
+    (UNVERIFIED_MS). `why` is the error of the last attempt to verify it; "" if there was none."""
     if now - reported_at >= UNVERIFIED_MS:
         about = {"uri": uri, "why": why or "-"}
         yield of_stream(ConditionCode.FILE_UNVERIFIED, key, reported_at, about=about)
 
 
 class FailingTarget(Struct, frozen=True):
-    """A store to which `count` files cannot be copied. The first has failed since `since`; `why` is
-    its error."""
+    """A target to which `count` files cannot be copied. `since`: since when the oldest of these
+    copies has failed; `why`: its last error."""
 
     name: str
     since: int
@@ -198,15 +202,15 @@ class FailingTarget(Struct, frozen=True):
 
 
 class Room(Struct, frozen=True):
-    """How much of the store's space is used. `limit` is None if there is none, or if the store does
-    not say."""
+    """How much of the store's space is used, in bytes. `limit` is None if the space has no limit,
+    or if the store does not tell the limit."""
 
     used: int
     limit: int | None
 
 
 class ClosedReceiver(Struct, frozen=True):
-    """A webhook receiver that gets no more events since `since`."""
+    """A webhook receiver to which no events have been sent since `since`, because of `why`."""
 
     name: str
     since: int
@@ -214,9 +218,9 @@ class ClosedReceiver(Struct, frozen=True):
 
 
 class StageFacts(Struct, frozen=True):
-    """Facts about the stage at `now`. `timers`: for each function with a timer, ms since its last
-    run. `unreported_since`: when an online list first showed a stream that no callback reported.
-    Times are in ms; None means that it never happened.
+    """What the checks of the stage need to know, as of `now`. `timers`: for each function with a
+    timer, how many ms ago it last ran. `unreported_since`: since when an online list has shown a
+    stream that no callback reported. All times are in ms; None means that the event never happened.
     """
 
     now: int
@@ -253,9 +257,9 @@ def callbacks_arrive(facts: StageFacts) -> Iterator[Condition]:
 
 
 def timers_run(facts: StageFacts) -> Iterator[Condition]:
-    """Yield a condition for each silent timer: its function has not run for TIMER_SILENT_MS. For a
-    function that has never run, the time for which the oldest due stream has waited is used
-    instead."""
+    """Yield a condition for each silent timer: its function has not run for more than
+    TIMER_SILENT_MS. If the function has never run, count from the time since which the oldest due
+    stream has waited."""
     for function, age_ms in facts.timers.items():
         silent_ms = facts.queue_oldest_ms if age_ms is None else age_ms
         if silent_ms > TIMER_SILENT_MS:

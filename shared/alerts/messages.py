@@ -1,6 +1,6 @@
-"""Decides which robots to notify of which alerts now: one message for each robot.
+"""Decides which alerts to report now to which robot (a bot in a group chat).
 
-It knows no robot and writes no sentence; the caller formats and sends the messages.
+The function `notify` calls it. This module writes no sentence and sends nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ SPACING_MS = 5_000
 
 
 class Why(str, Enum):
-    """Why an alert is in a message."""
+    """Why a message is about an alert: it is new, it is repeated because it still holds, or it is
+    over."""
 
     RAISED = "raised"
     REPEATED = "repeated"
@@ -29,8 +30,10 @@ class Why(str, Enum):
 
 
 class Message(Struct, frozen=True):
-    """The alerts in one message, each once, critical ones first. `beyond`: for each condition, the
-    number of raised alerts that the message does not list."""
+    """What one message reports to the robot `sink`: alerts that are new (`raised`), alerts that
+    still hold (`repeated`), and alerts that are over (`resolved`). Each alert is in one of the
+    three. The most serious alerts come first, except among the resolved ones. `beyond`: for each
+    condition code in `raised`, how many more conditions hold than the alert book lists."""
 
     sink: str
     language: str
@@ -43,8 +46,9 @@ class Message(Struct, frozen=True):
 def messages(
     book: AlertBook, rules: Sequence[NotifyRule], now: int
 ) -> tuple[AlertBook, Sequence[Message]]:
-    """Return the messages to send now, and the book that notes them as sent. A robot that got a
-    message just now gets the rest in the next one."""
+    """Return the book, in which the messages are noted as sent, and the messages to send now: at
+    most one for each robot. A robot that got a message less than SPACING_MS ago gets none now; what
+    it misses is in its next message."""
     sent, by_name = list[Message](), {rule.name: rule for rule in rules}
     book = replace(book, alerts=_without_ended_rules(book.alerts, by_name))
     for sink in dict.fromkeys(rule.sink for rule in rules):
@@ -101,9 +105,10 @@ def _why(alert: Alert, rule: NotifyRule, now: int) -> Why | None:
 
 
 def wants(rule: NotifyRule, alert: Alert) -> bool:
-    """Return True if a rule covers the alert. If the rule names the condition, the alert's severity
-    does not count. A rule limited to some streams covers no condition of the stage. A condition
-    that is reported only on request must be named by the rule."""
+    """Return True if the rule's condition, severity and streams fit the alert. If the rule names
+    the alert's exact condition, the severity does not count. A rule covers a condition of
+    ONLY_ON_REQUEST only if it names it exactly. A rule that is limited to some streams covers no
+    alert about the stage."""
     if not alert.severity.is_at_least(rule.severity) and rule.condition != alert.code:
         return False
     if alert.code in ONLY_ON_REQUEST and rule.condition != alert.code:
