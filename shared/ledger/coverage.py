@@ -1,8 +1,8 @@
 """Computes which parts of a stream were recorded, and which are missing.
 
 It uses the stream's files and edges (the changes noted in the ledger). The API calls it for each
-stream that a request is about. Only this module decides on tolerances, and on which clock to
-believe.
+stream that a request is about. No other module decides on tolerances, and on whether to believe
+Live's clock or ours.
 
     wanted      ───────────────────────────────────────────
     live           ├───────────────────┤     ├──────────────
@@ -33,7 +33,7 @@ may deliver a callback minutes later."""
 
 
 class Gap(Struct, frozen=True):
-    """A time that was wanted and live but not recorded, and why."""
+    """A span in which the stream was wanted and live but not recorded, and the reason."""
 
     span: Span
     reason: HistoryEntry
@@ -44,8 +44,8 @@ class Gap(Struct, frozen=True):
 
 
 class Absence(Struct, frozen=True):
-    """An occurrence of a schedule of which nothing was recorded, and why: its stream was never
-    live, a stop barred it, or it was missed."""
+    """An occurrence of a schedule of which nothing was recorded. `code` says why: the stream was
+    never live, a person's stop barred the occurrence, or live-record came too late to begin it."""
 
     occurrence: str
     span: Span
@@ -62,11 +62,13 @@ class Absence(Struct, frozen=True):
 
 
 class Coverage(Struct, frozen=True):
-    """The coverage of a period. Each list of spans is sorted and lies within the period.
+    """What was recorded in a period, and what is missing. Each list of spans is sorted and lies
+    within the period.
 
-    `due_ms`: how long the stream was wanted and live. `covered_ms`: how much of that was recorded.
-    `missing_ms`: the sum of the gaps. `latency_ms`: how long the starts took, up to the grace.
-    `due_ms` is the sum of the other three and of pauses that are no longer than the tolerance.
+    `due_ms`: how long the stream was both wanted and live. `covered_ms`: how much of that was
+    recorded. `missing_ms`: the sum of the gaps. `latency_ms`: how long the starts took, at most
+    START_GRACE_MS each. `due_ms` is the sum of these three and of breaks that are too short to
+    count as gaps (TOLERANCE_MS).
     """
 
     wanted: tuple[Span, ...]
@@ -88,11 +90,10 @@ class Coverage(Struct, frozen=True):
 def listed_period(
     files: Sequence[File], limit: int, *, kept_since: int, reported_at: int | None
 ) -> Span | None:
-    """Return the period in which `files`, the newest `limit` of a stream, are all that Live has
-    reported; None if there is no such period. Older files may have been deleted before
-    `kept_since`. `reported_at` is when Live last reported a file of the application; if it is None,
-    the file callbacks may not be configured.
-    """
+    """Return the period for which `files` is complete, so that it holds every file that Live has
+    reported; None if there is no such period. `files` are the newest files of a stream, at most
+    `limit`. Files from before `kept_since` may have been deleted. `reported_at` is when Live last
+    reported a file of the application; if it is None, Live may have no URL for file callbacks."""
     if len(files) >= limit:
         kept_since = max(kept_since, min((_begin_of(file) for file in files), default=0))
     if reported_at is None or reported_at <= kept_since:
@@ -107,9 +108,11 @@ def coverage(
     now: int,
     listed: Span | None = None,
 ) -> Coverage:
-    """Return the spans of a period in which the stream was wanted, live, recorded and missing, as
-    known at `now`. `edges` are in the order in which they were noted. `listed` is the period in
-    which `files` are all that Live has reported (`listed_period`); None if that is not known."""
+    """Return the coverage of the period `within`, as known at `now`: the spans in which the stream
+    was wanted, those in which it was live, those in which it was recorded, and those of which the
+    recording is missing. `edges` are in the order in which they were noted. For the period
+    `listed`, `files` is complete: it holds every file that Live has reported. None means that no
+    such period is known (`listed_period`)."""
     within = Span(within.start, max(min(within.stop, now), within.start))
     wanted = spans_between(edges, EdgeKind.WANTED, EdgeKind.UNWANTED, now)
     sessions = spans_between(edges, EdgeKind.LIVE, EdgeKind.OFF, now)
@@ -158,11 +161,10 @@ def _absences(
 
 
 def spans_between(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: int) -> list[Span]:
-    """Return the spans between edges of two kinds, one for each beginning. The last span may still
-    be open. A report that comes late changes no closed span; it can only move the beginning of an
-    open span to an earlier time. If the first edge is an end, the span had begun before the first
-    edge of the ledger.
-    """
+    """Return the spans that begin at an edge of the kind `begins` and end at the next edge of
+    either kind. The last span ends at `now` if it is still open. If the first edge of the two kinds
+    is an end, its span begins at the first edge of the ledger. An edge that was noted late changes
+    no closed span; it can only move the beginning of the open span to an earlier time."""
     found, last = list[Span](), 0
     ours = [edge for edge in edges if edge.kind in (begins, ends)]
     begun = edges[0].at if ours and ours[0].kind is ends else None
@@ -180,8 +182,8 @@ def spans_between(edges: Sequence[Edge], begins: EdgeKind, ends: EdgeKind, now: 
 
 
 def spans_of_file(file: File, edges: Sequence[Edge], now: int) -> Sequence[Span]:
-    """Return when the file was being recorded. There are several spans if the recording paused, and
-    none if Live reported too little."""
+    """Return the spans in which the file was being recorded: several if the recording paused, none
+    if Live reported too little about the file's times."""
     return _shown_by(file, spans_between(edges, EdgeKind.RECORDED, EdgeKind.NOT_RECORDED, now))
 
 

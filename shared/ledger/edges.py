@@ -1,7 +1,8 @@
-"""The edges of a stream's ledger. An edge is one change, such as the beginning of a session.
+"""Computes the edges of a stream's ledger. An edge is one change, such as the beginning of a
+session.
 
-The edges follow from two versions of the stream's record. The engine adds them to the save that it
-makes anyway, so they cost no further write.
+The edges follow from two versions of the stream's record. The engine stores the edges in the same
+save as the newer version, so they cost no further write.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from shared.protocol.state.session import Session, SessionState
 
 
 class EdgeKind(str, Enum):
-    """A kind of beginning or end in the ledger. `CAUSE` gives the reason why a wanted, live stream
-    is not recorded. `OCCURRENCE` gives an occurrence's announced time."""
+    """What an edge of the ledger notes. `CAUSE`: why a wanted and live stream is not recorded.
+    `OCCURRENCE`: the times of an occurrence of a schedule. The other kinds come in pairs, for the
+    beginning and the end of a state."""
 
     LIVE = "live"
     OFF = "off"
@@ -46,8 +48,9 @@ LEDGER_MAX_ENTRIES = 5_000
 
 
 class Edge(Struct, frozen=True):
-    """One change, at `at`: by Live's clock if Live gave the time, else by ours. `code` is Live's
-    own code of the reason, without blanks; for an occurrence it is what `occurrence_of` parses."""
+    """One change, at the time `at`: by Live's clock if Live gave the time, else by ours. `code`
+    adds to `reason`: it is the code or report that Live gave, without blanks; for an occurrence it
+    is the text that `occurrence_of` parses."""
 
     kind: EdgeKind
     at: int
@@ -58,8 +61,9 @@ class Edge(Struct, frozen=True):
 def edges_between(
     before: StreamRecord, after: StreamRecord, now: int, settings: StreamSettings
 ) -> tuple[Edge, ...]:
-    """Return the edges between two versions of a record; the second one was saved at `now`, and no
-    edge has a later time. A rehearsal has no ledger."""
+    """Return the edges that note what changed from `before` to `after`, two versions of a record.
+    `after` is saved at `now`; an edge that would be later gets this time. Return none for the
+    stream of a rehearsal, which has no ledger."""
     if after.key.is_rehearsal:
         return ()
     found = (
@@ -95,7 +99,8 @@ def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]
 
 
 def is_dated_earlier(before: StreamRecord, after: StreamRecord) -> bool:
-    """Return True if a session that only a start had shown is now known to have begun earlier."""
+    """Return True if a session that only an accepted start had shown is now known to have begun
+    earlier."""
     old, new = before.session, after.session
     if old is None or new is None or new.number != old.number or before.is_off:
         return False
@@ -151,8 +156,8 @@ def _is_known(before: StreamRecord, session: Session) -> bool:
 
 
 def is_taken_as_recorded(record: StreamRecord, now: int) -> bool:
-    """Return True if Live records the stream, no matter who asked for that, or accepted a start so
-    recently that its report may still come."""
+    """Return True if the stream counts as recorded at `now`: Live records it, no matter who asked
+    for that, or Live accepted a start so recently that its report may still come."""
     if not record.is_started:
         return is_unmanaged(record) or record.is_reported
     if record.is_recorded:
@@ -216,7 +221,8 @@ def _may_have_gone_on(before: StreamRecord, after: StreamRecord) -> bool:
 
 
 def recorded_at(record: StreamRecord, now: int) -> int:
-    """Return the time since which the stream is recorded, as well as anybody knows."""
+    """Return when the present recording began, as well as anybody knows: the time of Live's report,
+    if one came after the start; else the time of the start; else `now`."""
     confirmation, report = record.confirmation, record.last_report
     started_at = (confirmation.begun_at or confirmation.at) if confirmation else 0
     if report is not None and report.recording and report.at >= started_at:
@@ -225,8 +231,9 @@ def recorded_at(record: StreamRecord, now: int) -> int:
 
 
 def not_recorded_at(before: StreamRecord, after: StreamRecord, now: int) -> int:
-    """Return when the recording ended: at the latest when a later session began, even if that was
-    reported late."""
+    """Return when the recording of the session in `before` ended, as well as anybody knows. If
+    `after` has a later session, the recording had ended when that session began, even if that
+    beginning was reported late."""
     at, session = _paused_at(before, after, now), after.session
     is_later = session is not None and session.number != before.session_number
     return min(at, session.began) if session is not None and is_later else at
@@ -287,11 +294,13 @@ def edge_of(one: Occurrence) -> Edge:
 
 
 def occurrence_of(edge: Edge) -> tuple[str, int, int]:
-    """Return the occurrence's id, its announced start and its end, from the edge."""
+    """Parse an edge of the kind OCCURRENCE. Return the occurrence's id, its announced start and its
+    end, both in ms since the epoch."""
     name, starts_at, ends_at = edge.code.rsplit("/", 2)
     return name, int(starts_at), int(ends_at)
 
 
 def schedule_of(occurrence: str) -> str:
-    """Return the id of the schedule to which the occurrence belongs."""
+    """Return the id of the schedule to which an occurrence belongs; `occurrence` is the
+    occurrence's id."""
     return occurrence.partition("@")[0]

@@ -1,6 +1,6 @@
 """Divides the coverage of a stream among the occurrences of schedules.
 
-The API and the playlist use this module.
+The API, and the function `files` for playlists, use this module.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from shared.ledger.spans import Span, common, merged
 
 
 class OccurrencePart(Struct, frozen=True):
-    """The part of an occurrence that was due (live and wanted), and the part of this time that is
-    missing."""
+    """The coverage of one occurrence. `span` is the time that belongs to it; `due_ms` is how long
+    the stream was live and wanted in that time, and `missing_ms` how much of this was not recorded.
+    """
 
     occurrence: str
     span: Span
@@ -38,8 +39,9 @@ class OccurrencePart(Struct, frozen=True):
 def occurrence_parts(
     found: Coverage, spans: Iterable[tuple[str, Span]]
 ) -> Iterator[OccurrencePart]:
-    """Yield the part of each occurrence, in order. Occurrences of which nothing was due are left
-    out. Parts do not overlap: time of two occurrences belongs to the earlier one."""
+    """Yield the coverage of each occurrence, in order of time. `spans` has the id and the span of
+    each (`occurrence_spans`). Where two spans overlap, the time belongs to the earlier occurrence.
+    Leave out the occurrences during which the stream was never both live and wanted."""
     due, gaps = common(found.live, found.wanted), [gap.span for gap in found.gaps]
     taken_until = 0
     for name, span in sorted(spans, key=lambda each: each[1]):
@@ -51,10 +53,9 @@ def occurrence_parts(
 
 
 def occurrence_spans(edges: Sequence[Edge], now: int) -> Mapping[str, Span]:
-    """Return the time during which each occurrence asked for a recording. If the intent was made
-    during an occurrence, a show that runs over still belongs to its own occurrence, until the next
-    one begins.
-    """
+    """Return, by the id of an occurrence, the time that belongs to it: from its beginning to its
+    end. If its show runs over, the time lasts until the stream is no longer wanted or the next
+    occurrence begins. This holds only if the stream became wanted during an occurrence."""
     noted = [(edge.at, *occurrence_of(edge)) for edge in edges if edge.kind is EdgeKind.OCCURRENCE]
     announced = dict[str, Span]()
     for at, name, _, ends_at in noted:

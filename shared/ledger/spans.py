@@ -1,4 +1,5 @@
-"""Arithmetic with sorted spans of time, in ms since the epoch. The end is not part of a span.
+"""Arithmetic with spans of time, in ms since the epoch. A span's start belongs to it, its stop does
+not.
 
 The rest of the ledger uses this module. It knows nothing of streams.
 """
@@ -11,7 +12,7 @@ from msgspec import Struct
 
 
 class Span(Struct, frozen=True, order=True):
-    """From `start` to before `stop`, in ms since the epoch."""
+    """The time from `start` until just before `stop`, in ms since the epoch."""
 
     start: int
     stop: int
@@ -22,7 +23,7 @@ class Span(Struct, frozen=True, order=True):
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
-    """Return the spans sorted, without empty ones; spans that touch are joined."""
+    """Return the spans sorted and without empty ones. Spans that touch or overlap are joined."""
     found: list[Span] = []
     for span in sorted(spans):
         if span.stop <= span.start:
@@ -35,7 +36,7 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def common(some: Iterable[Span], others: Iterable[Span]) -> list[Span]:
-    """Return the time in both."""
+    """Return the time that is in `some` and also in `others`, as sorted spans."""
     ours, theirs = merged(some), merged(others)
     found, place = list[Span](), 0
     for span in ours:
@@ -49,7 +50,7 @@ def common(some: Iterable[Span], others: Iterable[Span]) -> list[Span]:
 
 
 def without(some: Iterable[Span], others: Iterable[Span]) -> list[Span]:
-    """Return the time in `some` that is not in `others`."""
+    """Return the time that is in `some` and not in `others`, as sorted spans."""
     found = list[Span]()
     theirs = merged(others)
     for span in merged(some):
