@@ -56,8 +56,8 @@ def local(text: str) -> datetime:
 
 
 def exdate(text: str) -> str:
-    """Return the text of an excluded date or local time unchanged. Raise ValueError if it is
-    invalid."""
+    """Check the text of an excluded date or local time, and return it unchanged. Raise ValueError
+    if it is invalid."""
     if _DATE.fullmatch(text):
         local(f"{text}T00:00:00")
     else:
@@ -128,7 +128,8 @@ def _rule_faults(schedule: Schedule) -> Iterator[Fault]:
 
 
 def rule_text(text: str) -> str:
-    """Return a recurrence rule without "RRULE:". Raise ValueError if its form is invalid."""
+    """Check the form of a recurrence rule; return the rule, without "RRULE:" at its beginning.
+    Raise ValueError if the form is invalid."""
     rule = text.removeprefix("RRULE:")
     parts = _parts(rule)
     if len(rule) > MAX_RULE_CHARS or not _ALLOWED.fullmatch(rule) or "FREQ" not in parts:
@@ -193,13 +194,14 @@ def instant_of(text: str, schedule: Schedule) -> int:
 
 
 def occurrences(schedule: Schedule, *, ends_after: int, limit: int) -> Sequence[Occurrence]:
-    """Return the first `limit` occurrences that end after `ends_after`, in ms. They are in order,
-    and are returned even if the schedule is paused. A show that may run over ends at its limit."""
+    """Return the first `limit` occurrences whose limit (`until`) is after `ends_after`, in ms since
+    the epoch. They are in order. A paused schedule has the same occurrences as any other."""
     return list(islice(upcoming(schedule, ends_after=ends_after), limit))
 
 
 def upcoming(schedule: Schedule, *, ends_after: int) -> Iterator[Occurrence]:
-    """Yield the occurrences that `occurrences` returns, without its limit."""
+    """Yield, in order, every occurrence whose limit (`until`) is after `ends_after`, in ms since
+    the epoch."""
     start = instant_of(schedule.start, schedule)
     lasts = instant_of(schedule.end, schedule) - start
     reach = timedelta(milliseconds=lasts + schedule.post_roll + schedule.overrun) + _CHANGE

@@ -1,7 +1,7 @@
-"""The last rehearsal of an application, which a schedule may demand before each occurrence.
+"""The last rehearsal of an application. A schedule may demand one before each occurrence.
 
-`live-record rehearse` stores it through the API; the function `notify` compares it with the coming
-occurrences.
+`live-record rehearse` stores the rehearsal through the API. The function `notify` compares its time
+with the coming occurrences.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ class RehearsalVerdict(str, Enum):
 
 
 class Rehearsal(Struct, frozen=True):
-    """The verdict at `at`, the token's name, and the throw-away stream. A NO-GO has a cause and a
-    fix, in the language of the person who rehearsed."""
+    """The result of a rehearsal. `verdict` was reached at `at`; `who` is the name of the token that
+    was used, and `stream` the throw-away stream. A NO-GO has a cause and a fix, in the language of
+    the person who rehearsed."""
 
     at: int
     verdict: RehearsalVerdict
@@ -40,12 +41,14 @@ class Rehearsal(Struct, frozen=True):
 
 
 def rehearsal_note(key: StreamKey) -> str:
-    """Return the name of the note with the last rehearsal of a stream's application."""
+    """Return the name under which the store keeps the last rehearsal of the stream's application. A
+    text that is stored under a name is called a note."""
     return f"rehearsal {StreamKey(key.domain, key.app, '')}"
 
 
 def last_rehearsal(text: str | None) -> Rehearsal | None:
-    """Parse a note; return None if there is none, or if a later release wrote it."""
+    """Parse the last rehearsal from its stored text. Return None if there is none, or if this
+    release cannot read it."""
     try:
         return decode(text, Rehearsal) if text else None
     except msgspec.MsgspecError:

@@ -1,6 +1,7 @@
-"""Defines a schedule, and when it has to be planned again.
+"""Defines a schedule, and when it has to be planned again. To plan it is to write its coming
+occurrences into the records of its streams.
 
-It computes no recurrence: recurrence.py does, with libraries that take time to import.
+This module computes no recurrence: recurrence.py does, with libraries that take time to import.
 """
 
 from __future__ import annotations
@@ -45,18 +46,18 @@ def is_schedule_id(value: str) -> bool:
 
 
 class Expect(str, Enum):
-    """Which streams of a schedule must be live. `ANY`: one is enough, such as a main stream or its
-    backup; all that are live are recorded."""
+    """Which streams of a schedule must be live. `ALL`: each one. `ANY`: one is enough, such as a
+    main stream or its backup. In both cases, every stream that is live is recorded."""
 
     ALL = "all"
     ANY = "any"
 
 
 class Schedule(Struct, frozen=True, omit_defaults=True):
-    """A schedule of streams, each as domain/app/stream, or of patterns of streams. `start` and
-    `end` belong to its first occurrence, in local time of `timezone`; later occurrences begin at
-    the same time of day and last as long. Durations are in ms.
-    """
+    """A schedule: when to record which streams. Each of `streams` is a stream or a pattern, as
+    domain/app/stream. `start` and `end` are those of the first occurrence, in the local time of
+    `timezone`. Every other occurrence lasts as long; `rrule` says when it begins. Durations are in
+    ms."""
 
     id: str
     streams: tuple[str, ...]
@@ -81,13 +82,16 @@ class Schedule(Struct, frozen=True, omit_defaults=True):
 
 
 class StoredSchedule(Struct, frozen=True, omit_defaults=True):
-    """A schedule as it is stored. It is planned again at `due_at`; None for never. Its occurrences
-    up to `planned_until` are in the records of its streams; None if none are yet. `leaving`:
-    streams from whose records the occurrences must still be removed. If the schedule `is_deleted`,
-    its occurrences are removed from all records, and then this document is deleted. `rules` belong
-    to its patterns: one for each occurrence that has begun, up to its limit, and one for the next
-    occurrence. `cancelled` are the ids of occurrences that a recent change took out of the calendar
-    before they began."""
+    """A schedule as it is stored.
+
+    `due_at`: when to plan it again; None for never. `planned_until`: its occurrences up to this
+    time are in the records of its streams; None if none are yet. `leaving`: streams from whose
+    records its occurrences must still be removed. `is_deleted`: its occurrences are to be removed
+    from all records; then this document is deleted, too. `rules`: what its patterns ask for, one
+    rule for each occurrence that has begun (until its limit) and one for the next occurrence.
+    `cancelled`: the ids of occurrences that a recent change removed from the calendar before they
+    began.
+    """
 
     schedule: Schedule
     made_by: str = ""
@@ -109,7 +113,8 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
 
     @property
     def rules_text(self) -> str:
-        """Return the rules as the text that every instance reads; "" for none."""
+        """Return the rules as a text, which is stored for every instance to read; "" if there are
+        none."""
         return msgspec.json.encode(self.rules).decode() if self.rules else ""
 
     def under_way(self, now: int) -> Sequence[TemporaryRule]:
@@ -141,7 +146,7 @@ def is_pattern(stream: str) -> bool:
 
 
 def matches_of(streams: Iterable[str]) -> tuple[Match, ...]:
-    """Return the globs of the patterns among some streams."""
+    """Return the globs of those streams in `streams` that are patterns."""
     keys = [key for key in keys_of(streams) if key.is_pattern]
     return tuple(Match(key.domain, key.app, key.stream) for key in keys)
 
@@ -149,10 +154,15 @@ def matches_of(streams: Iterable[str]) -> tuple[Match, ...]:
 def rules_of(
     stored: StoredSchedule, upcoming: Sequence[Occurrence], now: int
 ) -> tuple[TemporaryRule, ...]:
-    """Return the rules of a schedule as of now. Rules that have begun stay up to their limits, even
-    if the schedule was changed or deleted. Skipped rules stay until the change is settled, because
-    an instance may know of the skip only then. The calendar adds the occurrences under way and the
-    next one."""
+    """Return the temporary rules of a schedule with patterns, as of `now`. `upcoming` are the
+    occurrences that its calendar has now.
+
+    Once an occurrence has begun, its rule stays until the occurrence's limit, even if the schedule
+    was changed or deleted; but the rule is removed if the occurrence had been cancelled before it
+    began. If an occurrence was skipped, its rule stays until the change is settled, so that every
+    instance learns of the skip. New rules come from the occurrences that are under way or about to
+    begin, and from the next one.
+    """
     ahead = {one.id for one in upcoming}
     is_settling = settles_at(stored, now) is not None
     cancelled = cancelled_by_change(stored, upcoming, now)
@@ -176,8 +186,9 @@ def rules_of(
 def cancelled_by_change(
     stored: StoredSchedule, upcoming: Iterable[Occurrence], now: int
 ) -> tuple[str, ...]:
-    """Return the ids of the occurrences of patterns that the latest changes took out of the
-    calendar before they began. A skipped one is not among them: its rule shows the skip."""
+    """Return the ids of occurrences that the latest changes of a schedule with patterns removed
+    from its calendar before they began. `upcoming` are the occurrences that the calendar has now. A
+    skipped occurrence is not among them, because its rule shows the skip."""
     # changed_at ── begins_at: not in the calendar any more ── the change is settled
     ahead = {one.id for one in upcoming}
     asking = [rule.occurrence for rule in stored.rules if not rule.occurrence.is_over]
@@ -196,7 +207,7 @@ def keys_of(streams: Iterable[str]) -> Sequence[StreamKey]:
 
 
 def key_of(stream: str) -> StreamKey:
-    """Return the stream or the pattern that a text names; its parts may be percent-encoded."""
+    """Parse a stream or a pattern from domain/app/stream, whose parts may be percent-encoded."""
     return StreamKey(*map(unquote, stream.split("/", 2)))
 
 
@@ -209,8 +220,9 @@ def one_of_each_application(streams: Iterable[str]) -> Sequence[StreamKey]:
 
 
 def rules_due_at(stored: StoredSchedule, now: int) -> int | None:
-    """Return when a rule of the schedule changes next, among those whose occurrence has begun; None
-    if none has begun."""
+    """Return when the next of the rules whose occurrence has begun must be handled: at the
+    occurrence's end, or, once that was judged, at its limit. Return None if no occurrence has
+    begun."""
     times = (
         rule.occurrence.until if rule.is_judged else rule.occurrence.ends_at
         for rule in stored.rules
@@ -220,7 +232,8 @@ def rules_due_at(stored: StoredSchedule, now: int) -> int | None:
 
 
 def settles_at(stored: StoredSchedule, now: int) -> int | None:
-    """Return when a recently changed schedule is planned once more; None if no change is recent."""
+    """Return when a schedule that was changed is planned once more; None if its last change is not
+    recent."""
     at = stored.changed_at + SETTLED_AFTER_MS
     return at if now < at else None
 
@@ -231,6 +244,6 @@ def next_begin(now: int, upcoming: Iterable[Occurrence]) -> int | None:
 
 
 def due_at(now: int, begins_at: int | None) -> int | None:
-    """Return when to plan the schedule again: before its next occurrence begins, and once a day
-    while it has one."""
+    """Return when to plan a schedule again: LEAD_MS before its next occurrence begins (at
+    `begins_at`), but in a day at the latest. Return None if it has no next occurrence."""
     return None if begins_at is None else min(begins_at - LEAD_MS, now + PLAN_EVERY_MS)
