@@ -38,7 +38,7 @@ class FileOutcome(str, Enum):
 
 
 class EvidenceCode(str, Enum):
-    """A kind of evidence in a file. The comment at each code names the numbers of its Evidence."""
+    """A kind of evidence in a file. The text below a code names the numbers of its Evidence."""
 
     NO_OBJECT = "no_object"
     ACCESS_DENIED = "access_denied"
@@ -98,8 +98,8 @@ class EvidenceCode(str, Enum):
 
 
 class Evidence(Struct, frozen=True):
-    """One finding. The names of its numbers carry their units; the comment at each code lists
-    them."""
+    """One finding about a file: a code and its numbers. The name of a number gives its unit; the
+    text below each code in `EvidenceCode` lists the numbers."""
 
     code: EvidenceCode
     numbers: Mapping[str, int] = {}
@@ -115,9 +115,11 @@ def evidence(code: EvidenceCode, **numbers: int) -> Evidence:
 
 
 class ExpectedFile(Struct, frozen=True):
-    """Live's report of a file; None stands for a value that Live did not report.
+    """A file to verify, with what Live reported of it; None stands for a value that Live did not
+    report.
 
-    `bucket` is the name of the file's bucket: a playlist may name its segments by full addresses.
+    `bucket` is the name of the file's bucket. A playlist needs it, because it may name its segments
+    by full addresses.
     """
 
     uri: str
@@ -127,14 +129,15 @@ class ExpectedFile(Struct, frozen=True):
 
     @classmethod
     def of(cls, file: File, bucket: str = "") -> ExpectedFile:
-        """Return the name and the duration that Live's callback gives for a file. The times `start`
-        and `stop` are left out: they may span a pause, and need not agree with the duration
-        (docs/platform/live.md §4)."""
+        """Return what to expect of a file, by the name and the duration that Live's callback gave.
+        The file's times `start` and `stop` are left out: they may span a pause, and need not agree
+        with the duration (docs/platform/live.md §4)."""
         return cls(file.uri, file.duration, None, bucket)
 
 
 class Verdict(Struct, frozen=True):
-    """`size_bytes` and `duration_ms` were read from the object; None if unknown.
+    """The result of a verification. `size_bytes` and `duration_ms` were read from the object; None
+    if unknown.
 
     `is_final` is False if a later verification may say more: the object may still come, or access
     may be granted.
@@ -162,7 +165,8 @@ class ReadRange(Struct, frozen=True):
 
 
 class NoAnswer(Enum):
-    """Why an object has neither size nor bytes."""
+    """The answer to a request if there are no bytes and no size: no such object, or no access to
+    it."""
 
     ABSENT = "absent"
     DENIED = "denied"

@@ -90,7 +90,7 @@ class _Tags:
         self.first_key: int | None = None
 
     def add(self, kind: int, timestamp: int, body: bytes) -> None:
-        """Note a tag by the first two bytes of its body."""
+        """Note what a tag shows: its kind, its time in ms, and the first two bytes of its body."""
         track = self.tracks.get(kind)
         if track is None or not body:
             return
@@ -128,7 +128,8 @@ def _video(body: bytes) -> tuple[bool, int]:
 
 
 def judge_flv(file: Ranges) -> Steps[Media]:
-    """Return the contents of the file; raise Concluded if it is faulty."""
+    """Return the duration of an FLV file, with findings that are no fault (`Media`). Raise
+    Concluded if the file is faulty, or if it cannot be judged."""
     head = yield from file.read(0, file.size if file.size <= MAX_BYTES else HEAD_BYTES)
     if head[:3] != b"FLV" or len(head) < _FILE_HEADER_BYTES:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NOT_THIS_FORMAT)

@@ -18,8 +18,8 @@ _NOT_PLAIN = ("#EXT-X-STREAM-INF", "#EXT-X-MAP", "#EXT-X-BYTERANGE", "#EXT-X-KEY
 
 
 class Segment(Struct, frozen=True):
-    """One segment; `name` is as in the playlist. `follows_break`: its timestamps do not continue
-    those of the segment before."""
+    """One segment of a playlist; `name` is as in the playlist. `follows_break`: its timestamps do
+    not continue those of the segment before it."""
 
     name: str
     duration_ms: int
@@ -27,7 +27,8 @@ class Segment(Struct, frozen=True):
 
 
 class MediaPlaylist(Struct, frozen=True):
-    """`is_plain`: each segment is a whole object, neither encrypted nor a playlist itself."""
+    """A parsed playlist. `is_playlist`: it begins as a playlist does. `is_plain`: each segment is a
+    whole object, neither encrypted nor a playlist itself. `has_end`: it has the tag ENDLIST."""
 
     segments: Sequence[Segment]
     is_playlist: bool
@@ -68,7 +69,9 @@ def _segments(lines: Sequence[str]) -> Iterator[Segment]:
 
 
 def segment_uri(playlist: str, name: str, bucket: str) -> str | None:
-    """Return the object of a segment; None if it is not in the same bucket as the playlist."""
+    """Return the name of the object that holds a segment. `playlist` is the name of the playlist's
+    own object, `name` is how the playlist names the segment, and `bucket` is the bucket of the
+    playlist. Return None if the segment is in another bucket."""
     scheme, separator, rest = name.partition("://")
     if separator:
         host, _, name = rest.partition("/")

@@ -1,7 +1,7 @@
-"""MPEG-TS: packets of 188 bytes, the tables of the program, the times of the frames.
+"""Parses MPEG-TS: packets of 188 bytes, the tables of the program, the times of the frames.
 
-playlist.py calls it with the head of the first segment and the tail of the last one. It reads
-nothing itself.
+playlist.py calls it with the head of the first segment and the tail of the last one. This module
+requests nothing itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ MAX_STEP_MS = 1_000
 
 
 class Packets:
-    """Facts from the packets in a piece of a segment. The piece begins with a packet."""
+    """What the packets in a piece of a segment show: where they break off (`broken_at`), whether
+    there are program tables, and the times of the frames. The piece must begin with a packet."""
 
     def __init__(self, data: bytes) -> None:
         self.broken_at: int | None = None

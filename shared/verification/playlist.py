@@ -1,7 +1,7 @@
 """Judges an M3U8 file: the playlist, the sizes of its segments, and its first and last segment.
 
-verify.py calls this module. Of the segments in between only sizes are read, for up to
-CHECKED_SEGMENTS.
+verify.py calls this module. Of the other segments, it asks only for the sizes; it asks for the
+sizes of at most CHECKED_SEGMENTS segments.
 """
 
 from __future__ import annotations
@@ -31,9 +31,12 @@ HEAD_PACKETS, TAIL_PACKETS = 700, 1_400
 
 
 def judge_playlist(file: Ranges, limits: Limits, expected: ExpectedFile) -> Steps[Media]:
-    """Return the contents of the playlist; raise Concluded if it is faulty. Whether Live ends the
-    playlist of a finished recording with ENDLIST is UNCONFIRMED: without it, the playlist is whole
-    if it is as long as reported."""
+    """Return the duration of a playlist, with findings that are no fault (`Media`). Raise Concluded
+    if the playlist or a segment is faulty, or if it cannot be judged.
+
+    Whether Live ends the playlist of a finished recording with ENDLIST is UNCONFIRMED. So a
+    playlist without ENDLIST counts as whole if it is as long as Live reported.
+    """
     uri, bucket = expected.uri, expected.bucket
     if file.size > MAX_PLAYLIST_BYTES:
         raise Concluded(FileOutcome.UNKNOWN, EvidenceCode.TOO_LARGE, read_bytes=0)

@@ -26,7 +26,7 @@ PAGE_BYTES = 16_384
 
 
 class Limits:
-    """Counts what one verdict may still request."""
+    """Counts how many bytes and requests are left for one verdict."""
 
     def __init__(self) -> None:
         self.bytes_left = MAX_BYTES
@@ -64,7 +64,8 @@ class Ranges:
         self._pieces: list[tuple[int, bytes]] = []
 
     def read(self, start: int, length: int) -> Steps[bytes]:
-        """Return the bytes from `start` on, as many as the object has."""
+        """Return `length` bytes from `start` on, or fewer if the object ends before. Raise
+        Concluded if the bytes cannot be read, or if the limits forbid it."""
         stop = min(start + length, self.size)
         if start < 0 or start >= stop:
             return b""

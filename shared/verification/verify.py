@@ -38,7 +38,7 @@ completed."""
 
 
 def verify(expected: ExpectedFile) -> Steps[Verdict]:
-    """Return the verdict on a file; yield each read that is needed. Raise nothing."""
+    """Return the verdict on a file; yield each request for its size or its bytes. Raise nothing."""
     limits, size = Limits(), None
     try:
         size = yield from _size(expected, limits)
