@@ -1,4 +1,5 @@
-"""The protocol of one stream: its state, its events, and the rules that connect them.
+"""The protocol of one stream: its record (the state), its events, and the rules by which an event
+changes the record.
 
 The engine, the store and the functions use this module. It is pure: no clock, no I/O, no logging.
 """

@@ -1,5 +1,5 @@
-"""The ways in which a command can fail. Each class stands for one reaction of the caller, such as
-to retry, or to call an operator."""
+"""The ways in which a command to Live can fail, as exceptions. Each class stands for one reaction
+of the caller, for example to retry, or to call an operator."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from shared.protocol.stored_text import storable
 
 
 class LiveError(LiveRecordError):
-    """Any answer of Live but 200, or no answer. `code` and `request_id` are Live's, if it gave
-    them; `status` is 0 if unknown. A command may be retried after `retry_after` ms; 0 if Live did
+    """Live answered a command with anything but 200, or did not answer. `code` and `request_id` are
+    Live's; without an answer, `code` is the name of the class and `request_id` is empty. `status`
+    is the HTTP status, 0 if unknown. Live asked not to retry for `retry_after` ms; 0 if Live did
     not say."""
 
     def __init__(
@@ -57,8 +58,8 @@ class Throttled(Retryable):
 
 
 class NeverSent(Retryable):
-    """No request was sent, or none arrived. With a `status`, the request was refused before Live
-    read it."""
+    """No request was sent, or none arrived. If `status` is not 0, a request arrived, but it was
+    refused before Live read the command."""
 
 
 SLOT_MISSED = "SlotMissed"

@@ -1,8 +1,7 @@
-"""The times since which a store's clock has been steady, and since which the store has lost no
-stream record.
+"""How far back a store can be relied on: since when its clock has been steady, and since when it
+has lost no stream record.
 
-The store returns a `Continuity` with every loaded record, and `decide` takes it. The module knows
-no engine.
+The store returns a `Continuity` with every loaded record, and `decide` takes it.
 """
 
 from __future__ import annotations
@@ -11,14 +10,17 @@ from msgspec import Struct
 
 
 class Continuity(Struct, frozen=True):
-    """`steady_since`: the end of the latest gap of the store's clock; 0 if no gap is known.
-    After a gap nobody can tell whether the clock jumped or nothing ran. `gap_from`: the last time
-    known before the gap.
+    """How far back a store's clock and its stream records can be relied on. All fields are times in
+    ms.
+
+    `steady_since`: the end of the latest gap of the store's clock; 0 if no gap is known. In a gap,
+    either the clock jumped or nothing ran; nobody can tell which. `gap_from`: the last time known
+    before that gap.
 
     `emptied_at`: when the store was first found without the id that the deploy had written; None if
-    it has the id. Everything known before is lost, so a missing stream record proves nothing about
-    a session that began earlier. `found_empty_at`: the same moment; it remains after a person has
-    accepted the store, because the earlier commands to Live stay unknown.
+    it has the id. Everything stored before that time is lost. So if a stream has no record, its
+    session may still have begun before. `found_empty_at`: the same time, but it stays after a
+    person has accepted the store, because nobody knows which commands were sent to Live before.
     """
 
     steady_since: int = 0

@@ -44,8 +44,8 @@ def duration(value: object) -> int:
 
 
 def stored_duration(value: object) -> int:
-    """Do as `duration`, but read a number without a unit as seconds, because release 0.2 stored
-    policies so."""
+    """Parse a duration that is stored, as `duration` does, but read a number without a unit as
+    seconds. Release 0.2 stored the durations of policies that way."""
     return duration(f"{value}s" if _is_bare(value) else value)
 
 
@@ -55,8 +55,8 @@ def _is_bare(value: object) -> bool:
 
 
 def written(ms: int) -> str:
-    """Return ms in the form that `duration` reads: 45000000 is "12h30m". Less than a second is
-    "0s", and so is a negative time."""
+    """Return a number of ms in the form that `duration` reads: 45000000 is "12h30m". Parts of a
+    second are left out; less than a second, and a negative time, is "0s"."""
     text, ms = "", max(ms, 0)
     for name, unit in _UNITS.items():
         count, ms = divmod(ms, unit)
@@ -93,8 +93,8 @@ def instant(text: object) -> int:
 
 
 def instant_or_duration(text: object) -> tuple[int, bool]:
-    """Parse an RFC 3339 time or a duration; return it in ms, and True if it is a duration. Raise
-    ValueError for anything else."""
+    """Parse an RFC 3339 time or a duration. Return it in ms, with True for a duration and False for
+    a time. Raise ValueError for anything else."""
     if isinstance(text, str) and text[-1:] in "smhd" and text[:1].isdecimal():
         return duration(text), True
     if not isinstance(text, str) or re.fullmatch(_INSTANT, text) is None:

@@ -35,13 +35,14 @@ class StreamSettings(Struct, frozen=True):
 
     @property
     def records_on_publish(self) -> bool:
-        """Return True if a publish is recorded even if nobody asks."""
+        """Return True if policy records the stream when it is published, without a request."""
         return self.rule.records_on_publish and not self.is_policy_suspended
 
 
 class StartAsked(Struct, frozen=True):
-    """A person wants the stream recorded. `max_duration` is in ms, `until` is a time.
-    `allow_short`: an end less than a minute ahead is intended."""
+    """A person wants the stream recorded: for `max_duration` ms, until the time `until`, or as long
+    as the stage allows if both are None. `allow_short`: the person means it if the end is less than
+    a minute ahead."""
 
     who: str
     note: str = ""
@@ -54,8 +55,9 @@ class StartAsked(Struct, frozen=True):
 
 
 class StopAsked(Struct, frozen=True):
-    """A person wants no recording. `hold` is in ms; None for the stage's default. `hold_session`:
-    hold only for the present session."""
+    """A person wants the stream not recorded. After the stop, a hold keeps policy from recording
+    the stream again: for `hold` ms (None: as long as the stage's settings say), or, with
+    `hold_session`, for the rest of the present session."""
 
     who: str
     note: str = ""
@@ -99,8 +101,8 @@ class Unpublished(Struct, frozen=True):
 
 
 class Polled(Struct, frozen=True):
-    """The online list, requested at `asked_at`, shows the stream, with `published` as the time of
-    its publish; None if the list does not show the stream."""
+    """The online list was read. `published` is the time of the stream's publish in the list; None
+    if the list does not show the stream. `asked_at` is when the list was requested."""
 
     published: int | None
     asked_at: int
@@ -113,8 +115,9 @@ class Accepted(Struct, frozen=True):
 
 
 class CommandSettled(Struct, frozen=True):
-    """The answer to the command in this flight. `sent_at` is the earliest time at which the command
-    may have left; None for its slot."""
+    """Live answered the command of the flight whose id is `flight`, or an error says that no answer
+    came. `sent_at` is the earliest time at which the command may have left. If it is None, the time
+    of the flight's slot counts."""
 
     flight: str
     answer: Accepted | LiveError
@@ -122,10 +125,9 @@ class CommandSettled(Struct, frozen=True):
 
 
 class Reported(Struct, frozen=True):
-    """Live reports that the recording runs (`record_started`, `record_resumed`), or that it does
-    not. `time` is when that began, by Live's clock; whether Live gives a time is UNCONFIRMED
-    (docs/platform/live.md §4).
-    """
+    """Live reports whether it records the stream (`recording`); `what` is the name of the report,
+    such as `record_started`. `time` is since when this has been so, by Live's clock; None if Live
+    gave no time. Whether Live gives one is UNCONFIRMED (docs/platform/live.md §4)."""
 
     what: str
     recording: bool
@@ -133,7 +135,8 @@ class Reported(Struct, frozen=True):
 
 
 class RecordFailed(Struct, frozen=True):
-    """Live accepted the start, but then could not record; `time` as in `Reported`."""
+    """Live reports that it accepted a start, but then could not record. `time` is when, by Live's
+    clock; None if Live gave no time."""
 
     code: str
     message: str
@@ -141,10 +144,9 @@ class RecordFailed(Struct, frozen=True):
 
 
 class FileLeft(Struct, frozen=True):
-    """A file was stored. Its recording ran from `start` to `stop`; None for a time that Live does
-    not give. `duration` is the file's, in ms, if Live gives it; it need not equal `stop` - `start`
-    (docs/platform/live.md §4).
-    """
+    """Live reports that a recording left a file. The recording ran from `start` to `stop`; each is
+    None if Live did not give it. `duration` is the length of the file in ms; None if Live did not
+    give it. It need not equal `stop` - `start` (docs/platform/live.md §4)."""
 
     uri: str
     start: int | None
@@ -171,9 +173,9 @@ class Remarked(Struct, frozen=True):
 
 
 class StateImported(Struct, frozen=True):
-    """A person takes over the stream's state from another stage: the intent, and the session that
-    its numbers refer to. `is_of_policy`: the other stage's policy made the intent for that session.
-    """
+    """A person takes over the stream's state from another stage: the intent, and the session to
+    which the intent's session numbers refer. `is_of_policy`: policy of the other stage has already
+    made its intent for that session."""
 
     who: str
     intent: Intent
@@ -182,10 +184,11 @@ class StateImported(Struct, frozen=True):
 
 
 class OccurrencesPlanned(Struct, frozen=True):
-    """The occurrences of the schedule that have not begun, as far ahead as is planned. They replace
-    those planned before. `as_of`: when the calendar was read; None for now. `cancelled`: the ids of
-    those that a change took out before they began. An instance that did not know of the change may
-    have begun them."""
+    """The occurrences of one schedule that are still to begin for this stream, as far ahead as is
+    planned. They replace those that were planned before. `as_of`: when the schedule's calendar was
+    read; None means now. `cancelled`: the ids of occurrences that a change of the schedule removed
+    before they began. Some may have begun all the same, through an instance that did not know of
+    the change."""
 
     schedule: str
     occurrences: tuple[Occurrence, ...] = ()
@@ -214,8 +217,8 @@ class SettingsChanged(Struct, frozen=True):
 
 
 class TimePassed(Struct, frozen=True):
-    """Time passed, and nothing else happened. A poll that is due stays due if the caller may not
-    poll: only a poll that was made counts."""
+    """Time passed, and nothing else happened. `may_query_online`: the caller may poll the online
+    list. If not, a poll that is due stays due."""
 
     may_query_online: bool = True
 

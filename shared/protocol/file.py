@@ -13,18 +13,18 @@ VOD = "vod:"
 
 
 class Finding(Struct, frozen=True):
-    """One finding about a file. The names of its numbers carry their units."""
+    """One finding about a file: a code and its numbers. The name of a number gives its unit."""
 
     code: str
     numbers: Mapping[str, int] = {}
 
 
 class FileCopy(Struct, frozen=True):
-    """The copy of a file in another store, as known at `at`, in ms: `delivering`, `delivered`, or
-    `failed`, which only a person's request retries. `target` is s3://bucket/name; `why` is the last
-    attempt's error. For a playlist, `segments` and `copied_segments` count its segments; they are
-    None before it is read, and for other files.
-    """
+    """The copy of a file in another store, as known at `at`, in ms. `state` is `delivering`,
+    `delivered` or `failed`; a failed copy is tried again only if a person asks. `target` is
+    s3://bucket/name; `why` is the error of the last attempt. For a playlist, `segments` and
+    `copied_segments` count its segments. They are None before the playlist is read, and for any
+    other file."""
 
     state: str
     target: str
@@ -37,11 +37,10 @@ class FileCopy(Struct, frozen=True):
 
 
 class FileVerdict(Struct, frozen=True):
-    """The result of verifying the file at `at`, in ms: `verified`, or a fault. `size_bytes` and
-    `duration_ms` were read from the object; None if unknown. `copy` is None if the file is not
-    copied elsewhere. `place` is the bucket that was read (name/endpoint), even if the policy names
-    another one by now.
-    """
+    """The result of verifying a file at `at`, in ms. `outcome` is a value of `FileOutcome`, such as
+    `verified`. `size_bytes` and `duration_ms` were read from the object; None if unknown. `copy` is
+    None if the file is not copied elsewhere. `place` is the bucket in which the file was read, as
+    name/endpoint; the policy may name another one by now."""
 
     outcome: str
     at: int
@@ -55,9 +54,9 @@ class FileVerdict(Struct, frozen=True):
 class File(Struct, frozen=True):
     """A file that Live left; its recording ran from `start` to `stop`, by Live's clock.
 
-    Times and `duration` are in ms; each is None if Live did not report it. `push_args` are the push
-    URL's arguments that begin with `callback_`; a publisher uses them to link a file to an id of
-    its own. `verdict` is None before verification.
+    Times and `duration` are in ms; each is None if Live did not report it. `push_args` are the
+    arguments of the push URL whose names begin with `callback_`; with them, a publisher can link a
+    file to an id of the publisher's own. `verdict` is None before verification.
     """
 
     uri: str
@@ -69,13 +68,13 @@ class File(Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """Return the bucket that holds the file (name/endpoint); "" for the one that the policy
-        names now."""
+        """Return the bucket in which the file was read, as name/endpoint; "" means the bucket that
+        the policy names now."""
         return self.verdict.place if self.verdict else ""
 
     def later(self, report: File) -> File:
-        """Return the file after another report of it. A value in the new report replaces the old
-        value."""
+        """Return the file after Live has reported it once more as `report`. A value that the new
+        report gives replaces the old one."""
         return File(
             self.uri,
             self.start if report.start is None else report.start,

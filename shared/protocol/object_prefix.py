@@ -1,7 +1,7 @@
-"""Finds the stream to which an object of the bucket belongs, by the object names of the recording
-configurations.
+"""Finds the stream whose recording left an object in the bucket, from the object's name.
 
-The policy and the command line use this module. A template is an OssObjectPrefix in Live's form.
+A recording configuration has a template for the names of objects (OssObjectPrefix), such as
+`record/{AppName}/{StreamName}/`. The policy and the command line use this module.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ def prefix_of(template: str) -> str:
 
 
 def is_named_by(template: str, app: str, stream: str, uri: str) -> bool:
-    """Return True if a recording of this stream may be stored as `uri` by the template."""
+    """Return True if a recording of this stream may have left the object `uri`, by the template."""
     values = {APP: app, STREAM: stream}
     begins = re.sub(_VARIABLE, lambda found: values[found[0]], prefix_of(template))
     return bool(begins) and uri.startswith(begins) and not _STEPS & set(uri.split("/"))
 
 
 def owner_by(template: str, uri: str) -> tuple[str, str] | None:
-    """Return the application and stream whose recording gets this name by the template; "" for a
-    part that the name does not show; None if the template cannot produce the name."""
+    """Return the application and the stream whose recording left the object `uri`, by the template.
+    A part that the name does not show is "". Return None if the template cannot produce the name.
+    """
     folders, parts = prefix_of(template).split("/")[:-1], uri.split("/")
     if len(parts) <= len(folders):
         return None

@@ -1,4 +1,5 @@
-"""The policy: the domains, and automatic actions by rules, of which the first match counts."""
+"""The policy: the domains, and the rules for what happens automatically. If several rules match a
+stream, the first one counts."""
 
 from __future__ import annotations
 
@@ -36,17 +37,18 @@ def _fits(name: str, glob: str) -> bool:
 
 
 class Mode(str, Enum):
-    """Whether to act. `OBSERVE`: everything is received, decided and logged, but nothing is
-    sent."""
+    """Whether the stage acts. `OBSERVE`: it receives, decides and logs everything, but sends no
+    command."""
 
     ACT = "act"
     OBSERVE = "observe"
 
 
 class OnPublish(str, Enum):
-    """The effect of a publish. `IGNORE`: a stream is recorded only if somebody asks. `ON_REQUEST`:
-    the same, but `live-record setup` adds a recording configuration for such streams, and doctor
-    reports if there is none."""
+    """What happens when a stream of the rule is published. `RECORD`: the stream is recorded.
+    `IGNORE`: nothing; the stream is recorded only if somebody asks. `ON_REQUEST`: nothing either,
+    but `live-record setup` adds a recording configuration for such streams, and doctor reports if
+    there is none."""
 
     RECORD = "record"
     ON_REQUEST = "on_request"
@@ -54,7 +56,9 @@ class OnPublish(str, Enum):
 
 
 class OnInterruption(str, Enum):
-    """The effect on an intent when its stream goes away."""
+    """What becomes of an intent when its stream goes away. `RESUME`: the intent stays, and the
+    stream is recorded again when it comes back. `STOP`: the intent ends. `FINALIZE`: the intent
+    ends, and Live writes the file at once."""
 
     RESUME = "resume"
     STOP = "stop"
@@ -70,8 +74,9 @@ class NamedBucket(Struct, frozen=True):
 
 
 class Domain(Struct, frozen=True):
-    """One main streaming domain, with its ingest and sub-streaming domains. `object_prefix` and
-    `bucket` are those of its recording configurations, if they differ from the stage's."""
+    """One main streaming domain, with its ingest and sub-streaming domains. `object_prefix` has the
+    templates of object names in its recording configurations. `bucket` has the buckets of its
+    applications, if the recordings are not in the stage's bucket."""
 
     streaming: str
     ingest: tuple[str, ...] = ()
@@ -102,8 +107,9 @@ class Match(Struct, frozen=True):
         )
 
     def covers(self, key: StreamKey) -> bool:
-        """Return True if the globs match the stream, or every stream that a pattern stands for;
-        also return False if the answer would take long to find."""
+        """Return True if the globs match the stream. If `key` is a pattern, return True if they
+        surely match every stream that the pattern stands for; if that would take long to find,
+        return False."""
         if not key.is_pattern:
             return self.holds(key)
         start = self.stream.removesuffix("*")
@@ -112,7 +118,7 @@ class Match(Struct, frozen=True):
         return is_wider and self.is_of(key.domain) and _fits(key.app, self.app)
 
     def is_of(self, domain: str) -> bool:
-        """Return True if the globs may match streams of that domain."""
+        """Return True if the globs may match streams of the domain."""
         return _fits(domain.lower(), self.domain.lower())
 
     def __str__(self) -> str:
@@ -121,10 +127,12 @@ class Match(Struct, frozen=True):
 
 class Rule(Struct, frozen=True):
     """What to do automatically with the streams that match. `max_duration` is in ms; if it is None,
-    the stage's limit applies. A higher `priority` goes first.
+    the stage's limit applies. If quota or slots are short, streams with a higher `priority` go
+    first.
 
-    `coverage_target` is the percentage of a stream's due time that must be recorded, `max_gap` the
-    longest acceptable gap in ms; if they are None, the reader of the report decides.
+    `coverage_target` is the percentage of the time due (wanted and live) that must be recorded.
+    `max_gap` is the longest acceptable gap in ms. If either is None, the reader of the coverage
+    report decides.
     """
 
     match: Match = field(default_factory=Match)
@@ -148,13 +156,14 @@ class Rule(Struct, frozen=True):
 
     @property
     def may_record(self) -> bool:
-        """Return True if setup and doctor provide for recordings of the rule's streams, on a
-        publish or on request."""
+        """Return True if the rule's streams may be recorded, on a publish or on request. Setup then
+        makes a recording configuration for them, and doctor checks it."""
         return self.on_publish is not OnPublish.IGNORE
 
 
 class ForwardTo(Struct, frozen=True):
-    """The previous receivers of Live's callbacks, by kind; empty if there was none."""
+    """The URLs of the previous receivers of Live's callbacks, by kind of callback; "" if there was
+    none."""
 
     stream: str = ""
     record: str = ""
@@ -202,8 +211,9 @@ class ConditionCode(str, Enum):
 
 
 class QuietHours(Struct, frozen=True):
-    """Minutes of the day, from `first` until before `end`, at `offset_min` ahead of UTC. They may
-    pass midnight."""
+    """A time of day, from the minute `first` until just before the minute `end`. Minutes count from
+    midnight, by a clock `offset_min` minutes ahead of UTC. If `end` is less than `first`, the time
+    lasts past midnight."""
 
     first: int
     end: int
@@ -216,7 +226,7 @@ class QuietHours(Struct, frozen=True):
         return minute >= self.first or minute < self.end
 
     def __str__(self) -> str:
-        """Return the text as in a policy file."""
+        """Return the text as in a policy file, such as "23:00-07:00 +08:00"."""
         first, end = (f"{at // 60:02d}:{at % 60:02d}" for at in (self.first, self.end))
         ahead = abs(self.offset_min)
         sign = "-" if self.offset_min < 0 else "+"
@@ -224,12 +234,13 @@ class QuietHours(Struct, frozen=True):
 
 
 class NotifyRule(Struct, frozen=True):
-    """Which alerts go to which robot. `sink` is the name of a robot, whose address only the
-    environment has.
+    """Which alerts go to which robot (a bot in a group chat). `sink` is the name of the robot; its
+    address is only in the environment.
 
     The rule reports alerts that match, are at least as serious as `severity`, and have lasted for
-    `after` ms; again every `repeat` ms until somebody acknowledges them. If `condition` is one
-    exact code, `severity` does not count. In quiet hours the rule reports only critical ones.
+    `after` ms. It repeats them every `repeat` ms (None: never) until somebody acknowledges them. If
+    `condition` is one exact code, `severity` does not count. In `quiet_hours`, the rule reports
+    only critical alerts.
     """
 
     sink: str
@@ -249,8 +260,9 @@ class NotifyRule(Struct, frozen=True):
 
 
 class Webhook(Struct, frozen=True):
-    """A receiver of events: which types, as globs, and of which streams. `secrets` are names; their
-    values are in the environment. Each secret signs, so that one can be replaced."""
+    """A receiver of live-record's events. `events` are globs for the types of events that it gets,
+    and `match` says of which streams. `secrets` are names of secrets, whose values are in the
+    environment. Every request is signed with each of them, so that one can be replaced."""
 
     name: str
     url: str
@@ -260,10 +272,11 @@ class Webhook(Struct, frozen=True):
 
 
 class CopyRule(Struct, frozen=True):
-    """Where to copy verified files of matching streams: `bucket` and `prefix` of an S3-compatible
-    store. `credentials` names an access key in the environment; `name` is the template for names in
-    the target. Without `formats`, all COPIED_FORMATS are copied, but playlists only if
-    `keeps_folders`. `path_style`: the bucket is in the URL's path, not in its host."""
+    """Where to copy the verified files of the streams that match: to `bucket`, under `prefix`, of
+    an S3-compatible store. `credentials` names an access key in the environment. `name` is the
+    template for the names of the copies. `formats` are the formats to copy; if it is empty, all
+    COPIED_FORMATS. Playlists are copied only if `keeps_folders`. `path_style`: the bucket is in the
+    URL's path, not in its host."""
 
     match: Match
     bucket: str
@@ -281,8 +294,8 @@ class CopyRule(Struct, frozen=True):
 
     @property
     def keeps_folders(self) -> bool:
-        """Return True if the names of copies end with the names in the bucket, so that a copied
-        playlist finds its copied segments."""
+        """Return True if the name of each copy ends with the whole name of the object, folders
+        included. A copied playlist then finds its copied segments."""
         return self.name.endswith("{uri}")
 
     def takes(self, key: StreamKey, uri: str) -> bool:
@@ -291,7 +304,7 @@ class CopyRule(Struct, frozen=True):
         return may_be and ending in (self.formats or COPIED_FORMATS) and self.match.holds(key)
 
     def key_of(self, key: StreamKey, uri: str) -> str:
-        """Return the name of the copy."""
+        """Return the name that the copy of the stream's file `uri` gets in the target's bucket."""
         values = {"domain": key.domain, "app": key.app, "stream": key.stream}
         values |= {"uri": uri, "file": uri.rpartition("/")[2]}
         name = re.sub(_PLACE, lambda found: values[found[1]], self.name)
@@ -299,8 +312,8 @@ class CopyRule(Struct, frozen=True):
 
 
 class Suspension(Struct, frozen=True):
-    """A time during which no rule starts a recording: its end in ms since the epoch, who asked for
-    it, and why."""
+    """A time in which no rule starts a recording. It lasts until `until`, in ms since the epoch;
+    `who` asked for it, and `note` says why."""
 
     until: int
     who: str = ""
@@ -329,7 +342,7 @@ class Policy(Struct, frozen=True):
         return self.suspended is not None and now < self.suspended.until
 
     def event_globs(self, key: StreamKey) -> tuple[str, ...]:
-        """Return the globs of the events that webhook receivers want of this stream."""
+        """Return the globs of the event types that webhook receivers want for this stream."""
         wanted = (hook.events for hook in self.webhooks if hook.match.holds(key))
         return tuple(dict.fromkeys(glob for globs in wanted for glob in globs))
 
@@ -354,14 +367,15 @@ class Policy(Struct, frozen=True):
         )
 
     def bucket_of(self, domain: str, app: str) -> NamedBucket | None:
-        """Return the bucket named for the application; None for the stage's own."""
+        """Return the bucket that the policy names for the application; None if its recordings are
+        in the stage's own bucket."""
         named = (one.bucket for one in self.domains if one.streaming == domain)
         buckets = next(named, ())
         return next((bucket for bucket in buckets if _fits(app, bucket.app)), None)
 
     def object_owners(self, uri: str) -> Iterator[StreamKey]:
-        """Yield each stream whose recording may have left the object `uri`. An application or
-        stream that the name does not show is "", and may be any."""
+        """Yield each stream whose recording may have left the object `uri`. If the name does not
+        show the application or the stream, this part of the key is "" and may be any."""
         for domain in self.domains:
             for template in domain.object_prefix:
                 owner = owner_by(template, uri)
@@ -373,8 +387,8 @@ class Policy(Struct, frozen=True):
         return next((domain.object_prefix for domain in found), ())
 
     def streaming(self, domain: str) -> str | None:
-        """Return the main streaming domain of any domain (ingest, sub-streaming or main), or
-        None."""
+        """Return the main streaming domain to which `domain` belongs, as an ingest, sub-streaming
+        or main domain; None if the policy does not have the domain."""
         wanted = domain.lower()
         for candidate in self.domains:
             if wanted in (name.lower() for name in candidate.names):

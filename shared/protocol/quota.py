@@ -6,8 +6,9 @@ from msgspec import Struct
 
 
 class ConcurrencyQuota(Struct, frozen=True):
-    """The rule under which a stream counts, its limit and the account's limit on concurrent
-    recordings (None: no limit), and the stream's priority if quota or slots are short."""
+    """What limits the recording of a stream: `rule` is the rule under which it counts, `of_rule` is
+    that rule's limit on concurrent recordings, and `of_account` the account's (None: no limit). If
+    quota or slots are short, streams with a higher `priority` go first."""
 
     rule: str = ""
     of_rule: int | None = None

@@ -1,6 +1,6 @@
 """Stable codes that say why something was done, not done, or ignored.
 
-Every room uses them. Their sentences are data: shared/inbound/catalogue.
+The whole project uses them. Their sentences are data, in shared/inbound/catalogue.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from msgspec import Struct, field
 
 
 class OpenEnum(str, Enum):
-    """An enum that also holds a value that a later release wrote, so that a save writes it back
-    unchanged."""
+    """An enum that keeps values which this release does not know. A later release wrote them, and
+    the next save writes them back unchanged."""
 
     @classmethod
     def _missing_(cls, value: object) -> OpenEnum | None:

@@ -1,6 +1,7 @@
 """The key of a stream, and the commands, in the Live API's own words.
 
-Every room uses this module. It alone decides what may be the name of an application or a stream.
+The whole project uses this module. It alone decides what may be the name of an application or a
+stream.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 
 class Command(str, Enum):
-    """The commands. The values are sent unchanged (docs/platform/live.md §1.2)."""
+    """The commands to Live. The values are sent unchanged (docs/platform/live.md §1.2)."""
 
     START = "start"
     STOP = "stop"
@@ -72,7 +73,7 @@ _PARTS_A_URL = frozenset("/?#% ")
 
 
 class StreamKey(Struct, frozen=True, order=True):
-    """A stream. `domain` is the main streaming domain, which the API needs, not the ingest
+    """A stream. `domain` is its main streaming domain, which Live's API needs, not its ingest
     domain."""
 
     domain: str
@@ -93,7 +94,7 @@ class StreamKey(Struct, frozen=True, order=True):
 
     @property
     def fault(self) -> str:
-        """Return why application or stream cannot be a name; "" if both can."""
+        """Return what is wrong with the name of the application or the stream; "" if nothing is."""
         return name_fault(self.app) or name_fault(self.stream)
 
     @property

@@ -69,8 +69,9 @@ def _due_of_intent(record: StreamRecord) -> list[int]:
 
 
 def never_live_at(record: StreamRecord) -> int | None:
-    """Return when policy's intent ends if Live never accepted a start and the stream is not live;
-    None for never. An accepted start sets an end of its own."""
+    """Return when an intent of policy ends because its stream is not live. Return None if there is
+    no such intent, if the stream may be live, or if Live has accepted a start: the intent then has
+    an end of another kind."""
     intent, session = record.intent, record.session
     is_of_policy = intent.wanted and intent.requester is Requester.POLICY
     if not is_of_policy or intent.first_accepted_at is not None:
@@ -92,11 +93,10 @@ _LAST_NUMBER = max(PRIORITY_OF.values()) + 1
 
 
 def command_priority(record: StreamRecord) -> int:
-    """Return the rank of the record when slots are short, lowest first: a command that ends a
-    recording (and its costs), then one that splits it, then one that begins it. Last come records
-    that are only to be forgotten, and polls of streams that only a callback has reported, since
-    many may be forged.
-    """
+    """Return the rank of a due record; if slots are short, the lowest rank goes first. The ranks
+    are, in this order: a command that ends a recording (and its costs), or no command; a restart; a
+    start; and last, a record that is only to be forgotten, or a poll of a stream that only a
+    callback has reported, because many such callbacks may be forged."""
     if record.forget_at is not None:
         return _LAST_NUMBER
     if record.pending:
@@ -112,9 +112,10 @@ def _is_only_polled(record: StreamRecord) -> bool:
 
 
 def queue_priority(record: StreamRecord, priority: int) -> int:
-    """Return the position among commands of one rank; the highest goes first. The rule's priority
-    counts first. Within one priority, streams that a poll has shown, or that a person wants, go
-    first."""
+    """Return the priority of a record among records of one rank (`command_priority`); the highest
+    goes first. `priority` is that of the stream's rule, and counts first. Among records with the
+    same one, a start goes last if only policy wants it and only a callback has reported its
+    publish."""
     return 2 * priority - _is_unpolled_start(record)
 
 
@@ -127,8 +128,9 @@ def _is_unpolled_start(record: StreamRecord) -> bool:
 
 
 def counts_against_quota(record: StreamRecord) -> bool:
-    """Return True if the stream counts against a quota: our start may have begun a recording, and
-    nothing shows its end. A stream whose start only waits does not count."""
+    """Return True if the stream counts against a quota of concurrent recordings: a start or restart
+    of ours may have begun a recording, and nothing shows that it has ended. A stream whose start is
+    still pending does not count."""
     if record.flight and record.flight.command in STARTS:
         return True
     if any(doubt.command in STARTS for doubt in record.doubts):

@@ -1,4 +1,5 @@
-"""Explains why a stream is in its present phase: one code, from its record and settings alone."""
+"""Explains by one code why a stream is in its present phase, from what is stored and from the
+settings."""
 
 from __future__ import annotations
 
@@ -22,9 +23,9 @@ def explain(
     settings: StreamSettings,
     continuity: Continuity = UNBROKEN,
 ) -> HistoryEntry:
-    """Return the one cause that a person should see first. If the store was emptied, that is the
-    cause until somebody requests something for the stream, because the stream may still be
-    recorded."""
+    """Return the one cause of the stream's present phase that a person should see first. If the
+    store was emptied and the stream has had no intent since, the emptied store is the cause,
+    because Live may still record the stream."""
     if record.intent.generation == 0 and continuity.emptied_at is not None:
         return HistoryEntry(Reason.STORE_EMPTIED)
     stands = phase(record)
@@ -48,8 +49,9 @@ def cause_of_delay(
     settings: StreamSettings,
     continuity: Continuity = UNBROKEN,
 ) -> HistoryEntry:
-    """Return why a stream is not recorded: the cause from `explain`, or Live's answer to the last
-    start while a start is retried."""
+    """Return why a stream is not recorded yet, or not stopped yet. While a command is tried again,
+    the cause is Live's answer to the last attempt; otherwise it is the one that `explain` returns.
+    """
     flight, answer = record.flight, record.answer
     if flight and flight.attempts and answer and answer.command is flight.command:
         return _answered(answer)

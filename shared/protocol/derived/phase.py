@@ -1,4 +1,5 @@
-"""Computes the phase of a stream that people see, from the record alone."""
+"""Computes the phase of a stream, such as `waiting` or `recording`, from its record alone. The API
+shows people the phase."""
 
 from __future__ import annotations
 
@@ -33,8 +34,8 @@ def phase(record: StreamRecord) -> Phase:
 
 def is_unmanaged(record: StreamRecord) -> bool:
     """Return True if Live records the stream, and nobody has asked live-record to manage the
-    recording. Such a recording lasts until its session ends; the phase shows the recording only
-    while the session certainly lasts."""
+    recording. This lasts until the session has ended. While the session is ending, the phase no
+    longer shows the recording, but this function still returns True."""
     if record.intent.wanted:
         return False
     return _runs_without_us(record) and not _is_being_ended(record)

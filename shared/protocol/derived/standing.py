@@ -1,8 +1,9 @@
-"""Computes the state of a stream that people see in status, list, watch, why, health and the
-doctor.
+"""Computes the state of a stream for people, as status, list, watch, why, health and doctor show
+it.
 
-The API builds every answer about a stream from it, so that no two answers disagree. The module is
-pure: its inputs are the record, the time, the settings, and when the online list was last read.
+The API builds every answer about a stream from this state, so that no two answers disagree. The
+module is pure: its inputs are the record, the time, the settings, the store's continuity, and when
+the online list was last read.
 """
 
 from __future__ import annotations
@@ -46,10 +47,10 @@ class Wrong(Struct, frozen=True):
 class Standing(Struct, frozen=True):
     """The state of a stream, for people. Times are ms since the epoch.
 
-    `since`: the beginning of this phase. `shown_at`: when Live last showed that it records; None
-    also if that time lies ahead, because the clock was set back. `live_at`: the time for which
-    `live` is known. `next_attempt_at`: when the recording is next tried or checked; None if no time
-    is known. `attempts`: tries without success so far.
+    `since`: when the phase began. `shown_at`: when Live last showed that it records; None if it has
+    not, or if that time lies ahead because the clock was set back. `live_at`: the time at which
+    `live` was last known to be right. `next_attempt_at`: when the recording is next tried or
+    checked; None if no time is known. `attempts`: how often this was tried without success so far.
     """
 
     phase: Phase

@@ -24,8 +24,9 @@ longer to be stopped, health reports it. Every command takes some time."""
 
 
 def wrong_since(record: StreamRecord) -> int | None:
-    """Return the time from which the stream counts as wanted, live and not recorded, unless the
-    record changes before; None if the stream does not count as such. The time may lie ahead."""
+    """Return the time from which the stream counts as wrong, that is, as wanted and live but not
+    recorded. The time may lie ahead; it then holds unless the record changes before. Return None if
+    the stream does not count as wrong."""
     session, may_count = record.session, record.intent.wanted and not record.is_off
     if session is None or not may_count or record.is_recorded or record.is_reported:
         return None
@@ -42,13 +43,15 @@ def wrong_since(record: StreamRecord) -> int | None:
 
 
 def stopping_since(record: StreamRecord) -> int | None:
-    """Return the time since which a stop is pending or on the wire; None if none is."""
+    """Return the time since which a stop or cancel_delay is pending or on the wire; None if there
+    is none."""
     busy = (record.flight, record.pending)
     return min((one.since for one in busy if one and one.command in ENDS), default=None)
 
 
 def lost_by(record: StreamRecord, now: int) -> int:
-    """Return the time from which a stream, found at `now` not to be recorded, counts as lost."""
+    """Return the time from which the recording of a stream counts as lost, given that it was found
+    at `now` not to be recorded: `now`, or `wrong_since` if that is earlier."""
     since = wrong_since(record)
     return now if since is None else min(since, now)
 

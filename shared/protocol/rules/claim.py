@@ -1,4 +1,4 @@
-"""Puts the pending command on the wire, unless it contradicts the intent."""
+"""Turns the pending command into the flight, unless the command contradicts the intent."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from shared.protocol.stream import ENDS, Command
 
 
 def claim(record: StreamRecord, flight: str, now: int) -> StreamRecord | None:
-    """Return the record with its pending command in flight; None if the command must not, or need
-    not, be sent.
+    """Return the record with its pending command as the flight, under the id `flight`. Return None
+    if there is nothing to send now: no command is pending and due, another one is in flight, or the
+    pending one contradicts the intent.
 
     The store adds the slot and the lease.
     """

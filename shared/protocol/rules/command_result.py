@@ -1,4 +1,5 @@
-"""Changes a record after Live's answer to a command, by the rows of docs/errors.md."""
+"""Changes a record by Live's answer to a command. docs/errors.md lists the answers and their
+effects."""
 
 from __future__ import annotations
 
@@ -70,8 +71,9 @@ def _as_sent(flight: Flight, sent_at: int | None) -> Flight:
 
 
 def lapse(transition: Transition, flight: Flight) -> None:
-    """Settle a flight whose lease ended without a stored answer. The command may still land, so it
-    is in doubt."""
+    """Settle a flight whose lease ended without a stored answer. Its command may still take effect,
+    so it is in doubt. It is also enqueued again if the intent still needs it, but not if it is a
+    restart."""
     transition.change(flight=None)
     transition.add_entry(Reason.ANSWER_LOST, command=flight.command.value)
     doubt(transition, flight)
@@ -329,7 +331,7 @@ OUTCOMES: tuple[Reason, ...] = (
 
 
 def outcome_of(answer: Accepted | LiveError) -> Reason:
-    """Return the outcome that an answer means, for any command."""
+    """Return the code for the outcome of a command that got this answer."""
     return Reason.ACCEPTED if isinstance(answer, Accepted) else _code(answer)
 
 

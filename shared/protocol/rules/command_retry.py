@@ -42,7 +42,8 @@ UNKNOWN_RETRY_MS = 60_000
 
 
 def enqueue_retry(transition: Transition, flight: Flight, *, after: int) -> None:
-    """Enqueue the command again if the intent still needs it and nothing newer is pending."""
+    """Enqueue the flight's command again, due in `after` ms, if the intent still needs the command
+    and no other one is pending."""
     intent = transition.record.intent
     needed = {
         Command.START: intent.wanted,
@@ -64,14 +65,15 @@ def enqueue_retry(transition: Transition, flight: Flight, *, after: int) -> None
 def retry(
     transition: Transition, flight: Flight, answer: Accepted | LiveError, reason: Reason
 ) -> None:
-    """Enqueue the command again, after the delay that the answer demands, and remember the
-    answer."""
+    """Remember the answer, and enqueue the flight's command again after the delay that the answer
+    demands, if the intent still needs the command."""
     remember_answer(transition, flight, answer, reason)
     enqueue_retry(transition, flight, after=delay_before_retry(answer, flight.attempts))
 
 
 def delay_before_retry(answer: Accepted | LiveError, attempts: int) -> int:
-    """Return the delay before the next attempt, in ms."""
+    """Return how many ms to wait after this answer before the next attempt. `attempts`: how many
+    attempts there were before the one that got this answer."""
     if isinstance(answer, OperatorActionNeeded):
         return delay_after_refusal(attempts)
     if isinstance(answer, UnknownRejection):
@@ -90,22 +92,22 @@ def delay_after_refusal(attempts: int) -> int:
 
 
 def delay_after_contradiction(attempts: int) -> int:
-    """Return the delay in ms before the next start of a stream that the online list shows and
-    Live's recorder does not know. Neither answer changes soon."""
+    """Return the delay in ms before the next start if Live answers StreamNotFound although the
+    online list shows the stream. Such a contradiction does not end soon."""
     return doubled(CONTRADICTION_RETRY_MS, attempts, MAX_CONTRADICTION_RETRY_MS)
 
 
 def longest_delay_before(attempts: int) -> int:
-    """Return the longest time, in ms, that the next attempt may have to wait after `attempts`
-    others. The first attempt never waits."""
+    """Return the longest delay, in ms, that the next attempt of a command may have after `attempts`
+    attempts; 0 for the first attempt."""
     if attempts == 0:
         return 0
     return max(delay_after_refusal(attempts - 1), UNKNOWN_RETRY_MS)
 
 
 def is_repeat(transition: Transition, flight: Flight, answer: Accepted | LiveError) -> bool:
-    """Return True for a retry with the same answer as the attempt before. The store counts such
-    lines of history as one."""
+    """Return True if the flight is a retry and got the same answer as the attempt before it. The
+    store keeps the history entries of such attempts as one entry with a count."""
     before = transition.record.answer
     last = (flight.command, live_code_of(answer))
     return flight.attempts > 0 and before is not None and (before.command, before.code) == last

@@ -1,7 +1,7 @@
-"""The states of a confirmation, and the transitions between them.
+"""The rules by which a confirmation (the proof that Live records the session) changes its state.
 
-An accepted start (command_result.py) begins one; reports and time change its state. The module does
-not know how its commands are sent.
+An accepted start (command_result.py) begins a confirmation; reports and time change its state. The
+module does not know how the commands that it enqueues are sent.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ poll fails, the restart is sent after this time."""
 
 
 class Check(Struct, frozen=True):
-    """The action at `check_at`: send `command`, or poll Live (None); then enter the state
-    `follows`. `after` is in ms from the start; None means when no pause can last any more. With
-    `doubles`, the time doubles for each start that Live has accepted again, up to
-    MAX_CONFIRM_AGAIN_MS.
-    """
+    """The check that belongs to a state of a confirmation: what to do once the state has lasted
+    until `check_at`. Enqueue `command`, or poll the online list if it is None; then enter the state
+    `follows`. The check is due `after` ms after the start was accepted; if `after` is None, it is
+    due once no pause can last any more. With `doubles`, `after` doubles for each further start that
+    Live has accepted without a sign of a recording, up to MAX_CONFIRM_AGAIN_MS."""
 
     after: int | None
     command: Command | None
@@ -93,9 +93,11 @@ def begin(
     anew: bool = False,
     is_repeat: bool = False,
 ) -> None:
-    """Note that the session was started by the command sent at `sent_at`; a later report confirms
-    it. `anew`: forget that an earlier start used up the session's repeat. `is_repeat`: this start
-    was sent because nothing confirmed the one before."""
+    """Begin the confirmation of the session: Live has accepted the command sent at `sent_at`, or
+    answered that it records already (`source`). If Live has reported since `sent_at` that it
+    records, the report confirms the session at once. `anew`: the session's one check of a recording
+    that may be paused is allowed once more. `is_repeat`: this start was sent because nothing
+    confirmed the start before it."""
     record = transition.record
     before = record.confirmation if record.is_started else None
     began_now = transition.now if source is StartSource.ACCEPTED else None
@@ -201,10 +203,13 @@ def _check_at(transition: Transition, confirmation: Confirmation, check: Check) 
 
 
 def confirm(transition: Transition, time: int | None) -> bool:
-    """Handle a report of `time` that Live records; return False if it is older than this start.
+    """Handle Live's report that it has recorded since `time`; None if the report gives no time.
+    Return False if the report is older than the session's last start, and so is about an earlier
+    recording.
 
-    If Live answered that it records already, the recording may be paused, and the report late or
-    replayed. So one start is sent once no pause can last, to find out.
+    If Live answered that start with TaskAlreadyStarted while a pause was possible, the recording
+    may be paused, and the report may be late or replayed. So one more start is sent, to find out,
+    once no pause can last any more.
     """
     confirmation = transition.record.confirmation if transition.record.is_started else None
     if confirmation is None:
@@ -220,8 +225,9 @@ def confirm(transition: Transition, time: int | None) -> bool:
 
 
 def fail(transition: Transition, code: str, message: str = "") -> None:
-    """Handle an error that Live reported about the session: ask Live by a start, or mark the
-    session failed. An error about a session that is over changes nothing."""
+    """Handle Live's report that it could not record the session. Enqueue a start, whose answer
+    shows whether Live records. If that is clear already, mark the session failed instead. Do
+    nothing if the session has ended."""
     if not (transition.record.is_off or _deny(transition)):
         number, now = transition.record.session_number, transition.now
         lost_since = lost_by(transition.record, now)
@@ -254,8 +260,9 @@ def _deny(transition: Transition) -> bool:
 
 
 def check(transition: Transition, *, may_query_online: bool) -> None:
-    """Do the check if it is due; leave it due if it needs a poll that may not be made. For a stream
-    that is off, a missing report means nothing."""
+    """Do the check of the confirmation if it is due. If it needs a poll and `may_query_online` is
+    False, leave it due. If the session has ended, drop the check, because a missing report then
+    means nothing. Drop a restart even if the session is only ending."""
     confirmation = transition.record.confirmation
     at = confirmation.check_at if confirmation else None
     if confirmation is None or at is None or transition.now < at:
@@ -291,11 +298,13 @@ def _carry_out(transition: Transition, confirmation: Confirmation) -> None:
 
 
 def after_poll(transition: Transition, *, is_same_publish: bool) -> None:
-    """Send the restart that this poll was for, or withhold it; the poll has shown the stream.
+    """Enqueue the restart that waited for this poll, or leave it out; the poll has shown the
+    stream.
 
-    If the list shows exactly the publish time with which the session began (`is_same_publish`),
-    that publish goes on, and so does the recording that Live began in it. In any case, a start sent
-    once no pause can last shows whether Live records.
+    If the list shows exactly the publish time of the session (`is_same_publish`), its publish goes
+    on, and so does the recording that Live began in it. The restart, which would split the file, is
+    then left out. Instead a start is sent once no pause can last any more; its answer shows whether
+    Live records.
     """
     confirmation, session = transition.record.confirmation, transition.record.session
     if session is None or confirmation is None or not transition.record.is_started:
@@ -324,7 +333,8 @@ def _take_back_interruption(transition: Transition) -> None:
 
 
 def send_unsent(transition: Transition) -> None:
-    """Send the start that was due in the started session while the stage only observed."""
+    """Enqueue the start that became due in the started session while the stage only observed, and
+    so was not sent."""
     confirmation = transition.record.confirmation
     if confirmation is None or confirmation.unsent is None:
         return
@@ -334,10 +344,11 @@ def send_unsent(transition: Transition) -> None:
 
 
 def paused(transition: Transition) -> None:
-    """Check a start again that a report had confirmed, because Live has reported a pause since.
+    """Plan a check of the started session, because Live has reported a pause since its start.
 
-    If no check is planned, one start is sent once no pause can last. If the report was late,
-    nothing is split; if somebody else stopped the recording, it begins again.
+    Usually the check is one start, which is sent once no pause can last any more. If the report was
+    late, this start does not split the file. If somebody else stopped the recording, this start
+    begins it again.
     """
     confirmation = transition.record.confirmation if transition.record.is_started else None
     if confirmation is None:
@@ -351,10 +362,10 @@ def paused(transition: Transition) -> None:
 
 
 def doubt_pause(transition: Transition) -> bool:
-    """Return True if a report of a pause, without a time, came just after a start that Live
-    accepted and has reported since: most likely it is about the interruption before that start. A
-    start is sent once no pause can last, in case that it is not.
-    """
+    """Return True if Live's report of a pause, which gives no time, is most likely about the
+    interruption before the last start. That is so if the report came just after Live had accepted
+    this start and reported a recording. In case the report is about a new pause, plan a start for
+    the time when no pause can last any more."""
     # interruption, paused ── an accepted start ── resumed ── the report of the pause comes: now
     record, confirmation = transition.record, transition.record.confirmation
     if confirmation is None or not (record.is_recorded and confirmation.is_confirmed):
@@ -369,16 +380,17 @@ def doubt_pause(transition: Transition) -> bool:
 
 
 def spend_repeat(transition: Transition) -> None:
-    """Let the session have no further repeat, because Live has accepted its restart. Meanwhile an
-    answered re-assertion may have given the session another one."""
+    """Note that the session's one check of a recording that may be paused is used, because Live has
+    accepted the restart that made this check. A re-assertion that was answered meanwhile may have
+    allowed another check."""
     confirmation = transition.record.confirmation
     if confirmation is not None and transition.record.is_started:
         transition.change(confirmation=replace(confirmation, repeated=True))
 
 
 def allow_repeat(transition: Transition) -> None:
-    """Let the pending start be checked, because it replaced the restart that would have checked the
-    start before."""
+    """Allow the session one more check of a recording that may be paused if a start is pending: the
+    start has replaced the restart that was to be this check."""
     confirmation, pending = transition.record.confirmation, transition.record.pending
     if confirmation and pending and pending.command is Command.START:
         transition.change(confirmation=replace(confirmation, repeated=False))

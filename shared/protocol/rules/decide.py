@@ -1,4 +1,5 @@
-"""The protocol of one stream: an event leads to its next record, and to at most one command."""
+"""The protocol of one stream: an event leads to the next record of the stream, and to at most one
+command."""
 
 from __future__ import annotations
 
@@ -51,7 +52,8 @@ from shared.protocol.stream import Command
 
 
 class Decision(Struct, frozen=True):
-    """`query_online`: poll the online list now. `refused`: why the request was refused."""
+    """The result of `decide`: the next record, and the new entries of the history. `query_online`:
+    poll the online list now. `refused`: why a person's request was refused; None if it was not."""
 
     record: StreamRecord
     entries: tuple[HistoryEntry, ...]
@@ -66,11 +68,11 @@ def decide(
     settings: StreamSettings,
     continuity: Continuity = UNBROKEN,
 ) -> Decision:
-    """Return the record after the event. `now` is the store's time; `continuity` says how far back
-    the store can be relied on.
+    """Return the next record of the stream, after the event. `now` is the store's time;
+    `continuity` says how far back the store can be relied on.
 
-    A report about an unknown stream stores nothing, so that made-up names cannot fill a store. A
-    publish, the online list or a file makes a stream known.
+    If the stream is unknown, a report about it stores nothing, so that callbacks with made-up names
+    cannot fill a store. A publish, the online list or a file makes a stream known.
     """
     if record.is_blank and isinstance(event, _REPORTS):
         return Decision(record, (), query_online=False, refused=None)

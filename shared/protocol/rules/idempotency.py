@@ -14,12 +14,13 @@ KEY_AGE_MS = 24 * HOUR_MS
 
 
 def unexpired(keys: tuple[IdempotencyKey, ...], now: int) -> tuple[IdempotencyKey, ...]:
-    """Return the keys that are still remembered."""
+    """Return the keys that are still remembered at `now`: those not older than KEY_AGE_MS."""
     return tuple(key for key in keys if now - key.at < KEY_AGE_MS)
 
 
 def is_repeated_request(transition: Transition, event: Event) -> bool:
-    """Return True if the key was used before, so that nothing may change. Remember a new key."""
+    """Return True if the request's Idempotency-Key was used before: the request must change
+    nothing. Refuse the request if it had another body then. Remember a key that is new."""
     idempotency_key = getattr(event, "idempotency_key", None)
     if not isinstance(idempotency_key, IdempotencyKey):
         return False

@@ -1,4 +1,5 @@
-"""Makes and ends intents: by people, by policy, by time, and by the stream itself."""
+"""Makes, changes and ends intents: for people, for policy, as time passes, and as the stream comes
+and goes."""
 
 from __future__ import annotations
 
@@ -179,11 +180,12 @@ def _end_of(intent: Intent, name: str) -> Mapping[str, int]:
 
 
 def count_from_first_start(transition: Transition, at: int) -> None:
-    """Set the end of the intent as a time, counted from the first accepted start at `at`, in ms.
-    Reconnects do not move this end.
+    """Note that the intent's first start was accepted at `at`, in ms since the epoch. The intent's
+    duration counts from then on. So the intent's end is now a fixed time, which reconnects do not
+    move.
 
-    The end sends a stop even if this intent claimed no start, because Live may have accepted an
-    older one.
+    At this end a stop is sent even if no start of this intent was claimed, because Live may have
+    accepted an older start.
     """
     intent = transition.record.intent
     ceiling = transition.settings.max_duration
@@ -263,8 +265,9 @@ def cancel_delay(transition: Transition, asked: CancelDelayAsked) -> None:
 
 
 def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
-    """Let policy make an intent; return True if it did. Policy makes at most one in a session, and
-    none during a hold. `says_why_not`: note in the history why policy made no intent."""
+    """Let policy make an intent, if its rule says `record` and nothing forbids it; return True if
+    it did. Policy makes at most one intent in a session, and none during a hold. `says_why_not`: if
+    policy made none, note the reason in the history."""
     record, rule = transition.record, transition.settings.rule
     if record.intent.wanted:
         _withhold(transition, is_withheld=False)
@@ -313,7 +316,7 @@ def _withhold(transition: Transition, *, is_withheld: bool) -> None:
 
 
 def end_with_session(transition: Transition) -> None:
-    """End a `stop` or `finalize` intent, because its session is over."""
+    """End the intent if it is bound to a session (`is_bound`), because its session is over."""
     intent = transition.record.intent
     if is_bound(intent):
         _end(
@@ -324,8 +327,9 @@ def end_with_session(transition: Transition) -> None:
 
 
 def is_bound(intent: Intent) -> bool:
-    """Return True if the intent ends with its session. The intent of a show that runs over ends
-    with any session."""
+    """Return True if the intent ends with its session, the one in which its start was accepted. It
+    does unless its `on_interruption` is `resume`. The intent of a show that runs over ends with any
+    session."""
     resumes = intent.on_interruption is OnInterruption.RESUME
     belongs = bool(intent.session) or intent.requester is Requester.SCHEDULE
     return intent.wanted and not resumes and belongs
@@ -338,7 +342,9 @@ def would_end(transition: Transition, began: int) -> bool:
 
 
 def meet_session(transition: Transition, session: Session) -> None:
-    """Bind the intent to the session that opens, release it from its old session, or end it."""
+    """Fit the intent to the session that opens. If its accepted start was for this session, bind
+    the intent to it. If a bound intent was requested after this session had begun, release it from
+    its old session. End any other bound intent."""
     intent = transition.record.intent
     if belongs_to_next(transition, session.began):
         transition.change_intent(session=session.number)
@@ -354,8 +360,9 @@ def _asked_since(intent: Intent, began: int) -> bool:
 
 
 def belongs_to_next(transition: Transition, began: int) -> bool:
-    """Return True if the opening session had already begun when a start of the intent was first
-    accepted. The session was reported late, so the start was assigned to the session before."""
+    """Return True if the intent's first accepted start was for the session that opens now. This
+    session began at `began`, before that start was accepted, but was reported only afterwards. So
+    the start was assigned to the session before."""
     intent, session = transition.record.intent, transition.record.session
     accepted = intent.first_accepted_at
     if not intent.wanted or accepted is None or session is None:
@@ -386,14 +393,15 @@ def end_by_time(transition: Transition) -> None:
 
 def end_scheduled(transition: Transition, reason: Reason, who: str = "") -> None:
     """End a schedule's intent without a hold: policy or another occurrence may make the next one.
-    `who` is the person or schedule that ended it. The history then has a line about that
-    already."""
+    `who` is the person or schedule that ended it, if the history has an entry about that already;
+    if `who` is empty, add an entry with `reason`."""
     _end(transition, reason, finalize=False, runs_over=True, who=who)
 
 
 def hand_over(transition: Transition, *, runs_over: bool = False) -> bool:
     """Hand an ending intent over to whatever else wants the recording: an occurrence that has
-    begun, or policy if the intent was a schedule's. Return False if nothing does."""
+    begun, or policy if the intent was a schedule's. Return False if nothing does. `runs_over`:
+    while the stream is live, an occurrence also counts after its end, up to its limit."""
     heir = occurrence_rules.under_way(transition, runs_over=runs_over)
     if heir is not None and heir.id != transition.record.intent.occurrence:
         occurrence_rules.take_over(transition, heir)
@@ -445,7 +453,8 @@ def end_never_live(transition: Transition) -> None:
 
 
 def give_up(transition: Transition) -> None:
-    """End an intent whose `if_not_live` is FAIL: Live does not know the stream."""
+    """End an intent whose `if_not_live` is FAIL, because Live does not know the stream. Send no
+    stop."""
     _end(transition, Reason.GAVE_UP_NOT_LIVE, finalize=False, send=False)
 
 

@@ -1,7 +1,8 @@
-"""Derives the next start from the record alone. The rule that needs another command makes that
-command pending itself.
+"""Finds out from the record alone whether a start must follow. A rule that needs another command
+makes that command pending itself.
 
-`decide` asks for it after an event is decided. It knows neither the event nor the time.
+`decide` calls this module after it has applied an event. This module knows neither the event nor
+the time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from shared.protocol.stream import Command
 
 
 def next_command(record: StreamRecord) -> tuple[Command, Reason] | None:
-    """Return a start and its cause, if the session lacks one and no command is pending."""
+    """Return a start and its reason if the record lacks a start (`lacks_start`); else None."""
     session, intent = record.session, record.intent
     if session is None or not record.lacks_start:
         return None

@@ -1,8 +1,8 @@
 """Finds the occurrence of a schedule that wants a recording, and lets it make or take over an
 intent.
 
-`intent.py` asks when an intent ends or a person stops; `schedule.py` asks when an occurrence
-begins.
+`intent.py` calls it when an intent ends or a person stops the stream, `schedule.py` when an
+occurrence begins.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from shared.protocol.state.occurrence import Occurrence
 
 
 def under_way(transition: Transition, *, runs_over: bool = False) -> Occurrence | None:
-    """Return the occurrence that wants a recording now; of several, the one that ends last; None if
-    none does. `runs_over`: also one whose end has passed, while its stream is live, up to its
-    limit.
-    """
+    """Return the occurrence that wants a recording now; if several do, the one that ends last; None
+    if none does. `runs_over`: while the stream is live, an occurrence also counts after its end, up
+    to its limit."""
     record, now = transition.record, transition.now
     is_live = runs_over and record.is_live
     asking = [
@@ -34,8 +33,8 @@ def under_way(transition: Transition, *, runs_over: bool = False) -> Occurrence 
 def make_intent(
     transition: Transition, occurrence: Occurrence, who: str = "", note: str = ""
 ) -> None:
-    """Make the intent of an occurrence that begins. `who` and `note` belong to a person who wants
-    it now."""
+    """Make the intent of an occurrence that begins. If a person asked for the occurrence now, `who`
+    is this person and `note` the person's note."""
     transition.new_intent(
         wanted=True,
         requester=Requester.SCHEDULE,
@@ -52,8 +51,8 @@ def make_intent(
 
 
 def take_over(transition: Transition, occurrence: Occurrence) -> None:
-    """Let the ending intent continue as the occurrence's. Nothing is sent, and the recording is not
-    split. The duration starts over."""
+    """Turn the intent that would end into an intent of `occurrence`. No command is sent, so the
+    recording goes on in the same file. The duration counts from now."""
     end_own(transition)
     accepted = transition.record.intent.first_accepted_at is not None
     transition.change_intent(
@@ -72,7 +71,7 @@ def take_over(transition: Transition, occurrence: Occurrence) -> None:
 
 
 def end_own(transition: Transition) -> None:
-    """Note that the occurrence which made the intent no longer asks for a recording."""
+    """Note that the occurrence that made the intent, if any, no longer asks for a recording."""
     intent = transition.record.intent
     if intent.requester is Requester.SCHEDULE:
         end(transition, intent.occurrence)
@@ -86,8 +85,9 @@ def end(transition: Transition, occurrence: str) -> None:
 
 
 def end_all(transition: Transition) -> str:
-    """Note that a person has stopped or replaced every occurrence that had begun. Return the id of
-    the one that wanted the recording; "" if none did."""
+    """Note that no occurrence that has begun asks for a recording any more, because a person has
+    stopped the stream or set an end. Return the id of the occurrence that wanted the recording; ""
+    if none did."""
     intent = transition.record.intent
     asking = under_way(transition, runs_over=True)
     own = intent.occurrence if intent.requester is Requester.SCHEDULE else ""
@@ -97,9 +97,10 @@ def end_all(transition: Transition) -> str:
 
 
 def is_barred(transition: Transition, occurrence: Occurrence) -> bool:
-    """Return True if a person's stop keeps an occurrence that begins now from being recorded. A
-    stop made during an occurrence bars only that one, which may begin again on another stage that
-    took the stop over. A hold for a session ends with the session."""
+    """Return True if a person's stop keeps an occurrence that begins now from being recorded. If
+    the stop was made during an occurrence, it bars only this one. (Such an occurrence may begin
+    again in another stage that took the stop over.) Any other stop bars while its hold lasts; a
+    hold for a session lasts until the session has ended."""
     record, intent = transition.record, transition.record.intent
     if intent.wanted or intent.requester is not Requester.PERSON:
         return False

@@ -19,8 +19,10 @@ question may be about that session."""
 
 
 def is_asked(record: StreamRecord, now: int, by_patterns: Iterable[Occurrence] = ()) -> bool | None:
-    """Return True if the intent, or an occurrence by a pattern, wants the beginning publish
-    recorded, False if a hold or an end forbids it, None if policy decides."""
+    """Return whether to record the publish about which Live asks: True if the intent or an
+    occurrence wants it recorded; False if a hold forbids it, or policy's intent has ended in this
+    session; None if policy decides. `by_patterns` are the occurrences of schedules with a pattern
+    that fits the stream."""
     intent = record.intent
     if intent.wanted:
         ends = intent.on_interruption is not OnInterruption.RESUME and intent.session is not None

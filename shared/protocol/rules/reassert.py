@@ -1,4 +1,4 @@
-"""Re-sends the wanted command once a command in doubt can no longer land."""
+"""Sends the wanted command again once an opposite command in doubt can no longer take effect."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from shared.protocol.stream import ENDS, STARTS, Command
 
 
 def end_doubts(transition: Transition) -> None:
-    """Drop the doubts that are over at `now`: each command has taken effect, or never will. If one
-    of these commands may have changed the wanted state, send the wanted command again.
+    """Drop the doubts that are over: each command has taken effect by now, or never will. If one of
+    them may have undone what is wanted (such as a stop while a recording is wanted), enqueue the
+    wanted command again.
 
-    If the clock was not steady since the doubt began, keep the doubt until IN_DOUBT_MS after the
-    gap, and then send once more. The clock may have jumped, so the command may still land.
+    If the store's clock had a gap since a doubt began, the clock may have jumped, and the command
+    may still take effect. So the doubt is kept until IN_DOUBT_MS after the gap; then the wanted
+    command is sent once more.
     """
     over = [doubt for doubt in transition.record.doubts if doubt.until <= transition.now]
     steady_since = transition.continuity.steady_since

@@ -1,6 +1,7 @@
-"""Changes a record by Live's reports of the recording itself. Reports come late and name no
-session. A report confirms a recording, or makes a command in doubt be re-sent early. None stops an
-unmanaged recording."""
+"""Changes a record by Live's reports about the recording: its status, its errors and its files. A
+report may come late, and names no session. It may confirm the recording. It may also show that an
+opposite command in doubt has taken effect; the wanted command then goes out again early. No report
+stops an unmanaged recording."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ STEADY_MS = HOUR_MS
 def settle(transition: Transition, event: Event) -> None:
     """Set the time at which the record is forgotten, and forget it if that time has come.
 
-    A session that has ended was absent from two polls. Any other stream is polled first, because it
-    may be live although Live has reported nothing about it for long, for example if the policy no
-    longer names its domain. Nothing is forgotten within an hour of a gap, so that a clock which
-    jumps a month ahead is noticed first.
+    If the session has not ended, the stream is polled first: it may be live although Live has
+    reported nothing about it for long, for example because the policy no longer names its domain.
+    (A session that has ended was missing in two polls already.) Nothing is forgotten within an hour
+    of a gap of the store's clock, so that a clock which jumps a month ahead is noticed first.
     """
     if transition.record.is_blank:
         return
@@ -40,14 +40,15 @@ def settle(transition: Transition, event: Event) -> None:
 
 
 def with_end(record: StreamRecord, keep: int) -> StreamRecord:
-    """Return the record with the time at which it is forgotten. Records of release 0.2 have
-    none."""
+    """Return the record with the time at which it is forgotten (`forget_at`); `keep` is the stage's
+    retention in ms. Records of release 0.2 have no such time."""
     return record if record.is_blank else replace(record, forget_at=_forget_at(record, keep))
 
 
 def put_off(record: StreamRecord, now: int) -> StreamRecord:
-    """Return a record, due to be forgotten, that is kept a day longer because a task of the stream
-    is open. Only the store knows of tasks; it refused to forget the record."""
+    """Return the record with a new `forget_at`, one day from now. The record was due to be
+    forgotten, but the store refused to forget it, because a task of the stream is open. Only the
+    store knows of tasks."""
     return replace(record, forget_at=now + ABSENCE_POLL_MS)
 
 

@@ -36,10 +36,10 @@ within three minutes."""
 
 
 def plan(transition: Transition, event: OccurrencesPlanned) -> None:
-    """Replace the planned occurrences of the schedule. Those that have begun stay unchanged,
-    whether recorded, stopped or skipped; so planning may be repeated at any time. Take back the
-    skip of an occurrence that begins well ahead. End an occurrence that was cancelled before it
-    began."""
+    """Replace the occurrences of the schedule that are planned. Those that have begun or were
+    skipped stay as they are, so that planning may be repeated at any time. There are two
+    exceptions: a skipped occurrence that is planned again is no longer skipped, if it begins well
+    ahead; and an occurrence ends if it has begun although it was cancelled before."""
     now = transition.now
     _end_cancelled(transition, event)
     _take_back_skips(transition, event)
@@ -78,8 +78,8 @@ def _ended_since(event: OccurrencesPlanned, occurrence: Occurrence, now: int) ->
 
 
 def put(transition: Transition, event: OccurrencePut) -> None:
-    """Add an occurrence, or replace it. No hold bars an occurrence that begins now, because a
-    person wants it. Refuse to change an occurrence that is over."""
+    """Add an occurrence that a person wants, or replace the one with the same id. If it begins now,
+    no hold bars it. Refuse to change an occurrence that is over."""
     occurrence = event.occurrence
     before = next((one for one in transition.record.begun if one.id == occurrence.id), None)
     if before is None:
@@ -110,7 +110,9 @@ def _move_own_end(transition: Transition, occurrence: Occurrence) -> None:
 
 
 def skip(transition: Transition, event: OccurrenceSkipped) -> None:
-    """Bar one occurrence. Its own intent ends; the recording goes on if anything else wants it."""
+    """Let one occurrence, planned or begun, ask for no recording. If it made the intent, the intent
+    ends; the recording goes on if anything else wants it. Refuse if there is no such occurrence, or
+    if it is over."""
     record = transition.record
     found = next((one for one in (*record.planned, *record.begun) if one.id == event.id), None)
     if found is None or found.is_over:
@@ -128,8 +130,9 @@ def _is_of(transition: Transition, occurrence: str) -> bool:
 
 
 def follow(transition: Transition) -> None:
-    """Plan the occurrences of patterns if the stream is live, and begin those that are due.
-    Otherwise plan none, so that no change of the schedule has to reach this stream."""
+    """Plan the occurrences of schedules with a pattern that fits the stream, while the stream is
+    live, and begin those that are due. While it is not live, plan none of them, so that no change
+    of such a schedule has to reach this stream."""
     record, now = transition.record, transition.now
     if not record.is_live:
         if any(one.by_pattern for one in record.planned):
@@ -147,8 +150,9 @@ def follow(transition: Transition) -> None:
 
 
 def keep_up(transition: Transition) -> None:
-    """Apply people's changes to occurrences of patterns that have begun. An end only moves later,
-    and an occurrence that is over stays over, because an instance may know only an older state."""
+    """Apply what people have changed in occurrences of patterns since they began here: a skip, or a
+    later end. Never move an end to an earlier time, and never revive an occurrence that is over,
+    because the instance that calls this may know only an older state of the schedule."""
     for occurrence in transition.settings.occurrences:
         known = next((one for one in transition.record.begun if one.id == occurrence.id), None)
         if known is None:
@@ -166,8 +170,8 @@ def keep_up(transition: Transition) -> None:
 
 
 def pass_time(transition: Transition) -> None:
-    """Begin each occurrence that is due, drop those whose limit has passed, and handle the end of
-    the one that made the intent."""
+    """Begin each planned occurrence that is due, and drop each begun one whose limit has passed. If
+    the occurrence that made the intent has reached its end, handle that."""
     now, planned = transition.now, transition.record.planned
     for occurrence in planned:
         if occurrence.begins_at > now:

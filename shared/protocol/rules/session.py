@@ -1,10 +1,10 @@
-"""Begins, doubts and ends sessions; one publish is one session.
+"""Decides when a session begins, is ending, and has ended. Each publish is a session of its own.
 
 LIVE ──publish_done, a poll that misses it──▶ ENDING ──two polls that miss it──▶ ENDED
   ▲                                             │                                  │
   └──────────── a poll that shows it ───────────┴──────────────────────────────────┘
 a later publish, or a list's time more than 5 s later: the next session, whatever the state;
-but a publish that would end an intent and make no new one: ENDING, and a poll decides
+but if the publish would end an intent, and policy would make no new one: ENDING, a poll decides
 """
 
 from __future__ import annotations
@@ -196,8 +196,8 @@ def _doubt_in_emptied_store(transition: Transition, session: Session) -> None:
 
 
 def open_undated(transition: Transition) -> None:
-    """Open a session for an accepted start. The start proves that the stream is live, though no
-    callback or list has reported it since the last session ended."""
+    """Open a session because Live has accepted a start. The stream is therefore live, though no
+    callback or list has reported its publish yet, so the session's beginning is not known."""
     transition.change(session=_next_session(transition), failure=None)
 
 
@@ -269,7 +269,8 @@ def unpublished(transition: Transition, event: Unpublished) -> None:
 
 
 def mark_refused(transition: Transition) -> None:
-    """Note that Live does not know the stream. The next poll decides."""
+    """Note that Live answered a start with StreamNotFound. If the session was live, it is ending
+    from now on, and polls decide whether the stream is there."""
     transition.change_session(start_not_found=True, last_start_not_found=True)
     session = transition.record.session
     if session is not None and session.state is SessionState.LIVE:
@@ -286,8 +287,8 @@ def _mark_ending(transition: Transition, reason: Reason | None = None) -> None:
 
 
 def settings_changed(transition: Transition) -> None:
-    """Apply the present policy and mode to a session that goes on. Everything else follows from the
-    record."""
+    """Let policy make an intent for a live session, because the policy or the mode may have
+    changed. Everything else follows from the record."""
     if transition.record.is_live:
         intent_rules.by_policy(transition)
 

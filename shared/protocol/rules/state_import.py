@@ -1,7 +1,7 @@
 """Takes over an intent, and its session, from another stage's record of a stream.
 
-`decide` calls this module. Each stage numbers sessions for itself, so a number means the same only
-if both know the session by the same time.
+`decide` calls this module. Each stage numbers its sessions by itself. So a session number of the
+other stage means something here only if both stages know a session that began at the same time.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from shared.protocol.stream import Command
 
 
 def take_over(transition: Transition, imported: StateImported) -> None:
-    """Take the intent over. If ours is as new, take only its end, and only if both belong to one
-    session and ours has no end yet. If the stream is wanted and live, send a start:
-    TaskAlreadyStarted costs one call, a missing start costs the recording."""
+    """Replace this stage's intent by the other stage's; refuse an intent that is over by now. If
+    this stage's intent is as new, take over only the other's end, and only if both intents belong
+    to one session and this stage's has no end yet; otherwise refuse.
+
+    If the stream is then wanted and live, `decide` sends a start: TaskAlreadyStarted costs one
+    call, a missing start costs the recording.
+    """
     ours = transition.record.intent
     if _is_as_new(ours, imported.intent):
         if not _take_end(transition, imported):
@@ -56,8 +60,8 @@ def _meet_session(transition: Transition, theirs: Session | None) -> None:
 
 
 def interrupted_at(session: Session) -> int | None:
-    """Return when the recording of a session was last interrupted, at the latest; None if it was
-    not."""
+    """Return since when the session is ending or has ended: by then, its recording was interrupted.
+    Return None if the session is live."""
     return None if session.state is SessionState.LIVE else session.off_since
 
 

@@ -28,8 +28,9 @@ Furthest: TypeAlias = Callable[[StreamRecord, StreamSettings], int]
 
 
 class StoredTime(Struct, frozen=True):
-    """The field `name` in the `part` of the record ("" is the record itself). `furthest` is None if
-    the time does not come from the store's clock; then it is left unchanged."""
+    """The field `name` in a part of the record; `part` is the name of that part, "" for the record
+    itself. `furthest` computes how far ahead of the store's clock the time may lie. It is None if
+    the time does not come from this clock; the time is then left unchanged."""
 
     part: str
     name: str
@@ -163,8 +164,9 @@ _OF_RECORD = _by_part()[""]
 
 
 def within_reach(record: StreamRecord, now: int, settings: StreamSettings) -> StreamRecord:
-    """Return the record, with no time further ahead of `now` than allowed. A time that is too far
-    ahead becomes the latest allowed one. Times set by people or by Live's clock stay."""
+    """Return the record with no time further ahead of `now` than is allowed: such a time becomes
+    the latest time allowed. Times that people set, or that come from Live's clock, stay. An
+    occurrence that counts as missed, though its end lies ahead of `now`, is planned again."""
 
     def too_late(part: Struct, times: Times) -> dict[str, Any]:
         late: dict[str, Any] = {}
@@ -209,11 +211,12 @@ def _with_missed(record: StreamRecord, now: int) -> StreamRecord:
 def over_the_gap(
     record: StreamRecord, settings: StreamSettings, continuity: Continuity
 ) -> StreamRecord:
-    """Return the record with a possible pause moved to the end of a gap of the store's clock,
-    unless the pause was over before the gap. Nobody knows how long the gap was, and Live may hold
-    the recording paused as long as the merge delay.
+    """Return the record as if a pause that may have lasted into a gap of the store's clock had
+    begun at the end of that gap. Nobody knows how long the gap was, so Live may hold the recording
+    paused for the whole merge delay after it.
 
-    `interrupted_at` stays, because it says whether Live has accepted a start since.
+    `interrupted_at` stays, because it shows whether Live has accepted a start since the
+    interruption.
     """
     # pause ── less than the merge delay ── gap_from ── a jump, or nobody ran ── steady_since ── now
     gap_from, since = continuity.gap_from, continuity.steady_since

@@ -18,12 +18,13 @@ _ASKED = (Reason.ASKED_START, Reason.ASKED_AGAIN)
 
 
 def noted(note: str) -> dict[str, str]:
-    """Return the field of a history entry that holds a person's note; empty without one."""
+    """Return a person's note as the details of a history entry; empty if there is no note."""
     return {"note": note} if note else {}
 
 
 class Transition:
-    """The record during one event, its new history, and the changes that a rule can make."""
+    """One event while it is decided: the record so far, the new history entries, and the changes
+    that a rule can make."""
 
     def __init__(
         self,
@@ -54,7 +55,8 @@ class Transition:
         self.change(intent=replace(self.record.intent, **fields))
 
     def new_intent(self, **fields: Any) -> None:  # noqa: ANN401 - as change
-        """Make a new intent of the next generation, and cancel a pending command of the old one."""
+        """Replace the intent by one of the next generation. Drop the pending command, the
+        confirmation and the failure, which belong to the old intent."""
         intent = Intent(generation=self.record.intent.generation + 1, made_at=self.now, **fields)
         self.change(intent=intent, pending=None, confirmation=None, failure=None)
 
@@ -68,8 +70,10 @@ class Transition:
         since: int | None = None,
         who: str = "",
     ) -> None:
-        """Queue the command, due in `after` ms. It is sent once the command in flight is
-        settled."""
+        """Make the command pending, due in `after` ms, in place of any pending one. It is sent once
+        the command in flight is settled. `since`: when the command was first asked for; None means
+        now. A stage that only observes notes the command instead. A start is left out if its
+        session has ended and no person has asked for it since, or if a restart is pending."""
         asked = self.now if since is None else since
         if self._withheld(command, reason, asked):
             return
@@ -81,9 +85,9 @@ class Transition:
         self.change(pending=pending)
 
     def observe(self, command: Command, reason: Reason) -> None:
-        """Note a command that is not sent because the stage only observes. When the stage acts
-        again, the first start of a session follows from the record; a stop or a later start must be
-        remembered."""
+        """Note in the history a command that is not sent because the stage only observes. Also
+        remember a stop, or a start after the session's first, so that it is sent when the stage
+        acts again. The first start needs no such note, because it follows from the record."""
         self.add_entry(Reason.OBSERVED, command=command.value, reason=reason.value)
         confirmation, wanted = self.record.confirmation, self.record.intent.wanted
         if command is Command.STOP and not wanted:
@@ -108,7 +112,8 @@ class Transition:
         return pending is not None and pending.command is Command.RESTART
 
     def is_unmanaged(self, doubt: Doubt) -> bool:
-        """Return True if a person requested the restart in doubt, for an unmanaged recording."""
+        """Return True if the command in doubt is a restart that a person requested for an unmanaged
+        recording."""
         intent = self.record.intent
         return (
             doubt.command is Command.RESTART
@@ -117,7 +122,7 @@ class Transition:
         )
 
     def may_still_land(self, *commands: Command, at: int | None = None) -> bool:
-        """Return True if one of these commands is in doubt, and may still land or may have caused
-        Live's report of the time `at`."""
+        """Return True if one of these commands is in doubt, so that it may still take effect. With
+        `at`, return True only if it may have caused what Live reports for the time `at`."""
         doubts = [doubt for doubt in self.record.doubts if doubt.command in commands]
         return any(doubt.may_explain(at) for doubt in doubts)

@@ -30,7 +30,7 @@ class PendingCommand(Struct, frozen=True, omit_defaults=True):
 
 
 class Flight(Struct, frozen=True, omit_defaults=True):
-    """The one command that may be on the wire. `sent_at` is the time of its slot."""
+    """The one command that may be on the wire. `sent_at` is the time of the command's slot."""
 
     id: str
     command: Command
@@ -45,15 +45,16 @@ class Flight(Struct, frozen=True, omit_defaults=True):
 
 
 class Doubt(Struct, frozen=True, omit_defaults=True):
-    """An attempt whose answer was never stored. It may still land before `until`."""
+    """A command that may have been sent, and whose answer was never stored. It may still take
+    effect before `until`."""
 
     command: Command
     until: int
     generation: int = 0  # of the intent to which a restart belongs
 
     def may_explain(self, time: int | None) -> bool:
-        """Return True if a report of `time` may be an effect of this attempt. A report without a
-        time always may be one."""
+        """Return True if Live's report of the time `time` may be an effect of the command in doubt.
+        If the report gives no time (None), it may always be one."""
         return time is None or time >= self.until - IN_DOUBT_MS - TOGETHER_MS
 
 

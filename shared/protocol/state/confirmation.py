@@ -15,8 +15,9 @@ from shared.protocol.state.session import TOGETHER_MS
 
 
 class StartSource(OpenEnum):
-    """The evidence that a session was started: Live's answer to a start, or our answer when Live
-    asked whether to record."""
+    """What shows that a session was started. `ACCEPTED`: Live accepted a start. `ALREADY`: Live
+    answered that it records already. `ADOPTED`: the same answer, but the recording may be paused.
+    `ON_DEMAND`: live-record answered yes when Live asked whether to record."""
 
     ACCEPTED = "accepted"
     ALREADY = "already"
@@ -25,8 +26,8 @@ class StartSource(OpenEnum):
 
 
 class ConfirmationState(str, Enum):
-    """How certain it is that Live records. UNCONFIRMED and CONFIRMED may last; every other state
-    ends at `check_at` at the latest."""
+    """How certain it is that Live records the session. UNCONFIRMED and CONFIRMED may last; a check
+    ends every other state at the confirmation's `check_at`, if no report did before."""
 
     UNCONFIRMED = "unconfirmed"
     AWAITING_REPORT = "awaiting_report"
@@ -44,8 +45,10 @@ State = ConfirmationState
 
 
 class Confirmation(Struct, frozen=True, omit_defaults=True):
-    """A start that Live accepted. `check_at` is when to check whether Live records. A report older
-    than `since`, by Live's clock, is about an earlier recording."""
+    """The proof that Live records a session: Live has accepted a start in it, or answered that it
+    records already (`source`). `check_at` is when to check whether Live records; None if no check
+    is planned. A report of a time before `since`, by Live's clock, is about an earlier recording.
+    """
 
     session: int
     at: int
@@ -81,21 +84,24 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
         return self.state in (State.UNCONFIRMED, State.CONFIRMED)
 
     def may_explain(self, time: int | None) -> bool:
-        """Return True if a report of `time` may be about this start; Live seldom gives a time."""
+        """Return True if Live's report of the time `time` may be about this start. If the report
+        gives no time (None), it may always be."""
         return time is None or time >= self.since
 
     def covers(self, time: int) -> bool:
-        """Return True if Live accepted this start, and it was sent clearly later than `time`."""
+        """Return True if Live accepted this start, and the start was sent clearly later than
+        `time`, which is by Live's clock."""
         return self.source is StartSource.ACCEPTED and self.since > time
 
     def is_sent_after(self, at: int) -> bool:
-        """Return True if Live accepted this start, and it left after `at`, by our clock."""
+        """Return True if Live accepted this start, and it was sent after `at`, by our clock."""
         return self.source is StartSource.ACCEPTED and self.sent_at > at
 
 
 def with_state(stored: Confirmation) -> Confirmation:
-    """Return the confirmation with the state that release 0.2 did not store. Release 0.2 may have
-    polled after an accepted start; this release polls once more."""
+    """Return a stored confirmation with its state. Release 0.2 stored no state, so it is found from
+    the other fields. After an accepted start, nobody knows whether release 0.2 has polled; this
+    release polls once more."""
     if stored.state is not State.UNCONFIRMED:
         return stored
     if stored.check_at is None:
@@ -119,9 +125,9 @@ class SessionFailure(Struct, frozen=True, omit_defaults=True):
 
 
 class LastReport(Struct, frozen=True, omit_defaults=True):
-    """Live's last report of the recording itself, received at `at` by our clock. It has been true
-    since `time` by Live's clock; None if Live gave no time. Our own accepted stop counts as a
-    report."""
+    """Live's last report on whether it records the stream (`recording`). It was received at `at`,
+    by our clock. It has been true since `time`, by Live's clock; None if Live gave no time. If Live
+    carries out a stop of ours, this counts as a report."""
 
     recording: bool
     what: str
@@ -135,18 +141,22 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
         return self.at if self.time is None else self.time
 
     def may_be_after(self, confirmation: Confirmation) -> bool:
-        """Return True if the report may be about a time after the start of the confirmation. It was
-        then received after the answer to the start, and the second that Live names was not over
-        when the start was sent."""
+        """Return True if the report may be about the time after the confirmation's start was sent.
+        That is so if two things hold: the report was received after Live had answered the start;
+        and the second that the report names, if it names one, was not over when the start was sent.
+        """
         # Live's time is in whole seconds: time ── sent_at ── the report became true ── time + 1 s
         known_at = confirmation.sent_at or confirmation.at
         return self.at > confirmation.at and (self.time is None or self.time + 1000 > known_at)
 
     def is_newer(self, time: int | None) -> bool:
-        """Return True if this report is newer than a report of `time`; False if `time` is None. A
-        report that Live does not record may lack a time; its receipt then dates it. If it came
-        late, this costs one needless start. A report that Live records must have a time: a wrong
-        confirmation would end every check."""
+        """Return True if this report is newer than another one of the time `time`; False if the
+        other one has no time (None).
+
+        Two cases remain if this report itself has no time. If it says that Live does not record,
+        its receipt dates it; this costs one needless start if it came late. If it says that Live
+        records, it never counts as newer, because a wrong confirmation would end every check.
+        """
         if time is None:
             return False
         if self.time is None and not self.recording:

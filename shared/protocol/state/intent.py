@@ -14,7 +14,8 @@ MAX_KEYS = 100
 
 
 class Requester(OpenEnum):
-    """Who made the intent."""
+    """Who made the intent. END: the end of an earlier intent made this one, which wants no
+    recording."""
 
     NOBODY = "nobody"
     PERSON = "person"
@@ -31,8 +32,8 @@ class IfNotLive(str, Enum):
 class Intent(Struct, frozen=True, omit_defaults=True):
     """The desired state of one stream. Every new intent raises `generation`.
 
-    `until` and `max_duration` end an intent that wants a recording. The `held_` fields of an intent
-    that wants none keep policy from making a new one. A schedule's intent keeps an earlier
+    `until` and `max_duration` end an intent that wants a recording. In an intent that wants none,
+    the `held_` fields keep policy from making a new intent. A schedule's intent keeps an earlier
     `held_until`, for the time after the occurrence.
     """
 
@@ -60,8 +61,8 @@ class Intent(Struct, frozen=True, omit_defaults=True):
 
 
 class IdempotencyKey(Struct, frozen=True, omit_defaults=True):
-    """The Idempotency-Key of a request. `digest` distinguishes requests with different bodies, and
-    `who` those of different tokens, whose keys are independent."""
+    """The Idempotency-Key of a request. `digest` tells requests with different bodies apart. `who`
+    tells tokens apart: each token has keys of its own."""
 
     key: str
     digest: str

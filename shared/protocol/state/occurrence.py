@@ -24,8 +24,9 @@ MISSED_SHOWN_MS = 24 * 3_600_000
 
 
 class Occurrence(Struct, frozen=True, omit_defaults=True):
-    """One occurrence, announced for `starts_at`. The recording begins at `begins_at` and ends at
-    `ends_at`; if the show runs over, it ends with the show, at `until` at the latest."""
+    """One occurrence of a schedule, announced for `starts_at`. Its recording begins at `begins_at`
+    and ends at `ends_at`. If the show runs over, the recording ends with the show, but at `until`
+    at the latest."""
 
     id: str
     schedule: str
@@ -55,9 +56,9 @@ def in_order(planned: Iterable[Occurrence]) -> tuple[Occurrence, ...]:
 
 
 class TemporaryRule(Struct, frozen=True, omit_defaults=True):
-    """A rule from an occurrence of a schedule with patterns: every stream that fits a pattern is
-    recorded. `is_judged` is set once the occurrence's end has passed and the ledger notes whether
-    any stream was live."""
+    """A rule that follows from one occurrence of a schedule with patterns: record every live stream
+    that fits one of the patterns. `is_judged` is set once the occurrence has ended and the ledger
+    shows whether any stream was live."""
 
     occurrence: Occurrence
     matches: tuple[Match, ...]

@@ -58,8 +58,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_at_rest(self) -> bool:
-        """Return True if nobody wants a recording and nothing is under way. The stream may be
-        live."""
+        """Return True if nobody wants a recording, no command is pending, in flight or in doubt,
+        and the session is not ending. The stream may be live."""
         under_way = self.pending is not None or self.flight is not None or bool(self.doubts)
         return not (self.intent.wanted or under_way or self.may_have_ended)
 
@@ -69,13 +69,15 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def stop_lands_by(self) -> int | None:
-        """Return the last moment at which a stop in doubt may land; None without one."""
+        """Return the last moment at which a stop in doubt may take effect; None if no stop is in
+        doubt."""
         stops = [doubt.until for doubt in self.doubts if doubt.command is Command.STOP]
         return max(stops, default=None)
 
     @property
     def paused_since(self) -> int:
-        """Return the latest moment at which a pause may have begun; 0 if none is possible."""
+        """Return the latest moment at which the recording may have been paused; 0 if nothing may
+        have paused it."""
         report, paused_at = self.last_report, 0
         if report is not None and report.what == "record_paused":
             paused_at = min(report.when, report.at)  # Live's clock may be ahead of ours
@@ -99,8 +101,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_watched(self) -> bool:
-        """Return True if the session has not ended; only then does it matter that a poll does not
-        show the stream."""
+        """Return True if there is a session that has not ended. Only then does it matter that a
+        poll does not show the stream."""
         return self.session is not None and not self.is_off
 
     @property
@@ -114,8 +116,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def denied_at(self) -> int | None:
-        """Return the time of the interruption or report that contradicts the started session's
-        recording; None if nothing does."""
+        """Return the time of the last interruption or report that contradicts the recording of this
+        started session; None if nothing contradicts it."""
         confirmation, report = self.confirmation, self.last_report
         if confirmation is None or not self.is_started:
             return None
@@ -137,8 +139,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_reported(self) -> bool:
-        """Return True if Live has reported that it records this wanted session, although no answer
-        shows that it accepted a start: the answer was lost."""
+        """Return True if Live has reported that it records this wanted session, although the record
+        has no accepted start for it, because the answer to the start was lost."""
         report, session = self.last_report, self.session
         if report is None or session is None or self.is_started:
             return False
@@ -182,9 +184,9 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def lacks_start(self) -> bool:
-        """Return True if a start must follow: the stream is wanted and not known to be off, and in
-        this session nothing was started, has failed or is under way. In a stage that observes, this
-        stays True."""
+        """Return True if a start must follow: the stream is wanted; its session has not ended; no
+        start of this session was accepted or refused, or is on the wire; and no command is pending.
+        In a stage that only observes, this stays True, because no start is sent."""
         if not self.intent.wanted or self.session is None or self.is_off:
             return False
         is_decided = self.is_started or self.has_failed or self.session.start_not_found
@@ -198,8 +200,9 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def may_run_on(self) -> bool:
-        """Return True if Live may record for us now: the intent's start, or another one, was on the
-        wire, or no answer shows yet that the last stop was carried out."""
+        """Return True if a recording that we began may be running now: the intent's start was
+        claimed, another start is on the wire, or no answer shows yet that the last stop was carried
+        out."""
         stops = (self.pending, self.flight, *self.doubts)
         is_stop_open = any(one is not None and one.command is Command.STOP for one in stops)
         return self.intent.claimed or self.is_on_wire(Command.START) or is_stop_open

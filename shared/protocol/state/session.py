@@ -18,7 +18,8 @@ class SessionState(str, Enum):
 
 
 class Session(Struct, frozen=True, omit_defaults=True):
-    """One publish. `time` is the callback's, `publish_time` the online list's."""
+    """One publish of the stream. `time` is when it began according to Live's callback, and
+    `publish_time` according to Live's online list; each is None until it is known."""
 
     number: int
     opened_at: int
@@ -58,5 +59,6 @@ class Session(Struct, frozen=True, omit_defaults=True):
         return self.opened_at if known is None else known
 
     def is_listed_at(self, published: int) -> bool:
-        """Return True if `published`, a time of the online list, is exactly this publish's."""
+        """Return True if `published`, a publish time of the online list, is exactly that of this
+        session."""
         return not self.is_undated and published == self.listed
