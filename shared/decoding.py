@@ -1,8 +1,8 @@
 """Decodes JSON into types of live-record, in any number of threads at once.
 
-At the first use of a Struct, msgspec 0.22 works out its fields, and lets other threads use an
-unfinished result. In the first run of a new instance, two workers that decoded at the same moment
-ended its process. Here only one thread at a time works out a type.
+At the first use of a Struct, msgspec 0.22 works out its fields, and lets other threads use the
+unfinished result. Two workers that decoded at the same moment, in the first run of a new instance,
+ended their process in this way. Here only one thread at a time works out a type.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ _one_at_a_time = Lock()
 
 
 def decode(text: str | bytes, kind: type[T]) -> T:
-    """Return the JSON document as `kind`. Raise msgspec.MsgspecError or ValueError if the document
-    is no `kind`."""
+    """Parse a JSON document into a value of the type `kind`. Raise msgspec.MsgspecError or
+    ValueError if the document is no JSON, or does not fit the type; RecursionError if it is nested
+    too deeply."""
     found: T = _decoder(kind).decode(text)
     return found
 
 
 def convert(value: object, kind: type[T]) -> T:
-    """Return decoded JSON as `kind`. Raise msgspec.ValidationError if the value is no `kind`."""
+    """Convert decoded JSON (dicts, lists and plain values) into a value of the type `kind`. Raise
+    msgspec.ValidationError if it does not fit the type."""
     _decoder(kind)
     return msgspec.convert(value, kind)  # noqa: TID251 - the decoder has worked out the type
 

@@ -1,4 +1,4 @@
-"""The errors of live-record, by what the caller should do about each.
+"""The errors of live-record, grouped by what the caller should do about them.
 
     LiveRecordError
     + RequestError               the request is wrong: fix it. Each kind has a status of its own
@@ -34,9 +34,9 @@
     + Unreadable                 this release cannot read a record: only a stop replaces it
     + Misconfigured              the settings are wrong: the error lists every fault
 
-`LiveError`s are separate from the SDK's own exceptions. A person or the protocol acts on
-these kinds alone, and the SDK's classes do not match them: a throttling may be any of three
-of its classes (docs/platform/sdk.md §B4).
+People and the protocol act on these kinds alone. The SDK's own exceptions do not match them,
+and are turned into `LiveError`s: throttling, for example, may raise any of three classes of the
+SDK (docs/platform/sdk.md §B4).
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class LiveRecordError(Exception):
 
 
 class Fault(Struct, frozen=True):
-    """One fault: where it is, and what to do about it. `line` is the line in a file; 0 for none."""
+    """One fault in a request, a setting or a file. `field` says where the fault is, `detail` what
+    is wrong and what to do. `line` is its line in a file, or 0."""
 
     field: str
     detail: str

@@ -1,9 +1,9 @@
-"""Imports a package without the heavy modules that it imports and our calls never use.
+"""Imports a package quickly, without the heavy modules that our calls never use.
 
-Inside `stub_imports`, importing such a module gives a stub. The stub imports the real module when
-it is first used later. If it is used at once, as for a base class, StubUsedTooEarly is raised, and
-the caller imports everything. Regular expressions that the other modules define are compiled at
-their first use.
+Inside the block of `stub_imports`, the import of such a module gives a stub. The stub imports the
+real module when it is first used after the block. If a stub is used inside the block, for example
+as a base class, StubUsedTooEarly is raised; the caller then imports everything, by `first_working`.
+A regular expression that is defined inside the block is compiled at its first use.
 """
 
 from __future__ import annotations
@@ -138,8 +138,11 @@ class _Finder(MetaPathFinder, Loader):
 
 @contextmanager
 def stub_imports(unused: Iterable[str], one_by_one: Iterable[str] = ()) -> Iterator[None]:
-    """Replace modules that are not imported yet: `unused` by stubs, `one_by_one` by packages that
-    import class by class. Use it in one thread only: every other thread would get the stubs."""
+    """Import stubs in place of the modules `unused` while the block runs, and import the packages
+    `one_by_one` class by class: a class's file is read when the class is first used. Modules that
+    are imported already stay as they are. Use the block in one thread only, because all threads get
+    the stubs.
+    """
     finder = _Finder(unused, one_by_one)
     sys.meta_path.insert(0, finder)
     try:
@@ -154,8 +157,9 @@ def stub_imports(unused: Iterable[str], one_by_one: Iterable[str] = ()) -> Itera
 
 
 def first_working(ways: Sequence[Callable[[], T]], packages: Iterable[str]) -> T:
-    """Return the result of the first way that does not raise; raise what the last one raises.
-    `packages` are unloaded between two ways, so that nothing stays half imported."""
+    """Call the functions `ways` one after the other, and return the first result. If a way raises,
+    unload the `packages`, so that nothing stays half imported, and try the next way. Raise what the
+    last way raises."""
     for way in ways[:-1]:
         try:
             return way()
@@ -168,15 +172,17 @@ def first_working(ways: Sequence[Callable[[], T]], packages: Iterable[str]) -> T
 
 @cache
 def find_zones() -> None:
-    """Add the deployed package's time zones to Python's search path; without them do nothing."""
+    """Add the archive of time zones (ZONES) to Python's search path. Do nothing if there is no
+    archive: only a deployed package has one."""
     if ZONES.is_file():
         sys.path.append(str(ZONES))
 
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Pause the garbage collector, and exempt what was imported meanwhile. Those objects live as
-    long as the process, so looking for garbage among them would only cost time."""
+    """Pause the garbage collector while the block runs. All objects that exist at its end, such as
+    the imported modules, stay exempt from collection: they live as long as the process, so
+    examining them would only cost time."""
     on = gc.isenabled()
     gc.disable()
     try:

@@ -64,8 +64,9 @@ def to_stdout(line: str) -> None:
 
 
 class Log:
-    """A log. `now` is in ms. `hide`: secrets to redact wherever they occur, even in fields whose
-    name gives no hint. Secrets of six characters or fewer are not redacted."""
+    """Writes lines of the log through `write`; `now` gives ms since the epoch. `hide` holds secrets
+    to redact wherever they occur, even in fields whose name gives no hint. Secrets of six
+    characters or fewer are not redacted."""
 
     def __init__(
         self, write: Callable[[str], object], *, now: Callable[[], int], hide: Iterable[str] = ()
@@ -91,7 +92,7 @@ class Log:
         self._line("error", event, fields)
 
     def story(self, events: Iterable[tuple[str, Mapping[str, object]]]) -> None:
-        """Write one line for each event, all in one write."""
+        """Write one line for each event, all in one write. An event is its name and its fields."""
         with suppress(Exception):  # as in `_line`
             if lines := [self._text_of("info", event, fields) for event, fields in events]:
                 self._write("\n".join(lines))

@@ -1,7 +1,6 @@
-"""Repeats calls, never past a deadline, and waits. No other module of `shared` or `functions`
-sleeps.
+"""Repeats calls until a deadline, and waits. No other module of `shared` or `functions` sleeps.
 
-It knows no error: the caller decides what to repeat, and when.
+It catches no exception: the caller decides what to repeat, and when.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ Sleep = Callable[[float], None]
 
 
 class Deadline(Struct, frozen=True):
-    """The end of a budget. `at` is in the seconds of `clock`."""
+    """The end of a time budget. `at` is in seconds, as `clock` counts them."""
 
     at: float
     clock: Clock
@@ -36,14 +35,16 @@ class Deadline(Struct, frozen=True):
 
 
 class Throttle:
-    """Lets at most one call of this process through in each `interval_s` seconds."""
+    """Lets a call of this process pass only if the last one that passed is at least `interval_s`
+    seconds ago."""
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
         self._free_at: float | None = None
 
     def may_pass(self, now: float) -> bool:
-        """Return True if the last call that passed is long enough ago. `now` is in s."""
+        """Return True if a call may pass at `now` (in s), and count it as the last one that
+        passed."""
         if self._free_at is not None and now < self._free_at:
             return False
         self._free_at = now + self._interval_s
@@ -62,10 +63,11 @@ def while_again(
     *,
     sleep: Sleep = wait,
 ) -> T:
-    """Call `step` until `retry_in` returns None or the deadline would pass; return its last result.
+    """Call `step` until `retry_in` returns None, or until the pause that it returns would end after
+    the deadline. Return the last result of `step`.
 
-    `retry_in` takes a result, and returns the ms until the next call, or None to stop. Exceptions
-    of `step` are passed on.
+    `retry_in` gets the result, and returns the pause until the next call in ms, or None to stop.
+    Exceptions of `step` are passed on.
     """
     first = step()
     pause = retry_in(first)
