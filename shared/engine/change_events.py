@@ -25,7 +25,8 @@ MAX_SAVE_EVENTS = 16
 
 
 class Change(Struct, frozen=True):
-    """A save: the record before, the record after, and the event that led to it."""
+    """What a save changes: the record before (in `loaded`) and after, the new edges of the ledger,
+    the event that led to the save, and its lines of history."""
 
     loaded: Loaded
     after: StreamRecord
@@ -35,7 +36,8 @@ class Change(Struct, frozen=True):
 
 
 def event_tasks(change: Change, settings: StreamSettings) -> tuple[NewTask, ...]:
-    """Return a task for each event of the change that a webhook receiver of the policy wants."""
+    """Return a task for each webhook event of the change, if a receiver in the policy wants such
+    events."""
     if not settings.event_globs:
         return ()
     before, after, now = change.loaded.record, change.after, change.loaded.now

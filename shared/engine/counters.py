@@ -1,7 +1,7 @@
 """The names and values of a stage's counters, which its metrics show.
 
 The recorder adds a decision's counts to the save that it makes anyway; `Tally` keeps counts that
-belong to no save. Labels have closed lists of values: no stream's name is among them.
+belong to no save. The values of each label are a fixed list: no stream's name is among them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class CallbackResult(str, Enum):
 
 
 class WebhookResult(str, Enum):
-    """The result of an attempt to deliver an event, or why it was not delivered."""
+    """The result of an attempt to deliver a webhook event: the receiver took it or refused it, or
+    the event was skipped."""
 
     TAKEN = "taken"
     REFUSED = "refused"
@@ -50,7 +51,7 @@ class WebhookResult(str, Enum):
 
 
 class OccurrenceResult(str, Enum):
-    """The result of beginning an occurrence of a schedule, for each stream."""
+    """What happened for a stream when an occurrence of a schedule was to begin."""
 
     BEGUN = "begun"
     LATE = "late"
@@ -73,8 +74,8 @@ def occurrences(result: OccurrenceResult) -> str:
 
 
 def commands(command: str, outcome: str) -> str:
-    """Return the name of the counter of a command's outcomes; the outcome is a reason of
-    docs/errors.md."""
+    """Return the name of the counter for commands of this kind with this outcome: a reason, as
+    listed in docs/errors.md."""
     return f'{COMMANDS}{{command="{command}",outcome="{outcome}"}}'
 
 
@@ -85,7 +86,7 @@ def callbacks(kind: str, result: CallbackResult) -> str:
 
 
 def messages(*, is_taken: bool) -> str:
-    """Return the name of the counter of messages that robots accepted, or refused."""
+    """Return the name of the counter for messages that robots accepted (`is_taken`) or refused."""
     return f'{MESSAGES}{{result="{"taken" if is_taken else "refused"}"}}'
 
 
@@ -103,7 +104,7 @@ def start_bucket(bound: float | str) -> str:
 def of_decision(
     event: Event, before: StreamRecord, decision: Decision, now: int
 ) -> Mapping[str, int]:
-    """Return the counters that a decision raises, each with the number to add."""
+    """Return the names of the counters that a decision raises, each with the number to add."""
     lost = (entry for entry in decision.entries if entry.code is Reason.ANSWER_LOST)
     counts = {commands(str(entry.about["command"]), Reason.ANSWER_LOST.value): 1 for entry in lost}
     if any(entry.code is Reason.SEEN_ONLINE for entry in decision.entries):

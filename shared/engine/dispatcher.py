@@ -1,8 +1,8 @@
-"""Sends the commands that are due, in one run of reconcile, with as many workers as rate limit and
-latency need; runs the other steps at the same time.
+"""Sends the commands that are due, in one run of reconcile, and runs the other steps of reconcile
+meanwhile. It uses as many workers as the rate limit and Live's latency require.
 
-The function reconcile runs it. It knows the store's queue and how to handle one stream, and nothing
-of HTTP, policy, or how a command is sent.
+The function reconcile runs the dispatcher. This module knows the store's queue and how to handle
+one stream, and nothing of HTTP, policy, or how a command is sent.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class DueTimes(Protocol):
 
 
 class Dispatcher:
-    """Sends until nothing has been due for a while or the time is up."""
+    """Sends due commands until nothing has been due for a while or the time is up."""
 
     def __init__(  # noqa: PLR0913 - everything that a reconcile touches
         self,
@@ -75,8 +75,9 @@ class Dispatcher:
         self._error: BaseException | None = None
 
     def run(self, workers: Workers, has_time: Callable[[], bool], side_steps: SideSteps) -> int:
-        """Send all due commands while the side steps run; return how many streams were handled.
-        Wake a successor if time runs out. Raise StoreUnavailable if the store never answered."""
+        """Send all due commands while the side steps run; return how many streams were handled. If
+        time runs out while more is due soon, wake another reconcile. If the store failed in every
+        round, raise StoreUnavailable."""
         self._has_time, self._side_steps = has_time, side_steps
         done = self.rounds = 0
         failure: StoreUnavailable | None = None
@@ -125,8 +126,8 @@ class Dispatcher:
         return done
 
     def drain(self, workers: Workers) -> int:
-        """Send until nothing is due; return how many streams were handled. If workers raised
-        errors, raise one of the errors after all workers have ended.
+        """Send due commands until nothing is due; return how many streams were handled. If workers
+        raised errors, raise one of the errors after all workers have ended.
 
         One worker begins. A worker that finds the next slot near starts one more. A worker ends
         when nothing is due, or when the others have booked the coming slots.

@@ -1,6 +1,7 @@
 """Performs the recorder's effects on a real store and the real Live API.
 
-Each invocation has one. It waits for slots and reports failures, and decides nothing.
+Each invocation has one `EffectHandler`. It waits for slots and reports failures, and decides
+nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The effects that the recorder's generators yield, and the protocols of the store and the Live
+"""The effects that the recorder's generators yield, and the interfaces of the store and the Live
 API.
 
-`EffectHandler`, the explorer and the simulation perform them. Nothing here does any I/O.
+`EffectHandler`, the explorer and the simulation perform the effects. Nothing here does any I/O.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 
 class RecordStore(Protocol):
-    """The atomic operations that a record needs; tests/store/test_store.py is their contract."""
+    """The part of a store that the effects need. Each method is atomic; tests/store/test_store.py
+    tests what the methods promise."""
 
     def load(self, key: StreamKey) -> Loaded: ...
     def save_or_claim(self, save: Save) -> Saved: ...
@@ -37,11 +38,11 @@ class RecordStore(Protocol):
 
 
 class LiveApi(Protocol):
-    """The Live API. All methods but `prepare` may raise a LiveError. `find` returns the stream's
-    PublishTime in ms, None if it is offline. `online` returns the PublishTime of every stream of a
-    domain. `undelivered` returns the events of callbacks that Live gave up between two times, in
-    ms; it calls `take_poll_slot` before each request. `prepare` does slow work before a slot is
-    taken.
+    """The Live API. All methods but `prepare` may raise a LiveError. `prepare` does slow work
+    before a slot is taken. `send` returns Live's RequestId. `find` returns the stream's PublishTime
+    in ms, or None if the stream is offline. `online` returns every stream of a domain that is
+    online, with its PublishTime. `undelivered` returns the events of the callbacks that Live gave
+    up between `since` and `until`, in ms; it calls `take_poll_slot` before each request.
     """
 
     def prepare(self) -> None: ...
@@ -72,7 +73,8 @@ class CallbackSource(Struct, frozen=True):
 
 
 class Effect(Struct, Generic[T], frozen=True):
-    """A request of a generator to its driver; `T` is the type of the reply."""
+    """A request that a generator yields to the code that drives it; `T` is the type of the
+    reply."""
 
 
 LoadReply: TypeAlias = Loaded | Unreadable
@@ -87,9 +89,11 @@ class SaveOrClaim(Effect[Saved], frozen=True):
 
 
 class CommandResult(Struct, frozen=True):
-    """The answer to a command. `at` is when the answer came, `sent_at` when the command left, both
-    in ms by the store's clock. They are computed from the flight's slot and the time elapsed since,
-    and are never ahead of the store's clock. A command may leave some ms before its slot."""
+    """The answer to a command. The command left at `sent_at`, and the answer came at `at`, both in
+    ms by the store's clock. Both times are computed from the flight's slot and the time that has
+    passed since. They are never ahead of the store's clock, so `sent_at` may be some ms before the
+    slot.
+    """
 
     answer: Accepted | LiveError
     at: int
@@ -102,15 +106,16 @@ class Send(Effect[CommandResult], frozen=True):
 
 
 class QueryOnline(Effect[Polled | None], frozen=True):
-    """Polls one stream. The reply None means that the poll failed, which proves nothing about the
-    stream."""
+    """Polls one stream: asks Live whether the stream is online. The reply None means that the poll
+    failed, which proves nothing about the stream."""
 
     key: StreamKey
     asked_at: int
 
 
 class OnlineSnapshot(Struct, frozen=True):
-    """The online list, read after `asked_at`, and the sessions that had not ended before it."""
+    """A domain's online list, with the PublishTime of each stream, read just after `asked_at`.
+    `watched` are the sessions that had not ended just before `asked_at`."""
 
     asked_at: int
     online: Mapping[StreamKey, int]
@@ -118,8 +123,8 @@ class OnlineSnapshot(Struct, frozen=True):
 
 
 class ListOnline(Effect[OnlineSnapshot | None], frozen=True):
-    """Reads a domain's online list. The reply None means that it failed, which proves nothing about
-    any stream."""
+    """Reads a domain's online list. The reply None means that the read failed, which proves nothing
+    about any stream."""
 
     domain: str
 
@@ -131,35 +136,38 @@ class ReadWatched(Effect[Sequence[Watched]], frozen=True):
 
 
 class ReadUndelivered(Effect["Sequence[Undelivered] | None"], frozen=True):
-    """Reads the recent callbacks that Live could not deliver. The reply None means that it
+    """Reads the recent callbacks that Live could not deliver. The reply None means that the read
     failed."""
 
     source: CallbackSource
 
 
 class TouchSource(Effect[None], frozen=True):
-    """Notes in a timestamp that all undelivered callbacks of this source are stored."""
+    """Sets the source's timestamp to now, once the undelivered callbacks that were read are
+    handled."""
 
     source: CallbackSource
 
 
 class TakeDue(Effect[Sequence[StreamKey]], frozen=True):
-    """Takes due streams. No other worker gets them for `hold` ms, or until they are saved."""
+    """Takes up to `limit` streams that are due. No other worker gets them for `hold` ms, or until
+    they are saved."""
 
     limit: int
     hold: int
 
 
 class ReportBroken(Effect[None], frozen=True):
-    """Reports invariants that a decision violated. Nothing waits for it, and nothing follows."""
+    """Reports the names of the invariants that a decision violated. The handling of the stream goes
+    on as if nothing had happened."""
 
     key: StreamKey
     names: tuple[str, ...]
 
 
 class ReportCrash(Effect[None], frozen=True):
-    """Reports that handling a stream crashed. With `postpones` the stream is left alone for a
-    while."""
+    """Reports that the handling of a stream crashed. If `postpones` is True, the store also leaves
+    the stream alone for a while."""
 
     key: StreamKey
     error: Exception
@@ -176,8 +184,9 @@ def do(effect: Effect[T]) -> Steps[T]:
 
 
 def run(steps: Steps[T], perform: Callable[[Effect[Any]], Any]) -> T:
-    """Drive a generator of effects to its end. An exception raised by an effect is raised at its
-    yield."""
+    """Drive a generator of effects to its end, and return its result. `perform` carries out an
+    effect and returns the reply. If `perform` raises, the exception is raised inside the generator,
+    at the yield of the effect."""
     resume: Callable[[], Effect[Any]] = partial(next, steps)
     while True:
         try:

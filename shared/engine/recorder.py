@@ -80,9 +80,11 @@ which Live did not carry out is repeated on time."""
 
 
 class HandleResult(Struct, frozen=True):
-    """The stream's record now, and the commands that were sent, with Live's answers.
+    """The stream's record after an event was handled, and the commands that were sent, with Live's
+    answers.
 
-    `next_slot_in_ms` is set if the next slot was too far away to wait for.
+    `next_slot_in_ms` is 0 unless the next slot was too far away to wait for; the command is then
+    still pending.
     """
 
     record: StreamRecord
@@ -96,8 +98,8 @@ class HandleResult(Struct, frozen=True):
 
     @property
     def again_in(self) -> int | None:
-        """Return in how many ms a command is to be retried; None if no command is, or if the
-        command only waits for a slot."""
+        """Return in how many ms the pending command is to be retried. Return None if no command is
+        pending, if one is on the wire, or if the pending one only waits for a slot."""
         pending = self.record.pending
         if pending is None or self.record.flight or pending.not_before <= self.now:
             return None
@@ -105,8 +107,8 @@ class HandleResult(Struct, frozen=True):
 
     @property
     def waits(self) -> bool:
-        """Return True if a command or check is due soon and nobody works on it: then reconcile
-        should be woken."""
+        """Return True if reconcile should be woken: a command or check is due within SOON_MS, and
+        no command is on the wire. A command that waits for quota does not count."""
         record = self.record
         if record.flight:
             return False
@@ -117,8 +119,8 @@ class HandleResult(Struct, frozen=True):
 
     @property
     def awaits_check(self) -> bool:
-        """Return True if a start that was checked must be checked again within CHECK_SOON_MS. The
-        first check of a newly accepted start may wait for the timer."""
+        """Return True if an earlier start must be checked again within CHECK_SOON_MS. A start that
+        Live has just accepted does not count, because its first check may wait for the timer."""
         confirmation = self.record.confirmation
         if confirmation is None or confirmation.check_at is None or self.now <= confirmation.at:
             return False
@@ -134,9 +136,10 @@ class Crashed(Struct, frozen=True):
 
 
 class HandlingOptions(Struct, frozen=True):
-    """The things that an invocation may do: wait for a slot for `slot_wait_ms`, poll Live, send
-    commands, and record events that change nothing. `must_save`: save even an unchanged record, to
-    move its due entry. `counts` are added in the event's save.
+    """The things that an invocation may do: wait up to `slot_wait_ms` for a slot, poll Live, send
+    commands, and record events that change nothing. With `must_save`, even an unchanged record is
+    saved, which moves it to its new place in the queue. `counts` are added to the stage's counters
+    in the save of the event.
     """
 
     slot_wait_ms: int = 0
@@ -172,8 +175,8 @@ class Recorder:
         self._lease = lease
 
     def handle(self, key: StreamKey, event: Event, options: HandlingOptions) -> Steps[HandleResult]:
-        """Do everything that follows from one event, as far as `options` allow; return the
-        outcome."""
+        """Handle an event: decide, save, send the command, and handle Live's answer, as far as
+        `options` allow. Return the outcome."""
         entries: tuple[HistoryEntry, ...] = ()
         refused: Reason | None = None
         sent: tuple[tuple[Command, Accepted | LiveError], ...] = ()
@@ -293,9 +296,9 @@ class Recorder:
         )
 
     def put_in_order(self, key: StreamKey) -> Steps[None]:
-        """Save the record again, to move its due entry to the right place. If the clock was set
-        back, times too far ahead are moved back within reach. A record of release 0.2 gets the time
-        at which it is forgotten.
+        """Save the record again, so that its due entry (its place in the queue) is computed afresh.
+        If the store's clock was set back, times in the record that lie too far ahead become the
+        latest allowed ones. A record of release 0.2 gets the time at which it is to be forgotten.
         """
         yield from self._alone(key, self._put_in_order(key), is_due=True)
 
@@ -314,8 +317,10 @@ class Recorder:
     def handle_alone(
         self, key: StreamKey, event: Event, options: HandlingOptions, *, is_due: bool = False
     ) -> Steps[HandleResult | Crashed]:
-        """Do as `handle` for one of many streams: an exception is reported, and does not stop the
-        others. A stream that was due or cannot be read is then left alone for a while."""
+        """Do as `handle` for one of many streams: report an exception, and return Crashed, so that
+        the other streams are still handled. Only StoreUnavailable is raised. After an exception, a
+        stream that was due (`is_due`), or whose record cannot be read, is left alone for a while.
+        """
         return (yield from self._alone(key, self.handle(key, event, options), is_due=is_due))
 
     def _alone(self, key: StreamKey, steps: Steps[T], *, is_due: bool) -> Steps[T | Crashed]:
@@ -329,8 +334,8 @@ class Recorder:
             return Crashed(key)
 
     def note_absence(self, key: StreamKey, occurrence: Occurrence) -> Steps[None]:
-        """Note in the ledger of a pattern that no stream was live for an occurrence of its
-        schedule. A pattern has a ledger, but no stream record."""
+        """Note in the ledger of `key`, a schedule's pattern, that no stream of the pattern was live
+        for this occurrence. A pattern has a ledger, but no stream record."""
         keep_ms = self._settings_of(key).keep_ledger
         save = Save(0, StreamRecord(key), edges=(edge_of(occurrence),), keep_ledger_ms=keep_ms)
         yield from do(SaveOrClaim(save))

@@ -47,11 +47,12 @@ class Resync:
     def compare(
         self, domain: str, may_go_on: Callable[[], bool], *, only_awaited: bool = False
     ) -> Steps[int]:
-        """Handle each difference between the online list and the records; return how many there
-        were. If time runs out, the next run finds the rest.
+        """Handle each difference between a domain's online list and the records; return how many
+        were handled. If time runs out, the next run finds the rest.
 
-        Streams without a record come first, then those that wait for a poll to show them. With
-        `only_awaited` only these two kinds are handled, because in a burst nothing else is urgent.
+        First come the listed streams for which the records have no session, or only an ended one.
+        With `only_awaited`, the only others are listed streams whose session is in doubt
+        (`Watched`), because in a burst nothing else is urgent.
         """
         snapshot = yield from do(ListOnline(domain))
         fed = 0
@@ -67,10 +68,9 @@ class Resync:
     def decide_anew(
         self, domain: str, may_go_on: Callable[[], bool], *, fills_index: bool = False
     ) -> Steps[bool]:
-        """Decide again about every session of the domain that has not ended, since the policy, the
-        mode or a cap may have changed; return False if time ran out. `fills_index`: also save
-        unchanged records, to fill a new index.
-        """
+        """Decide again about every session of the domain that has not ended, because the policy,
+        the mode or a cap may have changed. Return False if time ran out. With `fills_index`, also
+        save unchanged records, to fill a new index."""
         options = replace(ONLY_STORE_NEWS, must_save=fills_index)
         for watched in (yield from do(ReadWatched(domain))):
             if not may_go_on():
@@ -79,8 +79,9 @@ class Resync:
         return True
 
     def replay(self, source: CallbackSource, may_go_on: Callable[[], bool]) -> Steps[int]:
-        """Handle the events of one source that Live could not deliver; return how many. If time
-        runs out, the next run reads the rest."""
+        """Handle the events of the source's callbacks that Live could not deliver, unless this
+        process has handled them before; return how many were handled. If time runs out, the next
+        run reads the rest."""
         fed = 0
         undelivered = yield from do(ReadUndelivered(source))
         for entry in [entry for entry in undelivered or () if entry not in self._replayed]:

@@ -62,8 +62,9 @@ class ScheduleStore(WatchedStore, Protocol):
 
 
 class SchedulePlanner:
-    """`run` performs a generator of effects. `may_go_on` returns True while there is time. `report`
-    gets the name of a log event and the error of a schedule that cannot be planned."""
+    """Plans schedules in the store. `run` performs a generator of effects. `may_go_on` returns True
+    while there is time. `report` gets the name of a log event, and the error of a schedule that
+    cannot be planned."""
 
     def __init__(
         self,
@@ -82,8 +83,9 @@ class SchedulePlanner:
         self._planned: dict[str, str] = {}
 
     def tend(self, wait: Callable[[float], None]) -> int:
-        """Plan each schedule that is due; return how many. Then wait until the occurrence that is
-        about to begin has begun, so that the dispatcher starts it at its second."""
+        """Plan each schedule that is due. If an occurrence is about to begin, wait until it has
+        begun, so that the dispatcher starts it at its second. Return how many schedules were
+        planned."""
         while self._may_go_on():
             due = self._store.due_schedules(MAX_SCHEDULES_NUMBER)
             begins = [at for name, text in due.items() if (at := self._tend(name, text))]
@@ -105,9 +107,12 @@ class SchedulePlanner:
             return None
 
     def plan(self, name: str, text: str) -> int | None:
-        """Write the coming occurrences into the records, and store when to plan again. Return when
-        the next occurrence begins if that is near: until then the schedule stays due, even if this
-        process is killed.
+        """Write the coming occurrences of a schedule into the records, and store when to plan
+        again. `text` is the schedule's stored document.
+
+        If the next occurrence begins within LEAD_MS, return the time of its beginning, else None.
+        The schedule stays due until that time, so that another run goes on if this process is
+        killed.
         """
         stored, now = StoredSchedule.from_text(text), self._store.now()
         upcoming = [] if stored.is_deleted else _upcoming(stored, now)
@@ -221,7 +226,8 @@ class SchedulePlanner:
 
 
 def live_keys(store: WatchedStore, matches: Iterable[Match]) -> Sequence[StreamKey]:
-    """Return the streams that fit a pattern, and whose session has not ended."""
+    """Return the streams that fit one of the patterns `matches`, and whose session has not
+    ended."""
     matches = tuple(matches)
     domains = dict.fromkeys(match.domain for match in matches)
     watched = (one.key for domain in domains for one in store.watched(domain))

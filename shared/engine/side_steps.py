@@ -1,4 +1,5 @@
-"""Runs the other steps of a reconcile while it sends. Each begins at once, and fails alone.
+"""Runs the other steps of a reconcile while the dispatcher sends. All of them begin immediately. If
+one fails, the others go on.
 
 The dispatcher runs them. The caller defines each step and its time limit.
 """
@@ -16,8 +17,9 @@ Report = Callable[[str, Exception], None]
 
 
 class SideSteps:
-    """A context manager that runs steps; leaving it waits for those that still run. Each step
-    returns how much it did, and ends by itself when the time is up."""
+    """A context manager that runs steps at the same time. Leaving the block waits for the steps
+    that still run. Each step returns how many things it did, and ends by itself when the time is
+    up."""
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class SideSteps:
             self.start(name, step)
 
     def start(self, name: str, step: Callable[[], int]) -> None:
-        """Begin one more step."""
+        """Start one more step, with this name for its result and its errors."""
         with self._workers.signal as _:
             self._running += 1
         self._workers.start(lambda: self._run(name, step))

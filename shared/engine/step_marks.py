@@ -1,4 +1,4 @@
-"""The times at which each step of a reconcile last began and last ended.
+"""The marks of a reconcile: timestamps at which each of its steps last began and last ended.
 
 The dispatcher and the side steps set the marks, and health reads them.
 """
@@ -45,16 +45,16 @@ class StepMarks:
         self._timestamps = timestamps
 
     def begin(self, step: str) -> None:
-        """Note that the step begins. At the very first drain, also note an end of drain, resync and
-        replay. Health can then report a step that never begins or never ends."""
+        """Note that the step begins. At the very first drain, also note that drain, resync and
+        replay ended just now, so that health can report a step that never begins or never ends."""
         self._timestamps.touch(began(step))
         if step == DRAIN and self._timestamps.age_ms(ended(step)) is None:
             for each in (DRAIN, RESYNC, REPLAY):
                 self._timestamps.touch(ended(each))
 
     def around(self, step: str, work: Callable[[], int]) -> Callable[[], int]:
-        """Return the work, wrapped so that its begin and end are noted. If it raises, no end is
-        noted."""
+        """Return the work, wrapped so that its begin and end are noted. If the work raises, no end
+        is noted."""
 
         def noted() -> int:
             self.begin(step)

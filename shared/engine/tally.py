@@ -1,7 +1,7 @@
 """Keeps counts that belong to no save, and stores them together.
 
-Each process has one. A callback that changes nothing saves nothing: a write for each would double
-its cost, and would let anybody put load on the store with forged callbacks.
+Each process has one tally. A callback that changes nothing saves nothing. If it saved its count
+alone, it would cost twice as much, and anybody could put load on the store with forged callbacks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Tally:
         self._stored_at: int | None = None
 
     def add(self, name: str) -> None:
-        """Count one more."""
+        """Add 1 to the count of this name."""
         self._counts[name] += 1
 
     def store_if_due(self) -> None:

@@ -1,8 +1,8 @@
 """Works on the durable tasks of one queue: takes those that are due, tries each, and stores the
 results.
 
-A function with a timer runs it. The caller defines what an attempt is. Several runners may work at
-once, here and elsewhere: each task is taken by one of them.
+Functions that a timer starts use this module. The caller defines how to try a task. Several runners
+may work on one queue at once, in this process and in others: each task is taken by one of them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class TaskRunResult(Struct):
     stale: int = 0
 
     def count(self, ended: Next | None) -> None:
-        """Count a task by its result; None means that another runner has taken it."""
+        """Count a task by its result. None means that another runner took the task meanwhile."""
         match ended:
             case Next.DONE:
                 self.done += 1
@@ -133,17 +133,19 @@ class TaskRunner:
         self.result = TaskRunResult()
 
     def run(self, workers: Workers, count: int, attempts: Callable[[], Attempt]) -> None:
-        """Let up to `count` workers do what is due until nothing is, or the time is up. `attempts`
-        makes an attempt, which serves one worker at a time. If the store failed, raise its last
-        error at the end."""
+        """Work on the queue with up to `count` workers at a time, until nothing is due or the time
+        is up. `attempts` makes a function that tries tasks; each such function serves one worker at
+        a time. If the store failed, raise its last error at the end."""
         with workers:  # left once all of them have ended
             self.start(workers, count, attempts)
         self.check()
 
     def start(self, workers: Workers, count: int, attempts: Callable[[], Attempt]) -> None:
-        """Start one of the given workers, which also serve other queues. The worker takes what is
-        due, starts another worker for each task, up to `count` at a time, and settles their
-        results, many in one step. A settled task may be due again at once, for its next step."""
+        """Start a worker that leads the work on this queue. It takes the tasks that are due, starts
+        another worker for each task, up to `count` at a time, and settles their results, many in
+        one step. A settled task may be due again at once, for its next step. The workers may serve
+        other queues, too.
+        """
         desk = _Desk(workers.signal, count, attempts)
 
         def work(task: Task, attempt: Attempt) -> None:
@@ -166,9 +168,9 @@ class TaskRunner:
         workers.start(lead)
 
     def start_in_line(self, workers: Workers, size: int, attempt: Attempt) -> None:
-        """Start one of the given workers for attempts that do not wait. This worker makes the
-        attempts itself. It takes and settles `size` tasks in one step, but settles retried ones one
-        by one."""
+        """Start one worker that makes all attempts itself, one after the other; use it for attempts
+        that do not wait. The worker takes up to `size` tasks in one step. It settles new tasks
+        together, and tasks that were tried before one by one."""
 
         def lead() -> None:
             while self._has_time():
@@ -181,7 +183,7 @@ class TaskRunner:
         workers.start(lead)
 
     def check(self) -> None:
-        """Raise the last error of the store, if a worker has met one."""
+        """If the store failed for a worker, raise the store's last error."""
         if self._failures:
             raise self._failures[-1]
 

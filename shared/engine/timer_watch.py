@@ -32,8 +32,9 @@ class TimerWatch:
         self._next_at = clock() + LOOK_EVERY_MS
 
     def silent(self) -> Mapping[str, int]:
-        """Return each function whose timer is silent, and ms since it last ran; nothing if this
-        process has checked within a minute. A function that has never run is left out."""
+        """Return each function whose timer has been silent for more than TIMER_SILENT_MS, with the
+        ms since its last run. Return nothing if this process has checked within a minute, or if the
+        store does not answer. A function that has never run is left out."""
         now = self._clock()
         if now < self._next_at <= now + LOOK_EVERY_MS:
             return {}

@@ -53,7 +53,8 @@ class WorkerLease:
         self._last = float("-inf")
 
     def begin(self) -> int:
-        """Register or renew; return how many other reconciles are at work."""
+        """Register this reconcile, or renew its registration; return how many others are at
+        work."""
         self._last = self._monotonic()
         return self._registry.register("reconcile", self._who, self._alive_ms)
 
@@ -63,8 +64,8 @@ class WorkerLease:
             self.begin()
 
     def may_wake_one(self) -> bool:
-        """Return True if too few reconciles are at work, and nobody made a wake-up call just
-        now."""
+        """Return True if the caller should wake a reconcile: too few are at work, and nobody has
+        woken one within WAKE_PAUSE_MS. The store notes this as a wake-up call."""
         return self._registry.may_wake_one("reconcile", ENOUGH_RECONCILES, WAKE_PAUSE_MS)
 
     def end(self) -> None:
@@ -75,8 +76,8 @@ class BackfillTimer:
     """Decides when to read the online lists again because of a burst.
 
     When many streams come up at once, Function Compute may refuse callbacks for lack of instances.
-    The reconciles that send the burst read the lists meanwhile, and once more at its end, no matter
-    which of them is killed in between.
+    So the reconciles that send the commands of the burst also read the lists, again and again, and
+    once more at the end of the burst, no matter which reconcile is killed in between.
     """
 
     def __init__(self, timestamps: Timestamps) -> None:
@@ -86,7 +87,8 @@ class BackfillTimer:
         self._timestamps.touch("burst")
 
     def note_resync(self) -> None:
-        """Note that reading of the lists begins now. It may miss a stream that comes up later."""
+        """Note that a read of the lists begins now. The read may miss a stream that comes up
+        later."""
         self._timestamps.touch("resync")
 
     def may_run_again(self) -> bool:
@@ -95,8 +97,9 @@ class BackfillTimer:
         return age_ms is None or age_ms >= BACKFILL_AGAIN_MS
 
     def is_due(self) -> bool:
-        """Return True if a burst has come since the lists were last read, and that was at least
-        BACKFILL_LEAST_MS ago."""
+        """Return True if a burst was noted after the last read of the lists began, and that read
+        began at least BACKFILL_LEAST_MS ago. Return True, too, if there was a burst but no read
+        yet."""
         burst_ms, resync_ms = self._timestamps.age_ms("burst"), self._timestamps.age_ms("resync")
         if burst_ms is None or resync_ms is None:
             return burst_ms is not None
