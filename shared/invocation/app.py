@@ -1,6 +1,7 @@
 """Holds the parts that one process keeps from call to call.
 
-`composition` builds it, and each invocation reads it. It holds no state of a single call.
+`composition` builds an `App`, and each invocation reads it. An `App` holds no state of a single
+call.
 """
 
 from __future__ import annotations

@@ -49,8 +49,8 @@ def build(
     live: LiveClient | None = None,
     write: Callable[[str], object] = to_stdout,
 ) -> App:
-    """Return the app for these settings. `store` and `live` replace its own store and Live client.
-    `write` gets the lines of the log. Nothing is connected yet."""
+    """Return the app for these settings. If `store` or `live` is given, the app uses it instead of
+    one built from the settings. `write` gets the lines of the log. Nothing is connected yet."""
     store = store or open_store(
         settings.store,
         rate=settings.rate,
@@ -124,15 +124,15 @@ def _policy(settings: Settings) -> Policy:
 
 @cache
 def app() -> App:
-    """Return the process's app, built at the first event. Raise Misconfigured as long as that
-    fails."""
+    """Return this process's app, which the first call builds. Raise Misconfigured as long as the
+    settings are wrong."""
     settings = Settings.from_env(os.environ)  # noqa: TID251 - its place
     return build(settings, dev_clock(settings.dev_clock) if settings.dev_clock else wall_clock)
 
 
 def prepare(*, live: bool = True) -> None:
     """Load the modules for which the first event would wait. `live` is False for a function that
-    never calls Live. Wrong settings are reported only at the event."""
+    never calls Live. Wrong settings are not reported here, but at the event."""
     with suppress(Misconfigured):
         ours = app()
         if live:
@@ -145,12 +145,13 @@ def wall_clock() -> int:
 
 
 def dev_clock(file: str) -> Clock:
-    """Return a clock of real time plus the offset that the emulators keep in a file."""
+    """Return a clock that adds to the real time the offset that the emulators keep in this file."""
     return lambda: wall_clock() + dev_offset(file)
 
 
 def dev_offset(file: str) -> int:
-    """Return the offset in ms; 0 without a readable file."""
+    """Return the offset, in ms, that the emulators keep in this file; 0 if the file cannot be
+    read."""
     import json
 
     if not file:

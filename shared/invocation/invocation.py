@@ -177,7 +177,8 @@ class Invocation:
     def handle(self, key: StreamKey, event: Event, options: HandlingOptions) -> HandleResult:
         """Handle an event, and retry its command while Live's answer and the budget allow.
 
-        A command that there is no time for stays due, and a reconcile is woken to send it.
+        If there is no time for a command, the command stays due, and a reconcile is woken to send
+        it.
         """
         sent: list[tuple[Command, Accepted | LiveError]] = []
 
@@ -196,7 +197,8 @@ class Invocation:
         return replace(last, refused=first.refused, sent=tuple(sent), is_saved=first.is_saved)
 
     def handle_callback(self, kind: Kind, key: StreamKey, event: Event) -> None:
-        """Handle the event of a genuine callback, and count it with the save of the event."""
+        """Handle the event of a genuine callback, and count the callback. Then check the timers
+        (`watch_timers`)."""
         counts = {counters.callbacks(kind, CallbackResult.STORED): 1}
         options = HandlingOptions(may_send=self.has_time, counts=counts)
         if self.handle(key, event, options).is_saved:
@@ -206,8 +208,8 @@ class Invocation:
         self.watch_timers()
 
     def watch_timers(self) -> None:
-        """Log each timer that no longer runs, at most once a minute. A function whose timer is off
-        cannot log that itself."""
+        """Log each timer that no longer runs; check at most once a minute. A function whose timer
+        is off cannot log that itself."""
         for function, ms in self.app.timer_watch.silent().items():
             self.log.error("timer.silent", function=function, ms_ago=ms)
 
@@ -217,9 +219,9 @@ class Invocation:
         self.app.tally.store_if_due()
 
     def counting_failures(self, kind: Kind, take: Callable[[], T]) -> T:
-        """Call `take` for a callback and return its result. Count a callback that is refused or
-        fails, by its exception. The count of a failure is stored later, since the store may be what
-        failed."""
+        """Call `take`, which handles a callback, and return its result. If `take` raises, count the
+        callback as rejected, malformed or failed, and pass the exception on. The count of a failure
+        is stored later, since the store may be what failed."""
         try:
             return take()
         except UnverifiedCallback:
@@ -233,7 +235,8 @@ class Invocation:
             raise
 
     def forwarded(self, kind: Kind, request: function_compute.Request) -> ForwardedCallback:
-        """Return the callback in the form in which the previous receiver gets it."""
+        """Return the callback in the form in which `relay` and `onward` take it, with the function
+        that signs it again."""
         from shared.inbound import live_callbacks
 
         key = next(iter(self.app.settings.record_keys), "")
@@ -247,7 +250,11 @@ class Invocation:
         return Onward(settings.forward_hosts, anywhere=settings.is_emulated, mode=self.mode.value)
 
     def pass_on(self, kind: Kind, request: function_compute.Request) -> None:
-        """Forward a callback to its previous receiver. A failure never affects our own answer."""
+        """Hand a callback to the function relay, which forwards it to the previous receiver. Do
+        nothing if the policy names no receiver for this kind, or if another live-record has already
+        forwarded the callback. If that live-record sends commands, and this stage does too, note
+        that. A failure is logged, and never affects our own answer.
+        """
         callback = self.forwarded(kind, request)
         if callback.is_of_acting_stage and self.mode is Mode.ACT:
             self.app.capabilities.record_other_stage()
@@ -267,9 +274,9 @@ class Invocation:
 
     def resync(self, *, only_awaited: bool = False) -> int:
         """Compare the online list of every domain of the policy with the records; return how many
-        differences there were. With `only_awaited`, handle only streams without a record, and those
-        that wait for a poll to show them. The commands that follow are sent with everything else
-        that is due.
+        differences were handled. With `only_awaited`, handle only listed streams whose session is
+        in doubt, or for which the records have no session, or only an ended one. The commands that
+        follow from this are sent later, with everything else that is due.
         """
         self.app.policies.forget()
         self._backfill_timer.note_resync()
@@ -314,7 +321,8 @@ class Invocation:
 
     def plan_schedule(self, name: str, text: str) -> None:
         """Plan a schedule that was stored just now, as far as time allows; the timer does the rest.
-        An occurrence that has to begin now begins within a second or two."""
+        `text` is the stored document. A reconcile is woken, so an occurrence that has to begin now
+        begins within a second or two."""
         self._planner().plan(name, text)
         self._wake_one()
 
@@ -326,8 +334,8 @@ class Invocation:
         return SchedulePlanner(app.store, app.recorder, run, **options)
 
     def apply_policy_soon(self) -> None:
-        """Wake a reconcile that decides again about the live streams within a second or two, since
-        the policy was changed, or the store accepted, just now."""
+        """Wake a reconcile that decides again about the live streams within a second or two. Call
+        this when the policy was changed, or when a person has accepted the store."""
         self.app.policies.forget()
         self.app.store.touch(POLICY_CHANGED)
         self._backfill_timer.note_burst()
@@ -340,7 +348,7 @@ class Invocation:
 
     def replay_undelivered(self) -> int:
         """Replay the callbacks that Live could not deliver, of every domain that the policy names;
-        return how many there were."""
+        return how many were handled."""
         domains = self.app.policy.domains
         sources = [
             CallbackSource(name, is_ingest=True) for domain in domains for name in domain.ingest
@@ -350,8 +358,11 @@ class Invocation:
         return self._each_alone(replay(source, self.has_time) for source in sources)
 
     def audit(self) -> int:
-        """Read the first streams of each phase, and quarantine those that cannot be read, which
-        health reports. Log and return how many streams are wanted, live and not recorded."""
+        """Read the first streams of each phase, and put those that cannot be read into the
+        quarantine, which health reports. First release the streams that are there for this reason
+        alone. Also repair the index of the streams that are wanted, live and not recorded. Return
+        how many have been so for REPORTED_AFTER_MS, and log that number.
+        """
         store = self.app.store
         for key in store.never_crashed(AUDITED_ROWS):
             store.release(key)
@@ -399,7 +410,8 @@ class Invocation:
             self.app.store.note_size()
 
     def is_needed(self) -> bool:
-        """Return True if so few reconciles are at work that this woken one should work too."""
+        """Register this reconcile, which was woken, and return True if few enough others are at
+        work. If it is not needed, end the registration."""
         needed = self._lease.begin() < ENOUGH_RECONCILES
         if not needed:
             self._lease.end()
@@ -428,14 +440,15 @@ class Invocation:
         return self._dispatcher
 
     def report_store(self) -> None:
-        """Log that the store was emptied, at each run, until a person accepts it."""
+        """Log an error if the store was emptied and no person has accepted it since."""
         emptied_at = self.app.store.continuity().emptied_at
         if emptied_at is not None:
             fix = "stop what must not be recorded, then run live-record store accept"
             self.log.error("store.emptied", since=rfc3339(emptied_at), fix=fix)
 
     def side_steps(self, steps: Mapping[str, Callable[[], int]]) -> SideSteps:
-        """Return the steps that run while the dispatcher sends, each with the name of its marks."""
+        """Return the steps, to be run while the dispatcher sends. When a step begins or ends, a
+        timestamp under its name is set (`StepMarks`), from which health sees a step that hangs."""
         marks = StepMarks(self.app.store)
         noted = {name: marks.around(name, step) for name, step in steps.items()}
         return SideSteps(noted, self.app.workers(), self.report_failed, self._waits_for_store)
@@ -446,7 +459,8 @@ class Invocation:
         return self.has_time()
 
     def put_in_order(self) -> int:
-        """Repair a page of due entries if the store's clock was set back; return how many."""
+        """If due entries may be wrong (`misplaced` says when), save one page of records again.
+        Return how many records were saved."""
         store = self.app.store
         page = misplaced.next_page(store)
         if page is None:
@@ -457,8 +471,8 @@ class Invocation:
         return len(page.keys)
 
     def send_heartbeat(self) -> None:
-        """Call the outside monitor, if there is one and the timer's drain has worked. A lost
-        heartbeat is logged, and changes nothing."""
+        """Call the outside monitor, if the settings name one and the dispatcher of this run has
+        completed a round. If the call is lost, log and note that, and go on."""
         drained = self._dispatcher is not None and self._dispatcher.rounds > 0
         if not (drained and self.app.heartbeat.url):
             return

@@ -19,8 +19,8 @@ FILES_ROWS = 5_000
 
 
 def read_files(app: App, key: StreamKey) -> tuple[Sequence[File], Span | None]:
-    """Return the newest files of the stream, and the period in which they are all that Live has
-    reported; None if that is not known."""
+    """Return the newest files of the stream, and the period for which this list is complete: it
+    holds every file that Live has reported. The period is None if it is not known."""
     files, now = app.store.files(key, FILES_ROWS), app.clock()
     age_ms = app.store.age_ms(file_reported(key))
     period = listed_period(

@@ -2,8 +2,8 @@
 
 From python3.12 on, Function Compute gives credentials to a process once, in its environment
 (docs/platform/function-compute.md §1.4). `serve` reports each begin and end of a call; an
-invocation reports how Live answered to the credentials. It must not end a process whose successor
-would be no better.
+invocation reports whether Live accepted the credentials. The process is not ended if its successor
+would get no better credentials.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ class ProcessLife:
         self._has_worked = True
 
     def refused(self, code: str) -> bool:
-        """Return True if Live's answer means that the process must end. Return True only once, so
-        that the end is logged once."""
+        """Note that Live refused a request with this code. Return True if the process must end,
+        because its credentials have expired; but return True only once, so that the end is logged
+        once."""
         is_old = self._monotonic() - self._began >= OLD_S
         if self.is_over or not code.startswith(EXPIRED) or not (self._has_worked or is_old):
             return False

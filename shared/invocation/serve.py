@@ -1,5 +1,5 @@
-"""Serves one call of a function. Every HTTP request gets an answer; a call by a timer or the API
-may fail.
+"""Serves one call of a function. Every HTTP request gets an answer; a call by a timer or by
+Function Compute's API may fail.
 
 The functions' handlers call this module. It knows no function and no rule.
 """
@@ -21,16 +21,17 @@ Answer = Callable[..., dict[str, object]]
 
 
 def serve(respond: Respond, event: bytes, context: object, *, seconds: float) -> dict[str, object]:
-    """Return the answer of an HTTP function to any input. `seconds` is its budget."""
+    """Return the answer of an HTTP function to a call, whatever its input. `seconds` is the time
+    that the call may take."""
     return _serve(function_compute.answer, respond, event, context, seconds)
 
 
 def serve_any(
     respond: Respond, event: bytes, context: object, *, seconds: float
 ) -> dict[str, object]:
-    """Return the same as `serve`, for a function that a timer or the API calls too. Raise
-    InvocationFailed if such a call fails, because Function Compute takes any answer as a success.
-    """
+    """Do as `serve`, for a function that a timer or Function Compute's API calls, too. Raise
+    InvocationFailed if such a call fails, because Function Compute takes any answer to it as a
+    success."""
     return _serve(function_compute.answer_any, respond, event, context, seconds)
 
 

@@ -23,7 +23,8 @@ def events_of(
     data: Mapping[str, str | int | None],
     at_ms: int,
 ) -> tuple[NewTask, ...]:
-    """Return the webhook event about a task, if a receiver of the policy wants it."""
+    """Return the webhook event about a task, as a task to store; nothing if no receiver in the
+    policy wants such events."""
     if not event.fits(invocation.app.policy.event_globs(task.stream)):
         return ()
     body = EventBody(event, at_ms, data)
@@ -39,8 +40,8 @@ def runner_of(
     crashed: Crashed = lambda _task, failed: failed,
 ) -> TaskRunner:
     """Return the runner of a queue. The runner begins an attempt only if one fits before the
-    deadline. If nothing is due, `stays` waits, and returns whether to check again. `crashed` adds
-    what follows from a crashed attempt."""
+    deadline. If nothing is due, `stays` waits, and returns whether to check again. `crashed` gets
+    the failure of an attempt that crashed, and returns the outcome to store."""
     patience_s = backoff_of(queue).patience_ms / 1000
     return TaskRunner(
         invocation.app.store,
