@@ -42,8 +42,9 @@ class CallDeadline:
 
 
 def connect(host: str, port: int, deadline: CallDeadline, may_reach: MayReach) -> socket.socket:
-    """Return a socket connected to an address of the host. The address is checked right here,
-    because a name may resolve differently a moment later."""
+    """Return a socket connected to one of the host's addresses that `may_reach` allows. Raise
+    ForbiddenAddress if it allows none, or OSError if no connection can be made in time. The
+    addresses are checked here, because a name may resolve differently a moment later."""
     import socket
 
     failed: OSError = ForbiddenAddress(host)
@@ -79,8 +80,7 @@ def closed_on_error(sock: socket.socket) -> Iterator[None]:
 class BoundedSocket:
     """A socket for `http.client` whose whole call ends at a deadline. A socket's own timeout limits
     single reads, so a peer that sends a byte now and then could hold a call for ever. Here each
-    read gets only the rest of the call's time.
-    """
+    read gets only the time that is left for the call."""
 
     def __init__(self, sock: socket.socket, deadline: CallDeadline) -> None:
         self._sock = sock

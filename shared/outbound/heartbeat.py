@@ -16,8 +16,8 @@ TIMEOUT_S = 2.0
 
 
 class Heartbeat(Struct, frozen=True):
-    """Calls a monitor; with an empty `url` there is none. Only public addresses are called, unless
-    `anywhere` is set for the emulator, whose monitor runs on the same machine."""
+    """Calls an outside monitor at `url`; "" means that there is none. Only public addresses are
+    called, unless `anywhere` is set for the emulator, whose monitor runs on the same machine."""
 
     url: str
     anywhere: bool = False
@@ -27,8 +27,8 @@ class Heartbeat(Struct, frozen=True):
         return "Heartbeat(…)"
 
     def send(self) -> None:
-        """Make the call, or raise Unanswered. A redirect is not followed and does not count as an
-        answer."""
+        """Call the monitor. Raise Unanswered unless it answers in time with a success (2xx). A
+        redirect is not followed, and is no success."""
         from shared.outbound.public_address import reachable
 
         may_reach = reachable(anywhere=self.anywhere)

@@ -50,8 +50,9 @@ class Outgoing(Struct, frozen=True):
 def call(
     outgoing: Outgoing, *, patience: float, may_reach: MayReach = lambda _address: True
 ) -> tuple[int, bytes]:
-    """Return status and body. Raise Unanswered if no readable answer came within about `patience`
-    seconds, however slowly the other side sends."""
+    """Make the call; return the status, and at most MAX_ANSWER_BYTES of the body. Raise Unanswered
+    if no readable answer came within about `patience` seconds, however slowly the other side
+    sends."""
 
     def on_new() -> tuple[int, bytes]:
         with _answered():
@@ -70,8 +71,9 @@ class Connections:
         self._free: defaultdict[tuple[str, str], list[HTTPConnection]] = defaultdict(list)
 
     def call(self, outgoing: Outgoing, *, patience: float, may_reach: MayReach) -> int:
-        """Return the status. Raise Unanswered if no readable answer came within about `patience`
-        seconds. If a kept connection has ended, send the request again on a new one."""
+        """Make the call on a kept connection, or else on a new one; return the status. Raise
+        Unanswered if no readable answer came within about `patience` seconds. If the kept
+        connection has ended, send the request again on a new one."""
         from ssl import SSLError
 
         address, deadline = urlsplit(outgoing.url), CallDeadline(patience)

@@ -37,9 +37,8 @@ def prepare() -> None:
 
 
 class NotRead(Exception):
-    """The size or the bytes of an object could not be read. Any reader may see the text.
-    `is_silent`: OSS does not answer at all. `status` (HTTP) and `code` (OSS) are set if OSS
-    answered."""
+    """The size or the bytes of an object could not be read. The text holds no secret. `is_silent`:
+    OSS does not answer at all. `status` (HTTP) and `code` (OSS) are set if OSS answered."""
 
     def __init__(
         self, why: str, *, is_silent: bool = False, status: int = 0, code: str = ""
@@ -49,13 +48,13 @@ class NotRead(Exception):
 
 
 class NotJudged(Exception):
-    """OSS's answer shows nothing about the object: verify it again later. Any reader may see the
-    text."""
+    """The object could not be judged, because OSS gave no usable answer or time ran out: verify it
+    again later. The text holds no secret."""
 
 
 class Bucket(Struct, frozen=True):
-    """A bucket, and the access key of one invocation, which may be temporary. The emulator uses
-    http."""
+    """A bucket, and the access key of one invocation, which may be temporary. `protocol` is https,
+    or http for the emulator."""
 
     name: str
     endpoint: str
@@ -130,8 +129,8 @@ class Opened:
         return ObjectState(int(head.content_length), str(head.etag or ""), crc64)
 
     def read(self, uri: str, start: int, length: int, *, etag: str = "") -> bytes:
-        """Return up to `length` bytes of an object from byte `start` on. Raise NotRead, with status
-        412 if the object no longer has this `etag`."""
+        """Return up to `length` bytes of an object from byte `start` on. If OSS does not answer or
+        refuses, raise NotRead; its `status` is 412 if the object no longer has the given `etag`."""
         request = self._oss.GetObjectRequest(
             bucket=self.name,
             key=uri,
@@ -145,8 +144,8 @@ class Opened:
 def judge(
     opened: Opened, expected: ExpectedFile, *, has_time: Callable[[], bool] = lambda: True
 ) -> Verdict:
-    """Return the verdict on a file in the bucket; read at most MAX_BYTES of it. Raise NotJudged,
-    also if `has_time` returns False before a request."""
+    """Return the verdict on a file in the bucket; read at most MAX_BYTES of it. Raise NotJudged if
+    OSS gives no usable answer, or if `has_time` returns False before a request."""
     steps = verify(expected)
     try:
         request = next(steps)

@@ -15,8 +15,9 @@ _TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 
 
 def reachable(*, anywhere: bool) -> MayReach:
-    """Return a test of addresses that may be called: public ones only; with `anywhere` all, for the
-    emulator and programs on its machine."""
+    """Return a function that decides whether an address may be called: a public one always, any
+    other only with `anywhere`. Set `anywhere` for the emulator, whose receivers run on the same
+    machine."""
     return (lambda _address: True) if anywhere else is_public
 
 
@@ -24,14 +25,15 @@ INSECURE = "the receiver's URL does not begin with `https://`"
 
 
 def is_secure(url: str, *, anywhere: bool) -> bool:
-    """Return False for a URL without TLS, which is only allowed for programs of the emulator's
-    machine."""
+    """Return True if the URL uses TLS. With `anywhere`, which is for the emulator, return True for
+    every URL."""
     return anywhere or url.lower().startswith("https://")
 
 
 def is_public(text: str) -> bool:
-    """Return False for an address that is private, link-local (Function Compute's metadata
-    service), loopback, shared (100.100.100.200 is Alibaba Cloud's metadata service) or reserved."""
+    """Return True if the text is an address of the public internet. Private, loopback and reserved
+    addresses are not, nor link-local and shared ones, at which clouds have their metadata services
+    (100.100.100.200 at Alibaba Cloud)."""
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:

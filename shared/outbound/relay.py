@@ -41,8 +41,8 @@ Sign = Callable[[str], Mapping[str, str]]
 
 
 class ForwardedCallback(Struct, frozen=True):
-    """A genuine callback as we received it. `sign` signs the callback for another host; None if
-    Live did not sign it, or if there is no key."""
+    """A genuine callback as we received it. `sign` signs the callback for another host; it is None
+    if Live did not sign the callback, or if the stage has no key."""
 
     kind: Kind
     headers: Mapping[str, str]
@@ -56,12 +56,12 @@ class ForwardedCallback(Struct, frozen=True):
 
     @property
     def is_relayed(self) -> bool:
-        """Return True if another live-record has forwarded it already."""
+        """Return True if another live-record has forwarded this callback already."""
         return RELAYED_HEADER in self.headers
 
     @property
     def is_of_acting_stage(self) -> bool:
-        """Return True if a stage that sends commands itself has forwarded it."""
+        """Return True if the stage that forwarded this callback sends commands itself."""
         return self.headers.get(RELAYED_HEADER) == ACTING
 
 
@@ -103,8 +103,8 @@ class Relay(Struct):
         return "Relay(…)"
 
     def hand(self, callback: ForwardedCallback) -> None:
-        """Hand the callback over, or raise Unanswered. The callback is then lost; our answer to
-        Live does not change."""
+        """Hand the callback over to the function `relay`. If that fails, raise Unanswered: the
+        callback is lost for its previous receiver, and our answer to Live does not change."""
         try:
             self._hand(callback)
         except Unanswered:
@@ -128,7 +128,8 @@ class Relay(Struct):
 
 class Onward(Struct, frozen=True):
     """Forwards callbacks, but only to public addresses of these hosts. `anywhere` is for the
-    emulator, whose targets run on the same machine. `mode` is this stage's."""
+    emulator, whose targets run on the same machine. `mode` is the mode of this stage: "act" or
+    "observe"."""
 
     hosts: tuple[str, ...]
     anywhere: bool = False
@@ -137,8 +138,9 @@ class Onward(Struct, frozen=True):
     def deliver(
         self, target: str, callback: ForwardedCallback, *, patience: float
     ) -> tuple[int, bytes]:
-        """Forward a callback; return the status and body of the answer. Raise Unanswered, also if
-        the target is not allowed."""
+        """Forward a callback to the URL `target`; return the status and body of the answer. Raise
+        Unanswered if no readable answer came within about `patience` seconds, or if the target's
+        host or address is not allowed."""
         from shared.outbound.public_address import reachable
 
         if (urlsplit(target).hostname or "").lower() not in self.hosts:
@@ -150,9 +152,10 @@ class Onward(Struct, frozen=True):
 
 
 def onward(target: str, callback: ForwardedCallback, mode: str) -> Outgoing:
-    """Return the callback as its target expects it from Live (docs/platform/live.md §3). The
-    signature of an ingest callback covers the ingest domain and stays valid; other callbacks are
-    signed again, for the target's host. `mode` is this stage's.
+    """Return the request that forwards a callback to the URL `target`, in the form in which the
+    target expects it from Live (docs/platform/live.md §3). The signature of an ingest callback
+    covers the ingest domain and stays valid; other callbacks are signed again, for the target's
+    host. A header names `mode`, the mode of this stage.
     """
     headers = {**_own(callback.headers), RELAYED_HEADER: mode}
     if callback.kind is not Kind.STREAM and callback.sign is not None:

@@ -44,8 +44,8 @@ PENALTY_MS: Final[Mapping[RobotKind, int]] = {
 
 
 class RobotAnswer(Struct, frozen=True):
-    """A robot's answer. `pause_ms`: for how long to send nothing, because the robot got too many
-    messages."""
+    """A robot's answer. If the robot got too many messages, `pause_ms` is the time for which to
+    send none, else 0."""
 
     is_taken: bool
     text: str
@@ -79,7 +79,8 @@ def send(robot: Robot, text: str, now_ms: int, *, anywhere: bool = False) -> Rob
 
 
 def outgoing(robot: Robot, text: str, now_ms: int) -> Outgoing:
-    """Return the request, signed if the robot has a secret."""
+    """Return the request that sends the text. It is signed if the robot is of DingTalk or Feishu
+    and has a secret."""
     url, body = robot.url, _body(robot.kind, text)
     if robot.secret and robot.kind is RobotKind.DINGTALK:
         stamp = str(now_ms)

@@ -1,7 +1,8 @@
 """A store that speaks S3, through boto3: the requests needed to copy a file.
 
 The function `deliver` uses this module. Only that function's package has boto3, which is imported
-at its first use. No text from the store goes further, because it may name keys.
+at its first use. No error repeats a text that the store sent, because such a text may contain
+access keys.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def prepare() -> None:
 
 
 class StoreRefuses(Exception):
-    """The store refused the request, or gave no clear answer. Any reader may see the text."""
+    """The store refused the request, or gave no clear answer. The text holds no secret."""
 
 
 class NotThere(StoreRefuses):
@@ -39,7 +40,7 @@ class NotThere(StoreRefuses):
 
 
 class StoreAddress(Struct, frozen=True):
-    """The address of a bucket. `hosts` are those that may be called at all."""
+    """The address of a bucket. No host outside `hosts` is called."""
 
     bucket: str
     endpoint: str
@@ -73,7 +74,7 @@ class S3Bucket:
         self._client = _client(address, key, may_reach)
 
     def put(self, key: str, data: bytes) -> None:
-        """Store an object whole."""
+        """Store an object in one request."""
         self._ask("put_object", Key=key, Body=data, ContentMD5=_md5(data))
 
     def size(self, key: str) -> int:
@@ -95,7 +96,8 @@ class S3Bucket:
         )
 
     def parts(self, key: str, upload: str) -> Sequence[Part]:
-        """Return the parts that the store has, by number."""
+        """Return the parts of an upload that the store already has, in the order of their
+        numbers."""
         found: list[Part] = []
         more: dict[str, object] = {}
         for _ in range(MAX_PAGES):
@@ -122,7 +124,7 @@ class S3Bucket:
             return
 
     def uploads(self, prefix: str) -> Iterator[Upload]:
-        """Yield the open multipart uploads under a prefix."""
+        """Yield the open multipart uploads whose keys begin with `prefix`."""
         more: dict[str, object] = {}
         for _ in range(MAX_PAGES):
             page = self._ask("list_multipart_uploads", Prefix=prefix, **more)

@@ -63,6 +63,7 @@ def _widen(bundle: str) -> None:
 
 
 def forget() -> None:
-    """Read the root certificates again at the next call; for tests, which change them."""
+    """Make the next call read the root certificates again. Only tests use this, because they change
+    the certificates."""
     _trusting.cache_clear()
     _widen.cache_clear()

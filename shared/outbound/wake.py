@@ -33,7 +33,7 @@ class WakeUp(Struct, frozen=True):
 
 
 def key_in(body: bytes) -> str:
-    """Return the key in the body of a wake-up call; "" if the body is another one."""
+    """Return the key in the body of a wake-up call; "" if this is no such body."""
     try:
         return decode(body, WakeUp).wake
     except (MsgspecError, ValueError, RecursionError):

@@ -24,8 +24,9 @@ class NotAllowed(Exception):
 
 
 class WebhookSender(Struct, frozen=True):
-    """Sends to public addresses of these hosts, over TLS. `secrets` are by name. `anywhere` is for
-    the emulator, whose receivers run on the same machine."""
+    """Sends events to public addresses of these hosts, over TLS. `secrets` maps the name of a
+    secret to the secret. `anywhere` is for the emulator, whose receivers run on the same
+    machine."""
 
     hosts: tuple[str, ...]
     secrets: Mapping[str, str]
@@ -39,8 +40,9 @@ class WebhookSender(Struct, frozen=True):
     def send(
         self, url: str, names: Sequence[str], event_id: str, payload: str, *, at_ms: int
     ) -> int:
-        """Send the event; return the status of the answer. A redirect is not followed. Raise
-        Unanswered if no answer came in time, NotAllowed if the settings forbid the call."""
+        """Send the event, signed with each of the secrets that `names` lists; return the status of
+        the answer. A redirect is not followed. Raise Unanswered if no answer came in time,
+        NotAllowed if the settings forbid the call."""
         target = urlsplit(url)
         if (target.hostname or "").lower() not in self.hosts:
             raise NotAllowed("the receiver's host is not in LIVE_RECORD_WEBHOOK_HOSTS")

@@ -1,5 +1,5 @@
-"""The client side of the Live API: one method for each need, and one kind of error for each
-remedy."""
+"""The client side of the Live API: one method for each need. Each class of error tells what the
+caller can do about it."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ NotifyRecords = Literal["DescribeLiveStreamsNotifyRecords", "DescribeLiveRecordN
 
 
 class UndeliveredCallback(Struct, frozen=True):
-    """A callback that Live could not deliver. `content` is Live's copy of it, with the push URL's
-    secrets. `at` is when Live tried to deliver it, in ms; None if that cannot be read."""
+    """A callback that Live could not deliver. `content` is the callback's text, with the secrets of
+    the push URL. `at` is when Live tried to deliver it, in ms; None if that cannot be read."""
 
     kind: str
     content: str
@@ -62,7 +62,8 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
         return self.connect_timeout + self.read_timeout + SLACK_MS
 
     def send(self, command: Command, key: StreamKey, *, credentials: Credentials) -> str:
-        """Return Live's RequestId once Live has accepted the command."""
+        """Send the command; return Live's RequestId. If Live does not accept the command, raise a
+        LiveError."""
         parameters = {
             "DomainName": key.domain,
             "AppName": key.app,
@@ -81,11 +82,11 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
     def online(
         self, domain: str, *, credentials: Credentials, pace: Pace = at_once
     ) -> Sequence[Online]:
-        """Return all of the domain's streams, or raise: a partial list would make other streams
-        look offline.
+        """Return all streams of the domain that are online, or raise a LiveError: a partial list
+        would make other streams look offline.
 
-        Even so, a stream that moves to an earlier page between two requests is missed. Poll it
-        again before it counts as offline.
+        Even a complete list misses a stream that moves to an earlier page between two requests. So
+        poll a missing stream before it counts as offline.
         """
         newest: dict[StreamKey, int] = {}
         page, more = 0, True
@@ -118,7 +119,7 @@ class LiveClient(LiveEndpoint, frozen=True, kw_only=True):
         take_poll_slot: Pace = at_once,
     ) -> Sequence[UndeliveredCallback]:
         """Return the callbacks of an ingest domain that Live gave up between `since` and `until`,
-        in ms. Live keeps them for seven days."""
+        in ms. Live keeps such callbacks for seven days."""
         asked = {"DomainName": ingest, **_span(since, until)}
         return self._undelivered(
             "DescribeLiveStreamsNotifyRecords", asked, credentials, take_poll_slot

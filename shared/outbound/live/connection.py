@@ -1,7 +1,8 @@
-"""Gives the official SDK an HTTP session of our own, without the pitfalls of the SDK's
-(docs/platform/sdk.md §A4, B4).
+"""Gives the official SDK an HTTP session of ours, which avoids the pitfalls of the SDK's own
+session (docs/platform/sdk.md §A4, B4).
 
-`sdk_import` installs it. Import it only together with the SDK: it takes as long as `requests`.
+`sdk_import` installs it. Import this module only together with the SDK: the import takes as long as
+that of `requests`.
 """
 
 from __future__ import annotations
@@ -35,10 +36,9 @@ class UnexpectedResponse(requests.RequestException):
 
 
 class Adapter(HTTPAdapter):
-    """An adapter whose connections share the process's TLS context. Otherwise the SDK reads two
-    sets of root certificates for its first connection, and `requests` reads one for every
-    connection.
-    """
+    """An adapter whose connections share the process's TLS context. Without it, the SDK would read
+    two sets of root certificates for its first connection, and `requests` would read one for every
+    connection."""
 
     def init_poolmanager(self, *sizes: Any, **named: Any) -> None:  # noqa: ANN401 - passed on
         super().init_poolmanager(*sizes, ssl_context=tls.context(), **named)
@@ -78,7 +78,8 @@ _calls = threading.local()
 
 @contextmanager
 def rehearsal() -> Iterator[None]:
-    """Answer this thread's calls as Live would, with the RequestId REHEARSED; send nothing."""
+    """Send nothing while the block runs: answer the calls of this thread as Live would, with the
+    RequestId REHEARSED."""
     _calls.are_rehearsed = True
     try:
         yield
@@ -129,8 +130,8 @@ def is_never_sent(error: BaseException) -> bool:
     """Return True if no byte of the request can have reached Live: a proxy or name resolution
     failed, no connection was made, or the server's certificate was not trusted.
 
-    After any other failure, also of the TLS handshake, the answer is False: Live may have read the
-    request.
+    After any other failure, such as another failure of the TLS handshake, return False: Live may
+    have read the request.
     """
     if isinstance(error, requests.exceptions.ProxyError):
         return True
@@ -140,7 +141,7 @@ def is_never_sent(error: BaseException) -> bool:
 
 
 def is_untrusted(error: BaseException) -> bool:
-    """Return True if none of our root certificates confirms the server."""
+    """Return True if the error says that none of our root certificates confirms the server."""
     reason = _reason(error)
     untrusted = reason.args[0] if isinstance(reason, Exception) and reason.args else None
     return isinstance(untrusted, ssl.SSLCertVerificationError)

@@ -64,7 +64,7 @@ statuses."""
 
 
 class Refusal(Struct, frozen=True):
-    """A rejection by Live. `retry_after` is in ms, although its header names no unit."""
+    """A refusal by Live. `retry_after` is in ms, although its header names no unit."""
 
     code: str
     message: str = ""
@@ -85,9 +85,9 @@ class Refusal(Struct, frozen=True):
         return kind(self.code, self.message, status=self.status, request_id=self.request_id)
 
     def kind(self) -> type[LiveError]:
-        """Return the class of the error. If Live gives a time to retry, it did nothing and wants
-        the command again, whatever the code; the official command-line client behaves the same way
-        (docs/platform/live.md §1.5).
+        """Return the class of the error. If Live refuses with a time after which to retry, the
+        class is a Retryable, whatever the code, because Live did nothing and wants the command
+        again. The official command-line client behaves the same way (docs/platform/live.md §1.5).
         """
         kind = self._kind_by_code()
         return kind if issubclass(kind, Retryable) or not self._comes_back() else Throttled

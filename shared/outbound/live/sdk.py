@@ -1,7 +1,7 @@
 """Calls the official SDK, and interprets its answers and exceptions.
 
-`client.py` uses this module. The SDK is imported at the first call. Its own retries stay off, as is
-its default: every attempt needs a claim of its own.
+`client.py` uses this module. The SDK is imported at the first call. The SDK's own retries stay off,
+as they are by default, because every attempt needs a claim of its own.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Credentials(Struct, frozen=True):
         return not (self.access_key_id and self.access_key_secret)
 
     def hide(self, text: str) -> str:
-        """Return the text without our secrets: SignatureDoesNotMatch quotes the string to sign,
-        including the security token."""
+        """Return the text with our secrets replaced by `***`. Live's answer SignatureDoesNotMatch,
+        for example, quotes the string to sign, and so the security token."""
         for secret in filter(None, (self.access_key_secret, self.security_token)):
             text = text.replace(secret, "***")
         return text
@@ -47,8 +47,9 @@ class Credentials(Struct, frozen=True):
 
 class LiveEndpoint(Struct, frozen=True, kw_only=True):
     """Live's address, and our time-outs in ms. With the defaults, a callback can be answered within
-    3 s. `connections` are kept between calls, one for each sender; 0 means the SDK's own number.
-    `http` is for the emulator. Without `lazy_imports` the whole SDK is imported.
+    3 s. `connections` is how many are kept between calls, one for each sender; 0 means the SDK's
+    own number. The protocol http is for the emulator. Without `lazy_imports`, the whole SDK is
+    imported.
     """
 
     endpoint: str = "live.aliyuncs.com"

@@ -146,8 +146,8 @@ def _rehearsed(sdk: Official) -> Official:
 
 
 def rehearse(sdk: Official, protocol: str, endpoint: str, runtime: object) -> Mapping[str, Any]:
-    """Return the answer to a call that is not sent. After it the SDK has its session for this
-    endpoint, so no later call waits for one. No public function of the SDK makes a session."""
+    """Make a call that is not sent, and return its answer. After that, the SDK has its session for
+    this endpoint, so no later call waits for one. No public function of the SDK makes a session."""
     from shared.outbound.live.connection import rehearsal
 
     keys = {"access_key_id": "id", "access_key_secret": "secret", "security_token": "token"}
@@ -158,5 +158,5 @@ def rehearse(sdk: Official, protocol: str, endpoint: str, runtime: object) -> Ma
 
 @cache
 def in_snake_case(action: str) -> str:
-    """Return the action's name in snake case, as the SDK's method names begin."""
+    """Return the action's name in snake case; the SDK's method for the action begins with it."""
     return re.sub(r"(?<=.)(?=[A-Z])", "_", action).lower()
