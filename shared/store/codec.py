@@ -1,7 +1,8 @@
 """Converts records and history to JSON and back.
 
-Both engines use this module. It reads records of a later release as far as it knows them: unknown
-fields are ignored, missing ones take their defaults, and a higher format number is refused.
+Both engines use this module. It reads what a later release wrote, as far as it knows the fields:
+unknown ones are ignored, missing ones take their defaults. A record with a higher format number is
+refused.
 """
 
 from __future__ import annotations
@@ -32,14 +33,15 @@ class _Format(Struct, frozen=True):
 
 
 def to_json(record: StreamRecord) -> str:
-    """Return the record as JSON, without the version, which the store keeps separately. Fields at
-    their defaults are left out; in most records those are most fields."""
+    """Return the record as JSON. Fields at their defaults are left out, and so is the version,
+    which the store keeps separately."""
     return msgspec.json.encode(_Document(FORMAT_NUMBER, record)).decode()
 
 
 def from_json(key: StreamKey, text: str, *, version: int = 0, now: int = 0) -> StreamRecord:
-    """Return the record. Raise Unreadable if a later release wrote it in another format, if it
-    holds a state that this release does not know, or if it is no record."""
+    """Parse the record of the stream `key`. Raise Unreadable, with `version` and `now`, if the text
+    is no record, is that of another stream, has the format of a later release, or holds a state
+    that this release does not know."""
     try:
         document = decode(text, _Document)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -72,7 +74,8 @@ def entry_to_json(entry: HistoryEntry) -> str:
 
 
 def entry_from_json(code: str, about: str) -> HistoryEntry:
-    """Return the entry. If its details cannot be read, return its code without them."""
+    """Return the entry with the reason `code` and the details `about`, which are JSON. If the
+    details cannot be read, leave them out."""
     try:
         return HistoryEntry(Reason(code), decode(about, dict[str, str | int]))
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -89,8 +92,8 @@ _KINDS = {kind.value: kind for kind in EdgeKind}
 
 
 def edge_from_text(text: str) -> Edge | None:
-    """Parse an edge of a ledger from its text; return None if this release does not know the edge's
-    kind."""
+    """Parse an edge of a ledger from the text of `edge_to_text`. Return None if this release does
+    not know the edge's kind."""
     kind, at, *reason = text.split(" ")
     if kind not in _KINDS:
         return None
@@ -103,7 +106,8 @@ def verdict_to_text(verdict: FileVerdict) -> str:
 
 
 def verdict_from_text(text: str | None) -> FileVerdict | None:
-    """Parse a verdict; return None if there is none, or if this release cannot read it."""
+    """Parse a verdict. Return None if the text is None or empty, or if this release cannot read
+    it."""
     try:
         return decode(text, FileVerdict) if text else None
     except (msgspec.MsgspecError, ValueError, RecursionError):

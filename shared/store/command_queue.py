@@ -33,8 +33,8 @@ since, rule, waits, ends_at."""
 def take_slot(
     db: sqlite3.Connection, rate_limit: str, interval: float, *, now: int, wait: int
 ) -> tuple[float, bool]:
-    """Return the next free slot, and True if it was taken. A slot more than `wait` ms away is
-    not taken. The method is GCRA with a burst of one."""
+    """Take the next free slot of a rate limit if it is at most `wait` ms away. Return the time of
+    the slot, and whether it was taken. Slots are `interval` ms apart (GCRA with a burst of one)."""
     row = db.execute(
         "SELECT free_at, minute, used, before FROM rate_limit WHERE name=?", (rate_limit,)
     )
@@ -97,8 +97,8 @@ def rate_limit_use(
 def take_due(
     db: sqlite3.Connection, now: int, *, limit: int, hold: int
 ) -> Sequence[tuple[str, str, str]]:
-    """Return the first streams that are due. No other worker gets them for `hold` ms, or until they
-    are saved."""
+    """Take up to `limit` streams that are due, the most urgent first. No other worker gets them for
+    `hold` ms, or until they are saved."""
     db.execute("UPDATE record SET in_line=1 WHERE due_at <= ? AND NOT in_line", (now,))
     rows: list[tuple[str, str, str]] = db.execute(
         "SELECT domain, app, stream FROM record WHERE in_line"
@@ -114,7 +114,8 @@ def take_due(
 
 def postpone(db: sqlite3.Connection, key: StreamKey, now: int) -> None:
     """Count a crash of the stream's handling, and make the stream due later, without reading its
-    document. Another release may have left `ends_at` null: the end may have passed."""
+    document. If another release has left `ends_at` null, the pause is short, because the stream's
+    end may have passed."""
     at = _columns(key)
     db.execute(
         "INSERT INTO quarantine SELECT domain, app, stream, 1 FROM record"
@@ -153,8 +154,9 @@ def release(db: sqlite3.Connection, key: StreamKey) -> None:
 
 
 def full_scope(db: sqlite3.Connection, save: Save, rule: str | None) -> str:
-    """Return the scope (a rule, or the account) whose quota blocks this flight; "" if no quota
-    does, or if the stream counts already."""
+    """Return the scope (a rule, or the account) whose quota has no room for the flight of this
+    save; "" if every quota has room, or if the stream counts already. `rule` is the rule under
+    which it counts now, or None."""
     if save.if_no_quota is None or rule is not None:
         return ""
     for scope, cap in _caps(save.quota):
@@ -171,7 +173,8 @@ def _caps(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
 
 
 def counter(db: sqlite3.Connection, scope: str) -> int:
-    """Return the counter of that name; most counters count the streams under a quota."""
+    """Return the value of the counter with this name. Most counters count the streams under a
+    quota."""
     row = db.execute("SELECT n FROM taken WHERE scope=?", (scope,)).fetchone()
     return int(row[0]) if row else 0
 
@@ -191,8 +194,9 @@ def _ahead(db: sqlite3.Connection, scope: str, save: Save) -> int:
 
 
 def row_of(record: StreamRecord, quota: ConcurrencyQuota, waits: str, now: int) -> Row:
-    """Return the record's row. A start that waits for quota is due in RECHECK_MS; freed quota makes
-    it due earlier."""
+    """Return the record's columns for the queue and the quotas. A start that waits for quota
+    (`waits` names its scope) is due in RECHECK_MS at the latest; freed quota makes it due
+    earlier."""
     due = due_at(record)
     if waits:
         due = min(due_at(replace(record, pending=None)) or now + RECHECK_MS, now + RECHECK_MS)
@@ -207,7 +211,7 @@ def move(
     db: sqlite3.Connection, before: str | None, after: str | None, quota: ConcurrencyQuota, now: int
 ) -> None:
     """Count the stream under the rule `after` instead of `before`; None means that the stream does
-    not count. Then make due as many waiting starts as there is room for."""
+    not count. Then make as many waiting starts due as the quotas have room for."""
     if before == after:
         return
     for name, change in ((before, -1), (after, 1)):
@@ -219,7 +223,7 @@ def move(
 
 
 def count(db: sqlite3.Connection, scope: str, change: int) -> None:
-    """Change the counter with this name."""
+    """Add `change` to the counter with this name."""
     db.execute(
         "INSERT INTO taken VALUES (?,?) ON CONFLICT (scope) DO UPDATE SET n = n + excluded.n",
         (scope, change),

@@ -1,4 +1,4 @@
-"""The requests, results and limits that the stores on both engines share: Redis and SQLite.
+"""The requests, results and limits that both kinds of store share: Redis and SQLite.
 
 The recorder and the functions use them. Times are in ms, by the store's own clock. The module knows
 no database.
@@ -36,10 +36,11 @@ seven days (docs/platform/live.md §7), and its file must still be known then.""
 
 
 class Loaded(Struct, frozen=True):
-    """A stored record. For an unknown stream, `version` is 0 and `record` is empty.
+    """A stored record. For an unknown stream, `version` is 0 and `record` is empty. `now` is the
+    store's time.
 
     Each write raises the version, to at least the time of the write in ms. So a store that has lost
-    its last writes gives none of their versions again.
+    its last writes never gives their versions to other writes.
     """
 
     record: StreamRecord
@@ -50,31 +51,31 @@ class Loaded(Struct, frozen=True):
 
 
 class Save(Struct, frozen=True):
-    """One write. It replaces version `version` by `if_slot` if the rate limit has a slot within
-    `slot_wait_ms`, else by `if_no_slot`. A flight's lease lasts `lease_ms` from its slot.
+    """One write of a record. If the stored version is still `version`, the store replaces the
+    record: by `if_slot` if the rate limit has a slot within `slot_wait_ms`, else by `if_no_slot`.
+    The lease of a flight lasts `lease_ms` from its slot.
 
-    A stream's file is stored once for each uri, however often Live reports it. If callbacks of two
+    `files` are stored once for each uri, however often Live reports them. If callbacks of two
     streams name the same file, both streams list the file. A file that was known before adds no
     line of history. Lines of history and files older than `keep_ms` are dropped.
 
-    A blank record is deleted, with everything stored about its stream except the ledger; but it is
-    kept while a task of its stream is open. `edges` are added to the ledger, even those of a blank
-    record, and dropped after `keep_ledger_ms`. `tasks` are added to the outbox. If `if_no_quota` is
-    stored, `edges_over_quota` and `tasks_over_quota` replace both. A record that `must_fit` is
-    stored even if the engine is full, but then without lines of history, files, edges and tasks;
-    these tasks count as dropped.
+    A blank record is deleted, with everything stored about its stream except the ledger. But while
+    a task of the stream is open, the record is kept. `edges` are added to the ledger, even with a
+    blank record, and dropped after `keep_ledger_ms`. `tasks` are added to the outbox.
 
-    `counts` are added to the stage's counters if this save is stored; they map a counter's name to
-    the number to add.
+    If `must_fit` is True, even a full engine stores the record, but then without lines of history,
+    files, edges and tasks; these tasks count as dropped. `counts` maps names of the stage's
+    counters to the numbers that are added to them if this save is stored.
 
-    With `if_no_quota` the flight must also fit into the quota. A stream that does not count against
-    the quota yet is refused in two cases: the quota is used up, or more urgent streams wait for the
-    rest. The store then saves `if_no_quota`.
+    If `if_no_quota` is given, the flight must also fit into the quota. A stream that does not count
+    against the quota yet is refused if the quota is used up, or if more urgent streams wait for the
+    rest of it. The store then saves `if_no_quota`, and adds `edges_over_quota` and
+    `tasks_over_quota` in place of `edges` and `tasks`.
 
-    A save with `decided_at` more than STEP_MS ahead of the store's clock is a conflict: the clock
-    was set back, and the times in the record would lie ahead too.
+    If `decided_at` is more than STEP_MS ahead of the store's clock, the save is a conflict: the
+    clock was set back, and the times in the record would lie ahead too.
 
-    `sets_aside` means that the replaced document could not be read. The store keeps it next to the
+    If `sets_aside` is True, the stored document could not be read. The store keeps it next to the
     new one.
     """
 
@@ -104,9 +105,9 @@ class Save(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """The store now holds `if_no_slot`, or `if_no_quota` if it is `over_quota`. `next_slot_in_ms`
-    is set if the next slot was too far away to wait for. `dropped_tasks`: how many tasks had no
-    room."""
+    """The store now holds `if_no_slot`; or, if `over_quota` is True, `if_no_quota`.
+    `next_slot_in_ms` is 0 unless the next slot was too far away to wait for. `dropped_tasks` is how
+    many tasks had no room."""
 
     version: int
     over_quota: bool = False
@@ -115,7 +116,8 @@ class Stored(Struct, frozen=True):
 
 
 class Claimed(Struct, frozen=True):
-    """The store now holds `record` with its flight. The slot comes in `slot_in` ms."""
+    """The store now holds `record`, whose flight has its slot and its lease. The slot comes in
+    `slot_in` ms. `dropped_tasks` is how many tasks had no room."""
 
     version: int
     record: StreamRecord
@@ -124,60 +126,66 @@ class Claimed(Struct, frozen=True):
 
 
 class Conflict(Struct, frozen=True):
-    """Another writer saved first, or the store's clock was set back. Nothing was stored: load and
-    decide again."""
+    """Another writer saved first, or the store's clock was set back. Nothing was stored: load the
+    record and decide again."""
 
 
 class NotForgotten(Struct, frozen=True):
-    """The stream is kept, because one of its tasks is open. Nothing was stored."""
+    """The store kept a stream that the save would have deleted, because one of its tasks is open.
+    Nothing was stored."""
 
 
 Saved: TypeAlias = Stored | Claimed | Conflict | NotForgotten
 
 
 def entries_of(save: Save, saved: Stored | Claimed) -> tuple[HistoryEntry, ...]:
-    """Return the lines of history that a save adds."""
+    """Return the history entries that belong to the outcome of a save. The store leaves out those
+    about files that it knew before."""
     over_quota = isinstance(saved, Stored) and saved.over_quota
     return (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if over_quota else save.entries
 
 
 def entry_of(file: File) -> HistoryEntry:
-    """Return a file's line of history, which its first report adds."""
+    """Return the entry that the first report of a file adds to the history."""
     return HistoryEntry(Reason.FILE, {"uri": file.uri})
 
 
 def edges_of(save: Save, saved: Stored | Claimed) -> tuple[Edge, ...]:
-    """Return the edges that a save adds to the ledger."""
+    """Return the edges that a save added to the ledger."""
     over_quota = isinstance(saved, Stored) and saved.over_quota
     return save.edges_over_quota if over_quota else save.edges
 
 
 def tasks_of(save: Save, saved: Stored | Claimed) -> tuple[NewTask, ...]:
-    """Return the tasks that a save adds."""
+    """Return the tasks that belong to the outcome of a save. The store leaves out those about files
+    that it knew before, those that are open already, and those for which it has no room."""
     over_quota = isinstance(saved, Stored) and saved.over_quota
     return save.tasks_over_quota if over_quota else save.tasks
 
 
 class Placed(Struct, frozen=True):
-    """A task in a list, and its place in the list. The next page begins after that place."""
+    """A task in a list of tasks. `place` is a text by which the list is sorted; the next page
+    begins after it."""
 
     place: str
     task: Task
 
     @classmethod
     def open(cls, task: Task) -> Placed:
-        """Return an open task with its place. Open tasks are ordered by stream, then by id."""
+        """Return an open task with its place. Open tasks are sorted by stream, then by id."""
         key = task.stream
         return cls(f"{key.domain}\0{key.app}\0{key.stream}\0{task.id}", task)
 
     @classmethod
     def dead(cls, task: Task) -> Placed:
-        """Return a dead letter with its place. Dead letters are ordered by age, oldest first."""
+        """Return a dead letter with its place. Dead letters are sorted by the time at which they
+        failed for good, the oldest first."""
         return cls(f"{task.due_at:0{PLACE_CHARS}d}{task.id}", task)
 
     @staticmethod
     def of_dead(place: str) -> tuple[int, str]:
-        """Parse a place among dead letters into time and id; "" is before every other place."""
+        """Parse the place of a dead letter: return its time and its id. "" is a place before all
+        others."""
         at = place[:PLACE_CHARS]
         return (int(at) if at.isdecimal() else -1), place[PLACE_CHARS:]
 
@@ -196,7 +204,8 @@ class HistoryLine(Struct, frozen=True):
 
 
 class Filter(Struct, frozen=True):
-    """Which records to list; None matches all."""
+    """Which records to list: those in this phase, domain and application. A field that is None
+    admits all."""
 
     phase: Phase | None = None
     domain: str | None = None
@@ -208,9 +217,9 @@ class Filter(Struct, frozen=True):
 
 
 class Watched(Struct, frozen=True):
-    """A session that has not ended, and its publish time in the online list, in ms; None if the
-    list has not shown the session yet. A `doubted` session is decided about again even if the list
-    has not changed."""
+    """A session that has not ended. `listed` is the publish time, in ms, at which the online list
+    shows it; None if no list has shown it yet. If `doubted` is True, the session is decided about
+    again even if the list has not changed."""
 
     key: StreamKey
     listed: int | None
@@ -227,15 +236,15 @@ def watched_of(record: StreamRecord) -> Watched:
 
 class WrongCount(Struct, frozen=True):
     """How many streams have been wanted, live and not recorded for at least a given time.
-    `oldest_ms`: for how long the first of them has been so."""
+    `oldest_ms` is for how long the first of them has been in this state."""
 
     count: int
     oldest_ms: int
 
 
 class WrongRow(Struct, frozen=True):
-    """A stream that is wanted, live and not recorded; `since` when this is so, in ms; and the
-    stream's record."""
+    """A stream that has been wanted, live and not recorded since `since`, in ms; and its record, or
+    the error if the record cannot be read."""
 
     since: int
     key: StreamKey
@@ -243,7 +252,8 @@ class WrongRow(Struct, frozen=True):
 
 
 class PolicyCopy(Struct, frozen=True):
-    """A policy that was applied to a running stage, as JSON; versions count from 1."""
+    """A version of the policy that a running stage has applied: its JSON, and the time `at` which
+    it was stored. Versions count from 1."""
 
     version: int
     text: str
@@ -251,30 +261,32 @@ class PolicyCopy(Struct, frozen=True):
 
 
 class InForce(Struct, frozen=True):
-    """The policy and the rules that every instance applies: the newest policy, None if there is
-    none, and for each schedule with patterns its temporary rules, as JSON."""
+    """The rules that every instance applies. `policy` is the newest policy, None if there is none.
+    `temporary` maps each schedule with patterns to its temporary rules, as JSON."""
 
     policy: PolicyCopy | None
     temporary: Mapping[str, str]
 
 
 class AlertsCopy(Struct, frozen=True):
-    """The alert book as JSON; versions count from 1, and 0 means that there is none yet."""
+    """The alert book, which lists the alerts of the stage, as JSON. Versions count from 1, and 0
+    means that there is none yet."""
 
     version: int = 0
     text: str = ""
 
 
 class Queue(Struct, frozen=True):
-    """How many streams are due, and for how many ms the first of them has been due."""
+    """How many streams are due (`depth`), and for how many ms the first of them has been due
+    (`oldest`)."""
 
     depth: int
     oldest: int
 
 
 class RateLimitUse(Struct, frozen=True):
-    """How much of a rate limit is used: slots a second over the last minute, out of `rate`, and in
-    how many ms the next free slot begins."""
+    """How much of a rate limit is used. `used` is the number of slots a second over the last
+    minute, `rate` the number allowed. The next free slot begins in `ahead` ms."""
 
     rate: float
     used: float
@@ -282,8 +294,8 @@ class RateLimitUse(Struct, frozen=True):
 
 
 class Size(Struct, frozen=True):
-    """How much of an engine's space is used, in bytes. `limit` is None if there is none, or if the
-    engine reports none. `per_day` is the recent growth; None on the first day."""
+    """How much of an engine's space is used, in bytes. `limit` is None if there is no limit, or if
+    the engine reports none. `per_day` is the recent growth a day; None on the first day."""
 
     used: int
     limit: int | None = None
@@ -296,23 +308,23 @@ class Size(Struct, frozen=True):
 
     @property
     def full_in_ms(self) -> int | None:
-        """Return the ms until the store is full at its present growth; None if it has no limit, or
-        does not grow."""
+        """Return in how many ms the store will be full at its present growth; None if it has no
+        limit or does not grow."""
         if self.limit is None or self.per_day is None or self.per_day <= 0:
             return None
         return max(round((self.limit - self.used) / self.per_day * DAY_MS), 0)
 
 
 def growth(samples: Mapping[int, int], used: int, now: int) -> float | None:
-    """Return the growth a day, in bytes, since the oldest of `samples` (bytes by time); None if the
-    oldest sample is less than a day old."""
+    """Return the growth a day, in bytes, since the oldest of `samples`, which map a time to the
+    bytes used then. Return None if that sample is less than a day old."""
     at = min(samples, default=now)
     return (used - samples[at]) * DAY_MS / (now - at) if now - at >= DAY_MS else None
 
 
 class Durability(Struct, frozen=True):
-    """The settings that keep an engine's data safe, named as the engine names them. Settings that
-    it does not report are left out."""
+    """The engine's settings that keep its data safe, under the names that the engine gives them. A
+    setting that the engine does not report is left out."""
 
     engine: str
     settings: Mapping[str, str]
@@ -327,10 +339,9 @@ MAX_WORKER_LEASE_MS = 60_000
 
 
 def furthest_slot_ms(interval: float) -> float:
-    """Return how far ahead, in ms, the next free slot may lie. A slot further ahead was given
-    before the store's clock was set back, and is moved to this distance. If it were moved to now,
-    slots would be given twice.
-    """
+    """Return how many ms ahead the next free slot of a rate limit may lie. A slot further ahead was
+    given before the store's clock was set back. It is moved to this distance, and not to now, so
+    that no slot is given twice."""
     return max(MAX_SLOT_WAIT_MS + interval, MAX_THROTTLE_PAUSE_MS)
 
 
@@ -353,6 +364,7 @@ URGENT_PAUSE_MS = 15_000
 
 
 def quarantine_pause_ms(crashes: int, *, is_urgent: bool) -> int:
-    """Return for how many ms a stream is left alone after so many crashes."""
+    """Return for how many ms a stream is left alone after its handling has crashed this number of
+    times."""
     pause = doubled(FIRST_PAUSE_MS, crashes - 1, MAX_PAUSE_MS)
     return min(pause, URGENT_PAUSE_MS) if is_urgent else pause

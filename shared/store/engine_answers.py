@@ -1,4 +1,5 @@
-"""Translates an error of Redis into a problem for people, and says whether to try another node.
+"""Translates an error of Redis into a code that people see, and tells after which errors to try
+another node.
 
 The connection and RedisStore use this module. It reads errors of the client and connects to
 nothing.
@@ -72,7 +73,7 @@ X509_V_ERR_IP_ADDRESS_MISMATCH."""
 
 
 def problem_of(error: BaseException) -> str:
-    """Return the code of the problem, one of PROBLEMS."""
+    """Return the code, one of PROBLEMS, under which people see this error."""
     return next(filter(None, map(_of_system, _causes(error))), "") or _of_text(error)
 
 

@@ -1,7 +1,7 @@
-"""The Redis commands that the store uses, with a harmless trial of each.
+"""The Redis commands that the store uses, and for each a harmless way to try it.
 
-RedisStore tries them for the doctor; docs/store.md lists them. A test compares both with the
-scripts and the source.
+RedisStore tries them for the doctor; docs/store.md lists them. A test compares this module and the
+page with the scripts and the source.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ class MisplacedStore(Protocol):
 
 
 class Page(Struct, frozen=True):
-    """The records of `keys` are to be saved again. The repair has come to `before`; once they are
-    saved, it has come to `after`."""
+    """The records of `keys` are to be saved again. `before` tells how far the repair has come, and
+    `after` how far it has come once these records are saved."""
 
     keys: Sequence[StreamKey]
     before: str

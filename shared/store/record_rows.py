@@ -46,8 +46,8 @@ def columns(key: StreamKey) -> tuple[str, str, str]:
 
 
 def terms(wanted: Filter, after: StreamKey | None) -> tuple[str, tuple[str, ...]]:
-    """Return the conditions of a WHERE clause for the filter and for keys after `after`, and their
-    values."""
+    """Return the conditions of a WHERE clause, and their values, for the records that fit the
+    filter and whose key comes after `after`."""
     asked: list[tuple[str, str]] = [
         (f"{name}=?", value)
         for name, value in (
@@ -62,7 +62,7 @@ def terms(wanted: Filter, after: StreamKey | None) -> tuple[str, tuple[str, ...]
 
 
 def read(key: StreamKey, document: str) -> StreamRecord | Unreadable:
-    """Return the record in a document, or the error that says why it cannot be read."""
+    """Parse a record from its document; return the error if it cannot be read."""
     try:
         return from_json(key, document)
     except Unreadable as error:
@@ -86,7 +86,7 @@ def stored_version(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | N
 
 
 def complete(record: StreamRecord, slot: float, lease: int) -> StreamRecord:
-    """Return the record with the flight's slot and lease, which the store gives."""
+    """Return the record with its flight's slot and lease, which the store has given."""
     if record.flight is None:
         raise ValueError("a record in flight needs its flight")
     sent_at = round(slot)
@@ -119,11 +119,13 @@ FORGOTTEN = "forgotten"
 
 
 def next_version(db: sqlite3.Connection, version: int, now: int) -> int:
-    """Return the version under which to store a record that has `version` now (0: it is new).
+    """Return the version under which to store a record whose stored version is `version` (0 if it
+    is new).
 
-    The result is higher than `version` or, for a new record, than the version of every deleted
-    record; and it is at least `now`. So no version is used twice for one name: a new record begins
-    above a deleted one, and in a file restored from a backup the time has gone on since the backup.
+    The result is higher than that version; for a new record, it is higher than the version of every
+    deleted record. It is also at least `now`. So no version is used twice for one stream: a new
+    record begins above a deleted one, and in a file restored from a backup the time has gone on
+    since the backup.
     """
     return max((version or command_queue.counter(db, FORGOTTEN)) + 1, now)
 
@@ -142,7 +144,8 @@ def forget(db: sqlite3.Connection, save: Save, rule: str | None, now: int) -> St
 
 
 def new_lines(save: Save, saved: Stored | Claimed, known: Sequence[File]) -> Sequence[HistoryEntry]:
-    """Return the new lines of history, without those about files that were known before."""
+    """Return the save's new entries for the history, without those about the files in `known`,
+    which were stored before."""
     entries = entries_of(save, saved)
     if not known:
         return entries
@@ -151,7 +154,8 @@ def new_lines(save: Save, saved: Stored | Claimed, known: Sequence[File]) -> Seq
 
 
 def new_tasks(tasks: Sequence[NewTask], known: Sequence[File]) -> Sequence[NewTask]:
-    """Return the tasks to add, without those about a file that was known before."""
+    """Return the tasks to add, without those about the files in `known`, which were stored
+    before."""
     uris = [file.uri for file in known]
     return [task for task in tasks if task.of_file not in uris]
 
@@ -159,8 +163,8 @@ def new_tasks(tasks: Sequence[NewTask], known: Sequence[File]) -> Sequence[NewTa
 def append_lines(
     db: sqlite3.Connection, save: Save, entries: Sequence[HistoryEntry], now: int
 ) -> None:
-    """Append entries to the history. An entry that repeats the newest entry raises the count of
-    that entry instead."""
+    """Append entries to the history. An entry that equals the newest one raises the count of the
+    newest one instead."""
     if not entries:
         return
     key = columns(save.key)
@@ -195,7 +199,8 @@ drops as many dead letters at most."""
 
 
 def add_edges(db: sqlite3.Connection, save: Save, edges: Sequence[Edge], now: int) -> None:
-    """Add edges to the stream's ledger. Drop some old edges, also those of forgotten streams."""
+    """Add edges to the stream's ledger. Also drop some edges that are too old, of this stream or
+    any other, even a forgotten one."""
     if not edges:
         return
     key = columns(save.key)
@@ -217,7 +222,7 @@ _TRIM_LEDGER = """
 
 
 def add_counts(db: sqlite3.Connection, counts: Mapping[str, int]) -> None:
-    """Add to the counters of the stage."""
+    """Add these numbers to the stage's counters."""
     db.executemany(
         "INSERT INTO counter VALUES (?,?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n",
         list(counts.items()),
@@ -269,8 +274,9 @@ _NAME_TAKEN = """
 
 
 def stored_uri(db: sqlite3.Connection, key: StreamKey, uri: str) -> str:
-    """Return the name of a stream's file in the table, where each name occurs once in a domain. If
-    the file was reported for another stream before, a NUL and this stream follow the name."""
+    """Return the name under which the file table keeps the file `uri` of the stream. Each name
+    occurs once in a domain. If the file was first reported for another stream, the name is the uri,
+    a NUL, and this stream."""
     own = _own_uri(key, uri)
     names = {"domain": key.domain, "uri": uri, "own": own, "app": key.app, "stream": key.stream}
     return own if db.execute(_NAME_TAKEN, names).fetchone() else uri
@@ -281,7 +287,8 @@ def _own_uri(key: StreamKey, uri: str) -> str:
 
 
 def is_known(db: sqlite3.Connection, key: StreamKey, uri: str) -> bool:
-    """Return True if the file is stored for the stream, with or without the stream in its name."""
+    """Return True if the file is stored for this stream, under either name that `stored_uri` may
+    give it."""
     of_stream = "domain=? AND app=? AND stream=?"
     found = db.execute(
         f"SELECT 1 FROM file WHERE {of_stream} AND uri IN (?,?)",  # noqa: S608 - text of our own
@@ -291,9 +298,9 @@ def is_known(db: sqlite3.Connection, key: StreamKey, uri: str) -> bool:
 
 
 def keep_files(db: sqlite3.Connection, save: Save, now: int) -> None:
-    """Store the files, and drop the stream's files older than `keep_ms`. Files that an earlier
-    release stored count as stored now. A file whose end is unknown is ordered by its beginning, or
-    else by the time of its report."""
+    """Store the files of a save, and drop the stream's files older than `keep_ms`. The age of a
+    file that an earlier release stored counts from now. If the end of a file is unknown, the file
+    is listed at its beginning, or else at the time of its report."""
     if not save.files:
         return
     domain, app, stream = columns(save.key)

@@ -142,8 +142,8 @@ class RedisStore:
         return Loaded(_complete(record, sent, lease), int(version), now, continuity)
 
     def save_or_claim(self, save: Save) -> Saved:
-        """Save, and claim a slot if possible. A call may be repeated: the engine recognizes a save
-        by its token."""
+        """Store one write of a record (`Save`), and take a slot for its command if the rate limit
+        has one. Return the outcome."""
         keys = self.keys_of(save.key)
         kind, *details = self._run(scripts.SAVE_OR_CLAIM, keys, encode_save(save, self._interval))
         if kind == "conflict":
@@ -158,8 +158,8 @@ class RedisStore:
 
     def replicated(self, most_ms: int) -> int | None:
         """Wait at most `most_ms` until the replicas have the saves that this thread has made since
-        it last called this. Return how many replicas have these saves. Return None if there is no
-        replica, or if the engine does not report any."""
+        it last called this. Return how many replicas have these saves. Return None if there are no
+        such saves or no replicas, or if the number cannot be found out."""
         return self._connection.replicated(most_ms)
 
     def keys_of(self, key: StreamKey) -> list[str]:
@@ -175,12 +175,13 @@ class RedisStore:
         ]
 
     def poll_slot(self, wait: int) -> float | None:
-        """Take the next slot for a poll, as `take_slot` does."""
+        """Take the next slot for a poll. `wait` and the result are those of `take_slot`."""
         return self.take_slot(POLLS, 1000 / POLL_RATE_PER_S, wait)
 
     def take_slot(self, name: str, interval_ms: float, wait: int) -> float | None:
-        """Take the next slot of a rate limit, and return in how many ms the slot begins. If that is
-        more than `wait`, take no slot and return None."""
+        """Take the next slot of the rate limit `name`, whose slots are `interval_ms` apart. Return
+        in how many ms the slot begins. If that is more than `wait` ms, take no slot and return
+        None."""
         keys = self._keys(f"limit:{name}")
         away = self._run(scripts.TAKE_SLOT, keys, interval_ms, wait, interval_ms=interval_ms)
         return None if away is None else float(away)
@@ -195,22 +196,23 @@ class RedisStore:
         return RateLimitUse(1000 / self._interval, float(used), float(ahead))
 
     def register(self, name: str, who: str, ms: int) -> int:
-        """Register or renew a worker for `ms`; return how many others are registered. Raise
-        ForeignStore if the store belongs to another stage."""
+        """Register the worker `who` for `ms`, or renew its registration; return how many others of
+        this name are registered. Raise ForeignStore if the store belongs to another stage."""
         keys = self._keys(f"workers:{name}", "store")
         others, known = self._run(scripts.REGISTER, keys, who, ms, MAX_WORKER_LEASE_MS)
         _state_of(*known).continuity(self._store_id, 0)
         return int(others)
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Return True if the stream is among the first `most` streams named by callbacks that were
-        signed in `second`, in s since the epoch. Remember the stream then."""
+        """Return True if this stream is among the first `most` streams named by callbacks whose
+        signature is of `second`, in s since the epoch. If so, remember the stream."""
         arguments = (second, name_of(key), most, second - SIGNED_KEPT_S)
         return bool(self._run(scripts.IS_AMONG_FIRST, self._keys("signed"), *arguments))
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
-        """Return True, and note the time, if one more worker should be woken: none was woken within
-        `ms`; and none is registered, or fewer than `most` are and slots remain unused."""
+        """Return True, and note the time, if one more worker of this name should be woken. That is
+        so if nobody was woken within `ms`, and either no worker is registered, or fewer than `most`
+        are and the next slot for commands is free now."""
         keys = self._keys(f"limit:{COMMANDS}", f"workers:{name}", "timestamps")
         return bool(
             self._run(scripts.MAY_WAKE_ONE, keys, f"woken {name}", most, ms, MAX_WORKER_LEASE_MS)
@@ -220,20 +222,22 @@ class RedisStore:
         self._do("ZREM", *self._keys(f"workers:{name}"), who)
 
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
-        """Return the streams that are due: first by command (stops, restarts, starts), then by
-        priority, then by age. Nobody else gets them for `hold` ms, or until they are saved."""
+        """Take up to `limit` streams that are due, and return them: first by command (stops,
+        restarts, starts), then by priority, then by age. No other worker gets them for `hold` ms,
+        or until they are saved."""
         found = self._run(scripts.TAKE_DUE, self._keys("later", "line", "lined"), limit, hold)
         return [key_of(order[POSITION_PREFIX_CHARS:]) for order in found]
 
     def postpone(self, key: StreamKey) -> None:
-        """Leave a stream alone for a while after its handling crashed, longer after each crash. The
-        stream's next save ends the pause."""
+        """Leave a stream alone for a while after its handling crashed, longer after each further
+        crash. The stream's next save ends the pause."""
         keys = [self._of("record", key), *self._keys("quarantine", "later", "line", "lined")]
         pauses = (FIRST_PAUSE_MS, MAX_PAUSE_MS, URGENT_PAUSE_MS)
         self._run(scripts.POSTPONE, keys, name_of(key), *pauses)
 
     def quarantine(self, key: StreamKey) -> None:
-        """Quarantine a stream because its record cannot be read. Its due time stays."""
+        """Put a stream into the quarantine because its record cannot be read. The time at which the
+        stream is due does not change."""
         self._do("HSETNX", *self._keys("quarantine"), name_of(key), 0)
 
     def release(self, key: StreamKey) -> None:
@@ -261,15 +265,17 @@ class RedisStore:
         return Queue(depth, int(oldest) if depth else 0)
 
     def wrong_count(self, waited_ms: int) -> WrongCount:
-        """Return how many streams have been wanted, live and not recorded for `waited_ms`."""
+        """Return how many streams have been wanted, live and not recorded for at least `waited_ms`,
+        and for how long the first of them has been so."""
         count, oldest_ms = self._run(scripts.WRONG_COUNT, self._keys("wrong"), waited_ms)
         return WrongCount(int(count), int(oldest_ms))
 
     def wrong(
         self, until: int, *, after: tuple[int, StreamKey] | None, limit: int
     ) -> Sequence[WrongRow]:
-        """Return the streams that have been wanted, live and not recorded at least since `until`,
-        the longest first. Begin after the time and stream of `after`."""
+        """Return up to `limit` streams that have been wanted, live and not recorded at least since
+        `until`, the longest first. Begin after `after`: the `since` and the stream of the last row
+        before."""
         behind = (after[0], name_of(after[1])) if after else (-1, "")
         found: list[tuple[int, str]] = []
         passed = 0
@@ -299,7 +305,7 @@ class RedisStore:
                 yield WrongRow(since, key, records[key])
 
     def count(self, counts: Mapping[str, int]) -> None:
-        """Add to the stage's counters, as a save does."""
+        """Add these numbers to the stage's counters. A save does the same with its `counts`."""
         (key,) = self._keys("counters")
         # A repeat, because the first answer was lost, would count twice.
         self._asked(
@@ -312,11 +318,11 @@ class RedisStore:
         return {name: int(number) for name, number in found.items()}
 
     def set_text(self, name: str, text: str) -> None:
-        """Store the text under this name, in place of the text before."""
+        """Store the text under this name, in place of an earlier one."""
         self._do("HSET", *self._keys("notes"), name, text)
 
     def get_text(self, name: str) -> str | None:
-        """Return the text under this name; None if there is none."""
+        """Return the text that `set_text` stored under this name; None if there is none."""
         found: str | None = self._do("HGET", *self._keys("notes"), name)
         return found
 
@@ -324,8 +330,8 @@ class RedisStore:
         return int(self._run(scripts.NOW, self._keys("now")))
 
     def durability(self) -> Durability:
-        """Return the settings that decide how safely data is kept. The user, or a managed engine,
-        may forbid a command; its settings are then left out."""
+        """Return the settings that decide how safely data is kept. If the user or a managed engine
+        may not run a command for this, its settings are left out."""
         found: dict[str, str] = {}
         with suppress(StoreUnavailable):
             info = self._info()
@@ -335,8 +341,9 @@ class RedisStore:
         return Durability("redis", found)
 
     def missing_commands(self) -> Sequence[str]:
-        """Return the commands that the store needs and this user or engine refuses. Each is tried
-        without harm. Raise StoreUnavailable if nobody answers."""
+        """Return the commands that the store needs, but that this user may not run or this engine
+        does not know. Each command is tried without harm. Raise StoreUnavailable if nobody
+        answers."""
         (key,) = self._keys("timestamps")
         return [
             name
@@ -358,8 +365,8 @@ class RedisStore:
         return dict(line.split(":", 1) for line in lines if ":" in line)
 
     def size(self) -> Size | None:
-        """Return how full the engine is; None if this user may not ask. For an engine without a
-        limit, the limit is the machine's memory, which a managed engine may not report."""
+        """Return how full the engine is; None if this user may not ask. The limit is the engine's
+        own, or else the machine's memory; it is None if the engine reports neither."""
         info = self._memory()
         if info is None:
             return None
@@ -370,7 +377,8 @@ class RedisStore:
         return Size(used, limit or None, growth(known, used, int(now)))
 
     def note_size(self) -> None:
-        """Store today's size, from which `size` computes the growth."""
+        """Store today's size, unless it is stored already. `size` computes the growth from these
+        sizes."""
         info = self._memory()
         if info is not None:
             used = info["used_memory"]
@@ -395,8 +403,8 @@ class RedisStore:
     def listed(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamRecord | Unreadable]:
-        """Return up to `limit` records after `after`, ordered by key. A record that is added before
-        a page does not move that page."""
+        """Return up to `limit` of the records that fit `wanted`, ordered by key, beginning after
+        the key `after`. A record that is added on an earlier page does not move a later page."""
         found: list[StreamRecord | Unreadable] = []
         while len(found) < limit:
             keys = self.named(wanted, after=after, limit=PAGE_ROWS)
@@ -410,8 +418,9 @@ class RedisStore:
     def accounts(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamKey]:
-        """Return the streams that have a ledger, ordered by key, after `after`. A phase in `wanted`
-        is ignored, because a forgotten stream has a ledger and no phase."""
+        """Return up to `limit` streams that have a ledger, ordered by key, beginning after the key
+        `after`. The phase in `wanted` is ignored, because a forgotten stream has a ledger and no
+        phase."""
         found, first = dict[StreamKey, None](), pieces_of(after)[1] if after else "-"
         while len(found) < limit:
             range_ = (first, "+", "LIMIT", 0, PAGE_ROWS)
@@ -424,9 +433,9 @@ class RedisStore:
         return list(found)[:limit]
 
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
-        """Return the keys after `after`, in order, without reading a record. One index holds every
-        name, another every name by phase. The names of an application are a range only within a
-        domain, so `wanted.app` is ignored without `wanted.domain`."""
+        """Return up to `limit` keys of the records that fit `wanted`, ordered by key, beginning
+        after the key `after`. No record is read. Without `wanted.domain`, `wanted.app` is ignored,
+        because the names of one application are a range only within a domain."""
         name = "phases" if wanted.phase else "names"
         prefix = f"{wanted.phase.value}\0" if wanted.phase else ""
         domain = f"{prefix}{wanted.domain}\0" if wanted.domain is not None else prefix
@@ -439,7 +448,8 @@ class RedisStore:
         return [key_of(member[len(prefix) :]) for member in found]
 
     def state(self) -> StoreState:
-        """Return the store's id, its last touch, and how long its clock has been steady."""
+        """Return the state of the store itself: its id, when it was last touched, and how long its
+        clock has been steady."""
         fields = ("store_id", "steady_since", "emptied_at", "gap_from", "seen", "misplaced_after")
         row = self._do("HMGET", *self._keys("store"), *fields)
         *known, seen, after = row
@@ -447,25 +457,26 @@ class RedisStore:
         return replace(found, seen=int(seen) if seen else None, misplaced_after=after)
 
     def continuity(self) -> Continuity:
-        """Return how far back the store's data can be relied on."""
+        """Return since when the store's clock has been steady, and whether the store has lost its
+        data. Raise ForeignStore if the store belongs to another stage."""
         now = self.now()
         return self.state().examined(self._store_id, now).continuity(self._store_id, now)
 
     def accept(self, *, replaces: str) -> StoreState:
-        """Write this stage's id into the store, and return the new state. If the store has another
-        id than `replaces`, change nothing and return the present state."""
+        """Write this stage's id into the store, if the store has no id or the id `replaces`.
+        Otherwise change nothing. Return the state of the store after this."""
         self._run(scripts.ACCEPT, self._keys("store"), self._store_id, replaces)
         return self.state()
 
     def misplaced_after(self) -> str | None:
-        """Return how far due entries were repaired since the clock was set back; None if all are in
-        order."""
+        """Return how far the repair of due entries has come: a phase and a stream (`misplaced`), or
+        "" at its beginning. Return None if all due entries are in order."""
         found: str | None = self._do("HGET", *self._keys("store"), "misplaced_after")
         return found
 
     def move_misplaced(self, before: str, after: str) -> None:
-        """Store that the due entries up to `after` are repaired; if `after` equals `before`, all of
-        them are. Do nothing if the store does not hold `before` any more."""
+        """Store that the repair of due entries has come from `before` to `after`. If both are
+        equal, all due entries are in order. If the store no longer holds `before`, do nothing."""
         self._run(scripts.MOVE_MISPLACED, self._keys("store"), before, after)
 
     def _records(self, keys: Sequence[StreamKey]) -> Iterator[StreamRecord | Unreadable]:
@@ -476,13 +487,14 @@ class RedisStore:
                 yield _read(key, document, sent, lease)
 
     def phases(self) -> Mapping[Phase, int]:
-        """Return the number of stream records in each phase."""
+        """Return the number of stream records in each phase. Phases without records, and those that
+        this release does not know, are left out."""
         counts = _pairs(self._do("HGETALL", *self._keys("counts")))
         found = {phase: int(counts.get(f"phase:{phase.value}", 0)) for phase in Phase}
         return {phase: number for phase, number in found.items() if number}
 
     def files(self, key: StreamKey, limit: int) -> Sequence[File]:
-        """Return the files, newest first."""
+        """Return up to `limit` files of a stream, newest first."""
         found = self._do("ZREVRANGE", self._of("files", key), 0, limit - 1, "WITHSCORES")
         if not found:
             return []
@@ -509,28 +521,29 @@ class RedisStore:
         return None if at is None else _judged(file_of(member, at, row), judged)
 
     def take_tasks(self, queue: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
-        """Take tasks of a queue that are due, the longest due first. For `lease_ms` nobody else
-        gets them, and an earlier taker can no longer settle them."""
+        """Take up to `limit` tasks of a queue that are due, the longest due first. For `lease_ms`
+        nobody else gets them, and whoever took them earlier can no longer settle them."""
         keys = self._keys("tasks", "tasks_due", "counts")
         flat = self._run(scripts.TAKE_TASKS, keys, queue, limit, lease_ms, LONGEST_WAIT_MS)
         taken = map(task_of, flat[::2], flat[1::2])
         return [task for task in taken if task]
 
     def settle_tasks(self, settled: Sequence[tuple[Task, Settlement]]) -> Sequence[bool]:
-        """Store the results of tasks that were taken, their files' verdicts, and the tasks that
-        follow, in one step. Return False for each task that was taken again or is gone; nothing is
-        changed for it."""
+        """Store, in one step, what follows from the attempts at tasks that were taken: each task's
+        next state, its file's verdict, and its new tasks. Return True for each task, or False, with
+        nothing changed for it, if it was taken again or is gone."""
         keys = [*self._letters(), *self._keys("uris", "verdicts")]
         arguments = (encode_settled(settled), DEAD_MAX_BYTES, OUTBOX_MAX_BYTES)
         return list(map(bool, self._run(scripts.SETTLE_TASKS, keys, *arguments)))
 
     def add_tasks(self, key: StreamKey, tasks: Sequence[NewTask]) -> int:
-        """Add tasks without a save; return how many had no room."""
+        """Add tasks of a stream without saving its record; return how many had no room."""
         encoded = encode_tasks(tasks, key)
         return int(self._run(scripts.ADD_TASKS, self._letters(), encoded, OUTBOX_MAX_BYTES))
 
     def redrive(self, task_id: str) -> Redriven:
-        """Reopen a dead letter: due now, with no attempt counted."""
+        """Make a dead letter an open task again, due now, with no attempt counted. Return whether
+        that worked, or why not."""
         return Redriven(self._run(scripts.REDRIVE, self._letters(), task_id, OUTBOX_MAX_BYTES))
 
     def drop_dead_letters(self, keep_ms: int) -> int:
@@ -543,12 +556,14 @@ class RedisStore:
         return self._keys(*tasks, "dead_tasks", "dead_tasks_by_age", "counts")
 
     def open_tasks(self, *, after: str, limit: int) -> Sequence[Placed]:
-        """Return the open tasks after the place `after`, ordered by stream."""
+        """Return up to `limit` open tasks, ordered by stream, beginning after the place `after`
+        (`Placed.place`; "" for the first page)."""
         found = self._page("tasks_of_streams", "tasks", after, limit)
         return [Placed.open(task) for task in found]
 
     def dead_letters(self, *, after: str, limit: int) -> Sequence[Placed]:
-        """Return the dead letters, oldest first, after the place `after`."""
+        """Return up to `limit` dead letters, oldest first, beginning after the place `after`
+        (`Placed.place`; "" for the first page)."""
         found = self._page("dead_tasks_by_age", "dead_tasks", after, limit)
         return [Placed.dead(task) for task in found]
 
@@ -561,8 +576,8 @@ class RedisStore:
         return self._tasks(of, ids)
 
     def open_of_kind(self, kind: str, *, limit: int) -> Sequence[Task]:
-        """Return open tasks of a kind. Those due last come first, because they were tried most
-        often."""
+        """Return up to `limit` open tasks of a kind. Those due last come first, because they were
+        tried most often."""
         due, rows = self._keys("tasks_due", "tasks")
         range_ = (f"[{kind}\0", f"({kind}\1")
         first = max(int(self._do("ZLEXCOUNT", due, *range_)) - limit, 0)
@@ -576,14 +591,15 @@ class RedisStore:
         return [task for task in tasks if task]
 
     def alerts(self) -> AlertsCopy:
-        """Return the alert book."""
+        """Return the alert book; version 0 and no text if none is stored yet."""
         version, text = self._do("HMGET", *self._keys("alerts"), "version", "text")
         return AlertsCopy(int(version), text) if version else AlertsCopy()
 
     def put_alerts(self, text: str, *, replaces: int, tasks: Sequence[NewTask] = ()) -> int | None:
-        """Store the alert book, and in the same step the tasks that follow. Return how many of the
-        tasks had no room. If the book's version is not `replaces`, store nothing and return None.
-        Even a full engine takes it, because the book does not grow beyond one or two megabytes.
+        """Store the next version of the alert book, and in the same step the tasks that result from
+        it. Return how many of the tasks had no room. If the stored version is not `replaces`, store
+        nothing and return None. Even a full engine stores the book, because the book does not grow
+        beyond one or two megabytes.
         """
         keys = [*self._letters(), *self._keys("alerts")]
         encoded = encode_tasks(tasks, OF_STAGE)
@@ -596,15 +612,15 @@ class RedisStore:
         return OutboxState(*map(int, self._run(scripts.OUTBOX, keys)))
 
     def edges(self, key: StreamKey) -> Sequence[Edge]:
-        """Return a stream's ledger (the times at which its state changed), in the order in which
-        the entries were noted."""
+        """Return a stream's ledger: the changes of its state (edges), in the order in which they
+        were noted."""
         names = self._do("ZRANGEBYLEX", *self._keys("accounts"), *pieces_of(key))
         pieces = self._do("HMGET", *self._keys("ledger"), *names) if names else ()
         lines = [line for piece in pieces for line in (piece or "").splitlines()]
         return [edge for line in lines if (edge := edge_from_text(line.partition(" ")[2]))]
 
     def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
-        """Return the history, newest first."""
+        """Return up to `limit` lines of a stream's history, newest first."""
         entries = []
         for line in self._do("LRANGE", self._of("history", key), 0, limit - 1):
             at, last_at, count, code, about = line.split(" ", 4)
@@ -613,17 +629,17 @@ class RedisStore:
         return entries
 
     def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:
-        """Store the next version and return it; None if `replaces` is no longer the newest version
-        (0: none yet)."""
+        """Store the policy as version `replaces` + 1, and return it. If the newest version is not
+        `replaces` (0 if there is none yet), store nothing and return None."""
         at = self._run(scripts.PUT_POLICY, self._keys("policies"), text, replaces)
         return None if at is None else PolicyCopy(replaces + 1, text, at)
 
     def get_policy(self) -> PolicyCopy | None:
-        """Return the newest version; None if there is none."""
+        """Return the newest version of the policy; None if there is none."""
         return self.in_force().policy
 
     def in_force(self) -> InForce:
-        """Return the newest policy and the temporary rules of each schedule that has some."""
+        """Return the newest policy, and the temporary rules of each schedule that has some."""
         keys = self._keys("policies", "temporary_rules")
         version, newest, *temporary = self._run(scripts.IN_FORCE, keys)
         at, _, text = (newest or "").partition(" ")
@@ -637,13 +653,13 @@ class RedisStore:
         return bool(self._do("HGET", key, name) == text)
 
     def remove_token(self, name: str) -> bool:
-        """Delete an API token, even if the engine is full; return False if there is none with that
+        """Delete an API token, even if the engine is full. Return False if there is none with that
         name."""
         return bool(self._do("HDEL", *self._keys("tokens"), name))
 
     def tokens(self) -> Mapping[str, str]:
-        """Return the document of each API token. Raise ForeignStore if the store belongs to another
-        stage."""
+        """Return the document of each API token, by the token's name. Raise ForeignStore if the
+        store belongs to another stage."""
         key, store = self._keys("tokens", "store")
         flat, store_id = self._asked([("HGETALL", key), ("HGET", store, "store_id")])
         StoreState(store_id=store_id).continuity(self._store_id, 0)
@@ -652,13 +668,14 @@ class RedisStore:
     def put_schedule(
         self, name: str, text: str, due_at: int | None, *, replaces: str | None, rules: str = ""
     ) -> bool:
-        """Store a schedule's document, due at `due_at`, and its temporary `rules`. Return False if
-        the stored document is not `replaces` any more (None: none yet)."""
+        """Store a schedule's document, the time at which it is due (None for never), and its
+        temporary rules ("" for none). If the stored document is not `replaces` (None if there is
+        none yet), store nothing and return False."""
         return self._put_schedule(name, text, due_at, replaces, rules)
 
     def remove_schedule(self, name: str, *, replaces: str) -> bool:
-        """Delete a schedule, even if the engine is full; return False if its document has
-        changed."""
+        """Delete a schedule, even if the engine is full. If its stored document is not `replaces`,
+        do nothing and return False."""
         return self._put_schedule(name, "", None, replaces)
 
     def _put_schedule(
@@ -674,11 +691,12 @@ class RedisStore:
         return found
 
     def schedules(self) -> Mapping[str, str]:
-        """Return the document of each schedule, ordered by name."""
+        """Return the document of each schedule, by the schedule's name."""
         return dict(sorted(_pairs(self._do("HGETALL", *self._keys("schedules"))).items()))
 
     def due_schedules(self, limit: int) -> Mapping[str, str]:
-        """Return the schedules that are due, the longest due first."""
+        """Return the documents of up to `limit` schedules that are due, by name, the longest due
+        first."""
         keys = self._keys("schedules", "schedules_due")
         return _pairs(self._run(scripts.DUE_SCHEDULES, keys, limit))
 
@@ -687,18 +705,18 @@ class RedisStore:
         self._run(scripts.TOUCH, self._keys("timestamps"), name)
 
     def age_ms(self, name: str) -> int | None:
-        """Return how many ms ago `touch` set this timestamp; None if never."""
+        """Return how many ms ago the timestamp of this name was set; None if it never was."""
         ago = self._run(scripts.AGE_MS, self._keys("timestamps"), name)
         return None if ago is None else int(ago)
 
     def ages(self) -> Mapping[str, int]:
-        """Return how many ms ago each timestamp was set."""
+        """Return how many ms ago each timestamp was set, by the timestamp's name."""
         found = self._run(scripts.AGES, self._keys("timestamps"))
         return {name: int(ago) for name, ago in zip(found[::2], found[1::2], strict=True)}
 
     def try_write(self, name: str) -> bool:
-        """Do as `touch`, but raise StoreFull if the engine is full. Return True, because no writer
-        of this engine waits for another."""
+        """Set the timestamp of this name to now, and return True. Raise StoreFull if the engine is
+        full. No writer of this engine waits for another, so the result is never False."""
         self._run(scripts.TRY_WRITE, self._keys("timestamps"), name)
         return True
 

@@ -1,7 +1,7 @@
 """Finds the Redis node that accepts writes, and keeps connections to it.
 
-RedisStore uses this module. It knows no record. It imports redis-py without the parts that the
-store never uses: its client, its asyncio side, clusters, modules.
+RedisStore uses this module. The module knows no record. It imports redis-py without the parts that
+the store never uses: its client, its asyncio side, clusters, modules.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _plain() -> ModuleType:
 
 
 class Unsent(Exception):
-    """No connection could be made; `error` is the client's or the system's."""
+    """No connection could be made. `error` is the exception of redis-py or of the system."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -62,7 +62,8 @@ class Unsent(Exception):
 
 
 class PooledConnection:
-    """One connection; `era` counts the times all connections had been dropped before."""
+    """A connection that is kept from command to command. `era` is how often all connections had
+    been dropped when this one was opened."""
 
     __slots__ = ("address", "connection", "era")
 
@@ -76,16 +77,16 @@ class PooledConnection:
         return self.connection.is_connected
 
     def check(self, *, thoroughly: bool) -> None:
-        """Raise RedisError or OSError if the connection has ended. If `thoroughly` is False, only a
-        connection that was idle for long is checked."""
+        """Raise RedisError or OSError if the connection has ended. If `thoroughly` is False, check
+        it only if it was idle for IDLE_S."""
         self.connection.check_health()  # type: ignore[no-untyped-call] # redis-py's own
         if thoroughly and self.connection.can_read(0):
             raise ConnectionError("the engine closed the connection")
 
     def answers(self, commands: Sequence[Command]) -> list[Any]:
-        """Return one answer for each command. Raise RedisError if a command is refused or gets no
-        answer. The connection is then closed, unless a single command was refused by an error that
-        `_leaves_connection`."""
+        """Send the commands; return one answer for each. Raise RedisError or OSError if a command
+        is refused or gets no answer. The connection is then closed, unless it was a single command,
+        and the engine refused it in a way that leaves the connection usable."""
         connection = self.connection
         try:
             packed = b"".join(map(_packed, commands))
@@ -104,11 +105,11 @@ class RedisConnection:
     """Executes commands on the node that accepts writes, and returns the engine's answers.
 
     Connections are kept from command to command, as many as there were threads at once. A pool
-    would check each time whether its connection still works, which costs as much CPU as the
-    command. Here the command itself finds that its connection has ended.
+    would check before each command whether its connection still works, which costs as much CPU as
+    the command. Here the command itself finds out that its connection has ended.
 
-    If nothing can have been done, or if doing it twice does no harm, the command is executed again
-    within the same call, on a new connection:
+    If a command fails, and it has certainly changed nothing, or doing it twice does no harm, it is
+    executed again within the same call, on a new connection:
 
         kept connection --- MOVED, ASK -------------------------------------> that node
           | has ended, READONLY, LOADING, CLUSTERDOWN, MASTERDOWN, ...
@@ -140,9 +141,8 @@ class RedisConnection:
 
     def execute(self, commands: Sequence[Command], *, repeatable: bool = True) -> list[Any]:
         """Execute the commands in one round trip, and return one answer for each. Call `prepare`
-        first. Raise one of `failures` if a command is refused or gets no answer. Unless
-        `repeatable`, nothing that may have been carried out is sent again.
-        """
+        first. Raise one of `failures` if a command is refused or gets no answer. With `repeatable`
+        False, do not send commands again that may have been carried out."""
         kept, was_sent = self._free_one(), False
         if kept is None:
             return self._on_new(commands, WAITS_NUMBER)
@@ -162,13 +162,14 @@ class RedisConnection:
         return answers
 
     def note_save(self) -> None:
-        """Remember the connection of this thread's last command as the one that saved."""
+        """Note that this thread's last command was a save. `replicated` then asks over the
+        connection of that command."""
         self._of_thread.saved = self._of_thread.kept
 
     def replicated(self, most_ms: int) -> int | None:
         """Wait at most `most_ms` until the replicas have the saves that this thread has made since
-        it last called this. Return how many replicas have these saves. Return None if nothing was
-        saved, there is no replica, or the engine does not report any."""
+        it last called this. Return how many replicas have these saves. Return None if there are no
+        such saves or no replicas, or if the number cannot be found out."""
         from redis.exceptions import RedisError
 
         saved: PooledConnection | None = getattr(self._of_thread, "saved", None)
@@ -367,7 +368,7 @@ def _unreadable(error: ValueError) -> Exception:
 
 
 def is_unknown_script(error: BaseException | None) -> bool:
-    """Return True if the engine does not know a script by its digest."""
+    """Return True if this error of the engine says that it does not know a script by its digest."""
     from redis.exceptions import NoScriptError
 
     return isinstance(error, NoScriptError)

@@ -56,14 +56,15 @@ def name_of(key: StreamKey) -> str:
 
 
 def pieces_of(key: StreamKey) -> tuple[str, str]:
-    """Return the range, for ZRANGEBYLEX, of the names under which the pieces of a stream's ledger
-    are stored."""
+    """Return the two ends of a range, for ZRANGEBYLEX, that holds the names under which the pieces
+    of a stream's ledger are stored."""
     return f"[{name_of(key)}\0", f"({name_of(key)}\1"
 
 
 def key_of(member: str) -> StreamKey:
-    """Return the key. Old releases wrote names with one NUL too many; accept such a name, so that
-    the others can still be read."""
+    """Parse the key from the text that `name_of` returns. Old releases wrote such texts with one
+    NUL too many, which then becomes a part of the stream's name, so that the other texts can still
+    be read."""
     return StreamKey(*member.split("\0", 2))
 
 
@@ -167,7 +168,7 @@ def _task(task: NewTask, stream: str) -> dict[str, object]:
 
 
 def encode_tasks(tasks: Sequence[NewTask], key: StreamKey) -> str:
-    """Return tasks of a stream as JSON, in the form that the scripts read."""
+    """Return new tasks of a stream as JSON, in the form that the scripts read."""
     return msgspec.json.encode(_rows(key, tasks)).decode()
 
 
@@ -234,15 +235,15 @@ def uri_of(domain: str, uri: str) -> str:
 
 
 def own_uri_of(key: StreamKey, uri: str) -> str:
-    """Return the name under which this stream's file is stored if the uri was reported for another
-    stream before."""
+    """Return the name under which a file of this stream is stored if its uri was reported for
+    another stream first."""
     return f"{uri_of(key.domain, uri)}\0{name_of(key)}"
 
 
 def file_of(member: str, at: str, known: str | None) -> File:
-    """Return a file from its member and score in the stream's sorted set, and from `known`, the
-    details under its name: "start stop duration stored", then "args" if there are any. An earlier
-    release wrote only "<duration>ms" or "1"."""
+    """Build a file from what the engine stores. `member` and its score `at` are in the stream's
+    sorted set. `known` holds the details: "start stop duration stored", then "args" if there are
+    any. An earlier release wrote only "<duration>ms" or "1"."""
     uri, (first, *more) = member[AGE_CHARS:], (known or "").split(" ")
     if more:
         start, stop, duration = (None if ms == _UNKNOWN else int(ms) for ms in (first, *more[:2]))
@@ -252,5 +253,6 @@ def file_of(member: str, at: str, known: str | None) -> File:
 
 
 def push_args_of(kept: str = _UNKNOWN) -> PushArgs:
-    """Parse the push URL's arguments from their stored text, which has no space."""
+    """Parse the arguments of the push URL from their stored text, a query string; "-" stands for
+    none."""
     return () if kept == _UNKNOWN else tuple(parse_qsl(kept, keep_blank_values=True))

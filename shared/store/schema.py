@@ -88,7 +88,8 @@ CREATE TABLE IF NOT EXISTS timestamp (name TEXT PRIMARY KEY, at INTEGER NOT NULL
 
 
 def create(db: sqlite3.Connection) -> None:
-    """Create the tables and indexes that do not exist yet."""
+    """Create the tables, columns, indexes and triggers that do not exist yet. If an earlier release
+    made the file, also count its records by phase."""
     db.executescript(SCHEMA)
     _widen(db)
     db.execute(LATER_INDEX)

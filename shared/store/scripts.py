@@ -36,12 +36,12 @@ WATCHED_CLOCK_ALWAYS = (*ALWAYS, "watch_clock")
 
 
 class Script:
-    """One file of the folder, after the preludes that it needs.
+    """A Lua script: one file of the folder, after the preludes that it needs.
 
-    `repeatable`: running it again, because the first answer was lost, does no harm. A save has a
-    token by which the engine recognizes it. The other repeatable scripts only read, or set the same
-    values again, or take something that may go unused: a slot, or due streams and tasks, which are
-    offered again after the hold.
+    `repeatable`: running the script again, because its first answer was lost, does no harm. A save
+    has a token by which the engine recognizes it. The other repeatable scripts only read, or set
+    the same values again, or take something that may go unused: a slot, or due streams and tasks,
+    which are offered again after the hold.
     """
 
     def __init__(
@@ -55,12 +55,13 @@ class Script:
 
     @cached_property
     def text(self) -> str:
-        """Return what the engine runs. Raise FileNotFoundError if a file was not deployed."""
+        """Return the text that the engine runs. Raise FileNotFoundError if a file was not
+        deployed."""
         return "".join(map(_read, self.files))
 
     @cached_property
     def digest(self) -> str:
-        """Return the name under which the engine knows the text."""
+        """Return the SHA-1 of the text, by which EVALSHA names the script."""
         return hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324 - the protocol's
 
 

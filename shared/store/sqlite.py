@@ -104,8 +104,8 @@ def _even_if_full(act: Callable[P, T]) -> Callable[P, T]:
 
 
 class SqliteStore:
-    """A store in one file. `rate` is in commands a second; `clock` gives ms since the epoch; the
-    store uses no other clock."""
+    """A store in one file. `rate` is the rate limit, in commands a second. `clock` gives ms since
+    the epoch; the store uses no other clock."""
 
     def __init__(
         self, path: str, *, rate: float, clock: Callable[[], int], store_id: str = ""
@@ -206,13 +206,14 @@ class SqliteStore:
         return Claimed(stored.version, record, max(slot - now, 0.0)), record, ""
 
     def poll_slot(self, wait: int) -> float | None:
-        """Take the next slot for a poll, as `take_slot` does."""
+        """Take the next slot for a poll. `wait` and the result are those of `take_slot`."""
         return self.take_slot(POLLS, 1000 / POLL_RATE_PER_S, wait)
 
     @_even_if_full
     def take_slot(self, name: str, interval_ms: float, wait: int) -> float | None:
-        """Take the next slot of a rate limit, and return in how many ms the slot begins. If that is
-        more than `wait`, take no slot and return None."""
+        """Take the next slot of the rate limit `name`, whose slots are `interval_ms` apart. Return
+        in how many ms the slot begins. If that is more than `wait` ms, take no slot and return
+        None."""
         with self._writing() as db:
             now = self._clock()
             slot, taken = command_queue.take_slot(db, name, interval_ms, now=now, wait=wait)
@@ -232,8 +233,8 @@ class SqliteStore:
 
     @_even_if_full
     def register(self, name: str, who: str, ms: int) -> int:
-        """Register or renew a worker for `ms`; return how many others are registered. Raise
-        ForeignStore if the store belongs to another stage."""
+        """Register the worker `who` for `ms`, or renew its registration; return how many others of
+        this name are registered. Raise ForeignStore if the store belongs to another stage."""
         with self._writing() as db:
             now = self._clock()
             state = _state(db).touched_by_worker(now).examined(self._store_id, now)
@@ -249,8 +250,8 @@ class SqliteStore:
         return int(all_of_them) - 1
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Return True if the stream is among the first `most` streams named by callbacks that were
-        signed in `second`, in s since the epoch. Remember the stream then."""
+        """Return True if this stream is among the first `most` streams named by callbacks whose
+        signature is of `second`, in s since the epoch. If so, remember the stream."""
         row = (second, *record_rows.columns(key))
         with self._writing() as db:
             if db.execute(_SIGNED, row).fetchone():
@@ -265,8 +266,9 @@ class SqliteStore:
 
     @_even_if_full
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
-        """Return True, and note the time, if one more worker should be woken: none was woken within
-        `ms`; and none is registered, or fewer than `most` are and slots remain unused."""
+        """Return True, and note the time, if one more worker of this name should be woken. That is
+        so if nobody was woken within `ms`, and either no worker is registered, or fewer than `most`
+        are and the next slot for commands is free now."""
         woken = f"woken {name}"
         with self._writing() as db:
             now = self._clock()
@@ -297,21 +299,23 @@ class SqliteStore:
 
     @_even_if_full
     def take_due(self, limit: int, hold: int) -> Sequence[StreamKey]:
-        """Return the streams that are due: first by command (stops, restarts, starts), then by
-        priority, then by age. No other worker gets them for `hold` ms, or until they are saved."""
+        """Take up to `limit` streams that are due, and return them: first by command (stops,
+        restarts, starts), then by priority, then by age. No other worker gets them for `hold` ms,
+        or until they are saved."""
         with self._writing() as db:
             rows = command_queue.take_due(db, self._clock(), limit=limit, hold=hold)
         return [StreamKey(*row) for row in rows]
 
     @_even_if_full
     def postpone(self, key: StreamKey) -> None:
-        """Leave a stream alone for a while after its handling crashed, longer after each crash. The
-        stream's next save ends the pause."""
+        """Leave a stream alone for a while after its handling crashed, longer after each further
+        crash. The stream's next save ends the pause."""
         with self._writing() as db:
             command_queue.postpone(db, key, self._clock())
 
     def quarantine(self, key: StreamKey) -> None:
-        """Quarantine a stream because its record cannot be read. Its due time stays."""
+        """Put a stream into the quarantine because its record cannot be read. The time at which the
+        stream is due does not change."""
         with self._writing() as db:
             command_queue.quarantine(db, key)
 
@@ -354,7 +358,8 @@ class SqliteStore:
         ]
 
     def wrong_count(self, waited_ms: int) -> WrongCount:
-        """Return how many streams have been wanted, live and not recorded for `waited_ms`."""
+        """Return how many streams have been wanted, live and not recorded for at least `waited_ms`,
+        and for how long the first of them has been so."""
         now = self._clock()
         with self._reading() as db:
             count, oldest = db.execute(
@@ -366,8 +371,9 @@ class SqliteStore:
     def wrong(
         self, until: int, *, after: tuple[int, StreamKey] | None, limit: int
     ) -> Sequence[WrongRow]:
-        """Return the streams that have been wanted, live and not recorded at least since `until`,
-        the longest first. Begin after the time and stream of `after`."""
+        """Return up to `limit` streams that have been wanted, live and not recorded at least since
+        `until`, the longest first. Begin after `after`: the `since` and the stream of the last row
+        before."""
         since, key = after or (-1, StreamKey("", "", ""))
         with self._reading() as db:
             rows = db.execute(
@@ -383,12 +389,12 @@ class SqliteStore:
         ]
 
     def set_text(self, name: str, text: str) -> None:
-        """Store the text under this name, in place of the text before."""
+        """Store the text under this name, in place of an earlier one."""
         with self._writing() as db:
             db.execute("REPLACE INTO note VALUES (?,?)", (name, text))
 
     def get_text(self, name: str) -> str | None:
-        """Return the text under this name; None if there is none."""
+        """Return the text that `set_text` stored under this name; None if there is none."""
         with self._reading() as db:
             row = db.execute("SELECT text FROM note WHERE name=?", (name,)).fetchone()
         return row[0] if row else None
@@ -403,8 +409,8 @@ class SqliteStore:
         return Durability("sqlite", {name: str(value) for name, value in pragmas.items()})
 
     def size(self) -> Size:
-        """Return how full the file is. It may grow until it reaches its own limit, or until the
-        disk is full."""
+        """Return how full the file is. Its limit is the size that SQLite allows, or as much as the
+        disk has room for."""
         with self._reading() as db:
             samples = dict(db.execute("SELECT at, used FROM size").fetchall())
             used, room = _used(db), _room(db, self._path)
@@ -412,7 +418,8 @@ class SqliteStore:
 
     @_even_if_full
     def note_size(self) -> None:
-        """Store today's size, from which `size` computes the growth."""
+        """Store today's size, unless it is stored already. `size` computes the growth from these
+        sizes."""
         with self._writing() as db:
             now = self._clock()
             row = (now // DAY_MS, now, _used(db))
@@ -430,8 +437,8 @@ class SqliteStore:
     def listed(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamRecord | Unreadable]:
-        """Return up to `limit` records after `after`, ordered by key. A record that is added before
-        a page does not move that page."""
+        """Return up to `limit` of the records that fit `wanted`, ordered by key, beginning after
+        the key `after`. A record that is added on an earlier page does not move a later page."""
         terms, values = record_rows.terms(wanted, after)
         with self._reading() as db:
             rows = db.execute(
@@ -442,7 +449,8 @@ class SqliteStore:
         return [record_rows.read(StreamKey(*row[:3]), row[3]) for row in rows]
 
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
-        """Return the keys of a phase after `after`, in order, without reading a record."""
+        """Return up to `limit` keys of the records in the phase of `wanted`, ordered by key,
+        beginning after the key `after`. No record is read."""
         assert wanted.phase is not None  # noqa: S101 - the only index that is paged
         with self._reading() as db:
             rows = db.execute(
@@ -457,18 +465,20 @@ class SqliteStore:
         return [StreamKey(*row) for row in rows]
 
     def state(self) -> StoreState:
-        """Return the store's id, its last touch, and how long its clock has been steady."""
+        """Return the state of the store itself: its id, when it was last touched, and how long its
+        clock has been steady."""
         with self._reading() as db:
             return _state(db)
 
     def continuity(self) -> Continuity:
-        """Return how far back the store's data can be relied on."""
+        """Return since when the store's clock has been steady, and whether the store has lost its
+        data. Raise ForeignStore if the store belongs to another stage."""
         now = self._clock()
         return self.state().examined(self._store_id, now).continuity(self._store_id, now)
 
     def accept(self, *, replaces: str) -> StoreState:
-        """Write this stage's id into the store, and return the new state. If the store has another
-        id than `replaces`, change nothing and return the present state."""
+        """Write this stage's id into the store, if the store has no id or the id `replaces`.
+        Otherwise change nothing. Return the state of the store after this."""
         with self._writing() as db:
             state = _state(db)
             if state.store_id in (None, self._store_id, replaces):
@@ -477,29 +487,30 @@ class SqliteStore:
         return state
 
     def misplaced_after(self) -> str | None:
-        """Return how far due entries were repaired since the clock was set back; None if all are in
-        order."""
+        """Return how far the repair of due entries has come: a phase and a stream (`misplaced`), or
+        "" at its beginning. Return None if all due entries are in order."""
         with self._reading() as db:
             return _state(db).misplaced_after
 
     @_even_if_full
     def move_misplaced(self, before: str, after: str) -> None:
-        """Store that the due entries up to `after` are repaired; if `after` equals `before`, all of
-        them are. Do nothing if the store does not hold `before` any more."""
+        """Store that the repair of due entries has come from `before` to `after`. If both are
+        equal, all due entries are in order. If the store no longer holds `before`, do nothing."""
         with self._writing() as db:
             state = _state(db)
             if state.misplaced_after == before:
                 _put_state(db, replace(state, misplaced_after=None if after == before else after))
 
     def phases(self) -> Mapping[Phase, int]:
-        """Return the number of records in each phase that this release knows."""
+        """Return the number of stream records in each phase. Phases without records, and those that
+        this release does not know, are left out."""
         with self._reading() as db:
             rows = db.execute("SELECT phase, n FROM phase_count WHERE n > 0").fetchall()
         known = {phase.value: phase for phase in Phase}
         return {known[name]: int(count) for name, count in rows if name in known}
 
     def files(self, key: StreamKey, limit: int) -> Sequence[File]:
-        """Return a stream's files, newest first."""
+        """Return up to `limit` files of a stream, newest first."""
         with self._reading() as db:
             rows = db.execute(
                 f"{record_rows.FILES} ORDER BY stop DESC, start DESC, uri DESC LIMIT ?",
@@ -516,16 +527,16 @@ class SqliteStore:
 
     @_even_if_full
     def take_tasks(self, queue: str, *, limit: int, lease_ms: int) -> Sequence[Task]:
-        """Take tasks of a queue that are due, the longest due first. For `lease_ms` nobody else
-        gets them, and an earlier taker can no longer settle them."""
+        """Take up to `limit` tasks of a queue that are due, the longest due first. For `lease_ms`
+        nobody else gets them, and whoever took them earlier can no longer settle them."""
         with self._writing() as db:
             return task_rows.take(db, queue, self._clock(), limit=limit, lease_ms=lease_ms)
 
     @_even_if_full
     def settle_tasks(self, settled: Sequence[tuple[Task, Settlement]]) -> Sequence[bool]:
-        """Store the results of tasks that were taken, their files' verdicts, and the tasks that
-        follow, in one step. Return False for each task that was taken again or is gone; nothing is
-        changed for it."""
+        """Store, in one step, what follows from the attempts at tasks that were taken: each task's
+        next state, its file's verdict, and its new tasks. Return True for each task, or False, with
+        nothing changed for it, if it was taken again or is gone."""
         with self._writing() as db:
             return [self._settle(db, task, each) for task, each in settled]
 
@@ -540,12 +551,13 @@ class SqliteStore:
         return is_ours
 
     def add_tasks(self, key: StreamKey, tasks: Sequence[NewTask]) -> int:
-        """Add tasks without a save; return how many had no room."""
+        """Add tasks of a stream without saving its record; return how many had no room."""
         with self._writing() as db:
             return task_rows.add(db, key, tasks, self._clock())
 
     def redrive(self, task_id: str) -> Redriven:
-        """Reopen a dead letter: due now, with no attempt counted."""
+        """Make a dead letter an open task again, due now, with no attempt counted. Return whether
+        that worked, or why not."""
         with self._writing() as db:
             return task_rows.redrive(db, task_id, self._clock())
 
@@ -556,32 +568,35 @@ class SqliteStore:
             return task_rows.drop_old(db, self._clock() - keep_ms, record_rows.OLD_ROWS)
 
     def open_tasks(self, *, after: str, limit: int) -> Sequence[Placed]:
-        """Return the open tasks after the place `after`, ordered by stream."""
+        """Return up to `limit` open tasks, ordered by stream, beginning after the place `after`
+        (`Placed.place`; "" for the first page)."""
         with self._reading() as db:
             return task_rows.open_page(db, after, limit)
 
     def dead_letters(self, *, after: str, limit: int) -> Sequence[Placed]:
-        """Return the dead letters, oldest first, after the place `after`."""
+        """Return up to `limit` dead letters, oldest first, beginning after the place `after`
+        (`Placed.place`; "" for the first page)."""
         with self._reading() as db:
             return task_rows.dead_page(db, after, limit)
 
     def open_of_kind(self, kind: str, *, limit: int) -> Sequence[Task]:
-        """Return open tasks of a kind. Those due last come first, because they were tried most
-        often."""
+        """Return up to `limit` open tasks of a kind. Those due last come first, because they were
+        tried most often."""
         with self._reading() as db:
             return task_rows.open_of_kind(db, kind, limit)
 
     def alerts(self) -> AlertsCopy:
-        """Return the alert book."""
+        """Return the alert book; version 0 and no text if none is stored yet."""
         with self._reading() as db:
             row = db.execute("SELECT version, document FROM alert_book").fetchone()
         return AlertsCopy(*row) if row else AlertsCopy()
 
     @_even_if_full
     def put_alerts(self, text: str, *, replaces: int, tasks: Sequence[NewTask] = ()) -> int | None:
-        """Store the alert book, and in the same step the tasks that follow. Return how many of the
-        tasks had no room. If the book's version is not `replaces`, store nothing and return None.
-        Even a full file takes it, because the book does not grow beyond one or two megabytes.
+        """Store the next version of the alert book, and in the same step the tasks that result from
+        it. Return how many of the tasks had no room. If the stored version is not `replaces`, store
+        nothing and return None. Even a full file stores the book, because the book does not grow
+        beyond one or two megabytes.
         """
         with self._writing() as db:
             row = db.execute("SELECT version FROM alert_book").fetchone() or (0,)
@@ -596,8 +611,8 @@ class SqliteStore:
             return task_rows.state(db, self._clock())
 
     def edges(self, key: StreamKey) -> Sequence[Edge]:
-        """Return a stream's ledger (the times at which its state changed), in the order in which
-        the entries were noted."""
+        """Return a stream's ledger: the changes of its state (edges), in the order in which they
+        were noted."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT edge FROM ledger WHERE domain=? AND app=? AND stream=? ORDER BY id",
@@ -608,8 +623,9 @@ class SqliteStore:
     def accounts(
         self, wanted: Filter, *, after: StreamKey | None, limit: int
     ) -> Sequence[StreamKey]:
-        """Return the streams that have a ledger, ordered by key, after `after`. A phase in `wanted`
-        is ignored, because a forgotten stream has a ledger and no phase."""
+        """Return up to `limit` streams that have a ledger, ordered by key, beginning after the key
+        `after`. The phase in `wanted` is ignored, because a forgotten stream has a ledger and no
+        phase."""
         terms, values = record_rows.terms(replace(wanted, phase=None), after)
         with self._reading() as db:
             rows = db.execute(
@@ -620,7 +636,7 @@ class SqliteStore:
         return [StreamKey(*row) for row in rows]
 
     def history(self, key: StreamKey, limit: int) -> Sequence[HistoryLine]:
-        """Return a stream's history, newest first."""
+        """Return up to `limit` lines of a stream's history, newest first."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT code, about, at, last_at, count FROM history"
@@ -630,7 +646,7 @@ class SqliteStore:
         return [HistoryLine(entry_from_json(row[0], row[1]), *row[2:]) for row in rows]
 
     def count(self, counts: Mapping[str, int]) -> None:
-        """Add to the stage's counters, as a save does."""
+        """Add these numbers to the stage's counters. A save does the same with its `counts`."""
         with self._writing() as db:
             record_rows.add_counts(db, counts)
 
@@ -646,8 +662,8 @@ class SqliteStore:
             db.execute("REPLACE INTO timestamp VALUES (?, ?)", (name, self._clock()))
 
     def age_ms(self, name: str) -> int | None:
-        """Return how many ms ago the timestamp was set; None if it never was. If the clock was set
-        back, a timestamp may lie ahead; it is then set to now."""
+        """Return how many ms ago the timestamp of this name was set; None if it never was. If the
+        clock was set back, the timestamp may lie ahead; it is then set to now."""
         with self._reading() as db:
             row = db.execute("SELECT at FROM timestamp WHERE name=?", (name,)).fetchone()
         age = self._clock() - row[0] if row else None
@@ -657,15 +673,15 @@ class SqliteStore:
         return age
 
     def ages(self) -> Mapping[str, int]:
-        """Return how many ms ago each timestamp was set."""
+        """Return how many ms ago each timestamp was set, by the timestamp's name."""
         with self._reading() as db:
             rows = db.execute("SELECT name, at FROM timestamp").fetchall()
         now = self._clock()
         return {name: max(now - at, 0) for name, at in rows}
 
     def try_write(self, name: str) -> bool:
-        """Set the timestamp of this name to now. Return False at once if another writer is at
-        work."""
+        """Set the timestamp of this name to now, and return True. Return False at once if another
+        writer is at work. Raise StoreFull if the file is full."""
         with self._reading() as db:
             db.execute("PRAGMA busy_timeout=0")
             try:
@@ -679,8 +695,8 @@ class SqliteStore:
         return True
 
     def put_policy(self, text: str, *, replaces: int) -> PolicyCopy | None:
-        """Store the next version and return it; None if `replaces` is no longer the newest version
-        (0: none yet)."""
+        """Store the policy as version `replaces` + 1, and return it. If the newest version is not
+        `replaces` (0 if there is none yet), store nothing and return None."""
         with self._writing() as db:
             (newest,) = db.execute("SELECT coalesce(max(version), 0) FROM policy").fetchone()
             if newest != replaces:
@@ -690,11 +706,11 @@ class SqliteStore:
         return copy
 
     def get_policy(self) -> PolicyCopy | None:
-        """Return the newest version, or None."""
+        """Return the newest version of the policy; None if there is none."""
         return self.in_force().policy
 
     def in_force(self) -> InForce:
-        """Return the newest policy and the temporary rules of each schedule that has some."""
+        """Return the newest policy, and the temporary rules of each schedule that has some."""
         with self._reading() as db:
             row = db.execute(
                 "SELECT version, document, at FROM policy ORDER BY version DESC LIMIT 1"
@@ -711,14 +727,14 @@ class SqliteStore:
 
     @_even_if_full
     def remove_token(self, name: str) -> bool:
-        """Delete an API token, even if the file is full; return False if there is none with that
+        """Delete an API token, even if the file is full. Return False if there is none with that
         name."""
         with self._writing() as db:
             return db.execute("DELETE FROM token WHERE name=?", (name,)).rowcount > 0
 
     def tokens(self) -> Mapping[str, str]:
-        """Return the document of each API token. Raise ForeignStore if the store belongs to another
-        stage."""
+        """Return the document of each API token, by the token's name. Raise ForeignStore if the
+        store belongs to another stage."""
         with self._reading() as db:
             found = dict(db.execute("SELECT name, document FROM token ORDER BY name").fetchall())
             _state(db).continuity(self._store_id, 0)
@@ -727,8 +743,9 @@ class SqliteStore:
     def put_schedule(
         self, name: str, text: str, due_at: int | None, *, replaces: str | None, rules: str = ""
     ) -> bool:
-        """Store a schedule's document, due at `due_at`, and its temporary `rules`. Return False if
-        the stored document is not `replaces` any more (None: none yet)."""
+        """Store a schedule's document, the time at which it is due (None for never), and its
+        temporary rules ("" for none). If the stored document is not `replaces` (None if there is
+        none yet), store nothing and return False."""
         with self._writing() as db:
             if _schedule(db, name) != replaces:
                 return False
@@ -741,7 +758,8 @@ class SqliteStore:
 
     @_even_if_full
     def remove_schedule(self, name: str, *, replaces: str) -> bool:
-        """Delete a schedule, even if the file is full; return False if its document has changed."""
+        """Delete a schedule, even if the file is full. If its stored document is not `replaces`, do
+        nothing and return False."""
         with self._writing() as db:
             found = _schedule(db, name) == replaces
             if found:
@@ -755,12 +773,13 @@ class SqliteStore:
             return _schedule(db, name)
 
     def schedules(self) -> Mapping[str, str]:
-        """Return the document of each schedule, ordered by name."""
+        """Return the document of each schedule, by the schedule's name."""
         with self._reading() as db:
             return dict(db.execute("SELECT name, document FROM schedule ORDER BY name").fetchall())
 
     def due_schedules(self, limit: int) -> Mapping[str, str]:
-        """Return the schedules that are due, the longest due first."""
+        """Return the documents of up to `limit` schedules that are due, by name, the longest due
+        first."""
         with self._reading() as db:
             rows = db.execute(
                 "SELECT name, document FROM schedule WHERE due_at <= ? ORDER BY due_at LIMIT ?",

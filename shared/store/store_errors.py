@@ -9,9 +9,11 @@ from shared.protocol.stream import StreamKey
 
 
 class StoreUnavailable(LiveRecordError):
-    """The store cannot be used. `problem` is the code under which people see it; its words are in
-    shared/inbound/catalogue, under `problems`, and `about` fills them. A problem has a subclass
-    here, or comes from an answer of Redis (shared/store/engine_answers.py)."""
+    """The store cannot be used. `problem` is the code under which people see the error. Its
+    sentence is in shared/inbound/catalogue, under `problems`; `about` fills the gaps of that
+    sentence. A code has a subclass here, or comes from an answer of Redis
+    (shared/store/engine_answers.py).
+    """
 
     problem = "store_unavailable"
 
@@ -24,7 +26,8 @@ class StoreUnavailable(LiveRecordError):
 
 
 class ForeignStore(StoreUnavailable):
-    """The store has another stage's id. Both stages would send commands for the same streams."""
+    """The store has another stage's id. If it were used, both stages would send commands for the
+    same streams."""
 
     problem = "store_foreign"
 
@@ -36,7 +39,7 @@ class StoreFull(StoreUnavailable):
 
 
 class Unreadable(LiveRecordError):
-    """A record that this release cannot read. It stays unchanged, except that a person's stop
+    """A record is stored that this release cannot read. It stays unchanged, unless a person's stop
     replaces it: `version` is the version to replace, `now` the store's time."""
 
     def __init__(self, key: StreamKey, reason: str, *, version: int = 0, now: int = 0) -> None:

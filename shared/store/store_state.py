@@ -20,14 +20,15 @@ SEEN_EVERY_MS = 30_000
 
 
 class StoreState(Struct, frozen=True):
-    """A load or a worker's registration touches the store. `seen` is the time of the last touch.
-    `steady_since` and `gap_from` are those of `Continuity`.
+    """The state of a store. A load, or a worker's registration, touches the store; `seen` is the
+    time of the last touch, to SEEN_EVERY_MS. `steady_since` and `gap_from` are those of
+    `Continuity`.
 
-    `misplaced_after`: up to where due entries were repaired since the clock was set back, or since
-    the first touch; None if all are in order, "" at the beginning.
+    `misplaced_after` tells how far due entries were repaired since the clock was set back, or since
+    the first touch: "" at the beginning, None if all are in order.
 
     Only the deploy of a new stage, or a person who accepts the store, writes `store_id`.
-    `emptied_at`: when the id was first found missing; the time stays once the id is there.
+    `emptied_at` is when the id was first found missing; it stays when the id is there again.
     """
 
     seen: int | None = None
@@ -38,7 +39,7 @@ class StoreState(Struct, frozen=True):
     emptied_at: int | None = None
 
     def touched(self, now: int) -> StoreState:
-        """Return the state after a touch at `now`; the same object if nothing has to be written."""
+        """Return the state after a touch at `now`; the same object if nothing has to be stored."""
         passed = 0 if self.seen is None else now - self.seen
         if passed < -STEP_MS:
             return replace(self, seen=now, steady_since=now, gap_from=now, misplaced_after="")
@@ -47,27 +48,31 @@ class StoreState(Struct, frozen=True):
         return self if passed < SEEN_EVERY_MS else replace(self, seen=now)
 
     def touched_by_worker(self, now: int) -> StoreState:
-        """Do as `touched`, for a worker. Only a worker makes the first touch, because a request
-        that is not authorized loads a record too, and must leave no trace. Before the first touch,
-        release 0.2 may have written records; they have no time at which they are forgotten."""
+        """Do as `touched`, for a worker. Only a worker makes the first touch, because a load may
+        belong to a request that is not authorized, which must leave no trace. At the first touch,
+        the repair of due entries begins, because release 0.2 may have written records without the
+        time at which they are forgotten.
+        """
         if self.seen is None:
             return replace(self, seen=now, misplaced_after="")
         return self.touched(now)
 
     def examined(self, expected: str, now: int) -> StoreState:
-        """Return the state, with `now` in `emptied_at` if the id is missing for the first time; the
-        same object if nothing has to be written. `expected` is "" if the stage was given no id."""
+        """Return the state after a check of the store's id. If the id is missing for the first
+        time, `emptied_at` becomes `now`; otherwise this is the same object. `expected` is this
+        stage's id, "" if it was given none."""
         if not expected or self.store_id is not None or self.emptied_at is not None:
             return self
         return replace(self, emptied_at=now)
 
     def is_foreign(self, expected: str) -> bool:
-        """Return True if the store has another stage's id: two stages use one store."""
+        """Return True if the store has an id, and it is not `expected`, the id of this stage: two
+        stages use one store."""
         return bool(expected) and self.store_id is not None and self.store_id != expected
 
     def continuity(self, expected: str, now: int) -> Continuity:
-        """Return how far back the store's data can be relied on. Raise ForeignStore if the store is
-        another stage's."""
+        """Return since when the store's clock has been steady, and whether the store has lost its
+        data. Raise ForeignStore if the store has the id of another stage than `expected`."""
         if self.is_foreign(expected):
             raise ForeignStore(
                 f"It belongs to {self.store_id}, and this stage to {expected}. Give each stage a"

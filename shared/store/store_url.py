@@ -33,7 +33,8 @@ _ENCODE: Final = (
 
 
 class Address(Struct, frozen=True):
-    """The address of a server, and its configured name. Its certificate has that name or `host`."""
+    """The address of a Redis server. `name` is the host as the URL writes it; `host` is another one
+    if a cluster has redirected us. The server's certificate may have either name."""
 
     host: str
     port: int
@@ -41,8 +42,9 @@ class Address(Struct, frozen=True):
 
 
 class Tls(Struct, frozen=True):
-    """`ca` is the file of a private certificate authority; without it, the system's authorities are
-    trusted. `cert` and `key` are our client certificate, if the server asks for one."""
+    """The encryption of a connection. `ca` is the file of a private certificate authority; without
+    it, the system's authorities are trusted. `cert` and `key` are the files of our client
+    certificate, if the server asks for one."""
 
     ca: str = ""
     cert: str = ""
@@ -51,8 +53,8 @@ class Tls(Struct, frozen=True):
 
 
 class StoreUrl(Struct, frozen=True):
-    """`tls` is None for a connection without encryption. `stage` replaces the stage's own name in
-    the keys."""
+    """The parts of a store's URL. `seeds` are the servers. `tls` is None for a connection without
+    encryption. `stage` replaces the stage's own name in the keys; "" keeps it."""
 
     seeds: tuple[Address, ...]
     username: str
@@ -69,12 +71,13 @@ class StoreUrl(Struct, frozen=True):
 
     @property
     def where(self) -> str:
-        """Return the addresses, as an operator would write them."""
+        """Return the hosts and ports, as an operator would write them."""
         return ",".join(f"{seed.host}:{seed.port}" for seed in self.seeds)
 
 
 def parse(text: str) -> StoreUrl:
-    """Parse the URL. Raise ValueError with every fault and what to do about each."""
+    """Parse the URL. If it has faults, raise ValueError, whose text names each fault and its
+    remedy."""
     read = _Reader()
     url = read.url(text)
     if read.faults:
@@ -83,7 +86,7 @@ def parse(text: str) -> StoreUrl:
 
 
 def secrets_of(text: str) -> tuple[str, ...]:
-    """Return the password, plain and as the URL writes it; nothing if there is none."""
+    """Return the password of a URL, plain and percent-encoded; nothing if there is none."""
     userinfo = text.partition("://")[2].rpartition("@")[0]
     written = userinfo.partition(":")[2]
     return tuple({written, unquote(written), quote(unquote(written), "")} - {""})

@@ -32,7 +32,8 @@ _Row = tuple[str, str, str, str, str, str, int, int, int, int, str, int]
 
 
 def add(db: sqlite3.Connection, key: StreamKey, tasks: Sequence[NewTask], now: int) -> int:
-    """Add the tasks, due now; return how many had no room. A task whose id is open is left out."""
+    """Add the tasks, due now; return how many had no room. A task is left out if one with its id is
+    open."""
     dropped = 0
     for task in tasks:
         if counter(db, OUTBOX_BYTES) + task.size_bytes > OUTBOX_MAX_BYTES:
@@ -53,7 +54,8 @@ def add(db: sqlite3.Connection, key: StreamKey, tasks: Sequence[NewTask], now: i
 
 
 def leave_out(db: sqlite3.Connection, _key: StreamKey, tasks: Sequence[NewTask], _now: int) -> int:
-    """Count the tasks as dropped for lack of room in a full engine; return their number."""
+    """Count these tasks as dropped, because a full engine has no room for them; return their
+    number."""
     count(db, DROPPED_COUNT, len(tasks))
     return len(tasks)
 
@@ -68,8 +70,9 @@ def is_open_for(db: sqlite3.Connection, key: StreamKey) -> bool:
 def take(
     db: sqlite3.Connection, queue: str, now: int, *, limit: int, lease_ms: int
 ) -> Sequence[Task]:
-    """Take the first tasks that are due. For `lease_ms` nobody else gets them, and only the taker
-    can settle them. A task beyond LONGEST_WAIT_MS is due too: the clock was set back."""
+    """Take up to `limit` tasks of a queue that are due. For `lease_ms` nobody else gets them, and
+    only this taker can settle them. A task that is due further ahead than LONGEST_WAIT_MS counts as
+    due, too: the clock was set back."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM task WHERE kind=? AND (due_at <= ? OR due_at > ?)"  # noqa: S608 - as above
         " ORDER BY due_at, id LIMIT ?",
@@ -83,7 +86,8 @@ def take(
 
 
 def settle(db: sqlite3.Connection, task: Task, settled: Settlement, now: int) -> bool:
-    """Store the result of a task; return False, and change nothing, if it was taken again."""
+    """Store the result of a task, and return True. If the task was taken again or is gone, change
+    nothing and return False."""
     found = db.execute(
         "SELECT size FROM task WHERE id=? AND version=?", (task.id, task.version)
     ).fetchone()
@@ -140,7 +144,8 @@ def _remove(db: sqlite3.Connection, table: str, task_id: str, counted: str) -> N
 
 
 def drop_old(db: sqlite3.Connection, before: int, limit: int) -> int:
-    """Drop dead letters older than a time; return how many."""
+    """Drop up to `limit` dead letters that failed for good before the time `before`; return how
+    many."""
     rows = db.execute(
         "SELECT id FROM dead_task WHERE due_at < ? ORDER BY due_at LIMIT ?", (before, limit)
     ).fetchall()
@@ -150,7 +155,8 @@ def drop_old(db: sqlite3.Connection, before: int, limit: int) -> int:
 
 
 def redrive(db: sqlite3.Connection, task_id: str, now: int) -> Redriven:
-    """Reopen a dead letter: due now, with no attempt counted."""
+    """Make a dead letter an open task again, due now, with no attempt counted. Return whether that
+    worked, or why not."""
     row = db.execute("SELECT size FROM dead_task WHERE id=?", (task_id,)).fetchone()
     if row is None:
         return Redriven.UNKNOWN
@@ -172,7 +178,7 @@ def redrive(db: sqlite3.Connection, task_id: str, now: int) -> Redriven:
 
 
 def open_page(db: sqlite3.Connection, after: str, limit: int) -> Sequence[Placed]:
-    """Return open tasks after the place `after`, ordered by stream."""
+    """Return up to `limit` open tasks, ordered by stream, beginning after the place `after`."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM task WHERE (domain, app, stream, id) > (?,?,?,?)"  # noqa: S608 - as above
         " ORDER BY domain, app, stream, id LIMIT ?",
@@ -182,7 +188,7 @@ def open_page(db: sqlite3.Connection, after: str, limit: int) -> Sequence[Placed
 
 
 def open_of_kind(db: sqlite3.Connection, kind: str, limit: int) -> Sequence[Task]:
-    """Return open tasks of a kind, the last due first."""
+    """Return up to `limit` open tasks of a kind. Those due last come first."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM task WHERE kind=? ORDER BY due_at DESC, id DESC LIMIT ?",  # noqa: S608 - as above
         (kind, limit),
@@ -198,7 +204,7 @@ def _four(place: str) -> tuple[str, ...]:
 
 
 def dead_page(db: sqlite3.Connection, after: str, limit: int) -> Sequence[Placed]:
-    """Return dead letters, oldest first, after the place `after`."""
+    """Return up to `limit` dead letters, oldest first, beginning after the place `after`."""
     at, task_id = Placed.of_dead(after)
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM dead_task WHERE (due_at, id) > (?,?)"  # noqa: S608 - as above

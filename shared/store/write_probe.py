@@ -1,6 +1,6 @@
 """Finds out whether the store takes writes, by writing one fixed key now and then.
 
-Each process has one probe, and GET /v1/health reads it. It knows no stream.
+Each process has one probe, which GET /v1/health asks. It knows no stream.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ class WritableStore(Protocol):
 
 
 class WriteResult(Struct, frozen=True):
-    """How the last try ended, and how many ms ago a write last worked; if none has worked yet, how
-    many ms ago the first was tried. `locked_ms`: for how long every try has found the store locked
-    by another writer. There are tries only while somebody asks for the result."""
+    """The result of the probe. `error` is the error of the last try, if it failed. `written_ms_ago`
+    is how long ago a write last worked or, if none has worked yet, how long ago the first was
+    tried. `locked_ms` is for how long each try has found the store locked by another writer. The
+    probe tries only while somebody asks for its result.
+    """
 
     error: StoreUnavailable | None
     written_ms_ago: int
@@ -43,7 +45,8 @@ class WriteProbe:
         self._error: StoreUnavailable | None = None
 
     def result(self) -> WriteResult:
-        """Write, unless this process did so within PROBE_EVERY_MS; return how that ended."""
+        """Try a write, unless this process did so within PROBE_EVERY_MS; return how the last try
+        ended."""
         now = self._clock()
         if self._tried_at is None:
             self._written_at = now
