@@ -102,23 +102,23 @@ NO_CALLBACKS = {
 NO_ANSWER = fault(
     "answer.none",
     N_(
-        "nothing answers at {url} ({why}). Check that the custom domain and its certificate lead to"
-        " this stage"
+        "nothing answers at {url} ({why}). Check that the custom domain leads to this stage, and"
+        " that its certificate is valid"
     ),
 )
 NOT_OURS = fault("answer.other", N_("{url} answers {status}, and not as live-record does"))
 REJECTS = fault(
     "answer.signature",
     N_(
-        "{url} rejects Live's signature, although it knows the key. LIVE_RECORD_CALLBACK_HOST is"
-        " {host}; set it to the host of this URL"
+        "the stage has the right key, but rejects Live's signature of {url}."
+        " LIVE_RECORD_CALLBACK_HOST is {host}; set it to the host of this URL"
     ),
 )
 LOST = warning(
     "delivery.lost",
     N_(
-        "the last callbacks of {domain} about {kinds} did not arrive (the newest: {at}"
-        " {stream}: {code}). This warning ends once a callback of each kind has arrived"
+        "the last callbacks of {domain} about {kinds} did not arrive. The newest was about"
+        " {stream}, at {time}: {code}. This warning ends once a callback of each kind has arrived"
     ),
 )
 BROKEN = fault("errors.broken", N_("the last recording of {stream} failed with {code}: {advice}"))
@@ -333,8 +333,8 @@ def delivery(snapshot: Snapshot) -> Findings:
                 because=cause,
                 domain=domain.name,
                 kinds=", ".join(record.kind for record in records),
-                at=newest.at,
                 stream=newest.stream,
+                time=newest.at,
                 code=newest.code or _("no answer"),
             )
 

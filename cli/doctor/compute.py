@@ -39,7 +39,8 @@ MISSING = fault(
     N_("{functions}: not deployed in {region}. Deploy the stage, or pass `--region`"),
 )
 NO_ALIAS = fault(
-    "deployed.alias", N_("{functions}: no alias `release`, so nothing calls it. Deploy again")
+    "deployed.alias",
+    N_("{functions}: the alias `release` is missing, so no call arrives. Deploy again"),
 )
 OLDER = warning(
     "deployed.older",
@@ -84,8 +85,8 @@ NO_ROLE = warning(
 NO_MTS_ROLE = warning(
     "service-roles.mts",
     N_(
-        "the role {role} does not exist, which a recording as mp4 needs. Authorize Media Processing"
-        " in its console once"
+        "the role {role}, which a recording as mp4 needs, does not exist. Authorize Media"
+        " Processing in its console once"
     ),
 )
 

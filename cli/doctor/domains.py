@@ -16,8 +16,8 @@ UNKNOWN = "InvalidDomain"
 NOT_MAIN = fault(
     "domain.not_main",
     N_(
-        "{domain} is of type {type}, not a main streaming domain. In policy.toml, write {main} in"
-        " its place"
+        "{domain} is of type {type}, not a main streaming domain. In policy.toml, name {bound_to}"
+        " instead"
     ),
 )
 BOUND_TO_NONE = fault(
@@ -34,8 +34,8 @@ NOT_OURS = fault(
 NOT_NAMED = fault(
     "mapping.unnamed",
     N_(
-        "streams are also pushed to {ingest}. The policy does not name this domain, so callbacks"
-        " about these streams are ignored. Add this domain to `ingest` of {domain} in policy.toml"
+        "streams are also pushed to {ingest}, which the policy does not name. So callbacks about"
+        " these streams are ignored. Add {ingest} to `ingest` of {domain} in policy.toml"
     ),
 )
 NOT_BOUND = fault(
@@ -71,7 +71,7 @@ def _not_main(name: str, mapping: Sequence[tuple[str, str]], fix: str) -> Iterat
         return
     kind = types.get(name, "?")
     if mains:
-        yield NOT_MAIN.found(fix, domain=name, type=kind, main=mains[0])
+        yield NOT_MAIN.found(fix, domain=name, type=kind, bound_to=mains[0])
     else:
         yield BOUND_TO_NONE.found(fix, domain=name, type=kind)
 

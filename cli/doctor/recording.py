@@ -100,13 +100,16 @@ UNSIGNED_NAME = warning(
 OTHER_DELAY = warning(
     "delay.other",
     N_(
-        "{config} waits {theirs} for an interrupted stream (DelayTime), but"
-        " LIVE_RECORD_MERGE_DELAY is {ours}"
+        "{config} waits {delay} for an interrupted stream (DelayTime), but LIVE_RECORD_MERGE_DELAY"
+        " is {setting}"
     ),
 )
 OTHER_ENDPOINT = fault(
     "bucket.endpoint",
-    N_("the bucket {bucket} is at {endpoint}, but the recording configuration has {configured}"),
+    N_(
+        "the bucket {bucket} is at {endpoint}, but the recording configuration names"
+        " {other_endpoint}"
+    ),
 )
 WRONG_ENDPOINT = fault(
     "bucket.elsewhere",
@@ -118,9 +121,10 @@ NO_BUCKET = fault(
 OTHER_BUCKET = warning(
     "bucket.other",
     N_(
-        "{config} records into {bucket}, but the stage reads {ours}: files in {bucket} get no"
-        " playback URL, and verification calls them missing. Name {bucket} under `domain.bucket`"
-        " of the policy, and let the role of the function `files` read it"
+        "{config} records into the bucket {bucket}, but the stage reads the bucket {stage_bucket}:"
+        " files in {bucket} get no playback URL, and verification reports them as missing. Name"
+        " {bucket} under `domain.bucket` of the policy, and let the role of the function `files`"
+        " read it"
     ),
 )
 DELETES_SOON = warning(
@@ -154,7 +158,10 @@ OLDER_THAN_CONFIG = warning(
 )
 BAD_NAME = fault(
     "recorded.name",
-    N_("{stream} is live and cannot be recorded: its name {why}. Publish it under another name"),
+    N_(
+        "{stream} is live and cannot be recorded because of its name: it {why}. Publish it under"
+        " another name"
+    ),
 )
 NOT_KNOWN = fault(
     "recorded.unknown",
@@ -178,8 +185,8 @@ UNSHOWN = warning(
 UNREADABLE = fault(
     "recorded.unreadable",
     N_(
-        "the records of these streams cannot be read, so no start is sent: {streams}. A stop"
-        " is still sent. For anything else, deploy the release that wrote the records"
+        "the records of these streams cannot be read, so no start is sent: {streams}. You can still"
+        " stop these streams. To start them, deploy the release that wrote the records"
     ),
 )
 SUSPENDED = warning(
@@ -418,7 +425,7 @@ def delay(snapshot: Snapshot) -> Findings:
         theirs = config.delay_ms
         if theirs is not None and theirs != ours:
             fix, written_theirs = snapshot.fix_command(SETUP), written(theirs)
-            yield OTHER_DELAY.found(fix, config=config, theirs=written_theirs, ours=written(ours))
+            yield OTHER_DELAY.found(fix, config=config, delay=written_theirs, setting=written(ours))
 
 
 def buckets(snapshot: Snapshot) -> Findings:
@@ -429,7 +436,7 @@ def buckets(snapshot: Snapshot) -> Findings:
             if bucket.endpoint and bucket.endpoint != endpoint:
                 fix = snapshot.fix_command(f"{SETUP} --endpoint {bucket.endpoint}")
                 yield OTHER_ENDPOINT.found(
-                    fix, bucket=name, endpoint=bucket.endpoint, configured=endpoint
+                    fix, bucket=name, endpoint=bucket.endpoint, other_endpoint=endpoint
                 )
         elif bucket.code == "WrongEndpoint":
             fix = snapshot.fix_command(f"{SETUP} --endpoint oss-REGION.aliyuncs.com")
@@ -440,7 +447,7 @@ def buckets(snapshot: Snapshot) -> Findings:
     for config in _configurations(snapshot):
         ours = "" if config.is_vod else _bucket_read(snapshot, config)
         if ours and config.bucket != ours:
-            yield OTHER_BUCKET.found(config=config, bucket=config.bucket, ours=ours)
+            yield OTHER_BUCKET.found(config=config, bucket=config.bucket, stage_bucket=ours)
 
 
 def _bucket_read(snapshot: Snapshot, config: Recording) -> str:

@@ -126,8 +126,8 @@ OBSERVES = warning(
 NEVER_RAN = warning(
     "timer.never",
     N_(
-        "`reconcile` has not run yet. Its timer calls it once a minute; if this lasts longer,"
-        " check that the timer is enabled"
+        "`reconcile` has not run yet. Its timer calls it once a minute. If it has still not run"
+        " after two minutes, check that the timer is enabled"
     ),
 )
 STOPPED = fault(
@@ -207,8 +207,8 @@ CLOCK_OFF_BEHIND = fault(
 LIST_FORBIDDEN = fault(
     "role.list",
     N_(
-        "Live refuses the online list of {domain} to the function's role ({code}): the role needs"
-        " `live:DescribeLiveStreamsOnlineList`"
+        "Live refuses the online list of {domain} to the role of the function `record_command`"
+        " ({code}): the role needs `live:DescribeLiveStreamsOnlineList`"
     ),
 )
 ROLE_REVOKED = fault(
@@ -229,15 +229,15 @@ LIST_FAILS = fault(
 LIST_WAS_UNREAD = warning(
     "role.list_was_unread",
     N_(
-        "{problem}, when `reconcile` last tried. The line `resync.failed` in its log says what"
-        " Live answered. The function `reconcile` has a role of its own"
+        "{problem} (at the last try of `reconcile`). The line `resync.failed` in the log of"
+        " `reconcile` says what Live answered. `reconcile` has a role of its own: check it, too"
     ),
 )
 ASKED_RECENTLY = unknown(
     "role.asked",
     N_(
-        "the online list of {domain} was not requested: `doctor` makes the stage request it at"
-        " most once a second, and somebody has just done so. Run `live-record doctor` again"
+        "the online list of {domain} was not requested: the stage requests it for `doctor` at most"
+        " once a second, and somebody else has just run `doctor`. Run `live-record doctor` again"
     ),
 )
 NOT_ACTIVATED = fault("role.not_activated", N_("{problem} (seen with {stream})"))

@@ -477,11 +477,11 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "role",
         WARNING,
-        "The function `reconcile` has a role of its own",
+        "`reconcile` has a role of its own",
         "",
         lambda: telling("online_list_unreadable"),
     ),
-    ("role", UNKNOWN, "has just done so", "", lambda: of_role("AskedJustNow")),
+    ("role", UNKNOWN, "has just run `doctor`", "", lambda: of_role("AskedJustNow")),
     ("role", FAULT, "InternalError", "", lambda: of_role("InternalError")),
     ("role", FAULT, "InvalidAccessKeyId", DEPLOY, lambda: of_role("InvalidAccessKeyId.NotFound")),
     (
@@ -610,7 +610,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "domain",
         FAULT,
-        "write live.example.com",
+        "name live.example.com instead",
         APPLY,
         lambda: replace(domain(name=PUSH), domains=[replace(DOMAIN, name=PUSH)]),
     ),
@@ -720,7 +720,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "bucket",
         WARNING,
-        "verification calls them missing",
+        "verification reports them as missing",
         "",
         lambda: configured(bucket="elsewhere"),
     ),
@@ -1224,7 +1224,7 @@ def test_callbacks_of_several_kinds_that_were_lost_are_one_finding() -> None:
     (finding,) = found(domain(lost=lost), "delivery")
 
     assert "about publish, publish_done did not arrive" in finding.text
-    assert "(the newest: 2026-01-06T19:00:05Z" in finding.text
+    assert "at 2026-01-06T19:00:05Z" in finding.text
 
 
 @pytest.mark.parametrize(

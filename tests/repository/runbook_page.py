@@ -12,8 +12,9 @@ import sys
 from collections.abc import Iterator
 from typing import Literal
 
+from cli.doctor.callbacks import ADDRESS_CHECKS, KEY_CHECKS
 from cli.doctor.checks import CHECKS, kinds
-from cli.doctor.finding import Check, Kind, Severity, examine
+from cli.doctor.finding import Severity, examine
 from cli.paths import ROOT
 from tests.cli.test_doctor_checks import CASES
 from tests.repository.cli_messages import translations
@@ -28,16 +29,16 @@ MEANS: dict[str, tuple[str, str]] = {
         "如果环境不可用，则发不出命令，也收不到回调。视频直播会继续正在进行的录制。",
     ),
     "store": (
-        "Nothing new is started or stopped ([each problem](errors.md#what-the-store-answers)).",
-        "不会有新的开始或停止，详见[各种问题及处理办法](errors.md#what-the-store-answers)。",
+        "No command can be stored or sent. If the store is only full, stops are still sent.",
+        "无法保存或发送任何命令。如果只是存储已满，停止命令仍会发送。",
     ),
     "credentials": (
-        "Doctor cannot ask Alibaba Cloud. The stage has its own credentials and is not affected.",
-        "doctor 无法查询阿里云。环境使用自己的凭证，不受影响。",
+        "Only the credentials of doctor are wrong. The stage has others, and is not affected.",
+        "问题只在 doctor 的凭证。环境使用自己的凭证，因此录制不受影响。",
     ),
     "access": (
-        "Doctor could not read something. The stage is not affected.",
-        "doctor 有一项内容无法读取。环境不受影响。",
+        "Recording is not affected. But doctor could not read something, so it may miss a fault.",
+        "录制不受影响。但是 doctor 有一项内容无法读取，可能漏掉故障。",
     ),
     "health": (
         "The stage reports this: see [operate.md](operate.md#what-each-alarm-of-health-means).",
@@ -52,8 +53,8 @@ MEANS: dict[str, tuple[str, str]] = {
         "已确认的请求可能丢失。",
     ),
     "policy": (
-        "The stage uses an older policy or only a part of the policy, or sends no commands.",
-        "环境使用较旧的策略或只使用策略的一部分，或不发送任何命令。",
+        "The stage uses an older policy or a part of the newest one, or it sends no commands.",
+        "环境使用较旧的策略，或只使用最新策略的一部分，或不发送任何命令。",
     ),
     "timer": (
         "Recordings do not end at their time. Streams whose callbacks were lost are not found.",
@@ -65,8 +66,8 @@ MEANS: dict[str, tuple[str, str]] = {
         "录制不受影响；策略中 `forward_to` 指定的接收方漏收了回调。",
     ),
     "heartbeat": (
-        "Recording is not affected; nobody is alerted if the timer or the store stops.",
-        "录制不受影响；定时触发器或存储停止时不会有人收到告警。",
+        "Recording is not affected. But if the timer or the store fails, nobody is alerted.",
+        "录制不受影响。但是定时触发器或存储不可用时，不会有人收到告警。",
     ),
     "secrets": (
         "Streams are found only in the online list, up to 90 s late.",
@@ -142,12 +143,12 @@ MEANS: dict[str, tuple[str, str]] = {
     ),
     "lifecycle": ("Recordings are deleted soon.", "录制文件很快会被删除。"),
     "cors": (
-        "Nothing is lost; the console plays MP4 files only.",
+        "Nothing is lost, but the console plays MP4 files only.",
         "没有内容丢失，但控制台只能播放 MP4 文件。",
     ),
     "fresh": (
-        "Live records the stream with an older configuration: the one of its last publish.",
-        "该流仍按最近一次开播时的录制模板录制。",
+        "Live records the stream with the configuration that existed when its publish began.",
+        "该流仍按本次开播时的录制模板录制。",
     ),
     "recorded": (
         "Seconds are being lost now.",
@@ -186,7 +187,6 @@ WORDS: dict[Language, dict[Severity, str]] = {
     },
     "zh": {Severity.WARNING: "警告", Severity.UNKNOWN: "未知", Severity.FAULT: "故障"},
 }
-BY_HAND = {"en": "as the finding says", "zh": "按说明处理"}
 HEAD = {
     "en": "| code | severity | finding | next step |\n|---|---|---|---|\n",
     "zh": "| code | 级别 | 说明 | 处理 |\n|---|---|---|---|\n",
@@ -194,10 +194,16 @@ HEAD = {
 
 
 def generated(language: Language) -> str:
-    """Return the tables of all findings, one for each check."""
+    """Return the tables of all findings, one for each check or for several that find the same."""
     fixes, texts = _fixes(), _texts(language)
-    parts = [_section(check, language, fixes, texts) for check in CHECKS]
+    parts = [_section(names, language, fixes, texts) for names in _together()]
     return "\n".join(parts)
+
+
+def _together() -> list[tuple[str, ...]]:
+    """Return the names of the checks in their order, those that find the same together."""
+    group_of = {name: group for group in (ADDRESS_CHECKS, KEY_CHECKS) for name in group}
+    return list(dict.fromkeys(group_of.get(check.name, (check.name,)) for check in CHECKS))
 
 
 def _fixes() -> dict[str, str]:
@@ -213,22 +219,32 @@ def _texts(language: Language) -> dict[str, str]:
     return {kind.text: stored[kind.text] if language == "zh" else kind.text for kind in kinds()}
 
 
-def _section(check: Check, language: Language, fixes: dict[str, str], texts: dict[str, str]) -> str:
-    mine = [kind for kind in kinds() if kind.check == check.name]
-    rows = [
-        _row(kind, language, fixes, texts[kind.text])
-        for kind in mine
-        if kind.severity is not Severity.NOTHING
-    ]
-    means = MEANS[check.name][language == "zh"]
-    return f"### {check.name}\n\n{means}\n\n{HEAD[language]}{''.join(rows)}"
+def _section(
+    names: tuple[str, ...], language: Language, fixes: dict[str, str], texts: dict[str, str]
+) -> str:
+    same: dict[tuple[Severity, str, str], list[str]] = {}
+    for kind in kinds():
+        if kind.check in names and kind.severity is not Severity.NOTHING:
+            found = (kind.severity, texts[kind.text], fixes.get(kind.code, ""))
+            same.setdefault(found, []).append(kind.code)
+    rows = "".join(_row(codes, language, *found) for found, codes in same.items())
+    return f"### {', '.join(names)}\n\n{_means(names, language)}\n\n{HEAD[language]}{rows}"
 
 
-def _row(kind: Kind, language: Language, fixes: dict[str, str], text: str) -> str:
-    fix = fixes.get(kind.code, "")
-    step = f"`{fix}`" if fix else BY_HAND[language]
+def _means(names: tuple[str, ...], language: Language) -> str:
+    means = {name: MEANS[name][language == "zh"] for name in names}
+    if len(names) == 1:
+        return means[names[0]]
+    colon = "：" if language == "zh" else ": "
+    return "\n".join(f"- `{name}`{colon}{text}" for name, text in means.items())
+
+
+def _row(codes: list[str], language: Language, severity: Severity, text: str, fix: str) -> str:
+    """Return the row of the findings with these codes. Without a command, the text says what to
+    do."""
     shown = "".join(_shown(part) for part in re.split(r"(`[^`]*`)", text))
-    cells = (f"`{kind.code}`", WORDS[language][kind.severity], shown, step)
+    named = ", ".join(f"`{code}`" for code in codes)
+    cells = (named, WORDS[language][severity], shown, f"`{fix}`" if fix else "")
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 

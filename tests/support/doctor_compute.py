@@ -40,7 +40,7 @@ ONE_MORE = {**RECONCILE.triggers, "http": ALIAS}
 WRONG: tuple[tuple[str, Severity, str, str, Deployment], ...] = (
     ("deployed", Severity.FAULT, "reconcile-prod: not deployed in cn-sh", "", WITHOUT),
     (
-        *("deployed", Severity.FAULT, "no alias `release`", ""),
+        *("deployed", Severity.FAULT, "the alias `release` is missing", ""),
         _reconcile(replace(RECONCILE, serving=None)),
     ),
     (
