@@ -19,8 +19,9 @@ return together."""
 
 
 class Backoff(Struct, frozen=True):
-    """One attempt takes at most `patience_ms`. The first pause is `first_ms`; each further one
-    doubles, up to `most_ms`. After `attempts` failures the task becomes a dead letter."""
+    """How the tasks of one kind are retried. An attempt may take `patience_ms`. The first pause
+    between two attempts is `first_ms`; each further pause is twice as long as the one before, but
+    at most `most_ms`. After `attempts` failed attempts the task becomes a dead letter."""
 
     patience_ms: int
     first_ms: int
@@ -29,11 +30,12 @@ class Backoff(Struct, frozen=True):
 
     @property
     def lease_ms(self) -> int:
-        """Return for how long a taken task is given to nobody else."""
+        """Return for how many ms a task that was taken is given to nobody else."""
         return self.patience_ms + LEASE_SPARE_MS
 
     def pause_ms(self, attempts: int, jitter: float) -> int:
-        """Return the pause after so many attempts; `jitter` is at least 0 and less than 1."""
+        """Return the pause before the next attempt, in ms, if `attempts` have failed. `jitter`, at
+        least 0 and less than 1, shortens the pause by up to a quarter."""
         pause = doubled(self.first_ms, max(attempts - 1, 0), self.most_ms)
         return round(pause * (1 - JITTER_PERCENT / 100 * jitter))
 
@@ -56,6 +58,6 @@ was set back, and counts as due."""
 
 
 def backoff_of(queue: str) -> Backoff:
-    """Return how the tasks of a queue are retried. Raise ValueError if this release does not know
-    their kind."""
+    """Return how the tasks of a queue are retried. The kind of its tasks is the first part of a
+    queue's name (`queue_of`). Raise ValueError if this release does not know the kind."""
     return BACKOFF[TaskKind(queue.partition(":")[0])]

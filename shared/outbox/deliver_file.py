@@ -1,6 +1,7 @@
-"""The task to copy a verified file to another store, one step at a time; it stores its progress.
+"""The task to copy a verified file to another store in several steps.
 
-The function `files` makes it from a verification task, and the function `deliver` does it.
+The body of the task stores how much is copied already. Once the function `files` has verified a
+file, it turns the task that verified it into this task. The function `deliver` does this task.
 """
 
 from __future__ import annotations
@@ -20,17 +21,21 @@ PLAYLIST_ENDING = ".m3u8"
 
 
 class DeliverFile(Struct, frozen=True, omit_defaults=True):
-    """The body of the task. `target` names the [[deliver]] rule of the policy, and `key` the copy.
-    `size`, `etag` and `crc64` belong to the object being copied; they are read first.
+    """The body of the task. `uri` is the file, `target` the target of a [[deliver]] rule of the
+    policy, such as `s3://backup/live`, and `key` the name of the copy there. `size`, `etag` and
+    `crc64` belong to the object that is being copied now; they are read before its first part.
 
-    In a multipart upload, `upload` is its id at the target, `parts` the number of parts stored, and
-    `read_crc64` their checksum.
+    If that object is copied in a multipart upload, `upload` is the id that the target gave the
+    upload, `parts` the number of parts copied so far, and `read_crc64` the checksum of these parts
+    together.
 
-    `failing_since` is the time, in ms, of the first failure since the last successful step; 0 if
-    there is none.
+    `failing_since` is the time, in ms, of the first failure since the last successful step; 0 if no
+    step has failed since.
 
-    A playlist is copied after its `segments`. `copied_segments` counts those already copied and
-    `segments_bytes` their size. `list_etag` is the version of the playlist that named them.
+    If the file is a playlist, its segments are copied first, and the playlist itself last.
+    `segments` is the number of its segments, and `copied_segments` the number of those already
+    copied, which together have `segments_bytes`. `list_etag` is the ETag of the playlist as it was
+    when its segments were read from it.
     """
 
     uri: str
@@ -50,7 +55,8 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
 
     @property
     def quarters(self) -> int:
-        """Return how many quarters are copied, 0 to 3, counted in parts or segments."""
+        """Return how many quarters of the file are copied, from 0 to 3. A quarter is a fourth of
+        the parts of the file, or of the segments of a playlist."""
         done, of_all = self.copied_segments, self.segments
         if not self.is_playlist:
             done, of_all = self.parts, self.part_count
@@ -61,14 +67,15 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
         return self.uri.lower().endswith(PLAYLIST_ENDING)
 
     def key_of(self, uri: str) -> str:
-        """Return the copy's name, for the file itself or for a segment. Copies keep their relative
-        positions, because the names of playlist copies end with the names in the bucket."""
+        """Return the name of the copy of `uri`, which is the file itself or a segment of the
+        playlist. Copies of segments lie relative to the playlist's copy as the segments do to the
+        playlist, so that the names in the playlist stay valid."""
         return self.key if uri == self.uri else f"{self.key.removesuffix(self.uri)}{uri}"
 
     @property
     def part_bytes(self) -> int:
-        """Return the size of each part except the last, large enough that there are not too
-        many."""
+        """Return the size of each part except the last: PART_BYTES, or more if the object would
+        otherwise have more than MAX_PARTS parts."""
         needed = -(-(self.size or 0) // MAX_PARTS)
         return max(PART_BYTES, needed)
 
@@ -87,27 +94,30 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
 
     @property
     def size_bytes(self) -> int | None:
-        """Return the size of the file to copy, with all its segments; None for a playlist until all
-        segments are copied."""
+        """Return the number of bytes to copy: those of the file, or of a playlist and all its
+        segments. Return None for a playlist until all its segments are copied, and for another file
+        until its size was read."""
         if not self.is_playlist:
             return self.size
         is_last = self.size is not None and self.copied_segments == self.segments
         return self.segments_bytes + (self.size or 0) if is_last else None
 
     def anew(self) -> DeliverFile:
-        """Return the task with nothing of the present object copied. The object's size and ETag are
-        read again."""
+        """Return the body with which the copy of the present object begins again; the object's size
+        and ETag are then read again, too. Segments that were copied before stay copied."""
         return replace(self, size=None, etag="", crc64=None, upload="", parts=0, read_crc64=0)
 
     def from_start(self) -> DeliverFile:
         return DeliverFile(self.uri, self.target, self.key)
 
     def of_listing(self, etag: str, segments: int) -> DeliverFile:
-        """Return the task after the playlist was read."""
+        """Return the body after the playlist was read, with the playlist's ETag and the number of
+        its segments."""
         return replace(self, list_etag=etag, segments=segments)
 
     def with_segment(self) -> DeliverFile:
-        """Return the task after the present segment was copied."""
+        """Return the body after the present object, a segment, was copied. The next object has yet
+        to be read."""
         copied, done_bytes = self.copied_segments + 1, self.segments_bytes + (self.size or 0)
         return replace(self.anew(), copied_segments=copied, segments_bytes=done_bytes)
 
@@ -121,6 +131,8 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
 def deliver_next(
     uri: str, target: str, key: str, verdict: FileVerdict, tasks: tuple[NewTask, ...] = ()
 ) -> Continued:
-    """Return the outcome that turns a task about the file into a task that copies it."""
+    """Return the outcome after which the present task goes on as the task to copy the file `uri`.
+    `target` and `key` are those of DeliverFile. With the outcome, the store stores `verdict` with
+    the file and adds `tasks`."""
     body = DeliverFile(uri, target, key).encoded()
     return Continued(TaskKind.DELIVER_FILE, body, uri, verdict, tasks)

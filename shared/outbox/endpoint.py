@@ -1,4 +1,4 @@
-"""The state of a webhook receiver: whether it takes events, has ended, or is paused.
+"""The state of a webhook receiver: whether it takes events, fails, is paused or has ended.
 
 The function `notify` keeps one state for each receiver, and writes a state only when it changes.
 This module is pure.
@@ -20,8 +20,9 @@ PAUSE_AFTER_MS = 5 * 86_400_000
 
 
 class EndpointPhase(str, Enum):
-    """Whether events are sent. `ENDED`: the receiver answered 410. `PAUSED`: it accepted nothing
-    for too long. A successful test resumes both."""
+    """Whether a webhook receiver takes events. `FAILING`: its last attempts failed; events are
+    still sent. `PAUSED`: it has accepted nothing for five days. `ENDED`: it answered 410. A
+    receiver that is paused or has ended gets no events until a test of it succeeds."""
 
     ACTIVE = "active"
     FAILING = "failing"
@@ -30,7 +31,10 @@ class EndpointPhase(str, Enum):
 
 
 class Endpoint(Struct, frozen=True, omit_defaults=True):
-    """The state of the receiver at this URL. Times are in ms."""
+    """The state of one webhook receiver. `url_digest` is a digest of its URL, because the state
+    counts for this URL only. `failing_since`: when the first attempt after the last success failed.
+    `closed_at`: when the receiver was paused or, if `has_ended`, when it ended; None if events are
+    sent. `why`: why an attempt failed. Times are in ms."""
 
     url_digest: str
     failing_since: int | None = None
@@ -52,8 +56,9 @@ class Endpoint(Struct, frozen=True, omit_defaults=True):
         return Endpoint(self.url_digest)
 
     def failed(self, now: int, why: str) -> Endpoint:
-        """Return the state after one more failure. Of several failures in a row, only the first,
-        and the one that pauses the receiver, change the state."""
+        """Return the state after a failed attempt at `now`. The first failure after a success is
+        noted, and the first one five days later pauses the receiver. Failures in between leave the
+        state unchanged."""
         since = now if self.failing_since is None else self.failing_since
         if self.is_open and now - since >= PAUSE_AFTER_MS:
             return replace(self, failing_since=since, closed_at=now, why=why)
@@ -73,8 +78,9 @@ def note_of(receiver: str) -> str:
 
 
 def endpoint_of(url: str, note: str | None) -> Endpoint:
-    """Parse the state in a note. Return a new state if the note belongs to another URL or cannot be
-    read."""
+    """Return the state that is stored in `note`, for the receiver at `url`. If there is no note, or
+    it cannot be read or belongs to another URL, return the state of a receiver that was never
+    called."""
     digest = hashlib.sha256(url.encode()).hexdigest()[:16]
     try:
         known = decode(note or "", Endpoint)
@@ -88,7 +94,8 @@ def endpoint_note(endpoint: Endpoint) -> str:
 
 
 class WebhookTestAnswer(Struct, frozen=True):
-    """The result of a receiver's latest test. `status` is 0 without an answer."""
+    """The result of a receiver's latest test. `status` is the HTTP status of the answer; 0 if no
+    answer came. `why` says why the test failed; "" if it succeeded."""
 
     id: str
     at: int

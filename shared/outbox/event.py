@@ -1,7 +1,8 @@
-"""An event about one change, and its delivery to one webhook receiver.
+"""An event about one change, and the task to deliver it to one webhook receiver.
 
-The engine stores the event in the save that makes the change. The function `notify` turns it into
-one delivery for each receiver of the policy, and builds the payload then.
+In most cases an event is stored in the same step as the change itself. Later, the function `notify`
+builds the payload, and turns the event into one delivery for each receiver of the policy that wants
+it.
 """
 
 from __future__ import annotations
@@ -53,10 +54,10 @@ class EventType(str, Enum):
 
 
 class EventBody(Struct, frozen=True, omit_defaults=True):
-    """The body of an event task: what changed, and when, in ms. `reason` and `about` are those of a
-    history entry. `only` names the receiver of a test. `of` is the stream that an event of the
-    stage is about.
-    """
+    """The body of an event task. `at` is when the change happened, in ms, and `data` the event's
+    own fields. `reason` and `about` are those of the history entry about the change; empty if there
+    is none. `only` is the receiver of a test event; "" for all other events. `of`: if the event
+    belongs to the stage but is about one stream, as an alert may be, this stream."""
 
     type: EventType
     at: int
@@ -70,11 +71,12 @@ class EventBody(Struct, frozen=True, omit_defaults=True):
 def event_task(
     key: StreamKey, body: EventBody, at_ms: int, *, origin: str, order: int = 0
 ) -> NewTask:
-    """Return the task of an event.
+    """Return the task of an event about the stream `key`, or about the stage (OF_STAGE).
 
-    Its id begins with `at_ms` and with the `order` within that ms, so that the ids of a stream sort
-    in the order of its changes. The rest of the id is a digest of the stream, the type and the
-    `origin`. The `origin` identifies the change within the stream.
+    The task's id begins with `at_ms` and with `order`, a number among the changes in that ms. So
+    the ids of a stream's events sort in the order of its changes. The rest of the id is a digest of
+    the stream, the type and `origin`. `origin` may be any text that no other change of the stream
+    has.
     """
     named = f"{key.domain}\x00{key.app}\x00{key.stream}\x00{body.type.value}\x00{origin}"
     digest = hashlib.sha256(named.encode()).hexdigest()[:DIGEST_CHARS]
@@ -91,6 +93,7 @@ class WebhookBody(Struct, frozen=True):
 
 
 def webhook_task(receiver: str, body: WebhookBody) -> NewTask:
-    """Return the delivery of an event to a receiver. The same delivery always gets the same id."""
+    """Return the task to deliver an event to a receiver. For the same event and receiver, its id is
+    always the same."""
     text = msgspec.json.encode(body).decode()
     return NewTask(f"{body.id}-{receiver}", TaskKind.WEBHOOK, text, receiver=receiver)

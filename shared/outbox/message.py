@@ -14,7 +14,8 @@ ID_CHARS = 24
 
 
 class MessageBody(Struct, frozen=True):
-    """The body of the task. It names the robot, and holds no part of its address."""
+    """The body of the task: the `text`, and the name of the robot (`sink`). No part of the robot's
+    address is stored. If `is_test`, `text` may be "", and the function `notify` writes the text."""
 
     sink: str
     text: str
@@ -22,8 +23,8 @@ class MessageBody(Struct, frozen=True):
 
 
 def message_task(body: MessageBody, number: int) -> NewTask:
-    """Return the task. `number` distinguishes messages that are otherwise alike; it is the version
-    of the alert book."""
+    """Return the task. `number` is the version of the stored alerts; it makes the ids of two tasks
+    with the same text differ."""
     text = msgspec.json.encode(body).decode()
     named = f"{TaskKind.MESSAGE.value}\0{number}\0{text}"
     task_id = hashlib.sha256(named.encode()).hexdigest()[:ID_CHARS]
@@ -31,8 +32,9 @@ def message_task(body: MessageBody, number: int) -> NewTask:
 
 
 class SinkState(Struct, frozen=True):
-    """A robot's last answer, and until when it gets no message because it has refused too many.
-    Times are in ms by the store's clock; 0 for never."""
+    """A robot's last answer: when it came (`at`), whether the robot accepted the message
+    (`is_taken`), and its text. After an answer that it got too many messages, the robot gets none
+    until `paused_until`. Times are in ms by the store's clock; 0 for never."""
 
     at: int = 0
     is_taken: bool = False
@@ -41,7 +43,8 @@ class SinkState(Struct, frozen=True):
 
     @classmethod
     def of(cls, text: str | None) -> SinkState:
-        """Parse the stored state; return that of a new robot if it cannot be read."""
+        """Parse the stored state. If there is none, or it cannot be read, return the state of a
+        robot that got no message yet."""
         try:
             return decode(text or "", SinkState)
         except msgspec.MsgspecError:

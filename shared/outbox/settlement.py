@@ -16,8 +16,8 @@ WHY_CHARS = 300
 
 
 class Done(Struct, frozen=True):
-    """Nothing is left to do. One step removes the task, stores `verdict` with the file `uri`, and
-    adds `tasks`."""
+    """The outcome if the task is done. In one step, the store then removes the task, stores
+    `verdict` with the file `uri` (if there is a verdict), and adds `tasks`."""
 
     uri: str = ""
     verdict: FileVerdict | None = None
@@ -25,10 +25,10 @@ class Done(Struct, frozen=True):
 
 
 class Failed(Struct, frozen=True):
-    """The attempt failed. If `is_final`, only a person's request retries it. `verdict` is the
-    present verdict on the file `uri`; None leaves the stored verdict unchanged. `tasks` are added
-    if this was the last attempt. `body` is the next attempt's; "" keeps it.
-    """
+    """The outcome if the attempt failed. The task is retried. But if `is_final`, or if this was the
+    last attempt, it becomes a dead letter, which only a person's request retries; only then are
+    `tasks` added. `verdict` is the present verdict on the file `uri`; None leaves the stored
+    verdict unchanged. `body` is the task's body from now on; "" leaves it unchanged."""
 
     why: str
     is_final: bool = False
@@ -42,10 +42,10 @@ UNREADABLE = Failed("the body of the task cannot be read", is_final=True)
 
 
 class Continued(Struct, frozen=True):
-    """A step of the task is done. The next step is due at once with all its attempts: a task of
-    `kind`, which may be another one, with `body`. `verdict` is the present verdict on the file
-    `uri`; None leaves the stored verdict unchanged. `tasks` are added.
-    """
+    """The outcome if one step of the task is done. The task is due again at once, with no attempt
+    counted; from now on it has this `kind`, which may be another one, and this `body`. `verdict` is
+    the present verdict on the file `uri`; None leaves the stored verdict unchanged. `tasks` are
+    added."""
 
     kind: TaskKind
     body: str
@@ -65,10 +65,10 @@ class Next(str, Enum):
 
 
 class Settlement(Struct, frozen=True):
-    """The store's next step for a task that was taken: remove it, retry it in `retry_in_ms`, make
-    it due now with all its attempts, or make it a dead letter. A `kind` or `body` other than ""
-    replaces the task's. The same step stores `verdict` with the file `uri`, and adds `tasks`.
-    """
+    """What the store does with a task after an attempt. `next`: it removes the task, retries it in
+    `retry_in_ms`, makes it due now with no attempt counted, or makes it a dead letter. A `kind` or
+    `body` other than "" replaces that of the task. In the same step the store stores `verdict` with
+    the file `uri`, unless it is None, and adds `tasks`."""
 
     next: Next
     retry_in_ms: int = 0
@@ -81,7 +81,8 @@ class Settlement(Struct, frozen=True):
 
 
 def settlement(task: Task, outcome: Outcome, jitter: float) -> Settlement:
-    """Return what to do with the task; `jitter` is at least 0 and less than 1."""
+    """Return what the store does with the task after this outcome of an attempt. `jitter`, at least
+    0 and less than 1, shortens the pause before a retry."""
     if isinstance(outcome, Done):
         return Settlement(Next.DONE, uri=outcome.uri, verdict=outcome.verdict, tasks=outcome.tasks)
     if isinstance(outcome, Continued):

@@ -20,8 +20,9 @@ ROW_BYTES = 400
 
 
 class TaskKind(str, Enum):
-    """`MESSAGE` sends a message to people. `EVENT` turns a change into deliveries. Each `WEBHOOK`
-    is the delivery to one receiver."""
+    """What a task does. `VERIFY_FILE` checks a file in the bucket, and `DELIVER_FILE` copies it to
+    another store. `MESSAGE` sends a message to a chat robot. `EVENT` turns an event into `WEBHOOK`
+    tasks, each of which delivers it to one receiver."""
 
     VERIFY_FILE = "verify_file"
     MESSAGE = "message"
@@ -35,15 +36,15 @@ OF_STAGE = StreamKey("", "", "")
 
 
 def queue_of(kind: TaskKind, receiver: str = "") -> str:
-    """Return the queue of a kind of task. Each webhook receiver has its own queue, so that a slow
-    one delays no other."""
+    """Return the name of the queue for tasks of this kind. Each webhook receiver has its own queue,
+    so that a slow receiver delays no other."""
     return f"{kind.value}:{receiver}" if receiver else kind.value
 
 
 class NewTask(Struct, frozen=True):
-    """A task to store, with a record or alone. The task is left out if one with its id is open, or
-    if the stream's file `of_file` is already known. Only the code that does the task reads
-    `body`."""
+    """A task to store, together with a record or alone. The store leaves it out if a task with its
+    id is open, or if the stream's list of files already had the file `of_file`. Only the code that
+    does the task reads `body`. `receiver`: the name of the webhook receiver; "" for other kinds."""
 
     id: str
     kind: TaskKind
@@ -57,21 +58,21 @@ class NewTask(Struct, frozen=True):
 
     @property
     def size_bytes(self) -> int:
-        """Return the bytes of the task that count towards the limit of the outbox."""
+        """Return how many bytes of the outbox's limit the task takes."""
         return size_of(self.body)
 
 
 def size_of(body: str) -> int:
-    """Return the bytes of a task with this body that count towards the limit of the outbox."""
+    """Return how many bytes of the outbox's limit a task with this body takes."""
     return len(body.encode()) + ROW_BYTES
 
 
 class Task(Struct, frozen=True):
-    """A task as it is stored. `attempts` counts how often it was taken. A result counts only for
-    the `version` that was taken.
+    """A task as it is stored. `attempts` is how often it was taken. `version` rises each time it is
+    taken: the result of an attempt is discarded if another runner has taken the task since.
 
-    An open task is due at `due_at`, in ms; a dead letter failed for good then. `why` is the last
-    attempt's error. `sequence` rises with each task that the stage stores.
+    For an open task, `due_at` is when it is due, in ms; for a dead letter, when it failed for good.
+    `why` is the error of the last attempt. `sequence` rises with each task that the stage stores.
     """
 
     id: str
@@ -87,8 +88,8 @@ class Task(Struct, frozen=True):
 
     @property
     def kind(self) -> str:
-        """Return the task's kind. If a later release wrote the task, this release may not know the
-        kind."""
+        """Return the task's kind as text, because a later release may have stored a kind that this
+        release does not know."""
         return self.queue.partition(":")[0]
 
     @property
@@ -97,9 +98,9 @@ class Task(Struct, frozen=True):
 
 
 class OutboxState(Struct, frozen=True):
-    """The open tasks and the dead letters: their numbers and bytes. `oldest_ms`: how long the
-    oldest open task has been due. `dropped`: how many of either were dropped for lack of room
-    since the store was made."""
+    """How many tasks are open and how many are dead letters (`dead`), and their bytes. `oldest_ms`:
+    for how long the oldest open task has been due. `dropped`: how many tasks of both sorts the
+    store has dropped for lack of room since it was made."""
 
     open: int = 0
     open_bytes: int = 0
@@ -110,7 +111,8 @@ class OutboxState(Struct, frozen=True):
 
 
 class Redriven(str, Enum):
-    """The result of reopening a dead letter."""
+    """The result of reopening a dead letter. `OPEN`: it is an open task again. `UNKNOWN`: no dead
+    letter has this id. `FULL`: there is no room for another open task."""
 
     OPEN = "open"
     UNKNOWN = "unknown"

@@ -15,16 +15,17 @@ ID_CHARS = 24
 
 
 class VerifyFile(Struct, frozen=True, omit_defaults=True):
-    """The body of the task. The stream's list of files has the reported times and duration. `place`
-    is the bucket (name/endpoint) that the policy named when the file was reported."""
+    """The body of the task. `uri` is the file; the stream's list of files has its reported times
+    and duration. `place` is the bucket (name/endpoint) that the policy or the settings named for
+    the stream when Live reported the file; "" if they named none."""
 
     uri: str
     place: str = ""
 
 
 def verify_file(key: StreamKey, uri: str, place: str = "") -> tuple[NewTask, ...]:
-    """Return the task in a tuple; an empty one for a file that is in no bucket. Its id is derived
-    from the stream and the file's name."""
+    """Return the task to verify a file, alone in a tuple; return an empty tuple for a file in VOD.
+    For the same stream and file, the task's id is always the same."""
     if uri.startswith(VOD):
         return ()
     kind, body = TaskKind.VERIFY_FILE, msgspec.json.encode(VerifyFile(uri, place)).decode()
