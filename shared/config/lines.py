@@ -1,6 +1,6 @@
-"""Finds the line of each part of a policy file (TOML or JSON), for error messages.
+"""Finds the line of a policy file (TOML or JSON) on which each table and each key begins.
 
-`policy_file` calls this module, and only if something is wrong. It checks nothing itself.
+`policy_file` calls this module for the messages about mistakes. It checks nothing itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 
 
 def line_of(path: Path, lines: Mapping[Path, int]) -> int:
-    """Return the line of the part, or of the nearest part around it; 0 if none is known."""
+    """Return the line of the table or key at `path`. If `lines` does not have it, return the line
+    of the nearest table around it; 0 if `lines` has none of these."""
     for end in range(len(path), 0, -1):
         if path[:end] in lines:
             return lines[path[:end]]
@@ -29,8 +30,8 @@ def line_of(path: Path, lines: Mapping[Path, int]) -> int:
 
 
 def toml_lines(text: str) -> dict[Path, int]:
-    """Return the line of each part. A part inside a value, such as an inline table, has no
-    entry."""
+    """Return the line of each table and each key of a TOML text, by its path. Keys of an inline
+    table have no entry."""
     found: dict[Path, int] = {}
     counted: Counter[str] = Counter()
     here: Path = ()
@@ -86,7 +87,7 @@ def _parts(name: str) -> list[str]:
 
 
 def json_lines(text: str) -> dict[Path, int]:
-    """Return the line of each part of valid JSON."""
+    """Return the line of each value of a JSON text, by its path. The text must be valid JSON."""
     found: dict[Path, int] = {}
     path: list[str | int | None] = []
     for token in _TOKEN.finditer(text):

@@ -1,8 +1,8 @@
 """Caches what a process reads from the store now and then: policy, capabilities, stream settings.
 
-The caches hold the policy in force, the features that were seen to work for each domain, and the
-settings of a stream, which follow from both. Every invocation uses them. None may fail because the
-store fails.
+The caches hold the policy in force, what the stage has noticed about Live's callbacks and about its
+own calls, and the settings of the latest stream. Every invocation uses them. None of them raises an
+error if the store does not answer.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ TIMESTAMP_AGE_MS = 60_000
 
 
 def file_reported(key: StreamKey) -> str:
-    """Return the name of the timestamp at which Live last reported a file of the application."""
+    """Return the name of the timestamp that notes when Live last reported a file of the stream's
+    application."""
     return f"file:{key.domain}/{key.app}"
 
 
@@ -84,20 +85,21 @@ class PolicyCache:
 
     @property
     def version(self) -> int:
-        """Return the version of the policy in force; 0 is the packaged one."""
+        """Return the version of the policy in force; 0 if this is the packaged policy."""
         return self._taken.version if self._taken is not None else 0
 
     def policy(self) -> Policy:
-        """Return the store's newest policy, at most ten seconds old. While the store is down,
-        return the last known policy; before the first read, return the packaged policy."""
+        """Return the policy in force: the newest one of the store, at most ten seconds old. If the
+        store does not answer or its newest policy cannot be read, return the policy that was in
+        force before; at first this is the packaged policy."""
         if self._asked.may_ask("policy", POLICY_AGE_MS if self._is_read else UNREAD_AGE_MS):
             self._read_store()
         return self._policy
 
     def policy_of_store(self) -> Policy:
-        """Return the policy for a decision about a record that was loaded just now. If the store's
-        policy was never read, or could not be read at the last try, read it now: the store has
-        answered, and its policy may have changed long ago."""
+        """Return the policy in force, to decide about a record that the store has just given. If
+        the last read of the policy failed, or there was none yet, read the policy now: the store
+        answers again, and its policy may have changed long ago."""
         if not self._is_read or self._has_failed:
             self.forget()
         return self.policy()
@@ -116,16 +118,17 @@ class PolicyCache:
             self._refuse(0, error)
 
     def occurrences(self, key: StreamKey) -> tuple[Occurrence, ...]:
-        """Return the occurrences that patterns of schedules give to a stream, as read at the last
-        call of `policy`."""
+        """Return the occurrences of schedules with patterns that fit this stream, as of the last
+        read of the store. Schedules that name the stream itself are not considered."""
         return tuple(rule.occurrence for rule in self._temporary if rule.fits(key))
 
     def is_suspended(self) -> bool:
-        """Return True if the policy in force starts no recording now."""
+        """Return True if the rules of the policy in force are suspended now, and so start no
+        recording."""
         return self.policy().is_suspended(self._clock())
 
     def forget(self) -> None:
-        """Read the store at the next call, because this process has just changed the policy."""
+        """Make the next call of `policy` read the store, even if the last read was a moment ago."""
         self._asked.forget("policy")
 
     def _take_temporary(self, texts: Mapping[str, str]) -> None:
@@ -160,8 +163,9 @@ class PolicyCache:
 
 
 class DomainCapabilities:
-    """Remembers which features were seen to work or to fail: the status callbacks of each domain,
-    forwarding, the wake-up call. Remembers also whether another stage acts."""
+    """Notes in the store what this stage has noticed: that Live reports recording statuses and
+    files, that a forward, wake-up call or heartbeat was lost, or that another stage acts. No method
+    raises an error if the store does not answer."""
 
     def __init__(self, timestamps: TimestampStore, *, clock: Callable[[], int], log: Log) -> None:
         self._timestamps = timestamps
@@ -183,8 +187,8 @@ class DomainCapabilities:
         return domain in self._with_status
 
     def record_status_callback(self, domain: str) -> None:
-        """Remember, once per process, that a recording status was received. Never raise if the
-        store fails."""
+        """Remember that a recording status was received for the domain. A process stores that only
+        once."""
         if self.has_status_callbacks(domain):
             return
         if self._touch(f"status:{domain}"):
@@ -203,7 +207,8 @@ class DomainCapabilities:
         self._note(WAKE_LOST)
 
     def record_heartbeat(self, *, lost: bool) -> None:
-        """Remember that the outside monitor answered a heartbeat, or that one was `lost`."""
+        """Remember that the outside monitor answered a heartbeat or, if `lost`, did not answer
+        it."""
         self._touch(HEARTBEAT_LOST if lost else HEARTBEAT)
 
     def record_other_stage(self) -> None:
@@ -225,14 +230,15 @@ class DomainCapabilities:
 
 
 class LastAsked:
-    """The time at which each name was last read from the store, or written to it."""
+    """Remembers when the process last read or wrote each named thing in the store."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._at: dict[str, int] = {}
 
     def may_ask(self, name: str, age_ms: int) -> bool:
-        """Return True if the name was not used within `age_ms`, and note that it is used now."""
+        """Return True if the process has not read or written the named thing within `age_ms`; the
+        thing then counts as read now."""
         is_old = self.is_old(name, age_ms)
         if is_old:
             self.note(name)
@@ -250,7 +256,8 @@ class LastAsked:
 
 
 class StreamSettingsCache:
-    """Caches the settings of the latest stream, since one event needs them several times."""
+    """Returns the settings of a stream, if called with its key. The settings of the latest stream
+    are cached, since one event needs them several times."""
 
     def __init__(
         self, settings: Settings, policies: PolicyCache, capabilities: DomainCapabilities

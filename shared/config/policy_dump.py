@@ -1,4 +1,4 @@
-"""Writes a policy as the document of its file. Values at their defaults are left out."""
+"""Writes a policy as the tables of a policy file. Values at their defaults are left out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ _RULE = Rule()
 
 
 def policy_document(policy: Policy) -> Table:
-    """Return a document that `load_policy` reads back as the same policy."""
+    """Return the tables of a policy file. From their JSON text, `load_policy` reads the same policy
+    again."""
     mode: Table = {"mode": policy.mode.value} if policy.mode is not Mode.ACT else {}
     targets = _forward_to(policy.forward_to)
     document: Table = {

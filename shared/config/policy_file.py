@@ -1,6 +1,7 @@
 """Reads a policy file (TOML or JSON) as a Policy, and reports all mistakes in it at once.
 
-It checks what the file alone shows; `stage_policy` checks the rest.
+It finds the mistakes that the file alone shows. `stage_policy` finds those that only a comparison
+with the stage's settings shows.
 """
 
 from __future__ import annotations
@@ -77,10 +78,12 @@ E = TypeVar("E", bound=Enum)
 def load_policy(
     text: str, *, kind: Kind, ours: Sequence[str] = (), is_stored: bool = False
 ) -> Policy:
-    """Return the policy. Raise Misconfigured with every fault and its line in the file.
+    """Return the policy in the text of a policy file. If the text has faults, raise Misconfigured
+    with all of them, each with its line.
 
-    `ours` are the hosts of this stage: forwarding to them would go round in circles. A policy that
-    `is_stored` may come from release 0.2, which read a duration without a unit as seconds.
+    `ours` are the hosts of this stage; no forward and no webhook may go to them, since the stage
+    would send callbacks to itself. `is_stored`: the text comes from the store. Release 0.2 may have
+    stored it, which read a duration without a unit as seconds.
     """
     table, span = _Table(_parsed(text, kind)), stored_duration if is_stored else duration
     policy = Policy(
@@ -124,7 +127,8 @@ def _with_lines(found: Sequence[_Found], text: str, kind: Kind) -> list[Fault]:
 
 
 def policy_as_json(text: str, *, kind: Kind) -> str:
-    """Check the policy for the package, and return it as JSON, which every Python can read."""
+    """Return the text of a policy file as JSON, which every Python can read. Raise Misconfigured if
+    it has faults. The package to deploy contains the result."""
     load_policy(text, kind=kind)
     return json.dumps(_parsed(text, kind), ensure_ascii=False, indent=2)
 

@@ -1,6 +1,7 @@
 """Reads the robots of group chats from LIVE_RECORD_ROBOTS: their addresses and secrets, by name.
 
-The policy refers to a robot by its name; its address appears nowhere else.
+The policy refers to a robot by its name only. A robot's address is in that setting and nowhere
+else.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _PATHS: Final = (
 
 
 class Robot(Struct, frozen=True):
-    """`url` is the robot's webhook: anybody who knows it can post to the chat. `secret` signs
-    requests; "" if there is none."""
+    """A chat robot. `url` is its webhook: anybody who knows it can post to the chat. `secret` signs
+    the messages; "" if the robot accepts unsigned ones."""
 
     name: str
     kind: RobotKind
@@ -51,15 +52,16 @@ class Robot(Struct, frozen=True):
 
 
 def robot_name(text: object) -> str:
-    """Return the name of a robot. Raise ValueError if it is not a valid name."""
+    """Return the text if it may be the name of a robot; otherwise raise ValueError."""
     if not isinstance(text, str) or not re.fullmatch(_NAME, text):
         raise ValueError("write the name of a robot in LIVE_RECORD_ROBOTS, like `ops`")
     return text
 
 
 def robots(text: str) -> tuple[Robot, ...]:
-    """Parse `NAME=ADDRESS` or `NAME=ADDRESS#SECRET`, separated by spaces. Raise ValueError if a
-    robot is invalid or two have one name; the error repeats no part of an address."""
+    """Parse the value of LIVE_RECORD_ROBOTS: `NAME=ADDRESS` or `NAME=ADDRESS#SECRET` for each
+    robot, separated by spaces. Raise ValueError if a robot is invalid or two have the same name;
+    the error repeats no part of an address."""
     found = tuple(_robot(part) for part in text.split())
     names = [robot.name for robot in found]
     if len(set(names)) < len(names):

@@ -35,8 +35,7 @@ T = TypeVar("T")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """A stage's settings. Durations are in ms; `max_duration` is the longest time that any
-    recording may last."""
+    """The settings of a stage, which docs/settings.md explains. Durations are in ms."""
 
     stage: str
     store: str
@@ -84,10 +83,12 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str], *, of_stage: bool = False) -> Settings:
-        """Return the settings. Raise Misconfigured with every fault and what to do about each.
+        """Return the settings in the environment variables `env`. Raise Misconfigured with every
+        fault and what to do about each.
 
-        A function gets only the secrets that it uses. With `of_stage`, `env` holds the variables of
-        all functions together, and no secret that the stage needs may be missing.
+        One function gets only the secrets that it uses, so a missing secret is no fault. But if
+        `of_stage`, `env` holds the variables of all functions together, and a secret that the stage
+        needs may not be missing.
         """
         read = _EnvironmentReader(env)
         settings = _settings(read)
@@ -101,19 +102,20 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Return the hosts of this stage."""
+        """Return the hosts of this stage, in lower case: those that Live calls, and those of the
+        stage's own functions. A host includes its port if it has one."""
         own = (urlsplit(self.wake_url).netloc, urlsplit(self.relay_url).netloc)
         return tuple(host.lower() for host in (*self.callback_hosts, *own) if host)
 
     @property
     def callback_host(self) -> str:
-        """Return the host that Live should call; "" if there is none."""
+        """Return the host that Live should call; "" if the settings name none."""
         return next(iter(self.callback_hosts), "")
 
     @property
     def all_path_tokens(self) -> tuple[str, ...]:
-        """Return everything that may end a callback URL: each kind's token, and release 0.2's
-        secrets."""
+        """Return every valid last part of a callback URL: the token of each kind, and the secrets
+        themselves, which release 0.2 used."""
         return (*self.path_tokens, *path_tokens_of(self.path_tokens))
 
     @property
@@ -129,7 +131,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def sealing_key(self) -> bytes:
-        """Return a key that only instances of this stage can derive."""
+        """Return a key for `sealed_text`. All instances of one function derive the same key from
+        its secrets, and nobody without these secrets can."""
         known = [*self.secrets, *(token.digest.hex() for token in self.api_tokens.tokens)]
         return digest_of("\n".join(["sealing key", *known]))
 
@@ -140,7 +143,8 @@ def mode_of(settings: Settings, policy: Policy) -> Mode:
 
 
 def names() -> tuple[str, ...]:
-    """Return the name of every variable that is read, in order."""
+    """Return the names of all settings, such as LIVE_RECORD_STORE, in the order in which they are
+    read."""
     read = _EnvironmentReader({})
     _settings(read)
     return tuple(read.taken)

@@ -1,6 +1,7 @@
-"""Checks a policy against the settings of one stage. `policy_file` has checked the file by itself.
+"""Loads a policy and checks it against the settings of one stage.
 
-Composition, the policy's API and the command line load policies through it.
+Composition, the policy's API and the command line load policies through it. `policy_file` checks
+the policy by itself.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ def load_stage_policy(text: str, *, kind: Kind, settings: Settings) -> Policy:
 
 
 def target_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
-    """Yield the forwarding targets and webhook receivers that the settings do not allow. Permission
-    to change the policy is not permission to receive callbacks, because their push URLs hold
-    secrets.
+    """Yield a fault for each address of the policy to which the settings allow nothing to be sent:
+    of a forwarding target, of a webhook receiver, or of a store for copies. Whoever may change the
+    policy may not, for that reason alone, receive callbacks, whose push URLs hold secrets, or
+    files.
 
-    A policy already in force stays in force: the functions `relay` and `notify` refuse such a
-    target, and the policy's rules go on working.
+    A policy that is already in force stays in force, and its rules go on working. Only the
+    functions `relay`, `notify` and `deliver` refuse to send to such an address.
     """
     targets = policy.forward_to
     for kind in ("stream", "record", "on_demand"):
@@ -69,8 +71,8 @@ _EXAMPLE = r"(?i:(?:.*\.)?example\.(?:com|net|org))"
 
 
 def example_faults(policy: Policy) -> Iterator[Fault]:
-    """Yield a fault for each example domain (RFC 2606): the packaged policy was not edited. Only an
-    emulator has streams of such domains."""
+    """Yield a fault for each domain of the policy that is an example domain (RFC 2606): the
+    packaged policy was not edited. Only an emulator has streams of such domains."""
     for domain in policy.domains:
         for name in domain.names:
             if re.fullmatch(_EXAMPLE, name):

@@ -49,7 +49,8 @@ def to_document(stored: StoredToken) -> str:
 
 
 def from_document(name: str, text: str) -> StoredToken:
-    """Return the token. Raise ValueError if any part of the document cannot be read."""
+    """Return the token with this name from its document. Raise ValueError if any part of the
+    document cannot be read."""
     document = decode(text, _TokenDocument)
     caller = Caller(
         name,
@@ -62,7 +63,8 @@ def from_document(name: str, text: str) -> StoredToken:
 
 
 def read_stored(documents: Mapping[str, str]) -> tuple[dict[str, StoredToken], list[str]]:
-    """Return the tokens by name, and the names of those that cannot be read."""
+    """Return the tokens by name, and the names of the tokens whose documents cannot be read.
+    `documents` holds each token's document by the token's name."""
     read = {name: _read(name, text) for name, text in documents.items()}
     found = {name: stored for name, stored in read.items() if stored is not None}
     return found, [name for name in read if name not in found]

@@ -1,4 +1,4 @@
-"""Finds secrets of a stage that somebody could guess, or already knows.
+"""Finds secrets of a stage that somebody could guess or knows already.
 
 The settings call it for every stage except the emulator's. It never quotes a secret.
 """
@@ -17,7 +17,10 @@ _OF_DEVELOPMENT: Final = ("dev-", "whsec_ZGV2L")
 
 
 def weaknesses(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator[tuple[str, str]]:
-    """Yield each fault: the name of the setting, and the fault and its remedy in words."""
+    """Yield a setting's name and a text for each fault. A fault is a secret of the development
+    account, a short secret, or a secret that is used twice. The text says what is wrong and what to
+    do. `secrets` holds the secrets of each setting by the setting's name; `tokens` are those of
+    API_TOKENS."""
     for name, values in secrets.items():
         if any(value.startswith(_OF_DEVELOPMENT) for value in values):
             yield name, f"is a development secret: {MAKE_ONE}"

@@ -1,4 +1,4 @@
-"""Suggests the known name that an unknown one was probably meant to be, for error messages."""
+"""Suggests, for error messages, the known name that was probably meant by an unknown one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 
 def did_you_mean(name: str, known: Collection[str], *, prefix: str = "") -> str:
-    """Return a sentence that suggests a known name. Names are compared without the common
-    `prefix`."""
+    """Return a text that says that the name is not known. The text suggests the most similar known
+    name, or lists them all if none is similar. Names are compared without `prefix`."""
     import difflib
 
     bare = [one.removeprefix(prefix) for one in known]

@@ -31,7 +31,8 @@ class TokenSource(Protocol):
 
 
 class TokenCache:
-    """The tokens in force. Those of the environment are tried first and cost no read."""
+    """The tokens in force: those of the environment, and those of the store. A token is searched
+    for in the environment first, which costs no read."""
 
     def __init__(
         self,
@@ -55,8 +56,8 @@ class TokenCache:
         self._asked = LastAsked(clock)
 
     def caller_of(self, bearer: str) -> Caller | None:
-        """Return the owner of the token; None if the token is unknown. Raise StoreUnavailable if no
-        known token fits and the store does not answer."""
+        """Return the owner of the token with this text; None if no token has it. Raise
+        StoreUnavailable if only the store could have the token, and the store does not answer."""
         token = self._token_of(bearer)
         return token.caller if token else None
 
@@ -67,7 +68,8 @@ class TokenCache:
         return token
 
     def open_session(self, bearer: str) -> str | None:
-        """Return the cookie text of a session for this token; None if the token is unknown. Raise
+        """Return the cookie text of a new session for the token with this text; None if no token
+        has it. If the store has no key to sign sessions with, store a new one. Raise
         StoreUnavailable if the store is needed and does not answer."""
         token = self._token_of(bearer)
         if token is None:
@@ -78,8 +80,9 @@ class TokenCache:
         return signed(token, self._key(), self._clock())
 
     def caller_of_session(self, text: str) -> Caller | None:
-        """Return the owner of the session; None if it has ended, its token was changed or revoked,
-        or its signature is not ours."""
+        """Return the owner of the session with this cookie text. Return None if the session has
+        ended, if its token was changed or revoked, or if its signature is not ours. Raise
+        StoreUnavailable if the store is needed and does not answer."""
         session = read_session(text)
         if session is None:
             return None
@@ -103,8 +106,8 @@ class TokenCache:
         return self._session_key
 
     def forget(self) -> None:
-        """Read the store at the next unknown token, because this process has just changed the
-        tokens."""
+        """Make the next search in the store's tokens read them again, because this process has just
+        changed them."""
         self._asked.forget("tokens")
 
     def _newest(self) -> Tokens:

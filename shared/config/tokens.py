@@ -34,8 +34,8 @@ _DAY_MS = 86_400_000
 
 
 class Caller(Struct, frozen=True):
-    """The caller and what its token allows. `only`: globs of the streams to which the token is
-    bound; empty for all streams. `until`: when the token ends, in ms; None for never."""
+    """The owner of a token, and what the token allows. `only`: globs of the streams to which the
+    token is bound; empty for all streams. `until`: when the token ends, in ms; None for never."""
 
     name: str
     scopes: frozenset[str]
@@ -43,18 +43,18 @@ class Caller(Struct, frozen=True):
     until: int | None = None
 
     def may_reach(self, key: StreamKey) -> bool:
-        """Return True if the token reaches the stream; for a pattern, if it reaches every stream
-        that fits."""
+        """Return True if the token allows requests about this stream. If `key` is a pattern, return
+        True only if the token allows requests about every stream that fits the pattern."""
         return not self.only or any(match.covers(key) for match in self.only)
 
     def may_reach_domain(self, domain: str) -> bool:
-        """Return True if the token may reach a stream of the domain."""
+        """Return True if the token may allow requests about some stream of the domain."""
         return not self.only or any(match.is_of(domain) for match in self.only)
 
 
 class Token(Struct, frozen=True):
     """One token. Only the digest of its text is kept, so that no dump of the settings can show the
-    text."""
+    text. `is_short`: the text has fewer than LEAST_CHARS characters."""
 
     caller: Caller
     digest: bytes
@@ -69,12 +69,12 @@ class Tokens(Struct, frozen=True):
     tokens: tuple[Token, ...] = ()
 
     def caller_of(self, bearer: str) -> Caller | None:
-        """Return the caller to whom the token belongs; None for an unknown token."""
+        """Return the owner of the token with this text; None if no token has it."""
         token = self.token_of(bearer)
         return token.caller if token else None
 
     def token_of(self, bearer: str) -> Token | None:
-        """Return the token with this text; None if it is unknown."""
+        """Return the token with this text; None if no token has it."""
         digest = digest_of(bearer)
         found = [token for token in self.tokens if hmac.compare_digest(token.digest, digest)]
         return found[0] if found else None
@@ -94,8 +94,9 @@ _OF_NOTHING = digest_of("")
 
 
 def read_tokens(text: str) -> Tokens:
-    """Return the tokens. Raise ValueError with every fault if any cannot be used; no fault quotes a
-    token."""
+    """Parse the value of LIVE_RECORD_API_TOKENS: tokens such as `ann:read+control:SECRET`,
+    separated by commas or spaces. If any of them cannot be used, raise ValueError with every fault;
+    no fault quotes a token."""
     read = [_token_or_fault(entry, n) for n, entry in enumerate(_entries(text), 1)]
     tokens = [each for each in read if isinstance(each, Token)]
     faults = [each for each in read if isinstance(each, str)]
@@ -163,7 +164,8 @@ def is_token_name(text: str) -> bool:
 
 
 def read_glob(text: str) -> Match:
-    """Parse the globs of some streams. Raise ValueError if they are invalid."""
+    """Parse `domain/app/stream`, each part a name or a glob. Raise ValueError for any other
+    text."""
     parts = text.split("/")
     if len(parts) != len(("domain", "app", "stream")) or not all(parts):
         raise ValueError("write `domain/app/stream`, each a name or a glob")
@@ -171,7 +173,8 @@ def read_glob(text: str) -> Match:
 
 
 def read_digest(text: str) -> bytes:
-    """Parse the digest of a token. Raise ValueError if the text is no such digest."""
+    """Parse the SHA-256 of a token, written as 64 hexadecimal digits. Raise ValueError for any
+    other text, and for the digest of an empty token."""
     if not re.fullmatch(_DIGEST, text):
         raise ValueError("write 64 hexadecimal digits")
     digest = bytes.fromhex(text)

@@ -54,8 +54,8 @@ def policy(text: str) -> str:
 
 
 def keys(longest: int) -> Callable[[str], tuple[str, ...]]:
-    """Return a parser of keys. Live accepts letters and digits (docs/platform/live.md §2 and 4);
-    the hyphen is for the emulator's keys."""
+    """Return a parser of keys, each of 16 to `longest` characters. Live accepts letters and digits
+    (docs/platform/live.md §2 and 4); the hyphen is for the emulator's keys."""
     return _each(
         rf"[A-Za-z0-9-]{{16,{longest}}}",
         f"each key has 16 to {longest} letters and digits, as in Live's callback configuration",
@@ -83,7 +83,8 @@ def _each(pattern: str, otherwise: str) -> Callable[[str], tuple[str, ...]]:
 
 
 def callback_hosts(text: str) -> tuple[str, ...]:
-    """Return the hosts of the callback URLs: two if this stage may take over from another stage."""
+    """Return the hosts of the callback URLs. There is more than one only if this stage may take
+    over from another stage."""
     found = tuple(part.strip() for part in text.split(",")) if text else ()
     if not all(re.fullmatch(_HOST, host) for host in found):
         raise ValueError("give only the host of the callback's URL, like `live.example.com:8443`")
@@ -99,8 +100,8 @@ def hosts(text: str) -> tuple[str, ...]:
 
 
 def webhook_secrets(text: str) -> dict[str, str]:
-    """Return the secrets by name, in the form of the Standard Webhooks specification: base64 of 24
-    to 64 bytes."""
+    """Parse `NAME:whsec_SECRET` entries, and return the secrets by name. A SECRET is the base64 of
+    24 to 64 bytes, as in the Standard Webhooks specification."""
     pairs = [part.partition(":") for part in re.split(r"[,\s]+", text) if part]
     if not all(re.fullmatch(_RECEIVER, name) and _is_secret(each) for name, _, each in pairs):
         raise ValueError(
@@ -126,7 +127,8 @@ def _is_secret(text: str) -> bool:
 
 
 def store_keys(text: str) -> tuple[StoreKey, ...]:
-    """Return the access keys of other stores. No fault quotes the text."""
+    """Parse `NAME:ACCESS_KEY_ID:SECRET` entries, the access keys of other stores. A session token
+    may follow as a fourth part. No fault quotes the text."""
     entries = [part.split(":") for part in re.split(r"[,\s]+", text) if part]
     counts = (_STORE_KEY_PARTS, _STORE_KEY_PARTS + 1)
     if not all(len(each) in counts and all(each) for each in entries):
@@ -178,8 +180,8 @@ def bucket(text: str) -> str:
 
 
 def oss_endpoint(text: str) -> tuple[str, str]:
-    """Return protocol and host of a public endpoint of OSS, or of the emulator. Raise ValueError
-    for an `-internal` one: a URL signed for it works only within the region."""
+    """Return the protocol and host of a public endpoint of OSS, or of the emulator. Raise
+    ValueError for an `-internal` endpoint: a URL signed for it works only within the region."""
     protocol, _, host = text.rpartition("://")
     is_theirs = is_oss_host(host)
     is_emulator = protocol == "http" and re.fullmatch(_HOST, host)
@@ -192,7 +194,7 @@ def oss_endpoint(text: str) -> tuple[str, str]:
 
 
 def is_oss_host(host: str) -> bool:
-    """Return True for a public endpoint of OSS."""
+    """Return True for a public endpoint of OSS, such as `oss-cn-shanghai.aliyuncs.com`."""
     return bool(re.fullmatch(r"oss-[a-z0-9-]+(?<!-internal)\.aliyuncs\.com", host))
 
 
@@ -205,8 +207,9 @@ def url(text: str) -> str:
 
 
 def secrets_of_url(text: str) -> tuple[str, ...]:
-    """Return the parts of a secret URL that may not be shown: every long part, and each piece of it
-    that is no plain word."""
+    """Return the texts in a secret URL that no log may show. These are the URL, its path, its
+    query, its password, and each part of path or query that is no plain word. Texts of fewer than 8
+    characters are left out."""
     url = urlsplit(text)
     parts = (text, url.path, url.query, url.password or "")
     unguessable = re.findall(r"(?=[a-z_-]*[0-9A-Z])[\w-]{8,}", f"{url.path}/{url.query}")
@@ -225,7 +228,8 @@ def mode(text: str) -> Mode:
 
 
 def merge_delay(text: str) -> int:
-    """Return the delay in ms. Live's DelayTime is 15 s to 6 h (docs/platform/live.md §6)."""
+    """Return the merge delay in ms. It has to be 15 s to 6 h, as `DelayTime` in Live's
+    configuration (docs/platform/live.md §6)."""
     delay = duration(text)
     if not duration("15s") <= delay <= duration("6h"):
         raise ValueError("write `15s` to `6h`, the same as `DelayTime` in Live's configuration")
@@ -233,8 +237,9 @@ def merge_delay(text: str) -> int:
 
 
 def signature_window(text: str) -> int:
-    """Return the window in ms. Live's own window is 5 minutes, and Live repeats a callback for
-    about 35 s under the same signature (docs/platform/live.md §2 and 3)."""
+    """Return, in ms, how far the time of a signature may be from the present. Live's own limit is 5
+    minutes, and Live repeats a callback for about 35 s under the same signature
+    (docs/platform/live.md §2 and 3)."""
     window = duration(text)
     if not duration("40s") <= window <= duration("5m"):
         raise ValueError("write `40s` to `5m`: Live itself repeats a callback for 35 s")
@@ -242,8 +247,9 @@ def signature_window(text: str) -> int:
 
 
 def keep(text: str) -> int:
-    """Return for how long to keep a stream's record or ledger, in ms. Live lists undelivered
-    callbacks for seven days (docs/platform/live.md §7); until then the record must exist."""
+    """Return for how long to keep a stream's record or ledger, in ms. It has to be seven days at
+    least: for so long, Live lists an undelivered callback (docs/platform/live.md §7), which needs
+    the record."""
     kept = duration(text)
     if kept < duration("7d"):
         raise ValueError("write `7d` or longer: Live lists a lost callback for that long")
