@@ -20,11 +20,11 @@ from shared.protocol.stream import name_fault
 
 
 def authorize(tokens: TokenCache, request: Request, scope: str, *, now: int) -> Caller:
-    """Return the owner of the token or of the console session. Raise Unauthorized if it is missing,
-    unknown or expired (`now` is in ms). Raise Forbidden if it lacks `scope`, or if a page of
-    another origin asks for a change. Raise StoreUnavailable if the store is needed to find the
-    token, and does not answer.
-    """
+    """Return the caller: the owner of the request's token or, if the request has no token, of its
+    console session. Raise Unauthorized if there is neither, or if the token or session is unknown
+    or has expired at `now`, in ms. Raise Forbidden if the token lacks `scope`, or if a change with
+    a console session does not come from the console's page. Raise StoreUnavailable if only the
+    store could have the token, and the store does not answer."""
     is_console = "authorization" not in request.headers and session_of(request)
     owner = _of_session(tokens, request) if is_console else _of_bearer(tokens, request)
     if owner.until is not None and now >= owner.until:
@@ -75,10 +75,10 @@ def _of_session(tokens: TokenCache, request: Request) -> Caller:
 
 
 def require_console(request: Request, hosts: Sequence[str]) -> None:
-    """Raise Forbidden for a change that was not made on a page of this host: a browser sends the
-    cookie whichever page caused the request. `hosts` come from the stage's settings, because
-    whether Function Compute passes on the name of a custom domain is UNCONFIRMED.
-    """
+    """Raise Forbidden unless the request comes from the console's own page. A session alone does
+    not show that: a browser sends the cookie whichever page caused the request. `hosts` are the
+    stage's own hosts, from its settings. They are needed, because whether Function Compute passes
+    on the name of a custom domain is UNCONFIRMED."""
     headers = request.headers
     origin = _origin_of(headers.get("origin", ""))
     is_ours = origin.hostname is not None and origin.hostname in (request.host, *hosts)
@@ -102,21 +102,21 @@ def _origin_of(text: str) -> SplitResult:
 
 
 def require_all_streams(caller: Caller) -> None:
-    """Raise Forbidden for a token that is bound to some streams, because the request is about all
-    of them."""
+    """Raise Forbidden if the token is bound to some streams. Requests about all streams call
+    this."""
     if caller.only:
         raise _bound(caller)
 
 
 def require_domain(caller: Caller, domain: str) -> None:
-    """Raise Forbidden for a token that reaches no stream of the domain."""
+    """Raise Forbidden if the token allows requests about no stream of the domain."""
     if not caller.may_reach_domain(domain):
         raise _bound(caller)
 
 
 def require_reach(caller: Caller, key: StreamKey) -> None:
-    """Raise Forbidden for a token that does not reach the stream. The error names no domain, so
-    that a token reveals no other domain of the stage."""
+    """Raise Forbidden unless the token allows requests about the stream. Of the stage's domains,
+    the error names only those that the token itself names."""
     if not caller.may_reach(key):
         raise _bound(caller)
 
@@ -128,11 +128,11 @@ def authorized_stream(
     *,
     is_stored: Callable[[StreamKey], bool],
 ) -> StreamKey:
-    """Return the stream of `values`, as `stream_of` does. A stream whose domain has left the policy
-    is accepted while it `is_stored`, because it may still be recorded. Raise Forbidden for a stream
-    that the token is not bound to, even if its domain is unknown, so that the error does not reveal
-    other domains.
-    """
+    """Return the stream of `values`, as `stream_of` does, but raise Forbidden if the caller's token
+    is not for this stream. A stream whose domain has left the policy is accepted while it
+    `is_stored`, because it may still be recorded. For an unknown domain, a token that is bound to
+    some streams gets Forbidden, too, so that the error does not reveal which domains the stage
+    has."""
     try:
         key = stream_of(policy, values)
     except NotFound:
@@ -153,15 +153,16 @@ def _bound(caller: Caller) -> Forbidden:
 
 
 def check_key(sent: str, key: str) -> None:
-    """Raise Unauthorized unless `sent` equals `key`, which a stage's functions use to call each
-    other. A stage without a key refuses every call."""
+    """Raise Unauthorized unless `sent` is `key`, the secret with which the stage's functions call
+    each other. If the stage has no `key`, refuse every call."""
     if not key or not hmac.compare_digest(sent.encode("utf-8", "replace"), key.encode()):
         raise Unauthorized("the call does not carry the key of this stage")
 
 
 def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:
-    """Return the stream of `values`: domain, app and stream. Raise BadRequest with every invalid
-    name, or NotFound if the domain does not belong to this stage."""
+    """Return the stream of `values`: domain, app and stream. If the given domain is an ingest or
+    sub-streaming domain, the stream gets its main streaming domain. Raise BadRequest with every
+    invalid name, or NotFound if the domain does not belong to this stage."""
     faults = [
         Fault(name, reason)
         for name, value in zip(("domain", "app", "stream"), values, strict=True)
@@ -174,8 +175,8 @@ def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:
 
 
 def streaming_domain_of(policy: Policy, domain: str) -> str:
-    """Return the main streaming domain of any domain: ingest, sub-streaming or main. Raise NotFound
-    if the policy does not name it."""
+    """Return the main streaming domain of `domain`, which may be an ingest or sub-streaming domain,
+    or the main one itself. Raise NotFound if the policy does not name `domain`."""
     found = policy.streaming(domain)
     if found is None:
         known = ", ".join(one.streaming for one in policy.domains)

@@ -35,8 +35,8 @@ class StreamAction(str, Enum):
 
 
 class RecordState(str, Enum):
-    """Live's report about a recording. There is no record_stopped: a file marks the end
-    (docs/platform/live.md §4)."""
+    """A state of a recording that Live reports. Live reports no `record_stopped`; the callback
+    about the file marks the end (docs/platform/live.md §4)."""
 
     STARTED = "record_started"
     PAUSED = "record_paused"
@@ -65,8 +65,8 @@ MAX_ARGS_ENTRIES, MAX_ARG_CHARS = 8, 128
 
 
 class FileStored(Struct, frozen=True):
-    """A stored file: it has a `uri` in the bucket, or a `video_id` in VOD; the other one is
-    empty."""
+    """A file was stored, either in the bucket, with a `uri`, or in VOD, with a `video_id`. The
+    other of these two fields is ""."""
 
     domain: str
     app: str
@@ -101,9 +101,10 @@ class OnDemandAsk(Struct, frozen=True):
 
 
 class Remark(Struct, frozen=True):
-    """Live's callback about an exception or a switch of publishers. None of its fields is
-    CONFIRMED. `fields` lists names of fields, without the values, which may be secrets. `code` may
-    be stored. The stream's names are empty unless the body gives all three."""
+    """Live's callback about an exception or a switch of publishers. Which fields it has is
+    UNCONFIRMED. `code` is a number or a word from it that may be stored; "-" if none was found.
+    `fields` are the names of its fields, without their values, which may be secrets. `domain`,
+    `app` and `stream` are empty unless the callback names all three."""
 
     is_exception: bool
     code: str
@@ -122,7 +123,8 @@ _VOD_COMPLETE = "AddLiveRecordVideoComplete"
 
 
 def sign(domain: str, timestamp: int | str, key: str) -> str:
-    """Return ALI-LIVE-SIGNATURE, computed as Live does (docs/platform/live.md §3)."""
+    """Return the value of the header ALI-LIVE-SIGNATURE for this domain and time, as Live computes
+    it (docs/platform/live.md §3). `timestamp` is in s."""
     content = _bytes(f"{domain}|{timestamp}|{key}")
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
@@ -130,8 +132,9 @@ def sign(domain: str, timestamp: int | str, key: str) -> str:
 def resign(
     headers: Mapping[str, str], key: str, now: int
 ) -> Callable[[str], dict[str, str]] | None:
-    """Return a function that signs this callback for another host, at `now`, in ms. Return None if
-    the callback is not signed, or if there is no key."""
+    """Return a function that returns new signature headers for a host, so that the callback can be
+    forwarded to it. They sign the time `now`, in ms, with `key`. Return None if the callback is not
+    signed, or if `key` is ""."""
     if not key or not is_signed(headers):
         return None
     second = str(now // 1000)
@@ -142,10 +145,9 @@ _PORT = re.compile(r":\d+$")
 
 
 def signing_hosts(callback_hosts: Iterable[str]) -> tuple[str, ...]:
-    """Return the hosts for which Live may sign a recording callback. UNCONFIRMED: whether Live
-    includes the port, keeps the brackets of an IPv6 address, and writes the host in lower case. So
-    every form is accepted.
-    """
+    """Return the host names that Live may have signed in a recording callback, in every form.
+    UNCONFIRMED: whether Live includes the port, keeps the brackets of an IPv6 address, and writes
+    the host in lower case."""
     forms = [form for host in callback_hosts for form in _forms_of(host)]
     lower = (form.lower() for form in forms)
     return tuple(host for host in dict.fromkeys((*forms, *lower)) if host)
@@ -170,8 +172,8 @@ def verify(
     now: int,
     window_ms: int = WINDOW_MS,
 ) -> None:
-    """Raise UnverifiedCallback unless one of the keys signed one of the domains within `window_ms`
-    of `now`, in ms. Raise nothing else.
+    """Raise UnverifiedCallback unless the headers hold a signature of one of the domains with one
+    of the keys, whose timestamp is at most `window_ms` from `now`, in ms. Raise no other error.
 
     The signature covers neither query nor body (docs/platform/live.md §3).
     """
@@ -194,11 +196,11 @@ def verify(
 
 
 def verify_not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
-    """Raise UnverifiedCallback for an event more than AHEAD_S later than its signature. Such a
-    callback was replayed with a forged time, which would make every real event up to that time look
-    late.
+    """Raise UnverifiedCallback if the event's time `time_ms` is more than AHEAD_S later than the
+    time of its signature. Somebody has then replayed a captured signature with a forged time, which
+    would make every real event up to that time look late.
 
-    Call it after `verify`, which has checked the timestamp.
+    Call this after `verify`, which has checked the timestamp.
     """
     if time_ms > _latest_ms(headers):
         raise UnverifiedCallback(
@@ -207,10 +209,10 @@ def verify_not_ahead(headers: Mapping[str, str], time_ms: int) -> None:
 
 
 def without_future(headers: Mapping[str, str], event: RecordEvent) -> RecordEvent:
-    """Return the event without times more than AHEAD_S later than its signature. The event itself
-    is used. With such a time, a file that begins in the year 9999 would be the newest for ever.
+    """Return the event with None in place of each time that is more than AHEAD_S later than its
+    signature. Otherwise a file that claims to begin in the year 9999 would be the newest for ever.
 
-    Call it after `verify`, which has checked the timestamp.
+    Call this after `verify`, which has checked the timestamp.
     """
     latest = _latest_ms(headers)
     times = {name: getattr(event, name, None) for name in ("time_ms", "start_ms", "stop_ms")}
@@ -223,20 +225,22 @@ def _latest_ms(headers: Mapping[str, str]) -> int:
 
 
 def signed_at_s(headers: Mapping[str, str]) -> int:
-    """Return the second in which the callback was signed. Call it after `verify`."""
+    """Return the time at which the callback was signed, in s. Call this after `verify`."""
     lowered = {name.lower(): value for name, value in headers.items()}
     return int(lowered["ali-live-timestamp"])
 
 
 def is_signed(headers: Mapping[str, str]) -> bool:
-    """Return True if the callback has a signature; some kinds may not be signed."""
+    """Return True if the callback has a signature, even an invalid one. Live may not sign some
+    kinds."""
     lowered = {name.lower() for name in headers}
     return bool(lowered & {"ali-live-timestamp", "ali-live-signature"})
 
 
 def path_token(path: str, secrets: Sequence[str], kind: CallbackKind) -> None:
-    """Raise UnverifiedCallback unless the path ends in this kind's token of one of the secrets, or
-    in a secret itself, as release 0.2 set it."""
+    """Raise UnverifiedCallback unless the last part of the path is a valid token: the token that
+    one of the secrets gives for this kind of callback, or a secret itself, as in the URLs of
+    release 0.2."""
     known = [secret for secret in secrets if secret]
     # The secrets themselves end the URLs that release 0.2 has set, until `setup` replaces them.
     tokens = [*known, *(path_token_of(kind, secret) for secret in known)]
@@ -299,8 +303,8 @@ class _PayloadReader:
 
 
 def parse_stream_event(query: Mapping[str, str]) -> StreamEvent:
-    """Return the event of an ingest callback, or raise MalformedCallback. `app` is the ingest
-    domain here and `appname` the application (docs/platform/live.md §2)."""
+    """Return the event of an ingest callback, or raise MalformedCallback. In Live's query, `app` is
+    the ingest domain, `appname` the application and `id` the stream (docs/platform/live.md §2)."""
     read = _PayloadReader(query)
     event = StreamEvent(
         action=read.action(),
@@ -314,14 +318,14 @@ def parse_stream_event(query: Mapping[str, str]) -> StreamEvent:
 
 
 def parse_on_demand(query: Mapping[str, str]) -> OnDemandAsk:
-    """Return the stream that Live asks about, or raise MalformedCallback. Here `domain`, `app` and
-    `stream` mean what their names say (docs/platform/live.md §5)."""
+    """Return the stream that Live asks about, or raise MalformedCallback. In this query, `domain`,
+    `app` and `stream` mean what their names say (docs/platform/live.md §5)."""
     return OnDemandAsk(*_names(query))
 
 
 def parse_record_event(body: bytes) -> RecordEvent:
-    """Return the event of a recording callback, or raise MalformedCallback. A file has no `event`
-    but a `uri`, or a `VideoId` in VOD (docs/platform/live.md §4)."""
+    """Return the event of a recording callback, or raise MalformedCallback. A callback about a file
+    has no `event`; it has a `uri` or, for a file in VOD, a `VideoId` (docs/platform/live.md §4)."""
     payload = _object(body)
     if _text(payload, "uri", 1):
         return _file(payload)
@@ -346,8 +350,9 @@ _STREAM_FIELDS = (("domain", "domainname"), ("app", "appname"), ("stream", "stre
 
 
 def parse_remark(body: bytes, *, is_exception: bool) -> Remark:
-    """Return what can be read from an exception or a switch, whatever fields it has
-    (docs/platform/live.md §2.1). Raise MalformedCallback if the body is not a JSON object."""
+    """Return what can be found in a callback about an exception or a switch of publishers, of which
+    no field is certain (docs/platform/live.md §2.1). Raise MalformedCallback if the body is not a
+    JSON object."""
     payload = _object(body)
     plain = {name.lower().replace("_", ""): value for name, value in payload.items()}
     codes = [str(plain[name]) for name in _CODE_FIELDS if name in plain]

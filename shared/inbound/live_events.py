@@ -62,12 +62,13 @@ def of_record(callback: RecordEvent, streaming: Streaming) -> Meaning | None:
 
 
 def undelivered(kept: Iterable[tuple[str, int | None]], streaming: Streaming) -> list[Meaning]:
-    """Return the events of callbacks that Live gave up, in the given order and without repeats.
-    `kept` gives the content of each callback, and the time in ms at which Live tried to deliver it.
-    Content that cannot be read, or is about no stream of ours, is left out.
+    """Return the events of callbacks that Live could not deliver, in the given order and without
+    repeats. `kept` has, for each callback, its content and the time in ms at which Live tried to
+    deliver it. Content that cannot be read, or that is about a stream of no domain in the policy,
+    is left out.
 
-    An event without a time gets the time at which Live tried to deliver it. So it can be ordered
-    against later events, and is the same event when it is read again.
+    An event without a time gets the time at which Live tried to deliver it. So its place among
+    other events is known, and a second reading gives the same event.
     """
     found: dict[Meaning, None] = {}
     for content, at in kept:
@@ -97,7 +98,8 @@ def _kept(content: str, streaming: Streaming) -> Meaning | None:
 
 
 def of_remark(remark: Remark, streaming: Streaming) -> StreamKey | None:
-    """Return the stream of a remark; None if it names no stream of the policy's domains."""
+    """Return the stream that a remark names; None if it names none, or if the policy does not name
+    the stream's domain."""
     domain = streaming(remark.domain) if remark.domain else None
     return StreamKey(domain, remark.app, remark.stream) if domain else None
 

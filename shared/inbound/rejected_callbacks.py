@@ -1,7 +1,7 @@
 """Counts the callbacks that this instance has rejected, and keeps the newest few.
 
-stream_events keeps and shows them. They stay in memory, because an unverified callback may change
-nothing (docs/reliability.md).
+The function `stream_events` fills and shows this list. It stays in memory, because an unverified
+callback may change nothing (docs/reliability.md).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _MAX_CHARS = 300
 
 
 class RejectedCallback(Struct, frozen=True):
-    """One rejected callback. `claimed` is the stream that it named, without proof. `at` is in
-    ms."""
+    """One rejected callback: the stream that it named without proof (`claimed`), why it was
+    rejected, and when, in ms."""
 
     claimed: str
     why: str
@@ -25,7 +25,7 @@ class RejectedCallback(Struct, frozen=True):
 
 
 class RejectedCallbacks:
-    """Counts every rejection, and keeps the newest few. Each instance has its own."""
+    """The number of all rejected callbacks, and the newest few of them."""
 
     def __init__(self) -> None:
         self.count = 0

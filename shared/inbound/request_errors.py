@@ -25,8 +25,8 @@ _MAX_NAME_CHARS, _MAX_DETAIL_CHARS = 100, 400
 
 
 class BadRequest(RequestError):
-    """A wrong request. The answer's size is limited: of the faults beyond MAX_FAULTS it gives only
-    the number, and names from the request are shortened."""
+    """The request is wrong. To limit the size of the answer, only the first MAX_FAULTS faults are
+    listed and the others counted, and names from the request are shortened."""
 
     def __init__(self, faults: Sequence[Fault], *, hint: str = "") -> None:
         shown = [_shortened(fault) for fault in faults[:MAX_FAULTS]]
@@ -84,7 +84,7 @@ class TooManyRequests(RequestError):
 
 
 class UnverifiedCallback(LiveRecordError):
-    """The sender did not prove that it is ApsaraVideo Live. `why` is for the log, not for the
+    """It is not proved that ApsaraVideo Live sent the callback. `why` is for the log, not for the
     sender."""
 
     def __init__(self, why: str) -> None:

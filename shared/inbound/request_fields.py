@@ -30,10 +30,10 @@ PRINTABLE = r"\p{L}\p{M}\p{N}\p{P}\p{S}"
 
 
 class Field(Struct, frozen=True):
-    """One field. `read` converts the sent value; its ValueError says what to write instead.
-
-    A field without an example is a time: the OpenAPI document computes an example that lies ahead.
-    """
+    """One field of a request. `read` checks the sent value and returns it, converted; its
+    ValueError says what to write instead. `schema`, `doc` and `example` describe the field in the
+    OpenAPI document. `example` is None for a time, for which the document computes an example in
+    the future."""
 
     name: str
     read: Callable[[Any], Any]
@@ -44,11 +44,12 @@ class Field(Struct, frozen=True):
 
 
 class SeveralFaults(ValueError):
-    """Raised by the `read` of a list whose entries have faults of their own; `args` holds each."""
+    """Several faults of one field, such as one for each wrong entry of a list. A field's `read`
+    raises it, with the text of each fault in `args`."""
 
 
 class OneOf(Struct, frozen=True):
-    """Two fields of which a request may have one; it must have one if `is_required`."""
+    """Two fields of which a request may have one; if `is_required`, it must have one of them."""
 
     names: tuple[str, str]
     is_required: bool = False
@@ -59,7 +60,7 @@ class OneOf(Struct, frozen=True):
         return {"oneOf": each} if self.is_required else {"not": {"allOf": each}}
 
     def faults(self, sent: Mapping[str, Any]) -> Iterator[Fault]:
-        """Yield a fault if too many, or too few, of the two were sent."""
+        """Yield a fault if both fields were sent, or if neither was sent and one is required."""
         count = sum(name in sent for name in self.names)
         names = " or ".join(f"`{name}`" for name in self.names)
         if count > 1:
@@ -110,7 +111,7 @@ def stream_name(name: str, doc: str, *, example: str) -> Field:
 
 
 def choice(name: str, kind: type[Enum], doc: str) -> Field:
-    """Return a field that holds one of the values of `kind`."""
+    """Return a field that holds a value of the enum `kind`."""
     return _one_of(name, kind, [each.value for each in kind], doc)
 
 
@@ -133,7 +134,8 @@ def flag(name: str, doc: str) -> Field:
 
 
 def texts(value: object, most: int) -> list[str]:
-    """Return a list of at most `most` distinct texts. Raise ValueError for anything else."""
+    """Return `value` if it is a list of at most `most` texts, all different. Raise ValueError for
+    anything else."""
     if not isinstance(value, list) or len(value) > most:
         raise ValueError(f"write a list of at most {most} texts")
     if not all(isinstance(each, str) for each in value) or len(set(value)) < len(value):
@@ -142,7 +144,7 @@ def texts(value: object, most: int) -> list[str]:
 
 
 def list_of(items: Schema, most: int, *, least: int = 0) -> Schema:
-    """Return the schema of a list of distinct items."""
+    """Return the schema of a list of `least` to `most` items, all different."""
     size = {"minItems": least, "maxItems": most}
     return {"type": "array", "items": items, **size, "uniqueItems": True}
 
@@ -171,8 +173,9 @@ def moment(name: str, doc: str) -> Field:
 
 
 def beginning(doc: str, *, example: str) -> Field:
-    """Return the field `from`: an instant, or a duration before the end. Its value is in ms, with
-    True for a duration."""
+    """Return the field `from`, the beginning of a period: an instant, or a duration before the end
+    of the period. Its value is a pair: the instant or the duration, in ms, and True if it is a
+    duration."""
     either = {"anyOf": [DURATION, {"type": "string", "format": "date-time"}]}
     return Field("from", instant_or_duration, either, doc, example)
 
@@ -196,7 +199,7 @@ LIMIT = whole("limit", "the largest number of rows", least=1, most=MAX_ROWS, exa
 
 
 def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
-    """Return a header field whose text may not be empty."""
+    """Return a header field that holds a text of 1 to `longest` printable characters."""
 
     def read(value: object) -> str:
         if not isinstance(value, str) or not 0 < len(value) <= longest or not _storable(value):
@@ -213,8 +216,8 @@ def key(name: str, doc: str, *, example: str, longest: int = 200) -> Field:
 
 
 def preference(name: str, doc: str, *, example: str) -> Field:
-    """Return the field of a Prefer header: the seconds of its `wait`. None means no preference, as
-    does anything unreadable (RFC 7240)."""
+    """Return the field of a Prefer header (RFC 7240). Its value is the number of seconds in
+    `wait=…`; None if the header has no `wait` that can be read."""
 
     def read(value: object) -> int | None:
         for part in str(value).split(","):
@@ -235,8 +238,10 @@ def read(
     one_of: OneOf | None = None,
     together: Callable[[Mapping[str, Any]], Iterable[Fault]] = lambda _: (),
 ) -> dict[str, Any]:
-    """Return the value of every field that was sent. Raise one BadRequest with every fault.
-    `together` returns the faults that show only when the readable values are compared."""
+    """Check the fields that were sent, and return their converted values by name. Raise one
+    BadRequest with every fault. `where` names the part of the request in the texts of faults, such
+    as `query`. `together` gets the values that could be read, and returns the faults that show only
+    when values are compared."""
     known = {field.name: field for field in fields}
     values: dict[str, Any] = {}
     faults = [

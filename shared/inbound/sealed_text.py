@@ -1,7 +1,7 @@
 """Seals text, so that its holder can hand it back but not read it.
 
-Lists seal the cursor of a token that is bound to some streams, because the page may have ended at a
-stream that the token must not know.
+The lists of the API seal a cursor for a token that is bound to some streams, if the cursor names a
+stream that the token may not know.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ def is_sealed(text: str) -> bool:
 
 
 def seal(text: str, key: bytes) -> str:
-    """Return the sealed text. Only a holder of the key can read or forge it. The same text gives
-    the same result."""
+    """Return the sealed text, which only a holder of the key can make or read. The same text and
+    key always give the same result."""
     plain = text.encode()
     checksum = _checksum(plain, key)
     return _MARK + base64.urlsafe_b64encode(checksum + _crossed(plain, checksum, key)).decode()
 
 
 def unseal(text: str, key: bytes) -> str:
-    """Return the text that was sealed. Raise ValueError for anything else."""
+    """Return the text that `seal` has sealed with this key. Raise ValueError for any other
+    `text`."""
     sealed = base64.urlsafe_b64decode(text.removeprefix(_MARK).encode("ascii"))
     checksum, crossed = sealed[:_SUM_BYTES], sealed[_SUM_BYTES:]
     plain = _crossed(crossed, checksum, key)

@@ -1,9 +1,9 @@
 """The sentences for people, in English and Chinese: one JSON file for each language.
 
-The answers of the API use them. A sentence shows details of its history entry. In a file, `reasons`
-has a text for each code of an entry, `fixes` for each code with which Live reports a failed
-recording (docs/platform/live.md §4), `problems` for each code of a problem that health reports, and
-`conditions` for each alert condition.
+The answers of the API and messages to people use them. A sentence may have placeholders for the
+details of its history entry. In a file, `reasons` has a text for each code of an entry, `fixes` for
+each code with which Live reports a failed recording (docs/platform/live.md §4), `problems` for each
+code of a problem that health reports, and `conditions` for each alert condition.
 """
 
 from __future__ import annotations
@@ -60,8 +60,9 @@ class ProblemWords(Struct, frozen=True):
 
 
 class EndWords(Struct, frozen=True):
-    """The texts for the end of a recording: a time, a duration after the first accepted start, the
-    stage's own limit, or an end that an earlier release did not note."""
+    """The texts for the end of a recording. `at`: a time. `after`: a duration after the first
+    accepted start. `none`: only the limit of the stage. `unnoted`: an end that an earlier release
+    did not note."""
 
     at: str
     after: str
@@ -70,7 +71,8 @@ class EndWords(Struct, frozen=True):
 
 
 class ConditionWords(Struct, frozen=True):
-    """The texts of an alert condition: its name, one alert, and what to do about it."""
+    """The texts of an alert condition: its name, what is wrong in one alert, and what to do about
+    it."""
 
     name: str
     text: str
@@ -78,11 +80,11 @@ class ConditionWords(Struct, frozen=True):
 
 
 class Catalogue(Struct, frozen=True):
-    """The sentences of one language. `other_fix` is for a code without a fix of its own, `no_rule`
-    for a stream that no rule matches. `unknown_if_stored` and `store_answer`
-    continue the text of a store problem.
-    `somebody` stands for a person whose name is unknown. The keys of `outcomes` and `findings` are
-    codes of shared/verification. `message` has the lines of a message to people."""
+    """The sentences of one language. `reasons`, `fixes`, `problems` and `conditions` have a text
+    for each code. `other_fix` is for a code without an entry in `fixes`, `no_rule` for a stream
+    that no rule matches. `unknown_if_stored` and `store_answer` continue the text of a problem with
+    the store. `somebody` stands for a person whose name is unknown. The keys of `outcomes` and
+    `findings` are codes of shared/verification. `message` has the parts of a message to people."""
 
     reasons: Mapping[str, str]
     fixes: Mapping[str, str]
@@ -101,13 +103,14 @@ class Catalogue(Struct, frozen=True):
 
 @cache
 def catalogue(language: Language) -> Catalogue:
-    """Return the sentences, read once a process."""
+    """Return the sentences of the language. A process reads each file once."""
     file = Path(__file__).with_name(f"{language.value}.json")
     return decode(file.read_bytes(), Catalogue)
 
 
 def text(entry: HistoryEntry, language: Language = Language.ENGLISH) -> str:
-    """Return the entry as a sentence. A detail that is itself a reason becomes a sentence too."""
+    """Return the entry as a sentence. If the entry's details have a `reason`, which is a code, its
+    sentence is shown in place of the code."""
     words, about = catalogue(language), _particulars(entry, language)
     cause = words.reasons.get(str(about.get("reason")))
     if cause is not None:
@@ -121,7 +124,7 @@ def text(entry: HistoryEntry, language: Language = Language.ENGLISH) -> str:
 def problem_words(
     code: str, about: Mapping[str, str | int], language: Language = Language.ENGLISH
 ) -> ProblemWords:
-    """Return the texts of a problem of the stage; `about` fills both."""
+    """Return the texts of a problem of the stage. `about` has the values for their placeholders."""
     words = catalogue(language).problems[code]
     filled = _Particulars(about)
     return ProblemWords(words.text.format_map(filled), words.fix.format_map(filled))
@@ -133,8 +136,9 @@ def condition_words(
     cause: HistoryEntry | None,
     language: Language = Language.ENGLISH,
 ) -> ConditionWords:
-    """Return the texts of a condition, filled with `about` and the cause; only its code if another
-    release raised it."""
+    """Return the texts of an alert condition. `about` and the sentence of `cause` fill the
+    placeholders in `text`. If another release raised the alert and this one does not know the code,
+    the name is the code, and the text is the sentence of `cause` alone."""
     known = catalogue(language).conditions.get(code, ConditionWords(code, "{cause}", ""))
     sentence = {} if cause is None else {"cause": text(cause, language)}
     filled = _Particulars({**about, **sentence})
@@ -142,15 +146,16 @@ def condition_words(
 
 
 def outcome_text(outcome: str, language: Language = Language.ENGLISH) -> str:
-    """Return the verdict on a file as a sentence; only the code if another release wrote it."""
+    """Return the verdict on a file as a sentence; the code itself if this release does not know
+    it."""
     return catalogue(language).outcomes.get(outcome, outcome)
 
 
 def finding_text(
     code: str, numbers: Mapping[str, int], language: Language = Language.ENGLISH
 ) -> str:
-    """Return a finding about a file as a sentence; only the code if another release wrote it.
-    Numbers in ms are shown as seconds."""
+    """Return a finding about a file as a sentence; the code itself if this release does not know
+    it. Numbers in ms are shown as seconds."""
     seconds = {
         f"{name.removesuffix('ms')}s": f"{number / 1000:.1f}"
         for name, number in numbers.items()

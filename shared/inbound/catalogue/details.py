@@ -1,4 +1,4 @@
-"""Translates problem details and faults into Chinese. In the code they are written in English.
+"""Translates into Chinese the details and faults of error answers, which the code has in English.
 
 Error answers and the command line use this module. The file maps each English text to its
 translation, with {0}, {1} and so on for expressions. An English answer does not read the file.
@@ -30,8 +30,8 @@ def detail_in(language: Language, text: str) -> str:
 
 
 def about_in(language: Language, about: Mapping[str, str | int]) -> Mapping[str, str | int]:
-    """Return the values that fill a text. If one of them is the reason `why`, which is stored in
-    English, it is translated into the language."""
+    """Return the values that fill a text (`about`). If one of them is `why`, a reason that is
+    stored in English, translate it into the language."""
     return {**about, "why": detail_in(language, str(about["why"]))} if "why" in about else about
 
 

@@ -1,7 +1,7 @@
-"""Finds what a text marks with backticks: commands, options, fields and values.
+"""Finds the parts of a text that stand in backticks: commands, options, fields and values.
 
-Places that do not read Markdown, such as chats and pages, use this module. Answers and logs keep
-the backticks.
+The code that writes for places without Markdown, such as chats and pages, uses this module. Answers
+and logs keep the backticks.
 """
 
 from __future__ import annotations
@@ -15,6 +15,6 @@ _CHINESE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=`)|(?<=`) (?=[^\x00-\x7f])")
 
 
 def quoted(text: str) -> str:
-    """Return the text with quotation marks in place of the backticks, in English and in Chinese.
-    They are not those of code, so that code with quotes of its own stays readable."""
+    """Return the text with curly quotation marks in place of the backticks, in English and in
+    Chinese. Straight ones would be confused with those in quoted code."""
     return MARK.sub(r"“\1”", _CHINESE_SPACE.sub("", text))

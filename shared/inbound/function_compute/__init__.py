@@ -1,5 +1,5 @@
-"""Translates Function Compute's events and answers to Requests and Responses, and errors to
-statuses."""
+"""Turns Function Compute's events into Requests, and Responses and errors into the answers that
+Function Compute sends."""
 
 from __future__ import annotations
 

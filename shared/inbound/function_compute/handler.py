@@ -1,5 +1,6 @@
-"""Answers every HTTP request: never a stack trace, never a 5xx without a reason. Raises if a call
-by a timer or the API fails, since any answer would count as a success.
+"""Answers every HTTP request, also if the function fails: never with a stack trace, and never with
+a 5xx without a reason. A failed call by a timer or by Function Compute's API gets no answer, since
+any answer would count as a success; an error is raised instead.
 
 `shared.invocation.serve` calls this module. It knows no function and no rule.
 """
@@ -32,17 +33,19 @@ READS, CALLBACKS = ("GET", "HEAD"), "/callbacks/"
 
 
 class InvocationFailed(Exception):
-    """Fails a call by a timer or the API, so that Function Compute counts the failure and retries
-    (docs/platform/function-compute.md §3.2). Any reader may see its text."""
+    """A call by a timer or by Function Compute's API has failed. It is raised out of the handler,
+    so that Function Compute counts the failure and retries the call
+    (docs/platform/function-compute.md §3.2). Anybody may see its text, so the details are only in
+    the log."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"{type(error).__name__}: the function's log says why")
 
 
 def credentials_of(context: object, environment: Mapping[str, str]) -> tuple[str, str, str]:
-    """Return key id, secret and token: from the context up to python3.10, from the environment
-    after that (docs/platform/function-compute.md §1.4). All are empty if the function has no role.
-    """
+    """Return the access key id, the secret and the security token of the function's role; all are
+    empty if it has none. They are in the context up to python3.10, and in the environment after
+    that (docs/platform/function-compute.md §1.4)."""
     names = ("access_key_id", "access_key_secret", "security_token")
     if brings_credentials(context):
         credentials = getattr(context, "credentials", None)
@@ -55,8 +58,7 @@ def credentials_of(context: object, environment: Mapping[str, str]) -> tuple[str
 
 
 def brings_credentials(context: object) -> bool:
-    """Return True if each call brings its own credentials; False if the process keeps those of its
-    environment."""
+    """Return True if the call's context holds credentials; False if they are in the environment."""
     credentials = getattr(context, "credentials", None)
     names = ("access_key_id", "access_key_secret")
     return all(text_of(getattr(credentials, name, "")) for name in names)
@@ -73,7 +75,8 @@ def log_context(context: object) -> dict[str, str]:
 def answer(
     respond: Callable[[Request], Response], event: bytes | str, context: object, *, log: Log
 ) -> dict[str, object]:
-    """Return the answer of a function that is called only over HTTP, whatever the event is."""
+    """Return the answer of a function that is called only over HTTP, for any event and whatever
+    `respond` raises."""
 
     def over_http(trigger: TriggerEvent) -> Response:
         if not isinstance(trigger, Request):
@@ -86,8 +89,9 @@ def answer(
 def answer_any(
     respond: Callable[[TriggerEvent], Response], event: bytes | str, context: object, *, log: Log
 ) -> dict[str, object]:
-    """Return the same as `answer` for a function that timers and the API call too. Raise
-    InvocationFailed if such a call fails, unless the call itself is wrong."""
+    """Return the answer of a function that may be called over HTTP, by a timer or by Function
+    Compute's API. Answer an HTTP request whatever `respond` raises. If another call fails, raise
+    InvocationFailed, unless the call itself is wrong."""
     who = log_context(context)
     log = log.bind(**who)
     trigger: TriggerEvent | None = None

@@ -23,8 +23,8 @@ _MAX_WHOLE_NUMBER = 2**53
 
 
 class Headers(Mapping[str, str]):
-    """Headers, looked up in any case, because Function Compute changes the case
-    (docs/platform/function-compute.md §2.1)."""
+    """The headers of a request, looked up without regard to upper and lower case, because Function
+    Compute changes the case (docs/platform/function-compute.md §2.1)."""
 
     __slots__ = ("_values",)
 
@@ -42,8 +42,9 @@ class Headers(Mapping[str, str]):
 
 
 class Request(Struct, frozen=True):
-    """An HTTP request. `path` is decoded, `raw_path` is not. `request_id` is Function Compute's.
-    `host` is the host that was called, without a port; it is not among the headers."""
+    """An HTTP request. `path` is percent-decoded, `raw_path` is not. `request_id` is Function
+    Compute's id of the request. `host` is the host that was called, without a port; the headers do
+    not have it."""
 
     method: str
     path: str
@@ -57,7 +58,8 @@ class Request(Struct, frozen=True):
 
     @property
     def segments(self) -> Sequence[str]:
-        """Return the parts of the path, each decoded. A name may contain an encoded slash."""
+        """Return the parts of the path between slashes, each percent-decoded. So a part may contain
+        a slash."""
         return [unquote(part) for part in self.raw_path.rstrip("/").split("/")]
 
 
@@ -77,15 +79,17 @@ TriggerEvent = Request | TimerEvent | Invoked
 
 
 def body_of(trigger: TriggerEvent) -> bytes:
-    """Return the body of an asynchronous HTTP call. Whether it arrives as a request or only as its
-    body is UNCONFIRMED (docs/platform/function-compute.md §3.2)."""
+    """Return the body that was sent with an asynchronous HTTP call. UNCONFIRMED: whether such a
+    call arrives as a request or as the body alone (docs/platform/function-compute.md §3.2)."""
     if isinstance(trigger, Request):
         return trigger.body
     return trigger.payload if isinstance(trigger, Invoked) else b""
 
 
 def parse(event: bytes | str) -> TriggerEvent:
-    """Return the request, timer event or invocation. Raise only BadRequest or TooLarge."""
+    """Return what the event is: an HTTP request, a timer's event, or a call through Function
+    Compute's API. Raise BadRequest or TooLarge for a request whose body cannot be accepted, and no
+    other error."""
     payload = event.encode("utf-8", "surrogatepass") if isinstance(event, str) else event
     document = _document(payload)
     if document is None:
@@ -157,7 +161,7 @@ def _texts(document: Mapping[str, object], name: str) -> dict[str, str]:
 
 
 def text_of(value: object) -> str:
-    """Return a plain value as text; "" for anything else."""
+    """Return a text or number as text; "" for anything else."""
     return str(value) if isinstance(value, str | int | float) else ""
 
 

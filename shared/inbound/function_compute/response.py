@@ -1,7 +1,7 @@
 """Builds the answers that Function Compute sends, and the answer to each kind of error (RFC 9457).
 
-The handler and the functions use this module. An error's own text reaches the caller only if its
-table row allows that.
+The handler and the functions use this module. An error's own text reaches the caller only if the
+error's row in ANSWERS has no `detail`.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class Response(Struct, frozen=True):
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_fc(self) -> dict[str, object]:
-        """Return the full response object, because what Function Compute does with its shorthands
-        is UNCONFIRMED."""
+        """Return the answer in the full form of Function Compute. What Function Compute does with
+        the short forms is UNCONFIRMED."""
         headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
         body = b64encode(self.body).decode() if isinstance(self.body, bytes) else self._text
         return {
@@ -216,8 +216,9 @@ def problem(
     language: Language = Language.ENGLISH,
     is_read: bool = False,
 ) -> Response:
-    """Return the RFC 9457 answer. `request_id` is Function Compute's; it is used if Live gave
-    none. `is_read`: the request would have stored nothing."""
+    """Return the answer to an error, as a problem document (RFC 9457). `request_id` is the id of
+    Function Compute; it is shown unless the error has an id of Live. `is_read`: the request would
+    have stored nothing, so the answer does not say that something may have been stored."""
     row = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
     status, code = _status_and_code(error, row)
     in_words = partial(detail_in, language)
