@@ -256,8 +256,8 @@ class LastAsked:
 
 
 class StreamSettingsCache:
-    """Returns the settings of a stream, if called with its key. The settings of the latest stream
-    are cached, since one event needs them several times."""
+    """A function object that returns the settings of a stream. It caches those of the latest
+    stream, since one event needs them several times."""
 
     def __init__(
         self, settings: Settings, policies: PolicyCache, capabilities: DomainCapabilities
