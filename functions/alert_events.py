@@ -22,8 +22,9 @@ person who acknowledged it, or "" for every other type."""
 def alert_events(
     policy: Policy, before: AlertBook, after: AlertBook, version: int, now: int
 ) -> Sequence[NewTask]:
-    """Compare the alerts before and after a change; return an event for each difference that a
-    receiver of the policy wants. `version` is the stored version of `before`."""
+    """Return the tasks of the events about each alert that was raised, acknowledged, escalated or
+    resolved between `before` and `after`. Events that no receiver of the policy wants are left out.
+    `version` is the version under which `before` is stored."""
     if not policy.webhooks:
         return ()
     return [

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 
 def doc(text: str) -> Meta:
-    """Return msgspec's Meta with the description of a field, for readers of the API."""
+    """Return msgspec's Meta with a text that describes a field to readers of the API."""
     return Meta(description=text)
 
 

@@ -1,8 +1,7 @@
-"""Builds an event as a webhook receiver gets it: the payload of the Standard Webhooks
-specification.
+"""Builds the payload of an event, as a webhook receiver gets it (Standard Webhooks specification).
 
-`notify` sends it, and `record_command` describes it in the OpenAPI document. It sends nothing
-itself.
+`notify` sends the payload, and `record_command` describes it in the OpenAPI document. This module
+sends nothing.
 """
 
 from __future__ import annotations
@@ -191,7 +190,7 @@ _TIMES = ("since", "until", "start", "stop")
 
 
 def payload_of(task: Task, body: EventBody, stage: str) -> str:
-    """Return the payload of an event, as it will be signed and sent."""
+    """Return the payload of an event as JSON text, which is signed and sent unchanged."""
     stream = body.of or task.stream
     data: dict[str, Any] = {"stream": str(stream)} if stream != OF_STAGE else {}
     for name, value in body.data.items():

@@ -52,7 +52,8 @@ PUSH_ARG = Field(
     "push_arg",
     _push_arg,
     {"type": "string", "pattern": f"^[{PRINTABLE}]+=[{PRINTABLE} ]*$"},
-    "only files with this argument of the push URL, as `name=value`; the newest 1,000 are searched",
+    "only files with this argument of the push URL, as `name=value`; the newest 1,000 files"
+    " are searched",
     "callback_id=42",
 )
 FILTERED_ROWS = 1_000
@@ -71,14 +72,15 @@ PLAYLIST_QUERY: tuple[Field, ...] = (
     replace(
         moment(
             "to",
-            "the end of the period. By default: with `from`, now; without `from`, the end of the"
-            " last intent",
+            "the end of the period; if left out, now or, without `from`, the end of the last"
+            " intent",
         ),
         example="2026-11-01T20:00:00Z",
     ),
     text(
         "occurrence",
-        "the id of an occurrence of a schedule, whose period is used; instead of `from` and `to`",
+        "the id of a schedule's occurrence, if the period is to be that of the occurrence;"
+        " instead of `from` and `to`",
         example="tuesdays@2030-01-01T19:00:00",
     ),
     _VALIDITY,
@@ -87,14 +89,15 @@ PLAYLIST_QUERY: tuple[Field, ...] = (
 
 
 class M3u8(str):
-    """The text of a playlist."""
+    """The text of a playlist. An answer of this type has the media type of playlists."""
 
     __slots__ = ()
     MEDIA_TYPE = "application/vnd.apple.mpegurl"
 
 
 def files_of(store: Store, key: StreamKey, query: Mapping[str, Any]) -> Sequence[File]:
-    """Return the files that the query asks for, newest first."""
+    """Return the files that the query asks for, newest first. With `push_arg`, only the newest
+    FILTERED_ROWS files are searched."""
     limit, wanted = query.get("limit", DEFAULT_ROWS), query.get("push_arg")
     if wanted is None:
         return store.files(key, limit)
@@ -108,9 +111,11 @@ def is_object(file: File) -> bool:
 
 
 class FindingView(Struct, frozen=True, forbid_unknown_fields=True):
-    code: Annotated[str, doc("stable; `text` explains it")]
+    code: Annotated[str, doc("for programs; `text` is the same in words")]
     text: str
-    numbers: Annotated[Mapping[str, int], doc("the numbers in the text; each name gives the unit")]
+    numbers: Annotated[
+        Mapping[str, int], doc("the numbers in the text; the end of each name is the unit")
+    ]
 
 
 class VerdictView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,8 +152,8 @@ class CopyView(Struct, frozen=True, forbid_unknown_fields=True):
     size: Annotated[
         Count | None,
         doc(
-            "bytes; `null` until the copy has begun, and for a playlist until each of its"
-            " segments is copied"
+            "bytes in all; `null` until the copy has begun, and for a playlist until each of"
+            " its segments is copied"
         ),
     ]
     segments: Annotated[
@@ -167,7 +172,7 @@ class CopyView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class FileView(Struct, frozen=True, forbid_unknown_fields=True):
     """The fields that every answer about a file has. The file was recorded from `start` to `stop`
-    (Live's clock). Live did not report a field that is null."""
+    (Live's clock); null if Live did not report this time."""
 
     uri: str
     start: Time | None
@@ -191,7 +196,7 @@ class SignedFileView(FileView, frozen=True, forbid_unknown_fields=True):
 
 class SignedFilesView(Struct, frozen=True, forbid_unknown_fields=True):
     stream: str
-    until: Annotated[Time, doc("when the URLs expire; earlier if the role's key expires")]
+    until: Annotated[Time, doc("when the URLs expire, unless the role's key expires earlier")]
     files: Annotated[Sequence[SignedFileView], doc("newest first")]
 
 

@@ -1,4 +1,4 @@
-"""Answers Live's question, as a stream begins, whether to record it.
+"""Answers Live, which asks at the beginning of a publish whether to record it.
 
 Live calls this module over HTTP. It must answer 200 in time: Live takes any other answer as no.
 """
@@ -31,7 +31,8 @@ TIMEOUT_S = 0.8
 
 
 class OnDemandAnswer(Struct, frozen=True):
-    """An answer to Live. Only the previous callback receiver gives `interval` and `formats`."""
+    """An answer to Live. `interval` and `formats` can only come from the previous callback
+    receiver."""
 
     need_record: bool
     interval: Mapping[str, int] = field(default_factory=dict)
@@ -49,7 +50,8 @@ def handler(event: bytes, context: object) -> dict[str, object]:
 
 
 def respond(invocation: Invocation, request: Request) -> Response:
-    """Return an answer of 200 whatever happens, once the path token is valid."""
+    """Answer whether to record the stream. If the path token is valid, the status is 200 even if
+    something fails; if it is not, raise UnverifiedCallback."""
     tokens = invocation.app.settings.path_tokens
     invocation.counting_failures(
         Kind.ON_DEMAND, lambda: live_callbacks.path_token(request.path, tokens, "on-demand")

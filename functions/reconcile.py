@@ -1,8 +1,8 @@
-"""Sends the commands that are due, and compares the records with Live's online lists and lost
-callbacks.
+"""Sends the commands that are due, compares the records with Live's online lists, and reads the
+callbacks that Live could not deliver.
 
-A timer runs all of it every minute. Sending begins in the first second; the other steps run at the
-same time, and one that fails stops no other. A wake-up call only sends.
+A timer starts all of these steps every minute. Sending begins in the first second; the other steps
+run at the same time, and one that fails stops no other. A wake-up call only sends commands.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ SLOT_WAIT_MS = 250
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    """Answer a wake-up call over HTTP. Raise InvocationFailed if a timer's run could do nothing."""
+    """Answer the timer's call, or a wake-up call over HTTP. Raise InvocationFailed if the timer's
+    run could do nothing."""
     return serve.serve_any(respond, event, context, seconds=BUDGET_S)
 
 
 def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
-    """Run reconcile; return what was done. Function Compute itself authorizes a timer. Any other
-    call is a wake-up call: it needs our own key, and only sends what is due."""
+    """Run reconcile, and return what was done. Function Compute itself authorizes the timer. Every
+    other call is a wake-up call: it needs the stage's own key, only sends what is due, and does
+    nothing if enough other runs are at work."""
     options = HandlingOptions(
         slot_wait_ms=SLOT_WAIT_MS, may_query_live=True, may_send=invocation.has_time
     )

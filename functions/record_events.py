@@ -46,7 +46,8 @@ def _take(invocation: Invocation, callback: RecordEvent) -> Response:
 
 
 def prove(invocation: Invocation, request: Request) -> RecordEvent:
-    """Return the callback. Verify path token and signature first; parse the body only then."""
+    """Verify the path token and the signature, and only then parse the body. Return the callback,
+    or raise UnverifiedCallback or MalformedCallback."""
     settings = invocation.app.settings
     live_callbacks.path_token(request.path, settings.path_tokens, "record")
     live_callbacks.verify(

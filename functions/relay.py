@@ -1,6 +1,7 @@
-"""Forwards a genuine callback to its previous receiver; Function Compute retries if that fails.
+"""Forwards a genuine callback to the receiver that had Live's callbacks before. If that fails,
+Function Compute retries.
 
-Our other functions call it asynchronously, with our own key. It stores no callback.
+Our other functions call this module asynchronously, with our own key. It stores no callback.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ _LATER_STATUSES = (408, 429)
 
 
 class NotForwarded(Exception):
-    """The callback was not forwarded. Raised out of the handler, because Function Compute retries
-    an asynchronous call only if it raises (docs/platform/function-compute.md §3)."""
+    """The callback was not forwarded. This error is raised out of the handler, because Function
+    Compute retries an asynchronous call only if the handler raises an error
+    (docs/platform/function-compute.md §3)."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:

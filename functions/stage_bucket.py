@@ -19,10 +19,9 @@ from shared.protocol.policy import NamedBucket
 
 
 def bucket_of(invocation: Invocation, stream: StreamKey, place: str = "") -> Bucket:
-    """Return the bucket at `place` (name/endpoint), or else the one that the policy names for the
-    stream, or else the stage's own. Raise WrongState if none is named, or if the function has no
-    role.
-    """
+    """Return the bucket at `place` (name/endpoint). If that is "", return the bucket that the
+    policy names for the stream or, if it names none, the stage's own. Raise WrongState if there is
+    no bucket, or if the function has no role."""
     require_role(invocation)
     settings, key = invocation.app.settings, invocation.credentials
     named = _placed(place) or invocation.app.policy.bucket_of(stream.domain, stream.app)
@@ -50,16 +49,16 @@ class OpenBuckets(Struct):
     opened: dict[Bucket, Opened] = field(default_factory=dict)
 
     def of(self, stream: StreamKey, place: str = "") -> Opened:
-        """Return the bucket of a stream's file at `place`. Raise WrongState if `bucket_of`
-        does."""
+        """Return the bucket of a stream's file at `place`, as `bucket_of` finds it, opened. Raise
+        WrongState if there is no bucket, or if the function has no role."""
         bucket = bucket_of(self.invocation, stream, place)
         if bucket not in self.opened:
             self.opened[bucket] = bucket.open()
         return self.opened[bucket]
 
     def require(self, stream: StreamKey, files: Iterable[File]) -> None:
-        """Raise WrongState if the function has no role, or if no bucket is known: neither from a
-        file nor from the policy or the settings."""
+        """Raise WrongState if the function has no role, or if neither the files, the policy nor the
+        settings name a bucket."""
         self.of(stream, next((file.place for file in files if file.place), ""))
 
 
@@ -78,7 +77,7 @@ def require_role(invocation: Invocation) -> None:
 
 
 def names_bucket(invocation: Invocation) -> bool:
-    """Return True if the settings or the policy name a bucket: then the function needs a role even
+    """Return True if the settings or the policy name a bucket. The function then needs a role, even
     before there are files."""
     domains = invocation.app.policy.domains
     return bool(invocation.app.settings.bucket) or any(domain.bucket for domain in domains)

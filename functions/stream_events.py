@@ -116,7 +116,8 @@ def _may_be_replayed(
 
 
 def prove(invocation: Invocation, request: Request) -> StreamEvent:
-    """Return the callback. Verify path token and signature first; parse the query only then."""
+    """Verify the path token and the signature, and only then parse the query. Return the callback,
+    or raise UnverifiedCallback or MalformedCallback."""
     settings = invocation.app.settings
     live_callbacks.path_token(request.path, settings.path_tokens, "stream")
     domains = [request.query.get("app", "")]

@@ -34,7 +34,8 @@ HEADERS: Mapping[str, str] = {
 
 
 class PageFile(Struct, frozen=True):
-    """One compressed file of the page, and an ETag of its content."""
+    """One file of the page: its media type (`kind`), its content, compressed with gzip, and an ETag
+    of the content."""
 
     kind: str
     data: bytes
@@ -42,7 +43,8 @@ class PageFile(Struct, frozen=True):
 
 
 def file_named(name: str) -> PageFile | None:
-    """Return the file of this name, the page itself for ""; None if there is none."""
+    """Return the file of the page with this name; for "", index.html. Return None if there is no
+    such file."""
     return _file(name or INDEX) if (name or INDEX) in _names() else None
 
 

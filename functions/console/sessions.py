@@ -1,4 +1,4 @@
-"""Signs people in to the console and out of it, and says who is signed in."""
+"""Signs people in to the console and out of it, and returns who is signed in."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ grow."""
 
 
 class ConsoleSessionView(Struct, frozen=True):
-    """The name of the token that opened the session; null if nobody is signed in. The status is
-    then 200, too, because a browser logs an error for 401 or 403."""
+    """The name of the token that opened the session; null if nobody is signed in. Even then the
+    status is 200, because a browser logs an error for 401 or 403."""
 
     name: str | None
 
 
 def show(invocation: Invocation, request: Request) -> Response:
-    """Return who is signed in, if anybody is."""
+    """Return the name of the token with which the browser is signed in; null if it is not signed
+    in."""
     app = invocation.app
     try:
         caller = authorize(app.tokens, request, "read", now=app.clock())
@@ -41,8 +42,9 @@ def show(invocation: Invocation, request: Request) -> Response:
 
 
 def open_one(invocation: Invocation, request: Request) -> Response:
-    """Open a session for the token in the request, and return its cookie. Raise TooManyRequests
-    after too many sign-ins from one address."""
+    """Sign in with the API token in the request's body: open a session, and return its cookie.
+    Raise TooManyRequests after too many sign-ins from one address, Unauthorized if the token is
+    unknown or has expired, and Forbidden if it lacks the scope `read`."""
     app, token = invocation.app, _token_of(request)
     require_console(request, app.tokens.hosts)
     place, every_ms = f"sign_ins:{_place_of(request.source_ip)}", SIGN_IN_EVERY_MS
@@ -64,7 +66,7 @@ def open_one(invocation: Invocation, request: Request) -> Response:
 
 
 def close(invocation: Invocation, request: Request) -> Response:
-    """Make the browser forget the session."""
+    """Sign out: make the browser forget its session."""
     require_console(request, invocation.app.tokens.hosts)
     return Response(200, ConsoleSessionView(None), _cookie("", 0))
 

@@ -22,12 +22,14 @@ started by then."""
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    """Copy the files that are due. Raise InvocationFailed if the run could do nothing."""
+    """Answer the timer's call: copy files, as far as there is time. Raise InvocationFailed if the
+    run fails, for example because the store does not answer."""
     return serve.serve_any(respond, event, context, seconds=BUDGET_S)
 
 
 def prepare() -> None:
-    """Load what the first event needs. Live's SDK is not in this package and is not loaded."""
+    """Load the libraries that the first call needs. Live's SDK is not among them; this function's
+    package does not have it."""
     composition.prepare(live=False)
     oss.prepare()
     s3.prepare()

@@ -1,4 +1,5 @@
-"""Copies one file to another store: a step at a time, each stored before the next one begins.
+"""Copies files to other stores, each in several steps. The result of a step is stored before the
+next step begins.
 
     look → put                                an object of one part
     look → begin → part → … → part → complete
@@ -53,8 +54,8 @@ _CHANGED_STATUS = 412
 
 
 def run(invocation: Invocation) -> TaskRunResult:
-    """Copy the files that are due, within the time of the call; return how many tasks ended in
-    which way."""
+    """Do the steps of copy tasks that are due, within the time of the call. Return how many steps
+    had each result."""
     runner = runner_of(
         invocation, KIND.value, invocation.deadline, crashed=partial(_crashed, invocation)
     )
@@ -76,8 +77,8 @@ def _crashed(invocation: Invocation, task: Task, failed: Failed) -> Outcome:
 
 
 def attempt_of(invocation: Invocation) -> Callable[[Task], Outcome]:
-    """Return a function that does one step of a task. It has clients of its own, so only one thread
-    may use it."""
+    """Return a function that does the next step of a task, and returns its outcome. The function
+    has clients of its own, so only one thread may use it."""
     return _CopyAttempt(invocation, OpenBuckets(invocation), Listings(invocation.app))
 
 

@@ -28,7 +28,8 @@ class NotCopied(Exception):
 
 
 class Listing(Struct, frozen=True):
-    """A playlist read at version `etag`: its segments without repeats, and the text of its copy."""
+    """A playlist as it was read: its ETag, the names of its segments' objects, each once, and the
+    text of its copy."""
 
     etag: str
     segments: Sequence[str]
@@ -36,16 +37,17 @@ class Listing(Struct, frozen=True):
 
 
 class Listings(Struct):
-    """Keeps the last playlist read, because copying each segment needs it."""
+    """Reads playlists, and keeps the last one: the copy of each of its segments needs it."""
 
     app: App
     place: tuple[str, str, StreamKey, str] | None = None
     last: Listing | None = None
 
     def of(self, source: Opened, stream: StreamKey, body: DeliverFile) -> Listing:
-        """Return the playlist; read it again unless `body` names the version read last. Raise
-        NotCopied if it may not be copied, NotRead if it cannot be read. If the playlist was changed
-        since its segments were copied, its ETag differs from the one in `body`."""
+        """Return the playlist that the task copies. It is read from the bucket, unless it is the
+        last one read, in the version that `body.list_etag` names. If the playlist was changed since
+        its segments were read from it, the returned ETag differs from `body.list_etag`. Raise
+        NotCopied if the playlist cannot be copied, NotRead if it cannot be read."""
         place = (source.name, body.uri, stream, body.list_etag)
         if self.last is None or not body.list_etag or place != self.place:
             last = _read(source, body.uri)

@@ -25,7 +25,8 @@ _PAGE_ROWS = 500
 
 
 def sweep(invocation: Invocation) -> int:
-    """Abort forgotten uploads; return how many there were."""
+    """Abort the forgotten uploads at the targets of the policy that have a prefix; return how many
+    there were."""
     return sum(_swept(invocation, rule) for rule in invocation.app.policy.deliver if rule.prefix)
 
 

@@ -18,7 +18,8 @@ _one_at_a_time = Lock()
 
 
 def open_target(app: App, rule: CopyRule) -> S3Bucket:
-    """Return the store; raise StoreRefuses if the settings do not allow it."""
+    """Return a client for the rule's target store. Raise StoreRefuses if the settings have no key
+    for it, or do not allow its address."""
     settings = app.settings
     key = next((k for k in settings.deliver_credentials if k.name == rule.credentials), None)
     if key is None:

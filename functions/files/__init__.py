@@ -1,7 +1,7 @@
 """The function that signs playback URLs, and verifies files, with the OSS SDK.
 
-People and programs call this module over HTTP for a stream's files. Its timer makes it verify each
-file that Live reported and that has no final verdict yet.
+People and programs call this module over HTTP, for the files of a stream. Its timer calls it to
+verify each file that Live reported and that has no final verdict yet.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ RUN_BUDGET_S = 50.0
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    """Answer an HTTP request. Raise InvocationFailed if a timer's run could do nothing."""
+    """Answer an HTTP request, or the timer's call. Raise InvocationFailed if the timer's run fails,
+    for example because the store does not answer."""
     return serve.serve_any(respond, event, context, seconds=BUDGET_S)
 
 
 def prepare() -> None:
-    """Load what the first event needs. Live's SDK is not in this package and is not loaded."""
+    """Load the libraries that the first call needs. Live's SDK is not among them; this function's
+    package does not have it."""
     composition.prepare(live=False)
     oss.prepare()
 

@@ -30,8 +30,8 @@ Sign = Callable[[str, str], str]
 
 
 class Slice(Struct, frozen=True):
-    """A segment: the name of its object, and its bucket (`place`). `follows_break`: its timestamps
-    do not continue those of the segment before."""
+    """A segment: the name of its object (`uri`), and its bucket (`place`). `follows_break`: its
+    timestamps do not continue those of the segment before."""
 
     uri: str
     duration_ms: int
@@ -48,7 +48,8 @@ class Recorded(Struct, frozen=True):
 
 
 class Piece(Struct, frozen=True):
-    """An entry of the playlist; `uri` is None for a gap."""
+    """An entry of the playlist: a segment, or a gap if `uri` is None. `span` is its time by Live's
+    clock."""
 
     span: Span
     uri: str | None
@@ -57,10 +58,9 @@ class Piece(Struct, frozen=True):
 
 
 def lay_out(files: Iterable[Recorded], wanted: Iterable[Span], within: Span) -> list[Piece]:
-    """Return the entries of a period, in time order. A segment at the edge of the period is kept
-    whole. Time in `wanted` that no segment covers becomes a gap, unless it is shorter than the
-    tolerance.
-    """
+    """Return the entries of the playlist for the period `within`, in time order. A segment that
+    begins or ends outside the period is kept whole. Time in `wanted` that no segment covers becomes
+    a gap, if it is longer than the tolerance."""
     slices = [piece for file in files for piece in _laid(file) if _meets(piece.span, within)]
     covered = [piece.span for piece in slices]
     holes = without(
@@ -97,7 +97,8 @@ def _meets(span: Span, within: Span) -> bool:
 
 
 def written(pieces: Sequence[Piece], sign: Sign, notes: Iterable[str]) -> str:
-    """Return the text of the playlist, with `notes` as comments."""
+    """Return the text of the playlist. `sign` returns the URL of each segment; `notes` become
+    comments."""
     lengths_ms = [piece.span.ms for piece in pieces if piece.uri is not None]
     target_s = max(math.ceil(max(lengths_ms, default=0) / 1000), 1)
     lines = [

@@ -1,8 +1,8 @@
 """Joins all recordings of an intent, of a schedule's occurrence, or of a period in one M3U8
 playlist with presigned URLs.
 
-People, players and programs ask for it over HTTP. It reads playlists in the bucket, refers to their
-segments, and changes nothing.
+People, players and programs request such a playlist over HTTP. This module reads playlists in the
+bucket, puts their segments into one, and changes nothing.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ def respond(
     query: Mapping[str, Any],
     why_unsigned: Callable[[Caller, StreamKey, str], str | None],
 ) -> Response:
-    """Return the playlist. Raise a RequestError that names the missing part, if one is missing."""
+    """Return one playlist of the stream's recordings in the period of the query. `why_unsigned`
+    returns why the caller may not get an object; None if it may. Raise a RequestError if there is
+    no such playlist, with the reason: for example, no file was reported, or the function has no
+    role."""
     buckets = OpenBuckets(invocation)
     account = _account(invocation, key, query)
     buckets.require(key, [file for file, _ in account.files])  # before anything is read

@@ -37,7 +37,7 @@ REHEARSED_MS = 300_000
 
 
 def run(invocation: Invocation, seconds: float) -> Response:
-    """Verify the files that are due, within `seconds`; return how many tasks ended in which way."""
+    """Verify the files that are due, within `seconds`. Return how many tasks had each result."""
     app = invocation.app
     runner = runner_of(invocation, KIND.value, Deadline.after(seconds, clock=app.monotonic))
     if names_bucket(invocation):

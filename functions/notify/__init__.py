@@ -22,12 +22,14 @@ BUDGET_S = 66.0
 
 
 def handler(event: bytes, context: object) -> dict[str, object]:
-    """Run all parts. Raise InvocationFailed if the run could do nothing."""
+    """Answer the timer's call. Raise InvocationFailed if the run fails, for example because the
+    store does not answer."""
     return serve.serve_any(respond, event, context, seconds=BUDGET_S)
 
 
 def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
-    """Notify people and programs at the same time; neither waits for the other."""
+    """Send webhooks; at the same time update the alerts, send messages to chat robots, and drop old
+    dead letters. Return how many there were of each."""
     if not isinstance(trigger, TimerEvent):
         raise BadRequest([Fault("event", "this function accepts only its timer's events")])
     invocation.app.store.touch(began(NOTIFY))

@@ -33,7 +33,8 @@ class Endpoints(Struct):
         return endpoint
 
     def put(self, hook: Webhook, endpoint: Endpoint) -> bool:
-        """Store a state if it differs from the known one; return True if it did."""
+        """Store a receiver's state if it differs from the known one. Return True if it was
+        stored."""
         if self.of(hook) == endpoint:
             return False
         self.app.store.set_text(note_of(hook.name), endpoint_note(endpoint))

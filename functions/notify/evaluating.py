@@ -1,4 +1,4 @@
-"""Evaluates all conditions, updates the alerts, and queues the messages that follow.
+"""Checks all alert conditions, updates the alerts, and queues the messages about them.
 
 The function's run calls this module. shared/alerts decides what is wrong; this module reads the
 facts that shared/alerts needs. Its cost does not grow with the number of healthy streams.
@@ -100,7 +100,9 @@ _OF_BARRED = (ConditionCode.OCCURRENCE_MISSED.value, ConditionCode.OCCURRENCE_HE
 
 
 def evaluate(invocation: Invocation) -> int:
-    """Update the alerts; return how many messages follow."""
+    """Check the alert conditions, and store the alerts together with the messages and events about
+    them. Return the number of messages. If another writer comes first at each try, store nothing
+    and return 0."""
     app = invocation.app
     for _ in range(MAX_TRY_CALLS):
         copy, now = app.store.alerts(), app.store.now()

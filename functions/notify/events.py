@@ -1,4 +1,5 @@
-"""Turns each event into one delivery for each webhook receiver, in that receiver's own queue.
+"""Turns each event into a delivery for each webhook receiver that wants it, in the receiver's own
+queue.
 
 The timer's run calls this module. One step stores the deliveries and removes the event.
 """
@@ -21,8 +22,9 @@ from shared.protocol.policy import Webhook
 
 
 class HandOver(Struct):
-    """Turns events into deliveries, one event at a time. `skipped` counts the deliveries left out
-    because their receiver is paused or has ended."""
+    """A function object: for the task of an event, it returns the outcome that adds the event's
+    deliveries. `skipped` counts the deliveries left out so far because their receiver is paused or
+    has ended."""
 
     invocation: Invocation
     endpoints: Endpoints

@@ -1,7 +1,7 @@
-"""Drops dead letters (tasks that failed for good) older than the stage keeps finished work.
+"""Drops dead letters (tasks that failed for good) that are older than LIVE_RECORD_KEEP.
 
-The timer's run calls this module. `live-record deliveries` lists each dead letter and its reason
-until it is dropped.
+The timer's run calls this module. Until a dead letter is dropped, `live-record deliveries` lists it
+with its reason.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from shared.invocation.invocation import Invocation
 
 
 def drop(invocation: Invocation) -> int:
-    """Drop some of the oldest dead letters; return how many were dropped."""
+    """Drop the oldest of the dead letters that are too old, a few in each run; return how many were
+    dropped."""
     app = invocation.app
     return app.store.drop_dead_letters(app.settings.keep)

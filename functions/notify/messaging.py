@@ -1,4 +1,4 @@
-"""Sends messages to chat robots, each as fast as its robot allows.
+"""Sends messages to chat robots, to each no faster than the robot allows.
 
 The function's run calls this module. The last answer of each robot is kept for GET /v1/alerts,
 without any part of the robot's address.
@@ -33,7 +33,7 @@ UNKNOWN = "LIVE_RECORD_ROBOTS names no such robot"
 
 
 def send(invocation: Invocation) -> dict[str, int]:
-    """Send the messages that are due; return how many tasks ended in which way."""
+    """Send the messages to chat robots that are due. Return how many had each result."""
     runner = runner_of(invocation, KIND.value, invocation.deadline)
     runner.run(invocation.app.workers(), RUN_WORKERS, lambda: _MessageAttempt(invocation))
     return asdict(runner.result)

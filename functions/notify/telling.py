@@ -46,7 +46,8 @@ Job = tuple[TaskRunner, Callable[[Workers], None]]
 
 
 class Telling:
-    """One run. `start` begins it; `result` ends it, after the workers have stopped."""
+    """The work on webhooks in one run. `start` gives it to the workers. Call `result` once they
+    have stopped."""
 
     def __init__(self, invocation: Invocation, connections: Connections) -> None:
         self._invocation = invocation
@@ -58,8 +59,8 @@ class Telling:
             start(workers)
 
     def result(self) -> Mapping[str, Any]:
-        """Return how many tasks ended in which way, by queue, and count them. If the store failed,
-        raise its last error."""
+        """Return how many tasks of each queue had each result, and add these numbers to the stage's
+        counters. If the store failed, raise its last error."""
         if counts := self._counts():
             with suppress(StoreUnavailable):  # `check` raises the error
                 self._invocation.app.store.count(counts)

@@ -31,7 +31,8 @@ def refuse(task: Task) -> Outcome:
 
 
 class Deliver(Struct, frozen=True):
-    """Delivers to one receiver."""
+    """A function object: for the task of a delivery, it sends the event to the receiver `hook`, and
+    returns the outcome."""
 
     invocation: Invocation
     hook: Webhook
@@ -99,7 +100,7 @@ class Deliver(Struct, frozen=True):
 def attempts(
     invocation: Invocation, hook: Webhook, endpoints: Endpoints, connections: Connections
 ) -> Callable[[], Deliver]:
-    """Return a function that makes a new attempt for each worker."""
+    """Return a function that makes a `Deliver` for each worker of this receiver."""
     settings = invocation.app.settings
     sender = WebhookSender(
         settings.webhook_hosts,

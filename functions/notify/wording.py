@@ -33,7 +33,8 @@ class Wording:
         return self._head(self._words["test"])
 
     def text(self, message: Message) -> str:
-        """Return the whole message: what is new, what still holds, what is over."""
+        """Return the whole message: the alerts that were raised, those that still hold, and those
+        that are over."""
         parts = [
             *self._open("raised", message.raised, message.beyond),
             *self._open("repeated", message.repeated, {}),

@@ -69,13 +69,14 @@ REPORT: tuple[Field, ...] = (
 
 
 def of_stream(request: ApiRequest) -> Response:
-    """Return the coverage of one stream; also of a forgotten stream, whose coverage is kept for
-    longer."""
+    """Return the coverage of one stream. A stream that the stage has forgotten has coverage, too,
+    because coverage is kept for longer."""
     return Response(200, _covered(request, request.stream, _stretch(request), _targets(request)))
 
 
 def report(request: ApiRequest) -> Response:
-    """Return one page of coverage. Streams are ordered by name, so that pages do not shift."""
+    """Return one page of the coverage of all streams, in the order of their names, so that no
+    stream moves to another page."""
     within = _stretch(request)
     rows, following = _page(request, within)
     return Response(200, ReportView(rfc3339(within.start), rfc3339(within.stop), rows, following))

@@ -62,7 +62,7 @@ def _book(store: Store) -> tuple[AlertBook, int]:
 
 
 def open_alerts(store: Store) -> Mapping[str, int]:
-    """Return how many alerts are open, by condition."""
+    """Return how many alerts are open for each condition, by its code."""
     book, _ = _book(store)
     return Counter(alert.code for alert in book.open) + Counter(book.beyond)
 
@@ -117,7 +117,8 @@ def _sink(store: Store, name: str) -> SinkView:
 
 
 def acknowledge(request: ApiRequest) -> Response:
-    """Note who takes care of an alert. From then on the alert is not repeated and not escalated."""
+    """Store that the caller takes care of an alert. From then on the alert is neither repeated nor
+    escalated."""
     (alert_id,) = request.values
     app, who, note = request.invocation.app, request.who, request.body.get("note", "")
 

@@ -1,7 +1,7 @@
 """The HTTP API as one table: the routes of the commands, and all others.
 
-An instance loads it for its first request that is no command; the OpenAPI document is built from
-it.
+An instance loads this module for its first request that is no command. The OpenAPI document is
+built from the table.
 """
 
 from __future__ import annotations
@@ -351,7 +351,8 @@ ROUTES: tuple[Route, ...] = (
     _controls(
         path="/v1/state/import",
         respond=state.take_over,
-        summary="Import intents, ends and holds of another stage. Usually, the newer intent counts",
+        summary="Import intents, ends and holds of another stage. If both stages have an intent,"
+        " usually the newer one counts",
         answers={200: views.StateImportView},
         body=state.IMPORT,
     ),

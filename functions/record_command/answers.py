@@ -1,9 +1,9 @@
 """The answers of the API: one type for each, which defines both its JSON and its schema.
 
-The other modules of this package build them. openapi derives the schemas from these types alone, so
-that no answer can differ from its schema. Text for readers of the API is a `doc`, because the
-deployed bytecode has no docstrings. Annotations stay text until openapi reads them, and so cost a
-cold start nothing.
+The other modules of this package build the answers. openapi derives the schemas from these types
+alone, so that no answer can differ from its schema. Text for readers of the API is a `doc`, because
+the deployed bytecode has no docstrings. Annotations stay text until openapi reads them, and so cost
+a cold start nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SpanView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GapView(SpanView, frozen=True, forbid_unknown_fields=True):
-    reason: Annotated[ReasonView, doc("why it was not recorded")]
+    reason: Annotated[ReasonView, doc("why nothing was recorded in this time")]
 
 
 class AbsenceView(SpanView, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +64,8 @@ class FileCountsView(Struct, frozen=True, forbid_unknown_fields=True):
     unverified: Annotated[Count, doc("files that were not checked yet, or that no check can judge")]
     delivered: Annotated[Count, doc("files that were copied to another store")]
     undelivered: Annotated[
-        Count, doc("files that are still to be copied there, or whose copy failed for good")
+        Count,
+        doc("files that are still to be copied to another store, or whose copy failed for good"),
     ]
 
 
@@ -78,7 +79,7 @@ class OccurrenceCoverageView(Struct, frozen=True, forbid_unknown_fields=True):
     due_ms: Annotated[Count, doc("how long the stream was wanted and live")]
     missing_ms: Annotated[Count, doc("the sum of the gaps")]
     ratio: Annotated[Amount, doc("the part of `due_ms` without gaps, 0 to 1")]
-    coverage_target: Annotated[Amount, doc("what the schedule expects, in percent")]
+    coverage_target: Annotated[Amount, doc("the `ratio` that the schedule expects, in percent")]
 
 
 class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,7 +92,11 @@ class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
     covered_ms: Annotated[Count, doc("how much of `due_ms` was recorded")]
     missing_ms: Annotated[Count, doc("the sum of the gaps")]
     start_latency_ms: Annotated[
-        Count, doc("how long the starts took, at most 5 s for each; no part of a gap")
+        Count,
+        doc(
+            "how long the starts took in total, counting at most 5 s for each; gaps do not"
+            " include this time"
+        ),
     ]
     ratio: Annotated[
         Amount | None, doc("the part of `due_ms` without gaps, 0 to 1; `null`: nothing was due")
@@ -114,8 +119,9 @@ class CoverageView(Struct, frozen=True, forbid_unknown_fields=True):
     occurrences: Annotated[
         Sequence[OccurrenceCoverageView],
         doc(
-            "occurrences of schedules with a `coverage_target`, without overlaps; the"
-            " rule's target applies to the rest of the time"
+            "the occurrences of schedules with a `coverage_target`; time that two of them"
+            " share counts only for the earlier one. The rule's target applies to the rest of"
+            " the time"
         ),
     ] = ()
 
@@ -168,7 +174,10 @@ class ScheduledView(Struct, frozen=True, forbid_unknown_fields=True):
     begun: Annotated[bool, doc("`true`: the occurrence is under way; `false`: it is to come")]
     barred: Annotated[
         bool,
-        doc("`true`: a stop holds, and the occurrence is not recorded if it begins while it holds"),
+        doc(
+            "`true`: a stop holds; if it still holds when the occurrence begins, the"
+            " occurrence is not recorded"
+        ),
     ]
     starts_at: Annotated[Time, doc("as announced")]
     ends_at: Time
@@ -177,23 +186,29 @@ class ScheduledView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class RecordingView(StandingView, frozen=True, forbid_unknown_fields=True):
     intent: Annotated[IntentView, doc("the desired state, and who asked for it")]
-    session: Annotated[SessionView | None, doc("the last publish; its times are Live's")]
+    session: Annotated[SessionView | None, doc("the last publish, with times by Live's clock")]
     schedules: Annotated[
         Sequence[ScheduledView],
         doc("occurrences that ask for a recording now, and those of the next 48 h"),
     ]
-    held: Annotated[bool, doc("`true`: a hold keeps policy from starting the stream")]
+    held: Annotated[bool, doc("`true`: a hold keeps policy from starting a recording")]
     flight: Annotated[FlightView | None, doc("the command that may be on the wire now")]
-    pending: Annotated[PendingView | None, doc("the command that goes out next")]
+    pending: Annotated[PendingView | None, doc("the command that is sent next")]
     last_answer: Annotated[LastAnswerView | None, doc("what Live last answered")]
-    last_report: Annotated[LastReportView | None, doc("what Live last reported of the recording")]
+    last_report: Annotated[
+        LastReportView | None, doc("what Live last reported about the recording")
+    ]
 
 
 class HistoryLineView(Struct, frozen=True, forbid_unknown_fields=True):
     at: Time
     last_at: Time
     count: Annotated[
-        Count, doc("how many equal entries this line stands for; the last one was at `last_at`")
+        Count,
+        doc(
+            "how many equal entries this line stands for; the first was at `at`, the last at"
+            " `last_at`"
+        ),
     ]
     code: Reason
     text: str
@@ -236,7 +251,7 @@ class PhaseCounts(Struct, frozen=True, forbid_unknown_fields=True):
 
 class UnreadableView(Struct, frozen=True, forbid_unknown_fields=True):
     stream: str
-    reason: Annotated[str, doc("why this release cannot read its record")]
+    reason: Annotated[str, doc("why this release cannot read the stream's record")]
 
 
 class RecordingsView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -244,24 +259,25 @@ class RecordingsView(Struct, frozen=True, forbid_unknown_fields=True):
     unreadable: Annotated[
         Sequence[UnreadableView],
         doc(
-            "streams whose record this release cannot read: it was written by a later"
-            " release, or is damaged. A stop of such a stream is still sent, and"
-            " replaces the record"
+            "streams whose record this release cannot read, because a later release wrote it"
+            " or it is damaged. A stop of such a stream is still sent, and replaces the"
+            " record"
         ),
     ]
     next: Annotated[str | None, doc("the cursor of the next page; `null`: this is the last page")]
     phases: Annotated[
         PhaseCounts,
         doc(
-            "streams of the whole stage, by phase; for a token that is bound to some"
-            " streams, of this page"
+            "how many streams of the whole stage are in each phase; for a token that is"
+            " bound to some streams, how many streams of this page"
         ),
     ]
 
 
 class Severity(str, Enum):
-    """`critical`: not recorded for 20 s or longer, or the record cannot be read; `warning`: neither
-    recorded nor at rest."""
+    """How bad a row of the overview is. `critical`: the stream should be recorded and has not been
+    for 20 s or longer, or its record cannot be read. `warning`: the stream is neither recorded nor
+    at rest."""
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -315,7 +331,8 @@ class OverviewAlertsView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SuspensionView(Struct, frozen=True, forbid_unknown_fields=True):
-    """A time during which no rule starts a recording: its end, who asked for it, and why."""
+    """The suspension of the policy's rules: when it ends, who asked for it, and why. Until then no
+    rule starts a recording."""
 
     until: Time
     who: str
@@ -323,7 +340,7 @@ class SuspensionView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OverviewCallerView(Struct, frozen=True, forbid_unknown_fields=True):
-    """The name of the caller's token, and its scopes."""
+    """The name of the caller's token, and what the token allows."""
 
     name: str
     scopes: Sequence[str]
@@ -335,7 +352,13 @@ class OverviewCallerView(Struct, frozen=True, forbid_unknown_fields=True):
 class OverviewView(Struct, frozen=True, forbid_unknown_fields=True):
     """The streams that are not as they should be, and counts of the rest."""
 
-    version: Annotated[str, doc("the `ETag`, too; it stays the same while only ages change")]
+    version: Annotated[
+        str,
+        doc(
+            "the version of this answer, which is also its `ETag`; it stays the same while"
+            " only ages change"
+        ),
+    ]
     at: Annotated[Time, doc("the time of this answer, by the store's clock")]
     stage: str
     mode: Mode
@@ -359,7 +382,10 @@ class OverviewView(Struct, frozen=True, forbid_unknown_fields=True):
     more: Annotated[Count, doc("streams whose row was left out")]
     phases: Annotated[
         PhaseCounts,
-        doc("the number of streams in each phase; for a bound token, only of its own streams"),
+        doc(
+            "the number of streams in each phase; for a token that is bound to some streams,"
+            " only of these"
+        ),
     ]
     problems: Annotated[
         Sequence[OverviewProblemView], doc("problems of the stage, as in `GET /v1/health`")
@@ -453,7 +479,8 @@ class AlertView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SinkView(Struct, frozen=True, forbid_unknown_fields=True):
-    """A chat robot that the policy names, and its last answer; null before the first message."""
+    """A chat robot that the policy names, and its last answer. The fields of the answer are null
+    before the first message."""
 
     name: str
     asked_at: Time | None
@@ -474,8 +501,8 @@ class AlertsView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TestedSinksView(Struct, frozen=True, forbid_unknown_fields=True):
-    """The test messages that were requested. Their answers appear in GET /v1/alerts within a minute
-    or two."""
+    """The test messages that were requested. The robots' answers appear in GET /v1/alerts within a
+    minute or two."""
 
     asked_at: Time
     sinks: Sequence[str]
@@ -486,7 +513,7 @@ class WebhookTestView(Struct, frozen=True, forbid_unknown_fields=True):
     at: Time
     is_taken: bool
     status: Annotated[int | None, doc("the HTTP status of the answer; `null`: no answer came")]
-    why: Annotated[str, doc("why the test failed; empty: it did not")]
+    why: Annotated[str, doc("why the test failed; empty: it succeeded")]
     took_ms: Count
 
 
@@ -501,12 +528,12 @@ class WebhookView(Struct, frozen=True, forbid_unknown_fields=True):
     state: Annotated[
         str,
         doc(
-            "`active`; `failing`: it takes nothing now; `paused`: it has taken nothing for"
-            " five days; `ended`: it answered 410"
+            "`active`; `failing`: its last attempts failed; `paused`: it has accepted nothing"
+            " for five days; `ended`: it answered 410"
         ),
     ]
     since: Annotated[
-        Time | None, doc("since when the receiver is not active; `null`: it is active")
+        Time | None, doc("when the receiver ceased to be active; `null`: it is active")
     ]
     why: str
     test: Annotated[
@@ -530,8 +557,8 @@ class PolicyView(Struct, frozen=True, forbid_unknown_fields=True):
     newest: Annotated[
         Count,
         doc(
-            "the newest version, which a new policy replaces; above `version` if this"
-            " release cannot read the newest"
+            "the newest version, to send as `replaces` with a new policy; it is above"
+            " `version` if this release cannot read the newest policy"
         ),
     ]
     policy: Annotated[Mapping[str, Any], doc("the fields of `policy.toml`")]
@@ -548,14 +575,19 @@ class TokenView(Struct, frozen=True, forbid_unknown_fields=True):
     until: Annotated[Time | None, doc("when the token ends; `null`: it does not end")]
     kept_in: Literal["environment", "store"]
     made_by: Annotated[
-        str | None, doc("the token that added it; `null` for one of the environment variable")
+        str | None,
+        doc(
+            "the name of the token that added this one; `null` if it is set in the"
+            " environment variable"
+        ),
     ]
     made_at: Time | None
 
 
 class TokensView(Struct, frozen=True, forbid_unknown_fields=True):
     tokens: Annotated[
-        Sequence[TokenView], doc("those of the environment variable, then the store's by name")
+        Sequence[TokenView],
+        doc("first the tokens of the environment variable, then those of the store, by name"),
     ]
     unreadable: Annotated[
         Sequence[str], doc("names of tokens that this release cannot read, and so refuses")
@@ -571,8 +603,8 @@ class StoreAcceptedView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StreamState(Struct, frozen=True, omit_defaults=True):
-    """The state of a stream, for another stage. Fields that this release does not know are ignored:
-    a later one may have written them."""
+    """The state of a stream, for another stage. A field that this release does not know is ignored,
+    because a later release may have written it."""
 
     domain: Annotated[str, doc("the main streaming domain")]
     app: str
@@ -581,10 +613,13 @@ class StreamState(Struct, frozen=True, omit_defaults=True):
         Intent, doc("the desired state, and who asked for it; times in ms since the epoch")
     ]
     session: Annotated[
-        Session | None, doc("the last publish; the numbers in `intent` refer to it")
+        Session | None,
+        doc(
+            "the last publish; its `number` shows which publish a session number in `intent` means"
+        ),
     ] = None
     is_of_policy: Annotated[
-        bool, doc("`true`: policy has already made its intent for that publish")
+        bool, doc("`true`: policy has already made its intent for the last publish")
     ] = False
     stop_unsent: Annotated[
         bool,
@@ -624,12 +659,12 @@ class RateLimitView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StageProblemView(Struct, frozen=True, forbid_unknown_fields=True):
-    code: Annotated[str, doc("stable; docs/errors.md lists them")]
+    code: Annotated[str, doc("for programs; docs/errors.md lists all codes")]
     text: Annotated[str, doc("the code in words")]
     fix: Annotated[str, doc("what to do about it")]
     age_ms: Annotated[Count | None, doc("how long the problem has lasted; `null`: not known")]
     stops_commands: Annotated[
-        bool, doc("while it lasts, the stage is not ready, and the status is 503")
+        bool, doc("`true`: while the problem lasts, the stage is not ready, and the status is 503")
     ]
 
 
@@ -651,12 +686,12 @@ class NotRecordedView(Struct, frozen=True, forbid_unknown_fields=True):
     """Streams that are wanted and live, and have not been recorded for 20 s."""
 
     count: Count
-    oldest_ms: Annotated[Count, doc("how long the longest of them has not been recorded")]
+    oldest_ms: Annotated[Count, doc("for how long the first of them has not been recorded")]
     reason: Annotated[ReasonView, doc("the commonest cause")]
 
 
 class OutboxView(Struct, frozen=True, forbid_unknown_fields=True):
-    """Tasks that follow from recordings: how many wait or have failed. GET /v1/deliveries lists
+    """How many tasks that follow from recordings wait or have failed. GET /v1/deliveries lists
     them."""
 
     open: Annotated[Count, doc("tasks still to be done")]
@@ -678,8 +713,10 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
             " are not recorded"
         ),
     ]
-    ready: Annotated[bool, doc("a command could be sent now")]
-    why: Annotated[Sequence[str], doc("the texts of the problems that keep it from being ready")]
+    ready: Annotated[bool, doc("`true`: a command could be sent now")]
+    why: Annotated[
+        Sequence[str], doc("the texts of the problems that keep the stage from being ready")
+    ]
     problems: Annotated[
         Sequence[StageProblemView],
         doc("all problems, including those with which the stage is ready"),
@@ -718,17 +755,15 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = UNSET
     heartbeat_ms_ago: Annotated[
-        Count | UnsetType | None, doc("when the monitor last answered a heartbeat; `null`: never")
+        Count | UnsetType | None,
+        doc("how long ago the monitor last answered a heartbeat; `null`: never"),
     ] = UNSET
     heartbeat_lost_ms_ago: Annotated[
         Count | UnsetType | None, doc("how long ago a heartbeat was last lost; `null`: never")
     ] = UNSET
     phases: Annotated[
         PhaseCounts | UnsetType,
-        doc(
-            "streams of the whole stage, by phase; for a token that is bound to some"
-            " streams, of this page"
-        ),
+        doc("how many streams of the stage are in each phase"),
     ] = UNSET
 
 
@@ -736,13 +771,17 @@ class SettingsView(Struct, frozen=True, forbid_unknown_fields=True):
     callback_host: Annotated[
         str, doc("the host of the callback URLs that `live-record setup` gives to Live")
     ]
-    callback_hosts: Annotated[list[str], doc("all hosts of callback URLs, that one first")]
+    callback_hosts: Annotated[
+        list[str], doc("all hosts of callback URLs; `callback_host` is the first")
+    ]
     merge_delay_ms: Count
     signature_window_ms: Annotated[Count, doc("how old a callback's signature may be")]
     max_duration_ms: Count
     max_concurrent: Count | None
     rate: Amount
-    clock_offset_ms: Annotated[int, doc("the offset of the development clock; else 0")]
+    clock_offset_ms: Annotated[
+        int, doc("how far the development clock is ahead; 0 without such a clock")
+    ]
     on_demand_default: bool
     wakes: bool
     relays: bool
@@ -782,13 +821,22 @@ class StoreView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class PolicyInForceView(Struct, frozen=True, forbid_unknown_fields=True):
     version: Annotated[Count, doc("0 is the packaged one")]
-    fault: Annotated[str, doc("why the store's newest policy, or a part of it, is not in force")]
+    fault: Annotated[
+        str,
+        doc("why the store's newest policy, or a part of it, is not in force; empty: all of it is"),
+    ]
 
 
 class DomainView(Struct, frozen=True, forbid_unknown_fields=True):
     domain: str
     online: Count | None
-    code: Annotated[str | None, doc("Live's error code; `null`: Live did not refuse")]
+    code: Annotated[
+        str | None,
+        doc(
+            "Live's error code; `AskedJustNow`: Live was not asked, because another request"
+            " has just asked it; `null`: Live answered, or there was no time to ask it"
+        ),
+    ]
 
 
 class DoctorView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -826,11 +874,11 @@ class StartsView(Struct, frozen=True, forbid_unknown_fields=True):
         Count, doc("the starts of this schedule, and of all others that begin in that minute")
     ]
     take_s: Annotated[Amount, doc("seconds until the last of them is sent")]
-    text: Annotated[str, doc("the same in words")]
+    text: Annotated[str, doc("the same numbers in words")]
 
 
 class KnownStreamsView(Struct, frozen=True, forbid_unknown_fields=True):
-    """The streams that the patterns of a schedule fit now, as far as any were seen."""
+    """The streams of which the stage has a record and that fit a pattern of the schedule."""
 
     count: Annotated[Count, doc("how many known streams fit the patterns, 500 at most")]
     streams: Annotated[Sequence[str], doc("the names of the first 20 of them")]
@@ -849,7 +897,7 @@ class ScheduleView(Struct, frozen=True, forbid_unknown_fields=True):
     post_roll: str
     overrun: str
     rehearsed_within: Annotated[
-        str, doc("the greatest age of a rehearsal's last GO when an occurrence begins")
+        str, doc("how old the last GO of a rehearsal may be when an occurrence begins")
     ]
     late_after: Annotated[str, doc("how long a stream may be offline before an alert is raised")]
     expect: Annotated[Expect, doc("which of its streams must be live: `all`, or `any` one of them")]
@@ -921,7 +969,8 @@ class OccurrenceChangedView(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     occurrence: OccurrenceView
     streams: Annotated[
-        Count, doc("the streams of the schedule; with patterns, the live streams that fit")
+        Count,
+        doc("how many streams the schedule has; with patterns, how many live streams fit them"),
     ]
     changed: Annotated[Count, doc("how many of them were changed")]
     pending: Annotated[

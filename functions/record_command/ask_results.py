@@ -1,4 +1,4 @@
-"""Answers a request for a command: with its outcome, or with an error."""
+"""Answers a request for a command with its outcome, or with an error."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ _OWN: Mapping[type[Asked], tuple[Command, ...]] = {
 
 
 class AskResult(Struct, frozen=True):
-    """The stream's state now, and Live's last answer to a command of this request."""
+    """What became of a request: the stream's state at `now`, Live's last answer to a command of
+    this request, and how many replicas have stored the request."""
 
     asked: Asked
     record: StreamRecord
@@ -77,7 +78,8 @@ class AskResult(Struct, frozen=True):
     replicated: int | None = None
 
     def later(self, loaded: Loaded) -> AskResult:
-        """Return the result with the newest record, which another instance may have written."""
+        """Return the result with the newest record. If another instance has sent a command of this
+        request meanwhile, the result has Live's answer to that command."""
         moved = replace(self, record=loaded.record, now=loaded.now)
         heard = loaded.record.answer
         if heard is None or heard == self.record.answer or heard.command not in self.own:
@@ -96,7 +98,9 @@ class AskResult(Struct, frozen=True):
 def response_of(
     request: ApiRequest, asked: Asked, handled: HandleResult, replicated: int | None
 ) -> Response:
-    """Return the response to the request. If it failed, raise an error with the reason."""
+    """Return the response to a request for a command. If the request asks for that (`Prefer:
+    wait`), first wait for its outcome, some seconds at most. If the request was refused or had no
+    effect, raise an error with the reason."""
     if handled.refused is Reason.KEY_REUSED:
         raise KeyReused(in_words(HistoryEntry(Reason.KEY_REUSED), request.language))
     if handled.refused in (Reason.END_IS_PAST, Reason.END_TOO_LATE, Reason.END_TOO_SOON):
@@ -129,7 +133,8 @@ RESTART_LATER = "a restart is not sent later, either: send `restart` once the st
 
 
 def too_long(field: str, longest_ms: int) -> BadRequest:
-    """Return the error for a time that is longer than a recording of the stage may last."""
+    """Return the error for a `field` with a longer time than `longest_ms`, the longest that a
+    recording of the stage may last."""
     most = f"is more than this stage records: at most {written(longest_ms)}"
     return BadRequest([Fault(field, most)], hint=RAISE)
 

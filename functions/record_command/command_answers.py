@@ -1,6 +1,6 @@
 """The answers to commands, and the fields that every answer about a stream has.
 
-An instance loads it for its first command; the other answers are in `answers`.
+An instance loads this module for its first command; the other answers are in `answers`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class IntentView(Struct, frozen=True, forbid_unknown_fields=True):
 class WrongView(Struct, frozen=True, forbid_unknown_fields=True):
     since: Annotated[Time, doc("when the loss of the recording began")]
     lost_ms: Annotated[Count, doc("how long the loss has lasted so far")]
-    reason: Annotated[ReasonView, doc("what keeps it from being recorded")]
+    reason: Annotated[ReasonView, doc("what keeps the stream from being recorded")]
 
 
 class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,16 +47,16 @@ class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
     wanted: bool
     phase: Phase
     since: Annotated[Time | None, doc("the beginning of its present phase")]
-    confirmed: Annotated[bool, doc("Live has shown that it records")]
+    confirmed: Annotated[bool, doc("`true`: Live has shown that it records the stream")]
     confirmed_at: Annotated[
         Time | None,
         doc(
-            "when Live last showed that it records; `null`: the stream is not recorded,"
-            " or the time is unknown because the clock was set back"
+            "when Live last showed that it records the stream; `null`: the stream is not"
+            " recorded, or the time is unknown because the clock was set back"
         ),
     ]
     confirmed_ms_ago: Annotated[
-        Count | None, doc("the age of `confirmed_at`; nothing has contradicted it since")
+        Count | None, doc("the age of `confirmed_at`; since then nothing has shown the contrary")
     ]
     live: Annotated[Liveness, doc("whether the stream is live")]
     live_at: Annotated[
@@ -75,15 +75,16 @@ class StandingView(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ]
     attempts: Annotated[Count, doc("how often the pending command was tried so far")]
-    changed_at: Annotated[Time | None, doc("when its record last changed")]
+    changed_at: Annotated[Time | None, doc("when the stream's record last changed")]
     until: Time | None
     ever_live: Annotated[bool, doc("`true`: the stage has seen the stream live before")]
     reason: ReasonView
 
 
 class Outcome(str, Enum):
-    """Live itself answered `accepted`, `already_recording`, `already_stopped` and `never_known`.
-    With any other outcome the intent is stored, and the command follows."""
+    """The outcome of a request for a command. With `accepted`, `already_recording`,
+    `already_stopped` and `never_known`, the request is done. With any other outcome the intent is
+    stored, and the command follows."""
 
     ACCEPTED = "accepted"
     ALREADY_RECORDING = "already_recording"

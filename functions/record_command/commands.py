@@ -47,12 +47,13 @@ REPLICATED_MS = 100
 _END = (
     span(
         "max_duration",
-        "how long to record, from the first accepted start; refused if this end has passed",
+        "how long to record, counted from the first accepted start; refused if that end is past",
         example="4h",
     ),
     moment(
         "until",
-        "when to stop, within the longest time that the stage records; instead of `max_duration`",
+        "when to stop, instead of `max_duration`; refused if the recording would last longer"
+        " than the stage allows",
     ),
 )
 _ALLOW_SHORT = flag(
@@ -96,7 +97,8 @@ STOP: tuple[Field, ...] = (
         "hold",
         _hold,
         {"anyOf": [{"const": "session"}, DURATION]},
-        "how long policy must not start it again: a duration, or `session`",
+        "how long policy must not start it again: a duration; or `session`, for the rest of this"
+        " publish. If left out, LIVE_RECORD_HOLD",
         "12h",
     ),
     NOTE,

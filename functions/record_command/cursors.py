@@ -17,13 +17,13 @@ Place = TypeVar("Place")
 
 
 def cursor_of(place: Sequence[object]) -> str:
-    """Return the cursor of a place; JSON must be able to hold the place."""
+    """Return the cursor for a place in a list. The place is a few values that JSON can hold."""
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
 def place_of(cursor: object, parse: Callable[[Any], Place]) -> Place:
-    """Return the result of `parse` for the place in the cursor. Raise ValueError for text that is
-    no cursor of ours, even if `parse` raises something else."""
+    """Return the place in the cursor, converted by `parse`. If the text is no cursor of ours, or if
+    `parse` cannot convert the place, raise ValueError."""
     try:
         return parse(json.loads(base64.urlsafe_b64decode(str(cursor).encode("ascii"))))
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError):

@@ -1,4 +1,5 @@
-"""Lists tasks that follow from recordings, open or failed for good, and retries a failed one.
+"""Lists the tasks that follow from recordings, open ones or those that failed for good, and retries
+one of the latter.
 
 Functions with timers of their own do the tasks; this module does none.
 """
@@ -51,8 +52,8 @@ LIST: tuple[Field, ...] = (
 
 
 def listed(request: ApiRequest) -> Response:
-    """Return a page of the tasks. Each page is read when it is requested: a task done meanwhile is
-    missing from the next one."""
+    """Return a page of the tasks. A page is read when it is requested, so a task that is done
+    before that is on no page."""
     state: DeliveryState = request.query.get("state", DeliveryState.DEAD)
     of, after = request.query.get("cursor", (state.value, ""))
     if of != state.value:
@@ -80,7 +81,8 @@ def _view(task: Task, state: DeliveryState) -> DeliveryView:
 
 
 def redrive(request: ApiRequest) -> Response:
-    """Reopen a task that failed for good, with no attempt counted."""
+    """Reopen a task that failed for good: it is due now, and its attempts are counted from 0
+    again."""
     (task_id,) = request.values
     match request.invocation.app.store.redrive(task_id):
         case Redriven.UNKNOWN:

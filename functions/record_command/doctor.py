@@ -1,5 +1,5 @@
-"""Reports to `live-record doctor` the facts that only the stage can see: its store, which people's
-machines seldom reach; what Live allows its role; and which secrets it knows."""
+"""Reports to `live-record doctor` the facts that only the stage can see: the state of its store,
+which people's machines seldom reach; what Live allows its role; and which secrets it has."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _digest(value: object) -> bytes:
 
 def _question(name: str, doc: str) -> Field:
     schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-    says = f"SHA-256 of {doc}; the answer says whether the stage has it"
+    says = f"SHA-256 of {doc}; the answer says whether the stage has this secret"
     return Field(name, _digest, schema, says, "0" * 64)
 
 
@@ -57,7 +57,9 @@ DIGESTS: tuple[Field, ...] = (
 
 
 def examine(request: ApiRequest) -> Response:
-    """Return what the stage finds about itself and Live. One failed check hides no other."""
+    """Return the settings, the secrets that match the digests of the query, the state of the store
+    and the policy, and what Live answers about each domain. If one check fails, the others are
+    answered all the same."""
     app = request.invocation.app
     app.policies.forget()
     return Response(

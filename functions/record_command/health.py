@@ -1,6 +1,7 @@
 """Reports whether the stage works: each of its problems, with a text and what to do about it.
 
-It answers GET and HEAD /v1/health. That needs no token, so no text names a stream or a domain.
+It answers GET and HEAD /v1/health. These requests need no token, so no text names a stream or a
+domain.
 
 To add a problem:
 
@@ -101,8 +102,9 @@ FULL_SOON_MS = 7 * DAY_MS
 
 
 class StageProblem(Struct, frozen=True):
-    """`about` fills the texts. `age_ms`: how long the problem has lasted, in ms; None if unknown. A
-    problem that `stops_commands` makes the stage not ready, and the status 503."""
+    """A problem of the stage. `about` has the values for the placeholders in its texts. `age_ms`:
+    for how long the problem has lasted; None if unknown. `stops_commands`: while the problem lasts,
+    the stage is not ready, and the status is 503."""
 
     code: str
     about: Mapping[str, str | int] = field(default_factory=dict)
@@ -111,8 +113,8 @@ class StageProblem(Struct, frozen=True):
 
 
 class Unshown(Struct, frozen=True):
-    """Streams whose start Live accepted but has not reported on. `is_all`: there are no more of
-    them."""
+    """How many streams have a start that Live accepted, but no report of the recording yet, and how
+    old the oldest of these starts is. `is_all`: every such stream was counted."""
 
     count: int
     oldest_ms: int
@@ -120,8 +122,8 @@ class Unshown(Struct, frozen=True):
 
 
 class NotStopped(Struct, frozen=True):
-    """Streams whose stop has not been carried out for a while, and the most common cause. `is_all`:
-    there are no more of them."""
+    """How many streams have a stop that has not been carried out for a while, how old the oldest of
+    these stops is, and the most common cause. `is_all`: every such stream was counted."""
 
     count: int
     oldest_ms: int
@@ -130,7 +132,8 @@ class NotStopped(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True):
-    """Facts from the store at one moment. `ages`: ms since each timestamp was set."""
+    """What the checks judge: the state of the store at one moment. `ages`: ms since each timestamp
+    was set."""
 
     app: App
     write: WriteResult
@@ -176,8 +179,9 @@ def store_has_room(facts: Facts) -> Iterator[StageProblem]:
 
 
 def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
-    """Report that reconcile's timer is off. A new stage may have had no run yet: report that once
-    its oldest timestamp is old enough, or something is overdue."""
+    """Report that the timer of `reconcile` does not run. In a new stage, `reconcile` may not have
+    run yet; report that only once the stage is three minutes old, or something is as long
+    overdue."""
     age, oldest = facts.ages.get(RECONCILED), facts.queue.oldest
     known_ms = max(oldest, *facts.ages.values(), 0)
     if age is None and known_ms > STALE_MS:
@@ -189,14 +193,17 @@ def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
 
 
 def notify_runs(facts: Facts) -> Iterator[StageProblem]:
-    """Report that nobody is notified any more. A stage of an earlier release has no such timer."""
+    """Report that the function `notify` no longer runs, so that nobody gets messages or webhooks.
+    If it has never run, report nothing: the stage may have been deployed by an earlier release,
+    without it."""
     age = facts.ages.get(began(NOTIFY))
     if age is not None and age > STALE_MS:
         yield StageProblem("notify_silent", {"ago": written(age)}, age)
 
 
 def steps_run(facts: Facts) -> Iterator[StageProblem]:
-    """Report each step of reconcile that no longer begins, or does not end."""
+    """Report each step of `reconcile` that has not begun for a while, or that has begun and not
+    ended."""
     if facts.ages.get(RECONCILED, 0) > SILENT_MS:
         return  # reconcile_runs reports it
     for step in (DRAIN, RESYNC, REPLAY):
@@ -236,10 +243,9 @@ def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
 
 
 def starts_are_reported(facts: Facts) -> Iterator[StageProblem]:
-    """Report starts that Live accepted but has not reported on. Some of these streams may be
-    recorded. If the next start shows that a stream was not, the stream is then reported as not
-    recorded since its first start.
-    """
+    """Report starts that Live accepted, but of which it has reported no recording yet. Some of
+    these streams may be recorded all the same. If a later start shows that a stream was not,
+    `streams_are_recorded` reports the stream as not recorded since its first start."""
     unshown = facts.unshown
     if unshown is not None:
         count = _count(unshown.count, is_all=unshown.is_all)
@@ -248,7 +254,8 @@ def starts_are_reported(facts: Facts) -> Iterator[StageProblem]:
 
 
 def stops_are_carried_out(facts: Facts) -> Iterator[StageProblem]:
-    """Report streams that should not be recorded any more, and whose stop is still retried."""
+    """Report streams that should no longer be recorded, but whose stop Live has not carried out
+    yet."""
     late = facts.not_stopped
     if late is not None:
         count = _count(late.count, is_all=late.is_all)
@@ -297,7 +304,8 @@ def policy_is_read(facts: Facts) -> Iterator[StageProblem]:
 
 
 def sends_commands(facts: Facts) -> Iterator[StageProblem]:
-    """Report a stage that only observes. It is still ready, because somebody chose that mode."""
+    """Report that the stage only observes. The stage is still ready, because somebody chose that
+    mode."""
     if mode_of(facts.app.settings, facts.app.policy) is Mode.OBSERVE:
         yield StageProblem("mode_observe")
 
@@ -324,14 +332,15 @@ def store_is_ours(facts: Facts) -> Iterator[StageProblem]:
 
 
 def wake_ups_arrive(facts: Facts) -> Iterator[StageProblem]:
-    """Report a wake-up call that was lost recently: due work then waits for the timer."""
+    """Report that a wake-up call was lost recently, so that due commands wait for the timer."""
     age = facts.ages.get(WAKE_LOST)
     if age is not None and age < LOST_RECENTLY_MS:
         yield StageProblem("wake_unreachable", {"ago": written(age)})
 
 
 def acts_alone(facts: Facts) -> Iterator[StageProblem]:
-    """Report another stage that acts on the same streams. Callbacks that it forwarded show it."""
+    """Report that another stage acts on the same streams, as callbacks that it has forwarded
+    show."""
     age = facts.ages.get(OTHER_STAGE)
     if age is not None and age < OTHER_STAGE_MS:
         yield StageProblem("two_stages_act", {"ago": written(age)})
@@ -372,8 +381,8 @@ QUERY: tuple[Field, ...] = (
 
 
 def health(request: ApiRequest) -> Response:
-    """Return 503 if no command could be sent now, else 200; the answer lists every problem. With
-    `strict=true`, return 503 also while a stream that should be recorded is not."""
+    """Return every problem of the stage. The status is 503 if no command could be sent now; with
+    `strict=true`, also while a stream that should be recorded is not. Otherwise it is 200."""
     app, language = request.invocation.app, request.language
     write = app.write_probe.result()
     try:
@@ -388,12 +397,12 @@ def health(request: ApiRequest) -> Response:
 
 
 def problems_of(facts: Facts) -> list[StageProblem]:
-    """Return every problem that the facts show."""
+    """Return every problem that the checks find in the facts."""
     return [problem for check in CHECKS for problem in check(facts)]
 
 
 def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
-    """Read the facts. Raise StoreUnavailable if the store does not answer."""
+    """Read the facts from the store. Raise StoreUnavailable if the store does not answer."""
     store = app.store
     app.policies.policy()  # read the policy, if the last read was long ago
     phases = store.phases()
@@ -503,7 +512,7 @@ def _view(
 
 
 def words_of(problem: StageProblem, language: Language) -> ProblemWords:
-    """Return the texts of a problem."""
+    """Return the texts of a problem: what is wrong, and what to do about it."""
     return problem_words(problem.code, about_in(language, problem.about), language)
 
 

@@ -35,7 +35,8 @@ Sample = tuple[str, float]
 
 
 class Family(Struct, frozen=True):
-    """One metric. `labels` is for the docs: each label, and where its values are listed."""
+    """One metric. `labels` is a text for the docs: each label, and its values or where they are
+    listed."""
 
     name: str
     help: str
@@ -175,8 +176,9 @@ def metrics(request: ApiRequest) -> Response:
 
 
 def exposition(facts: Facts, counted: Mapping[str, int], alerts: Mapping[str, int]) -> str:
-    """Return the metrics as Prometheus reads them. `counted` holds the store's counters; those
-    that this release does not know are left out. `alerts` counts open alerts by condition."""
+    """Return the metrics as text in Prometheus' format. `counted` holds the store's counters; those
+    that this release does not know are left out. `alerts` holds the number of open alerts by
+    condition."""
     measured = _measured(facts, problems_of(facts), alerts)
     lines = list[str]()
     for family in FAMILIES:

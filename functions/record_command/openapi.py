@@ -25,8 +25,8 @@ Json = dict[str, Any]
 
 
 class PlatformError(Struct, frozen=True, rename="camel"):
-    """An error that Function Compute answers before live-record is reached, such as for a path and
-    query longer than 4 KB."""
+    """An error with which Function Compute answers before the request reaches live-record, such as
+    for a path and query longer than 4 KB."""
 
     error_code: str
     error_message: str
@@ -46,7 +46,7 @@ _PROBLEMS: Mapping[int, str] = {
     502: "Live refuses live-record's own credentials: an operator must fix that",
     503: "The store does not answer, or the stage's settings are wrong",
 }
-_TOO_MANY = "Function Compute answers itself: no instance is free, and it may start no more"
+_TOO_MANY = "Function Compute itself answers this: no instance is free, and it may start no more"
 _UNCHANGED = "Nothing has changed since the version of `If-None-Match`"
 _MEANINGS: Mapping[int, str] = {
     200: "Done, or nothing had to be done",
@@ -91,7 +91,8 @@ HOUR_MS = 3_600_000
 
 
 def document(routes: Sequence[Route], now: int) -> DocumentView:
-    """Return the description of these routes. Times in its examples lie after `now`."""
+    """Return the OpenAPI document for these routes. The times in its examples are later than `now`,
+    in ms."""
     ahead = rfc3339((now // HOUR_MS + 4) * HOUR_MS)
     paths: dict[str, Json] = {}
     for route in routes:

@@ -1,8 +1,8 @@
 """The operator's overview: first the streams that should be recorded and are not, then counts of
 the rest.
 
-GET /v1/overview answers with it, and the console polls it. It reads counters and indexes, so its
-cost does not depend on the number of streams.
+GET /v1/overview answers with it, and the console polls it. It reads counters and indexes, so the
+cost of a request does not depend on the number of streams.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ HEADERS: tuple[Field, ...] = (
 
 
 class Streams(Struct, frozen=True):
-    """The rows to show, and the number of streams by phase. `lost`: how many streams should be
-    recorded and are not; `reported`: how many of them for long enough to be reported.
-    `is_complete`: every stream was counted."""
+    """The streams that get a row, and the number of streams in each phase. `lost`: how many streams
+    should be recorded and are not. `reported`: how many of these have been so for long enough to be
+    critical. `is_complete`: every stream was counted."""
 
     rows: Sequence[_Row]
     phases: Mapping[Phase, int]
@@ -86,7 +86,7 @@ class Streams(Struct, frozen=True):
 
 
 def overview(request: ApiRequest) -> Response:
-    """Return the overview, or 304 if the caller has this version already."""
+    """Return the overview; or 304, if the request names the version that the overview still has."""
     app = request.invocation.app
     facts = facts_of(app, app.write_probe.result(), request.language)
     now, caller = app.store.now(), request.caller

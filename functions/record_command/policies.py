@@ -24,8 +24,8 @@ from shared.store.contract import DAY_MS
 
 
 def show(request: ApiRequest) -> Response:
-    """Return the newest policy, the same from every instance: people edit this answer and send it
-    back."""
+    """Return the policy in force, as the store has it now. Every instance returns the same, because
+    people edit this answer and send it back."""
     policies = request.invocation.app.policies
     policies.forget()
     return _view(request, policies.policy(), policies.version, policies.newest)
@@ -76,8 +76,9 @@ APPLY: tuple[Field, ...] = (
 
 
 def apply(request: ApiRequest) -> Response:
-    """Check a policy as a deploy checks the packaged one, and store it. The policy is in force
-    within ten seconds."""
+    """Check a policy as a deploy checks the packaged one, and store it. It is in force within ten
+    seconds. Raise BadRequest if it has faults, and WrongState if `replaces` is not the newest
+    version."""
     app = request.invocation.app
     document = json.dumps(request.body["policy"], ensure_ascii=False)
     try:
@@ -118,14 +119,14 @@ SUSPEND: tuple[Field, ...] = (
 
 
 def suspend(request: ApiRequest) -> Response:
-    """Let no rule start a recording for a while. Running recordings go on, and persons and
-    schedules can still have streams recorded."""
+    """Suspend the rules for a while: none starts a recording. Running recordings go on, and people
+    and schedules can still start others."""
     until = request.invocation.app.clock() + request.body["for"]
     return _suspend(request, Suspension(until, request.who, request.body.get("note", "")))
 
 
 def resume(request: ApiRequest) -> Response:
-    """Let the rules start recordings again, also for streams that came up meanwhile."""
+    """Let the rules start recordings again, also of streams that came up in the meantime."""
     return _suspend(request, None)
 
 

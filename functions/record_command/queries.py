@@ -1,4 +1,4 @@
-"""Answers questions about one stream or all streams. It changes nothing."""
+"""Answers questions about one stream or all streams. This module changes nothing."""
 
 from __future__ import annotations
 
@@ -88,17 +88,17 @@ PLAYLIST: tuple[Field, ...] = tuple(map(_as_sent, PLAYLIST_QUERY))
 
 
 def playlist(request: ApiRequest) -> Response:
-    """Redirect to the function `files`, which serves paths of its own: whether a route of a custom
-    domain may have a wildcard in the middle is UNCONFIRMED (docs/platform/function-compute.md
-    §2.1).
-    """
+    """Redirect to the function `files`, which serves the playlist under a path of its own. Whether
+    a route of a custom domain may have a wildcard in the middle is UNCONFIRMED
+    (docs/platform/function-compute.md §2.1)."""
     query = f"?{urlencode(request.query)}" if request.query else ""
     target = f"{SIGNED}/{request.stream.url_path}/playlist.m3u8{query}"
     return Response(307, "", {"Content-Type": "text/plain", "Location": target})
 
 
 def elsewhere(_ask: ApiRequest) -> Response:
-    """Refuse a request that the stage's custom domain routes to another function."""
+    """Refuse a request for the function `files`, which the stage's custom domain would have routed
+    there."""
     raise NotFound(
         "this request is for the function `files`, but it reached `record_command`",
         hint="send the request to the stage's own domain",
@@ -106,7 +106,8 @@ def elsewhere(_ask: ApiRequest) -> Response:
 
 
 class Cursor(Struct, frozen=True):
-    """Where the page before ended. `since` belongs to a page of streams that are not recorded."""
+    """Where the page before ended: at the stream `key`. In a list of streams that are wanted and
+    live but not recorded, `since` is when its recording was lost, in ms."""
 
     key: StreamKey
     since: int | None = None
@@ -144,7 +145,8 @@ LIST: tuple[Field, ...] = (
     stream_name("app", "only streams of this application", example="app"),
     switch(
         "wrong",
-        "`true`: only streams that are wanted and live but not recorded; first those lost longest",
+        "`true`: only streams that are wanted and live but not recorded, in the order in"
+        " which their recordings were lost",
     ),
     LIMIT,
     CURSOR,
@@ -152,9 +154,9 @@ LIST: tuple[Field, ...] = (
 
 
 def listed(request: ApiRequest) -> Response:
-    """Return a page of the streams. In the order of names, no stream appears on two pages, and none
-    that existed throughout is missing. With `wrong`, a stream that is lost again moves to a later
-    page."""
+    """Return a page of the streams, in the order of their names: no stream is on two pages, and no
+    stream that existed all the time is missing. With `wrong`, return those not recorded for longest
+    first; a stream that is recorded again and then lost again moves to a later page."""
     invocation = request.invocation
     shown, following = (_wrong_page if request.query.get("wrong") else _page)(request)
     now, continuity = invocation.app.clock(), invocation.app.store.continuity()
@@ -203,10 +205,9 @@ def rows_of_page(
     size: int,
     limit: int,
 ) -> tuple[list[AnyRow], AnyRow | None]:
-    """Return the first `limit` rows that pass the filter, and the row after which the next page
-    begins; None if no further row passes. The page may be short if time runs out. `read` returns up
-    to `size` rows after the given one.
-    """
+    """Return the first `limit` rows for which `fits` returns True, and the row after which the next
+    page begins; None if no more rows fit. The page may be short if time runs out. `read` returns up
+    to `size` rows that follow the given row; for None, the first rows."""
     found: list[AnyRow] = []
     last: AnyRow | None = None
     while True:
@@ -223,8 +224,8 @@ def rows_of_page(
 
 
 def page_after(request: ApiRequest) -> StreamKey | None:
-    """Return where the page before ended. Raise BadRequest for a sealed cursor that this stage did
-    not seal."""
+    """Return the stream at which the page before ended; None for the first page. Raise BadRequest
+    for a sealed cursor that this stage did not seal."""
     cursor = _cursor_of(request)
     return cursor.key if cursor else None
 
@@ -243,7 +244,8 @@ def _cursor_of(request: ApiRequest) -> Cursor | None:
 
 
 def cursor_for(request: ApiRequest, key: StreamKey, since: int | None = None) -> str:
-    """Return the cursor after this stream, sealed if the caller may not know the stream."""
+    """Return the cursor for the page after this stream. It is sealed if the caller may not know the
+    stream."""
     cursor = cursor_after(key, since)
     if request.caller.may_reach(key):
         return cursor
@@ -284,9 +286,10 @@ def _is_asked_for(row: WrongRow, request: ApiRequest, domain: str | None) -> boo
 
 
 def domain_to_list(request: ApiRequest) -> str | None:
-    """Return the domain to list. Raise NotFound if neither the policy nor a stored stream has it.
-    For a bound token raise Forbidden instead, and also for a domain that the token may not see, so
-    that the answer reveals no domain of the stage."""
+    """Return the main streaming domain that the query asks for; None for all domains. Raise
+    NotFound if neither the policy nor a stored stream has the domain. A token that is bound to
+    streams gets Forbidden instead, and also for a domain of which it may see no stream, so that the
+    answer does not reveal which domains the stage has."""
     domain = request.query.get("domain")
     if domain is None:
         return None

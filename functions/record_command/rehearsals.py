@@ -1,6 +1,6 @@
-"""Stores and returns the last rehearsal of an application, which `live-record rehearse` sends.
+"""Stores the last rehearsal of an application, which `live-record rehearse` sends, and returns it.
 
-A schedule may demand a rehearsal; the function `notify` raises an alert if it is missing.
+A schedule may demand a rehearsal; the function `notify` raises an alert if there is none.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ STORED: tuple[Field, ...] = (
 
 
 def store(request: ApiRequest) -> Response:
-    """Store the rehearsal of the stream's application, in place of the rehearsal before. Raise
-    Forbidden for a token that may not rehearse the application, because the verdict is about all
-    its streams."""
+    """Store the rehearsal of the stream's application, in place of the last one. Raise Forbidden
+    for a token that may not rehearse the application, because the verdict is about all streams of
+    the application."""
     app = request.invocation.app
     require_reach(request.caller, _throw_away(request.stream))
     found = Rehearsal(
@@ -51,8 +51,8 @@ def store(request: ApiRequest) -> Response:
 
 
 def last(request: ApiRequest) -> Response:
-    """Return the last rehearsal of the stream's application; to a token that may not rehearse it,
-    the verdict alone."""
+    """Return the last rehearsal of the stream's application. A token that may not rehearse the
+    application gets only the time and the verdict."""
     note = request.invocation.app.store.get_text(rehearsal_note(request.stream))
     found = last_rehearsal(note)
     if found and not request.caller.may_reach(_throw_away(request.stream)):

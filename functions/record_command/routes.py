@@ -31,7 +31,8 @@ WITH_BODY = ("POST", "PUT")
 
 
 class ApiRequest(Struct, frozen=True):
-    """One request, authorized, checked and parsed. `values` holds the path's parameters."""
+    """One request, authorized, checked and parsed. `key` is the stream in the path; None if the
+    path has none. `values` are all parameters in the path."""
 
     invocation: Invocation
     caller: Caller
@@ -57,10 +58,9 @@ CheckTogether = Callable[[Invocation, Caller, Sequence[str], Mapping[str, Any]],
 
 
 class Route(Struct, frozen=True, kw_only=True):
-    """`scope` is the scope that the token must have; None if no token is needed. `answers` gives
-    the type for each successful status, str for text. `errors` lists the error statuses that
-    `refusals` does not add.
-    """
+    """One method of one path. `scope` is what the token must allow; None if no token is needed.
+    `answers` gives the type of the body for each successful status; str means text. `errors` lists
+    the error statuses that `refusals` does not add by itself."""
 
     method: str
     path: str
@@ -84,7 +84,8 @@ class Route(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Return a unique name: that of the command, or that of the resource that is read."""
+        """Return the unique name of the operation: `operation`, or else that of the command or of
+        the resource in the path."""
         if self.operation:
             return self.operation
         last = self.path.rpartition("/")[2]
@@ -124,8 +125,9 @@ class Route(Struct, frozen=True, kw_only=True):
 def dispatch(
     tables: Iterable[Sequence[Route]], invocation: Invocation, request: Request
 ) -> Response:
-    """Answer with the route of the path and method, from the first table that has the path. Raise
-    NotFound if no table has it, MethodNotAllowed if the path has no such method."""
+    """Answer a request with the route of its path and method. Of several tables with the path, the
+    first counts, and later ones are not loaded. Raise NotFound if no table has the path, and
+    MethodNotAllowed if the path does not have the method."""
     segments = request.segments
     if segments[1:2] != ["v1"]:
         segments = ["", "v1", *segments[1:]]

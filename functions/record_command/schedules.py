@@ -219,17 +219,17 @@ PUT: tuple[Field, ...] = (
         "overrun",
         _span_or_none,
         SPAN,
-        "if the stream is still live at the end, how much longer at most it is recorded; `none`:"
-        " no longer",
+        "how much longer, at most, a stream that is still live at the end is recorded;"
+        " `none`: not at all",
         written(OVERRUN_MS),
     ),
     Field(
         "rehearsed_within",
         _span_or_none,
         SPAN,
-        "the greatest age of the last GO of `live-record rehearse` when an occurrence begins. Each"
-        " application needs such a GO. If one lacks it, an alert is raised 2 h before the"
-        " occurrence. `none`: no rehearsal is needed",
+        "how old the last GO of `live-record rehearse` may be when an occurrence begins. Each"
+        " application of the schedule needs such a GO; 2 h before the occurrence, an alert is"
+        " raised for each that lacks it. `none`: no rehearsal is needed",
         "1d",
     ),
     span(
@@ -241,8 +241,8 @@ PUT: tuple[Field, ...] = (
     choice(
         "expect",
         Expect,
-        "`all`: every stream has to be live; `any`: at least one. Otherwise an alert is raised."
-        " Each stream that is live is recorded",
+        "`all`: an alert is raised for each stream that is not live; `any`: an alert is"
+        " raised if none is live. Each stream that is live is recorded",
     ),
     Field(
         "coverage_target",
@@ -295,8 +295,8 @@ RESUME: tuple[Field, ...] = (text("note", "free text for the log", example="open
 
 
 def put(request: ApiRequest) -> Response:
-    """Store a schedule, in place of the schedule with the same id. Occurrences that have begun go
-    on unchanged."""
+    """Store a schedule, in place of the schedule with the same id if there is one. Occurrences that
+    have begun go on unchanged."""
     schedule, is_paused = _asked_for(request), request.body.get("paused")
 
     def change(before: StoredSchedule | None) -> StoredSchedule:
@@ -329,9 +329,9 @@ def _paused(
 def faults(
     invocation: Invocation, caller: Caller, values: Sequence[str], found: Mapping[str, Any]
 ) -> Iterator[Fault]:
-    """Yield what is wrong with the id, the streams, or the times together with the rule. Raise
-    Forbidden if the token does not reach one of the streams, so that no other fault reveals whether
-    the stage has the stream's domain."""
+    """Yield what is wrong with the id, the streams, `expect`, and the times together with the
+    recurrence rule. Raise Forbidden if the token does not reach one of the streams, so that no
+    other fault reveals whether the stage has the stream's domain."""
     from shared.schedule.recurrence import faults_of
 
     if not is_schedule_id(values[0]):
@@ -473,7 +473,7 @@ def show(request: ApiRequest) -> Response:
 
 
 def listed(request: ApiRequest) -> Response:
-    """Return the schedules whose streams the token may all reach."""
+    """Return the schedules of which the token may see all streams."""
     found = readable(request.invocation.app.store.schedules()).values()
     shown = [one for one in found if not one.is_deleted and _may_see(request, one)]
     views = [_view(request, one, shown=1, counts_load=False) for one in shown]
@@ -481,7 +481,7 @@ def listed(request: ApiRequest) -> Response:
 
 
 def delete(request: ApiRequest) -> Response:
-    """Delete a schedule. An occurrence that has begun goes on until its end."""
+    """Delete a schedule. An occurrence that has begun goes on until it ends."""
     stored = _require(request)
     name = stored.schedule.id
     _change(request, name, lambda before: replace(before or stored, is_deleted=True))
@@ -497,7 +497,7 @@ def following(request: ApiRequest) -> Response:
 
 
 def pause(request: ApiRequest) -> Response:
-    """Let no further occurrence begin. One that has begun goes on until its end."""
+    """Pause a schedule: no further occurrence begins. One that has begun goes on until it ends."""
     return _set_paused(request, is_paused=True)
 
 
@@ -529,7 +529,8 @@ def _log(request: ApiRequest, done: str, schedule: Schedule, occurrence: str = "
 
 
 def skip(request: ApiRequest) -> Response:
-    """Record nothing for one occurrence. If it has begun, its own recording ends now."""
+    """Record nothing for one occurrence. If the occurrence has begun, end its recording now, unless
+    something else wants the stream recorded."""
     stored = _require(request)
     schedule, found = stored.schedule, _occurrence(request, stored)
     at = found.id.partition("@")[2]
@@ -552,7 +553,8 @@ def skip(request: ApiRequest) -> Response:
 
 
 def trigger(request: ApiRequest) -> Response:
-    """Begin an occurrence now, in addition to those of the calendar."""
+    """Begin an extra occurrence now, which is not in the calendar. It is as long as the others,
+    unless the request gives a length."""
     stored, now = _require(request), request.invocation.app.store.now()
     schedule = stored.schedule
     if len(stored.rules) > MAX_RULES_NUMBER:
@@ -586,7 +588,7 @@ def trigger(request: ApiRequest) -> Response:
 
 
 def extend(request: ApiRequest) -> Response:
-    """Let the occurrence that has begun end later."""
+    """Let the occurrence that is under way end later. Raise WrongState if none is under way."""
     stored, by = _require(request), request.body["by"]
     schedule = stored.schedule
     found = next(iter(_under_way(request, stored)), None)

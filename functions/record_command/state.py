@@ -37,8 +37,8 @@ EXPORT: tuple[Field, ...] = (LIMIT, CURSOR)
 
 
 def export(request: ApiRequest) -> Response:
-    """Return one page of the streams that matter to another stage: a recording is wanted, a hold is
-    in force, or policy has already made an intent for the present publish."""
+    """Return one page of the streams whose state matters to another stage. These are set to record,
+    or have a hold in force, or policy has already made an intent for their present publish."""
     store, limit = request.invocation.app.store, request.query.get("limit", DEFAULT_ROWS)
     found = store.listed(Filter(), after=page_after(request), limit=limit + 1)
     now, page = request.invocation.app.clock(), found[:limit]
@@ -121,7 +121,8 @@ IMPORT: tuple[Field, ...] = (
 
 
 def take_over(request: ApiRequest) -> Response:
-    """Import each stream in a step of its own. Repeating the request changes nothing more."""
+    """Import the streams one by one, each in one step. If the request is repeated, it changes
+    nothing more."""
     invocation = request.invocation
     options = HandlingOptions(may_send=lambda: False)  # a reconcile sends what is needed
     imported = kept = 0

@@ -12,15 +12,17 @@ from shared.inbound.request_fields import Field, text
 ACCEPT: tuple[Field, ...] = (
     text(
         "replaces",
-        "the id of the stage that the store belongs to now, which is then replaced",
+        "the id of the other stage that the store belongs to now, to confirm that this stage"
+        " replaces it",
         example="cn-shanghai.prod.0f8fad5bd9cb469f",
     ),
 )
 
 
 def accept(request: ApiRequest) -> Response:
-    """Write the id of this stage, which the deploy made, into the store. Another stage's id is
-    replaced only if the request names it. Only a deploy or a person requests this."""
+    """Write the id of this stage into the store. If the store has another stage's id, replace it
+    only if the request names that id. A deploy made this stage's id; only a deploy or a person
+    sends this request."""
     app, replaces = request.invocation.app, request.body.get("replaces", "")
     expected = app.settings.store_id
     if not expected:

@@ -136,8 +136,8 @@ def _view(token: Token, stored: StoredToken | None = None) -> TokenView:
 
 
 def add(request: ApiRequest) -> Response:
-    """Store a token; every instance knows it within ten seconds. Repeating the request changes
-    nothing."""
+    """Store a token, which every instance accepts within ten seconds. If the request is repeated,
+    it changes nothing more."""
     app, body = request.invocation.app, request.body
     now = app.clock()
     token = _asked_for(body, request.caller, now)
@@ -212,7 +212,7 @@ def _about(caller: Caller) -> Mapping[str, object]:
 
 
 def revoke(request: ApiRequest) -> Response:
-    """Remove a token; within ten seconds no instance accepts it."""
+    """Remove a token from the store. Within ten seconds no instance accepts it any more."""
     app, (name,) = request.invocation.app, request.values
     if not is_token_name(name) or not app.store.remove_token(name):
         raise _not_in_store(app, name)

@@ -1,4 +1,4 @@
-"""The webhook receivers of the policy: whether each takes events, and a test event for one.
+"""The webhook receivers of the policy: lists whether each takes events, and sends one a test event.
 
 The function `notify` sends events and stores each receiver's state. This module reads that state,
 and queues test events.
@@ -69,7 +69,8 @@ def _answer(store: Store, hook: Webhook) -> WebhookTestView | None:
 
 
 def test(request: ApiRequest) -> Response:
-    """Queue a test event. Once `notify` has sent it, the list of receivers shows the answer."""
+    """Queue a test event for a receiver. Once `notify` has sent the event, the list of receivers
+    shows the receiver's answer."""
     app, (name,) = request.invocation.app, request.values
     if app.policy.webhook(name) is None:
         raise NotFound(
