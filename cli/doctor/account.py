@@ -59,6 +59,13 @@ UNANSWERED = unknown(
         " `live-record doctor` again"
     ),
 )
+BEYOND = unknown(
+    "access.beyond",
+    N_(
+        "`doctor` reads only the first {count} of {subject}, and there are more. It has not checked"
+        " the rest"
+    ),
+)
 
 
 def credentials(snapshot: Snapshot) -> Findings:
@@ -75,12 +82,15 @@ def credentials(snapshot: Snapshot) -> Findings:
 
 
 def access(snapshot: Snapshot) -> Findings:
-    """Yield one finding for each forbidden action, and one for each other error code of refused
-    calls."""
+    """Yield one finding for each forbidden action, one for each other error code of refused calls,
+    and one for each list that is too long."""
     refused = [unread for unread in snapshot.refused if not unread.action.startswith("sts:")]
     for action in dict.fromkeys(unread.action for unread in refused if unread.is_forbidden):
         yield FORBIDDEN.found(_grant_inspector(snapshot.identity), action=action)
     yield from _unanswered([unread for unread in refused if _is_unexplained(unread)])
+    for unread in refused:
+        if unread.is_partial:
+            yield BEYOND.found(count=unread.why, subject=unread.subject)
 
 
 def _unanswered(refused: list[Unread]) -> Iterator[Finding]:
@@ -119,7 +129,8 @@ REPORTED_ELSEWHERE = (
 
 
 def _is_unexplained(unread: Unread) -> bool:
-    return not unread.is_forbidden and not unread.code.startswith(REPORTED_ELSEWHERE)
+    is_reported = unread.is_partial or unread.code.startswith(REPORTED_ELSEWHERE)
+    return not unread.is_forbidden and not is_reported
 
 
 CHECKS = (

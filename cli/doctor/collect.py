@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cli.account import Account
-from cli.api import Api
+from cli.api import ALL_STREAMS, Api
 from cli.doctor import callback_probe, parse
 from cli.doctor.collect_compute import read_deployment, read_service_roles
 from cli.doctor.collect_domain import DomainCollector
@@ -39,7 +39,6 @@ from shared.errors import Misconfigured
 from shared.protocol.durations import instant
 from shared.protocol.policy import Policy
 
-MOST_STREAMS = 100_000
 PARALLEL_REQUESTS = 12
 """The largest number of requests at the same time."""
 
@@ -53,7 +52,7 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
         listed = pool.submit(
             sources.stage,
             _("the list of streams of the stage"),
-            lambda: sources.api.list_recordings(MOST_STREAMS),
+            lambda: sources.api.list_recordings(ALL_STREAMS),
         )
         schedules = pool.submit(
             sources.stage, _("the schedules of the stage"), sources.api.schedules

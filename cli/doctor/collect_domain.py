@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from gettext import gettext as _
 from typing import TypeVar
@@ -23,16 +23,21 @@ DAY_MS = 86_400_000
 ABSENT = ("CodeConfigNotFound", "InvalidConfig.NotFound")
 """Codes that mean "no configuration"; Live may also return an empty one."""
 MAX_PAGES = 20
+"""So many pages of a list are read at most. Of a longer list, the first pages are read and the rest
+is reported as unread; of callback records, those of the last hours are read."""
+RECORDS_ROWS = 500
 
 
 @dataclass(slots=True)
 class DomainCollector:
-    """Reads one domain; `now_ms` is the end of the day whose callback records it reads."""
+    """Reads one domain; `now_ms` is the end of the day whose callback records it reads. `beyond`
+    collects the rest of each list that is too long."""
 
     sources: Sources
     pool: ThreadPoolExecutor
     policy_domain: Named
     now_ms: int
+    beyond: dict[str, Unread] = field(default_factory=dict)
 
     def collect(self) -> Domain:
         name = self.policy_domain.streaming
@@ -62,6 +67,7 @@ class DomainCollector:
             online=online.result(),
             lost=_lost([records, *(future.result() for future in stream_records)]),
             broken=records if isinstance(records, Unread) else parse.broken(records),
+            beyond=self.beyond,
         )
 
     def _ingest(self, mapping: Sequence[tuple[str, str]] | Unread) -> Sequence[str]:
@@ -81,37 +87,38 @@ class DomainCollector:
             lambda account: parse_answer(account.ask(action, **params)),
         )
 
-    def _pages(self, subject: str, action: str, size: int, rows: Callable[[Json], Sequence[T]],
+    def _pages(self, name: str, subject: str, action: str, size: int,
+               rows: Callable[[Json], Sequence[T]],
                **parameters: object) -> Sequence[T] | Unread:  # fmt: skip
+        """Return the list `name`. If it is longer than MAX_PAGES, note that its rest is unread."""
         found: list[T] = []
-        for page in range(1, MAX_PAGES + 1):
+        for page in range(1, MAX_PAGES + 2):
             page_params = {"PageNum": page, "PageSize": size, **parameters}
             more = self._ask(subject, action, rows, **page_params)
             if isinstance(more, Unread):
                 return more
+            if page > MAX_PAGES and more:
+                whole = subject.format(domain=self.policy_domain.streaming)
+                self.beyond[name] = self.sources.rest_of(whole, action, len(found))
+                break
             found += more
             if len(more) < size:
                 break
         return found
 
     def _recordings(self) -> Sequence[Recording] | Unread:
-        action = "DescribeLiveRecordConfig"
-        return self._pages(
-            _("the recording configurations of {domain}"), action, 30, parse.recordings
-        )
+        subject = _("the recording configurations of {domain}")
+        return self._pages("recordings", subject, "DescribeLiveRecordConfig", 30, parse.recordings)
 
     def _vod(self) -> Sequence[Recording] | Unread:
-        action = "DescribeLiveRecordVodConfigs"
-        return self._pages(
-            _("the recording configurations of {domain} into VOD"), action, 100, parse.vod
-        )
+        subject = _("the recording configurations of {domain} into VOD")
+        return self._pages("vod", subject, "DescribeLiveRecordVodConfigs", 100, parse.vod)
 
     def _online(self) -> Sequence[Online] | Unread:
         filters = {"QueryType": "strict", "StreamType": "raw", "OnlyStream": "yes"}
         action = "DescribeLiveStreamsOnlineList"
-        return self._pages(
-            _("the list of live streams of {domain}"), action, 3000, parse.online, **filters
-        )
+        subject = _("the list of live streams of {domain}")
+        return self._pages("online", subject, action, 3000, parse.online, **filters)
 
     def _record_callback(self) -> Callback | Unread | None:
         name = self.policy_domain.streaming
@@ -134,24 +141,38 @@ class DomainCollector:
         )
 
     def _callback_records(self, action: str, name: str) -> Sequence[Json] | Unread:
-        """Return the first and last page of Live's callback records of the last day.
-
-        No source documents which of the two pages holds the newest.
-        """
-        span = {"StartTime": _utc(self.now_ms - DAY_MS), "EndTime": _utc(self.now_ms + 60_000)}
-        params = {"DomainName": name, **span, "PageSize": 500}
-        subject = _("the records of callbacks of {domain}")
-        first = self._ask(subject, action, lambda answer: answer, **params, PageNumber=1)
+        """Return Live's callback records of the last day, oldest first. If they have more than
+        MAX_PAGES pages, return those of the last 12 hours, or of the last 6, and so on."""
+        span_ms = DAY_MS
+        first = self._records_page(action, name, span_ms, 1)
+        while not isinstance(first, Unread) and _pages_in(first) > MAX_PAGES and span_ms > 0:
+            span_ms //= 2
+            first = self._records_page(action, name, span_ms, 1)
         if isinstance(first, Unread):
             return first
-        last = first.get("TotalPage") or 1
-        if last == 1:
-            return parse.notified(first)
-        more = self._ask(subject, action, parse.notified, **params, PageNumber=last)
-        return more if isinstance(more, Unread) else [*parse.notified(first), *more]
+        found = list(parse.notified(first))
+        for page in range(2, _pages_in(first) + 1):
+            more = self._records_page(action, name, span_ms, page)
+            if isinstance(more, Unread):
+                return more
+            found += parse.notified(more)
+        return parse.oldest_first(found)
+
+    def _records_page(self, action: str, name: str, span_ms: int, page: int) -> Json | Unread:
+        span = {"StartTime": _utc(self.now_ms - span_ms), "EndTime": _utc(self.now_ms + 60_000)}
+        return self._ask(
+            _("the records of callbacks of {domain}"),
+            action,
+            lambda answer: answer,
+            **{"DomainName": name, **span, "PageSize": RECORDS_ROWS, "PageNumber": page},
+        )
 
 
 _STREAM_RECORDS = "DescribeLiveStreamsNotifyRecords"
+
+
+def _pages_in(answer: Json) -> int:
+    return int(answer.get("TotalPage") or 1)
 
 
 def _none_if_absent(callback: Callback | Unread | None) -> Callback | Unread | None:

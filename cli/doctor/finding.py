@@ -44,6 +44,8 @@ class Finding:
 
 
 Findings = Iterator[Finding]
+PARTLY = "partly"
+"""How the code of a finding ends whose check has seen only a part of what it checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +128,26 @@ def _findings(check: Check, snapshot: Snapshot, roots: Mapping[str, str]) -> Fin
 def _unread(check: Check, unread: Sequence[Unread], roots: Mapping[str, str]) -> Findings:
     """Yield an unknown finding for each check that explains the unread parts, except for `check`
     itself."""
-    for root in dict.fromkeys(_root_of(part, roots) for part in unread):
+    whole = dict.fromkeys(_root_of(part, roots) for part in unread if not part.is_partial)
+    partial = dict.fromkeys(_root_of(part, roots) for part in unread if part.is_partial)
+    for root in whole:
         if root != check.name:
             yield _unknown(check, root)
+    for root in partial:
+        if root not in whole:
+            yield _partly_unknown(check, root)
 
 
 def _unknown(check: Check, root: str) -> Finding:
     text = _("not checked, because of {root}: {holds}").format(root=root, holds=_(check.holds))
     code = f"{check.name}.unknown"
     return Finding(Severity.UNKNOWN, text, "", check.name, code, because=root, blocks=True)
+
+
+def _partly_unknown(check: Check, root: str) -> Finding:
+    sentence = _("checked only in part, because of {root}: {holds}")
+    text, code = sentence.format(root=root, holds=_(check.holds)), f"{check.name}.{PARTLY}"
+    return Finding(Severity.UNKNOWN, text, "", check.name, code, because=root)
 
 
 def _root_of(unread: Unread, roots: Mapping[str, str]) -> str:

@@ -115,9 +115,11 @@ def notified(answer: Json) -> Sequence[Json]:
     """Return the callback records, oldest first; the name of their list depends on their kind
     (docs/platform/live.md §7)."""
     found = rows_at(answer, "NotifyRecordsInfo", "LiveStreamNotifyRecordsInfo")
-    return sorted(
-        found or rows_at(answer, "CallbackList"), key=lambda row: str(row.get("NotifyTime"))
-    )
+    return oldest_first(found or rows_at(answer, "CallbackList"))
+
+
+def oldest_first(records: Iterable[Json]) -> Sequence[Json]:
+    return sorted(records, key=lambda row: str(row.get("NotifyTime")))
 
 
 def lost(records: Iterable[Json]) -> Sequence[CallbackRecord]:

@@ -255,7 +255,7 @@ def coverage(snapshot: Snapshot) -> Findings:
 
 
 def _uncovered(snapshot: Snapshot, domain: Domain) -> Iterator[Finding]:
-    is_whole = not isinstance(domain.recordings, Unread) and not isinstance(domain.vod, Unread)
+    is_whole = domain.knows_all_configurations
     if is_whole and not domain.configurations:
         create = f"{SETUP} --bucket NAME --endpoint oss-REGION.aliyuncs.com"
         yield NONE.found(snapshot.fix_command(create), domain=domain.name)
@@ -502,7 +502,7 @@ def fresh(snapshot: Snapshot) -> Findings:
         yield NO_STREAM.found()
     refused = _refused_without_configuration(snapshot)
     for domain in snapshot.domains:
-        for stream in domain.live:
+        for stream in domain.live if domain.knows_all_configurations else ():
             config = domain.configuration(stream.app, stream.stream)
             if config and config.created_ms is not None and config.created_ms > stream.published_ms:
                 key = StreamKey(domain.name, stream.app, stream.stream)

@@ -12,7 +12,7 @@ from typing import Any
 from unicodedata import east_asian_width
 
 from cli import exit_codes
-from cli.doctor.finding import Finding, Severity, worst
+from cli.doctor.finding import PARTLY, Finding, Severity, worst
 from cli.printable import printable
 
 SEVERITY_CODES = {
@@ -118,16 +118,21 @@ def _wrong(finding: Finding, width: int) -> Iterator[str]:
 
 
 def _consequences(follow: Sequence[Finding], root: str, width: int) -> Iterator[str]:
-    """Yield the findings caused by the check `root`, and then one line with the checks that could
-    not be made because of it."""
+    """Yield the findings caused by the check `root`, then one line with the checks that could not
+    be made because of it, and one with those that could be made only in part."""
     indent = f"{'':{_word_width()}}  {'':{width}}  "
     same = [finding for finding in follow if finding.because == root]
-    unknown = [finding.check for finding in same if finding.severity is Severity.UNKNOWN]
+    unknown = [finding for finding in same if finding.severity is Severity.UNKNOWN]
+    partly = [finding.check for finding in unknown if finding.code.endswith(f".{PARTLY}")]
+    not_at_all = [finding.check for finding in unknown if finding.check not in partly]
     for finding in same:
         if finding.severity is not Severity.UNKNOWN:
             yield indent + _("therefore: {text}").format(text=printable(finding.text))
-    if unknown:
-        yield indent + _("not checked because of it: {checks}").format(checks=", ".join(unknown))
+    if not_at_all:
+        yield indent + _("not checked because of it: {checks}").format(checks=", ".join(not_at_all))
+    if partly:
+        sentence = _("checked only in part because of it: {checks}")
+        yield indent + sentence.format(checks=", ".join(partly))
 
 
 def summary(findings: Sequence[Finding]) -> str:

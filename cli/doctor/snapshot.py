@@ -23,6 +23,10 @@ FORBIDDEN = ("Forbidden", "NoPermission", "AccessDenied")
 NOBODY, NO_ANSWER = "InvalidCredentials", "NoAnswer"
 """Our own codes: no credentials, and a stage that does not answer at all."""
 
+LEFT_OUT = "LeftOut"
+"""Our own code: doctor has read only the beginning of the list. `why` is then the number of entries
+that it has read."""
+
 _EXPLAINED = {"InvalidDomain": "domain", "NoSuchBucket": "bucket", "WrongEndpoint": "bucket"}
 
 
@@ -42,6 +46,11 @@ class Unread:
     @property
     def is_forbidden(self) -> bool:
         return self.code.startswith(FORBIDDEN)
+
+    @property
+    def is_partial(self) -> bool:
+        """Return True if the beginning of the part was read, False if nothing was."""
+        return self.code == LEFT_OUT
 
     @property
     def is_of_account(self) -> bool:
@@ -144,7 +153,8 @@ class CallbackRecord:
 class Domain:
     """A streaming domain of the policy, as Live has it.
 
-    `mapping` holds (name, type); a configuration that does not exist is None.
+    `mapping` holds (name, type); a configuration that does not exist is None. `beyond`: the unread
+    rest of each list that is too long, by the list's name.
     """
 
     name: str
@@ -156,6 +166,14 @@ class Domain:
     online: Sequence[Online] | Unread = ()
     lost: Sequence[CallbackRecord] | Unread = ()
     broken: Sequence[CallbackRecord] | Unread = ()
+    beyond: Mapping[str, Unread] = field(default_factory=dict)
+
+    @property
+    def knows_all_configurations(self) -> bool:
+        """Return True if the configurations of both kinds were read to the end."""
+        names = ("recordings", "vod")
+        unread = any(isinstance(getattr(self, name), Unread) for name in names)
+        return not unread and self.beyond.keys().isdisjoint(names)
 
     @property
     def configurations(self) -> Sequence[Recording]:
@@ -302,10 +320,15 @@ class Snapshot:
         found: dict[Unread, None] = {}
         for name in names:
             own = getattr(self, name, None)
-            parts = [own] if name in self.__slots__ else [getattr(d, name) for d in self.domains]
+            parts = [own] if name in self.__slots__ else self._parts_of_domains(name)
             each = chain.from_iterable(p.values() if isinstance(p, Mapping) else [p] for p in parts)
             found |= {part: None for part in each if isinstance(part, Unread)}
         return list(found)
+
+    def _parts_of_domains(self, name: str) -> list[Any]:
+        """Return this part of each domain, and the rest of those that were not read to the end."""
+        rests = [domain.beyond[name] for domain in self.domains if name in domain.beyond]
+        return [*(getattr(domain, name) for domain in self.domains), *rests]
 
     def fix_command(self, command: str) -> str:
         live = self.stage_ref.live if command.startswith("setup") else ""

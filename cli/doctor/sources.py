@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from cli.account import Account, Declined
 from cli.api import Api
-from cli.doctor.snapshot import NO_ANSWER, NOBODY, Bucket, Unread
+from cli.doctor.snapshot import LEFT_OUT, NO_ANSWER, NOBODY, Bucket, Unread
 from cli.errors import Failure, StageRefusal, clause_of
 
 T = TypeVar("T")
@@ -52,3 +52,9 @@ class Sources:
             unread = Unread(subject, str(error), f"{service}:{error.action}", error.code)
         self.refused.append(unread)
         return unread
+
+    def rest_of(self, subject: str, action: str, count: int) -> Unread:
+        """Return an Unread for the rest of a list of Live's of which `count` entries were read."""
+        rest = Unread(subject, str(count), f"live:{action}", LEFT_OUT)
+        self.refused.append(rest)
+        return rest

@@ -266,6 +266,15 @@ def of_kind(kind: str) -> Snapshot:
     return replace(asking(ASK_URL), path_kinds={"path-token": kind})
 
 
+def cut(name: str) -> Snapshot:
+    """Return a snapshot of a domain of whose list `name` doctor has read the beginning."""
+    lists = {"online": ("the list of live streams", 60_000, "DescribeLiveStreamsOnlineList")}
+    lists |= {"recordings": ("the recording configurations", 600, "DescribeLiveRecordConfig")}
+    subject, count, action = lists[name]
+    rest = Unread(f"{subject} of {LIVE}", str(count), f"live:{action}", "LeftOut")
+    return replace(domain(beyond={name: rest}), refused=[rest])
+
+
 def known(secret: str) -> Snapshot:
     return replace(HEALTHY, known={**HEALTHY.known, secret: False})
 
@@ -280,6 +289,13 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
         lambda: replace(HEALTHY, identity=replace(REVOKED, code="NeverSent")),
     ),
     ("access", UNKNOWN, "NeverSent", "", lambda: replace(HEALTHY, refused=[SILENT, SILENT])),
+    (
+        "access",
+        UNKNOWN,
+        "the first 60000 of the list of live streams of live.example.com, and there are more",
+        "",
+        lambda: cut("online"),
+    ),
     ("clock", WARNING, "1m behind", "", lambda: replace(HEALTHY, clock_offset_ms=-60_000)),
     ("clock", FAULT, "5m ahead", "", lambda: replace(HEALTHY, clock_offset_ms=300_000)),
     ("clock", WARNING, "it is 5m ahead", "", lambda: replace(HEALTHY, clock_offset_ms=299_000)),
@@ -1028,6 +1044,54 @@ def test_what_follows_from_a_check_that_is_well_by_now_has_a_line_of_its_own() -
     assert found(snapshot, "policy") == []
     assert lines[0].split()[:2] == ["fault", "recorded"]
     assert lines[-1].startswith("1 fault, ")
+
+
+@pytest.mark.parametrize(
+    ("name", "checks"),
+    [
+        ("online", {"access", "fresh", "recorded"}),
+        (
+            "recordings",
+            {"access", "service-roles", "recording", "on-demand", "storage", "formats", "names"}
+            | {"delay", "bucket", "lifecycle", "cors", "fresh", "on-demand-callback"},
+        ),
+    ],
+)
+def test_what_doctor_has_read_in_part_it_calls_unknown_and_says_which_part(
+    name: str, checks: set[str]
+) -> None:
+    findings = examine(CHECKS, cut(name))
+    unknown = {finding.check for finding in findings if finding.severity is UNKNOWN}
+
+    assert unknown == checks
+    assert {
+        finding.check for finding in findings if finding.severity is Severity.OK
+    } & checks == set()
+    lines = list(report.lines(findings))
+    (line,) = [each.strip() for each in lines if "checked only in part because of it" in each]
+    assert set(line.partition(": ")[2].split(", ")) == checks - {"access"}
+    assert report.exit_code(findings) == 4
+
+
+def test_what_was_read_in_part_is_not_called_absent() -> None:
+    """The rest may have the configuration."""
+    bare, other = replace(cut("recordings"), domains=[]), replace(cut("recordings"), domains=[])
+    (whole,) = cut("recordings").domains
+    bare = replace(bare, domains=[replace(whole, recordings=[])])
+    other = replace(other, domains=[replace(whole, recordings=[OTHER_APP], online=ONLINE)])
+
+    for snapshot in (bare, other):
+        found_codes = {finding.code for finding in examine(CHECKS, snapshot)}
+        assert not found_codes & {"recording.none", "recording.rule", "service-roles.nothing"}
+
+
+def test_a_stream_may_have_a_configuration_that_was_not_read() -> None:
+    (whole,) = cut("recordings").domains
+    later = replace(whole, online=[Online("x", "y", NOON - 9)])
+
+    assert [f.code for f in found(replace(cut("recordings"), domains=[later]), "fresh")] == [
+        "fresh.partly"
+    ]
 
 
 def test_without_a_recording_configuration_there_is_nothing_to_check() -> None:
