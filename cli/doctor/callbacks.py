@@ -23,7 +23,7 @@ from cli.doctor.stage import clock, unwritable
 from cli.texts import N_
 from cli.web import callback_hosts, hides_a_token
 
-SETUP, TAKE_OVER = "setup", "setup --take-over"
+TAKE_OVER = "--take-over"
 STREAM, RECORD, ON_DEMAND = "/callbacks/stream/", "/callbacks/record/", "/callbacks/on-demand/"
 UNAUTHORIZED = 401
 
@@ -88,6 +88,26 @@ UNSIGNED, WRONG_KEY = (
         ("unknown", N_("{callbacks} are signed with a key that the stage does not know")),
     )
 )
+AT_OTHER_STAGE = {
+    check: nothing(
+        f"{check}.other_stage",
+        N_("{callbacks} go to {host}, the stage from which this one is to take over"),
+    )
+    for check in ADDRESS_CHECKS
+}
+ASKS_OTHER_STAGE = nothing(
+    "answer.other_stage", N_("Live calls the stage from which this one is to take over")
+)
+OTHER_KEY = {
+    check: fault(
+        f"{check}.other_stage",
+        N_(
+            "{callbacks} are signed with a key that the stage does not know. Set {variable} to the"
+            " value that it has in the stage from which this one is to take over, and deploy"
+        ),
+    )
+    for check in KEY_CHECKS
+}
 NOT_TOLD = {
     check: nothing(
         f"{check}.not_told",
@@ -128,7 +148,7 @@ def stream_callback(snapshot: Snapshot) -> Findings:
     for domain in snapshot.domains:
         for name, callback in domain.stream_callbacks.items():
             if callback is None:
-                yield NO_STREAM_CALLBACK.found(snapshot.fix_command(SETUP), domain=name)
+                yield NO_STREAM_CALLBACK.found(snapshot.setup_command(), domain=name)
             elif not isinstance(callback, Unread):
                 ours = _("the ingest callbacks of {domain}").format(domain=name)
                 yield from _address(snapshot, "stream-callback", callback.url, STREAM, ours)
@@ -138,7 +158,7 @@ def record_callback(snapshot: Snapshot) -> Findings:
     for domain in snapshot.domains:
         callback = domain.record_callback
         if callback is None:
-            yield NO_RECORD_CALLBACK.found(snapshot.fix_command(SETUP), domain=domain.name)
+            yield NO_RECORD_CALLBACK.found(snapshot.setup_command(), domain=domain.name)
         elif not isinstance(callback, Unread):
             ours = _("the recording callbacks of {domain}").format(domain=domain.name)
             yield from _address(snapshot, "record-callback", callback.url, RECORD, ours)
@@ -159,7 +179,7 @@ def on_demand_callback(snapshot: Snapshot) -> Findings:
         if isinstance(callback, Unread):
             continue
         if callback is None or not callback.on_demand_url:
-            yield NO_ON_DEMAND.found(snapshot.fix_command(SETUP), config=config)
+            yield NO_ON_DEMAND.found(snapshot.setup_command(), config=config)
         else:
             ours = _("the on-demand callbacks of {domain}").format(domain=name)
             url = callback.on_demand_url
@@ -172,13 +192,21 @@ def _address(
     """Yield a fault if the callback URL is not ours or not valid; its end, a secret, is not
     shown."""
     host, path_of_url = urlsplit(url).netloc, urlsplit(url).path
-    if host not in _hosts(snapshot):
-        fix = snapshot.fix_command(TAKE_OVER)
+    if _is_of_other_stage(snapshot, url):
+        yield AT_OTHER_STAGE[check].found(callbacks=callbacks, host=host)
+    elif host not in _hosts(snapshot):
+        fix = snapshot.setup_command(TAKE_OVER)
         yield ELSEWHERE[check].found(fix, callbacks=callbacks, host=host or "-")
     elif kind := _wrong(snapshot, check, url, path, path_of_url):
         has_none = kind is WRONG_TOKEN[check] and snapshot.setting("path_tokens") == 0
-        because, fix = ("secrets", "") if has_none else ("", snapshot.fix_command(SETUP))
+        because, fix = ("secrets", "") if has_none else ("", snapshot.fix_command("setup"))
         yield kind.found(fix, because=because, callbacks=callbacks, path=path)
+
+
+def _is_of_other_stage(snapshot: Snapshot, url: str) -> bool:
+    """Return True if Live calls the stage from which this one is to take over. That is right, and
+    what is wrong with its URL is for doctor to find of that stage."""
+    return snapshot.is_standby and urlsplit(url).netloc in snapshot.other_hosts
 
 
 def _wrong(snapshot: Snapshot, check: str, url: str, path: str, path_of_url: str) -> Kind | None:
@@ -208,7 +236,7 @@ def status(snapshot: Snapshot) -> Findings:
         yield NO_CALLBACKS["status"].found()
     for callback in callbacks:
         if not callback.status:
-            yield NO_STATUS.found(snapshot.fix_command(SETUP), domain=callback.domain)
+            yield NO_STATUS.found(snapshot.setup_command(), domain=callback.domain)
 
 
 def stream_key(snapshot: Snapshot) -> Findings:
@@ -234,7 +262,7 @@ def _keys(snapshot: Snapshot, check: str, named: dict[str, Callback]) -> Iterato
     """Yield what is wrong with the key of each callback configuration in `named`."""
     if not named:
         yield NO_CALLBACKS[check].found()
-    kind_of_secret, fix = check.replace("-", "_"), snapshot.fix_command(SETUP)
+    kind_of_secret, fix = check.replace("-", "_"), snapshot.setup_command()
     for callbacks, callback in named.items():
         if callback.signs is False:
             yield UNSIGNED[check].found(fix, callbacks=callbacks)
@@ -243,7 +271,16 @@ def _keys(snapshot: Snapshot, check: str, named: dict[str, Callback]) -> Iterato
         elif snapshot.setting(f"{kind_of_secret}s") == 0:
             yield WRONG_KEY[check].found(because="secrets", callbacks=callbacks)
         elif snapshot.knows(kind_of_secret, callback.key) is False:
-            yield WRONG_KEY[check].found(fix, callbacks=callbacks)
+            yield _wrong_key(snapshot, check, callbacks)
+
+
+def _wrong_key(snapshot: Snapshot, check: str, callbacks: str) -> Finding:
+    """Return the fault for a key that the stage does not know. A standby gets the key of the stage
+    that acts, because Live signs with that key before the take-over and after it."""
+    if not snapshot.is_standby:
+        return WRONG_KEY[check].found(snapshot.setup_command(), callbacks=callbacks)
+    variable = f"LIVE_RECORD_{check.replace('-', '_').upper()}S"
+    return OTHER_KEY[check].found(snapshot.deploy_command(), callbacks=callbacks, variable=variable)
 
 
 def answers(snapshot: Snapshot) -> Findings:
@@ -251,7 +288,10 @@ def answers(snapshot: Snapshot) -> Findings:
     program, or rejects Live's signature."""
     if not snapshot.probes:
         yield NO_CALLBACKS["answer"].found()
-    for probe in snapshot.probes.values():
+    own = [one for one in snapshot.probes.values() if not _is_of_other_stage(snapshot, one.url)]
+    if len(own) < len(snapshot.probes):
+        yield ASKS_OTHER_STAGE.found()
+    for probe in own:
         yield from _answer_findings(snapshot, probe, _redacted_url(probe.url))
 
 
@@ -341,7 +381,9 @@ def delivery(snapshot: Snapshot) -> Findings:
 
 def _cause_of_loss(snapshot: Snapshot, kind: str) -> str:
     """Return the check that finds why callbacks of this kind do not reach the stage, or are not
-    accepted; "" if none does."""
+    accepted; "" if none does, and for a standby, since Live calls another stage."""
+    if snapshot.is_standby:
+        return ""
     if any(found.severity is Severity.FAULT for found in clock(snapshot)):
         return "clock"
     if cause := unwritable(snapshot):

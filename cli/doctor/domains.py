@@ -56,7 +56,7 @@ def main(snapshot: Snapshot) -> Findings:
 
     The API accepts only main streaming domains (docs/platform/live.md §1.1).
     """
-    fix = snapshot.fix_command("policy apply policy.toml")
+    fix = snapshot.apply_command()
     for domain in snapshot.domains:
         if not isinstance(domain.mapping, Unread):
             yield from _not_main(domain.name, domain.mapping, fix)
@@ -93,7 +93,7 @@ def mapping(snapshot: Snapshot) -> Findings:
 def _bound(snapshot: Snapshot, domain: Domain, named: tuple[str, ...]) -> Iterator[Finding]:
     theirs = {name.lower() for name in domain.ingest}
     ours = {name.lower() for name in named}
-    apply_policy = snapshot.fix_command("policy apply policy.toml")
+    apply_policy = snapshot.apply_command()
     for name in sorted(theirs - ours):
         yield NOT_NAMED.found(apply_policy, ingest=name, domain=domain.name)
     for name in sorted(ours - theirs):

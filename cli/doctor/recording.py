@@ -7,14 +7,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from gettext import gettext as _
 from urllib.parse import urlsplit
 
 from cli.api import AGE_UNKNOWN, ENDED_ON_PURPOSE, STORE_EMPTIED
-from cli.doctor.finding import Check, Finding, Findings, Kind, fault, nothing, unknown, warning
-from cli.doctor.snapshot import ASKS, AUTOMATIC, PUSH_URL, Domain, Json, Recording, Snapshot, Unread
+from cli.doctor.finding import (
+    Check,
+    Finding,
+    Findings,
+    Kind,
+    Severity,
+    fault,
+    nothing,
+    unknown,
+    warning,
+)
+from cli.doctor.snapshot import (
+    ASKS,
+    AUTOMATIC,
+    OTHER,
+    PUSH_URL,
+    Domain,
+    Json,
+    Recording,
+    Snapshot,
+    Unread,
+)
 from cli.doctor.stage import NOT_RECORDED as NOT_RECORDED_CODE
 from cli.doctor.stage import UNREPORTED as UNREPORTED_CODE
 from cli.doctor.stage import is_only_unreadable, is_writable, stops_writes
@@ -24,7 +44,6 @@ from shared.protocol.durations import instant, written
 from shared.protocol.object_prefix import prefix_of
 from shared.protocol.policy import Policy, Rule
 
-SETUP = "setup"
 SOON_DAYS = 7
 """A lifecycle rule that deletes recordings sooner is probably a mistake."""
 NO_CONFIG = "no_record_config"
@@ -167,8 +186,7 @@ NOT_KNOWN = fault(
     "recorded.unknown",
     N_(
         "these streams are live and set to record, but the stage does not know them: {streams}."
-        " The function `reconcile` finds them in the online list within a minute; the command"
-        " `start` records them at once"
+        " The function `reconcile` finds them in the online list within a minute"
     ),
 )
 NOT_RECORDED = fault(
@@ -191,9 +209,22 @@ UNREADABLE = fault(
 )
 SUSPENDED = warning(
     "recorded.suspended",
+    N_("these streams are live, but not recorded while the policy is suspended: {streams}"),
+)
+OTHER_DELAY_HERE = warning(
+    "delay.other_stage",
     N_(
-        "these streams are live, but not recorded while the policy is suspended: {streams}. You can"
-        " still start each of them by hand"
+        "{config} waits {delay} for an interrupted stream (DelayTime), but"
+        " LIVE_RECORD_MERGE_DELAY is {setting}. Set it to the value that it has in the stage from"
+        " which this one is to take over, and deploy"
+    ),
+)
+FORGOTTEN_HERE = unknown(
+    "recorded.forgotten_standby",
+    N_(
+        "the store was emptied, so the stage does not know whether Live still records these"
+        " streams: {streams}. Import the state of the other stage again, then run"
+        " `live-record store accept`"
     ),
 )
 FORGOTTEN = unknown(
@@ -257,8 +288,8 @@ def coverage(snapshot: Snapshot) -> Findings:
 def _uncovered(snapshot: Snapshot, domain: Domain) -> Iterator[Finding]:
     is_whole = domain.knows_all_configurations
     if is_whole and not domain.configurations:
-        create = f"{SETUP} --bucket NAME --endpoint oss-REGION.aliyuncs.com"
-        yield NONE.found(snapshot.fix_command(create), domain=domain.name)
+        create = "--bucket NAME --endpoint oss-REGION.aliyuncs.com"
+        yield _configure(snapshot, NONE, create, domain=domain.name)
     elif is_whole and not isinstance(snapshot.policy, Unread):
         yield from _missing(snapshot, domain, snapshot.policy)
         yield from _by_hand(snapshot, domain, snapshot.policy)
@@ -267,8 +298,18 @@ def _uncovered(snapshot: Snapshot, domain: Domain) -> Iterator[Finding]:
 def _missing(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Finding]:
     for rule in _recorded(policy, domain.name):
         if not any(_may_cover(rule, config) for config in domain.configurations):
-            fix = snapshot.fix_command(SETUP)
-            yield NOT_COVERED.found(fix, domain=domain.name, rule=rule.name)
+            yield _configure(snapshot, NOT_COVERED, domain=domain.name, rule=rule.name)
+
+
+def _configure(snapshot: Snapshot, kind: Kind, options: str = "", **about: str) -> Finding:
+    """Return a finding that setup cures by changing recording configurations. Setup leaves them
+    unchanged while the stage observes, because Live has to record by itself then. So a warning
+    follows from the check `policy`, and the cure of a fault lets the stage act."""
+    if snapshot.observes and not snapshot.is_standby:
+        if kind.severity is Severity.WARNING:
+            return kind.found(because="policy", **about)
+        options = f"--act {options}".strip()
+    return kind.found(snapshot.setup_command(options), **about)
 
 
 def _by_hand(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Finding]:
@@ -282,8 +323,15 @@ def _by_hand(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Fin
         and domain.configuration(key.app, key.stream) is None
     ]
     if refused:
-        commands = (snapshot.fix_command("policy apply policy.toml"), snapshot.fix_command(SETUP))
-        yield BY_HAND.found(" && ".join(commands), streams=_counted(refused))
+        yield _configure_by_rule(snapshot, _counted(refused))
+
+
+def _configure_by_rule(snapshot: Snapshot, streams: str) -> Finding:
+    found = _configure(snapshot, BY_HAND, streams=streams)
+    apply = snapshot.apply_command()
+    if snapshot.is_standby:
+        apply = f"live-record policy apply policy.toml --stage {OTHER}"
+    return replace(found, fix=f"{apply} && {found.fix}")
 
 
 def _asked_for(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
@@ -329,18 +377,10 @@ def mode(snapshot: Snapshot) -> Findings:
 
 
 def _of_mode(kind: Kind, snapshot: Snapshot, config: Recording) -> Finding:
-    """Return the finding. While the stage observes, Live has to record by itself, so the finding
-    follows from the check `policy` and needs no fix of its own."""
-    if not isinstance(snapshot.examined, Unread) and snapshot.examined["mode"] == "observe":
-        return kind.found(because="policy", config=config)
-    return kind.found(_manual(snapshot, config), config=config)
-
-
-def _manual(snapshot: Snapshot, config: Recording) -> str:
-    """Return the setup command, with --manual if no rule covers the configuration."""
+    """Return the finding; setup needs --manual if no rule covers the configuration."""
     rules = () if isinstance(snapshot.policy, Unread) else _recorded(snapshot.policy, config.domain)
     is_ruled = any(_may_cover(rule, config) for rule in rules)
-    return snapshot.fix_command(SETUP if is_ruled else f"{SETUP} --manual")
+    return _configure(snapshot, kind, "" if is_ruled else "--manual", config=str(config))
 
 
 def storage(snapshot: Snapshot) -> Findings:
@@ -354,11 +394,11 @@ def storage(snapshot: Snapshot) -> Findings:
         oss_targets = {(config.app, config.stream) for config in domain.recordings}
         for config in domain.vod:
             if (config.app, config.stream) in oss_targets:
-                yield OSS_AND_VOD.found(
+                delete = (
                     f"aliyun live DeleteLiveRecordVodConfig --DomainName {config.domain}"
-                    f" --AppName '{config.app}' --StreamName '{config.stream}'",
-                    config=config,
-                )
+                    f" --AppName '{config.app}' --StreamName '{config.stream}'"
+                )  # Live may be recording by itself, by either of the two, while the stage observes
+                yield OSS_AND_VOD.found("" if snapshot.observes else delete, config=config)
 
 
 def formats(snapshot: Snapshot) -> Findings:
@@ -370,7 +410,7 @@ def formats(snapshot: Snapshot) -> Findings:
     for config in _configurations(snapshot):
         names = ", ".join(dict.fromkeys(form.name for form in config.formats))
         if not names and not config.is_vod:
-            yield NO_FORMAT.found(snapshot.fix_command(SETUP), config=config)
+            yield _configure(snapshot, NO_FORMAT, config=str(config))
         elif asks_others and config.on_demand == ASKS and names:
             yield OTHER_FORMATS.found(config=config, formats=names)
 
@@ -381,7 +421,7 @@ def names(snapshot: Snapshot) -> Findings:
     for config in _configurations(snapshot):
         shared = ", ".join(_shared(config))
         if shared:
-            yield SHARED_NAME.found(snapshot.fix_command(SETUP), config=config, formats=shared)
+            yield _configure(snapshot, SHARED_NAME, config=str(config), formats=shared)
         else:
             yield from _unsigned(snapshot, config)
 
@@ -398,8 +438,7 @@ def _unsigned(snapshot: Snapshot, config: Recording) -> Findings:
     names = dict.fromkeys(form.prefix for form in config.formats if form.prefix)
     unknown = ", ".join(name for name in names if not prefix_of(name).startswith(begins))
     if unknown and known:
-        fix = snapshot.fix_command("policy apply policy.toml")
-        yield UNSIGNED_NAME.found(fix, config=config, names=unknown)
+        yield UNSIGNED_NAME.found(snapshot.apply_command(), config=config, names=unknown)
 
 
 def _shared(config: Recording) -> Iterator[str]:
@@ -424,8 +463,12 @@ def delay(snapshot: Snapshot) -> Findings:
     for config in _configurations(snapshot):
         theirs = config.delay_ms
         if theirs is not None and theirs != ours:
-            fix, written_theirs = snapshot.fix_command(SETUP), written(theirs)
-            yield OTHER_DELAY.found(fix, config=config, delay=written_theirs, setting=written(ours))
+            about = {"config": str(config), "delay": written(theirs), "setting": written(ours)}
+            if snapshot.is_standby:
+                fix = snapshot.deploy_command()
+                yield OTHER_DELAY_HERE.found(fix, **about)
+            else:
+                yield _configure(snapshot, OTHER_DELAY, **about)
 
 
 def buckets(snapshot: Snapshot) -> Findings:
@@ -434,13 +477,12 @@ def buckets(snapshot: Snapshot) -> Findings:
     for (name, endpoint), bucket in snapshot.buckets.items():
         if not isinstance(bucket, Unread):
             if bucket.endpoint and bucket.endpoint != endpoint:
-                fix = snapshot.fix_command(f"{SETUP} --endpoint {bucket.endpoint}")
-                yield OTHER_ENDPOINT.found(
-                    fix, bucket=name, endpoint=bucket.endpoint, other_endpoint=endpoint
-                )
+                there, option = bucket.endpoint, f"--endpoint {bucket.endpoint}"
+                about = {"bucket": name, "endpoint": there, "other_endpoint": endpoint}
+                yield _configure(snapshot, OTHER_ENDPOINT, option, **about)
         elif bucket.code == "WrongEndpoint":
-            fix = snapshot.fix_command(f"{SETUP} --endpoint oss-REGION.aliyuncs.com")
-            yield WRONG_ENDPOINT.found(fix, bucket=name, endpoint=endpoint)
+            option = "--endpoint oss-REGION.aliyuncs.com"
+            yield _configure(snapshot, WRONG_ENDPOINT, option, bucket=name, endpoint=endpoint)
         elif bucket.code == "NoSuchBucket":
             fix = f"aliyun oss mb oss://{name} --endpoint {endpoint}"
             yield NO_BUCKET.found(fix, bucket=name)
@@ -588,7 +630,8 @@ def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Findi
         yield UNSHOWN.found(streams=_lost(unshown))
     forgotten = [each for each in known if each.row["reason"]["code"] == STORE_EMPTIED]
     if forgotten := [*forgotten, *(unknown if is_emptied else ())]:
-        yield FORGOTTEN.found(because="health", streams=_lost(forgotten))
+        kind = FORGOTTEN_HERE if snapshot.is_standby else FORGOTTEN
+        yield kind.found(because="health", streams=_lost(forgotten))
     yield from _uncertain(snapshot, known)
     waits = [each for each in known if _is_unrecorded(each.row) and not _is_unshown(each.row)]
     for code in dict.fromkeys(each.row["reason"]["code"] for each in waits):
@@ -715,7 +758,10 @@ MOST_STARTS = 5
 
 
 def _starts(snapshot: Snapshot, streams: Sequence[_Wanted]) -> str:
-    """Return the command that starts the streams, or the first few of them."""
+    """Return the command that starts the streams, or the first few of them; "" if the stage would
+    send no start."""
+    if snapshot.observes:
+        return ""
     return " && ".join(snapshot.fix_command(f"start {each.key}") for each in streams[:MOST_STARTS])
 
 

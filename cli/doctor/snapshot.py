@@ -26,6 +26,8 @@ NOBODY, NO_ANSWER = "InvalidCredentials", "NoAnswer"
 LEFT_OUT = "LeftOut"
 """Our own code: doctor has read only the beginning of the list. `why` is then the number of entries
 that it has read."""
+OTHER = "OTHER"
+"""Stands in a command for the name of another stage."""
 
 _EXPLAINED = {"InvalidDomain": "domain", "NoSuchBucket": "bucket", "WrongEndpoint": "bucket"}
 
@@ -330,9 +332,40 @@ class Snapshot:
         rests = [domain.beyond[name] for domain in self.domains if name in domain.beyond]
         return [*(getattr(domain, name) for domain in self.domains), *rests]
 
+    @property
+    def observes(self) -> bool:
+        """Return True if the stage decides everything and sends nothing."""
+        return not isinstance(self.examined, Unread) and self.examined["mode"] == "observe"
+
+    @property
+    def other_hosts(self) -> Sequence[str]:
+        """Return the hosts of the stage that this one may take over from, or has taken over from
+        (docs/disaster.md)."""
+        return (self.setting("callback_hosts") or ())[1:]
+
+    @property
+    def is_standby(self) -> bool:
+        """Return True if the stage observes until it takes over from another one. The other one
+        acts, and configures Live."""
+        return self.observes and bool(self.other_hosts)
+
     def fix_command(self, command: str) -> str:
         live = self.stage_ref.live if command.startswith("setup") else ""
         return f"live-record {command} {self.stage_ref.options}{live}"
+
+    def setup_command(self, options: str = "") -> str:
+        """Return the command that gives Live what it needs. Of a standby, the stage that acts runs
+        it: setup would take the callbacks from that stage."""
+        command = f"setup {options}".strip()
+        if self.is_standby:
+            return f"live-record {command} --stage {OTHER}{self.stage_ref.live}"
+        return self.fix_command(command)
+
+    def apply_command(self) -> str:
+        """Return the command that applies the policy. The policy of a stage that observes has a
+        file of its own, which says so: another one would let the stage act."""
+        name = f"policy.{self.stage_name}.toml" if self.observes else "policy.toml"
+        return self.fix_command(f"policy apply {name}")
 
     def deploy_command(self) -> str:
         """Return the command that deploys the stage again with its settings; empty if its name is

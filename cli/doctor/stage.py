@@ -25,7 +25,7 @@ from cli.doctor.snapshot import FORBIDDEN, NO_ANSWER, Json, Snapshot, Unread
 from cli.texts import N_
 from shared.inbound.live_callbacks import WINDOW_MS
 from shared.protocol.durations import written
-from shared.protocol.policy import ForwardTo, Mode, OnPublish
+from shared.protocol.policy import ForwardTo, OnPublish
 
 ASKED_JUST_NOW = "AskedJustNow"
 """The stage's code if it did not ask Live: for doctor it asks at most once a second, whoever runs
@@ -120,7 +120,16 @@ OBSERVES = warning(
     "policy.observes",
     N_(
         "the stage only observes and sends no commands. If LIVE_RECORD_MODE is `observe`, change"
-        " that variable first"
+        " that variable first. If another stage acts for the same streams, do not run `setup`, but"
+        " see docs/disaster.md"
+    ),
+)
+STANDBY = warning(
+    "policy.standby",
+    N_(
+        "the stage only observes and sends no commands. LIVE_RECORD_CALLBACK_HOST also names"
+        " {hosts}: the stage is to take over from another one, and has to observe until then."
+        " docs/disaster.md has the steps"
     ),
 )
 NEVER_RAN = warning(
@@ -413,9 +422,10 @@ def policy(snapshot: Snapshot) -> Findings:
     if isinstance(snapshot.examined, Unread):
         return
     if snapshot.examined["policy"]["fault"]:
-        fix = snapshot.fix_command("policy apply policy.toml")
-        yield NOT_IN_FORCE.found(fix, why=snapshot.examined["policy"]["fault"])
-    if snapshot.examined["mode"] == Mode.OBSERVE.value:
+        yield NOT_IN_FORCE.found(snapshot.apply_command(), why=snapshot.examined["policy"]["fault"])
+    if snapshot.is_standby:
+        yield STANDBY.found(hosts=", ".join(snapshot.other_hosts))
+    elif snapshot.observes:
         yield OBSERVES.found(snapshot.fix_command("setup --act"))
 
 

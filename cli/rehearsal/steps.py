@@ -472,7 +472,10 @@ class Steps:
     def _fix_of(self, code: str) -> str:
         """Return the fix for a stream whose status has this reason."""
         fixes = {
-            Reason.OBSERVED: _('Take `mode = "observe"` out of the policy, and apply the policy.'),
+            Reason.OBSERVED: _(
+                "If another stage acts, rehearse with that stage. Otherwise take"
+                ' `mode = "observe"` out of the policy, and apply the policy.'
+            ),
             Reason.THROTTLED: _("Find out what else sends commands in this account, or try later."),
             Reason.NO_QUOTA: _("Raise `max_concurrent` of the rule, or of the stage."),
             Reason.OPERATOR_ACTION_NEEDED: _("Fix the role of the function `record_command`."),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cli import texts
-from cli.doctor import report
+from cli.doctor import recording, report
 from cli.doctor.checks import CHECKS, kinds
 from cli.doctor.finding import Finding, Severity, examine, worst
 from cli.doctor.snapshot import (
@@ -17,6 +17,7 @@ from cli.doctor.snapshot import (
     Callback,
     CallbackProbe,
     CallbackRecord,
+    Deployment,
     Domain,
     Format,
     Identity,
@@ -228,6 +229,7 @@ def scheduled(*streams: str, paused: bool = False, is_over: bool = False) -> Sna
     return replace(covering, schedules=[row])
 
 
+OWN_HOST = "b.example.com"
 ONLINE = [Online("classroom", "lesson", NOON)]
 NO_CONFIG = "no_record_config"
 OTHER_APP = replace(CONFIGURATION, app="other")
@@ -264,6 +266,35 @@ def asking(url: str) -> Snapshot:
 
 def of_kind(kind: str) -> Snapshot:
     return replace(asking(ASK_URL), path_kinds={"path-token": kind})
+
+
+def observing(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot of a stage that only observes; unchanged if the stage did not answer."""
+    if isinstance(snapshot.examined, Unread):
+        return snapshot
+    return replace(snapshot, examined={**snapshot.examined, "mode": "observe"})
+
+
+def standby(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot of a stage that observes until it takes over from the stage that Live
+    calls (docs/disaster.md)."""
+    if isinstance(snapshot.examined, Unread):
+        return snapshot
+    hosts = {"callback_host": OWN_HOST, "callback_hosts": [OWN_HOST, "fc.example.com"]}
+    settings = {**snapshot.examined["settings"], **hosts}
+    return replace(
+        snapshot,
+        stage_ref=replace(snapshot.stage_ref, url=f"https://{OWN_HOST}"),
+        examined={**snapshot.examined, "mode": "observe", "settings": settings},
+        known={**snapshot.known, "path_token:path-token": False},
+        deployment=_with_own_route(snapshot.deployment),
+    )
+
+
+def _with_own_route(deployment: Deployment | Unread | None) -> Deployment | Unread | None:
+    if not isinstance(deployment, Deployment):
+        return deployment
+    return replace(deployment, routes={OWN_HOST: deployment.routes.get("fc.example.com", {})})
 
 
 def cut(name: str) -> Snapshot:
@@ -888,7 +919,44 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
 )
 
 
-CASES += (*MORE, *compute_cases(HEALTHY))
+OF_STANDBY: tuple[tuple[str, Severity, str, str, Change], ...] = (
+    (
+        "policy",
+        WARNING,
+        "also names fc.example.com",
+        "",
+        lambda: standby(HEALTHY),
+    ),
+    (
+        "stream-key",
+        FAULT,
+        "Set LIVE_RECORD_STREAM_KEYS to the value",
+        DEPLOY,
+        lambda: standby(known("stream_key:stream-key")),
+    ),
+    (
+        "record-key",
+        FAULT,
+        "Set LIVE_RECORD_RECORD_KEYS to the value",
+        DEPLOY,
+        lambda: standby(known("record_key:record-key")),
+    ),
+    (
+        "delay",
+        WARNING,
+        "LIVE_RECORD_MERGE_DELAY is 3m. Set it to the value",
+        DEPLOY,
+        lambda: standby(configured(delay_ms=30_000)),
+    ),
+    (
+        "recorded",
+        UNKNOWN,
+        "Import the state of the other stage again",
+        "",
+        lambda: standby(replace(domain(online=ONLINE), health={**HEALTH, "problems": [EMPTIED]})),
+    ),
+)
+CASES += (*MORE, *OF_STANDBY, *compute_cases(HEALTHY))
 
 
 def found(snapshot: Snapshot, check: str) -> list[Finding]:
@@ -1003,6 +1071,81 @@ def test_the_cure_for_a_refusal_fits_its_cause(code: str, fix: str) -> None:
         True,
         bool(fix),
     )
+
+
+def test_a_standby_that_is_well_has_nothing_to_fix_but_that_it_observes() -> None:
+    findings = examine(CHECKS, standby(HEALTHY))
+    wrong = [finding for finding in findings if finding.severity > Severity.NOTHING]
+
+    assert [(finding.code, finding.fix) for finding in wrong] == [("policy.standby", "")]
+    assert {finding.code for finding in findings if finding.code.endswith(".other_stage")} == {
+        *("stream-callback.other_stage", "record-callback.other_stage", "answer.other_stage")
+    }
+
+
+ALL = pytest.mark.parametrize(
+    "change",
+    [case[-1] for case in CASES],
+    ids=[f"{number} {case[0]}" for number, case in enumerate(CASES)],
+)
+
+
+@ALL
+def test_nothing_that_doctor_advises_lets_a_standby_act_or_takes_the_callbacks(
+    change: Change,
+) -> None:
+    """What Live needs is configured by the stage that acts."""
+    fixes = [finding.fix for finding in examine(CHECKS, standby(change()))]
+    commands = [command for fix in fixes for command in fix.split(" && ")]
+    ours = [command for command in commands if command.startswith("live-record")]
+
+    applied = "live-record policy apply policy.prod.toml --stage prod"
+    assert all(command == applied or command.endswith(" --stage OTHER") for command in ours), ours
+    assert [command for command in ours if "--act" in command] == []
+
+
+@ALL
+def test_what_doctor_advises_of_a_stage_that_observes_cures_it_there(change: Change) -> None:
+    """Setup leaves recording configurations unchanged while the stage observes, a start sends
+    nothing, and a policy without the mode `observe` lets the stage act."""
+    snapshot = observing(change())
+    if snapshot.is_standby:
+        return
+    findings = examine(CHECKS, snapshot)
+    of_configurations = {check.name for check in recording.CHECKS}
+    setups = [
+        finding.fix
+        for finding in findings
+        if finding.check in of_configurations and "live-record setup" in finding.fix
+    ]
+
+    assert all("live-record setup --act" in fix for fix in setups), setups
+    fixes = [finding.fix for finding in findings]
+    assert [fix for fix in fixes if "live-record start" in fix or "apply policy.toml" in fix] == []
+    shown = [finding.text for finding in findings if "--act" not in finding.fix]
+    assert [text for text in shown if "`start`" in text or "by hand" in text] == []
+
+
+def test_a_fault_of_a_stage_that_observes_still_counts_as_one() -> None:
+    """Live records by itself then, by the same configurations."""
+    for snapshot in (configured(formats=()), configured(app="other"), domain(recordings=[])):
+        wrong = [f for f in examine(CHECKS, observing(snapshot)) if f.severity is FAULT]
+        assert [finding.because for finding in wrong] == [""]
+        assert wrong[0].fix.startswith("live-record setup --act")
+
+
+def test_lost_callbacks_of_the_stage_that_acts_are_not_explained_by_the_standby() -> None:
+    lost = replace(standby(losing()), clock_offset_ms=400_000)
+
+    assert [finding.because for finding in found(lost, "delivery")] == [""]
+
+
+def test_a_standby_in_the_middle_of_its_take_over_has_its_own_callbacks_judged() -> None:
+    url = f"https://{OWN_HOST}/callbacks/stream/path-token"
+    taken = standby(domain(stream_callbacks={PUSH: replace(TELLS_STREAM, url=url)}))
+    (finding,) = found(taken, "stream-callback")
+
+    assert (finding.code, finding.fix) == ("stream-callback.token", SETUP)
 
 
 def test_forty_streams_of_one_cause_are_one_finding_and_it_leads_to_the_cause() -> None:

@@ -233,3 +233,34 @@ def test_a_stream_that_only_the_stage_loses_is_no_finding_once_its_session_has_e
         Save(store.load(key).version, StreamRecord(key, intent=WANTED, session=over))
     )
     assert "recorded.stage" not in fixes()
+
+
+# --- a stage that only observes -----------------------------------------------------------------
+
+
+def test_a_configuration_is_made_by_what_doctor_advises_of_a_stage_that_observes(
+    stage: HttpStage,
+) -> None:
+    """Setup alone leaves recording configurations unchanged while the stage observes."""
+    assert typed("policy", "mode", "observe", "--stage", "dev")[0] == 0
+    account_at(stage.live).ask(
+        "DeleteLiveAppRecordConfig", DomainName="live.example.com", AppName="app", StreamName="*"
+    )
+    advised = fixes()["recording.none"]
+    execute(advised.replace("NAME", "dev-bucket").replace("REGION", "cn-shanghai"))
+
+    assert not {"recording.none", "policy.observes"} & fixes().keys()
+
+
+def test_a_standby_is_not_advised_to_take_the_callbacks_of_the_stage_that_acts(
+    stage: HttpStage,
+) -> None:
+    """Live calls the other stage, by a host that this one names after its own."""
+    settings = replace(stage.app.settings, callback_hosts=("b.example.com", stage.host))
+    stage.app = replace(stage.app, settings=replace(settings, path_tokens=("another-path",)))
+    assert typed("policy", "mode", "observe", "--stage", "dev")[0] == 0
+    advised = fixes()
+
+    assert "policy.standby" in advised
+    assert {"stream-callback.other_stage", "record-callback.other_stage"} <= advised.keys()
+    assert [fix for fix in advised.values() if "--stage dev" in fix] == []
