@@ -18,19 +18,30 @@ _decoders: dict[object, Decoder[Any]] = {}
 _one_at_a_time = Lock()
 
 
+class Undecodable(ValueError):
+    """The document is no JSON, is nested too deeply, or does not fit the type; the message says
+    which."""
+
+
 def decode(text: str | bytes, kind: type[T]) -> T:
-    """Parse a JSON document into a value of the type `kind`. Raise msgspec.MsgspecError or
-    ValueError if the document is no JSON, or does not fit the type; RecursionError if it is nested
-    too deeply."""
-    found: T = _decoder(kind).decode(text)
+    """Parse a JSON document into a value of the type `kind`. Raise Undecodable if that fails,
+    whatever the document is."""
+    decoder = _decoder(kind)
+    try:
+        found: T = decoder.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Undecodable(str(error)) from error
     return found
 
 
 def convert(value: object, kind: type[T]) -> T:
     """Convert decoded JSON (dicts, lists and plain values) into a value of the type `kind`. Raise
-    msgspec.ValidationError if it does not fit the type."""
+    Undecodable if it does not fit the type."""
     _decoder(kind)
-    return msgspec.convert(value, kind)  # noqa: TID251 - the decoder has worked out the type
+    try:
+        return msgspec.convert(value, kind)  # noqa: TID251 - the decoder has worked out the type
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Undecodable(str(error)) from error
 
 
 def _decoder(kind: Any) -> Decoder[Any]:  # noqa: ANN401 - whatever msgspec takes as a type

@@ -16,14 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from functions.deliver.listing import Listing, Listings, NotCopied
 from functions.deliver.target import open_target
 from functions.stage_bucket import OpenBuckets, names_bucket, require_role
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.engine.task_runner import TaskRunResult
 from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
@@ -91,7 +90,7 @@ class _CopyAttempt(Struct, frozen=True):
         app = self.invocation.app
         try:
             body = decode(task.body, DeliverFile)
-        except msgspec.MsgspecError:
+        except Undecodable:
             return UNREADABLE
         file = app.store.file(task.stream, body.uri)
         if file is None or file.verdict is None:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import msgspec
-
 from functions.deliver.target import open_target
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.invocation.app import App
 from shared.invocation.invocation import Invocation
 from shared.outbound.s3 import StoreRefuses
@@ -69,5 +67,5 @@ def _upload_of(task: Task) -> str:
         return ""
     try:
         return decode(task.body, DeliverFile).upload
-    except msgspec.MsgspecError:
+    except Undecodable:
         return ""

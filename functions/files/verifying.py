@@ -6,12 +6,11 @@ verdict is stored with the file; nothing in the bucket is changed.
 
 from __future__ import annotations
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from functions.stage_bucket import OpenBuckets, names_bucket, require_role
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import WrongState
 from shared.invocation.invocation import Invocation
@@ -62,7 +61,7 @@ class _Attempt(Struct, frozen=True):
             return Done()  # nobody waits for it any more, and its object is deleted
         try:
             body = decode(task.body, VerifyFile)
-        except msgspec.MsgspecError:
+        except Undecodable:
             return UNREADABLE
         uri, file = body.uri, app.store.file(task.stream, body.uri)
         if file is None:

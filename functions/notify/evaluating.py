@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -45,7 +44,7 @@ from shared.alerts.conditions import (
     unverified,
 )
 from shared.alerts.messages import Message, messages
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.engine import counters
 from shared.engine.counters import CallbackResult, OccurrenceResult
 from shared.engine.schedule_planner import live_keys
@@ -402,7 +401,7 @@ def _is_planned(app: App, key: StreamKey, stored: StoredSchedule, begins_at: int
 def _uri(task: Task) -> str:
     try:
         return decode(task.body, VerifyFile).uri
-    except msgspec.MsgspecError:
+    except Undecodable:
         return "-"
 
 
@@ -471,5 +470,5 @@ def _failing_targets(app: App) -> Iterator[FailingTarget]:
 def _copy_of(task: Task) -> DeliverFile | None:
     try:
         return decode(task.body, DeliverFile)
-    except msgspec.MsgspecError:
+    except Undecodable:
         return None

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
 from msgspec import Struct
 
 from functions.event_view import payload_of
 from functions.notify.endpoints import Endpoints
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.invocation.invocation import Invocation
 from shared.outbox.event import EventBody, EventType, WebhookBody, webhook_task
 from shared.outbox.settlement import UNREADABLE, Done, Outcome
@@ -33,7 +32,7 @@ class HandOver(Struct):
     def __call__(self, task: Task) -> Outcome:
         try:
             body = decode(task.body, EventBody)
-        except (msgspec.MsgspecError, RecursionError):
+        except Undecodable:
             return UNREADABLE
         receivers = self._receivers(task, body)
         if not receivers:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
 from functions.notify.wording import Wording
 from shared.config.robots import Robot
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.engine import counters
 from shared.invocation.invocation import Invocation
 from shared.invocation.tasks import runner_of
@@ -47,7 +46,7 @@ class _MessageAttempt(Struct, frozen=True):
     def __call__(self, task: Task) -> Outcome:
         try:
             body = decode(task.body, MessageBody)
-        except msgspec.MsgspecError:
+        except Undecodable:
             return UNREADABLE
         answer = self._answer(body)
         if answer.is_taken or body.is_test:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from functions.notify.endpoints import Endpoints
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.invocation.invocation import Invocation
 from shared.outbound import http
 from shared.outbound.http import Connections, Unanswered
@@ -42,7 +42,7 @@ class Deliver(Struct, frozen=True):
     def __call__(self, task: Task) -> Outcome:
         try:
             body = decode(task.body, WebhookBody)
-        except (msgspec.MsgspecError, RecursionError):
+        except Undecodable:
             return UNREADABLE
         return self._test(body) if body.is_test else self._deliver(body)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
 from msgspec.structs import asdict
 
 from functions.record_command.answers import (
@@ -19,7 +18,7 @@ from functions.record_command.answers import (
 )
 from functions.record_command.queries import CURSOR, cursor_after, page_after
 from functions.record_command.routes import ApiRequest
-from shared.decoding import convert
+from shared.decoding import Undecodable, convert
 from shared.engine.recorder import HandlingOptions
 from shared.inbound.authorization import stream_of
 from shared.inbound.function_compute import Response
@@ -68,7 +67,7 @@ def _state_of(record: StreamRecord) -> StreamState:
 def _read(value: object) -> Sequence[StreamState]:
     try:
         states = convert(value, list[StreamState])
-    except msgspec.ValidationError as error:
+    except Undecodable as error:
         raise ValueError(f"write what `GET /v1/state` shows: {error}") from None
     if len(states) > MAX_IMPORT_ROWS:
         raise ValueError(f"write at most {MAX_IMPORT_ROWS} streams")

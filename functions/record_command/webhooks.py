@@ -9,8 +9,6 @@ from __future__ import annotations
 import secrets
 from urllib.parse import urlsplit
 
-import msgspec
-
 from functions.record_command.answers import (
     TestedWebhookView,
     WebhooksView,
@@ -18,7 +16,7 @@ from functions.record_command.answers import (
     WebhookView,
 )
 from functions.record_command.routes import ApiRequest
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import NotFound, WrongState
 from shared.outbox.endpoint import WebhookTestAnswer, answer_note_of, endpoint_of, note_of
@@ -56,7 +54,7 @@ def _answer(store: Store, hook: Webhook) -> WebhookTestView | None:
     note = store.get_text(answer_note_of(hook.name))
     try:
         answer = decode(note or "", WebhookTestAnswer)
-    except (msgspec.MsgspecError, ValueError):
+    except Undecodable:
         return None
     return WebhookTestView(
         id=answer.id,

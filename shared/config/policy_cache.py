@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-import msgspec
 from msgspec.structs import replace
 
 from shared.config import Settings, load_policy, mode_of
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.logs import Log
 from shared.protocol import Occurrence, StreamSettings
 from shared.protocol.policy import Mode, Policy
@@ -141,7 +140,7 @@ class PolicyCache:
         release wrote them."""
         try:
             return decode(text, tuple[TemporaryRule, ...])
-        except msgspec.MsgspecError as error:
+        except Undecodable as error:
             self._log.error("schedule.refused", error=error)
             return ()
 

@@ -73,5 +73,5 @@ def read_stored(documents: Mapping[str, str]) -> tuple[dict[str, StoredToken], l
 def _read(name: str, text: str) -> StoredToken | None:
     try:
         return from_document(name, text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None

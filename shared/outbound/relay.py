@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from urllib.parse import urlencode, urlsplit
 
-from msgspec import MsgspecError, Struct, json
+from msgspec import Struct, json
 
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
 
@@ -86,7 +86,7 @@ def unpack(body: bytes) -> Handover | None:
     """Return the callback that was handed over; None if the body is something else."""
     try:
         return decode(body, Handover)
-    except (MsgspecError, ValueError, RecursionError):
+    except Undecodable:
         return None
 
 

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from shared.config.robots import Robot, RobotKind
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
 from shared.outbound.relay import with_query
@@ -111,7 +111,7 @@ def _hmac(key: str, message: str) -> str:
 def _answer(kind: RobotKind, status: int, body: bytes) -> RobotAnswer:
     try:
         answered = decode(body, _AnswerBody)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except Undecodable:
         answered = _AnswerBody()
     code = answered.code if kind is RobotKind.FEISHU else answered.errcode
     words = answered.msg if kind is RobotKind.FEISHU else answered.errmsg

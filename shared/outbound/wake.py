@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from msgspec import MsgspecError, Struct, json
+from msgspec import Struct, json
 
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.outbound import http
 from shared.outbound.http import Outgoing, Unanswered
 
@@ -36,7 +36,7 @@ def key_in(body: bytes) -> str:
     """Return the key in the body of a wake-up call; "" if this is no such body."""
     try:
         return decode(body, WakeUp).wake
-    except (MsgspecError, ValueError, RecursionError):
+    except Undecodable:
         return ""
 
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 
 PAUSE_AFTER_MS = 5 * 86_400_000
 """ms without a success after which a receiver is paused."""
@@ -84,7 +84,7 @@ def endpoint_of(url: str, note: str | None) -> Endpoint:
     digest = hashlib.sha256(url.encode()).hexdigest()[:16]
     try:
         known = decode(note or "", Endpoint)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except Undecodable:
         return Endpoint(digest)
     return known if known.url_digest == digest else Endpoint(digest)
 

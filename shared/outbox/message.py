@@ -7,7 +7,7 @@ import hashlib
 import msgspec
 from msgspec import Struct
 
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.outbox.task import NewTask, TaskKind
 
 ID_CHARS = 24
@@ -47,7 +47,7 @@ class SinkState(Struct, frozen=True):
         robot that got no message yet."""
         try:
             return decode(text or "", SinkState)
-        except msgspec.MsgspecError:
+        except Undecodable:
             return cls()
 
     def to_text(self) -> str:

@@ -11,7 +11,7 @@ from enum import Enum
 import msgspec
 from msgspec import Struct
 
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.protocol import StreamKey
 
 
@@ -51,5 +51,5 @@ def last_rehearsal(text: str | None) -> Rehearsal | None:
     release cannot read it."""
     try:
         return decode(text, Rehearsal) if text else None
-    except msgspec.MsgspecError:
+    except Undecodable:
         return None

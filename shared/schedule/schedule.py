@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.protocol import Occurrence, StreamKey
 from shared.protocol.events import HOUR_MS
 from shared.protocol.policy import Match
@@ -127,7 +127,7 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def from_text(cls, text: str) -> StoredSchedule:
-        """Parse a stored schedule. Raise msgspec.ValidationError if it cannot be read."""
+        """Parse a stored schedule. Raise Undecodable if it cannot be read."""
         return decode(text, cls)
 
 
@@ -136,7 +136,7 @@ def readable(texts: Mapping[str, str]) -> Mapping[str, StoredSchedule]:
     others."""
     found: dict[str, StoredSchedule] = {}
     for name, text in texts.items():
-        with suppress(msgspec.MsgspecError):
+        with suppress(Undecodable):
             found[name] = StoredSchedule.from_text(text)
     return found
 

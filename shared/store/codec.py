@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.ledger.edges import Edge, EdgeKind
 from shared.protocol.file import FileVerdict
 from shared.protocol.reason import HistoryEntry, Reason
@@ -44,7 +44,7 @@ def from_json(key: StreamKey, text: str, *, version: int = 0, now: int = 0) -> S
     that this release does not know."""
     try:
         document = decode(text, _Document)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+    except Undecodable as error:
         reason = _newer(_format_of(text)) or str(error)
         raise Unreadable(key, reason, version=version, now=now) from error
     fault = _newer(document.format) or ("" if document.record.key == key else _OF_ANOTHER)
@@ -65,7 +65,7 @@ def _format_of(text: str) -> int:
     """Return the format number of a document that cannot be decoded; 0 if it has none."""
     try:
         return decode(text, _Format).format
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except Undecodable:
         return 0
 
 
@@ -78,7 +78,7 @@ def entry_from_json(code: str, about: str) -> HistoryEntry:
     details cannot be read, leave them out."""
     try:
         return HistoryEntry(Reason(code), decode(about, dict[str, str | int]))
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except Undecodable:
         return HistoryEntry(Reason(code))
 
 
@@ -110,5 +110,5 @@ def verdict_from_text(text: str | None) -> FileVerdict | None:
     it."""
     try:
         return decode(text, FileVerdict) if text else None
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except Undecodable:
         return None

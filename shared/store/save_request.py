@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.decoding import decode
+from shared.decoding import Undecodable, decode
 from shared.ledger.edges import LEDGER_MAX_ENTRIES
 from shared.outbox.settlement import Settlement
 from shared.outbox.task import OUTBOX_MAX_BYTES, NewTask, Task, size_of
@@ -211,7 +211,7 @@ def task_of(task_id: str, row: str) -> Task | None:
     """Parse the row of a task; return None if it cannot be read."""
     try:
         kept = decode(row, _TaskRow)
-    except (msgspec.MsgspecError, ValueError):
+    except Undecodable:
         return None
     times = (kept.made_at, kept.due_at, kept.attempts, kept.version)
     stream = key_of(kept.stream)

@@ -173,6 +173,19 @@ def test_what_never_comes_is_a_dead_letter_and_stays_missing(
     assert verifying.verdict().outcome == "missing"
 
 
+@pytest.mark.parametrize(
+    "body", ["", '{"uri": 7}', '{"later": ' + "[" * 9_999, '{"uri": "\\ud800"}']
+)
+def test_a_task_that_cannot_be_read_is_a_dead_letter(verifying: Verifying, body: str) -> None:
+    verifying.stage.happens(LEFT)
+    with verifying.stage.store._writing() as db:  # type: ignore[union-attr] # SQLite's
+        db.execute("UPDATE task SET body=?", (body,))
+
+    assert verifying.run()["dead"] == 1
+    (letter,) = verifying.stage.store.dead_letters(after="", limit=9)
+    assert letter.task.why == "the body of the task cannot be read"
+
+
 def test_what_a_rehearsal_has_deleted_is_not_waited_for(verifying: Verifying, clock: Clock) -> None:
     """It is no dead letter either, and its stream is forgotten within a day."""
     key = StreamKey("live.example.com", "app", f"{REHEARSAL_PREFIX}1")
