@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
+import selectors
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -85,10 +85,16 @@ class Publisher:
         message = Message(tag.kind, tag.timestamp % chunks.TIMESTAMP_WRAP_MS, payload, THE_STREAM)
         try:
             self._send_bytes(self._writer.write(message, MEDIA))
-            while select.select([self._connection], [], [], 0)[0]:
+            while self._has_answer():
                 self._read_commands()
         except OSError as error:
             raise NotTaken("the connection is lost: {error}", error=error) from error
+
+    def _has_answer(self) -> bool:
+        # Not select.select, which takes no descriptor over 1,023.
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._connection, selectors.EVENT_READ)
+            return bool(selector.select(0))
 
     def cut(self) -> None:
         """Close the connection without a message, as a network failure does."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+import resource
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -86,6 +89,23 @@ def test_who_stays_connected_is_announced_and_who_goes_is_reported_gone(port: Po
         "room",
     )
     assert publish["usrargs"] == "vhost=live.example.com&callback_id=7"
+
+
+@pytest.fixture
+def many_open_files() -> Iterator[None]:
+    """Let whatever is opened from now on get a descriptor over 1,023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4_096), hard))
+    with contextlib.ExitStack() as held:
+        while held.enter_context(Path(os.devnull).open()).fileno() < 1_024:
+            pass
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_it_is_pushed_by_a_program_with_many_open_files(port: Port, many_open_files: None) -> None:
+    push_once(f"{port.rtmp}/app/room")
+    port.ends_with("the publisher ended it")
 
 
 @pytest.mark.parametrize("port", [Ingest(publish_delay_ms=60_000)], ids=["slow"], indirect=True)
