@@ -203,8 +203,8 @@ REMOVALS = (
     ),
     Removal(
         "the end of time holds",
-        "When the time of an intent ends, a hold keeps policy from recording this session, and one "
-        "that opens within the merge delay.",
+        "When the time of an intent ends, a hold keeps policy from recording the present session, "
+        "and a session that opens within the merge delay.",
         _time_holds_nothing,
         Scenario(
             "",

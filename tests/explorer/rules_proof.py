@@ -129,7 +129,7 @@ REMOVALS = (
     ),
     Removal(
         "a pause ends what stood",
-        "If a pause is reported later, the session is checked as any other.",
+        "After a reported pause, the session is checked as any other.",
         _stands_whatever_is_reported,
         Scenario(
             "",

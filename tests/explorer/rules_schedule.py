@@ -130,8 +130,8 @@ REMOVALS = (
     ),
     Removal(
         "a schedule lengthens an end",
-        "If an intent would end while an occurrence is under way, the intent goes on as that of "
-        "the occurrence.",
+        "If an intent would end while an occurrence is under way, the occurrence takes over the "
+        "intent.",
         _never_takes_over,
         Scenario("", (SHORT_START, PLAN), before=LIVE),
     ),
@@ -144,7 +144,7 @@ REMOVALS = (
     Removal(
         "near occurrences are one intent",
         "If an occurrence begins within the merge delay after another ends, the intent of the "
-        "earlier one lasts until then.",
+        "earlier one lasts until the later one begins.",
         _never_waits_for_the_next,
         Scenario("", (PLAN_NEAR,), before=LIVE, settings=SHORT_DELAY),
     ),

@@ -276,7 +276,7 @@ REMOVALS = (
     Removal(
         "a later time of the first list starts once more",
         "If the first online list since a session began shows a publish a few seconds later than "
-        "the session's, a wanted start goes out once more.",
+        "the session's own publish, a wanted start goes out once more.",
         _first_list_is_the_same,
         Scenario(
             "",

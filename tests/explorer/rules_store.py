@@ -52,8 +52,8 @@ REMOVALS = (
     ),
     Removal(
         "a jump ends no pause",
-        "If the store's clock may have jumped forward less than the merge delay after a pause "
-        "began, the recording may still be paused.",
+        "If the store's clock may have jumped forward, and a pause began less than the merge delay "
+        "before, the recording may still be paused.",
         _pause_ends_at_a_jump,
         RETURNS_JUMPS,
     ),
