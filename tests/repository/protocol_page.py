@@ -205,8 +205,8 @@ MEANINGS: Mapping[str, str] = {
     "FileFailed": "Live's callback: a file was lost on its way. The recording goes on.",
     "Remarked": "Live's callback about an exception or a switch of publishers. It changes nothing.",
     "SettingsChanged": "The policy, the mode or a cap of the stage may have changed.",
-    "TimePassed": "Something is due, and nothing else happened. A caller without permission to "
-    "poll leaves the polls due.",
+    "TimePassed": "Something is due, and nothing else happened. If the caller may not poll, the "
+    "polls stay due.",
 }
 
 
@@ -325,7 +325,8 @@ PHASES: Mapping[Phase, str] = {
     Phase.RECORDING: "Live has shown in this session that it records, and nothing says otherwise.",
     Phase.STOPPING: "A stop or cancel_delay is pending or on the wire.",
     Phase.FAILED: "The stream is wanted, and Live refuses to record this session.",
-    Phase.UNMANAGED: "Live records the stream, and nobody asked live-record to manage this.",
+    Phase.UNMANAGED: "Live records the stream, and nobody asked live-record to manage this "
+    "recording.",
 }
 SOURCES: Mapping[StartSource, str] = {
     StartSource.ACCEPTED: "Live answered 200. Nothing shows yet that it records.",
@@ -393,7 +394,7 @@ def confirmations() -> Iterator[str]:
         source, meaning = STATES[state]
         record = _confirmed_as(state, source)
         check = CHECKS.get(state)
-        pause = "when no pause can last"
+        pause = "when any pause must be over"
         after = "–" if check is None else shown(check.after) if check.after else pause  # noqa: RUF001
         if check is not None and check.doubles:
             after += f", doubling up to {shown(MAX_CONFIRM_AGAIN_MS)}"

@@ -14,8 +14,8 @@ POLL_AFTER_MS = (5_000, 15_000, 30_000)
 """When an ending session is polled, counted from the time at which it became ending
 (`off_since`)."""
 POLL_AGAIN_MS = 60_000
-"""How often an ending session is polled after the polls of POLL_AFTER_MS. A list that still shows
-an older publish after this time counts as right."""
+"""How often an ending session is polled after the polls of POLL_AFTER_MS. If a list
+still shows an older publish after this time, the list counts as right."""
 
 
 def next_poll(session: Session) -> int | None:

@@ -11,7 +11,8 @@ from shared.protocol.stream import Command
 IN_DOUBT_MS = 60_000
 """A request without a stored answer may still land for this long after it was sent."""
 MAX_SLOT_WAIT_MS = 1_000
-"""How far ahead a slot may lie. A poll waits this long for a slot, a command only 250 ms."""
+"""How far ahead a slot may lie. A poll waits at most this long for a slot, a command only
+250 ms."""
 MAX_DOUBTS_ENTRIES = 12
 """Requests in doubt that one record remembers; only a burst has more."""
 
