@@ -72,8 +72,8 @@ FAMILIES: Final = (
     Family(
         counters.WEBHOOKS,
         "Attempts to deliver events to receivers of webhooks, by result",
-        "result: taken; refused, also if not answered; or skipped, if the receiver is paused or has"
-        " ended",
+        "result: taken; refused (also if nobody answered); or skipped (the receiver is paused or"
+        " has ended)",
         kind="counter",
     ),
     Family(
@@ -89,7 +89,7 @@ FAMILIES: Final = (
         "le",
         kind="histogram",
     ),
-    Family("live_record_ready", "1 if a command could be sent now, else 0"),
+    Family("live_record_ready", "0 while a problem stops or delays commands, else 1"),
     Family(
         "live_record_problem",
         "1 for each problem that GET /v1/health shows",
@@ -107,7 +107,7 @@ FAMILIES: Final = (
     ),
     Family("live_record_due_streams", "Streams for which a command or a check is due now"),
     Family(
-        "live_record_due_oldest_seconds", "For how long the first of the due streams has waited"
+        "live_record_due_oldest_seconds", "For how long the stream that was due first has waited"
     ),
     Family(
         "live_record_quarantined_streams",
@@ -128,7 +128,7 @@ FAMILIES: Final = (
     ),
     Family(
         "live_record_unreported_streams",
-        "Streams whose start Live accepted without a report of the recording in time; 100 at most",
+        "Streams whose start Live accepted at least 20 s ago, without a report since; 100 at most",
     ),
     Family(
         "live_record_deliveries_dropped_total",
@@ -148,7 +148,7 @@ FAMILIES: Final = (
     Family("live_record_rate_limit_slots", "Commands a second that the rate limit allows"),
     Family(
         "live_record_rate_limit_used_slots",
-        "Slots of the rate limit used a second, over the last minute",
+        "Slots of the rate limit that were used a second, on average over the last minute",
     ),
     Family(
         "live_record_rate_limit_ahead_seconds",

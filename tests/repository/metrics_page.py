@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "metrics.md"
 
 
 def rows() -> Iterator[str]:
-    yield from ("| metric | type | labels | |", "|---|---|---|---|")
+    yield from ("| metric | type | labels | value |", "|---|---|---|---|")
     for family in FAMILIES:
         yield f"| `{family.name}` | {family.kind} | {family.labels} | {family.help} |"
 
