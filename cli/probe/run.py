@@ -25,16 +25,16 @@ from cli.setup.configurations import ConfigTarget, Value, read, recordings, writ
 ALL_EXPERIMENTS: Mapping[str, Experiment] = {**EXPERIMENTS, **OBSERVATIONS, **LOAD_EXPERIMENTS}
 UNANSWERABLE: Mapping[str, str] = {
     "second_publisher (§2.1), what Live does if a second program pushes the same stream": (
-        "it needs two programs that push at once"
+        "two programs would have to push at the same time"
     ),
-    "file_stop_time (§4), whether a file's stop_time is that of its last frame": (
-        "it shows only in the recorded file, which probe does not open"
+    "file_stop_time (§4), whether a file's stop_time is the time of its last frame": (
+        "only the recorded file shows that, and probe does not open it"
     ),
     "whether a RAM policy must name acs:live or acs:cdn to allow RealTimeRecordCommand (§1.4)": (
         "the test would have to change a RAM policy between two calls"
     ),
     "what fields an exception or switch callback has (§2.1)": (
-        "nobody can make Live send one; if Live has sent you one, look there"
+        "nobody can make Live send such a callback; if Live has sent one, the log names its fields"
     ),
     "whether each format is billed as a channel of its own (§10)": "only the bill shows that",
 }
