@@ -1,7 +1,7 @@
-"""The Alibaba Cloud account, called with the operator's own credentials.
+"""A client of the Alibaba Cloud account, with the operator's own credentials.
 
-Commands that read or change Live itself call this module. The deployed functions must not: they
-reach Live through shared.outbound.live alone, whose few actions their roles allow.
+Commands that read or change Live itself call this module. The deployed functions must not import
+it: their roles allow only the few actions that shared.outbound.live calls.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ Json = dict[str, Any]
 
 class Declined(Exception):
     """The account refused an action or did not answer. `code` is Alibaba Cloud's error code, if
-    there is one; `status` is 0 without an answer; `retry_after` is in ms."""
+    there is one. `status` is the HTTP status, 0 without an answer. `retry_after` is how many ms to
+    wait before a retry, 0 if that is unknown."""
 
     def __init__(self, action: str, error: LiveError) -> None:
         super().__init__(f"{action}: {error.code}: {error}".rstrip(". "))  # within sentences
@@ -66,7 +67,8 @@ class Account:
     ram: str = RAM_URL
 
     def ask(self, action: str, **params: object) -> Json:
-        """Call `action` of Live, with parameters named as on the wire; raise Declined."""
+        """Call `action` of Live and return its answer. The names in `params` are those of Live's
+        API, such as DomainName. Raise Declined if Live refuses or does not answer."""
         models, client = _client(self.live, self.credentials)
         request = getattr(models, f"{action}Request")().from_map(params)
         if unknown := params.keys() - request.to_map().keys():
@@ -75,7 +77,8 @@ class Account:
         return self.call(action, lambda: call(request, _runtime()).to_map())
 
     def caller_identity(self) -> Json:
-        """Return STS GetCallerIdentity; its IdentityType is Account for the root key."""
+        """Return the answer of STS to GetCallerIdentity. Its IdentityType is Account if the access
+        key is the account's root key."""
         return self._rpc(self.sts, WHO_AM_I, "2015-04-01")
 
     def has_role(self, name: str) -> bool:
@@ -109,7 +112,8 @@ class Account:
         return self.call(action, lambda: client.call_api(params, request, _runtime()))
 
     def clock(self) -> datetime | None:
-        """Return Live's time, to the second, from an unsigned request; None without an answer."""
+        """Return the time of Live's clock, to the second; None if Live does not answer. The request
+        is not signed."""
         try:
             answer = ask("GET", self.live, timeout=(CONNECT_MS / 1000, READ_MS / 1000))
             return parsedate_to_datetime(answer.headers["Date"])
@@ -125,9 +129,10 @@ class Account:
 
 
 def account_at(live: str) -> Account:
-    """Return the account of the environment's credentials; an empty `live` is the real service.
+    """Return a client of the account whose credentials are in the environment. `live` is the
+    address of ApsaraVideo Live; "" means the real service.
 
-    Raise Failure if `live` is no address or credentials are missing.
+    Raise Failure if `live` is no address, or if credentials are missing.
     """
     if not live:
         return Account(_own_credentials())
@@ -194,7 +199,9 @@ def _snake(action: str) -> str:
 
 
 def sdk_call(account: Account, client: Any, address: str, action: str, *parameters: object) -> Json:  # noqa: ANN401 - the SDK is untyped
-    """Call an action of another official client, at its own address; raise Declined."""
+    """Call `action` and return its answer. `client` is the client class of an official SDK,
+    `address` that of its service, and `parameters` are those of the SDK's method. Raise Declined if
+    the service refuses or does not answer."""
     method = getattr(
         client(_config(address, account.credentials)), f"{_snake(action)}_with_options"
     )

@@ -102,7 +102,8 @@ def test(api: Api, wait_s: int, as_json: bool) -> int:
 
 
 def sink_answers(api: Api, asked: Json, wait_s: int) -> Sequence[Json]:
-    """Return each robot's answer to the test; its fields are None if the robot took too long."""
+    """Return each robot's answer to the test message; `asked` is what `Api.test_sinks` returned. If
+    a robot has not answered within `wait_s`, its answer has None in every field but `name`."""
     nobody = {"asked_at": None, "is_taken": None, "answer": None}
 
     def ask() -> Sequence[Json]:

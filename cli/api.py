@@ -37,8 +37,9 @@ AGE_UNKNOWN = "recorded_age_unknown"
 class Api:
     """A client of the stage at `url`; each method returns the answer's JSON or raises Failure.
 
-    Texts in answers are safe for a terminal, except those of state and policy, which a program
-    hands on. The token is sent only to `url`, over HTTPS or to this machine.
+    Texts in answers are safe for a terminal. Only `state` and `policy` return texts exactly as the
+    stage sent them, because their callers write them into a file or send them on. The token is sent
+    only to `url`, and only if that is an HTTPS address or this machine.
     """
 
     def __init__(
@@ -74,20 +75,22 @@ class Api:
         return self._call("PUT", f"{_path(stream)}/rehearsal", "at", "verdict", body=body)
 
     def last_rehearsal(self, stream: str) -> Json | None:
-        """Return the verdict of the last rehearsal of the stream's application; None without a
-        rehearsal."""
+        """Return the verdict of the last rehearsal of the stream's application, None if there was
+        no rehearsal."""
         answer = self._call("GET", f"{_path(stream)}/rehearsal", "rehearsal")
         found: Json | None = answer["rehearsal"]
         return found
 
     def coverage(self, stream: str, asked: Mapping[str, str | None]) -> Json:
-        """Return the coverage of one stream, as a report with one row."""
+        """Return the coverage of one stream, as a report with one row. `asked` holds the parameters
+        of the request, such as `from`."""
         path, query = f"{_path(stream)}/coverage", _without_empty(asked)
         row = self._call("GET", path, "stream", "gaps", "ratio", query=query)
         return {"start": row["start"], "stop": row["stop"], "streams": [row], "next": None}
 
     def report_pages(self, asked: Mapping[str, str | None]) -> Iterator[Json]:
-        """Yield the report page by page. The first page fixes the times from and to for all."""
+        """Yield the report page by page. `asked` holds the parameters of the request, such as
+        `from`. The first page fixes the beginning and the end of the report for all pages."""
         query = _without_empty(asked)
         for page in self._pages("/v1/report", query, "start", "stop", "streams"):
             query |= {"from": page["start"], "to": page["stop"]}
@@ -98,14 +101,15 @@ class Api:
         return self._call("GET", f"{_path(stream)}/files", "files", "signed", query=query)
 
     def playback_urls(self, path: str, period: str, limit: int) -> list[Json]:
-        """Return the file rows with playback URLs; `path` is the field `signed` of an answer of
-        files()."""
+        """Return the rows of files, with playback URLs that are valid for `period`, such as `1h`.
+        `path` is the field `signed` of an answer of `files`."""
         query: dict[str, str | int] = {"for": period, "limit": limit}
         rows: list[Json] = self._call("GET", path, "files", query=query)["files"]
         return rows
 
     def playlist(self, stream: str, asked: Mapping[str, str | None]) -> str:
-        """Return one M3U8 over the recordings of a stream."""
+        """Return one M3U8 playlist of the stream's recordings. `asked` holds the parameters of the
+        request, such as `from`."""
         path = f"/v1/files/{StreamKey.parse(stream).url_path}/playlist.m3u8"
         answer = self._send("GET", path, query=_without_empty(asked))
         text = answer.content.decode("utf-8", "replace")
@@ -115,7 +119,8 @@ class Api:
         return "".join(f"{printable(line)}\n" for line in text.splitlines())
 
     def list_recordings(self, limit: int, **filters: str | None) -> Json:
-        """Return the first `limit` streams, read page by page."""
+        """Return the first `limit` streams that the filters let through, such as `phase="failed"`,
+        with the other fields of the stage's answer."""
         query = _without_empty({**filters, "limit": min(limit, PAGE_ROWS)})
         rows: list[Json] = []
         unreadable: list[Json] = []
@@ -128,7 +133,8 @@ class Api:
         return {**page, "recordings": rows, "unreadable": unreadable}
 
     def deliveries(self, state: str, limit: int) -> Json:
-        """Return the first `limit` tasks that failed for good, or are open, read page by page."""
+        """Return the first `limit` tasks: those that failed for good if `state` is "dead", those
+        that are still to be done if it is "open"."""
         query: dict[str, str | int] = {"state": state, "limit": min(limit, PAGE_ROWS)}
         rows: list[Json] = []
         for page in self._pages("/v1/deliveries", query, "deliveries"):
@@ -142,7 +148,8 @@ class Api:
         return self._call("POST", path, "id", "state", body={})
 
     def alerts(self, state: str) -> Json:
-        """Return the alerts that are open, or that ended within a day, and each robot's answer."""
+        """Return each robot's answer to its last message, and the alerts: those that hold now if
+        `state` is "open", those that ended within a day if it is "resolved"."""
         return self._call("GET", "/v1/alerts", "alerts", "sinks", query={"state": state})
 
     def acknowledge(self, alert: str, note: str) -> Json:
@@ -150,7 +157,8 @@ class Api:
         return self._call("POST", path, "id", "subject", body=body)
 
     def test_sinks(self) -> Json:
-        """Request a test message to each robot; their answers appear among the alerts."""
+        """Ask the stage to send a test message to each robot. `alerts` returns the robots' answers
+        once they are there."""
         return self._call("POST", "/v1/alerts/test", "asked_at", "sinks", body={})
 
     def webhooks(self) -> Json:
@@ -158,13 +166,14 @@ class Api:
         return self._call("GET", "/v1/webhooks", "webhooks")
 
     def test_webhook(self, name: str) -> Json:
-        """Request a test event; the answer appears among the receivers."""
+        """Ask the stage to send a test event to the receiver `name`. `webhooks` returns the
+        receiver's answer once it is there."""
         path = f"/v1/webhooks/{quote(name, safe='')}/test"
         return self._call("POST", path, "receiver", "id", body={})
 
     def policy(self) -> Json:
-        """Return the policy in force; its texts are not safe for a terminal. A new policy has to
-        replace the version `newest`."""
+        """Return the policy in force. Its texts are not safe for a terminal. `apply_policy` takes
+        its field `newest` as `replaces`."""
         answer = self._call("GET", "/v1/policy", "version", "policy", as_sent=True)
         return {"newest": answer["version"], **answer}  # the release before has no such field
 
@@ -173,7 +182,8 @@ class Api:
         return self._call("POST", "/v1/policy/apply", "version", body=body)
 
     def suspend_policy(self, lasts: str, note: str) -> Json:
-        """Let no rule of the stage start a recording for that long; return the policy in force."""
+        """Let no rule of the stage start a recording for the time `lasts`, such as `2h`. Return the
+        policy in force."""
         body = {"for": lasts} | ({"note": note} if note else {})
         return self._call("POST", "/v1/policy/suspend", "version", "policy", body=body)
 
@@ -216,8 +226,8 @@ class Api:
         return self._call("DELETE", _schedule_path(name), "id")
 
     def state(self) -> list[Json]:
-        """Return, for every stream, the state that another stage needs. It is read page by page;
-        names are not safe for a terminal."""
+        """Return, for every stream, what another stage needs to take over. Names in it are not safe
+        for a terminal."""
         pages = self._pages("/v1/state", {"limit": STATE_PAGE_ROWS}, "streams", as_sent=True)
         return [row for page in pages for row in page["streams"]]
 
@@ -229,8 +239,9 @@ class Api:
         return self._call("GET", "/v1/health", "ready", "why")
 
     def examine(self, **digests: str) -> Json:
-        """Return the stage's part of the checks of doctor; `digests` are SHA-256 digests of Live's
-        secrets."""
+        """Return what the stage itself finds for `live-record doctor`: its settings, its store, its
+        access to Live. `digests` are SHA-256 digests of secrets that Live holds; `matches` in the
+        answer says for each whether the stage has this secret."""
         shown = ("stage", "settings", "store", "policy", "live", "matches")
         return self._call("GET", "/v1/doctor", *shown, query=digests)
 

@@ -1,7 +1,7 @@
 """Starts or stops every stream that a pattern such as live.example.com/app/* names.
 
-The commands start and stop use this module. It lists the streams, asks, and sends one request for
-each: the API has no route for several.
+The commands start and stop use this module. It lists the streams, asks for confirmation, and sends
+one request for each stream: the API has no route for several streams.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ _PARTS = 3
 
 
 def is_pattern(text: str) -> bool:
-    """Return True for a name with an asterisk, which no stream may have."""
+    """Return True if the text has an asterisk and is no URL: no stream's name may have an
+    asterisk."""
     return "*" in text and "://" not in text
 
 
 class StreamOrPattern(Stream):
-    """The type of a STREAM argument that may also be a pattern: each part may have asterisks."""
+    """The type of a STREAM argument that may also be a pattern: `domain/app/stream` with asterisks
+    in any of the three parts."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if not is_pattern(value):
@@ -51,8 +53,9 @@ def for_each(
     is_sure: bool,
     as_json: bool,
 ) -> int:
-    """Show the matching streams, ask, send the command for each, print the outcomes, and return the
-    exit code."""
+    """Show the streams that match the pattern, and ask for confirmation unless `is_sure`. Then send
+    the command with the fields of `body` for each stream, print the outcomes, and return the exit
+    code."""
     from concurrent.futures import ThreadPoolExecutor  # slow to import
 
     rows = _matching(api, command, pattern)

@@ -42,8 +42,9 @@ class _Defaults:
 def read_calendar(
     file: Path, *, streams: Sequence[str], timezone: str
 ) -> tuple[Mapping[str, Json], Sequence[str]]:
-    """Return the schedules by id, and the reason for each event that was left out. `streams` and
-    `timezone` apply to events that name none."""
+    """Return the events of the file as schedules by id, and a sentence for each event that was left
+    out. Events that name no stream get `streams`. Events that name no time zone of the IANA
+    database get `timezone`, or if that is empty, the zone of the calendar."""
     try:
         calendar: Any = Calendar.from_ical(file.read_bytes())
     except OSError as error:

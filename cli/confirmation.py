@@ -15,7 +15,8 @@ YES = click.option("--yes", "is_sure", is_flag=True, help="do not ask for confir
 
 
 def confirm(question: str, *, is_sure: bool, as_json: bool = False) -> None:
-    """Return if the person agrees, or has agreed with --yes; otherwise end the command."""
+    """Ask the person, unless `is_sure`. End the command if the person does not agree, or if there
+    is nobody to ask: with `as_json`, and without a terminal."""
     if is_sure:
         return
     if as_json or not sys.stdin.isatty():
@@ -24,7 +25,8 @@ def confirm(question: str, *, is_sure: bool, as_json: bool = False) -> None:
 
 
 def agrees(question: str) -> bool:
-    """Return the answer, which may also come from a pipe; end the command if nobody answers."""
+    """Ask the person, and return True if the answer is yes. The answer may also come from a pipe.
+    End the command if nobody answers."""
     try:
         return click.confirm(question)
     except click.Abort:

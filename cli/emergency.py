@@ -151,7 +151,9 @@ def changes_for(
     """Yield the changes after which Live records every stream of the application without a command.
     The application's own configurations become automatic. If a manual configuration for all
     applications covers some of its streams, an automatic copy for the application alone is added.
-    Raise Failure if there is nothing to copy."""
+    `found` are the domain's recording configurations. `where` names a bucket and its endpoint for a
+    new configuration, or is empty. Raise Failure if a configuration must be added, `where` is
+    empty, and there is none to copy."""
     ours = [(target, value) for target, value in found if target.app == application.app]
     for target, value in ours:
         if not _is_automatic(value):

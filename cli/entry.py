@@ -1,6 +1,6 @@
-"""The console script: imports the command line within a block that Ctrl-C ends without a traceback.
+"""The console script: imports and runs the command line, and ends without a traceback on Ctrl-C.
 
-It must import nothing at the top, since Ctrl-C may come in the first second.
+This module must import nothing at its top, because Ctrl-C may come in the first second.
 """
 
 from __future__ import annotations

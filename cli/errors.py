@@ -71,13 +71,13 @@ def cause_of(error: OSError | ValueError) -> str:
 def unreadable(
     file: Path, error: OSError | ValueError, *, kind: type[Failure] = Failure
 ) -> Failure:
-    """Return the failure of a command whose file cannot be read."""
+    """Return a Failure of type `kind` which says that the file cannot be read, and why."""
     return kind(_("{file} cannot be read: {cause}.").format(file=file, cause=cause_of(error)))
 
 
 class StageRefusal(Failure):
-    """The stage refused the request; `problem` is its problem document (RFC 9457). The `hint` that
-    is shown names commands instead of requests."""
+    """The stage refused the request. `problem` is its problem document (RFC 9457). `hint` is the
+    hint of that document, with commands of live-record in place of HTTP requests."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
         self.hint = _with_commands(str(problem.get("hint") or ""))

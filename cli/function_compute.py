@@ -1,6 +1,8 @@
-"""Function Compute's control API, asked with the operator's own credentials, and our names in it.
+"""A client of Function Compute's control API with the operator's own credentials, and the names
+that live-record has there.
 
-Doctor calls this module, and so does a deploy at its end, to list leftovers. It only reads.
+Doctor calls this module. A deploy also calls it, at its end, to list functions and triggers that
+are left over from an earlier release. It only reads.
 """
 
 from __future__ import annotations
@@ -27,10 +29,11 @@ def address_in(region: str) -> str:
 
 
 def is_left_over(function: str, stage: str, wanted: Collection[str]) -> bool:
-    """Return True if the function's name is one of this stage's, but not one that is `wanted`.
+    """Return True if `function` is named as a function of this stage, but is none of those
+    `wanted`, which s.yaml has.
 
-    The functions of a stage eu-prod end with -prod, too. So a function that is named like one of
-    `wanted`, but for the stage, is another stage's.
+    The functions of a stage eu-prod end with -prod, too. So a function whose name begins as one of
+    `wanted` does is not left over: it may be another stage's.
     """
     is_of_another = function.startswith(tuple(name.removesuffix(stage) for name in wanted))
     return function.endswith(f"-{stage}") and not is_of_another
@@ -38,7 +41,8 @@ def is_left_over(function: str, stage: str, wanted: Collection[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCompute:
-    """The API at `address`; every method raises Declined if it is refused or gets no answer."""
+    """A client of the API at `address`. Every method raises Declined if the API refuses or does not
+    answer."""
 
     account: Account
     address: str
@@ -50,7 +54,7 @@ class FunctionCompute:
         return self._all("ListFunctionVersions", "versions", function)
 
     def alias(self, function: str, name: str) -> Json | None:
-        """Return the alias, None if there is none."""
+        """Return the function's alias with this name, None if there is none."""
         try:
             return self._ask("GetAlias", function, name)
         except Declined as error:
@@ -62,7 +66,8 @@ class FunctionCompute:
         return self._all("ListTriggers", "triggers", function)
 
     def reservations(self) -> list[Json]:
-        """Return the reservation of every function in the region, ours or not."""
+        """Return the reservation of every function in the region, also of those that are not
+        live-record's."""
         return self._all("ListConcurrencyConfigs", "configs")
 
     def domains(self) -> list[Json]:

@@ -1,6 +1,6 @@
 """Shows times of the API in the local time zone, with the offset from UTC.
 
-cli.output passes its lines through it, and the report reads and shows times with it. The zone is
+cli.output shows its lines through this module; the report also parses times with it. The zone is
 that of the machine, or of the variable TZ. JSON keeps the times of the API.
 """
 

@@ -1,4 +1,4 @@
-"""Decides whether an address is this machine's own: a token may go there in clear text, and the
+"""Decides whether a host is this machine itself. A token may go there in clear text, and the
 emulators listen there."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The live-record command: finds the command that is named, and imports that one alone.
+"""The live-record command: imports only the module of the command that is named, and runs it.
 
 cli.entry, the console script, and `python -m cli.main` call main(). This module must not import a
 slow module, even indirectly, so that `--version` and each command start fast.

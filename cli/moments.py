@@ -1,4 +1,4 @@
-"""Times as options of a command: `report` and `play` accept them."""
+"""The type of an option that is a time. The commands `report` and `play` use it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from shared.protocol.durations import instant, instant_or_duration
 
 
 class Moment(click.ParamType[str]):
-    """The type of an option that is a time; the stage gets the time as it was written. With
-    `or_duration`, the option may also be a duration before the end."""
+    """The type of an option that is a time (RFC 3339). With `or_duration`, the option may also be a
+    duration such as `24h`, which counts back from the end. The value is passed on as the person
+    wrote it."""
 
     name = "time"
 

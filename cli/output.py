@@ -25,15 +25,15 @@ _STAGE = f"{__name__}.stage"
 
 
 def name_stage(name: str, *, plain: bool, err: bool = False) -> None:
-    """Add the stage's name to every JSON answer of this command from now on. For plain text, print
-    the name now, as the first line, or on stderr."""
+    """Add the stage's name to every JSON answer that this command prints from now on. If `plain`,
+    the command answers in plain text: print the name now, on stderr if `err`."""
     if plain:
         click.echo(_("stage {name}").format(name=name), err=err)
     click.get_current_context().meta[_STAGE] = name
 
 
 def as_json(document: Json) -> None:
-    """Print the document, with the name of the stage that answered."""
+    """Print the document as JSON, with the stage's name if `name_stage` has set it."""
     context = click.get_current_context(silent=True)
     name = context.meta.get(_STAGE) if context else None
     whole = {**document, "stage": name} if name else document
@@ -41,7 +41,7 @@ def as_json(document: Json) -> None:
 
 
 def say(text: str) -> None:
-    """Print a text for people, its times in the local zone."""
+    """Print a text for people. Its times are shown in the local zone."""
     click.echo(local(text))
 
 
@@ -58,7 +58,8 @@ def rows(
 
 
 def status_line(row: Json) -> str:
-    """Return the line of a stream: its phase, the outcome of a request, the reason and the end."""
+    """Return a line about a stream: its phase, the outcome of the request if there was one, the
+    reason, and the time until which it is recorded."""
     phase, outcome = row["phase"], row.get("outcome")
     repeats = outcome in (None, phase)
     shown = "" if repeats else _(" ({outcome})").format(outcome=outcome_word(row["outcome"]))
@@ -74,7 +75,8 @@ def status_line(row: Json) -> str:
 
 
 def list_line(row: Json) -> str:
-    """Return the line of a stream among others; what is wrong comes first and in red."""
+    """Return a stream's line in a list of streams. If its recording is being lost, the line is red
+    and begins with that."""
     live = _live_words().get(row.get("live", ""), "")
     changed = row.get("changed_at")
     since = _("changed {time}").format(time=changed) if changed else ""
@@ -89,7 +91,8 @@ def _live_words() -> Mapping[str, str]:
 
 
 def wrong_words(row: Json) -> str:
-    """Return a text with the seconds lost of a wanted live stream; "" if none are lost."""
+    """Return a text that says for how many seconds a wanted stream has not been recorded; "" if
+    none are lost."""
     wrong = row.get("wrong")
     if not wrong:
         return ""
@@ -115,15 +118,16 @@ OBSERVED = "observed"
 
 def is_as_wanted(row: Json) -> bool:
     """Return False if the stream should be recorded and is not, if it is recorded and should not
-    be, or if a request about it was lost or not carried out."""
+    be, or if a request about it was lost with the data of an emptied store, or was not sent because
+    the stage only observes."""
     code, phase = row["reason"]["code"], row["phase"]
     is_lost = code == STORE_EMPTIED or (code == OBSERVED and phase == "unmanaged")
     return not row.get("wrong") and phase not in NOT_AS_WANTED_PHASES and not is_lost
 
 
 def attempt_line(row: Json) -> str:
-    """Return when the stream's command is next sent, and how often it was tried; "" if nothing is
-    planned. A due command may wait for the timer, which runs once a minute."""
+    """Return a line that says when the next attempt or check is due, and how often the command was
+    tried; "" if none is planned. The timer, which runs once a minute, may make it later."""
     if not row.get("next_attempt_at"):
         return ""
     line = _("next attempt or check {time}, or up to a minute later")
@@ -137,8 +141,9 @@ def attempt_line(row: Json) -> str:
 
 
 def as_of_line(row: Json) -> str:
-    """Return a line with the time at which the stream was known not to be live: the callback of a
-    later publish may have been lost. Return "" for any other reason."""
+    """Return a line that says at which time the stream was known not to be live, because the
+    callback of a later publish may have been lost. Return "" unless the row's reason is `not_live`.
+    """
     if row["reason"]["code"] != NOT_LIVE or not row.get("live_at"):
         return ""
     line = _("this was true at {time}; the online list is read once a minute")
@@ -150,8 +155,8 @@ NOT_LIVE = "not_live"
 
 
 def scheduled_line(row: Json) -> str:
-    """Return the schedule that asks for a recording, and its end; else the one that begins next;
-    "" if none does within 48 h."""
+    """Return a line about the schedule that asks for a recording now, with its end. If no schedule
+    does, return a line about the schedule that begins next; "" if none begins within 48 h."""
     schedules = row.get("schedules") or []  # the release before has no such field
     under_way = [one for one in schedules if one["begun"]]
     if under_way:
@@ -174,7 +179,8 @@ def scheduled_line(row: Json) -> str:
 
 
 def phase_word(phase: str) -> str:
-    """Return the word for a phase; an unknown phase of a later release stays as it is."""
+    """Return the phase in the language in use; an unknown phase of a later release stays as it
+    is."""
     words = {
         "idle": _("idle"),
         "waiting": _("waiting"),
@@ -189,7 +195,7 @@ def phase_word(phase: str) -> str:
 
 
 def outcome_word(outcome: str) -> str:
-    """Return the word for the outcome of a request."""
+    """Return the outcome of a request in the language in use; an unknown outcome stays as it is."""
     words = {
         "accepted": _("accepted"),
         "already_recording": _("already_recording"),
@@ -248,7 +254,7 @@ def _copy_words(row: Json) -> str:
 
 
 def verdict_words(row: Json) -> str:
-    """Return the stage's verdict on a file, in words; "" while the file is not checked."""
+    """Return the stage's verdict on a file, in words; "" if there is no verdict yet."""
     verdict = row.get("verified")
     if not verdict:
         return ""
@@ -260,7 +266,8 @@ def verdict_words(row: Json) -> str:
 
 
 def reason_sentence(status: Json, rejected: Json | None) -> str:
-    """Return one sentence: whether the stream is recorded, and why."""
+    """Return one sentence: whether the stream is recorded, and why. `rejected`, an answer of
+    `Api.rejected_callbacks`, adds its newest callback."""
     sentences = {
         "recording": _("{stream} is recorded: {reason}"),
         "unmanaged": _("{stream} is recorded: {reason}"),
@@ -286,7 +293,8 @@ def _rejected_callback(rejected: Json) -> str:
 
 
 def overview(health: Json, answer: Json) -> str:
-    """Return the health, and then the streams, except those that are idle as wanted."""
+    """Return the lines about the stage's health, followed by one line for each stream. Streams that
+    are idle as they should be are left out."""
     rows = wrong_first(answer["recordings"])
     busy = [list_line(row) for row in rows if row["phase"] != "idle" or not is_as_wanted(row)]
     busy += map(unreadable_line, answer["unreadable"])
@@ -308,8 +316,8 @@ def is_healthy(health: Json) -> bool:
 
 
 def wrong_first(rows: Sequence[Json]) -> Sequence[Json]:
-    """Return the rows; those whose recording is being lost come first, the longest lost at
-    the top."""
+    """Return the rows in another order: first those whose recording is being lost, the longest lost
+    first."""
 
     def lost_ms(row: Json) -> int:
         return int(row["wrong"]["lost_ms"]) if row.get("wrong") else -1
@@ -344,7 +352,8 @@ def _phases_line(health: Json) -> str:
 
 
 def clock_offset(offset_ms: int) -> str:
-    """Return a text for the development clock, whose offset survives a restart of the stack."""
+    """Return a text that says how far the development clock is from real time, and how to reset it.
+    The offset survives a restart of the stack."""
     if not offset_ms:
         return _("as real time")
     way = _("{offset} ahead of real time") if offset_ms > 0 else _("{offset} behind real time")

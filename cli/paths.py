@@ -1,7 +1,7 @@
 """Where the command line finds its own files, in a checkout and installed from a wheel.
 
-Every command that reads or writes files uses this module. The working directory's files come first:
-a stage file, a policy.
+Every command that reads or writes files uses this module. A stages file or a policy in the working
+directory is preferred.
 """
 
 from __future__ import annotations

@@ -184,25 +184,26 @@ def _signed_by_own_key(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a configuration stores files: bucket, endpoint and the names of its objects."""
+    """Where a recording configuration of Live stores files: the bucket, its endpoint, and the
+    templates of the objects' names."""
 
     bucket: str
     endpoint: str
     templates: tuple[str, ...]
 
     def names(self, stream: str, uri: str) -> bool:
-        """Return True if the object may be a recording of the stream. Check this before signing:
-        the name comes from a callback. Without `templates`, names are those that Live makes
-        itself."""
+        """Return True if the object `uri` has a name that recordings of the stream get here. Check
+        this before signing a URL: the name comes from a callback. If there are no `templates`, the
+        names count that Live gives by default."""
         key = StreamKey.parse(stream)
         templates = self.templates or (DEFAULT_PREFIX,)
         return any(is_named_by(template, key.app, key.stream, uri) for template in templates)
 
 
 def place_of(account: Account, stream: str) -> Place:
-    """Return where the configuration that applies to a stream stores its files.
+    """Return where the recording configuration that applies to a stream stores its files.
 
-    Raise Declined if the account refuses to list them, Failure if no configuration applies.
+    Raise Declined if Live does not return the configurations, Failure if none applies.
     """
     from cli.setup.configurations import recordings
 
@@ -226,7 +227,8 @@ def place_of(account: Account, stream: str) -> Place:
 
 
 def presigned_url(account: Account, place: Place, uri: str, period: timedelta) -> str:
-    """Return a presigned URL, made without a request; a missing permission shows on its use."""
+    """Return a URL with which anybody can download the object `uri` for the time `period`. It is
+    signed without a request, so a missing permission shows only when somebody uses the URL."""
     import alibabacloud_oss_v2 as oss
 
     from cli.doctor.bucket import client

@@ -338,8 +338,9 @@ def _recorded(rule: Rule) -> list[str]:
 
 
 def policy_changes(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator[Json]:
-    """Yield each change of the mode, the suspension, the domains with their objects and buckets, a
-    forward_to target, or a stream's rule."""
+    """Yield each difference between two policies, as a row with `what`, `before` and `after`.
+    `what` is the mode, the suspension, the domains, their object names or buckets, a target of
+    forward_to, or one of `streams`, whose rule differs."""
     whole = {
         "mode": (old.mode.value, new.mode.value),
         "suspended": (_suspended(old), _suspended(new)),

@@ -22,15 +22,15 @@ from shared.protocol.policy import Domain, Policy
 
 
 def read_policy(file: Path) -> Policy:
-    """Return the policy; raise Failure with every fault as FILE:LINE."""
+    """Return the policy in the file. Raise a Failure that names each fault by file and line."""
     text, kind = _read_text(file)
     with _faults_as_failure(file):
         return load_policy(text, kind=kind)
 
 
 def stage_policy(document: Mapping[str, Any]) -> Policy:
-    """Return the policy that a stage runs, from its API; raise Failure if a later release wrote
-    it."""
+    """Return the policy in `document`, which a stage's API returned. Raise Failure if this release
+    cannot read it."""
     try:
         return load_policy(json.dumps(document), kind="json")
     except Misconfigured as error:
@@ -43,7 +43,8 @@ def stage_policy(document: Mapping[str, Any]) -> Policy:
 
 
 def served(policy: Policy, key: StreamKey) -> Domain:
-    """Return the domain of a stream; raise Failure if the policy does not contain it."""
+    """Return the policy's domain to which the stream belongs. Raise Failure if the policy does not
+    contain it."""
     streaming = policy.streaming(key.domain)
     for domain in policy.domains:
         if domain.streaming == streaming:
@@ -54,7 +55,8 @@ def served(policy: Policy, key: StreamKey) -> Domain:
 
 
 def packed_policy(file: Path) -> str:
-    """Return the policy as JSON, since the functions have no TOML parser on Python 3.10."""
+    """Return the policy in the file as JSON. The functions read that, since they have no TOML
+    parser on Python 3.10. Raise a Failure that names each fault by file and line."""
     text, kind = _read_text(file)
     with _faults_as_failure(file):
         return policy_as_json(text, kind=kind)

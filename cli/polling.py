@@ -1,4 +1,4 @@
-"""Asks a stage again until it has an answer, or until the time is up."""
+"""Asks a stage again and again until it has an answer, or until the time is up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def poll(
     wait_s: float,
     every_s: float = LOOK_EVERY_S,
 ) -> T:
-    """Return the first answer that is done, or else the first one that comes after `wait_s`."""
+    """Call `ask` every `every_s` seconds until `is_done` accepts its answer, and return this
+    answer. Once `wait_s` seconds have passed, call `ask` a last time and return what it answers."""
     end = time.monotonic() + wait_s
     while True:
         answer = ask()

@@ -1,7 +1,8 @@
-"""Makes foreign text safe for a terminal: escapes control characters, line breaks and reversals.
+"""Makes foreign text safe for a terminal: escapes control characters, line breaks, and characters
+that reverse the text.
 
-cli.api passes every answer of a stage through it; doctor and setup pass Live's answers. Whoever
-publishes a stream or sends a callback chooses such texts.
+cli.api passes the answers of a stage through this module, doctor and setup those of Live. Anybody
+who publishes a stream or sends a callback chooses texts in these answers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def printable(text: str) -> str:
-    r"""Return the text with every unseen character written as in JSON, such as `\u001b`."""
+    r"""Return the text with every invisible character escaped as in JSON, such as `\u001b`."""
     if text.isprintable():
         return text
     return "".join(_shown(character) for character in text)
@@ -26,7 +27,7 @@ def _shown(character: str) -> str:
 
 
 def printable_json(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return the JSON value with all its texts made printable, names of fields too."""
+    """Return the JSON value with all its texts made printable, also the names of fields."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, list):

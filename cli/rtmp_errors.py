@@ -36,7 +36,8 @@ _CAUSES: Mapping[int | None, str] = {
 
 
 def why_not_taken(refused: NotTaken) -> str:
-    """Return the reason in the language in use. What the server itself says stays as it is."""
+    """Return in the language in use why the server did not accept the stream. The server's own
+    words stay as they are."""
     values = {name: _shown(value) for name, value in refused.values.items()}
     return _(refused.text).format(**values)
 

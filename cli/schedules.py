@@ -1,4 +1,5 @@
-"""`live-record schedule`: what is recorded by the calendar, as a file or one occurrence at a time.
+"""`live-record schedule`: manages what is recorded by the calendar, with a file of schedules or one
+schedule at a time.
 
 cli.main adds the group. The stage alone checks a schedule; the command compares a file with the
 stage's schedules.
@@ -256,8 +257,8 @@ def _upcoming(answer: Json) -> Iterator[str]:
 
 
 def read_schedules(file: Path) -> Mapping[str, Json]:
-    """Return the schedules of a file by their ids; raise Failure with every mistake that the stage
-    cannot see."""
+    """Return the schedules in the file by their ids. Raise Failure with every mistake that the
+    stage could not see, such as an id that occurs twice."""
     try:
         document = toml().loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeError) as error:
@@ -290,8 +291,9 @@ def _faults(document: Json, rows: object) -> Iterator[str]:
 
 
 def normalized(row: Json) -> Json:
-    """Return the fields of a schedule as a stage shows them, so that equal ones compare equal.
-    Unreadable values stay unchanged: the stage says what is wrong with them."""
+    """Return the fields of a schedule in the form in which a stage shows them, so that equal
+    schedules compare equal. Values that cannot be read stay unchanged: the stage says what is wrong
+    with them."""
     fields = {**DEFAULTS, **{name: _plain(value) for name, value in row.items() if name != "id"}}
     if "expect" not in row and any("*" in str(stream) for stream in fields["streams"]):
         fields["expect"] = "any"
@@ -326,13 +328,14 @@ def _number(value: object) -> object:
 
 
 def as_of_file(row: Json) -> Json:
-    """Return the fields of a row. An earlier release's row lacks some; they get the values that its
-    stage uses."""
+    """Return the fields that a file has of a schedule; `row` is the schedule as the API returns it.
+    A field that a stage of an earlier release does not return gets its default."""
     return {name: row.get(name, default) for name, default in DEFAULTS.items()}
 
 
 def to_toml(schedules: Mapping[str, Json]) -> Iterator[str]:
-    """Yield the lines of a file; fields at their defaults are left out."""
+    """Yield the lines of a TOML file of these schedules, which are given by id. Fields with their
+    default value are left out."""
     for name, fields in schedules.items():
         yield from ("[[schedule]]", f"id = {json.dumps(name)}")
         for field, value in fields.items():

@@ -1,7 +1,8 @@
-"""`live-record stage add`: turns the outputs of an account's stack into a stage's environment.
+"""`live-record stage add`: turns the outputs of the account's ROS stack into a stage's environment.
 
-cli.main adds the group. It writes NAME.env, which the deployer's shell reads, and the stages file.
-Both hold secrets: only their owner may be able to read them, and nothing here prints one.
+cli.main adds the group. The command writes NAME.env, which the deployer's shell reads, and the
+stages file. Both hold secrets: only their owner may be able to read them, and nothing here prints
+one.
 """
 
 from __future__ import annotations

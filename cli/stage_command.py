@@ -44,7 +44,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="print the answer a
 
 
 def limited(default: int, most: int | None = None) -> Callable[[Command], Command]:
-    """Return a decorator that adds the option --limit."""
+    """Return a decorator that adds the option --limit, a number from 1 to `most`."""
     return click.option(
         "--limit",
         default=default,
@@ -57,11 +57,13 @@ def limited(default: int, most: int | None = None) -> Callable[[Command], Comman
 def of_stage(
     *, changes: bool, many: bool = False, prints_value: bool = False
 ) -> Callable[[Command], Command]:
-    """Return a decorator that adds the options that name a stage and calls the command with `api`.
+    """Return a decorator that adds the options that name a stage, and calls the command with `api`,
+    a client of this stage.
 
     `changes`: the command changes something, so the person must name the stage. `many`: the person
     may name several stages, and the command is called once for each. Each answer for people begins
-    with the stage's name; it goes to stderr if `prints_value`, because a script takes the rest.
+    with the stage's name. With `prints_value`, the name goes to stderr, because a script takes the
+    rest.
 
     The command may return its exit code. Of several stages, the largest code counts. Stages without
     the domain of the stream do not count, unless no stage has it.
@@ -85,7 +87,8 @@ def of_stage(
 
 
 def stage_options(*, changes: bool, many: bool) -> Callable[[Command], Command]:
-    """Return a decorator that adds the options that name a stage and passes on its `targets`."""
+    """Return a decorator that adds the options that name a stage, and calls the command with
+    `targets`, the stages that they name. `changes` and `many` are those of `of_stage`."""
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
@@ -118,9 +121,9 @@ def stage_options(*, changes: bool, many: bool) -> Callable[[Command], Command]:
 def asking(
     target: Target, ask: Command, unasked: int, *, as_json: bool, not_found: int | None = None
 ) -> int:
-    """Call `ask` with the stage's API and return its exit code. If the stage refuses or does not
-    answer, print that and return `unasked`. If it refuses with 404, return `not_found` instead,
-    unless that is None."""
+    """Call `ask` with a client of the stage, and return the exit code that `ask` returns. If the
+    stage refuses or does not answer, print that and return `unasked`. If the stage refuses with
+    404, return `not_found` instead, unless `not_found` is None."""
     try:
         return ask(api=api_of(target), as_json=as_json) or AS_WANTED
     except (NoAnswer, StageRefusal) as failure:

@@ -30,11 +30,12 @@ DEV = "dev"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The addresses, the API token and the name of a stage; without a name, its address stands for
-    it.
+    """The addresses, the API token and the name of a stage. A stage that is not registered has its
+    address as its name.
 
-    `live` is the address of the Live emulator, empty for the real service; `rtmp` is the
-    emulator's address to push streams to. `live_option` repeats the option --live, if it was given.
+    `live` is the address of the Live emulator, empty for the real service; `rtmp` is the emulator's
+    address to push streams to. `live_option` is the option --live as the person passed it, or
+    empty.
     """
 
     url: str
@@ -50,7 +51,7 @@ class Target:
 
     @property
     def options(self) -> str:
-        """Return the options of a command that name the stage."""
+        """Return the options of a command that name the stage, such as `--stage prod`."""
         return f"--stage {self.registered_as}" if self.registered_as else f"--url {self.url}"
 
     @property
@@ -60,16 +61,16 @@ class Target:
 
     @property
     def is_local(self) -> bool:
-        """Return True if `live-record dev` runs the stage, which has an emulator for Live."""
+        """Return True if `live-record dev` runs the stage on this machine."""
         return self.is_emulated and bool(self.rtmp)
 
 
 def resolve_target(
     stage: str | None, url: str | None, token: str | None, *, changes: bool
 ) -> Target:
-    """Return the stage that the options name; raise a usage error if none is found.
+    """Return the stage that the options name. Raise a usage error if they name none that is known.
 
-    Without options, a command that only reads gets the one stage that is registered.
+    If only one stage is registered, a command that only reads gets this stage without options.
     """
     if stage and url:
         raise click.UsageError(_("Pass either `--stage` or `--url`, not both."))
@@ -158,9 +159,10 @@ def _incomplete(stage: str, *, lacks_url: bool, lacks_token: bool) -> click.Usag
 
 
 def with_live(target: Target, live: str | None) -> Target:
-    """Return the target with Live's address.
+    """Return the target with the address of Live.
 
-    The order is --live, the stages file, then LIVE_RECORD_LIVE_ENDPOINT; empty is the real service.
+    The address is that of the option --live, or else the one in the stages file, or else the one in
+    the variable LIVE_RECORD_LIVE_ENDPOINT. If all are empty, the real service is called.
     """
     endpoint = live or target.live or os.environ.get("LIVE_RECORD_LIVE_ENDPOINT", "")
     return replace(target, live=endpoint, live_option=f" --live {live}" if live else "")
@@ -194,7 +196,8 @@ def toml() -> Any:  # noqa: ANN401 - tomllib, or tomli before Python 3.11
 
 
 def register(stage: str, target: Target) -> None:
-    """Write the stage's table and leave all others unchanged; raise Failure if it cannot."""
+    """Write the stage's table into the stages file, and leave all others unchanged. Raise Failure
+    if the file cannot be written."""
     fields = {name: getattr(target, name) for name in ("url", "token", "live", "rtmp")}
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in fields.items() if value]
     table = "".join([f"[{stage}]\n", *lines])

@@ -1,4 +1,5 @@
-"""`live-record state`: what a second stage needs to take over, as a file.
+"""`live-record state`: writes what a second stage needs to take over into a file, and reads it from
+there.
 
 cli.main adds the group. It reaches both stages only over HTTP, and decides nothing about a stream:
 the importing stage does.

@@ -45,7 +45,8 @@ def _usage() -> str:
 
 
 def stream_of(text: str) -> str:
-    """Return `domain/app/stream`; raise ValueError whose text explains how to write it."""
+    """Return the stream that a name or a URL means, as `domain/app/stream`. Raise a ValueError
+    whose text explains how to write a stream."""
     scheme, divided, _rest = text.partition("://")
     if divided and scheme.lower() not in (*_PUSHED, *_PLAYED):
         raise ValueError(_("This kind of URL does not name a stream.") + f" {_usage()}")

@@ -1,4 +1,4 @@
-"""The command line in the reader's language: which language that is, and help translated into it.
+"""Chooses the language of the command line, and translates the help of commands into it.
 
 cli.main calls this module once for each command. Every other module of cli takes its texts from
 gettext, with the English text as the key; the translations are in cli/locale, written by `python -m
@@ -51,8 +51,8 @@ def current_language() -> str:
 
 
 def detail(text: str) -> str:
-    """Return, in the language in use, a fault or a problem's detail, which `shared` writes in
-    English."""
+    """Return, in the language in use, a text that `shared` writes in English, such as the detail of
+    a refusal."""
     from shared.inbound.catalogue import Language
     from shared.inbound.catalogue.details import detail_in
 
@@ -60,7 +60,8 @@ def detail(text: str) -> str:
 
 
 def language_option() -> click.Option:
-    """Return the option that every command has; `choose_language` has read it already."""
+    """Return the option --language, which every command has. Click ignores its value:
+    `choose_language` has read it before."""
     return click.Option(
         _OPTIONS,
         type=click.Choice(LANGUAGES),
@@ -70,13 +71,14 @@ def language_option() -> click.Option:
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name that gettext's tools look for
-    """Return the text unchanged: it is translated only where it is printed."""
+    """Mark the text for translation, and return it unchanged. It is translated where it is
+    printed."""
     return text
 
 
 def translated(command: click.Command) -> click.Command:
-    """Return a copy of the command with its help, and its subcommands' help, in the language in
-    use, and with the option --language."""
+    """Return a copy of the command whose help, and that of its subcommands, is in the language in
+    use. The copy also has the option --language."""
     copied = copy(command)
     copied.help = gettext(cleandoc(command.help)) if command.help else None
     copied.params = [_translated_parameter(parameter) for parameter in command.params]
@@ -106,8 +108,8 @@ NUMBER = "NUMBER"
 
 
 def punctuated(error: click.UsageError) -> click.UsageError:
-    """Return the error with Chinese punctuation if the language is Chinese: click ends a sentence
-    with a full stop of its own, and puts a space after one."""
+    """Return the error; in Chinese, with Chinese punctuation in place of the full stops and spaces
+    that click puts between sentences."""
     if current_language() != "zh":
         return error
     text = error.format_message()

@@ -1,6 +1,6 @@
-"""`live-record token`: who may ask a stage for what, changed without a deploy.
+"""`live-record token`: adds, lists and revokes the API tokens of a stage, without a deploy.
 
-cli.main adds the group. The token is made here, and only its digest leaves this machine.
+cli.main adds the group. A token is made on this machine, and only its digest leaves the machine.
 """
 
 from __future__ import annotations

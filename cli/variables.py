@@ -22,14 +22,15 @@ _NAME = re.compile(rf"{settings.PREFIX}[A-Z_]+")
 
 
 def misspelt(environ: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each variable that nothing reads, with the name that is most alike."""
+    """Return a sentence for each LIVE_RECORD_… variable that nothing reads. The sentence suggests
+    the most similar known name."""
     known = _known()
     names = sorted(name for name in environ if name.startswith(settings.PREFIX))
     return [_sentence(name, known) for name in names if name not in known]
 
 
 def without_ours(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables apart from those of live-record."""
+    """Return the variables whose names do not begin with LIVE_RECORD_."""
     return {name: value for name, value in environ.items() if not name.startswith(settings.PREFIX)}
 
 

@@ -1,8 +1,8 @@
 """Sends requests that contain nothing except what the command means to send.
 
-Every request that the command line makes without an SDK goes through it, except those to emulators
-on this machine. `requests` alone would replace a token by the one that ~/.netrc has for the host,
-and follow a redirect to another host.
+Every request that the command line makes without an SDK goes through this module, except those to
+emulators on this machine. `requests` alone would replace a token by the one that ~/.netrc has for
+the host, and follow a redirect to another host.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ def ask(
     timeout: float | tuple[float, float],
     **more: Any,  # noqa: ANN401 - as requests has it
 ) -> requests.Response:
-    """Send one request with this bearer token, or with none; return the answer, also a redirect.
+    """Send one request and return the answer, even if that is a redirect. The bearer token is
+    `token`; if it is empty, none is sent.
 
-    The request is repeated for BUSY_AT_MOST_S while Function Compute has no free instance: no
-    function has run then.
+    While Function Compute has no free instance, the request is repeated for BUSY_AT_MOST_S: it has
+    reached no function yet.
     """
 
     def send() -> requests.Response:
@@ -51,7 +52,8 @@ def ask(
 
 
 def is_busy(answer: requests.Response) -> bool:
-    """Return True for a 429 of Function Compute itself (docs/platform/function-compute.md §5)."""
+    """Return True if Function Compute itself, and not the stage, answered 429
+    (docs/platform/function-compute.md §5)."""
     is_ours = answer.headers.get("Content-Type") == PROBLEM
     return answer.status_code == HTTPStatus.TOO_MANY_REQUESTS and not is_ours
 
@@ -75,7 +77,7 @@ def hides_a_token(url: str) -> bool:
 
 
 def callback_hosts(url: str, settings: Mapping[str, Any]) -> set[str]:
-    """Return the hosts of a stage's callback URLs; `settings` are those in the answer of GET
-    /v1/doctor. A stage of release 0.2 names only the first host."""
+    """Return the hosts that callback URLs of a stage have: that of `url`, the stage's address, and
+    those in `settings`, which GET /v1/doctor returns. A stage of release 0.2 returns only one."""
     named = settings.get("callback_hosts") or [settings["callback_host"]]
     return {urlsplit(url).netloc, *map(str, named)} - {""}

@@ -1,4 +1,4 @@
-"""`live-record webhook`: the receivers of the policy, and a test event for each.
+"""`live-record webhook`: lists the receivers that the policy names, and sends them test events.
 
 cli.main adds the group.
 """
@@ -67,7 +67,8 @@ def test(api: Api, names: Sequence[str], wait_s: int, as_json: bool) -> int:
 
 
 def webhook_answers(api: Api, sent: Mapping[str, str], wait_s: int) -> Mapping[str, Json]:
-    """Return each receiver's answer to its test; no answer for one that took too long."""
+    """Return the answer of each receiver to its test event; `sent` holds the event's id by
+    receiver. A receiver that has not answered within `wait_s` is left out."""
 
     def ask() -> Mapping[str, Json]:
         tests = {row["name"]: row["test"] for row in api.webhooks()["webhooks"]}
