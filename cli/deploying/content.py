@@ -28,7 +28,8 @@ _CHARS: Final = 12
 
 
 def content_of(props: Mapping[str, Any], tree: str) -> str:
-    """Return the digest. `tree` is the hash of the function's package."""
+    """Return the digest of a function: of its properties in s.yaml, and of `tree`, the hash of its
+    package."""
     configuration = {name: value for name, value in props.items() if name not in BESIDE}
     text = json.dumps([tree, configuration], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:_CHARS]

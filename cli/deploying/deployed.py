@@ -20,14 +20,16 @@ Rows = list[dict[str, Any]]
 
 
 class Commands(Protocol):
-    """Serverless Devs: `run` returns its redacted output, `ask` every mapping in its JSON."""
+    """The commands of Serverless Devs (`s`). `run` returns the output without secrets; `ask`
+    returns every mapping in the JSON that the command prints."""
 
     def run(self, *words: str) -> str: ...
     def ask(self, *words: str) -> Rows: ...
 
 
 def ask_or_nothing(s: Commands, *words: str) -> Rows:
-    """Return the answer of `s`; nothing if `s` fails because there is no such resource."""
+    """Return the answer of `s` to the command `words`; an empty list if `s` fails because there is
+    no such resource."""
     try:
         return s.ask(*words)
     except Failure as error:
@@ -45,7 +47,8 @@ class Deployed:
         self._rows: dict[tuple[str, ...], Rows] = {}
 
     def ask(self, *words: str) -> Rows:
-        """Return the answer of `s`; nothing if the resource does not exist."""
+        """Return the answer of `s` to the command `words`; an empty list if the resource does not
+        exist."""
         if words not in self._rows:
             self._rows[words] = ask_or_nothing(self._s, *words)
         return self._rows[words]
@@ -54,7 +57,7 @@ class Deployed:
         self._rows = {words: rows for words, rows in self._rows.items() if words[0] != resource}
 
     def versions(self, function: str) -> list[Version]:
-        """Return the versions, the oldest first."""
+        """Return the versions of the function, the oldest first."""
         rows = self.ask(function, "version", "list")
         numbered = [each for each in rows if str(each.get("versionId", "")).isdecimal()]
         versions = [
@@ -64,7 +67,8 @@ class Deployed:
         return sorted(versions, key=lambda version: version.number)
 
     def serving(self, function: str) -> int | None:
-        """Return the number of the serving version, None for a function never released."""
+        """Return the number of the version to which the function's alias points, None if the
+        function was never released."""
         rows = self.ask(function, "alias", "get", "--alias-name", ALIAS)
         return next((int(each["versionId"]) for each in rows if "versionId" in each), None)
 
@@ -73,7 +77,8 @@ class Deployed:
         return next((each for each in self.versions(function) if each.number == number), None)
 
     def serving_time(self, functions: Iterable[str]) -> str:
-        """Return the time of the release that serves, `-` if none does."""
+        """Return the time of the release that serves these functions, the newest if they serve
+        several; `-` if none does."""
         found = [self.serving_version(function) for function in functions]
         newest = max((each.release for each in found if each), default="")
         return time_of(newest) if newest else NOTHING

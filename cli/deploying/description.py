@@ -1,7 +1,7 @@
-"""Writes and parses the description of a version, the only text of ours that Function Compute keeps
-with it.
+"""Writes and parses the description of a function's version: the only text of live-record that
+Function Compute keeps with a version.
 
-A deploy writes it, and a deploy and a rollback read it. The description holds the release of the
+A deploy writes the description; a deploy and a rollback read it. It holds the release of the
 version, the time of the release that served before, and the digest of the version's content.
 """
 
@@ -21,8 +21,10 @@ _OURS: Final = re.compile(r"(.*?)(?: after: (\S+))?(?: content: ([0-9a-f]+))?")
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """`release` begins with a time and sorts by it; it is empty for a version outside a release.
-    `after` is the time of the release that served before; `-` if none did, empty if unknown."""
+    """A version of a function, with the parts of its description. `release` begins with a time, so
+    that releases sort by time; it is empty if the version belongs to no release. `after` is the
+    time of the release that served before: `-` if none did, empty if that is unknown. `content` is
+    the digest of code and configuration, empty if unknown."""
 
     number: int
     release: str
@@ -36,7 +38,8 @@ def describe(release: str, after: str, content: str) -> str:
 
 
 def version_of(number: int, description: str) -> Version:
-    """Parse a description; one of a release before 0.3 has no `after` or `content`."""
+    """Return the version with this number and description. A description that a release before 0.3
+    wrote has no `after` and no `content`; both are empty then."""
     release, after, content = _OURS.fullmatch(description.replace("\n", " ")).groups("")  # type: ignore[union-attr] # it matches any line
     return Version(number, release if _TIME.match(release) else "", after, content)
 

@@ -36,7 +36,8 @@ _ALL: Final = re.compile(r" secrets: ((?:[0-9a-f]{6}|-)(?:\.(?:[0-9a-f]{6}|-))*)
 
 
 def fingerprints(environment: Mapping[str, str]) -> str:
-    """Return the fingerprint of each secret, `-` for one that is empty."""
+    """Return the fingerprints of the stage's secrets, with dots between them, and `-` in place of
+    an empty secret."""
     return ".".join(_of(name, environment.get(PREFIX + name, "").strip()) for name in SECRETS)
 
 
@@ -45,8 +46,9 @@ def _of(name: str, value: str) -> str:
 
 
 def changed(serving: str, before: str) -> list[str] | None:
-    """Return the variables whose secrets differ between two descriptions, None if one of them has
-    no fingerprints. A secret without a fingerprint in one description is taken as empty there."""
+    """Return the variables whose secrets differ between the descriptions of two versions, None if
+    one of them has no fingerprints. A secret without a fingerprint in one description is taken as
+    empty there."""
     found = [_ALL.search(description) for description in (serving, before)]
     now, then = (each[1].split(".") if each else [] for each in found)
     if not now or not then:

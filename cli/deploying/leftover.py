@@ -20,8 +20,8 @@ Say = Callable[[str], None]
 
 
 def say_left_over(stage: Stage, say: Say, *, address: str = "") -> None:
-    """Print the leftovers, or that they are unknown. `address` is an emulator's; "" is the real
-    service."""
+    """Print the functions and triggers that are left over, or that they are unknown. `address` is
+    that of an emulator; "" means the real Function Compute."""
     credentials = credentials_in(stage.environment)
     if credentials is None:
         say(
@@ -65,7 +65,7 @@ def left_over(stage: Stage, compute: FunctionCompute) -> Iterator[str]:
 
 def credentials_in(environment: Mapping[str, str]) -> Credentials | None:
     """Return an access key from the environment: the one that `s` would use, or else the one in the
-    ALIBABA_CLOUD_… variables; None if there is none."""
+    ALIBABA_CLOUD_… variables. Return None if there is neither."""
     access = environment.get("LIVE_RECORD_ACCESS", "").strip()
     named = environment.get(access, "") if access else ""
     try:

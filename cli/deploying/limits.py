@@ -28,8 +28,9 @@ ANSWER_WITHIN_S: Final = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The part of the account's limits that one stage uses; `rate` is None if the stage does not
-    answer."""
+    """The part of the account's limits that one stage uses: `rate` is how many calls to Live a
+    second it may make, None if the stage does not answer; `reserved` is how many instances it
+    reserves."""
 
     stage: str
     rate: float | None

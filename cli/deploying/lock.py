@@ -18,8 +18,8 @@ from cli.stage_registry import STATE
 
 @contextmanager
 def only_one(stage: str) -> Iterator[None]:
-    """Hold the stage's lock file; raise a Failure if another process does. The lock ends with the
-    process, however that ends."""
+    """Hold the stage's lock file while the block runs; raise a Failure if another process holds it.
+    The lock ends with this process, even if the process is killed."""
     file = STATE / f"deploy-{stage}.lock"
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+", encoding="ascii") as lock:

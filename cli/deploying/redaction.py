@@ -1,6 +1,6 @@
 """Redacts secrets in the output of Serverless Devs, in whatever form they occur.
 
-cli.deploying.serverless passes through it everything that a person may see. It knows the
+cli.deploying.serverless passes everything that a person may see through this module. It knows the
 environment of a deploy and the names of settings, not what is deployed.
 """
 
@@ -35,10 +35,9 @@ _INDENT = re.compile(r"[\s+~-]*")
 
 
 class Redactor:
-    """A function from a text to the same text without secrets. `environment` holds the secrets.
-    Other secret values, such as deployed ones, are recognized by the variable's name in front of
-    them.
-    """
+    """A function that returns its text without secrets. `environment` holds the secrets. The
+    Redactor recognizes other secret values, such as those that are deployed, by the name of a
+    variable in front of them."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         secrets = sorted(set(_secrets(environment)), key=len, reverse=True)

@@ -47,7 +47,8 @@ function refuses the call."""
 @dataclass(frozen=True, slots=True)
 class Release:
     """A release to be deployed. `label` begins with the time and is part of each version's
-    description; `trees` returns the hash of the package that a function runs from."""
+    description. `trees` returns, for a function's properties, the hash of the package that the
+    function runs from. `only` names the steps to run."""
 
     label: str
     trees: Trees
@@ -60,7 +61,8 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`changes`: what was done, or would be done in a dry run."""
+    """The stage, whose environment has the addresses of its triggers, and a line for each change.
+    In a dry run, the lines say what would be changed."""
 
     stage: Stage
     changes: Sequence[str]
@@ -69,8 +71,9 @@ class Outcome:
 def release(
     stage: Stage, commands_of: Callable[[Stage], Commands], wanted: Release, say: Say
 ) -> Outcome:
-    """Release the stage; return what changed. `commands_of` returns the `s` of a stage. It is
-    called again once the stage's environment has the addresses of the triggers."""
+    """Release the stage, and return what changed. `commands_of` returns Serverless Devs (`s`) for a
+    stage. `release` calls it again once the stage's environment has the address of a trigger,
+    because `s` has to know that."""
     changes: list[str] = []
     if any(wanted.includes(step) for step in CODE_STEPS):
         stage = _with_addresses(stage, commands_of, wanted, say, changes)
@@ -80,7 +83,8 @@ def release(
 
 
 def steps_of(stage: Stage, s: Commands, deployed: Deployed, wanted: Release) -> Iterator[Step]:
-    """Yield the steps in their order: a function is released before those that call it."""
+    """Yield the steps that `wanted` includes, in their order. A function is released before those
+    that call it."""
     resources = stage.resources()
     functions = {key: each["props"] for key, each in resources.items() if is_function(each)}
     after = deployed.serving_time(functions) if _needs_code(wanted) else ""

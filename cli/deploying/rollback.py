@@ -1,5 +1,5 @@
-"""Rolls back: points the alias `release` to the version that served before, with its code and
-configuration.
+"""Rolls back: points the alias `release` to the version that served before the present one, with
+its code and configuration.
 
 The rollback command calls this module. It publishes nothing and deletes nothing.
 """
@@ -21,8 +21,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Rollback:
-    """What a rollback will do: `versions` holds the version to which each function's alias will
-    point, without functions that stay as they are; `warnings` are sentences for a person."""
+    """What a rollback will do. `versions` holds, by function, the version to which its alias will
+    point; functions that stay as they are are not in it. `warnings` are sentences for a person."""
 
     release: str
     versions: Mapping[str, int]
@@ -30,8 +30,8 @@ class Rollback:
 
 
 def plan_rollback(s: Commands, functions: Sequence[str]) -> Rollback:
-    """Return the plan to go back to the release that served before. Planned again after a rollback,
-    it goes back one more release.
+    """Return the plan to go back to the release that served before the present one. After a
+    rollback, the next plan goes back one more release.
 
     A function that had no version in that release stays as it is: nothing in that release calls it.
     """

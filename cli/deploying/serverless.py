@@ -68,14 +68,16 @@ class Serverless:
         self._redact = Redactor(stage.environment)
 
     def run(self, *words: str) -> str:
-        """Return the redacted output; raise a Failure with the error that `s` ended with."""
+        """Run `s` with these words, and return its output without secrets. If `s` fails, raise a
+        Failure with the error that it printed."""
         return self._redact(self._run(*words))
 
     def ask(self, *words: str) -> list[dict[str, Any]]:
-        """Return every mapping in the JSON output, however deep: its shape is undocumented.
+        """Run `s` with these words, and return every mapping in the JSON that it prints, however
+        deep: the shape of its output is undocumented.
 
-        With `-o json`, a failed `s` ends with 0 and prints no result. So if there is no result, run
-        it again without `-o json`, which raises the Failure
+        With `-o json`, `s` ends with the exit code 0 even if it failed, and prints no result. So if
+        there is no result, `s` is run again without `-o json`, and its failure raises a Failure
         (docs/platform/function-compute.md §6.2).
         """
         values = list(_values(self._run(*words, "-o", "json")))

@@ -15,7 +15,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """A mapping with the needed keys, optional ones, and no others."""
+    """The shape of a mapping that has all the keys of `needed`, may have those of `optional`, and
+    has no others."""
 
     optional: Mapping[str, Any]
     needed: Mapping[str, Any]
@@ -27,7 +28,7 @@ def keys(optional: Mapping[str, Any] | None = None, /, **needed: object) -> Keys
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number from `low` to `high`, in steps of `step`."""
+    """The shape of a number from `low` to `high`, in steps of `step`."""
 
     low: float
     high: float
@@ -41,7 +42,8 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """A list whose items have one shape; not empty if `some`."""
+    """The shape of a list whose items all have the shape `shape`. If `some`, the list is not
+    empty."""
 
     shape: object
     some: bool = False
@@ -49,7 +51,7 @@ class Each:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """A mapping of strings to strings."""
+    """The shape of a mapping of strings to strings."""
 
 
 TEXT, FLAG = str, bool
@@ -165,7 +167,8 @@ DOMAIN = keys(
 
 
 def misfits(value: object, shape: object, where: str) -> Iterator[str]:
-    """Yield what does not fit the shape, one line each."""
+    """Yield a sentence for each part of `value` that does not fit the shape. `where` is the path of
+    `value` in s.yaml, with which each sentence begins."""
     if isinstance(shape, Keys):
         yield from _keys(value, shape, where)
     elif isinstance(shape, Each):

@@ -43,7 +43,8 @@ _ON_FUNCTION_COMPUTE = {"FC_FUNC_CODE_PATH": "/code", "FC_ACCOUNT_ID": "-"}
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`environment` holds the variables of s.yaml's `${env()}`."""
+    """A stage as s.yaml, which is `template`, and env.yaml define it. `environment` holds the
+    variables that both files take by `${env()}`."""
 
     name: str
     template: Path
@@ -75,13 +76,15 @@ class Stage:
         )
 
     def env_files(self) -> Iterator[Path]:
-        """Yield the files that `s` would read variables from, which no check sees."""
+        """Yield the .env files that exist in folders where `s` looks for one. `s` would take
+        variables from them, and no check sees these variables."""
         codes = [self.environment.get(each.variable, "") for each in PACKAGES]
         folders = [self.template.parent, *(Path(code) for code in codes if code)]
         yield from (folder / ".env" for folder in folders if (folder / ".env").exists())
 
     def faults(self, policy: str) -> list[str]:
-        """Return everything that prevents a deploy. `policy` is the stage's, as JSON."""
+        """Return a sentence for everything that prevents a deploy. `policy` is the stage's policy
+        as JSON."""
         read = replace(self, environment=_with_unread_addresses(self.environment))
         resources = read.resources()
         missing = list(self.missing())
@@ -136,8 +139,9 @@ def stage_named(
     template: Path = ROOT / "s.yaml",
     codes: Mapping[str, Path] | None = None,
 ) -> Stage:
-    """Return the stage; raise a Failure if it is unknown, because Serverless Devs would deploy dev
-    instead. `codes` are the folders of code, by the variable of s.yaml that names each."""
+    """Return the stage. Raise a Failure if env.yaml does not name it, because Serverless Devs would
+    deploy dev instead. `codes` holds folders of code, each by the variable of s.yaml that names it.
+    """
     known = environments(template.with_name("env.yaml"))
     if not name:
         sentence = _("No stage is named. Pass one of env.yaml: {names}.")
@@ -162,6 +166,6 @@ def runtime_of(environment: Mapping[str, str]) -> str:
 
 
 def policy_of(name: str) -> Path:
-    """Return `policy.STAGE.toml` if there is one, else policy.toml."""
+    """Return the stage's policy file: `policy.STAGE.toml` if there is one, else policy.toml."""
     own = ROOT / f"policy.{name}.toml"
     return own if own.exists() else ROOT / "policy.toml"

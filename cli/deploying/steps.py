@@ -24,7 +24,7 @@ Props = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of a step's check: whether everything is as it should be, what is deployed
+    """What a step found: whether everything is as it should be (`is_so`), what is deployed
     (`found`), and what the step would do (`would`)."""
 
     is_so: bool
@@ -33,7 +33,9 @@ class Finding:
 
 
 class Step(Protocol):
-    """One step of a deploy; `act` returns what it did, in words."""
+    """One step of a deploy. `subject` is the key in s.yaml of what the step changes. `look`
+    compares this with what is deployed; `act` makes the change, and returns in words what it did.
+    """
 
     @property
     def name(self) -> str: ...
@@ -45,7 +47,8 @@ class Step(Protocol):
 
 @dataclass(slots=True)
 class Code:
-    """Code and configuration of a function, as a version that nothing points to yet.
+    """The step that publishes a function's code and configuration as a version. No alias points to
+    the version yet.
 
     `content` is the digest of both, `description` the text of the version to publish.
     """
@@ -100,7 +103,8 @@ class Code:
 
 @dataclass(slots=True)
 class Alias:
-    """The alias of a function, to which its triggers and routes point."""
+    """The step that points a function's alias to its new version. The function's triggers and
+    routes use the alias."""
 
     s: Commands
     deployed: Deployed
@@ -161,7 +165,8 @@ class Alias:
 
 @dataclass(slots=True)
 class Triggers:
-    """The triggers of a function. A trigger that s.yaml does not name is left alone."""
+    """The step that sets the triggers of a function. It leaves triggers alone that s.yaml does not
+    name."""
 
     s: Commands
     deployed: Deployed
@@ -192,7 +197,8 @@ class Triggers:
 
 @dataclass(slots=True)
 class AsyncCalls:
-    """How asynchronous calls of a function are retried, and where failed ones go."""
+    """The step that sets how asynchronous calls of a function are retried, and where failed ones
+    go."""
 
     s: Commands
     deployed: Deployed
@@ -216,7 +222,8 @@ class AsyncCalls:
 
 @dataclass(slots=True)
 class Reservation:
-    """The instances that are reserved for a function; None reserves none."""
+    """The step that reserves `wanted` instances for a function; if that is None, it removes the
+    reservation."""
 
     s: Commands
     deployed: Deployed
@@ -259,7 +266,7 @@ def _reserved_words(count: int | None) -> str:
 
 @dataclass(slots=True)
 class Domain:
-    """A custom domain with its routes and its certificate."""
+    """The step that sets a custom domain, with its routes and its certificate."""
 
     s: Commands
     deployed: Deployed
@@ -302,9 +309,9 @@ class Domain:
 
 
 def covers(remote: object, wanted: object) -> bool:
-    """Return True if everything in `wanted` is in `remote`. Mappings may have more keys there, but
-    lists have the same items; plain items may be in any order. An empty value is the same as none.
-    """
+    """Return True if everything in `wanted` is in `remote`. A mapping in `remote` may have more
+    keys, but a list has the same items. Items that are no mappings may be in any order. An empty
+    text counts as a missing one."""
     if isinstance(wanted, Mapping):
         there = remote if isinstance(remote, Mapping) else {}
         return all(covers(there.get(name), value) for name, value in wanted.items())

@@ -1,4 +1,5 @@
-"""The id by which a stage knows its store: made at the first deploy, kept in its environment.
+"""The id by which a stage knows its store: made at the first deploy, kept in the stage's
+environment.
 
 The deploy command calls this module. No function ever makes an id or puts one into a store by
 itself: an emptied store would look like a new one.
@@ -26,16 +27,17 @@ FUNCTION = "record_command"
 
 @dataclass(frozen=True, slots=True)
 class StoreId:
-    """`is_new`: no release of the stage has served with it yet, and so no store can have it."""
+    """The id of a stage's store. `is_new`: no release of the stage has used this id yet, so no
+    store can have it."""
 
     value: str
     is_new: bool
 
 
 def store_id_of(s: Commands, stage: Stage) -> StoreId:
-    """Return the id that the deployer's environment names, else the deployed one, else a new one.
-    Raise a Failure if the deployed id cannot be read. A new id would differ from the store's, and
-    the stage would then send nothing (`ForeignStore`)."""
+    """Return the id that the deployer's environment names, or else the deployed one, or else a new
+    one. Raise a Failure if the deployed id cannot be read: a new id would differ from the store's,
+    and the stage would then send nothing (`ForeignStore`)."""
     named = stage.environment.get(VARIABLE, "").strip()
     if named:
         return StoreId(named, is_new=False)
@@ -67,10 +69,11 @@ def with_store_id(stage: Stage, store_id: StoreId) -> Stage:
 
 
 def accept_store(stage: str, store_id: StoreId, say: Callable[[str], None]) -> None:
-    """Have the deployed stage put a new id into its store; say what to do if that fails.
+    """Have the deployed stage put the id into its store if the id is new. If that fails, say what
+    to do.
 
-    The store may be in a VPC that only the functions reach. An id that was deployed before is
-    never put there again: if the store lacks it, the store was emptied, and a person decides.
+    The store may be in a VPC that only the functions reach. An id that was deployed before is never
+    put there again: if the store lacks it, the store was emptied, and a person decides.
     """
     if not store_id.is_new:
         return
