@@ -23,7 +23,8 @@ message names the right endpoint."""
 
 
 def bucket(account: Account, name: str, endpoint: str) -> Bucket:
-    """Return the settings that OSS has for the bucket at this endpoint; raise Declined."""
+    """Return the settings that OSS has for the bucket at this endpoint. Raise Declined if OSS
+    refuses or does not answer."""
     import alibabacloud_oss_v2 as oss
 
     sdk = client(oss, account, endpoint)
@@ -37,7 +38,8 @@ def bucket(account: Account, name: str, endpoint: str) -> Bucket:
 
 
 def client(oss: Any, account: Account, endpoint: str) -> Any:  # noqa: ANN401 - the SDK is untyped
-    """Return a client of OSS; with an emulator, every endpoint is the emulator's address."""
+    """Return a client of OSS at the endpoint; for an emulator's account, at the emulator's address
+    instead. `oss` is the module of the SDK."""
     config = oss.config.load_default()
     key = account.credentials
     config.credentials_provider = oss.credentials.StaticCredentialsProvider(
@@ -83,7 +85,7 @@ def _days(rules: Any) -> Iterator[int]:  # noqa: ANN401 - as above
 
 
 def calling(action: str, call: Any) -> Any:  # noqa: ANN401 - as above
-    """Return what `call` returns; raise Declined if it fails."""
+    """Return what `call` returns. Raise Declined, with the name of the action, if it fails."""
     try:
         return call()
     except Exception as error:  # noqa: BLE001 - the SDK's errors end here: they hold secrets

@@ -165,7 +165,8 @@ def record_callback(snapshot: Snapshot) -> Findings:
 
 
 def on_demand_callback(snapshot: Snapshot) -> Findings:
-    """Yield a fault for OnDemand 1 without our OnDemandUrl: then Live records nothing
+    """Yield a fault for each domain that has a configuration with OnDemand 1, but no OnDemandUrl,
+    or one that is not this stage's. Without an OnDemandUrl, Live records nothing
     (docs/platform/live.md §5)."""
     asking = {
         domain.name: (domain, next(c for c in domain.configurations if c.on_demand == ASKS))
@@ -360,8 +361,8 @@ def _callbacks(snapshot: Snapshot) -> Iterator[Callback]:
 
 
 def delivery(snapshot: Snapshot) -> Findings:
-    """Yield a warning for each domain and cause, with the kinds of callbacks whose newest callback
-    did not arrive."""
+    """Yield a warning if the newest callback of a kind did not arrive: one for each domain and
+    cause, with all kinds that it explains."""
     for domain in snapshot.domains:
         lost: dict[str, list[CallbackRecord]] = {}
         for record in () if isinstance(domain.lost, Unread) else domain.lost:

@@ -1,4 +1,5 @@
-"""The list of all checks, in the order of the report: a check comes after those it depends on.
+"""The list of all checks, in the order of the report. Each check comes after those that it depends
+on.
 
 The doctor command runs them; a test compares them with docs/doctor.md.
 """
@@ -20,7 +21,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def kinds() -> tuple[Kind, ...]:
-    """Return everything that a check may find, in the order of the checks."""
+    """Return all kinds of findings, in the order of the checks."""
     order = [check.name for check in CHECKS]
     modules = (stage, account, compute, domains, recording, callbacks)
     values = [value for module in modules for value in vars(module).values()]

@@ -44,8 +44,8 @@ PARALLEL_REQUESTS = 12
 
 
 def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int]) -> Snapshot:
-    """Return the Snapshot, usually within seconds; `now_ms` is the time of the snapshot if no stage
-    answers."""
+    """Return the Snapshot, usually within seconds. Its time is the stage's; if the stage does not
+    answer, `now_ms` gives the time."""
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
         identity = pool.submit(sources.cloud, _("the owner of the credentials"), "sts", _identity)
         health = pool.submit(sources.stage, _("the health of the stage"), sources.api.health)

@@ -1,4 +1,4 @@
-"""Collects what is deployed in Function Compute, and which of Alibaba Cloud's own roles there are.
+"""Collects what is deployed in Function Compute, and which of Alibaba Cloud's own roles exist.
 
 cli.doctor.collect calls this module. It must raise only errors that Sources turns into an Unread.
 """
@@ -30,7 +30,8 @@ def read_deployment(sources: Sources) -> Deployment | Unread | None:
 
 
 def read_service_roles(sources: Sources) -> frozenset[str] | Unread | None:
-    """Return which of the two service roles exist, None for a stage on this machine."""
+    """Return which of the roles LIVE_ROLE and MTS_ROLE exist, None for a stage that is on this
+    machine."""
     if not sources.compute:
         return None
     return sources.cloud(_("Alibaba Cloud's own roles"), "ram", _service_roles)

@@ -30,8 +30,8 @@ RECORDS_ROWS = 500
 
 @dataclass(slots=True)
 class DomainCollector:
-    """Reads one domain; `now_ms` is the end of the day whose callback records it reads. `beyond`
-    collects the rest of each list that is too long."""
+    """Reads what Live has about `policy_domain`, with Live's records of the callbacks in the day
+    before `now_ms`. `beyond` collects the rest of each list that is too long."""
 
     sources: Sources
     pool: ThreadPoolExecutor

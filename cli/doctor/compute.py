@@ -137,8 +137,8 @@ def triggers(snapshot: Snapshot) -> Findings:
 
 
 def cause_of_silence(snapshot: Snapshot, function: str) -> str:
-    """Return the check that finds why no timer calls the function; "" if one does, or if that is
-    unknown."""
+    """Return the name of the check that finds why no timer calls the function. Return "" if a timer
+    calls it, or if that is unknown."""
     deployment = snapshot.deployment
     if not isinstance(deployment, Deployment) or isinstance(snapshot.examined, Unread):
         return ""
@@ -176,7 +176,8 @@ def route(snapshot: Snapshot) -> Findings:
 
 
 def service_roles(snapshot: Snapshot) -> Findings:
-    """Yield a finding for each service that may not do what recordings need."""
+    """Yield a warning for each of Alibaba Cloud's own roles that the recordings need and that does
+    not exist."""
     roles = snapshot.service_roles
     if isinstance(roles, Unread) or roles is None:
         return

@@ -15,8 +15,8 @@ from cli.doctor.snapshot import Snapshot, Unread
 
 
 class Severity(IntEnum):
-    """The severity of a finding, from good to bad. NOTHING: there is nothing to check; UNKNOWN: the
-    check could not be made, so that all is not well."""
+    """The severity of a finding, from good to bad. NOTHING: there is nothing to check. UNKNOWN: the
+    check could not be made, so there may be a fault."""
 
     OK = 0
     NOTHING = 1
@@ -30,8 +30,8 @@ class Finding:
     """One line of the report.
 
     `fix` is a command, or empty if `text` explains what to do. `because` names the check whose
-    finding is the cause of this one; this one then needs no fix of its own. `blocks`: the checks
-    that come after this one cannot be judged.
+    finding is the cause of this one; this one then needs no fix of its own. If `blocks`, the checks
+    that come after this one's check cannot be judged.
     """
 
     severity: Severity
@@ -50,9 +50,10 @@ PARTLY = "partly"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A possible finding of a check: `code` is CHECK.NAME and stable; `text` is the English one.
+    """A kind of finding that a check may yield: `code` is CHECK.NAME and never changes; `text` is
+    in English.
 
-    `blocks`: while it lasts, the checks that come after its check cannot be judged.
+    If `blocks`, a finding of this kind means that the checks after its check cannot be judged.
     """
 
     code: str
@@ -90,8 +91,9 @@ class Check:
     """One check of the Snapshot.
 
     `holds` is the text of the ok finding, documented in docs/doctor.md. `rests_on` names parts of
-    the Snapshot: a part that could not be read is reported as unknown. `after` names checks: if one
-    of them found something that blocks, this one is unknown because of it.
+    the Snapshot. If one of them could not be read, the check also yields an unknown finding.
+    `after` names checks: if one of them found something that blocks, this check is unknown because
+    of it.
     """
 
     name: str
@@ -102,8 +104,8 @@ class Check:
 
 
 def examine(checks: Sequence[Check], snapshot: Snapshot) -> list[Finding]:
-    """Return the findings of all checks, at least one of each. A fault does not end the
-    examination. Each check comes after those that it depends on."""
+    """Return the findings of all checks, at least one of each. After a fault, the other checks are
+    still made. In `checks`, each check comes after those that it depends on."""
     roots: dict[str, str] = {}
     found: list[Finding] = []
     for check in checks:

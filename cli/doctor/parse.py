@@ -28,7 +28,8 @@ def epoch_ms(text: object) -> int | None:
 
 
 def identity(answer: Json) -> Identity:
-    """Return the caller; the Arn ends in user/NAME, assumed-role/NAME/SESSION or root."""
+    """Return the owner of the credentials from STS' answer. Its Arn ends in user/NAME,
+    assumed-role/NAME/SESSION or root."""
     parts = str(answer.get("Arn") or "").rpartition(":")[2].split("/")
     return Identity(str(answer.get("IdentityType") or ""), parts[1] if len(parts) > 1 else "")
 
@@ -39,7 +40,8 @@ def mapping(answer: Json) -> Sequence[tuple[str, str]]:
 
 
 def recordings(answer: Json) -> Sequence[Recording]:
-    """Return the configurations; the answer misspells OnDemand (docs/platform/live.md §5)."""
+    """Return the recording configurations into OSS. Live's answer spells OnDemand as OnDemond
+    (docs/platform/live.md §5)."""
     found = rows_at(answer, "LiveAppRecordList", "LiveAppRecord")
     return [_recording(row, str(row.get("OssBucket") or "")) for row in found]
 
@@ -112,8 +114,8 @@ def online(answer: Json) -> Sequence[Online]:
 
 
 def notified(answer: Json) -> Sequence[Json]:
-    """Return the callback records, oldest first; the name of their list depends on their kind
-    (docs/platform/live.md §7)."""
+    """Return the callback records, oldest first. In Live's answer, the name of their list depends
+    on the kind of callback (docs/platform/live.md §7)."""
     found = rows_at(answer, "NotifyRecordsInfo", "LiveStreamNotifyRecordsInfo")
     return oldest_first(found or rows_at(answer, "CallbackList"))
 
@@ -123,7 +125,8 @@ def oldest_first(records: Iterable[Json]) -> Sequence[Json]:
 
 
 def lost(records: Iterable[Json]) -> Sequence[CallbackRecord]:
-    """Return the newest callback of each kind if it did not arrive; `records` are oldest first."""
+    """Return the newest record of each kind of callback, but only of the kinds whose newest
+    callback did not arrive. `records` are oldest first."""
     newest = {str(row.get("NotifyType")): row for row in records}
     return [
         CallbackRecord(
@@ -138,7 +141,8 @@ ERRORS = ("record_error", "transformat_error")
 
 
 def broken(records: Iterable[Json]) -> Sequence[CallbackRecord]:
-    """Return the newest record of each stream if it is an error; `records` are oldest first."""
+    """Return the newest record of each stream, but only of the streams whose newest record is an
+    error. `records` are oldest first."""
     newest = {_stream(row): row for row in records}
     return [
         CallbackRecord(str(row.get("NotifyType")), stream, _code(row), str(row.get("NotifyTime")))

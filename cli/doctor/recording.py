@@ -384,8 +384,8 @@ def _of_mode(kind: Kind, snapshot: Snapshot, config: Recording) -> Finding:
 
 
 def storage(snapshot: Snapshot) -> Findings:
-    """Yield a warning for each configuration for both OSS and VOD: a stream uses only one of them
-    (docs/platform/live.md §6)."""
+    """Yield a warning for each application and stream with a configuration into OSS and one into
+    VOD: a stream uses only one of the two (docs/platform/live.md §6)."""
     if not any(_configurations(snapshot)):
         yield NO_CONFIGS["storage"].found()
     for domain in snapshot.domains:
@@ -559,7 +559,7 @@ def _refused_without_configuration(snapshot: Snapshot) -> set[str]:
 
 
 def recorded(snapshot: Snapshot) -> Findings:
-    """Yield one finding for each cause for which live streams that are wanted are not recorded."""
+    """Yield one finding for each cause why live streams that should be recorded are not."""
     if isinstance(snapshot.policy, Unread) or isinstance(snapshot.listed, Unread):
         return
     known = {row["stream"]: row for row in snapshot.listed}

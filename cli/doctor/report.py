@@ -27,7 +27,7 @@ UNREACHED = ("stage.down", "stage.refuses")
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """Return 0 if nothing is to be done, 3 if something is, and 4 if that could not be
+    """Return 0 if all is well, 3 if there is something to fix, and 4 if that could not be
     determined."""
     if any(finding.code in UNREACHED for finding in findings):
         return exit_codes.NOT_ASKED
@@ -58,8 +58,8 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """Yield the warnings, unknown findings and faults first, each cause with its consequences, then
-    the rest, then a summary."""
+    """Yield the report: first the warnings, unknown findings and faults, each followed by its
+    consequences; then the other findings; at the end a summary."""
     width = max((len(finding.check) for finding in findings), default=0)
     roots = root_findings(findings)
     follow = [finding for finding in findings if finding not in roots]

@@ -34,7 +34,7 @@ _EXPLAINED = {"InvalidDomain": "domain", "NoSuchBucket": "bucket", "WrongEndpoin
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A part that could not be read.
+    """A part of the Snapshot that could not be read: `subject` names it, and `why` is the cause.
 
     `action` is the action's name in RAM, empty if Alibaba Cloud was not called. `code` is Alibaba
     Cloud's error code or one of our own; it is empty if the stage refused the request.
@@ -61,7 +61,7 @@ class Unread:
 
     @property
     def explained_by(self) -> str:
-        """Return the check that reports this code itself; empty if none does."""
+        """Return the name of the check that itself reports this code; empty if none does."""
         return next((check for code, check in _EXPLAINED.items() if self.code.startswith(code)), "")
 
 
@@ -78,8 +78,8 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format, and the object names of its files and of an M3U8's segments; "" if Live names
-    them."""
+    """A file format of a recording configuration. `prefix` is the template for the object names of
+    its files, `segments` that for the segments of an M3U8; "" means that Live chooses the names."""
 
     name: str
     prefix: str
@@ -88,9 +88,10 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording configuration, into OSS or VOD; "*" means every application or stream.
+    """A recording configuration, into OSS or VOD. `app` and `stream` are "*" if it is for every
+    application or stream.
 
-    `created_ms` is None if Live does not return it.
+    `bucket` is empty for VOD. `created_ms` is None if Live does not return it.
     """
 
     domain: str
@@ -143,7 +144,8 @@ class Online:
 
 @dataclass(frozen=True, slots=True)
 class CallbackRecord:
-    """Live's record of a callback that was lost or that reported an error, with the code."""
+    """Live's record of a callback that did not arrive, or that reported an error. `code` says why
+    it did not arrive, or which error it reported."""
 
     kind: str
     stream: str
@@ -155,8 +157,9 @@ class CallbackRecord:
 class Domain:
     """A streaming domain of the policy, as Live has it.
 
-    `mapping` holds (name, type); a configuration that does not exist is None. `beyond`: the unread
-    rest of each list that is too long, by the list's name.
+    `mapping` holds the name and the type of each domain that Live binds to this one. A callback
+    configuration that does not exist is None. `beyond`: the unread rest of each list that is too
+    long, by the list's name.
     """
 
     name: str
@@ -172,14 +175,15 @@ class Domain:
 
     @property
     def knows_all_configurations(self) -> bool:
-        """Return True if the configurations of both kinds were read to the end."""
+        """Return True if the configurations into OSS and those into VOD were read to the end."""
         names = ("recordings", "vod")
         unread = any(isinstance(getattr(self, name), Unread) for name in names)
         return not unread and self.beyond.keys().isdisjoint(names)
 
     @property
     def configurations(self) -> Sequence[Recording]:
-        """Return the configurations of both kinds, as far as they could be read."""
+        """Return the recording configurations into OSS and into VOD, as far as they could be
+        read."""
         both = (self.recordings, self.vod)
         return [
             configuration
@@ -189,7 +193,7 @@ class Domain:
         ]
 
     def configuration(self, app: str, stream: str) -> Recording | None:
-        """Return the configuration that applies to a stream."""
+        """Return the recording configuration that applies to a stream, None if there is none."""
         fitting = [
             configuration
             for configuration in self.configurations
@@ -211,8 +215,9 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket. `expires_days`: the shortest expiry of its rules, None if no rule deletes.
-    `readers`: the origins, with wildcards, whose pages its CORS rules let read it."""
+    """A bucket of OSS. `expires_days`: after how many days its rules delete an object at the
+    earliest, None if they delete none. `readers`: the origins, with wildcards, whose pages may read
+    the bucket by its CORS rules."""
 
     name: str
     endpoint: str
@@ -223,7 +228,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class CallbackProbe:
-    """The answer of a callback URL to a call of doctor's.
+    """The answer of a callback URL that doctor has called.
 
     `status` is 0 without an answer; `ours`: the answer has the form of a live-record stage's;
     `signed`: the call was signed with the key that Live holds.
@@ -318,7 +323,8 @@ class Snapshot:
     service_roles: frozenset[str] | Unread | None = None
 
     def unread(self, names: Iterable[str]) -> Sequence[Unread]:
-        """Return the Unread values of these parts of the Snapshot or of its domains."""
+        """Return the Unread values among the parts with these names, of the Snapshot itself and of
+        its domains."""
         found: dict[Unread, None] = {}
         for name in names:
             own = getattr(self, name, None)
@@ -345,8 +351,8 @@ class Snapshot:
 
     @property
     def is_standby(self) -> bool:
-        """Return True if the stage observes until it takes over from another one. The other one
-        acts, and configures Live."""
+        """Return True if the stage observes until it takes over from another stage, which acts and
+        configures Live."""
         return self.observes and bool(self.other_hosts)
 
     def fix_command(self, command: str) -> str:
@@ -354,22 +360,22 @@ class Snapshot:
         return f"live-record {command} {self.stage_ref.options}{live}"
 
     def setup_command(self, options: str = "") -> str:
-        """Return the command that gives Live what it needs. Of a standby, the stage that acts runs
-        it: setup would take the callbacks from that stage."""
+        """Return the command that configures Live as the stage needs it. For a standby, the command
+        names the stage that acts, because setup for the standby would take the callbacks from that
+        stage."""
         command = f"setup {options}".strip()
         if self.is_standby:
             return f"live-record {command} --stage {OTHER}{self.stage_ref.live}"
         return self.fix_command(command)
 
     def apply_command(self) -> str:
-        """Return the command that applies the policy. The policy of a stage that observes has a
-        file of its own, which says so: another one would let the stage act."""
+        """Return the command that applies the policy. A stage that observes has a policy file of
+        its own, which says so; another file would let the stage act."""
         name = f"policy.{self.stage_name}.toml" if self.observes else "policy.toml"
         return self.fix_command(f"policy apply {name}")
 
     def deploy_command(self) -> str:
-        """Return the command that deploys the stage again with its settings; empty if its name is
-        unknown."""
+        """Return the command that deploys the stage again; empty if the stage's name is unknown."""
         if self.stage_ref.is_local:
             return "make dev"
         return "" if isinstance(self.examined, Unread) else f"make deploy STAGE={self.stage_name}"

@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Sources:
-    """Reads each source, and collects refused calls of the account in `refused`. Without
-    credentials, `account` is None and `why` is the cause."""
+    """Reads each source, and collects in `refused` what could not be read from the account. Without
+    credentials, `account` is None, and `why` is the cause."""
 
     api: Api
     account: Account | None
@@ -40,7 +40,8 @@ class Sources:
             return Unread(subject, clause_of(error), code=NO_ANSWER)
 
     def cloud(self, subject: str, service: str, read: Callable[[Account], T]) -> T | Unread:
-        """Return what `read` returns, or an Unread, which is also added to `refused`.
+        """Return what `read` returns. If it fails, or if there are no credentials, return an
+        Unread, and add that to `refused`.
 
         `service` is the service's name in RAM: live, oss, sts, fc or ram.
         """
@@ -54,7 +55,8 @@ class Sources:
         return unread
 
     def rest_of(self, subject: str, action: str, count: int) -> Unread:
-        """Return an Unread for the rest of a list of Live's of which `count` entries were read."""
+        """Return an Unread for the rest of one of Live's lists, of which `count` entries were
+        read."""
         rest = Unread(subject, str(count), f"live:{action}", LEFT_OUT)
         self.refused.append(rest)
         return rest

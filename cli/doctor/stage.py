@@ -266,8 +266,8 @@ NO_LIMIT = nothing("quota.none", N_("the policy sets no limit, so there is no bu
 
 
 def up(snapshot: Snapshot) -> Findings:
-    """Yield one fault for each cause of an unreadable stage. If its health says that the store does
-    not answer, the store is the cause, and the next check reports it."""
+    """Yield one fault for each cause why the stage could not be read. If its health says that the
+    store does not answer, yield none: the store is the cause, and the next check reports it."""
     if _is_store_away(snapshot):
         return
     if isinstance(snapshot.examined, Unread):
@@ -290,8 +290,8 @@ AWAY = "unavailable"
 
 
 def store(snapshot: Snapshot) -> Findings:
-    """Yield what keeps the store from being used: commands that its user may not run, or any
-    other reason."""
+    """Yield a fault if the store cannot be used: because its user may not run some commands, it
+    does not answer, or it refuses writes."""
     missing = snapshot.store.get("missing", ())  # the release before has no such field
     if missing:
         granted = " ".join(f"+{name.lower()}" for name in missing)
@@ -309,8 +309,9 @@ def is_writable(snapshot: Snapshot) -> bool:
 
 
 def unwritable(snapshot: Snapshot) -> str:
-    """Return the check that finds why nothing can be stored, "" if the store accepts writes.
-    Without writes, no run of a function can store that it ended, and no callback is accepted."""
+    """Return the name of the check that finds why nothing can be stored, "" if the store accepts
+    writes. While the store refuses writes, no function can store that it ran, and no callback is
+    accepted."""
     return "" if is_writable(snapshot) else "store"
 
 
@@ -379,8 +380,9 @@ def _is_shown_elsewhere(snapshot: Snapshot, problem: Json) -> bool:
 
 
 def is_only_unreadable(snapshot: Snapshot) -> bool:
-    """Return True if unreadable records, which the check `recorded` names, are all that the stage
-    cannot handle; False for an earlier release, which does not count them."""
+    """Return True if every stream that the stage cannot handle has an unreadable record: the check
+    `recorded` reports those. Return False for a stage of an earlier release, which does not count
+    the streams that it cannot handle."""
     counted = {} if isinstance(snapshot.health, Unread) else snapshot.health
     return bool(0 < counted.get("quarantined", math.inf) <= len(snapshot.unreadable))
 
@@ -395,8 +397,8 @@ def durable(snapshot: Snapshot) -> Findings:
 
 
 def identity(snapshot: Snapshot) -> Findings:
-    """Yield a warning if nobody would notice an emptied store. Health reports a store that was
-    emptied."""
+    """Yield a warning if the stage could not notice that its store was emptied, because it has no
+    id of the store. The check `health` reports a store that was emptied."""
     if not snapshot.store["expected_id"]:
         yield NO_STORE_ID.found(snapshot.deploy_command())
 
@@ -454,7 +456,8 @@ def wake(snapshot: Snapshot) -> Findings:
 
 
 def relay(snapshot: Snapshot) -> Findings:
-    """Yield a warning if a callback recently failed to reach its previous receiver."""
+    """Yield a warning if a callback that the stage forwarded recently did not reach its
+    receiver."""
     if isinstance(snapshot.policy, Unread) or isinstance(snapshot.health, Unread):
         return
     lost = snapshot.health.get("relay_lost_ms_ago")
@@ -500,7 +503,7 @@ def clock(snapshot: Snapshot) -> Findings:
 
 
 def role(snapshot: Snapshot) -> Findings:
-    """Yield one fault for each cause for which Live refuses the functions' calls or commands."""
+    """Yield one fault for each cause why Live refuses calls or commands of the functions."""
     listing = [] if isinstance(snapshot.examined, Unread) else snapshot.examined["live"]
     codes = {entry["code"]: entry["domain"] for entry in reversed(listing) if entry["code"]}
     findings = [_listing(code, domain, snapshot) for code, domain in codes.items()]
