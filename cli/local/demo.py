@@ -1,4 +1,5 @@
-"""`make demo`: records, interrupts, resumes and stops a stream, and checks the wire and the files.
+"""`make demo`: records, interrupts, resumes and stops a stream, and checks the calls to Live and
+the files.
 
 The command demo calls run(). The demo drives the stage through its public API and the emulator's
 control plane, as an operator and an encoder would.
@@ -273,8 +274,9 @@ def _print_history(api: Api, calls: Sequence[Mapping[str, Any]]) -> None:
 
 
 def causes(history: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """Return the causes of the commands that reached the wire, oldest first. On a busy machine a
-    command may miss its slot: its entry `sent` is then followed by `never_sent`."""
+    """Return the cause of each command that reached Live, oldest first. `history` holds the
+    stream's history entries, also oldest first. A command that missed its slot on a busy machine
+    did not reach Live: its entry `sent` is followed by `never_sent`."""
     words = catalogue(Language(texts.current_language())).reasons[Reason.SENT.value]
     before_cause = words.partition("{command}")[2].partition("{reason}")[0]
     lines = zip_longest(history, history[1:], fillvalue={"code": ""})

@@ -27,8 +27,8 @@ def clip() -> Sequence[Tag]:
 
 
 class Encoder:
-    """A context manager: once entered, the push is accepted, or refused for the reason in
-    `refusal`."""
+    """A context manager that pushes the clip to `url` while its block runs. When the block begins,
+    the server has accepted the push, or `refusal` says why it has not."""
 
     def __init__(self, url: str) -> None:
         self.refusal = ""

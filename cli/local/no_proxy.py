@@ -12,7 +12,8 @@ _OURS = ("127.0.0.1", "localhost")
 
 
 def reach_directly() -> None:
-    """Set no_proxy for this process and its children; earlier exemptions stay."""
+    """Add this machine's addresses to `no_proxy` of this process and of those that it starts.
+    Addresses that are there already stay."""
     hosts_text = next((os.environ[name] for name in _NAMES if os.environ.get(name)), "")
     if hosts_text != "*":
         hosts = [host.strip() for host in hosts_text.split(",") if host.strip()]

