@@ -18,7 +18,8 @@ _COMPRESS_LEVEL = 7
 
 
 def names(folder: Path) -> Iterator[str]:
-    """Return the files' sorted paths, relative to the folder, with forward slashes."""
+    """Return the paths of the files in the folder: sorted, relative to the folder, with forward
+    slashes."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return iter(sorted(path.relative_to(folder).as_posix() for path in files))
 
@@ -33,7 +34,7 @@ def write(folder: Path, archive: Path) -> None:
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:
-    """Return an archive of the files, not compressed. An archive around it then compresses all
+    """Return an archive of the files, not compressed, so that an archive around it compresses all
     files together."""
     data = BytesIO()
     with ZipFile(data, "w") as opened:

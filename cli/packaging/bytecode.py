@@ -40,7 +40,7 @@ def strip(tree: ast.Module) -> None:
 
 
 def strip_annotations(tree: ast.Module) -> None:
-    """Take the annotations from functions. Those of classes stay: msgspec reads the fields."""
+    """Remove the annotations of functions. Those of classes stay, because msgspec reads them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             node.returns = None

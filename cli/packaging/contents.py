@@ -1,4 +1,5 @@
-"""Selects the deployed files of a wheel: code, licences, and of the SDK only the actions we call.
+"""Selects the files of a wheel that are deployed: its code, its licences, and of the SDK only the
+actions that live-record calls.
 
 cli.packaging.build calls this module. It reads wheels and writes nothing.
 """
@@ -106,7 +107,8 @@ _NAMED = re.compile(r"\bmain_models\.(\w+)")
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """The deployed part of one distribution; `files` and `licences` by path in the code folder."""
+    """The deployed part of one distribution. `files` and `licences` hold the contents of files by
+    their path in the code folder."""
 
     name: str
     version: str
@@ -156,13 +158,14 @@ def _licence(metadata: Message) -> str:
 
 
 def of_s3_alone(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return botocore without the models of the services that nothing here calls: 30 MB of 32."""
+    """Return the files of botocore without the models of other services than S3, which are 30 of
+    its 32 MB."""
     services = re.compile(r"botocore/data/(?!s3/)[^/]+/")
     return {path: data for path, data in files.items() if not services.match(path)}
 
 
 def of_used_modules(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the files without modules that no call imports."""
+    """Return the files without the modules in UNUSED, which no call imports."""
     return {path: data for path, data in files.items() if not is_of(path, UNUSED)}
 
 
@@ -172,8 +175,8 @@ def is_of(path: str, names: Iterable[str]) -> bool:
 
 
 def packed_zones(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return tzdata as one archive that Python imports from, without the zones as text. Its 600
-    small files would take three times as many bytes."""
+    """Return the files of tzdata as one archive that Python imports from, without the zones as
+    text. As 600 small files, tzdata would take three times as many bytes."""
     text = re.compile(r"tzdata/zoneinfo/(leapseconds|[^/]+\.(tab|zi))$")
     zones = {path: data for path, data in files.items() if not text.match(path)}
     return {ZONES.name: archive.packed(zones)}

@@ -56,9 +56,8 @@ def only(pins: Sequence[Pin], names: Collection[str]) -> tuple[Pin, ...]:
 
 
 def wheels(pins: Sequence[Pin], version: str, cache: Path) -> tuple[Path, ...]:
-    """Return the paths of the wheels; the same pins are downloaded only once.
-
-    The folder is renamed into the cache at the end, because two builds may run at the same time.
+    """Return the paths of the wheels of these pins, for this version of Python. The wheels are
+    downloaded only once, and stay in the folder `cache`. Two builds may call this at the same time.
     """
     lines = "\n".join(pin.line for pin in pins)
     cached = cache / f"{version}-{hashlib.sha256(lines.encode()).hexdigest()[:16]}"

@@ -50,7 +50,8 @@ def _is(python: Path, runtime: str) -> bool:
 
 
 def compile_all(folder: Path, python: Path, files: Iterable[str]) -> None:
-    """Compile `files`, paths relative to the folder; raise Failure if that fails.
+    """Compile the files at these paths, relative to `folder`, with the interpreter `python`. Raise
+    Failure if that fails.
 
     A fixed hash seed makes the bytes reproducible. Column positions are omitted: they are a seventh
     of the size and only draw carets in tracebacks.

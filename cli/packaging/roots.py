@@ -20,10 +20,9 @@ _CERTIFICATE = re.compile(
 
 
 def by_name(bundle: bytes) -> dict[str, bytes]:
-    """Return the certificates of a PEM file, by the file name under which OpenSSL finds each:
+    """Return the certificates of a PEM file by the file name under which OpenSSL finds each:
     HASH.N, which is the same in OpenSSL 1.0 to 3. N counts certificates with equal hashes, in the
-    order of the bundle.
-    """
+    order of the file."""
     found: dict[str, bytes] = {}
     for certificate in _CERTIFICATE.findall(bundle):
         found[next(name for name in _names(certificate) if name not in found)] = certificate
@@ -38,6 +37,7 @@ def _names(certificate: bytes) -> Iterator[str]:
 
 
 def hashed_roots(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return certifi's roots as single files, by path in the code folder; none without certifi."""
+    """Return certifi's root certificates as single files, by path in the code folder. `files` are
+    those of the package; without certifi among them, return nothing."""
     bundle = files.get(str(BUNDLE), b"")
     return {str(FOLDER / name): certificate for name, certificate in by_name(bundle).items()}
