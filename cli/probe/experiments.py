@@ -1,7 +1,8 @@
 """The experiments that need only commands and lists: no callback receiver, no load.
 
-cli.probe.run runs them. Each is named like the emulator's switch for the same question and returns
-the answer with its evidence; it may use the account only through the test stream.
+cli.probe.run runs them. Each has the name of the emulator's switch for the same question, and
+returns the answer with its evidence. An experiment may use the account only through the test
+stream.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Answer = tuple[Any, str]
 class Experiment:
     """One open question about Live and the function that answers it.
 
-    `fact` is the section of docs/platform/live.md.
+    `fact` is the section of docs/platform/live.md about this question.
     """
 
     fact: str
@@ -145,7 +146,8 @@ def _started_again(test_stream: TestStream, attempt: str) -> Answer:
 
 
 def stream_visible_after_publish_ms(test_stream: TestStream) -> Answer:
-    """Return how many ms after the publish a start is accepted; the list may lag or lead."""
+    """Return how many ms after the publish Live first accepts a start. The online list may show the
+    stream earlier or later."""
     test_stream.reset()
     test_stream.publisher.publish()
     test_stream.is_live = True
@@ -175,7 +177,8 @@ def online_list_lag_ms(test_stream: TestStream) -> Answer:
 
 
 def publish_time_offset_ms(test_stream: TestStream) -> Answer:
-    """Return how far PublishTime is after the callback's time, in ms; both are whole seconds."""
+    """Return how many ms the PublishTime in the online list is after the time in the publish
+    callback. Both times are in whole seconds."""
     test_stream.reset()
     before = len(test_stream.publish_events())
     test_stream.publish()
@@ -200,9 +203,9 @@ def status_events_carry_time(test_stream: TestStream) -> Answer:
 
 
 def record_key_is_returned(test_stream: TestStream) -> Answer:
-    """Return whether Live returns the key of recording callbacks.
+    """Return whether Live returns the key that signs recording callbacks.
 
-    Raise Unanswered if the configuration does not sign, because then it has no key.
+    Raise Unanswered if Live does not sign these callbacks, because then there is no key.
     """
     try:
         answer = test_stream.account.ask(

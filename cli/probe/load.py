@@ -25,7 +25,8 @@ MAX_TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class CommandAnswer:
-    """The answer to one command; `at` is in s since the first, `retry_after` in ms."""
+    """The answer to one command. `at` is in seconds since the first command, `retry_after` in
+    ms."""
 
     at: float
     code: str
@@ -60,7 +61,8 @@ def throttle_retry_after(test_stream: TestStream) -> Answer:
 
 
 def limiter(test_stream: TestStream) -> Answer:
-    """Return "bucket" or "sliding_second"; raise Unanswered if commands were sent too slowly.
+    """Return the kind of Live's rate limiter, "bucket" or "sliding_second". Raise Unanswered if
+    commands were sent too slowly to tell.
 
     An empty token bucket accepts commands at its rate. A sliding second accepts none until its
     first command is one second old.
@@ -76,7 +78,7 @@ def limiter(test_stream: TestStream) -> Answer:
 def classify_limiter(answers: Sequence[CommandAnswer]) -> Answer | None:
     """Return the kind of limiter, or None if the answers came too slowly to show it.
 
-    After one second, either kind accepts commands again.
+    Only the answers of the first second count: after it, either kind accepts commands again.
     """
     full = next((answer.at for answer in answers if answer.is_over), None)
     if full is None or full > WINDOW_S / 2:

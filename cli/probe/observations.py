@@ -30,7 +30,7 @@ RETRY_INTERVAL_S = 1.5
 
 @dataclass(slots=True)
 class ObservedStream:
-    """The test stream with a receiver for its callbacks and the keys that sign them."""
+    """The test stream, the receiver of its callbacks, and the keys that sign them."""
 
     test_stream: TestStream
     receiver: Receiver
@@ -40,7 +40,8 @@ class ObservedStream:
     backup: Backup
 
     def put(self, target: ConfigTarget, wanted: Value | None) -> None:
-        """Write a configuration after its backup, so that a kill loses nothing."""
+        """Store the present configuration in the backup, then write the wanted one. So the present
+        one can be restored even if this process is killed."""
         now = read(self.test_stream.account, target)
         self.backup.before(target, now, wanted)
         write(self.test_stream.account, target, now, wanted)
@@ -58,9 +59,10 @@ class ObservedStream:
 def observing(
     test_stream: TestStream, receiver: Receiver, recording_target: ConfigTarget, backup: Backup
 ) -> Iterator[ObservedStream]:
-    """Point the domain's callbacks to the receiver; raise Unanswered if another stream is live.
+    """Point the domain's callbacks to the receiver. Raise Unanswered if another stream is live on
+    the domain.
 
-    The caller restores them from the backup.
+    The caller restores the callback configurations from the backup.
     """
     _require_no_other_stream(test_stream)
     keys = secrets.token_hex(16), secrets.token_hex(16)
@@ -106,7 +108,8 @@ def _record(observed: ObservedStream) -> Value:
 
 
 def absent_notify_config(observed: ObservedStream) -> Answer:
-    """Return how Live answers a read of a missing configuration, which is restored at once."""
+    """Delete the configuration of recording callbacks, read it, and restore it at once. Return how
+    Live answered the read: "empty" or "refused"."""
     target = ConfigTarget("record", observed.test_stream.domain)
     observed.put(target, None)
     try:
@@ -129,8 +132,8 @@ def callback_retry_on_5xx(observed: ObservedStream) -> Answer:
 
 
 def callback_resigns(observed: ObservedStream) -> Answer:
-    """Return whether Live signs a retry again; only a callback without an answer is sure to be
-    retried."""
+    """Return whether Live signs a callback anew when it retries it. The first delivery gets no
+    answer, because nothing else makes Live retry for certain."""
     _publish_observed(observed, answers={"publish": [0]})
     if not _is_true_in_time(
         observed, lambda: len(observed.receiver.callbacks_of("stream", "publish")) > 1, NO_ANSWER_S

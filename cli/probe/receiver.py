@@ -1,4 +1,4 @@
-"""A callback receiver for probe: it keeps every callback and answers as an experiment needs.
+"""A callback receiver for probe: it stores every callback and answers as an experiment needs.
 
 cli.probe.observations uses this module. It must not print a callback, because callbacks hold
 secrets.
@@ -24,7 +24,8 @@ NEED_RECORD_BODY = b'{"NeedRecord": false}'
 
 @dataclass(frozen=True, slots=True)
 class ReceivedCallback:
-    """`kind` is the last part of the path: stream, record, on-demand, exception or switch."""
+    """A callback that the receiver got. `kind` is the last part of the path: stream, record,
+    on-demand, exception or switch."""
 
     kind: str
     headers: Mapping[str, str]
@@ -45,10 +46,11 @@ class ReceivedCallback:
 
 @dataclass(slots=True)
 class Receiver:
-    """Keeps the callbacks received; `url` is the address at which Live reaches the receiver.
+    """Stores the callbacks that it receives. `url` is the address at which Live reaches it.
 
-    `answers` holds the statuses of the next answers by event, or by kind for callbacks without an
-    event; 0 means no answer, and the default is 200.
+    `answers` holds the HTTP statuses of the next answers, by event, or by kind for callbacks
+    without an event. The status 0 means that the callback is not answered. Without a status here,
+    the answer is 200.
     """
 
     url: str
@@ -87,7 +89,8 @@ def _fields(query: str, body: bytes) -> Mapping[str, Any]:
 
 @contextmanager
 def receiving(host: str, port: int, public_url: str) -> Iterator[Receiver]:
-    """Yield a Receiver that listens until the block ends; its URL is `public_url` unless empty."""
+    """Yield a Receiver that listens on `host` and `port` until the block ends. Its URL is
+    `public_url`, or if that is empty, the address on which it listens."""
     receiver = Receiver(public_url.rstrip("/"))
     server = ThreadingHTTPServer((host, port), _handler(receiver))
     server.daemon_threads = True

@@ -44,7 +44,8 @@ MANUAL = 7
 
 @dataclass(slots=True)
 class Report:
-    """The report; `names` maps the account's own names to the words that replace them."""
+    """The report. `names` holds the account's own names, each with the word that replaces it in the
+    report."""
 
     names: Mapping[str, str]
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -108,7 +109,9 @@ def _run_experiment(
 def prepared(
     test_stream: TestStream, backup: Backup, where: Mapping[str, str], say: Say
 ) -> Iterator[ConfigTarget]:
-    """Add a recording configuration of the test stream's own for the duration of the block.
+    """Give the test stream a recording configuration of its own while the block runs. `where` names
+    its bucket and endpoint; if `where` is empty, those of another configuration of the domain are
+    used.
 
     However the block ends, all configurations are restored. Raise Failure if the stream is live.
     """

@@ -34,8 +34,8 @@ Event = Mapping[str, Any]
 
 
 class Unanswered(Exception):
-    """An experiment has no answer. The text, with the values put in, explains why: in English in
-    the report, and in the language in use where it is shown."""
+    """An experiment has no answer. `text`, with the values put in, explains why. The report has it
+    in English; `shown` translates it for the person."""
 
     def __init__(self, text: str, **values: object) -> None:
         super().__init__(text.format(**values))
@@ -50,8 +50,8 @@ class Unanswered(Exception):
 class TestStream:
     """The test stream and its state.
 
-    `patience` is the time limit for an expected event, in s; after that time without an event,
-    "nothing" is the answer.
+    `patience` is how many seconds to wait for an expected event. If no event comes in this time,
+    that itself is the answer.
     """
 
     account: Account
@@ -75,7 +75,8 @@ class TestStream:
         return {"DomainName": self.domain, "AppName": self.app, "StreamName": self.stream}
 
     def command(self, command: str, **changes: str) -> str:
-        """Send a command, COMMAND_INTERVAL_S after the last one; return the code, OK for 200."""
+        """Send a command, at the earliest COMMAND_INTERVAL_S after the last one. Return Live's
+        error code, or OK. `changes` replace names of the stream, such as DomainName."""
         time.sleep(max(0.0, self._last_command_at + COMMAND_INTERVAL_S - time.monotonic()))
         self._last_command_at = time.monotonic()
         try:
@@ -91,7 +92,7 @@ class TestStream:
             raise Unanswered(sentence, command=command, code=code)
 
     def reset(self) -> None:
-        """Make the stream offline and idle, with no merge delay running."""
+        """Make the stream offline and idle, and let its merge delay end."""
         if self.is_live:
             self.command("stop")
             self.command("cancel_delay")
@@ -124,7 +125,8 @@ class TestStream:
         )
 
     def publish_time(self) -> datetime | None:
-        """Return PublishTime of the online list, None while the stream is not listed."""
+        """Return the PublishTime of the stream in the online list, None while the list does not
+        show the stream."""
         filters = {"QueryType": "strict", "StreamType": "raw"}
         answer = self.account.ask("DescribeLiveStreamsOnlineList", **self.names, **filters)
         for row in rows_at(answer, "OnlineInfo", "LiveStreamOnlineInfo"):
@@ -133,8 +135,8 @@ class TestStream:
         return None
 
     def wait_until(self, is_so: Callable[[], bool], timeout_s: float, otherwise: str) -> float:
-        """Wait until `is_so()`; return how many seconds it took; raise Unanswered(otherwise) on a
-        time-out.
+        """Wait until `is_so` returns True, and return how many seconds that took. After
+        `timeout_s`, raise Unanswered with the text `otherwise`.
 
         `is_so` is called once more after the time-out, because this machine may have been busy.
         """
@@ -147,15 +149,14 @@ class TestStream:
         return time.monotonic() - began
 
     def recording_events(self) -> Counter[str]:
-        """Return the recording callbacks so far, each as its kind and the JSON sent, with counts.
-
-        Two equal callbacks in one second count twice.
-        """
+        """Return the recording callbacks that Live has sent so far. Each is a text, of its kind and
+        its JSON, and is counted: two equal callbacks in one second count twice."""
         rows = self._records("DescribeLiveRecordNotifyRecords", self.domain, "CallbackList")
         return Counter(f"{row.get('NotifyType')} {row.get('NotifyContent')}" for row in rows)
 
     def wait_for(self, kinds: tuple[str, ...], since: Counter[str]) -> str:
-        """Return the first callback of these kinds that is not in `since`; "" if none comes."""
+        """Return the first callback of these kinds that is not counted in `since`; "" if none comes
+        within `patience`."""
         try:
             self.wait_until(lambda: bool(self._events_of(kinds, since)), self.patience, "")
         except Unanswered:
@@ -174,7 +175,7 @@ class TestStream:
         return event
 
     def publish_events(self) -> list[Event]:
-        """Return the publish callbacks so far as they were sent, oldest first."""
+        """Return the contents of the publish callbacks that Live has sent so far, oldest first."""
         rows = self._records(
             "DescribeLiveStreamsNotifyRecords",
             self.ingest,
