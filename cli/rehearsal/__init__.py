@@ -1,1 +1,2 @@
-"""`live-record rehearse`: records a throw-away stream as a show will be, and says GO or NO-GO."""
+"""`live-record rehearse`: records a throw-away stream in the way a show will be recorded, and says
+GO or NO-GO."""

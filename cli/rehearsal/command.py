@@ -1,7 +1,7 @@
 """`live-record rehearse`: rehearses a recording with a stream that nobody needs.
 
-cli.main adds the command. It says what it costs, performs one rehearsal for each application, and
-ends with GO or NO-GO.
+cli.main adds the command. The command says what the rehearsal costs, performs one rehearsal for
+each application, and ends with GO or NO-GO.
 """
 
 from __future__ import annotations

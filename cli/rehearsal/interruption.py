@@ -1,6 +1,7 @@
 """Handles signals during a rehearsal: the first one ends its steps, but not its clean-up.
 
-The command enters it. A second signal ends at once; the next rehearsal then removes what is left.
+The rehearse command uses the class. A second signal ends the command at once; the next rehearsal
+then removes what is left.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 
 class Interruption:
-    """Within the block, the first signal raises KeyboardInterrupt; after `protect` was called, the
-    first signal only sets `came`. The second signal always raises."""
+    """A context manager for the signals that end the command, such as Ctrl-C. Within the block, the
+    first signal raises KeyboardInterrupt; after a call of `protect`, it only sets `came`. The
+    second signal always raises KeyboardInterrupt."""
 
     def __init__(self) -> None:
         self.came = False

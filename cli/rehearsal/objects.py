@@ -1,7 +1,8 @@
-"""The objects of rehearsals in a recording bucket: listed and deleted, through the official SDK.
+"""Lists and deletes the objects of rehearsals in a recording bucket, through the official SDK of
+OSS.
 
-The steps call this module. It deletes an object only if its name holds the name of a throw-away
-stream.
+The steps of a rehearsal call this module. It deletes an object only if the object's name holds the
+name of a throw-away stream.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ LEFT_AFTER_S = 900.0
 
 
 def throwaway_name(at_s: float, suffix: str) -> str:
-    """Return a stream's name that says when its rehearsal began; `suffix` has eight hex digits."""
+    """Return the name of a throw-away stream. The name says that its rehearsal began at `at_s`, in
+    seconds since the epoch. `suffix` has eight hex digits."""
     began = datetime.fromtimestamp(at_s, timezone.utc).strftime(_TIME)
     return f"{REHEARSAL_PREFIX}{began}-{suffix}"
 
 
 def is_left(key: str, now_s: float) -> bool:
-    """Return True if the object belongs to a rehearsal that began long ago."""
+    """Return True if the object's name, `key`, shows a rehearsal that began more than LEFT_AFTER_S
+    before `now_s`. That rehearsal has ended, and has left the object."""
     found = _NAME.search(key)
     if found is None:
         return False
@@ -40,7 +43,7 @@ def is_left(key: str, now_s: float) -> bool:
 
 class RehearsalObjects:
     """The objects of one application's rehearsals, in the bucket of its recording configuration.
-    Every method raises Declined."""
+    Every method raises Declined if OSS refuses or does not answer."""
 
     def __init__(self, account: Account, app: str, configuration: Mapping[str, Any]) -> None:
         import alibabacloud_oss_v2 as oss
@@ -54,8 +57,8 @@ class RehearsalObjects:
         self, stream: StreamKey, reported: Sequence[str], now_s: float
     ) -> tuple[Sequence[str], Sequence[str]]:
         """Return the names of this rehearsal's objects, found in the bucket or `reported` by Live,
-        and those left by killed rehearsals. A reported name that lacks the stream's is in neither.
-        """
+        and the names of objects that killed rehearsals have left. A reported name is in neither
+        list if it lacks the name of `stream`."""
         found = list(dict.fromkeys((*self._all(), *reported)))
         own = [key for key in found if stream.stream in key]
         return own, [key for key in found if key not in own and is_left(key, now_s)]

@@ -37,7 +37,8 @@ EXIT_CODES = {
 
 
 class StepFailed(Exception):
-    """A step found what would spoil the show: `text` is the cause, `fix` what to do next."""
+    """A step found what would spoil the show: `text` is the cause, `fix` what to do next.
+    `is_unasked`: the step could not find out, so this is no NO-GO if nothing has begun yet."""
 
     def __init__(self, text: str, fix: str, *, is_unasked: bool = False) -> None:
         super().__init__(text)
@@ -57,7 +58,8 @@ class Step:
 
 @dataclass(slots=True)
 class Outcome:
-    """The rehearsal of one application, whose streams are recorded alike."""
+    """The result of rehearsing one application. `stream` is the throw-away stream that was
+    recorded."""
 
     application: str
     stream: str
@@ -91,7 +93,7 @@ class Outcome:
 
 
 def verdict_lines(outcome: Outcome) -> tuple[str, ...]:
-    """Return GO or NO-GO, and what to fix."""
+    """Return the lines that say GO, NO-GO or neither, with the cause and what to do next."""
     application, cause = outcome.application, outcome.cause
     match outcome.verdict:
         case Verdict.GO:

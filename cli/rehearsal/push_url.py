@@ -1,4 +1,5 @@
-"""The address that the test picture is pushed to, signed where the ingest domain wants that.
+"""The address that the test picture is pushed to, with a signature if the ingest domain demands
+one.
 
 The rehearsal calls this module. The address may hold a signature, and must not be printed.
 """
@@ -12,8 +13,9 @@ from shared.protocol import StreamKey
 
 
 def push_url(base: str, key: StreamKey, *, ingest: str, push_key: str, at_s: int) -> str:
-    """Return the push URL of a stream at `base`, such as rtmp://push.example.com. With a
-    `push_key`, sign the URL by Live's type A, at the time `at_s`.
+    """Return the push URL of a stream at `base`, such as rtmp://push.example.com; if `base` is
+    empty, at the ingest domain. With a `push_key`, sign the URL by Live's type A, at the time
+    `at_s`.
 
     If `base` does not contain the ingest domain, the query names it as `vhost`, for the emulator.
     """

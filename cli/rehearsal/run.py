@@ -20,8 +20,8 @@ REMOVED, KEPT = "removed", "kept"
 
 
 class Rehearsed(Protocol):
-    """The named steps of one rehearsal, and the removal of what they made; `is_begun` once there
-    may be something to remove."""
+    """The steps of one rehearsal by name, and the removal of what they made. `is_begun` is True
+    once there may be something to remove. `keep` stores the verdict in the stage."""
 
     @property
     def is_begun(self) -> bool: ...
@@ -33,8 +33,8 @@ class Rehearsed(Protocol):
 def rehearse(
     steps: Rehearsed, outcome: Outcome, interruption: Interruption, report: Callable[[Step], None]
 ) -> None:
-    """Perform each step and add its result to the outcome. A signal ends the steps, but keeps their
-    results. The clean-up is always performed."""
+    """Perform the steps until one fails, and add the result of each to the outcome. A signal also
+    ends the steps; the results so far stay. What the steps made is removed in any case."""
     try:
         try:
             for name, act in steps.in_order():

@@ -60,8 +60,8 @@ class Skipped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """The address that the test picture is pushed to, empty for the ingest domain, and the key that
-    signs it, empty without URL signing."""
+    """Where the test picture is pushed to. If `to` is empty, that is the ingest domain. `key` signs
+    the address, if it is not empty."""
 
     to: str = ""
     key: str = field(default="", repr=False)
@@ -69,8 +69,8 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The parts that a rehearsal works with. `key` is the stream to rehearse for, `stream` the
-    throw-away stream that is pushed instead."""
+    """The parts that a rehearsal works with. `key` is the stream to be rehearsed, `stream` the
+    throw-away stream that is pushed in its place."""
 
     target: Target
     api: Api
@@ -202,7 +202,8 @@ class Steps:
         return line.format(seconds=time.monotonic() - began)
 
     def start(self) -> str:
-        """Ask for a recording that ends by itself, also if the stream is never seen again."""
+        """Ask the stage for a recording with an end, so that it ends even if nobody stops it and
+        the stream is never seen again."""
         note = _("rehearsal for {stream}").format(stream=self._scene.key)
         until = rfc3339(self._live_at + LASTS_MS)
         resume = OnInterruption.RESUME.value
@@ -343,7 +344,7 @@ class Steps:
         return line.format(count=len(own))
 
     def keep(self, outcome: Outcome) -> str:
-        """Have the stage keep the verdict, which a schedule may demand."""
+        """Store the verdict in the stage: a schedule may demand a GO."""
         cause = outcome.cause
         text, fix = (cause.text, cause.fix) if cause else ("", "")
         verdict = outcome.verdict.value
