@@ -1,7 +1,7 @@
-"""The report as one page of HTML that needs nothing else: a time line for each stream.
+"""The report as one HTML page with a time line for each stream; the page needs no other file.
 
-The command calls this module. The page has no script, and reads in print and without colours too:
-gaps are listed in words.
+The command calls this module. The page has no script. Without colours, as in print, it is still
+complete: it also lists the gaps in words.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ ul { margin: .3rem 0 0; padding-left: 1.2rem; }
 
 
 def page(report: Json, *, language: str, stage: str) -> str:
-    """Return the page; `language` is that of the texts."""
+    """Return the page as HTML. `language` is that of the texts, `stage` the address of the
+    stage."""
     title = _("What was recorded: {stage}").format(stage=stage)
     stretch = _("From {start} to {stop}").format(
         start=clock(report["start"]), stop=clock(report["stop"])

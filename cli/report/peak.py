@@ -12,15 +12,16 @@ from msgspec import Struct
 
 
 class Peak(Struct, frozen=True):
-    """The most streams at once, and when that began."""
+    """The largest number of streams recorded at once, and when it was first reached."""
 
     streams: int
     at: datetime
 
 
 def peaks(spans: Iterable[tuple[datetime, datetime]]) -> list[Peak]:
-    """Return the peak of each day on which anything was recorded, in order. A recording past
-    midnight counts on both days."""
+    """Return the peak of each day on which anything was recorded, in the order of the days. Each of
+    `spans` is the beginning and the end of a recording. A recording past midnight counts on both
+    days."""
     by_day: dict[str, Peak] = {}
     running = 0
     for at, change in _changes(spans):
@@ -32,7 +33,8 @@ def peaks(spans: Iterable[tuple[datetime, datetime]]) -> list[Peak]:
 
 
 def of_months(days: Iterable[Peak]) -> Mapping[str, Peak]:
-    """Return the peak of each month, by its name: 2026-11."""
+    """Return the peak of each month by the month's name, such as 2026-11. `days` are the peaks of
+    days."""
     found: dict[str, Peak] = {}
     for peak in days:
         month = _day(peak.at)[:7]

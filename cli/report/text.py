@@ -37,15 +37,15 @@ def length(ms: int) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """Return a part in percent, never rounded up to 100."""
+    """Return a ratio as a percentage. Only a ratio of 1 is shown as 100 %."""
     if ratio is None:
         return "-"
     return "100 %" if ratio == 1 else f"{min(ratio * 100, 99.999):.3f} %"
 
 
 def lines(streams: Sequence[Json]) -> Iterator[str]:
-    """Yield the lines of a report: each stream that was due or recorded, with its gaps and its
-    short and absent occurrences, and then the summary."""
+    """Yield the lines of a report: each stream that was due (wanted while it was live) or recorded,
+    with its gaps and its short and absent occurrences; then the summary."""
     for row in filter(is_shown, streams):
         yield _stream_line(row)
         for gap in row["gaps"]:
@@ -58,7 +58,8 @@ def lines(streams: Sequence[Json]) -> Iterator[str]:
 
 
 def is_shown(row: Json) -> bool:
-    """Return True if the stream was due or recorded, or an occurrence of it is absent."""
+    """Return True if the report shows the stream: because it was due (wanted while it was live) or
+    recorded, or because an occurrence of it is absent."""
     return bool(row["due_ms"] or row["recorded"] or row.get("absences"))
 
 
@@ -148,14 +149,14 @@ def _file_summary(streams: Sequence[Json]) -> Iterator[str]:
 
 
 def day_peaks(streams: Sequence[Json]) -> list[Peak]:
-    """Return the peak of recordings of each day."""
+    """Return the largest number of streams recorded at once, for each day."""
     return peaks(
         (moment(span["start"]), moment(span["stop"])) for row in streams for span in row["recorded"]
     )
 
 
 def as_csv(streams: Sequence[Json]) -> str:
-    """Return a row for each stream, with its longest gap."""
+    """Return the report as CSV: a row for each stream, with its longest gap."""
     written = io.StringIO()
     table = csv.writer(written)
     table.writerow(_COLUMNS)
