@@ -29,8 +29,8 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True)
 class Outcome:
-    """The changes that were made and those that were not. `notes`: sentences about the restored
-    settings."""
+    """The targets that were changed (`done`) and those that were not (`left`). `notes`: sentences
+    about the restored settings. `failed`: why the work stopped, "" if it did not."""
 
     done: list[ConfigTarget] = field(default_factory=list)
     left: list[ConfigTarget] = field(default_factory=list)
@@ -42,8 +42,8 @@ class Outcome:
 class Applier:
     """Applies and undoes a plan.
 
-    `wait` sleeps for that many seconds. With `take_over`, undo also overwrites what others have
-    changed since.
+    `wait` sleeps for the seconds that it is given. With `take_over`, `undo` also restores what
+    others have changed since the setup.
     """
 
     stage: Stage
@@ -54,7 +54,8 @@ class Applier:
     take_over: bool = False
 
     def apply(self, plan: Plan) -> Outcome:
-        """Apply the changes in order, stop at the first failure, and return what was done."""
+        """Make the changes of the plan in their order, stop at the first failure, and return what
+        was done."""
         outcome = Outcome(left=[change.target for change in plan.changes])
         try:
             self._forward(plan.forward)
@@ -166,9 +167,10 @@ class Applier:
         self.backup.store()
 
     def undo(self) -> Outcome:
-        """Restore the backup in reverse order; return what was restored and what was left.
+        """Restore the backup in reverse order. Return what was restored and what was left.
 
-        An entry that somebody else has changed since is left.
+        Without `take_over`, an entry is left if somebody else has changed the configuration since
+        the setup.
         """
         outcome = Outcome(left=[entry.target for entry in reversed(self.backup.entries)])
         try:
@@ -201,9 +203,11 @@ class Applier:
 
 
 def restore(account: Account, backup: Backup, entry: Entry, *, take_over: bool = False) -> str:
-    """Restore one entry and drop it from the backup; return a line about it; raise Declined.
+    """Write the earlier value of the entry to Live, drop the entry from the backup, and return a
+    line about that. Raise Declined if Live refuses.
 
-    An entry is left there if somebody else has changed it since, unless `take_over` is set.
+    If somebody else has changed the configuration since, leave it and the entry as they are, unless
+    `take_over` is set.
     """
     now, before = read(account, entry.target), entry.before
     if not take_over and not is_applied(now, entry.after) and now != before:
@@ -230,7 +234,8 @@ def _hides_key(value: Value | None) -> bool:
 
 
 def is_applied(now: Value | None, wanted: Value | None) -> bool:
-    """Return True if Live has all of `wanted`; it may have more fields, or not return a key."""
+    """Return True if `now`, what Live returns, has all of `wanted`. `now` may have more fields, and
+    may lack a key, because Live does not always return it."""
     if now is None or wanted is None:
         return now is wanted
     readable = {name for name in wanted if name not in (KEY, "NotifyReqAuth")} | (

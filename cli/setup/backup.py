@@ -24,7 +24,8 @@ FORMAT = 2
 
 @dataclass(slots=True)
 class Entry:
-    """One target: `before` is its value before the first setup, `after` the last one written."""
+    """One target: `before` is its value before the first setup, `after` the last one written. None
+    means that the configuration does not exist."""
 
     target: ConfigTarget
     before: Value | None = field(repr=False)
@@ -48,7 +49,8 @@ class Backup:
         return not self.entries and not self.forward
 
     def before(self, target: ConfigTarget, now: Value | None, after: Value | None) -> None:
-        """Store `now`, to be called before `after` is written to Live; keep an earlier `before`."""
+        """Store `now`, the target's value in Live. Call this before `after` is written to Live. If
+        the backup has a value of the target already, that one stays."""
         for entry in self.entries:
             if entry.target == target:
                 entry.after = after
@@ -84,7 +86,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def load_backup(name: str, url: str) -> Backup:
-    """Return the backup of this name, an empty one if there is no file.
+    """Return the backup with this name; an empty one if there is no file.
 
     Raise Failure if the file is unreadable, of another release, or for another `url`.
     """

@@ -1,4 +1,4 @@
-"""Reads and writes Live's configurations: a ConfigTarget names one, a Value is its parameters.
+"""Reads and writes Live's configurations: a ConfigTarget names one, a Value holds its parameters.
 
 Commands that read or change a configuration call this module. A Value holds the parameters of the
 call that sets the configuration, without the target's names; None means that the configuration does
@@ -40,8 +40,9 @@ OBJECT_NAMES = ("OssObjectPrefix", "SliceOssObjectPrefix")
 
 @dataclass(frozen=True, slots=True)
 class ConfigTarget:
-    """The address of one configuration. The kind "stream", the ingest callbacks, is on an ingest
-    domain; the other kinds are on a streaming domain.
+    """The address of one configuration. The kind "stream" is the ingest callbacks of an ingest
+    domain. The other kinds are on a streaming domain: "record" is its recording callbacks, "oss"
+    and "vod" are recording configurations.
 
     Only recording configurations have an application and a stream, "*" for all. An empty `stream`
     means all, too: the configuration was added without a stream.
@@ -65,7 +66,7 @@ class ConfigTarget:
 
     @property
     def id(self) -> str:
-        """Return its name for programs, which is the same in every language."""
+        """Return the target's name for programs, which is the same in every language."""
         stream = f"/{self.app}/{self.streams}" if self.is_recording else ""
         return f"{self.kind}:{self.domain}{stream}"
 
@@ -92,7 +93,7 @@ class ConfigTarget:
 
 
 def read(account: Account, target: ConfigTarget) -> Value | None:
-    """Return the value that Live has, None if there is none; raise Declined."""
+    """Return the target's value in Live, None if it has none. Raise Declined if Live refuses."""
     match target.kind:
         case "stream":
             answer = _describe(account, "DescribeLiveStreamsNotifyUrlConfig", target.names)
@@ -105,7 +106,8 @@ def read(account: Account, target: ConfigTarget) -> Value | None:
 
 
 def recordings(account: Account, domain: str) -> Iterator[tuple[ConfigTarget, Value]]:
-    """Yield the recording configurations of a streaming domain, for OSS and VOD; raise Declined."""
+    """Yield the recording configurations of a streaming domain, into OSS and into VOD. Raise
+    Declined if Live refuses."""
     oss = ("LiveAppRecordList", "LiveAppRecord")
     vod = ("LiveRecordVodConfigs", "LiveRecordVodConfig")
     for row in _pages(account, "DescribeLiveRecordConfig", domain, oss):
@@ -115,7 +117,8 @@ def recordings(account: Account, domain: str) -> Iterator[tuple[ConfigTarget, Va
 
 
 def online(account: Account, domain: str) -> Iterator[tuple[str, str]]:
-    """Yield application and name of each live stream of a streaming domain; raise Declined."""
+    """Yield the application and the name of each live stream of a streaming domain. Raise Declined
+    if Live refuses."""
     filters = {"QueryType": "strict", "StreamType": "raw", "OnlyStream": "yes"}
     names = ("OnlineInfo", "LiveStreamOnlineInfo")
     action = "DescribeLiveStreamsOnlineList"
@@ -124,7 +127,7 @@ def online(account: Account, domain: str) -> Iterator[tuple[str, str]]:
 
 
 def write(account: Account, target: ConfigTarget, now: Value | None, wanted: Value | None) -> None:
-    """Replace `now`, the value that Live has, with `wanted`; raise Declined.
+    """Replace `now`, the target's value in Live, with `wanted`. Raise Declined if Live refuses.
 
     If no update can make the change, delete the configuration and add it again.
     """
@@ -257,7 +260,8 @@ def _pages(
 
 
 def needs_new(target: ConfigTarget, now: Value, wanted: Value) -> bool:
-    """Return True if no update can make this change, which takes a deletion and an addition."""
+    """Return True if no update can turn `now` into `wanted`, so that the configuration must be
+    deleted and added again."""
     if not target.is_recording:
         return False
     fixed = _NOT_UPDATABLE[target.kind]

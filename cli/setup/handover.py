@@ -28,8 +28,8 @@ _SHOWN = 3
 def await_recorded(
     stage: Stage, account: Account, target: ConfigTarget, wait: Callable[[float], None]
 ) -> None:
-    """Return once the stage records every live stream of the configuration that a rule records,
-    except those that somebody has stopped or whose time is over.
+    """Wait until the stage records every live stream that a rule records and the configuration
+    covers. Streams that somebody has stopped, or whose time is over, do not count.
 
     Raise Failure if the stage does not record them in time, or at once if its policy is suspended:
     to go on would lose their recordings.

@@ -39,8 +39,8 @@ class SetupOptions:
     """The options of the command.
 
     `manual`: also switch automatic configurations to manual if no policy rule covers them; `mode`:
-    let the stage act, or only observe, from now on; `formats`: those that each configuration must
-    have unless it stays automatic.
+    let the stage act, or only observe, from now on (None: as before); `formats`: those that each
+    configuration must have unless it stays automatic.
     """
 
     take_over: bool = False
@@ -96,7 +96,7 @@ class Blocked(Exception):
 
 
 def compare(stage: Stage, account: Account, options: SetupOptions) -> Plan:
-    """Return the changes that Live needs for the stage; raise Declined if Live cannot be read.
+    """Return the changes that the stage needs in Live. Raise Declined if Live cannot be read.
 
     Callbacks come first: a stage that gets no callbacks must not take over from Live.
     """
@@ -442,7 +442,8 @@ def redacted(url: str) -> str:
 
 
 def url_parts_that_differ(before: str, after: str) -> list[str]:
-    """Return which parts of two URLs differ, without any part that may be secret."""
+    """Return the names of the parts in which two URLs differ, such as "host". The parts themselves
+    may be secret."""
     old, new = urlsplit(before), urlsplit(after)
     (old_path, _o, old_end), (new_path, _n, new_end) = (
         parts.path.rpartition("/") for parts in (old, new)

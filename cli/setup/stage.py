@@ -49,8 +49,8 @@ class Unusable(Exception):
 class Stage:
     """The settings and policy of a stage; `merge_delay` is in seconds, like Live's DelayTime.
 
-    `host`: the host for callback URLs that setup configures; `hosts`: all those that the stage
-    answers at, also as the successor of another stage.
+    `host`: the host for callback URLs that setup configures; `hosts`: all hosts at which the stage
+    answers, also those of a stage that it replaces.
     """
 
     name: str
@@ -78,8 +78,9 @@ class Stage:
         return urlsplit(url).netloc in self.hosts
 
     def points_to(self, url: str, flow: Flow) -> bool:
-        """Return True if the URL points to the function of `flow` with a valid path token, which
-        nobody on the way can read. The host of a stage that was lost still points there."""
+        """Return True if the URL points to this stage's function of `flow`, with a valid path token
+        that nobody on the way can read. A host of another stage that this one replaces does not
+        count: it still leads to that stage."""
         own = {self.host, urlsplit(self.url).netloc}
         if urlsplit(url).netloc not in own or not hides_a_token(url):
             return False
@@ -93,7 +94,8 @@ class Stage:
         return f"{self.address}{PATHS[flow]}{token}"
 
     def knows(self, kind: Secret, secret: str) -> bool:
-        """Return True if the stage knows the secret; only its digest is sent, once."""
+        """Return True if the stage knows the secret. Only a digest of the secret is sent, and each
+        only once."""
         if (kind, secret) not in self._known:
             digest = hashlib.sha256(secret.encode()).hexdigest()
             self._known[kind, secret] = self.api.examine(**{kind: digest})["matches"][kind] is True
