@@ -1,7 +1,7 @@
 """`live-record try`: records streams of a real account from this machine while it runs.
 
-cli.main adds the command. It parses options, says what it costs, and prints; cli.trial.engine runs
-the deployed engine. It must leave nothing behind unless it says so.
+cli.main adds the command. It parses options, says what recording costs, and prints;
+cli.trial.engine runs the deployed engine. It must leave nothing behind unless it says so.
 """
 
 from __future__ import annotations
@@ -161,7 +161,8 @@ class Trial:
             self._remove_configurations()
 
     def stop_left(self, folder: Path) -> None:
-        """Stop the live streams that the patterns name, whoever started them."""
+        """Stop the recordings of the live streams that the patterns name, whoever started them, and
+        remove the recording configurations that `try` has added."""
         with self._engine(folder, (), 1) as running:
             try:
                 live = running.online()

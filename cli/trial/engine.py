@@ -1,6 +1,7 @@
 """The deployed engine on this machine: the same app, dispatcher and resync, over SQLite.
 
-The command runs it. It polls the online list instead of receiving callbacks, and adds no rule.
+The command try runs it. It polls the online list instead of receiving callbacks. It follows the
+same rules as a deployed stage.
 """
 
 from __future__ import annotations
@@ -44,14 +45,16 @@ class Engine:
     domain: str
 
     def round(self, may_go_on: Callable[[], bool]) -> None:
-        """Compare the online list with the records, and send what is due while `may_go_on`."""
+        """Compare the online list with the records. Send the commands that are due, as long as
+        `may_go_on` returns True."""
         invocation = self._invocation()
         dispatcher = invocation.dispatcher(_options(invocation))
         side_steps = invocation.side_steps({RESYNC: invocation.resync})
         dispatcher.run(self.app.workers(), may_go_on, side_steps)
 
     def online(self) -> Sequence[StreamKey]:
-        """Return the domain's streams that are live; raise a LiveError."""
+        """Return the live streams of the domain. Raise a LiveError if Live does not return its
+        list."""
         return [key for key, _published in self._invocation().online(self.domain)]
 
     def wanted(self) -> Iterator[StreamRecord]:
@@ -62,8 +65,9 @@ class Engine:
             after = rows[-1].key
 
     def stop(self, key: StreamKey) -> StreamRecord:
-        """Stop a stream and have its file written at once; return the record. If Live did not
-        accept the commands in time, its `pending` or `flight` is not None."""
+        """Stop the stream's recording, have its file written at once, and return the record. If
+        Live has not accepted the commands in time, `pending` or `flight` of the record is not None.
+        """
         record = self._handle(key, StopAsked(WHO, finalize=True))
         deadline = self.app.clock() + STOP_TIMEOUT_MS
         while (record.pending or record.flight) and self.app.clock() < deadline:
@@ -96,7 +100,8 @@ def engine(
     max_concurrent: int,
     write: Callable[[str], object],
 ) -> Iterator[Engine]:
-    """Build the app that a deployed function builds, with its store and policy in `folder`."""
+    """Build the app that a deployed function builds, with its store and policy in `folder`, and
+    yield it as an Engine. `write` gets the lines of its log."""
     (folder / "policy.json").write_text(policy, encoding="utf-8")
     settings = Settings.from_env(
         {

@@ -18,8 +18,8 @@ _STARTED = (Reason.ACCEPTED, Reason.IN_DOUBT)
 
 
 class Lines:
-    """Writes lines of a log to `say`. `started` has the streams that a start of ours was accepted
-    for, or may have been."""
+    """Shows the lines of the engine's log through `say`. `started` holds the streams for which Live
+    has accepted, or may have accepted, a start of this process."""
 
     def __init__(self, say: Callable[[str], None], language: Language) -> None:
         self._say = say

@@ -1,7 +1,8 @@
-"""Parses the streams that `live-record try` is asked to record: patterns for one domain, as a
-policy.
+"""Parses the values of `live-record try --stream`: patterns of streams, from which it makes a
+policy for one domain.
 
-The command parses its options with it. The deployed functions read such a policy from a file.
+The try command uses this module. Its engine reads the policy from a file, as the deployed functions
+do.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class Pattern:
 
     @property
     def config_names(self) -> tuple[str, str]:
-        """Return application and stream of a recording configuration for it; Live knows no glob
-        but `*`."""
+        """Return the application and the stream of a recording configuration for the pattern. Live
+        knows no glob but `*`."""
         names = ("*" if _GLOB & set(name) else name for name in (self.app, self.stream))
         app, stream = names
         return app, ("*" if app == "*" else stream)
@@ -42,8 +43,8 @@ class Pattern:
 
 
 class PatternType(click.ParamType[Pattern]):
-    """The type of --stream: `app/name`, a pattern of both with wildcards, or `app` for a whole
-    application."""
+    """The type of the option --stream: `app/name`, a pattern of both with wildcards, or `app` for a
+    whole application."""
 
     name = "app/name"
 

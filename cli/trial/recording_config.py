@@ -1,4 +1,5 @@
-"""The recording configurations that `live-record try` needs: found, added if asked, and removed.
+"""Finds the recording configurations that `live-record try` needs, adds them if asked, and removes
+them.
 
 The command calls this module. What it adds is in a backup first, so that a later run removes what a
 killed one has left.
@@ -22,8 +23,8 @@ Found = Sequence[tuple[ConfigTarget, Value]]
 
 
 def configurations(account: Account, domain: str) -> Found:
-    """Return the domain's recording configurations. Raise a Failure that names the next step if
-    Live does not return them."""
+    """Return the domain's recording configurations. If Live does not return them, raise a Failure
+    that names the next step."""
     try:
         return list(recordings(account, domain))
     except Declined as declined:
@@ -56,7 +57,8 @@ def _refusal(declined: Declined, domain: str) -> str:
 
 
 def effective(found: Found, pattern: Pattern) -> tuple[ConfigTarget, Value] | None:
-    """Return the configuration that holds for the pattern's streams, the most specific one."""
+    """Return the most specific of the configurations in `found` that cover the pattern's streams,
+    None if there is none."""
     app, stream = pattern.config_names
     fitting = [
         (target, value)
@@ -72,7 +74,8 @@ def is_manual(value: Value) -> bool:
 
 
 def missing(found: Found, patterns: Sequence[Pattern], domain: str) -> Iterator[ConfigTarget]:
-    """Yield where a manual configuration has to be added."""
+    """Yield a target for each pattern whose streams have no manual recording configuration: it has
+    to be added there."""
     for app, stream in dict.fromkeys(pattern.config_names for pattern in patterns):
         had = effective(found, Pattern(app, stream))
         if had is None or not is_manual(had[1]):
@@ -80,7 +83,7 @@ def missing(found: Found, patterns: Sequence[Pattern], domain: str) -> Iterator[
 
 
 def refuse_missing(found: Found, patterns: Sequence[Pattern], domain: str) -> None:
-    """If a pattern has no manual configuration, raise a Failure that says what to do."""
+    """Raise a Failure that says what to do if a pattern has no manual recording configuration."""
     for pattern in patterns:
         had = effective(found, pattern)
         if had is None:
@@ -110,8 +113,8 @@ def _not_manual(domain: str, pattern: Pattern, target: ConfigTarget) -> str:
 def add(
     account: Account, backup: Backup, targets: Sequence[ConfigTarget], bucket: str, endpoint: str
 ) -> None:
-    """Add a manual configuration at each target, after its entry in the backup. Raise a Failure if
-    Live refuses."""
+    """Add a manual configuration at each target, and put it into the backup first. Raise a Failure
+    if Live refuses."""
     wanted = {
         "OssBucket": bucket,
         "OssEndpoint": endpoint,
