@@ -41,7 +41,7 @@ MEANS: dict[str, tuple[str, str]] = {
         "录制不受影响。但是 doctor 有一项内容无法读取，可能漏掉故障。",
     ),
     "health": (
-        "The stage reports this: see [operate.md](operate.md#what-each-alarm-of-health-means).",
+        "The stage reports these ([operate.md](operate.md#what-each-alarm-of-health-means)).",
         "环境自己报告的问题：见[值班手册](operate.zh-CN.md#健康检查的每一种告警)。",
     ),
     "identity": (
@@ -66,8 +66,8 @@ MEANS: dict[str, tuple[str, str]] = {
         "录制不受影响；策略中 `forward_to` 指定的接收方漏收了回调。",
     ),
     "heartbeat": (
-        "Recording is not affected. But if the timer or the store fails, nobody is alerted.",
-        "录制不受影响。但是定时触发器或存储不可用时，不会有人收到告警。",
+        "Recording is not affected. If the timer or the store fails, the monitor may not alert.",
+        "录制不受影响。但是定时触发器或存储不可用时，监控服务可能不会告警。",
     ),
     "secrets": (
         "Streams are found only in the online list, up to 90 s late.",
@@ -174,8 +174,8 @@ MEANS: dict[str, tuple[str, str]] = {
     "record-key": ("Every recording callback is rejected.", "所有录制回调都被拒绝。"),
     "answer": ("Callbacks do not arrive.", "回调无法送达。"),
     "delivery": (
-        "Callbacks were lost. live-record recovers them from the online list or Live's log.",
-        "有回调丢失。live-record 会从在线流列表或视频直播的回调记录中补回。",
+        "Callbacks were lost. live-record reads what they reported from Live's lists.",
+        "有回调丢失。live-record 会从视频直播的在线流列表和回调记录中读取其内容。",
     ),
     "errors": ("The stream left no file, or only a part.", "该流没有留下文件，或只有一部分。"),
 }
