@@ -25,10 +25,10 @@
     | | · Throttled              too many commands at once
     | | · NeverSent              the command did not reach Live
     | | · Unavailable            Live was unavailable
-    | · InDoubt                  the command may have had an effect, or may have one yet
+    | · InDoubt                  the command may have taken effect, or may still do so
     | + OperatorActionNeeded     credentials, permissions or clock: an operator must act
     | | · LiveNotActivated       ApsaraVideo Live is not activated for the account
-    + StoreUnavailable           the write may or may not be stored: the event may be repeated
+    + StoreUnavailable           the write may or may not be stored: repeat the event
     | · ForeignStore             the store belongs to another stage: nothing is sent
     | · StoreFull                the store has no room left: nothing was stored
     + Unreadable                 this release cannot read a record: only a stop replaces it

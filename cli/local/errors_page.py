@@ -100,10 +100,10 @@ _ROOTS = (Exception, LiveRecordError, RequestError, LiveError)
 _ANSWERS = """\
 ## What an answer of ApsaraVideo Live means
 
-A person sent the command, and the stream is live. Each cell begins with the
+A person sent the command, and the stream is live. Each cell of a command begins with the
 [cause](#every-cause-in-both-languages) that the history gets. `*` stands for the rest of a code.
-If a 4xx or a 503 says when to retry (`Retry-After`), the command is sent again then, whatever the
-code, and after 30 s at the latest.
+If a 4xx or a 503 says when to retry (`x-acs-retry-after`), the command is sent again then, whatever
+the code, and after 30 s at the latest.
 
 | in a cell | means |
 |---|---|
@@ -178,8 +178,8 @@ def _flying(command: Command) -> StreamRecord:
 
 def _causes() -> Iterator[str]:
     yield from ("## Every cause, in both languages", "")
-    yield "These are the values of `reason.code` in answers, and of `code` in history entries. The"
-    yield "details of an entry replace a name in braces. “It” is the stream."
+    yield "These are the values of `reason.code` in answers, and of `code` in history entries. A"
+    yield "name in braces stands for a detail of the entry. “It” is the stream."
     yield ""
     yield from ("| code | English | 中文 |", "|---|---|---|")
     for code in Reason:
@@ -194,7 +194,8 @@ def _of_store() -> Iterator[str]:
     yield from ("## What the store answers", "")
     yield "The first column has the first word, or a part, of an answer of Redis, Valkey or Tair."
     yield "`GET /v1/health` shows the code of the problem. The `detail` of a 503 `StoreUnavailable`"
-    yield "has its first sentence. The function's log has the store's own words."
+    yield "has the first sentence of the problem. The function's log has the store's own words. If"
+    yield "the first column is empty, live-record found the problem in another way."
     yield from ("", "| the store answers | code | English | 中文 |", "|---|---|---|---|")
     shown = {f"`{word}`": code for word, code in engine_answers.ANSWERS.items()}
     shown |= {f"“{text}”": code for text, code in engine_answers.TEXTS.items()}
