@@ -47,7 +47,8 @@ REPLICATED_MS = 100
 _END = (
     span(
         "max_duration",
-        "how long to record, counted from the first accepted start; refused if that end is past",
+        "how long to record, counted from the first accepted start; refused if that end lies in the"
+        " past",
         example="4h",
     ),
     moment(
@@ -97,8 +98,8 @@ STOP: tuple[Field, ...] = (
         "hold",
         _hold,
         {"anyOf": [{"const": "session"}, DURATION]},
-        "how long policy must not start it again: a duration; or `session`, for the rest of this"
-        " publish. If left out, LIVE_RECORD_HOLD",
+        "how long policy must not start the stream again: a duration; or `session`, for the rest of"
+        " this publish. If left out, as LIVE_RECORD_HOLD says",
         "12h",
     ),
     NOTE,

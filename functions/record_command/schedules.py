@@ -284,7 +284,7 @@ EXTEND: tuple[Field, ...] = (
 PAUSE: tuple[Field, ...] = (
     text(
         "note",
-        "the reason; the schedule shows the reason while it is paused, and the log has it",
+        "the reason; the log and, while it is paused, the schedule show it",
         example="stage closed",
     ),
 )

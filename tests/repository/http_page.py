@@ -54,9 +54,9 @@ Exchange = tuple[str, Json]
 
 PHASES = {
     Phase.IDLE: "the stream is not set to record, and nothing is recorded or under way",
-    Phase.WAITING: "the stream is set to record, but is not known to be live, its recording may be"
-    " paused, or the stage only observes",
-    Phase.QUEUED: "a start waits for the rate limit, or for room under a cap",
+    Phase.WAITING: "the stream is set to record, but it is not known to be live, or its recording"
+    " may be paused, or the stage only observes",
+    Phase.QUEUED: "a start waits for the rate limit or for `max_concurrent`",
     Phase.STARTING: "a start is under way or is retried; or Live accepted the start, but has not"
     " shown yet that it records",
     Phase.RECORDING: "since the last publish, a report or an answer of Live has shown that Live"
@@ -76,11 +76,17 @@ OUTCOMES = {
         "200",
         "nothing was being recorded; neither Live nor the stage knows the stream: check its name",
     ),
-    "queued": ("202", "the command waits for the rate limit, and is sent automatically"),
-    "waiting": ("202", "the stream is not live; the command is sent when the stream is live"),
+    "queued": (
+        "202",
+        "the command is under way, or waits for the rate limit or for `max_concurrent`",
+    ),
+    "waiting": (
+        "202",
+        "the command is sent later, mostly because the stream is not live",
+    ),
     "unknown": (
         "202",
-        "Live's answer was lost; live-record finds out the result, and repeats if needed",
+        "Live's answer was lost; live-record checks the result, and repeats all but a restart",
     ),
 }
 
