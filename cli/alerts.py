@@ -24,7 +24,7 @@ LATE_MS = 180_000
 
 @click.group()
 def alerts() -> None:
-    """List alerts, acknowledge them, and test the robots.
+    """List alerts, acknowledge them, and test the chat robots.
 
     The `[[notify]]` rules of the policy say which alerts each robot gets.
     """
@@ -36,11 +36,11 @@ def alerts() -> None:
     default="open",
     type=click.Choice(["open", "resolved"]),
     show_default=True,
-    help="list the alerts that hold now, or those that ended within a day",
+    help="`open` lists the alerts that hold now, `resolved` those that ended within a day",
 )
 @of_stage(changes=False)
 def list_alerts(api: Api, state: str, as_json: bool) -> None:
-    """List the alerts, since when each one lasts, and who takes care of it."""
+    """List the alerts, with the beginning of each and who takes care of it."""
     answer = api.alerts(state)
     nothing = _("no alert is open") if state == "open" else _("no alert has ended within a day")
     output.rows(answer, "alerts", _line_of, as_json, nothing=nothing)
@@ -70,7 +70,10 @@ def _say_more(answer: Json) -> None:
 @click.option("--note", default="", help="what to tell the others; `list` and the console show it")
 @of_stage(changes=True)
 def acknowledge(api: Api, ids: Sequence[str], note: str, as_json: bool) -> None:
-    """Acknowledge alerts by the IDS of `alerts list`: they are not repeated or escalated."""
+    """Acknowledge alerts, so that they are not repeated or escalated.
+
+    IDS are the ids that `alerts list` shows.
+    """
     taken = [api.acknowledge(each, note) for each in ids]
     if as_json:
         output.as_json({"alerts": taken})
@@ -90,7 +93,7 @@ def acknowledge(api: Api, ids: Sequence[str], note: str, as_json: bool) -> None:
 )
 @of_stage(changes=True)
 def test(api: Api, wait_s: int, as_json: bool) -> int:
-    """Send a test message to each robot of the policy, and print what it answers."""
+    """Send a test message to each robot that the policy names, and print the robots' answers."""
     asked = api.test_sinks()
     sinks = sink_answers(api, asked, wait_s)
     if as_json:

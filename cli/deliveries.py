@@ -23,8 +23,8 @@ ALL_ROWS = 100_000
 def deliveries() -> None:
     """List the tasks of a stage, and retry those that failed for good.
 
-    A task verifies a file, copies it, or sends a message or an event. The stage retries it
-    automatically; after the last attempt it has failed for good.
+    A task verifies a file, copies it, or sends a message or an event. The stage retries a task
+    automatically. If the last attempt fails too, the task has failed for good.
     """
 
 
@@ -34,12 +34,12 @@ def deliveries() -> None:
     default="dead",
     type=click.Choice(["dead", "open"]),
     show_default=True,
-    help="list the tasks that failed for good, or those that are still to be done",
+    help="`dead` lists the tasks that failed for good, `open` those that are still to be done",
 )
 @limited(100)
 @of_stage(changes=False)
 def list_deliveries(api: Api, state: str, limit: int, as_json: bool) -> None:
-    """List the tasks that failed for good, and why; or those that are still to be done."""
+    """List the tasks that failed for good, with their causes, or those still to be done."""
     answer = api.deliveries(state, limit)
     nothing = _("nothing has failed for good") if state == "dead" else _("nothing is open")
     output.rows(answer, "deliveries", _line_of, as_json, nothing=nothing)
@@ -50,7 +50,10 @@ def list_deliveries(api: Api, state: str, limit: int, as_json: bool) -> None:
 @click.option("--all", "of_all", is_flag=True, help="retry every task that failed for good")
 @of_stage(changes=True)
 def redrive(api: Api, ids: Sequence[str], of_all: bool, as_json: bool) -> None:
-    """Retry tasks that failed for good, by the IDS that `deliveries list` shows."""
+    """Retry tasks that failed for good.
+
+    IDS are the ids that `deliveries list` shows.
+    """
     if bool(ids) is of_all:
         raise click.UsageError(_("Name the deliveries, or pass `--all`."))
     if of_all:

@@ -60,9 +60,15 @@ class ApplicationType(click.ParamType[Application]):
 @click.argument("application", type=ApplicationType(), metavar="DOMAIN/APP")
 @click.option("--undo", is_flag=True, help="restore the configuration from before the emergency")
 @click.option(
-    "--take-over", is_flag=True, help="with `--undo`, also restore what somebody has changed since"
+    "--take-over",
+    is_flag=True,
+    help="with `--undo`, also restore what somebody has changed meanwhile",
 )
-@click.option("--bucket", default="", help="OSS bucket, if the domain has no configuration to copy")
+@click.option(
+    "--bucket",
+    default="",
+    help="OSS bucket to record into; needed if the domain has no configuration to copy",
+)
 @click.option(
     "--endpoint", default="", help="endpoint of the bucket, such as oss-cn-shanghai.aliyuncs.com"
 )

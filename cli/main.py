@@ -127,7 +127,7 @@ def _summary(name: str) -> str:
     package_name="live-record", prog_name="live-record", message="%(prog)s %(version)s"
 )
 def main() -> None:
-    """Record live streams: start one once; it is recorded until you stop it or its time ends."""
+    """Record live streams. One start records a stream until you stop it or its time ends."""
     reach_directly()
 
 

@@ -98,9 +98,9 @@ def wrong_words(row: Json) -> str:
         return ""
     line = _("NOT RECORDED, {seconds} s lost")
     if row.get("live") == "unknown":
-        line = _("NOT RECORDED if it is live, {seconds} s lost then")
+        line = _("NOT RECORDED, {seconds} s lost, if it is live")
     elif wrong["reason"]["code"] in IN_DOUBT:
-        line = _("NOT RECORDED unless the last command took effect, {seconds} s lost then")
+        line = _("NOT RECORDED, {seconds} s lost, unless the last command took effect")
     return line.format(seconds=wrong["lost_ms"] // 1000)
 
 

@@ -70,17 +70,18 @@ class Period(click.ParamType[timedelta]):
     "--from",
     "begin",
     type=Moment(or_duration=True),
-    help="with `--all`: beginning, as a time (RFC 3339) or as a duration before the end",
+    help="with `--all`: beginning of the playlist: a time (RFC 3339), or how long before its end,"
+    " such as `2h`",
 )
 @click.option(
     "--to",
     "end",
     type=Moment(or_duration=False),
-    help="with `--all`: end (RFC 3339); by default now",
+    help="with `--all`: end of the playlist (RFC 3339); by default now",
 )
 @click.option(
     "--occurrence",
-    help="print one M3U8 playlist of an occurrence of a schedule, by its id",
+    help="print one M3U8 playlist of the schedule's occurrence with this id",
 )
 @STAGE
 @URL

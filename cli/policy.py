@@ -50,7 +50,8 @@ def policy() -> None:
 def test(stream: str, file: Path, as_json: bool) -> None:
     """Show which rule of a policy file applies to STREAM.
 
-    The command explains what would happen to STREAM, which is `domain/app/stream`.
+    The command also explains what would happen to STREAM (`domain/app/stream`) if it were
+    published.
     """
     read = read_policy(file)
     effect = policy_effect(read, _stream_key(read, stream))
@@ -67,7 +68,7 @@ def test(stream: str, file: Path, as_json: bool) -> None:
 def show_policy(api: Api, as_json: bool) -> None:
     """Show the policy in force in a stage, as JSON.
 
-    The names of the stage and of the version are on standard error.
+    The stage's name and the policy's version are printed on standard error.
     """
     answer = api.policy()
     if as_json:
@@ -86,7 +87,7 @@ def show_policy(api: Api, as_json: bool) -> None:
 @_file
 @of_stage(changes=False)
 def diff(api: Api, file: Path, as_json: bool) -> None:
-    """Show what FILE would change for the streams that a stage knows."""
+    """Show what the policy in FILE would change for the streams that a stage knows."""
     change = _change(api, file)
     if as_json:
         output.as_json({"changes": change.rows, "streams": len(change.streams)})
@@ -102,11 +103,11 @@ def diff(api: Api, file: Path, as_json: bool) -> None:
 @YES
 @of_stage(changes=True)
 def apply(api: Api, file: Path, is_sure: bool, as_json: bool) -> None:
-    """Apply FILE to a stage within ten seconds, without a deploy.
+    """Apply the policy in FILE to a stage within ten seconds, without a deploy.
 
-    The command shows what would change, with the streams that are live or set to record, and asks.
-    If FILE has no `[forward_to]`, callbacks are forwarded as before. A suspended policy stays
-    suspended.
+    The command shows what would change, also for streams that are live or set to record, and asks
+    for confirmation. If FILE has no `[forward_to]`, the stage keeps its own. A suspended policy
+    stays suspended.
     """
     change = _change(api, file)
     for line in () if as_json else _preview(change):
@@ -124,7 +125,10 @@ def apply(api: Api, file: Path, is_sure: bool, as_json: bool) -> None:
 
 
 _KEPT = {
-    "forward_to": N_("Callbacks are forwarded as before: {file} has no `[forward_to]`."),
+    "forward_to": N_(
+        "{file} has no `[forward_to]`, so the stage keeps its own: callbacks are forwarded as"
+        " before."
+    ),
     "suspended": N_("The policy stays suspended: `live-record policy resume` ends that."),
 }
 """Tables that stay in force if the file lacks them: a take-over by setup, and suspend, add them."""
@@ -200,8 +204,8 @@ def _preview(change: _Change) -> Iterator[str]:
 def set_mode(api: Api, mode: str, as_json: bool) -> None:
     """Let a stage act, or only observe.
 
-    A stage that observes decides everything and sends no command. The command changes only the mode
-    in the policy of the stage. The new mode is in force within ten seconds.
+    A stage that observes decides everything, but sends no command to Live. Only the mode in the
+    stage's policy is changed. The new mode is in force within ten seconds.
     """
     before = api.policy()
     answer = api.apply_policy({**before["policy"], "mode": mode}, replaces=before["newest"])
@@ -251,7 +255,7 @@ def suspend(api: Api, lasts: str, note: str, as_json: bool) -> None:
 @policy.command("resume")
 @of_stage(changes=True)
 def resume(api: Api, as_json: bool) -> None:
-    """Let the rules start recordings again after `suspend`.
+    """Let the rules start recordings again after `policy suspend`.
 
     The rules also start streams that came up during the suspension and are still live.
     """

@@ -42,10 +42,11 @@ FAULTS = (N_("this is no FLV file"), N_("the file ends within a tag"))
 )
 @click.option("--loop", is_flag=True, help="repeat FILE until Ctrl-C")
 def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
-    """Push FILE, an FLV file, in real time over RTMP to TO.
+    """Push an FLV file in real time over RTMP.
 
-    TO is an rtmp:// URL, or a stream (`domain/app/stream`) of a stage on this machine. Without
-    FILE, a test picture of 4 s is pushed.
+    FILE is the FLV file; without it, a test picture of 4 s is pushed. TO is an rtmp:// URL, or a
+    stream (`domain/app/stream`) of a stage on this machine; without it, the stream is
+    `live.example.com/app/room1`. A single argument that is no file is TO.
     """
     file, to = _resolve_arguments(file, to)
     url = to if to.startswith(RTMP) else _stage_url(stage, to)

@@ -56,14 +56,18 @@ _LOCAL_CHARS = len("2026-01-06T19:00")
 _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 _name = click.argument("schedule_id", metavar="ID")
 _note = click.option("--note", help="free text to store in the history of the streams")
-_prune = click.option("--prune", is_flag=True, help="also delete the schedules that FILE lacks")
+_prune = click.option(
+    "--prune",
+    is_flag=True,
+    help="also delete the schedules that FILE lacks; none is deleted if the stage refuses any",
+)
 
 
 @click.group()
 def schedule() -> None:
     """Record by the calendar.
 
-    A schedule says which streams are recorded when, by a recurrence rule and a time zone.
+    A schedule names streams, and says by a recurrence rule and a time zone when they are recorded.
     """
 
 
@@ -78,8 +82,8 @@ def schedule() -> None:
 def apply(api: Api, file: Path, prune: bool, is_sure: bool, as_json: bool) -> int:
     """Apply the schedules of FILE (TOML) to a stage.
 
-    The command shows what would change, and asks. Occurrences that have begun go on to their end.
-    A schedule that the stage refuses is named; the others are stored.
+    The command shows what would change, and asks for confirmation. Occurrences that have begun go
+    on to their end. If the stage refuses a schedule, the command says why, and stores the others.
     """
     return _apply(api, read_schedules(file), prune=prune, is_sure=is_sure, as_json=as_json)
 
@@ -89,7 +93,7 @@ def apply(api: Api, file: Path, prune: bool, is_sure: bool, as_json: bool) -> in
 @_prune
 @of_stage(changes=False)
 def diff(api: Api, file: Path, prune: bool, as_json: bool) -> None:
-    """Show what `apply` would change."""
+    """Show what `schedule apply` would change."""
     _show(_changes(api, read_schedules(file), prune=prune), as_json=as_json)
 
 
@@ -115,7 +119,7 @@ def export(api: Api, as_json: bool) -> None:
 @click.option(
     "--timezone",
     default="",
-    help="time zone of events that name none, or none in the form Asia/Shanghai",
+    help="time zone, such as Asia/Shanghai, of events that name none in this form",
 )
 @click.option("--dry-run", is_flag=True, help="show what would change, and change nothing")
 @YES
@@ -131,10 +135,9 @@ def import_calendar(  # noqa: PLR0917 - click names them
 ) -> int:
     """Turn the events of FILE (.ics) into schedules.
 
-    An event names its streams by lines such as `live-record: domain/app/stream` in its
-    description, and may set other fields by lines such as `live-record.late_after: 5m`. An
-    occurrence that was moved becomes a schedule of its own; one that was removed becomes an
-    excluded date.
+    An event names its streams by lines such as `live-record: domain/app/stream` in its description,
+    and may set other fields by lines such as `live-record.late_after: 5m`. An occurrence that was
+    moved becomes a schedule of its own. An occurrence that was removed becomes an excluded date.
     """
     from cli.calendar_file import read_calendar
 
@@ -377,7 +380,7 @@ def _pause_of(row: Mapping[str, Any]) -> str:
 @_name
 @of_stage(changes=False)
 def show(api: Api, schedule_id: str, as_json: bool) -> None:
-    """Show the schedule with this ID, its streams, rehearsals and next occurrences."""
+    """Show the schedule with this ID, with its streams, rehearsals and next occurrences."""
     answer = api.schedule(schedule_id)
     rehearsals = {
         f"{key.domain}/{key.app}": api.last_rehearsal(str(key))
@@ -440,7 +443,7 @@ def _occurrence_line(row: Mapping[str, Any]) -> str:
 
 @schedule.command("pause")
 @_name
-@click.option("--note", help="why; the schedule shows it while it is paused")
+@click.option("--note", help="the reason, which the schedule shows while it is paused")
 @of_stage(changes=True)
 def pause(api: Api, schedule_id: str, note: str | None, as_json: bool) -> None:
     """Pause the schedule with this ID. The occurrence under way goes on; no other begins."""
@@ -453,7 +456,7 @@ def pause(api: Api, schedule_id: str, note: str | None, as_json: bool) -> None:
 @click.option("--note", help="free text to store in the log")
 @of_stage(changes=True)
 def resume(api: Api, schedule_id: str, note: str | None, as_json: bool) -> None:
-    """Resume the schedule with this ID: its occurrences begin again."""
+    """Resume the schedule with this ID: its next occurrences begin at their times again."""
     answer = api.change_schedule(schedule_id, "resume", note=note)
     _say(answer, _line_of, as_json=as_json)
 
@@ -461,12 +464,13 @@ def resume(api: Api, schedule_id: str, note: str | None, as_json: bool) -> None:
 @schedule.command("skip")
 @_name
 @click.option(
-    "--occurrence", help="id of the occurrence; without it, the one under way or the next"
+    "--occurrence",
+    help="id of the occurrence to skip; by default the one under way, or else the next",
 )
 @click.option(
     "--note",
-    help="free text for the log; for the history of the streams, too, if the occurrence begins"
-    " within 24 h",
+    help="free text to store in the log; if the occurrence begins within 24 h, also in the history"
+    " of the streams",
 )
 @of_stage(changes=True)
 def skip(
@@ -497,7 +501,7 @@ def trigger(api: Api, schedule_id: str, lasts: str | None, note: str | None, as_
 @_note
 @of_stage(changes=True)
 def extend(api: Api, schedule_id: str, by: str, note: str | None, as_json: bool) -> None:
-    """Let the occurrence that is under way end later."""
+    """Let the present occurrence of the schedule with this ID end later."""
     answer = api.change_schedule(schedule_id, "extend", by=by, note=note)
     _say_changed(_("extended: {occurrence}"), answer, as_json=as_json)
 

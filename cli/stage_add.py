@@ -52,11 +52,14 @@ def stage() -> None:
     "outputs",
     required=True,
     type=_FILE,
-    help="JSON of the stack, as `aliyun ros GetStack` prints it",
+    help="file with the JSON of the stack that `aliyun ros GetStack` prints",
 )
 @click.option("--domain", required=True, help="domain of the stage, such as record.example.com")
 @click.option(
-    "--certificate", required=True, type=_FILE, help="PEM file of its certificate, with the chain"
+    "--certificate",
+    required=True,
+    type=_FILE,
+    help="PEM file of the domain's certificate, with the chain",
 )
 @click.option("--key", required=True, type=_FILE, help="PEM file of the certificate's private key")
 @click.option(
@@ -67,8 +70,9 @@ def add(
 ) -> None:
     """Write NAME.env and register the stage NAME.
 
-    The environment variable STORE_PASSWORD must have the password of the store. A second run renews
-    the values of the stack, and keeps every secret in NAME.env.
+    NAME.env holds the settings and secrets that a deploy of the stage needs. The environment
+    variable STORE_PASSWORD must hold the password of the store. A second run updates the values of
+    the stack, and keeps every secret in NAME.env.
     """
     _check(name, domain)
     file = Path(f"{name}.env")

@@ -36,8 +36,8 @@ _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def state() -> None:
     """Export the state of a stage, and import it into another.
 
-    The state is what a second stage needs to take over: intents, ends, holds, schedules and the
-    policy.
+    The state is what a second stage needs to take over: which streams are to be recorded and until
+    when, which stops still hold, the schedules, and the policy.
     """
 
 
@@ -45,7 +45,7 @@ def state() -> None:
 @_file
 @of_stage(changes=False)
 def export(api: Api, file: Path, as_json: bool) -> None:
-    """Write the intents, ends, holds, schedules and policy of a stage to FILE."""
+    """Write the state of a stage to FILE."""
     if not file.absolute().parent.is_dir():
         text = _("The folder {folder} does not exist. Create it first.")
         raise Failure(text.format(folder=file.absolute().parent))
@@ -77,20 +77,24 @@ def _schedule(row: Json) -> Json:
     "--policy/--no-policy",
     "with_policy",
     default=True,
-    help="import the policy as well, without its `mode` and `forward_to`; this is the default",
+    help="also replace the stage's policy, but for its `mode` and `forward_to`; this is the"
+    " default",
 )
 @click.option(
     "--schedules/--no-schedules",
     "with_schedules",
     default=True,
-    help="import the schedules as well; each replaces the stage's with the same id; this is the"
-    " default",
+    help="also import the schedules; each replaces the schedule of the stage with the same id; this"
+    " is the default",
 )
 @of_stage(changes=True)
 def import_state(
     api: Api, file: Path, with_policy: bool, with_schedules: bool, as_json: bool
 ) -> int:
-    """Import FILE into a stage, except what the stage has in the same or a newer version."""
+    """Import the state in FILE into a stage.
+
+    A stream stays as it is if the stage's own data of it are as new as those in FILE, or newer.
+    """
     document = _read(file)
     version = _import_policy(api, document["policy"]) if with_policy else None
     answers: list[Json] = []

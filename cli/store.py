@@ -22,7 +22,7 @@ def store() -> None:
 @store.command("accept")
 @click.option(
     "--replaces",
-    help="id of the stage that the store belongs to now, to take the store over from it",
+    help="id of the stage to which the store belongs now, if you take the store over from it",
 )
 @of_stage(changes=True)
 def accept(api: Api, replaces: str | None, as_json: bool) -> None:

@@ -41,9 +41,10 @@ _stream = click.argument("stream", type=Stream())
 _stream_or_pattern = click.argument("stream", type=bulk.StreamOrPattern())
 _limit = limited(100, 1000)
 _max_duration = click.option(
-    "--max-duration", help="stop this long after the first accepted start, such as `4h`"
+    "--max-duration",
+    help="how long to record, such as `4h`, counted from the first start that Live accepts",
 )
-_until = click.option("--until", help="stop at this time (RFC 3339)")
+_until = click.option("--until", help="time at which the recording ends (RFC 3339)")
 _soon = click.option(
     "--soon",
     "allow_short",
@@ -75,10 +76,10 @@ _note = click.option("--note", help="free text to store in the stream's history"
 def start(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | bool | None) -> int:
     """Record STREAM until you stop it or its time ends.
 
-    Unless the stage has another setting, the time ends 12 hours after the first accepted start.
-    STREAM is `domain/app/stream`, or the URL it is published to or played from. A pattern such as
-    'live.example.com/app/*' starts every stream that the stage knows and that fits, after a
-    confirmation.
+    Unless you or the stage set another time, the recording ends 12 hours after the first start that
+    Live accepts. STREAM is `domain/app/stream`, or the URL that it is published to or played from.
+    With a pattern such as 'live.example.com/app/*', the command starts every matching stream that
+    the stage knows, after a confirmation.
     """
     if bulk.is_pattern(stream):
         return bulk.for_each(api, "start", stream, body, is_sure=is_sure, as_json=as_json)
@@ -103,9 +104,9 @@ def stop(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | bool
     """Stop recording STREAM.
 
     No policy rule starts it again for 12 hours, unless `--hold` or the stage sets another time. The
-    exit code is 3 if neither Live nor the stage knew STREAM. A pattern such as
-    'live.example.com/app/*' stops every stream that fits and is recorded or to be recorded, after a
-    confirmation.
+    exit code is 3 if neither Live nor the stage knew STREAM. With a pattern such as
+    'live.example.com/app/*', the command stops every matching stream that is recorded or set to
+    record, after a confirmation.
     """
     if bulk.is_pattern(stream):
         return bulk.for_each(api, "stop", stream, body, is_sure=is_sure, as_json=as_json)
@@ -135,7 +136,7 @@ def extend(api: Api, stream: str, as_json: bool, **body: str | bool | None) -> N
 @_note
 @of_stage(changes=True)
 def restart(api: Api, stream: str, note: str | None, as_json: bool) -> None:
-    """Finish STREAM's file and continue in a new one."""
+    """Finish STREAM's current file, and continue in a new one."""
     _print_status(api, api.ask(stream, "restart", note=note), as_json)
 
 
@@ -156,9 +157,10 @@ def cancel_delay(api: Api, stream: str, note: str | None, as_json: bool) -> None
 @_stream
 @of_stage(changes=False, many=True)
 def status(api: Api, stream: str, as_json: bool) -> int:
-    """Show the state of STREAM, and why.
+    """Show the phase of STREAM, and the reason for it.
 
-    The exit code is 3 if STREAM should be recorded and is not, or if it is still being stopped.
+    The exit code is 3 if STREAM should be recorded and is not, if it should not be recorded and is,
+    or if an emptied store has lost what was asked for.
     """
     answer = api.status(stream)
     _print_status(api, answer, as_json)
@@ -172,7 +174,7 @@ def why(api: Api, stream: str, as_json: bool) -> int:
     """Explain whether STREAM is recorded, and why.
 
     The exit codes are those of `status`. If you name several stages, a stage without the domain of
-    STREAM says so, and does not count.
+    STREAM says so, and its exit code does not count.
     """
     answer = api.status(stream)
     rejected = None if answer["ever_live"] else api.rejected_callbacks(answer["stream"])
@@ -212,7 +214,8 @@ def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
 @click.option(
     "--push-arg",
     default="",
-    help="list only files with this argument of the push URL, such as `callback_id=42`",
+    help="list only files of publishes with this argument in the push URL, such as"
+    " `callback_id=42`",
 )
 @of_stage(changes=False)
 def files(api: Api, stream: str, limit: int, push_arg: str, as_json: bool) -> None:
@@ -227,8 +230,8 @@ def files(api: Api, stream: str, limit: int, push_arg: str, as_json: bool) -> No
     "--wrong",
     "is_wrong",
     is_flag=True,
-    help="list only streams that are not as wanted; if there are any, or if the stage cannot see"
-    " all live streams, the exit code is 3",
+    help="list only streams in a wrong state, such as those that should be recorded and are not;"
+    " the exit code is 3 if there are any, or if the stage may not know all live streams",
 )
 @click.option("--phase", type=CHOICES["phase"], help="list only streams in this phase")
 @click.option("--domain", help="list only streams of this domain")
@@ -236,7 +239,10 @@ def files(api: Api, stream: str, limit: int, push_arg: str, as_json: bool) -> No
 @limited(1000)
 @of_stage(changes=False, many=True)
 def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters: str | None) -> int:
-    """List the streams that the stage knows, wrong ones first."""
+    """List the streams that the stage knows.
+
+    Those whose recording is being lost come first.
+    """
     answer = (_list_wrong if is_wrong else Api.list_recordings)(api, limit, **filters)
     shown = output.wrong_first(answer["recordings"])[:limit]
     answer = {**answer, "recordings": shown}
@@ -283,7 +289,7 @@ def _list_wrong(api: Api, limit: int, *, phase: str | None, **filters: str | Non
 def health(api: Api, as_json: bool) -> int:
     """Show whether the stage is ready, and each of its problems.
 
-    The exit code is 3 if it is not ready or has a problem.
+    The exit code is 3 if the stage is not ready or has a problem.
     """
     answer = api.health()
     if as_json:
@@ -306,7 +312,8 @@ def health(api: Api, as_json: bool) -> int:
 def watch(targets: Sequence[Target], once: bool, every: float, as_json: bool) -> None:
     """Show the stage and its streams, refreshed until Ctrl-C.
 
-    With `--once` the exit code is 3 if the stage has a problem, or a stream is not as wanted.
+    With `--once`, the exit code is 3 if the stage has a problem, or if a stream is not recorded as
+    it should be.
     """
     if once:
         sys.exit(max(_show_once(each, as_json=as_json) for each in targets))

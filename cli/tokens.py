@@ -35,13 +35,13 @@ def token() -> None:
     multiple=True,
     required=True,
     type=click.Choice(SCOPES),
-    help="what the token allows; repeatable. You can give only scopes that your token has",
+    help="what the token allows; repeatable. You can give only scopes that your own token has",
 )
 @click.option(
     "--streams",
     multiple=True,
-    help="pattern, `domain/app/stream`, of the streams that the token is for, such as"
-    " `live.example.com/tv/*`; repeatable. Without it, the token is for all streams",
+    help="pattern of the streams that the token is for, such as `live.example.com/tv/*`;"
+    " repeatable. By default the token is for all streams",
 )
 @click.option(
     "--until",
@@ -51,8 +51,9 @@ def token() -> None:
 def add(api: Api, name: str, as_json: bool, **bounds: tuple[str, ...] | str | None) -> None:
     """Add a token for NAME, and print it once.
 
-    The log and the history use NAME for the user of the token. The token is made on this machine,
-    and only its SHA-256 goes to the stage: nobody can read it there. It is in force within 10 s.
+    NAME stands for the user of the token in the log and the history. The token is made on this
+    machine, and only its SHA-256 goes to the stage, so nobody can read the token there. The token
+    is in force within 10 s.
     """
     secret = secrets.token_urlsafe(TOKEN_BYTES)
     answer = api.add_token(name=name, digest=digest_of(secret).hex(), **bounds)
@@ -67,7 +68,7 @@ def add(api: Api, name: str, as_json: bool, **bounds: tuple[str, ...] | str | No
 @token.command("list")
 @of_stage(changes=False)
 def list_tokens(api: Api, as_json: bool) -> None:
-    """List the tokens of a stage with what each allows, without the tokens themselves."""
+    """List the names of a stage's tokens, and what each token allows."""
     answer = api.tokens()
     if as_json:
         output.as_json(answer)
@@ -75,7 +76,10 @@ def list_tokens(api: Api, as_json: bool) -> None:
     for row in answer["tokens"]:
         output.say(_line_of(row))
     for name in answer["unreadable"]:
-        line = _("{name}: written by another release, and not in force. Revoke it, or update.")
+        line = _(
+            "{name}: written by another release, and not in force. Revoke it, or deploy that"
+            " release."
+        )
         click.echo(line.format(name=name))
 
 

@@ -29,7 +29,7 @@ def webhook() -> None:
 @webhook.command("list")
 @of_stage(changes=False)
 def list_webhooks(api: Api, as_json: bool) -> None:
-    """List the receivers, and whether each takes events."""
+    """List the receivers, each with its state."""
     nothing = _("the policy names no webhook")
     output.rows(api.webhooks(), "webhooks", _line_of, as_json, nothing=nothing)
 
@@ -48,8 +48,8 @@ def list_webhooks(api: Api, as_json: bool) -> None:
 def test(api: Api, names: Sequence[str], wait_s: int, as_json: bool) -> int:
     """Send a test event to the receivers NAMES, or to all, and print what they answer.
 
-    The function `notify` sends it, as it sends each event. A receiver that was paused,
-    or was ended by its answer 410, is active again once it accepts a test.
+    The function `notify` sends the test event, as it sends every event. If a receiver was paused,
+    or was ended by its answer 410, it is active again once it accepts a test event.
     """
     names = names or [row["name"] for row in api.webhooks()["webhooks"]]
     sent = {name: api.test_webhook(name)["id"] for name in names}

@@ -50,7 +50,7 @@ _YES = click.option("--yes", "sure", is_flag=True, help="do not ask for confirma
 
 @click.command()
 def check() -> None:
-    """Check s.yaml and env.yaml for every stage."""
+    """Check s.yaml, env.yaml and the policy file of every stage."""
     need_checkout("check")
     template = ROOT / "s.yaml"
     try:
@@ -102,7 +102,7 @@ def _stage_faults(stage: Stage) -> list[str]:
     "--only",
     multiple=True,
     type=click.Choice([*STEPS, STORE, SMOKE]),
-    help="run only this step; may be repeated",
+    help="run only this step; repeatable",
 )
 @click.option("--dry-run", is_flag=True, help="show what would change, and change nothing")
 @click.option(
@@ -128,10 +128,10 @@ def deploy(
     during_event: bool,
     sure: bool,
 ) -> None:
-    """Check, package and deploy STAGE.
+    """Check, package and deploy a stage.
 
-    At the end, the triggers and routes of STAGE point to the new release. Each step changes only
-    what differs. So if a deploy failed, a second deploy continues where it stopped.
+    At the end, the triggers and routes of the stage point to the new release. Each step changes
+    only what differs. So if a deploy failed, a second deploy continues where the first one stopped.
     """
     need_checkout("deploy")
     policy = policy_file or policy_of(stage)
@@ -191,7 +191,7 @@ def _summarize(stage: str, changes: Sequence[str], *, dry_run: bool) -> None:
 @_STAGE
 @_YES
 def rollback(stage: str, sure: bool) -> None:
-    """Roll STAGE back to the release that it used before."""
+    """Roll a stage back to its previous release."""
     need_checkout("rollback")
     target_stage = stage_named(stage, os.environ)
     s = Serverless(target_stage)

@@ -67,8 +67,8 @@ BY_HAND = fault(
     "recording.by_hand",
     N_(
         "somebody asked to record these streams, but no recording configuration covers them:"
-        " {streams}. Every start is refused with CodeConfigNotFound. Add a rule that matches them"
-        ' to policy.toml; with `on_publish = "on_request"` they are recorded only when somebody'
+        " {streams}. Every start is refused with CodeConfigNotFound. In policy.toml, add a rule"
+        ' that matches them; with `on_publish = "on_request"` they are recorded only when somebody'
         " asks"
     ),
 )

@@ -71,7 +71,7 @@ def demo(store: str) -> None:
 @click.option(
     "--rtmp-port",
     type=_PORT,
-    help="port to push streams to; 1935 if `--live-port` is the default, else any free port",
+    help="port to push streams to; by default 1935, or any free port if you change `--live-port`",
 )
 @_STORE
 @click.option(
@@ -80,7 +80,7 @@ def demo(store: str) -> None:
     type=click.Choice(RUNTIMES),
     is_flag=False,
     flag_value=RUNTIMES[0],
-    help="build the archive for this runtime and run the functions from it",
+    help="build the archives for this runtime and run the functions from them",
 )
 def dev(port: int, live_port: int, rtmp_port: int | None, store: str, runtime: str | None) -> None:
     """Run a development stage on this machine until Ctrl-C."""
@@ -145,7 +145,7 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--rtmp-port",
     type=_PORT,
-    help="port to push streams to; 1935 if `--port` is the default, else any free port",
+    help="port to push streams to; by default 1935, or any free port if you change `--port`",
 )
 @click.option(
     "--buckets",
@@ -155,7 +155,9 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--json", "as_json", is_flag=True, help="print the address as one line of JSON")
 @click.option(
-    "--account", type=_PATH, help="TOML file of the account to emulate; default: development"
+    "--account",
+    type=_PATH,
+    help="TOML file of the account to emulate; by default the development account",
 )
 @click.option(
     "--clock-file", type=_PATH, help="file that shares the development clock with other programs"

@@ -71,13 +71,19 @@ NAME = "live-record-probe"
     help="run only this experiment; repeatable",
 )
 @click.option("--bucket", default="", help="OSS bucket for the test stream's files")
-@click.option("--endpoint", default="", help="endpoint of the bucket")
-@click.option("--patience", type=float, help="seconds to wait for an expected event")
+@click.option(
+    "--endpoint", default="", help="endpoint of the bucket, such as oss-cn-shanghai.aliyuncs.com"
+)
+@click.option(
+    "--patience",
+    type=float,
+    help="seconds to wait for an expected event; by default 30, or 5 with an emulator",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     default="facts-report.json",
-    help="file to write the report to",
+    help="file to write the report to; by default facts-report.json",
 )
 @click.option("--json", "as_json", is_flag=True, help="also print the report as JSON")
 def probe(

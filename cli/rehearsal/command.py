@@ -45,11 +45,13 @@ class NothingRehearsed(Failure):
 
 @click.command()
 @click.argument("stream", type=Stream(), required=False)
-@click.option("--schedule", "schedule_id", help="rehearse every application of this schedule")
+@click.option(
+    "--schedule", "schedule_id", help="id of a schedule; rehearse each of its applications"
+)
 @click.option(
     "--push-to",
     default="",
-    help="where to push to, such as rtmp://push.example.com; by default the ingest domain",
+    help="address to push to, such as rtmp://push.example.com; by default the ingest domain",
 )
 @click.option(
     "--push-key",
@@ -91,8 +93,8 @@ def rehearse(
     """Rehearse a recording, and print GO or NO-GO.
 
     The command pushes a test picture to a throw-away stream in the domain and application of
-    STREAM. It has that stream recorded, interrupted, resumed and stopped, and then deletes its
-    files. Exit codes: 0 for GO, 3 for NO-GO, 4 for neither.
+    STREAM. It has this stream recorded, interrupted, resumed and stopped, and then deletes the
+    stream's files. Exit codes: 0 for GO, 3 for NO-GO, 4 for neither.
     """
     if bool(stream) == bool(schedule_id):
         raise click.UsageError(_("Name either a STREAM or a schedule with `--schedule`."))

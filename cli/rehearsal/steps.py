@@ -135,7 +135,7 @@ class Steps:
             raise StepFailed(
                 _("No recording configuration covers {stream}.").format(stream=scene.key),
                 _(
-                    "Add a rule that matches it to the policy, and run `live-record setup"
+                    "In the policy, add a rule that matches it. Then run `live-record setup"
                     " {options}`."
                 ).format(options=self._options),
             )

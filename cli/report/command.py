@@ -31,7 +31,7 @@ _WHOLE = 100.0
     type=Moment(or_duration=True),
     default="24h",
     show_default=True,
-    help="beginning of the report: a time (RFC 3339), or a duration before the end",
+    help="beginning of the report: a time (RFC 3339), or how long before its end, such as `2h`",
 )
 @click.option(
     "--to",
@@ -44,8 +44,8 @@ _WHOLE = 100.0
 @click.option(
     "--target",
     type=click.FloatRange(0, _WHOLE),
-    help="how much of its wanted and live time each stream must be recorded, in percent; by default"
-    " the `coverage_target` of its schedule or rule, or 100",
+    help="percentage of the time in which a stream is wanted and live that must be recorded; by"
+    " default the `coverage_target` of its schedule or rule, or 100",
 )
 @click.option(
     "--max-gap",
@@ -76,7 +76,7 @@ def report(
     """Report what was recorded, what is missing and why.
 
     Without STREAM, the report is about all streams. The exit code is 3 if a stream misses its
-    target, or has a longer gap than `--max-gap` allows.
+    target, or has a gap that is longer than accepted.
     """
     if html and not html.absolute().parent.is_dir():
         sentence = _("There is no folder {folder}. Make it, or write the page elsewhere.")

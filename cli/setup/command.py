@@ -42,7 +42,8 @@ _FORMATS = ("mp4", "flv", "m3u8")
 @click.option(
     "--take-over",
     is_flag=True,
-    help="also replace callback URLs of other receivers; the stage forwards callbacks to them",
+    help="also replace callback URLs of other receivers; the stage then forwards callbacks to those"
+    " receivers. With `--undo`, also restore what somebody has changed since",
 )
 @click.option("--undo", is_flag=True, help="restore the configuration from before the first setup")
 @click.option(
@@ -55,16 +56,18 @@ _FORMATS = ("mp4", "flv", "m3u8")
     "mode",
     flag_value=Mode.ACT.value,
     help="let a stage that observes act; a configuration that records automatically becomes manual"
-    " once the stage records each of its live streams",
+    " once the stage records all live streams that the configuration covers",
 )
 @click.option(
     "--observe",
     "mode",
     flag_value=Mode.OBSERVE.value,
-    help="let the stage only observe, after the configurations that `--act` made manual are"
-    " automatic again",
+    help="make the configurations automatic again that `--act` made manual, then let the stage only"
+    " observe",
 )
-@click.option("--bucket", default="", help="OSS bucket for recording configurations to add")
+@click.option(
+    "--bucket", default="", help="OSS bucket for recording configurations that `setup` adds"
+)
 @click.option(
     "--endpoint", default="", help="endpoint of the bucket, such as oss-cn-shanghai.aliyuncs.com"
 )
@@ -73,7 +76,7 @@ _FORMATS = ("mp4", "flv", "m3u8")
     "formats",
     multiple=True,
     type=click.Choice(_FORMATS),
-    help="file format that recording configurations must have, added where it is missing;"
+    help="file format that recording configurations must have; `setup` adds it where it is missing;"
     " repeatable. Without this option, new configurations get `mp4`",
 )
 @click.option(
@@ -86,7 +89,7 @@ _FORMATS = ("mp4", "flv", "m3u8")
     "--json",
     "as_json",
     is_flag=True,
-    help="print the result as JSON; changes nothing without `--yes`",
+    help="print the result as JSON; without `--yes`, change nothing",
 )
 def setup(
     *,
@@ -104,9 +107,9 @@ def setup(
 ) -> None:
     """Configure Live as a stage needs it, or undo that.
 
-    The command shows the changes to recording configurations and callbacks, asks, and applies them.
-    While the stage observes, the command leaves recording configurations unchanged, and says what
-    it would change.
+    The command shows the changes to recording configurations and callbacks, asks for confirmation,
+    and applies them. While the stage only observes, the command leaves recording configurations
+    unchanged, and says what it would change.
     """
     if bool(options["bucket"]) != bool(options["endpoint"]) and options["bucket"]:
         raise click.UsageError(

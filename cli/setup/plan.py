@@ -131,7 +131,7 @@ def _by_hand(stage: Stage, targets: Sequence[ConfigTarget]) -> Iterator[str]:
         if is_refused and not is_covered and not stage.policy.rule(key).may_record:
             sentence = _(
                 "somebody asked by hand to record {stream}, and Live has no recording"
-                " configuration for it. Add a rule that matches it to policy.toml, with"
+                " configuration for it. In policy.toml, add a rule that matches it, with"
                 ' `on_publish = "on_request"` to record it only when somebody asks; apply the'
                 " policy and run `live-record setup` again"
             )

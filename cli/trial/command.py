@@ -46,7 +46,12 @@ from shared.protocol.command_errors import LiveError
     help="what to record: `app/name`, a pattern such as `app/show-*`, or `app` for all streams of"
     " the application; repeatable",
 )
-@click.option("--bucket", default="", help="OSS bucket, to add a recording configuration if needed")
+@click.option(
+    "--bucket",
+    default="",
+    help="OSS bucket to record into; if no manual recording configuration covers the streams, `try`"
+    " adds one with this bucket, and removes it at the end",
+)
 @click.option(
     "--endpoint", default="", help="endpoint of the bucket, such as oss-cn-shanghai.aliyuncs.com"
 )
@@ -55,7 +60,7 @@ from shared.protocol.command_errors import LiveError
     type=click.IntRange(1),
     default=5,
     show_default=True,
-    help="how many streams to record at once at most",
+    help="largest number of streams to record at once",
 )
 @click.option(
     "--every",
@@ -65,7 +70,12 @@ from shared.protocol.command_errors import LiveError
     help="seconds between polls of the online list",
 )
 @click.option("--keep-recording", is_flag=True, help="let the recordings go on after Ctrl-C")
-@click.option("--stop", is_flag=True, help="stop what `--keep-recording` has left, and exit")
+@click.option(
+    "--stop",
+    is_flag=True,
+    help="stop the recordings of all live streams that `--stream` names, such as those that"
+    " `--keep-recording` has left, and exit",
+)
 @click.option(
     "--live",
     envvar="LIVE_RECORD_LIVE_ENDPOINT",
@@ -87,8 +97,9 @@ def try_(
 ) -> None:
     """Record streams of your own account until Ctrl-C.
 
-    Nothing is deployed. This machine calls ApsaraVideo Live with your access key. It polls the
-    online list instead of receiving callbacks. Ctrl-C stops the recordings that it started.
+    Nothing is deployed. This machine calls ApsaraVideo Live with your access key, and polls the
+    online list instead of receiving callbacks. Ctrl-C also stops the recordings that this command
+    has started.
     """
     if bool(bucket) != bool(endpoint):
         raise click.UsageError(_("Pass `--bucket` and `--endpoint` together."))

@@ -22,8 +22,8 @@ _INTRODUCTION = """\
 Written by `python -m tests.repository.cli_page` from the help of the commands.
 
 A *stage* is one deployment of live-record, such as `prod`. The first line of an answer names the
-stage; in JSON, the field `stage` does. Times are local, with their offset from UTC; the variable
-`TZ` names another zone.
+stage; in JSON, the field `stage` names it. Times are in the local zone, or in the one that the
+variable `TZ` names, with their offset from UTC.
 
 ## Options of many commands
 
@@ -39,16 +39,16 @@ The *stage options* belong to each command that calls a stage:
 | option | meaning |
 |---|---|
 | `--stage NAME` | a stage in `.live-record/stages.toml`; `make dev` registers `dev` |
-| `--url` | the address of a stage that is not in `stages.toml`; or set `LIVE_RECORD_URL` |
-| `--token` | the API token; overrides the one in `stages.toml`; or set `LIVE_RECORD_TOKEN` |
+| `--url`, or the variable `LIVE_RECORD_URL` | the address of a stage that is not in `stages.toml` |
+| `--token`, or the variable `LIVE_RECORD_TOKEN` | the API token; overrides that in `stages.toml` |
 | `--json` | print the answer of the [HTTP API](http-api.md) |
 
 - A command that changes something needs `--stage`, or `--url` and `--token`.
 - If only one stage is registered, a command that only reads takes that stage. If several are
   registered, name one.
 - `list`, `status`, `why`, `health`, `watch` and `doctor` accept several `--stage`. The largest exit
-  code counts. If a stage does not have the domain of a stream, its answer says so. Its exit code
-  does not count if another stage has the domain.
+  code counts. A stage that does not have the domain of the stream says so; its exit code counts
+  only if no other stage has the domain.
 
 ## Exit codes
 
@@ -59,7 +59,7 @@ In this table, a *question* is a command that only reads:
 | 0 | the command is done; for a question: all is as it should be |
 | 1 | the command failed, or the stage refused it |
 | 2 | the command line is wrong |
-| 3 | something is not as it should be; or `stop` named a stream that nobody knew |
+| 3 | for a question: something is not as it should be; for `stop`: nobody knows the stream |
 | 4 | the question got no answer: the stage was not reached, or refused the question |"""
 _OF_STAGE = ("--stage", "--url", "--token", "--json")
 _STAGE_LINE = "The command also has the [stage options](#options-of-many-commands)."
