@@ -82,7 +82,7 @@ class Account:
         return self._rpc(self.sts, WHO_AM_I, "2015-04-01")
 
     def has_role(self, name: str) -> bool:
-        """Return True if the account has the RAM role."""
+        """Return True if the account has a RAM role of this name."""
         try:
             self._rpc(self.ram, "GetRole", "2015-05-01", RoleName=name)
         except Declined as error:

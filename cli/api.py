@@ -246,7 +246,8 @@ class Api:
         return self._call("GET", "/v1/doctor", *shown, query=digests)
 
     def rejected_callbacks(self, stream: str) -> Json:
-        """Return why the answering instance rejected callbacks that claim to be about a stream."""
+        """Return why callbacks that claim to be about the stream were rejected. The answer holds
+        only those that the one instance which answers has rejected."""
         query = {"stream": stream}
         return self._call("GET", "/callbacks/stream/refused", "refused", "last", query=query)
 

@@ -15,8 +15,8 @@ YES = click.option("--yes", "is_sure", is_flag=True, help="do not ask for confir
 
 
 def confirm(question: str, *, is_sure: bool, as_json: bool = False) -> None:
-    """Ask the person, unless `is_sure`. End the command if the person does not agree, or if there
-    is nobody to ask: with `as_json`, and without a terminal."""
+    """Ask the person, unless `is_sure`. End the command if the person does not agree, or if nobody
+    can be asked, because of `as_json` or because there is no terminal."""
     if is_sure:
         return
     if as_json or not sys.stdin.isatty():

@@ -29,8 +29,8 @@ def address_in(region: str) -> str:
 
 
 def is_left_over(function: str, stage: str, wanted: Collection[str]) -> bool:
-    """Return True if `function` is named as a function of this stage, but is none of those
-    `wanted`, which s.yaml has.
+    """Return True if the name of `function` is one of this stage's, and is not in `wanted`, the
+    names of the functions that s.yaml has.
 
     The functions of a stage eu-prod end with -prod, too. So a function whose name begins as one of
     `wanted` does is not left over: it may be another stage's.

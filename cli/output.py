@@ -25,8 +25,8 @@ _STAGE = f"{__name__}.stage"
 
 
 def name_stage(name: str, *, plain: bool, err: bool = False) -> None:
-    """Add the stage's name to every JSON answer that this command prints from now on. If `plain`,
-    the command answers in plain text: print the name now, on stderr if `err`."""
+    """Add the stage's name to every JSON answer that this command prints from now on. With `plain`,
+    also print the name now, as the first line of an answer for people; with `err`, on stderr."""
     if plain:
         click.echo(_("stage {name}").format(name=name), err=err)
     click.get_current_context().meta[_STAGE] = name
@@ -117,9 +117,9 @@ OBSERVED = "observed"
 
 
 def is_as_wanted(row: Json) -> bool:
-    """Return False if the stream should be recorded and is not, if it is recorded and should not
-    be, or if a request about it was lost with the data of an emptied store, or was not sent because
-    the stage only observes."""
+    """Return False if the stream should be recorded and is not, or is recorded and should not be.
+    Also return False if a request about it was lost with the data of an emptied store, or was not
+    sent because the stage only observes."""
     code, phase = row["reason"]["code"], row["phase"]
     is_lost = code == STORE_EMPTIED or (code == OBSERVED and phase == "unmanaged")
     return not row.get("wrong") and phase not in NOT_AS_WANTED_PHASES and not is_lost
@@ -127,7 +127,8 @@ def is_as_wanted(row: Json) -> bool:
 
 def attempt_line(row: Json) -> str:
     """Return a line that says when the next attempt or check is due, and how often the command was
-    tried; "" if none is planned. The timer, which runs once a minute, may make it later."""
+    tried; "" if none is planned. The line says "or up to a minute later", because the timer runs
+    once a minute."""
     if not row.get("next_attempt_at"):
         return ""
     line = _("next attempt or check {time}, or up to a minute later")

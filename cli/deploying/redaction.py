@@ -35,9 +35,9 @@ _INDENT = re.compile(r"[\s+~-]*")
 
 
 class Redactor:
-    """A function that returns its text without secrets. `environment` holds the secrets. The
-    Redactor recognizes other secret values, such as those that are deployed, by the name of a
-    variable in front of them."""
+    """A callable that takes a text and returns it without secrets. `environment` holds the secrets.
+    Other secret values, such as those that are deployed, are recognized by the name of a variable
+    in front of them."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         secrets = sorted(set(_secrets(environment)), key=len, reverse=True)

@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class Rollback:
     """What a rollback will do. `versions` holds, by function, the version to which its alias will
-    point; functions that stay as they are are not in it. `warnings` are sentences for a person."""
+    point; a function that does not change is left out. `warnings` are sentences for a person."""
 
     release: str
     versions: Mapping[str, int]

@@ -1,7 +1,6 @@
 """A stage as s.yaml and env.yaml define it, and what it still lacks to be deployed.
 
-The commands check, deploy and rollback call this module. It reads files and the environment, no
-cloud.
+The commands check, deploy and rollback call this module. It reads only files and the environment.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Finding:
 
 class Step(Protocol):
     """One step of a deploy. `subject` is the key in s.yaml of what the step changes. `look`
-    compares this with what is deployed; `act` makes the change, and returns in words what it did.
+    compares s.yaml with what is deployed; `act` makes the change, and returns in words what it did.
     """
 
     @property

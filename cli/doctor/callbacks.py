@@ -361,8 +361,8 @@ def _callbacks(snapshot: Snapshot) -> Iterator[Callback]:
 
 
 def delivery(snapshot: Snapshot) -> Findings:
-    """Yield a warning if the newest callback of a kind did not arrive: one for each domain and
-    cause, with all kinds that it explains."""
+    """Yield one warning for each domain and cause if the newest callback of some kind did not
+    arrive. The warning names all these kinds."""
     for domain in snapshot.domains:
         lost: dict[str, list[CallbackRecord]] = {}
         for record in () if isinstance(domain.lost, Unread) else domain.lost:

@@ -31,7 +31,7 @@ class Finding:
 
     `fix` is a command, or empty if `text` explains what to do. `because` names the check whose
     finding is the cause of this one; this one then needs no fix of its own. If `blocks`, the checks
-    that come after this one's check cannot be judged.
+    that name this one's check in `after` cannot be judged.
     """
 
     severity: Severity
@@ -53,7 +53,8 @@ class Kind:
     """A kind of finding that a check may yield: `code` is CHECK.NAME and never changes; `text` is
     in English.
 
-    If `blocks`, a finding of this kind means that the checks after its check cannot be judged.
+    If `blocks`, a finding of this kind means that the checks that name its check in `after` cannot
+    be judged.
     """
 
     code: str

@@ -230,7 +230,7 @@ class Bucket:
 class CallbackProbe:
     """The answer of a callback URL that doctor has called.
 
-    `status` is 0 without an answer; `ours`: the answer has the form of a live-record stage's;
+    `status` is 0 without an answer; `ours`: the answer looks like one of a live-record stage;
     `signed`: the call was signed with the key that Live holds.
     """
 
@@ -246,7 +246,8 @@ class DeployedFunction:
     """A function in Function Compute.
 
     `serving` is the version that the alias release points to, or None if there is no alias.
-    `newest` is its newest version, or 0 if it has none. `triggers` gives each trigger's qualifier.
+    `newest` is its newest version, or 0 if it has none. `triggers` holds, by the trigger's name,
+    the alias or version that each trigger calls.
     """
 
     runtime: str

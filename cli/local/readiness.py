@@ -1,5 +1,5 @@
-"""Makes a new development stage ready. A deployed stage becomes ready by `setup`, and in the first
-minute of its timer.
+"""Makes a new development stage ready. A deployed stage becomes ready by `setup` and by the first
+run of its timer.
 
 The command dev calls make_ready(). It calls the emulators and the stage's API.
 """
@@ -21,7 +21,7 @@ POLL_S = 0.1
 
 
 def make_ready(stack: Stack, policy: Policy) -> None:
-    """Add a recording configuration for each rule that may record to the emulator of Live. Then run
+    """Add to the emulator of Live a recording configuration for each rule that may record. Then run
     reconcile, and wait until it has compared Live's online list with the stage's records."""
     began = time.monotonic()
     domains = {domain.streaming for domain in policy.domains}

@@ -54,7 +54,7 @@ class Stack:
     """The addresses of the two emulators, and the folder with the store, the clock and the logs.
 
     `rtmp` is the address to push streams to; it is empty if the emulator of Live was running
-    before. `ended` returns the service whose emulator has ended, "" while both run.
+    before. `ended` returns the service whose emulator has ended, "" while all run.
     """
 
     fc: str

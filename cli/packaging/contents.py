@@ -158,7 +158,7 @@ def _licence(metadata: Message) -> str:
 
 
 def of_s3_alone(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the files of botocore without the models of other services than S3, which are 30 of
+    """Return the files of botocore without the models of services other than S3, which are 30 of
     its 32 MB."""
     services = re.compile(r"botocore/data/(?!s3/)[^/]+/")
     return {path: data for path, data in files.items() if not services.match(path)}

@@ -149,8 +149,8 @@ class TestStream:
         return time.monotonic() - began
 
     def recording_events(self) -> Counter[str]:
-        """Return the recording callbacks that Live has sent so far. Each is a text, of its kind and
-        its JSON, and is counted: two equal callbacks in one second count twice."""
+        """Return how often Live has sent each recording callback so far. A callback is written as
+        its kind and its JSON. Two equal callbacks in one second count twice."""
         rows = self._records("DescribeLiveRecordNotifyRecords", self.domain, "CallbackList")
         return Counter(f"{row.get('NotifyType')} {row.get('NotifyContent')}" for row in rows)
 

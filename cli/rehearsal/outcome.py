@@ -37,8 +37,9 @@ EXIT_CODES = {
 
 
 class StepFailed(Exception):
-    """A step found what would spoil the show: `text` is the cause, `fix` what to do next.
-    `is_unasked`: the step could not find out, so this is no NO-GO if nothing has begun yet."""
+    """A step found what would spoil the show: `text` is the cause, `fix` what to do next. If
+    `is_unasked`, the step could not find that out; unless something has begun, the verdict is then
+    neither GO nor NO-GO."""
 
     def __init__(self, text: str, fix: str, *, is_unasked: bool = False) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""Performs the steps of one rehearsal, and removes what they made, however they end.
+"""Performs the steps of one rehearsal, and then removes what the steps made, even if they failed.
 
 The command calls this module, with a function that prints each line as soon as it is known.
 """

@@ -1,7 +1,7 @@
 """The report as one HTML page with a time line for each stream; the page needs no other file.
 
-The command calls this module. The page has no script. Without colours, as in print, it is still
-complete: it also lists the gaps in words.
+The command calls this module. The page has no script. It is complete without colours, for example
+in print, because it also lists the gaps in words.
 """
 
 from __future__ import annotations

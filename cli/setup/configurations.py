@@ -93,7 +93,8 @@ class ConfigTarget:
 
 
 def read(account: Account, target: ConfigTarget) -> Value | None:
-    """Return the target's value in Live, None if it has none. Raise Declined if Live refuses."""
+    """Return the target's value in Live, None if the configuration does not exist. Raise Declined
+    if Live refuses."""
     match target.kind:
         case "stream":
             answer = _describe(account, "DescribeLiveStreamsNotifyUrlConfig", target.names)

@@ -94,8 +94,8 @@ class Stage:
         return f"{self.address}{PATHS[flow]}{token}"
 
     def knows(self, kind: Secret, secret: str) -> bool:
-        """Return True if the stage knows the secret. Only a digest of the secret is sent, and each
-        only once."""
+        """Return True if the stage knows the secret. The stage is asked only once about each
+        secret, and gets only a digest of it."""
         if (kind, secret) not in self._known:
             digest = hashlib.sha256(secret.encode()).hexdigest()
             self._known[kind, secret] = self.api.examine(**{kind: digest})["matches"][kind] is True

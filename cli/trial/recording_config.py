@@ -74,8 +74,8 @@ def is_manual(value: Value) -> bool:
 
 
 def missing(found: Found, patterns: Sequence[Pattern], domain: str) -> Iterator[ConfigTarget]:
-    """Yield a target for each pattern whose streams have no manual recording configuration: it has
-    to be added there."""
+    """Yield a target for each pattern whose streams have no manual recording configuration. A
+    manual configuration has to be added there."""
     for app, stream in dict.fromkeys(pattern.config_names for pattern in patterns):
         had = effective(found, Pattern(app, stream))
         if had is None or not is_manual(had[1]):
