@@ -33,6 +33,7 @@ from cli.packaging.contents import (
     read_wheel,
     trimmed,
 )
+from cli.packaging.docstrings import without_docstrings
 from cli.packaging.pins import only, read_pins, wheels
 from cli.packaging.python import compile_all, interpreter
 from cli.paths import ROOT
@@ -224,7 +225,12 @@ def _our_files() -> dict[str, bytes]:
     """Return our code, the Lua scripts that the store reads, and the catalogue of texts."""
     trees = (file for tree in OURS for kind in KINDS for file in (ROOT / tree).rglob(kind))
     files = (ROOT / "index.py", *trees)
-    return {file.relative_to(ROOT).as_posix(): file.read_bytes() for file in files}
+    return {file.relative_to(ROOT).as_posix(): _deployed(file) for file in files}
+
+
+def _deployed(file: Path) -> bytes:
+    data = file.read_bytes()
+    return without_docstrings(data) if file.suffix == ".py" else data
 
 
 def _manifest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import subprocess
@@ -293,6 +294,18 @@ def test_the_bytecode_is_what_runs_wherever_it_was_unpacked(
     (code / "shared/protocol/durations.py").write_text("raise SystemExit('compiled anew')")
 
     assert output_of(runtime, HOUR, code) == "3600000"
+
+
+def test_the_archive_has_no_more_than_2_7_mb(built: Build, runtime: str) -> None:
+    assert built(runtime).archive.stat().st_size <= 2_700_000
+
+
+def test_our_source_keeps_its_lines_without_docstrings(package: Packaged) -> None:
+    for file in package.folder.glob("shared/**/*.py"):
+        ours = (ROOT / file.relative_to(package.folder)).read_bytes().split(b"\n")
+        lines = file.read_bytes().split(b"\n")
+        assert all(line in (b"", own) for line, own in zip(lines, ours, strict=True))
+        assert ast.get_docstring(ast.parse(b"\n".join(lines))) is None
 
 
 def test_our_functions_have_no_annotations_in_it_and_our_classes_have(
