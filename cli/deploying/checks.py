@@ -47,7 +47,7 @@ def _faults(key: str, resource: Resource) -> Iterator[str]:
         if not shape:  # what follows reads values
             yield from _function(key, props)
     else:
-        sentence = _("{key} is of the component {component!r}. Use `fc3` or `fc3-domain`.")
+        sentence = _("{key} uses the component {component!r}. Use `fc3` or `fc3-domain`.")
         yield sentence.format(key=key, component=component)
 
 
@@ -57,7 +57,7 @@ def _certificate(key: str, props: Resource) -> Iterator[str]:
         return
     missing = [name for name in CERTIFICATE if name not in config]
     if missing:
-        sentence = _("{key}.certConfig lacks {names}. Add that, or write `certId` alone.")
+        sentence = _("{key}.certConfig lacks {names}. Add what is missing, or write only `certId`.")
         yield sentence.format(key=key, names=", ".join(missing))
 
 
@@ -65,7 +65,8 @@ def _cleared(key: str, props: Resource) -> Iterator[str]:
     for name in CLEARED:
         if name not in props:
             sentence = _(
-                "{key} omits `{name}`, so a deploy would clear it. Write it, even if it is empty."
+                "{key} omits `{name}`, so a deploy would clear this setting of the function. Write"
+                " `{name}`, even if it is empty."
             )
             yield sentence.format(key=key, name=name)
 
@@ -75,7 +76,8 @@ def _function(key: str, props: Resource) -> Iterator[str]:
     role = str(props.get("role", ""))
     if role != role.lower():
         sentence = _(
-            "{key}.role is {role!r}, but fc3 writes it in lower case. Name the role in lower case."
+            "{key}.role is {role!r}, but fc3 changes the name to lower case. Use a role whose name"
+            " is in lower case."
         )
         yield sentence.format(key=key, role=role)
     yield from _variables(key, props.get("environmentVariables", {}))

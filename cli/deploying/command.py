@@ -63,12 +63,12 @@ def check() -> None:
     click.echo(_("s.yaml is sound in every stage: {names}").format(names=", ".join(names)))
     for file in dict.fromkeys(map(policy_of, names)):
         for fault in example_faults(read_policy(file)):
-            sentence = _("{file}: {detail}. A deploy refuses it.")
+            sentence = _("{file}: {detail}. A deploy refuses this file.")
             click.echo(sentence.format(file=file.name, detail=texts.detail(fault.detail)))
     click.echo(
         _(
-            "The deploy of a stage checks the settings of the stage, because only a deploy has the"
-            " secrets."
+            "The settings of a stage are not checked here: only a deploy has the secrets, so the"
+            " deploy checks the settings."
         )
     )
 
@@ -182,8 +182,10 @@ def _release_of(stage: Stage, policy: Path, only: Sequence[str], dry_run: bool) 
 
 
 def _summarize(stage: str, changes: Sequence[str], *, dry_run: bool) -> None:
-    done = _("{stage}: {count} changed") if changes else _("{stage}: nothing changed")
-    planned = _("{stage}: {count} would change") if changes else _("{stage}: nothing would change")
+    done, planned = _("{stage}: nothing changed"), _("{stage}: nothing would change")
+    if changes:
+        done = _("{stage}: steps that changed something: {count}")
+        planned = _("{stage}: steps that would change something: {count}")
     _say((planned if dry_run else done).format(stage=stage, count=len(changes)))
 
 
@@ -246,9 +248,9 @@ def _suspended(stage: str) -> Iterator[str]:
     with suppress(click.ClickException):
         if "suspended" in _api(stage).policy()["policy"]:
             sentence = _(
-                "the policy is suspended. A release that knows no suspension cannot read it, and"
-                " uses the packaged policy instead. Run `live-record policy resume --stage"
-                " {stage}` first."
+                "the policy is suspended. If the earlier release does not know suspensions, it"
+                " cannot read this policy, and uses the packaged policy instead. Before the"
+                " rollback, run `live-record policy resume --stage {stage}`."
             )
             yield sentence.format(stage=stage)
 

@@ -26,8 +26,9 @@ def say_left_over(stage: Stage, say: Say, *, address: str = "") -> None:
     if credentials is None:
         say(
             _(
-                "Function Compute was not searched for leftovers, because the key is in `s"
-                " config`. Run `live-record doctor` to list them."
+                "Function Compute was not searched for leftovers, because the access key is in `s"
+                " config`, which live-record does not read. Run `live-record doctor` to list the"
+                " leftovers."
             )
         )
         return

@@ -60,9 +60,9 @@ def _of_instances(stage: Stage, others: Sequence[Share], instances: int) -> Iter
     most = instances - UNRESERVED
     if sum(taken.values()) > most:
         sentence = _(
-            "{sum} instances would be reserved ({listed}), more than {most}: of the region's"
-            " {instances}, {unreserved} stay for the other functions. Reserve fewer in env.yaml,"
-            " or pass `--instances` with your larger quota."
+            "{sum} instances would be reserved ({listed}), but at most {most} may be: of the"
+            " region's {instances} instances, {unreserved} must stay for the other functions."
+            " Reserve fewer in env.yaml. If your quota is larger, pass it as `--instances`."
         )
         yield sentence.format(
             sum=sum(taken.values()),
@@ -78,10 +78,10 @@ def _of_rates(stage: Stage, others: Sequence[Share]) -> Iterator[str]:
     rates = {stage.name: ours, **{each.stage: each.rate for each in others if each.rate}}
     if sum(rates.values()) > ACCOUNT_RATE:
         sentence = _(
-            "LIVE_RECORD_RATE: {listed} calls a second are more than the {account_rate} of an"
-            " account. Set the variable for each stage, such as 40 for prod and 5 for staging."
-            " First deploy the stage whose value you lower. If a stage is in another account,"
-            ' write `account = "NAME"` under its name in {path}.'
+            "The stages of one account may make {account_rate} calls a second together, but"
+            " LIVE_RECORD_RATE allows more: {listed}. Set the variable for each stage, such as 40"
+            " for prod and 5 for staging. First deploy the stage whose value you lower. If a stage"
+            ' is in another account, write `account = "NAME"` under its name in {path}.'
         )
         yield sentence.format(
             listed=_listed(rates), account_rate=ACCOUNT_RATE, path=stage_registry.path()

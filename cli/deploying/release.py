@@ -147,7 +147,7 @@ def _run(steps: Iterator[Step], wanted: Release, say: Say, changes: list[str]) -
         finding = step.look()
         where = f"{step.name} {step.subject}"
         if finding.is_so:
-            say(_("{where}: already so: {found}").format(where=where, found=finding.found))
+            say(_("{where}: nothing to do: {found}").format(where=where, found=finding.found))
             continue
         if wanted.is_dry_run:
             did = _("would {action} ({found})").format(action=finding.would, found=finding.found)
@@ -182,8 +182,8 @@ def _with_addresses(
         address = deployed.http_address(function)
         if not address and not wanted.is_dry_run:
             sentence = _(
-                "{function} has no address yet: it is deployed once without the address, then as a"
-                " release"
+                "{function} has no address yet, so it is deployed twice: first to get an address,"
+                " then as part of the release"
             )
             say(sentence.format(function=function))
             _run(_steps_to_an_address(stage, s, deployed, wanted, function), wanted, say, changes)

@@ -59,7 +59,7 @@ def plan_rollback(s: Commands, functions: Sequence[str]) -> Rollback:
 
 
 def roll_back(s: Commands, plan: Rollback, say: Say) -> None:
-    say(_("back to {release}").format(release=plan.release))
+    say(_("rolling back to {release}").format(release=plan.release))
     for function, number in plan.versions.items():
         point_alias(s, function, number)
         sentence = _("{function}: {alias} points to {number}")
@@ -92,15 +92,15 @@ def _about_secrets(
     names = changed(now, before)
     if names is None:
         sentence = _(
-            "{named} may have other secrets than those in force, because one of the"
-            " releases does not record them. If somebody else knows the older ones, deploy"
-            " the older code with today's secrets instead."
+            "{named} may bring back older secrets: it cannot be compared with the present release,"
+            " because one of the two does not note its secrets. If somebody else knows the older"
+            " secrets, deploy the older code with today's secrets instead."
         )
         yield sentence.format(named=_named(before))
     elif names:
         sentence = _(
-            "{named} has other secrets than those in force: {names}. The rollback"
-            " revives the older ones. If they were replaced because somebody else knew"
+            "{named} has other secrets than the present release: {names}. The rollback brings the"
+            " older secrets back. If the older secrets were replaced because somebody else knew"
             " them, deploy the older code with today's secrets instead."
         )
         yield sentence.format(named=_named(before), names=", ".join(names))
@@ -118,7 +118,8 @@ def _release_before(
     first version cannot go back and is ignored."""
     if all(number is None for number in serving.values()):
         sentence = _(
-            "No function has an alias {alias}, so nothing was released yet. Deploy the stage first."
+            "No function has an alias {alias}, so the stage has no release yet. Deploy the stage"
+            " first."
         )
         raise Failure(sentence.format(alias=ALIAS))
     now = [
@@ -133,8 +134,8 @@ def _release_before(
     if not older:
         raise Failure(
             _(
-                "There is no release before the one that serves. To change what serves,"
-                " deploy other code."
+                "There is no release before the present one, so a rollback is impossible. To run"
+                " other code, deploy it."
             )
         )
     return max(older)

@@ -29,7 +29,7 @@ def smoke_test(stage: str, say: Say, *, pause: Callable[[float], None] = time.sl
     try:
         target = stage_registry.resolve_target(stage, None, None, changes=True)
     except click.ClickException as error:
-        sentence = _("smoke {stage}: not checked: {error}")
+        sentence = _("smoke test of {stage}: not done: {error}")
         say(sentence.format(stage=stage, error=error.format_message()))
         return
     why = ""
@@ -37,11 +37,11 @@ def smoke_test(stage: str, say: Say, *, pause: Callable[[float], None] = time.sl
         pause(PAUSE_S if number else 0)
         why = _why_not_ready(target.url)
         if not why:
-            say(_("smoke {stage}: ready").format(stage=stage))
+            say(_("smoke test of {stage}: the stage is ready").format(stage=stage))
             return
     sentence = _(
         "The release is in place, but {stage} is not ready: {why}. Run `live-record doctor --stage"
-        " {stage}`. To return to the release before, run `make rollback STAGE={stage}`."
+        " {stage}`. To return to the previous release, run `make rollback STAGE={stage}`."
     )
     raise Failure(sentence.format(stage=stage, why=why))
 

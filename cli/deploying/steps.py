@@ -184,7 +184,7 @@ class Triggers:
         if differ:
             return Finding(
                 False,
-                _("{names}: absent or different").format(names=", ".join(differ)),
+                _("{names}: absent, or not as in s.yaml").format(names=", ".join(differ)),
                 _("set the triggers"),
             )
         return Finding(True, ", ".join(str(each["triggerName"]) for each in self.wanted))
@@ -209,15 +209,17 @@ class AsyncCalls:
     def look(self) -> Finding:
         wanted = {name: value for name, value in self.wanted.items() if name != "qualifier"}
         if any(covers(row, wanted) for row in self.deployed.ask(self.subject, "info")):
-            return Finding(True, _("asynchronous calls as in s.yaml"))
+            return Finding(True, _("the settings of asynchronous calls are as in s.yaml"))
         return Finding(
-            False, _("asynchronous calls: absent or different"), _("set asynchronous calls")
+            False,
+            _("the settings of asynchronous calls are absent, or not as in s.yaml"),
+            _("write the settings of asynchronous calls"),
         )
 
     def act(self) -> str:
         self.s.run(self.subject, "deploy", "--async-invoke-config", "-y")
         self.deployed.forget(self.subject)
-        return _("asynchronous calls set")
+        return _("the settings of asynchronous calls are written")
 
 
 @dataclass(slots=True)
@@ -237,8 +239,10 @@ class Reservation:
         if reserved == self.wanted:
             return Finding(True, found)
         if self.wanted is None:
-            return Finding(False, found, _("reserve none"))
-        return Finding(False, found, _("reserve {count}").format(count=self.wanted))
+            return Finding(False, found, _("remove the reservation"))
+        return Finding(
+            False, found, _("set reserved instances to {count}").format(count=self.wanted)
+        )
 
     def added(self) -> int:
         """Return how many more instances are to be reserved; negative if some are freed."""
@@ -261,7 +265,11 @@ class Reservation:
 
 
 def _reserved_words(count: int | None) -> str:
-    return _("none reserved") if count is None else _("{count} reserved").format(count=count)
+    return (
+        _("no reserved instances")
+        if count is None
+        else _("reserved instances: {count}").format(count=count)
+    )
 
 
 @dataclass(slots=True)
@@ -279,15 +287,13 @@ class Domain:
     def look(self) -> Finding:
         domain = str(self.wanted["domainName"])
         if domain == AUTO and not self.asks:
-            return Finding(
-                False, _("a test domain, which a dry run does not look up"), _("set the domain")
-            )
+            return Finding(False, _("a dry run does not check a test domain"), _("set the domain"))
         rows = self.deployed.ask(self.subject, "info")
         if any(covers(row, self._comparable()) for row in rows):
             return Finding(True, _("{domain} leads to {alias}").format(domain=domain, alias=ALIAS))
         return Finding(
             False,
-            _("{domain}: absent or different").format(domain=domain),
+            _("{domain}: absent, or not as in s.yaml").format(domain=domain),
             _("set {domain}").format(domain=domain),
         )
 

@@ -82,8 +82,8 @@ def accept_store(stage: str, store_id: StoreId, say: Callable[[str], None]) -> N
         Api(target.url, target.token).accept_store(None)
     except click.ClickException as error:
         sentence = _(
-            "warning: the store is not accepted yet: {error}. Run `live-record store accept"
-            " --stage {stage}`; until then no rule records what is live already"
+            "warning: the store is not accepted yet: {error}. Run `live-record store accept --stage"
+            " {stage}`. Until then, no rule records a stream that is live already"
         )
         say(sentence.format(error=clause_of(error), stage=stage))
     else:

@@ -120,7 +120,7 @@ def test_a_rollback_leads_back_to_the_release_before(account: Account) -> None:
     for named in (FIRST, SECOND):
         released(account, named)
 
-    assert f"back to {FIRST}" in back(account)
+    assert f"rolling back to {FIRST}" in back(account)
     assert account.serving == {"api": 1, "timer": 1}
 
 
@@ -129,7 +129,7 @@ def test_a_second_rollback_goes_one_further_back(account: Account) -> None:
         released(account, named)
     back(account)
 
-    assert f"back to {FIRST}" in back(account)
+    assert f"rolling back to {FIRST}" in back(account)
 
 
 def test_after_a_rollback_the_next_release_serves(account: Account) -> None:
@@ -139,7 +139,7 @@ def test_after_a_rollback_the_next_release_serves(account: Account) -> None:
     released(account, THIRD)
 
     assert account.serving == {"api": 3, "timer": 3}
-    assert f"back to {SECOND}" in back(account)
+    assert f"rolling back to {SECOND}" in back(account)
 
 
 def test_a_function_without_a_version_of_the_newest_release_stays_where_it_is(
@@ -184,9 +184,9 @@ def test_a_rollback_says_which_secrets_it_revives(account: Account) -> None:
     released(account, named(SECOND, **rotated))
     lines = back(account)
 
-    (warning,) = [line for line in lines if "has other secrets than those in force" in line]
-    assert "in force: LIVE_RECORD_STORE, LIVE_RECORD_PATH_TOKENS." in warning
-    assert f"back to {FIRST}" in lines
+    (warning,) = [line for line in lines if "has other secrets than the present release" in line]
+    assert "release: LIVE_RECORD_STORE, LIVE_RECORD_PATH_TOKENS." in warning
+    assert f"rolling back to {FIRST}" in lines
 
 
 @pytest.mark.parametrize("name", ["ROBOTS", "DELIVER_CREDENTIALS", "HEARTBEAT_URL"])
@@ -194,7 +194,7 @@ def test_a_rollback_names_each_secret_that_it_revives(account: Account, name: st
     released(account, named(FIRST, **{f"LIVE_RECORD_{name}": "s3cr3t-1"}))
     released(account, named(SECOND, **{f"LIVE_RECORD_{name}": "s3cr3t-2"}))
 
-    assert any(f"in force: LIVE_RECORD_{name}." in line for line in back(account))
+    assert any(f"release: LIVE_RECORD_{name}." in line for line in back(account))
 
 
 def test_a_rollback_to_the_same_secrets_says_nothing_of_them(account: Account) -> None:
@@ -208,7 +208,7 @@ def test_a_rollback_beyond_what_has_fingerprints_says_that_it_cannot_tell(accoun
     released(account, FIRST)
     released(account, named(SECOND))
 
-    assert any("may have other secrets" in line for line in back(account))
+    assert any("may bring back older secrets" in line for line in back(account))
 
 
 def test_a_description_shows_no_secret_and_fits() -> None:
@@ -240,7 +240,7 @@ def test_there_is_nothing_before_the_first_release(account: Account) -> None:
 
 
 def test_nothing_is_rolled_back_that_was_never_released(account: Account) -> None:
-    with pytest.raises(Failure, match="nothing was released yet"):
+    with pytest.raises(Failure, match="has no release yet"):
         back(account)
 
 
@@ -440,7 +440,7 @@ def test_a_sound_s_yaml_is_said_to_be(says: Callable[..., Result]) -> None:
     shown = says("check").output
     assert "s.yaml is sound in every stage: dev, staging, prod" in shown
     assert "policy.toml: live.example.com is an example: write your own domain." in shown
-    assert "The deploy of a stage checks the settings" in shown
+    assert "The settings of a stage are not checked here" in shown
 
 
 def test_without_serverless_devs_it_says_how_to_get_it(says: Callable[..., Result]) -> None:
@@ -492,7 +492,7 @@ def test_a_stage_is_deployed_twice_and_rolled_back(
         result = says(command, "--stage", "prod", "--yes", LIVE_RECORD_RELAY_KEY=key)
         assert result.exit_code == 0, result.output
         assert [secret for secret in SECRETS if secret in result.output] == []
-    assert "in force: LIVE_RECORD_RELAY_KEY." in result.output
+    assert "release: LIVE_RECORD_RELAY_KEY." in result.output
     made = program.calls
 
     assert {call["env"]["LIVE_RECORD_ALIAS"] for call in made} == {"release"}
@@ -510,8 +510,11 @@ def test_a_dry_run_changes_nothing_and_a_step_can_be_run_alone(
     dry = says("deploy", "--stage", "prod", "--dry-run", "--only", "reservations")
     alone = says("deploy", "--stage", "prod", "--yes", "--only", "domain")
 
-    assert "reservations reconcile: would reserve 5 (none reserved)" in dry.output
-    assert "prod: 2 would change" in dry.output
+    assert (
+        "reservations reconcile: would set reserved instances to 5 (no reserved instances)"
+        in dry.output
+    )
+    assert "prod: steps that would change something: 2" in dry.output
     assert "FunctionNotFound" in alone.output
     assert program.account.changes == [("CreateCustomDomain", "record.example.com")]
 
@@ -599,7 +602,7 @@ def test_a_rollback_says_that_a_suspension_has_to_be_ended_first(
         suspended = says(*words, typed="n\n").output
         api.resume_policy()
 
-        assert "Run `live-record policy resume --stage prod` first" in suspended
+        assert "Before the rollback, run `live-record policy resume --stage prod`." in suspended
         assert "policy resume" not in says(*words, typed="n\n").output
 
 

@@ -53,7 +53,7 @@ def test_what_cannot_be_asked_is_said(deploys: Deploys) -> None:
     deploys.account.fails["ListFunctions"] = Refusal(403, "AccessDenied", "no permission")
 
     assert "searched for leftovers: ListFunctions: AccessDenied" in said(deploys, KEY)[0]
-    assert "Run `live-record doctor` to list them" in said(deploys, {})[0]
+    assert "Run `live-record doctor` to list the leftovers" in said(deploys, {})[0]
 
 
 @pytest.mark.parametrize(

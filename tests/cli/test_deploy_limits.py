@@ -34,7 +34,7 @@ def test_one_stage_fits_into_an_account() -> None:
 def test_two_stages_that_each_take_what_one_takes_are_refused_with_how_to_split() -> None:
     (fault,) = faults(prod(), [Share("staging", 45, 0)])
 
-    assert "prod 45 + staging 45 calls a second are more than the 50 of an account" in fault
+    assert "LIVE_RECORD_RATE allows more: prod 45 + staging 45." in fault
     assert "40 for prod and 5 for staging" in fault
 
 
@@ -46,7 +46,7 @@ def test_reservations_leave_room_for_the_other_functions() -> None:
     other = Share("second", 5, 20)
     (fault,) = faults(prod(LIVE_RECORD_RATE="40"), [other])
 
-    assert "65 instances would be reserved (prod 45 + second 20), more than 60" in fault
+    assert "65 instances would be reserved (prod 45 + second 20), but at most 60 may be" in fault
     assert faults(prod(LIVE_RECORD_RATE="40"), [other], instances=300) == []
 
 
@@ -72,7 +72,7 @@ def test_a_stage_that_is_not_registered_is_not_asked_and_that_is_said() -> None:
     said: list[str] = []
     smoke_test("prod", said.append)
 
-    assert said[0].startswith("smoke prod: not checked: There is no stage prod")
+    assert said[0].startswith("smoke test of prod: not done: There is no stage prod")
 
 
 def test_a_stage_that_does_not_answer_fails_the_smoke_test_after_some_tries(stages: Path) -> None:
@@ -94,4 +94,4 @@ def test_the_rate_of_a_registered_stage_is_asked_and_a_ready_one_passes(tmp_path
         smoke_test("staging", said.append)
 
     assert shares == [Share("staging", 7.0, 0)]
-    assert said == ["smoke staging: ready"]
+    assert said == ["smoke test of staging: the stage is ready"]

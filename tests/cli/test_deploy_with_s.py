@@ -104,8 +104,8 @@ def test_a_rollback_names_the_secrets_that_it_revives(home: Path) -> None:
             release(target, partial(double, account), wanted, lambda _text: None)
         warnings = plan_rollback(Serverless(target), ("reconcile",)).warnings
 
-    (warning,) = [line for line in warnings if "has other secrets than those in force" in line]
-    assert "in force: LIVE_RECORD_WAKE_KEY." in warning
+    (warning,) = [line for line in warnings if "has other secrets than the present release" in line]
+    assert "release: LIVE_RECORD_WAKE_KEY." in warning
     assert not any("-wake-" in line for line in warnings)
 
 

@@ -52,7 +52,7 @@ def test_a_tenth_deploy_of_unchanged_code_changes_nothing_and_says_so(
 
     assert changed == [[]] * 9
     assert len(deploys.account.changes) == before
-    assert all(": already so: " in line for line in deploys.said if not line.startswith("LIVE_"))
+    assert all(": nothing to do: " in line for line in deploys.said if not line.startswith("LIVE_"))
 
 
 @SWITCH
@@ -236,7 +236,9 @@ def test_an_upgrade_that_is_killed_at_any_command_can_be_rolled_back() -> None:
         deploys.deploy("3")
         lines = deploys.roll_back()
 
-        assert any(line.startswith(f"back to 2026-11-0{1 + has_served}") for line in lines), last
+        assert any(
+            line.startswith(f"rolling back to 2026-11-0{1 + has_served}") for line in lines
+        ), last
         assert has_served or deploys.serving() == first, last
 
 
@@ -293,7 +295,7 @@ def test_a_dry_run_changes_nothing_and_says_what_would_change(deploys: Deploys) 
     assert deploys.account.changes == []
     assert len(first) > len(second) == 20
     assert "functions files: would publish a version" in second[4]
-    assert "triggers reconcile: already so: every-minute, wake" in deploys.said
+    assert "triggers reconcile: nothing to do: every-minute, wake" in deploys.said
 
 
 # --- the way back
