@@ -126,7 +126,9 @@ NO_ANSWER = fault(
         " that its certificate is valid"
     ),
 )
-NOT_OURS = fault("answer.other", N_("{url} answers {status}, and not as live-record does"))
+NOT_OURS = fault(
+    "answer.other", N_("something other than live-record answers at {url} (status {status})")
+)
 REJECTS = fault(
     "answer.signature",
     N_(
@@ -406,17 +408,15 @@ def _error_fix(code: str) -> str:
     fixes = {
         "BucketNotFound": _("the bucket of its recording configuration does not exist. Create it"),
         "AccessDenied": _(
-            "Live may not write to the bucket. Authorize it for the bucket in the console"
+            "Live may not write to the bucket. Authorize Live for the bucket in the console"
         ),
-        "UserDisable": _(
-            "Live is not authorized to write to OSS. Authorize it in the console of Live"
-        ),
+        "UserDisable": _("Live is not authorized to write to OSS. Authorize Live in its console"),
         "StreamFormatError": _(
             "Live cannot record its codec. Use H.264, HEVC or MPEG-4; AAC or MP3"
         ),
         "TsSegmenterFail": _("Live could not split the stream. Publish it again"),
         "PermissionDenied.ResourceAccess": _(
-            "Live may not read the file that it converts. Grant it access to OSS"
+            "Live may not read the file that it converts. Grant Live access to OSS"
         ),
     }
     return fixes.get(code, _("see docs/errors.md"))
@@ -482,6 +482,8 @@ CHECKS = (
         answers,
         ("policy", "examined", "stream_callbacks", "record_callback"),
     ),
-    Check("delivery", N_("the last callbacks of each kind arrived"), delivery, ("policy", "lost")),
+    Check(
+        "delivery", N_("the last callback of each kind has arrived"), delivery, ("policy", "lost")
+    ),
     Check("errors", N_("no stream's last recording failed"), errors, ("policy", "broken")),
 )

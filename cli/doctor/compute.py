@@ -56,18 +56,23 @@ RUNTIME = warning(
 NO_TRIGGER = fault("triggers.missing", N_("{triggers}: absent, or not for the alias `release`"))
 LEFT_OVER = warning(
     "triggers.left",
-    N_("{triggers}: not in s.yaml any more. A deploy removes nothing; remove it yourself"),
+    N_(
+        "{triggers}: deployed, but no longer in s.yaml. A deploy does not remove triggers: remove"
+        " them yourself"
+    ),
 )
 FUNCTION_LEFT = warning(
     "deployed.left",
-    N_("{functions}: not in s.yaml any more. A deploy removes nothing; remove it yourself"),
+    N_(
+        "{functions}: deployed, but no longer in s.yaml. A deploy does not remove functions: remove"
+        " them yourself"
+    ),
 )
 RESERVED = warning(
     "reservations.many",
     N_(
-        "{reserved} of the region's {instances} instances are reserved, which leaves"
-        " only {left} to all other functions. At least {least} are needed: reserve"
-        " fewer in env.yaml"
+        "{reserved} of the region's {instances} instances are reserved, which leaves only {left} to"
+        " all other functions. At least {least} must stay unreserved: reserve fewer in env.yaml"
     ),
 )
 NO_DOMAIN = fault(

@@ -142,13 +142,15 @@ def _unread(check: Check, unread: Sequence[Unread], roots: Mapping[str, str]) ->
 
 
 def _unknown(check: Check, root: str) -> Finding:
-    text = _("not checked, because of {root}: {holds}").format(root=root, holds=_(check.holds))
+    text = _("not checked whether {holds}: see the finding of `{root}`").format(
+        root=root, holds=_(check.holds)
+    )
     code = f"{check.name}.unknown"
     return Finding(Severity.UNKNOWN, text, "", check.name, code, because=root, blocks=True)
 
 
 def _partly_unknown(check: Check, root: str) -> Finding:
-    sentence = _("checked only in part, because of {root}: {holds}")
+    sentence = _("checked only in part whether {holds}: see the finding of `{root}`")
     text, code = sentence.format(root=root, holds=_(check.holds)), f"{check.name}.{PARTLY}"
     return Finding(Severity.UNKNOWN, text, "", check.name, code, because=root)
 

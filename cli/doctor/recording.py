@@ -68,8 +68,8 @@ BY_HAND = fault(
     N_(
         "somebody asked to record these streams, but no recording configuration covers them:"
         " {streams}. Every start is refused with CodeConfigNotFound. In policy.toml, add a rule"
-        ' that matches them; with `on_publish = "on_request"` they are recorded only when somebody'
-        " asks"
+        ' that matches these streams; with `on_publish = "on_request"`, the rule records them only'
+        " when somebody asks"
     ),
 )
 RECORDS_ITSELF = warning(

@@ -129,9 +129,11 @@ def _consequences(follow: Sequence[Finding], root: str, width: int) -> Iterator[
         if finding.severity is not Severity.UNKNOWN:
             yield indent + _("therefore: {text}").format(text=printable(finding.text))
     if not_at_all:
-        yield indent + _("not checked because of it: {checks}").format(checks=", ".join(not_at_all))
+        yield indent + _("not checked, because of this finding: {checks}").format(
+            checks=", ".join(not_at_all)
+        )
     if partly:
-        sentence = _("checked only in part because of it: {checks}")
+        sentence = _("checked only in part, because of this finding: {checks}")
         yield indent + sentence.format(checks=", ".join(partly))
 
 

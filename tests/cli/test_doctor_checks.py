@@ -490,7 +490,7 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "recording",
         UNKNOWN,
-        "not checked, because of stage",
+        "see the finding of `stage`",
         "",
         lambda: replace(HEALTHY, schedules=NO_SCHEDULES),
     ),
@@ -900,7 +900,13 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
         "",
         lambda: probed(RECORD_URL, 0, ours=False, why="refused"),
     ),
-    ("answer", FAULT, "not as live-record", DEPLOY, lambda: probed(RECORD_URL, 404, ours=False)),
+    (
+        "answer",
+        FAULT,
+        "something other than live-record",
+        DEPLOY,
+        lambda: probed(RECORD_URL, 404, ours=False),
+    ),
     ("answer", FAULT, "LIVE_RECORD_CALLBACK_HOST", DEPLOY, lambda: probed(RECORD_URL, 401)),
     (
         "delivery",
@@ -1211,7 +1217,9 @@ def test_what_doctor_has_read_in_part_it_calls_unknown_and_says_which_part(
         finding.check for finding in findings if finding.severity is Severity.OK
     } & checks == set()
     lines = list(report.lines(findings))
-    (line,) = [each.strip() for each in lines if "checked only in part because of it" in each]
+    (line,) = [
+        each.strip() for each in lines if "checked only in part, because of this finding" in each
+    ]
     assert set(line.partition(": ")[2].split(", ")) == checks - {"access"}
     assert report.exit_code(findings) == 4
 

@@ -51,13 +51,19 @@ WRONG: tuple[tuple[str, Severity, str, str, Deployment], ...] = (
         *("deployed", Severity.WARNING, "gets no more fixes", DEPLOY),
         _reconcile(replace(RECONCILE, runtime="python3.10")),
     ),
-    ("deployed", Severity.WARNING, "live-record-old-prod: not in s.yaml", "", LEFT),
+    (
+        "deployed",
+        Severity.WARNING,
+        "live-record-old-prod: deployed, but no longer in s.yaml",
+        "",
+        LEFT,
+    ),
     (
         *("triggers", Severity.FAULT, "every-minute: absent, or not for", DEPLOY),
         _reconcile(replace(RECONCILE, triggers=TO_LATEST)),
     ),
     (
-        *("triggers", Severity.WARNING, "http: not in s.yaml any more", ""),
+        *("triggers", Severity.WARNING, "http: deployed, but no longer in s.yaml", ""),
         _reconcile(replace(RECONCILE, triggers=ONE_MORE)),
     ),
     (
