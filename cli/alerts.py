@@ -42,7 +42,9 @@ def alerts() -> None:
 def list_alerts(api: Api, state: str, as_json: bool) -> None:
     """List the alerts, with the beginning of each and who takes care of it."""
     answer = api.alerts(state)
-    nothing = _("no alert is open") if state == "open" else _("no alert has ended within a day")
+    nothing = (
+        _("no alert is open") if state == "open" else _("no alert has ended in the last 24 hours")
+    )
     output.rows(answer, "alerts", _line_of, as_json, nothing=nothing)
     if not as_json:
         _say_more(answer)
@@ -50,15 +52,15 @@ def list_alerts(api: Api, state: str, as_json: bool) -> None:
 
 def _say_more(answer: Json) -> None:
     for condition, count in answer["beyond"].items():
-        line = _("and {count} more with the condition {condition}")
+        line = _("further alerts with the condition {condition}: {count}")
         click.echo(line.format(count=count, condition=condition))
     late_ms = answer["evaluated_ms_ago"]
     if late_ms is None:
         line = _(
-            "No robot is sent anything: `notify` has not run yet. Its timer runs it each minute."
+            "No robot gets a message: `notify` has not run yet. Its timer runs it once a minute."
         )
     elif late_ms > LATE_MS:
-        line = _("No robot is sent anything: `notify` last ran {age} ago. Enable its timer.")
+        line = _("No robot gets a message: `notify` last ran {age} ago. Enable its timer.")
         line = line.format(age=written(late_ms))
     else:
         return
@@ -127,7 +129,7 @@ def _is_since(at: str | None, first: str) -> bool:
 
 def sink_line(sink: Json) -> str:
     if sink["is_taken"] is None:
-        line = _("{name}: no answer yet; the timer of `notify` sends the message once a minute")
+        line = _("{name}: no answer yet; the timer of `notify` sends the message within a minute")
         return line.format(name=sink["name"])
     line = (
         _('{name} accepted the message and answered "{answer}"')

@@ -277,7 +277,7 @@ class Api:
         document = self._document(self._send(method, path, body=body, query=query))
         if any(name not in document for name in fields):
             message = printable(str(document.get("errorMessage") or ""))
-            error = message or _("its answer lacks the expected fields")
+            error = message or _("the answer lacks the expected fields")
             sentence = _("{url} does not answer as live-record does: {error}")
             raise NoAnswer(sentence.format(url=self._url, error=error))
         return document if as_sent else printable_json(document)
@@ -305,13 +305,16 @@ class Api:
         except requests.ReadTimeout:
             silent = _("{url} gave no answer within {seconds:g} s. Check that the stage is up.")
             ambiguous = _(
-                "{url} gave no answer within {seconds:g} s, but may have carried out the"
-                " request. Check the state before you repeat the command."
+                "{url} gave no answer within {seconds:g} s, but may have carried out the request."
+                " Check whether it did before you repeat the command."
             )
             sentence = silent if method == "GET" else ambiguous
             raise NoAnswer(sentence.format(url=self._url, seconds=self._timeout_s)) from None
         except requests.exceptions.SSLError:
-            sentence = _("{url} proves no identity over https. Check the address and certificate.")
+            sentence = _(
+                "The https certificate of {url} cannot be verified. Check the address and the"
+                " certificate."
+            )
             raise NoAnswer(sentence.format(url=self._url)) from None
         except (requests.RequestException, UnicodeError) as error:
             sentence = _("{url} cannot be reached ({error}). Check that the stage is up.")
@@ -343,8 +346,8 @@ class Api:
         """Raise Failure for a 429 that is not the stage's own: Function Compute sends it."""
         if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             sentence = _(
-                "Function Compute has no free instance for {url}. Run the command again; if it goes"
-                " on, request a larger quota of instances."
+                "Function Compute has no free instance for {url}. Run the command again. If this"
+                " error stays, request a larger quota of instances."
             )
             raise NoAnswer(sentence.format(url=self._url))
 

@@ -61,8 +61,8 @@ def for_each(
     rows = _matching(api, command, pattern)
     if not rows:
         sentence = _(
-            "{pattern} names no stream to `{command}`. Run `live-record list`: it shows the"
-            " streams that the stage knows."
+            "{pattern} matches no stream that `{command}` would change. Run `live-record list`: it"
+            " shows the streams that the stage knows."
         )
         raise Failure(sentence.format(pattern=pattern, command=command))
     for row in () if as_json else rows:

@@ -102,13 +102,15 @@ def _require_expressible(event: Any, changed: Sequence[Any]) -> None:  # noqa: A
     """Raise _Skipped for an event that no schedule can express; recording something else would be
     worse."""
     if isinstance(event.get("RRULE"), list):
-        raise _Skipped(_("it has several recurrence rules: make each a separate event"))
+        raise _Skipped(_("it has several recurrence rules: make a separate event for each rule"))
     if "EXRULE" in event:
-        raise _Skipped(_("it excludes dates by a rule: list them in EXDATE"))
+        raise _Skipped(_("it excludes dates by a rule (EXRULE): list these dates in EXDATE"))
     series = [event, *(one for one in changed if one.get("UID") == event.get("UID"))]
     ids = [one["RECURRENCE-ID"] for one in series if "RECURRENCE-ID" in one]
     if any("RANGE" in at.params for at in ids):
-        raise _Skipped(_("it changes all later occurrences: split it into two events"))
+        raise _Skipped(
+            _("one change applies to all later occurrences (RANGE): split the event into two")
+        )
     if any(isinstance(one.dt, tuple) for one in _listed(event, "RDATE")):
         raise _Skipped(_("an added date (RDATE) has its own length: make it a separate event"))
 
@@ -151,7 +153,12 @@ def _streams(event: Any, defaults: _Defaults) -> Sequence[str]:  # noqa: ANN401 
     named = _STREAM.findall(_description(event))
     streams = list(dict.fromkeys(named)) or list(defaults.streams)
     if not streams:
-        raise _Skipped(_("it names no stream: pass `--stream`, or add `live-record: ...` to it"))
+        raise _Skipped(
+            _(
+                "it names no stream: pass `--stream`, or add a line"
+                " `live-record: domain/app/stream` to its description"
+            )
+        )
     return streams
 
 

@@ -38,5 +38,5 @@ def agrees(question: str) -> bool:
 
 def _nobody() -> click.UsageError:
     return click.UsageError(
-        _("Nothing was changed: there is nobody to ask. Pass `--yes` to confirm.")
+        _("Nothing was changed, because nobody confirmed it. To confirm, pass `--yes`.")
     )

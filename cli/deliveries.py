@@ -41,7 +41,7 @@ def deliveries() -> None:
 def list_deliveries(api: Api, state: str, limit: int, as_json: bool) -> None:
     """List the tasks that failed for good, with their causes, or those still to be done."""
     answer = api.deliveries(state, limit)
-    nothing = _("nothing has failed for good") if state == "dead" else _("nothing is open")
+    nothing = _("no task has failed for good") if state == "dead" else _("no task is open")
     output.rows(answer, "deliveries", _line_of, as_json, nothing=nothing)
 
 
@@ -55,7 +55,7 @@ def redrive(api: Api, ids: Sequence[str], of_all: bool, as_json: bool) -> None:
     IDS are the ids that `deliveries list` shows.
     """
     if bool(ids) is of_all:
-        raise click.UsageError(_("Name the deliveries, or pass `--all`."))
+        raise click.UsageError(_("Name the tasks by their ids, or pass `--all`."))
     if of_all:
         ids = [row["id"] for row in api.deliveries("dead", ALL_ROWS)["deliveries"]]
     opened = [api.redrive(each) for each in ids]

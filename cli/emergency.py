@@ -116,7 +116,7 @@ def _begin(
         line = (
             _("{target} becomes automatic (OnDemand 0)")
             if now
-            else _("{target} is added, automatic (OnDemand 0)")
+            else _("{target} is added as automatic (OnDemand 0)")
         )
         click.echo(printable(line.format(target=target)))
     if not changes:
@@ -127,8 +127,8 @@ def _begin(
         _change(account, backup, target, now, after)
     sentence = _(
         "Done: Live records {app} automatically from each stream's next publish on. A stream that"
-        " is live now keeps its configuration: push it again, or start it by"
-        " RealTimeRecordCommand."
+        " is live now keeps its present configuration: push the stream again, or start its"
+        " recording by RealTimeRecordCommand."
     )
     click.echo(sentence.format(app=application))
     line = _(
@@ -220,7 +220,7 @@ def _nothing_to_copy(application: Application) -> str:
 
 def _undo(account: Account, backup: Backup, *, yes: bool, take_over: bool) -> None:
     if backup.is_empty:
-        sentence = _("There is nothing to restore: {file} does not exist.")
+        sentence = _("There is nothing to restore: the backup {file} does not exist.")
         click.echo(sentence.format(file=backup.path))
         return
     for entry in reversed(backup.entries):
@@ -230,7 +230,7 @@ def _undo(account: Account, backup: Backup, *, yes: bool, take_over: bool) -> No
         click.echo(printable(restore(account, backup, entry, take_over=take_over)))
     if backup.entries:
         sys.exit(FAILED)
-    click.echo(_("Done: the restored configuration acts from each stream's next publish on."))
+    click.echo(_("Done: the restored configuration applies from each stream's next publish on."))
 
 
 def _ask(*, yes: bool) -> None:
@@ -244,5 +244,7 @@ def _advice(declined: Declined, application: Application) -> str:
     elif declined.code.startswith("InvalidDomain"):
         sentence = _("{error}. Pass the main streaming domain, not {domain}.")
     else:
-        sentence = _("{error}. The backup holds the changes so far; run the command again.")
+        sentence = _(
+            "{error}. The changes before this error are in the backup. Run the command again."
+        )
     return sentence.format(error=declined, action=declined.action, domain=application.domain)

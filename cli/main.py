@@ -88,7 +88,7 @@ class _Commands(click.Group):
             return super().resolve_command(ctx, args)
         except NoSuchCommand as error:  # click knows no command that is not imported yet
             near = get_close_matches(error.command_name, _COMMANDS)
-            text = error.message + ("" if near else _(" `live-record --help` lists all."))
+            text = error.message + ("" if near else _(" `live-record --help` lists all commands."))
             raise NoSuchCommand(error.command_name, text, near, ctx) from None
 
     def invoke(self, ctx: click.Context) -> object:

@@ -98,7 +98,7 @@ def wrong_words(row: Json) -> str:
         return ""
     line = _("NOT RECORDED, {seconds} s lost")
     if row.get("live") == "unknown":
-        line = _("NOT RECORDED, {seconds} s lost, if it is live")
+        line = _("NOT RECORDED, {seconds} s lost, if the stream is live")
     elif wrong["reason"]["code"] in IN_DOUBT:
         line = _("NOT RECORDED, {seconds} s lost, unless the last command took effect")
     return line.format(seconds=wrong["lost_ms"] // 1000)
@@ -147,7 +147,7 @@ def as_of_line(row: Json) -> str:
     """
     if row["reason"]["code"] != NOT_LIVE or not row.get("live_at"):
         return ""
-    line = _("this was true at {time}; the online list is read once a minute")
+    line = _("the stream was not live at {time}; the online list is read once a minute")
     return line.format(time=row["live_at"])
 
 
@@ -172,8 +172,8 @@ def scheduled_line(row: Json) -> str:
         line = _("the schedule {schedule} begins at {starts_at}")
         if following.get("barred"):  # the release before has no such field
             line = _(
-                "the schedule {schedule} begins at {starts_at}, but is not recorded while the stop"
-                " holds"
+                "the schedule {schedule} begins at {starts_at}, but will not be recorded while the"
+                " explicit stop holds"
             )
         return line.format(schedule=following["schedule"], starts_at=following["starts_at"])
     return ""
@@ -211,8 +211,8 @@ def outcome_word(outcome: str) -> str:
 
 def unreadable_line(row: Json) -> str:
     line = _(
-        "{stream}: its record cannot be read: {reason}. A stop of it is still sent; for all else,"
-        " deploy the release that wrote it"
+        "{stream}: its record cannot be read: {reason}. You can still stop the stream. For anything"
+        " else, deploy the release that wrote the record"
     )
     return line.format(stream=row["stream"], reason=row["reason"])
 
@@ -287,8 +287,8 @@ def _rejected_callback(rejected: Json) -> str:
         return ""
     newest = rejected["last"][0]
     clause = _(
-        "; and a callback that claims to be about it was rejected at {time},"
-        " because nothing proved that Live sent it: {why}"
+        "; a callback that names this stream was rejected at {time}, because nothing proved that"
+        " Live sent it: {why}"
     )
     return clause.format(time=newest["at"], why=texts.detail(newest["why"]))
 
@@ -336,7 +336,9 @@ def _queue_line(health: Json) -> str:
         return ""
     age = health["reconciled_ms_ago"]
     ran = _("`reconcile` has not run yet") if age is None else _("`reconcile` ran {age} ago")
-    due = _("{due} due, the oldest for {oldest}") if health["due"] else _("nothing is due")
+    due = (
+        _("streams due: {due}, the oldest for {oldest}") if health["due"] else _("no stream is due")
+    )
     line = _("{ran}; {due}; commands a second: {used:g} of {allowed:g}")
     return line.format(
         ran=ran.format(age=written(max(age or 0, 0))),
@@ -358,5 +360,5 @@ def clock_offset(offset_ms: int) -> str:
     if not offset_ms:
         return _("as real time")
     way = _("{offset} ahead of real time") if offset_ms > 0 else _("{offset} behind real time")
-    reset = _("to reset it: POST {body} to /_control/clock").format(body='{"offset_ms": 0}')
+    reset = _("to reset the clock: POST {body} to /_control/clock").format(body='{"offset_ms": 0}')
     return f"{way.format(offset=written(abs(offset_ms)))} ({reset})"

@@ -141,7 +141,7 @@ def _print_url(row: Json) -> None:
     if row["uri"].startswith(VOD):
         sentence = _("{uri} is in VOD and has no playback URL here")
     else:
-        sentence = _("{uri} is not signed: {why}")
+        sentence = _("{uri} gets no playback URL: {why}")
     why = texts.detail(row.get("why_no_url") or "")
     click.echo(sentence.format(uri=row["uri"], why=why), err=True)
 
@@ -156,7 +156,10 @@ def _signed_by_stage(
     try:
         return api.playback_urls(path, _written(period), limit)
     except StageRefusal as refused:
-        sentence = _("The stage refused to sign; using your own access key. {answer}")
+        sentence = _(
+            "The stage does not sign the playback URLs, so your own access key signs them. The"
+            " stage answered: {answer}"
+        )
         click.echo(sentence.format(answer=refused), err=True)
         return None
 

@@ -126,10 +126,11 @@ def apply(api: Api, file: Path, is_sure: bool, as_json: bool) -> None:
 
 _KEPT = {
     "forward_to": N_(
-        "{file} has no `[forward_to]`, so the stage keeps its own: callbacks are forwarded as"
-        " before."
+        "{file} has no `[forward_to]`, so the stage's forwarding of callbacks stays as it is."
     ),
-    "suspended": N_("The policy stays suspended: `live-record policy resume` ends that."),
+    "suspended": N_(
+        "The policy stays suspended. To end the suspension, run `live-record policy resume`."
+    ),
 }
 """Tables that stay in force if the file lacks them: a take-over by setup, and suspend, add them."""
 
@@ -162,7 +163,7 @@ def _unreadable(answer: Json) -> str:
     if answer["newest"] == answer["version"]:
         return ""
     sentence = _(
-        "This release cannot read the newest policy of the stage, version {newest}. Version"
+        "The stage's release cannot read the newest policy, version {newest}. Policy version"
         " {version} is in force."
     )
     return sentence.format(newest=answer["newest"], version=answer["version"])
@@ -220,7 +221,7 @@ def set_mode(api: Api, mode: str, as_json: bool) -> None:
     if as_json:
         output.as_json({"mode": mode, "version": answer["version"]})
         return
-    click.echo(_("The mode is `{mode}` within 10 s.").format(mode=mode))
+    click.echo(_("The mode will be `{mode}` within 10 s.").format(mode=mode))
 
 
 @policy.command("suspend")
@@ -247,7 +248,8 @@ def suspend(api: Api, lasts: str, note: str, as_json: bool) -> None:
         return
     until = shown(moment(answer["policy"]["suspended"]["until"]))
     sentence = _(
-        "Within 10 s, and until {until}, no rule starts a recording. Running recordings continue."
+        "The suspension is in force within 10 s: until {until}, no rule starts a recording. Running"
+        " recordings continue."
     )
     click.echo(sentence.format(until=until))
 
@@ -288,7 +290,7 @@ def _sentences(policy: Policy, rule: Rule) -> list[str]:
     sentences = (
         _recorded(rule)
         if rule.records_on_publish
-        else [_("published: it is recorded only on request")]
+        else [_("published: the stream is recorded only on request")]
     )
     if rule.max_concurrent is not None:
         sentence = ngettext(
@@ -298,12 +300,14 @@ def _sentences(policy: Policy, rule: Rule) -> list[str]:
         )
         sentences.append(sentence.format(count=rule.max_concurrent))
     if rule.priority:
-        sentence = _("priority {priority} when the concurrency quota or the rate limit is short")
+        sentence = _(
+            "priority {priority} if the concurrency quota or the rate limit does not suffice"
+        )
         sentences.append(sentence.format(priority=rule.priority))
     sentences += _aims(rule)
     if policy.mode is Mode.OBSERVE:
         sentences.append(
-            _('`mode = "observe"`: decisions are only recorded, and no command is sent')
+            _('`mode = "observe"`: decisions are only noted in the history, and no command is sent')
         )
     return sentences
 
@@ -311,16 +315,16 @@ def _sentences(policy: Policy, rule: Rule) -> list[str]:
 def _aims(rule: Rule) -> Iterator[str]:
     """Yield the limits that the rule sets for reports: the coverage and the longest gap."""
     if rule.coverage_target is not None:
-        target = _("complete to at least {percent} %")
+        target = _("coverage target: at least {percent} %")
         yield target.format(percent=f"{rule.coverage_target:g}")
     if rule.max_gap is not None:
-        yield _("no gap longer than {duration}").format(duration=written(rule.max_gap))
+        yield _("longest allowed gap: {duration}").format(duration=written(rule.max_gap))
 
 
 def _recorded(rule: Rule) -> list[str]:
     interrupted = {
         OnInterruption.RESUME: _(
-            "interrupted: the recording is started again when the stream returns"
+            "interrupted: when the stream returns, the recording is started again"
         ),
         OnInterruption.STOP: _(
             "interrupted: the recording ends, and the next publish begins another"
@@ -328,13 +332,13 @@ def _recorded(rule: Rule) -> list[str]:
         OnInterruption.FINALIZE: _("interrupted: the recording ends, and its file appears at once"),
     }
     first_seconds_lost = _(
-        "its first seconds are lost: Live reports a stream only after 2 s of connection, and the"
-        " start is sent then. A recording configuration with OnDemand 0 (automatic) or 1"
-        " (on-demand callback) loses nothing"
+        "its first seconds are not recorded: Live reports a stream only when it has been connected"
+        " for 2 s, and the start is sent after that report. With OnDemand 0 (automatic) or 1"
+        " (on-demand callback) in the recording configuration, nothing is lost"
     )
     longest = written(rule.max_duration) if rule.max_duration else _("the stage's `max_duration`")
     return [
-        _("published: it is recorded"),
+        _("published: the stream is recorded"),
         first_seconds_lost,
         interrupted[rule.on_interruption],
         _("for at most {duration}, counted from the first start").format(duration=longest),
@@ -385,7 +389,9 @@ def _buckets(policy: Policy) -> str:
 def _rule_summary(policy: Policy, stream: str) -> str:
     domain, app, name = stream.split("/", 2)
     if policy.streaming(domain) is None:
-        return _("its domain is not in the policy: no rule starts it, and a stop still works")
+        return _(
+            "its domain is not in the policy: no rule records the stream, but you can still stop it"
+        )
     rule = policy.rule(StreamKey(domain, app, name))
     summary = [rule.on_publish.value, rule.on_interruption.value]
     if rule.max_duration:

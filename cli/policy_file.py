@@ -35,9 +35,8 @@ def stage_policy(document: Mapping[str, Any]) -> Policy:
         return load_policy(json.dumps(document), kind="json")
     except Misconfigured as error:
         sentence = _(
-            "The stage runs a policy that this release of the command cannot read: {error}. Use"
-            " the release that"
-            " the stage runs."
+            "This release of the command cannot read the stage's policy: {error}. Use the command"
+            " of the release that the stage runs."
         )
         raise Failure(sentence.format(error=error)) from None
 

@@ -59,14 +59,14 @@ def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
                 sent = _send(publisher, looped(tags) if loop else tags)
     except Malformed as error:
         sentence = _(
-            "{file} cannot be pushed: {error}. Name an FLV file, or no file to push the test"
-            " picture."
+            "{file} cannot be pushed: {error}. Name an FLV file. If you name no file, the test"
+            " picture is pushed."
         )
         raise Failure(sentence.format(file=file, error=_(str(error)))) from None
     except NotTaken as refused:
         sentence = _("{url} rejected the stream: {error}")
         raise Failure(sentence.format(url=shown, error=why_not_taken(refused))) from None
-    click.echo(_("tags sent: {count}").format(count=sent))
+    click.echo(_("FLV tags sent: {count}").format(count=sent))
 
 
 def _resolve_arguments(file: Path, to: str | None) -> tuple[Path, str]:

@@ -15,22 +15,22 @@ from cli.texts import N_
 from emulator.media.publisher import NotTaken
 
 FAULTS = (
-    N_("an address is rtmp://host/app/stream"),
+    N_("write the address as rtmp://host/app/stream"),
     N_("{place} cannot be reached: {error}"),
     N_("the connection is lost: {error}"),
     N_("not connected"),
-    N_("it speaks version {version} of something"),
-    N_("it hung up during the handshake"),
-    N_("it hung up"),
-    N_("its answer cannot be read: {error}"),
+    N_("the other side speaks another protocol (version {version})"),
+    N_("the other side hung up during the handshake"),
+    N_("the other side hung up"),
+    N_("the answer of the other side cannot be read: {error}"),
     N_("refused"),
 )
 _CAUSES: Mapping[int | None, str] = {
-    errno.ECONNREFUSED: N_("nothing listens there"),
+    errno.ECONNREFUSED: N_("nothing listens at this address"),
     errno.ECONNRESET: N_("the other side closed the connection"),
     errno.EPIPE: N_("the other side closed the connection"),
-    errno.ENETUNREACH: N_("there is no route"),
-    errno.EHOSTUNREACH: N_("there is no route"),
+    errno.ENETUNREACH: N_("no route leads to this address"),
+    errno.EHOSTUNREACH: N_("no route leads to this address"),
     errno.ETIMEDOUT: N_("no answer in time"),
 }
 

@@ -243,18 +243,23 @@ def _store(api: Api, name: str, fields: Json) -> Json | StageRefusal:
 
 def _show_refusals(refusals: Mapping[str, StageRefusal], deleted: Sequence[str]) -> None:
     for name, refusal in refusals.items():
-        Failure(_("{id} is not stored: {why}").format(id=name, why=refusal.message)).show()
+        Failure(
+            _("The schedule {id} is not stored: {why}").format(id=name, why=refusal.message)
+        ).show()
     if refusals and deleted:
-        text = _("Since a schedule was refused, nothing was deleted. Correct it, and apply again.")
+        text = _(
+            "Because a schedule was refused, no schedule was deleted. Correct the refused schedule,"
+            " and apply again."
+        )
         click.echo(text, err=True)
 
 
 def _upcoming(answer: Json) -> Iterator[str]:
     first = next(iter(answer["next"]), None)
     if first is None:
-        yield _("{id}: nothing is to come").format(id=answer["id"])
+        yield _("{id}: no occurrence is to come").format(id=answer["id"])
         return
-    yield _("{id}: next at {time}").format(id=answer["id"], time=first["starts_at"])
+    yield _("{id}: next occurrence at {time}").format(id=answer["id"], time=first["starts_at"])
     if answer["load"]:
         yield f"  {answer['load']['text']}"
 
@@ -286,11 +291,11 @@ def _faults(document: Json, rows: object) -> Iterator[str]:
         if not isinstance(row.get("id"), str):
             yield _("a schedule has no `id`: give it one")
         for name in sorted(set(row) - {"id", *DEFAULTS}):
-            yield _("{id}: `{name}` is unknown: correct or remove it").format(
+            yield _("{id}: the field `{name}` is unknown: correct or remove this field").format(
                 id=row.get("id"), name=name
             )
     for name in sorted({str(name) for name in ids if ids.count(name) > 1}):
-        yield _("{id} occurs twice: give each schedule an id of its own").format(id=name)
+        yield _("the id {id} occurs twice: give each schedule an id of its own").format(id=name)
 
 
 def normalized(row: Json) -> Json:
@@ -404,7 +409,7 @@ def _rehearsal_lines(within: str, rehearsals: Mapping[str, Json | None]) -> Iter
     """Yield the rehearsal that each occurrence demands, and the verdict of the last one."""
     is_demanded = within != DEFAULTS["rehearsed_within"]
     if is_demanded:
-        yield _("a rehearsal must end with GO within {within} before each occurrence").format(
+        yield _("in the {within} before each occurrence, a rehearsal must end with GO").format(
             within=within
         )
     for application, last in rehearsals.items():
@@ -433,7 +438,7 @@ def _rehearsal_lines(within: str, rehearsals: Mapping[str, Json | None]) -> Iter
 def upcoming(api: Api, schedule_id: str, number: int, as_json: bool) -> None:
     """List the next occurrences of the schedule with this ID."""
     answer = api.next_occurrences(schedule_id, number)
-    output.rows(answer, "next", _occurrence_line, as_json, nothing=_("nothing is to come"))
+    output.rows(answer, "next", _occurrence_line, as_json, nothing=_("no occurrence is to come"))
 
 
 def _occurrence_line(row: Mapping[str, Any]) -> str:
@@ -520,7 +525,9 @@ def _say_changed(sentence: str, answer: Json, *, as_json: bool) -> None:
     minute."""
     line = sentence.format(occurrence=_occurrence_line(answer["occurrence"]))
     if pending := answer.get("pending", 0):  # the release before has no such field
-        line += _("; further streams that follow within a minute: {count}").format(count=pending)
+        line += _("; further streams for which this happens within a minute: {count}").format(
+            count=pending
+        )
     _say(answer, lambda _answer: line, as_json=as_json)
 
 

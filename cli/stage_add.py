@@ -120,7 +120,10 @@ def _outputs(file: Path) -> Mapping[str, str]:
         raise Failure(sentence.format(file=file)) from None
     status = document.get("Status", "") if isinstance(document, dict) else ""
     if status and not status.endswith("_COMPLETE"):
-        sentence = _("The stack is {status}. Wait until it is CREATE_COMPLETE, and get it again.")
+        sentence = _(
+            "The stack is {status}. Wait until it is CREATE_COMPLETE, then run `aliyun ros"
+            " GetStack` again."
+        )
         raise Failure(sentence.format(status=status))
     needed = (*OUTPUTS.values(), "StoreHost", "StorePort", "Account")
     if missing := [name for name in needed if not found.get(name)]:
@@ -152,9 +155,8 @@ def _store(stack: Mapping[str, str], before: Mapping[str, str]) -> str:
     password = os.environ.get(PASSWORD) or (had[1] if had else "")
     if not re.fullmatch(r"[A-Za-z0-9]{8,32}", password):
         sentence = _(
-            "{name} is unset, or is not a password that the template accepts. Export it as it"
-            " was when the stack was"
-            " made: 8 to 32 letters and digits."
+            "{name} is unset, or is not a password that the template accepts. Export the password"
+            " with which the stack was made: 8 to 32 letters and digits."
         )
         raise Failure(sentence.format(name=PASSWORD))
     return f"redis://:{password}@{stack['StoreHost']}:{stack['StorePort']}/0"

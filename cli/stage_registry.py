@@ -119,9 +119,8 @@ def target_of(stage: str, token: str | None) -> Target:
     stages = _read()
     if stage not in stages:
         sentence = _(
-            "There is no stage {stage} in {file} (known: {known}). Run `make dev` to add `dev`, or"
-            ' add a table `[{stage}]` with `url = "https://…"` for a deployed one'
-            " (docs/deploy.md)."
+            "There is no stage {stage} in {file} (known: {known}). Run `make dev` to add `dev`. For"
+            ' a deployed stage, add a table `[{stage}]` with `url = "https://…"` (docs/deploy.md).'
         )
         raise click.UsageError(sentence.format(stage=stage, file=path(), known=_known(stages)))
     return _target(stage, stages[stage], token)
@@ -152,7 +151,9 @@ def _target(stage: str, table: object, token: str | None) -> Target:
 def _incomplete(stage: str, *, lacks_url: bool, lacks_token: bool) -> click.UsageError:
     token = _("`token`, or `token_env` with the name of a variable that is set")
     missing = [*(["url"] if lacks_url else []), *([token] if lacks_token else [])]
-    sentence = _("The stage {stage} in {file} lacks: {missing}. Write that below `[{stage}]`.")
+    sentence = _(
+        "The stage {stage} in {file} lacks: {missing}. Write what is missing below `[{stage}]`."
+    )
     return click.UsageError(
         sentence.format(stage=stage, file=path(), missing=_("; ").join(missing))
     )

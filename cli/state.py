@@ -63,7 +63,7 @@ def export(api: Api, file: Path, as_json: bool) -> None:
         counts = {"streams": len(streams), "schedules": len(schedules)}
         output.as_json({"file": str(file), **counts})
         return
-    text = _("{file} has the state. Streams: {streams}; schedules: {schedules}.")
+    text = _("The state was written to {file}. Streams: {streams}; schedules: {schedules}.")
     click.echo(text.format(file=file, streams=len(streams), schedules=len(schedules)))
 
 
@@ -124,10 +124,11 @@ def import_state(
 
 def _stopped_at(failure: Failure, count: int) -> Failure:
     """Return the failure of an import that stopped after `count` streams."""
-    text = _("{error} Streams imported before that: {count}. Import the file again.")
+    text = _("{error} Streams imported before this error: {count}. Import the file again.")
     if isinstance(failure, StageRefusal):
         text = _(
-            "{error}. Streams imported before that: {count}. Correct the file, and import it again."
+            "{error}. Streams imported before this error: {count}. Correct the file, and import it"
+            " again."
         )
     return Failure(text.format(error=failure.message, count=count))
 
@@ -138,14 +139,17 @@ def _print(
     if version is not None:
         click.echo(_("The policy is version {version} now.").format(version=version))
     text = _(
-        "Streams imported: {imported}; left unchanged, because the stage's own are as new or"
-        " newer: {kept}."
+        "Streams imported: {imported}. Streams left unchanged, because what the stage has of them"
+        " is as new or newer: {kept}."
     )
     click.echo(text.format(**counts))
     for row in refused:
         click.echo(_("not imported: {stream}: {detail}").format(**row))
     for stream in unsent:
-        text = _("{stream}: its stop had not been answered. Run: live-record stop {stream}")
+        text = _(
+            "{stream}: at the time of the export, its stop was not sent or not answered yet. Run:"
+            " live-record stop {stream}"
+        )
         click.echo(text.format(stream=stream))
 
 

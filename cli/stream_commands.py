@@ -113,7 +113,7 @@ def stop(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | bool
     answer = api.ask(stream, "stop", **body)
     _print_status(api, answer, as_json)
     if answer["outcome"] == "never_known":
-        sentence = _("Neither Live nor the stage knew {stream}. Check its name.")
+        sentence = _("Neither Live nor the stage knows {stream}. Check the name.")
         click.echo(sentence.format(stream=answer["stream"]), err=True)
         return NOT_AS_WANTED
     return AS_WANTED
@@ -376,5 +376,5 @@ def _suggest_similar_name(api: Api, answer: Json) -> None:
     known = [row["stream"] for row in api.list_recordings(1000)["recordings"] if row["ever_live"]]
     near = nearest(answer["stream"], known)
     if near:
-        asked = _("The stage never saw {stream} live. Did you mean {near}?")
+        asked = _("The stage has never seen {stream} live. Did you mean {near}?")
         click.echo(asked.format(stream=answer["stream"], near=near), err=True)

@@ -55,10 +55,10 @@ def stream_of(text: str) -> str:
     if divided and scheme.lower() in _PLAYED:
         names[-1] = _played(names[-1])
     if len(names) != 3 or not all(names):  # noqa: PLR2004 - domain, app and stream
-        raise ValueError(_("A stream has three names.") + f" {_usage()}")
+        raise ValueError(_("A stream is named by three parts.") + f" {_usage()}")
     key = StreamKey(*names)
     if key.fault:
-        sentence = _("This names no stream: its application or its last part {fault}.")
+        sentence = _("This names no stream: the name of the application or of the stream {fault}.")
         raise ValueError(sentence.format(fault=texts.detail(key.fault)))
     return str(key)
 

@@ -61,7 +61,7 @@ def add(api: Api, name: str, as_json: bool, **bounds: tuple[str, ...] | str | No
         output.as_json({**answer, "token": secret})
         return
     click.echo(secret)
-    sentence = _("This is the token of {name}. It is shown once, and is in force within 10 s.")
+    sentence = _("This is the token of {name}. It is shown only now, and is in force within 10 s.")
     click.echo(sentence.format(name=answer["name"]), err=True)
 
 
@@ -77,8 +77,8 @@ def list_tokens(api: Api, as_json: bool) -> None:
         output.say(_line_of(row))
     for name in answer["unreadable"]:
         line = _(
-            "{name}: written by another release, and not in force. Revoke it, or deploy that"
-            " release."
+            "{name}: the stage cannot read this token, because another release wrote it, so the"
+            " token is not in force. Revoke the token, or deploy that release."
         )
         click.echo(line.format(name=name))
 
@@ -92,7 +92,7 @@ def revoke(api: Api, name: str, as_json: bool) -> None:
     if as_json:
         output.as_json(answer)
         return
-    sentence = _("The token of {name} is revoked. Within 10 s no instance takes it.")
+    sentence = _("The token of {name} is revoked. After 10 s at most, no instance accepts it.")
     click.echo(sentence.format(name=answer["name"]))
 
 

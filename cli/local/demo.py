@@ -106,7 +106,7 @@ def _play_scenario(stack: Stack, api: Api) -> None:
         _wait_for_history(api, "published_twice")
         _wait_for_phase(api, "recording")
         _wait_for_frames(stack)
-        _say(_("The operator stops it, and wants the file at once."))
+        _say(_("The operator stops the recording, and wants the file at once."))
         api.ask(STREAM, "stop", finalize=True, note="show is over")
         _wait_for_phase(api, "idle")
         _wait_for_files(api, 2)
@@ -159,7 +159,7 @@ def _wait_for_files(api: Api, count: int) -> None:
 def _wait_for_frames(stack: Stack) -> None:
     """Wait for frames in the file, not for time: a busy machine pushes them late."""
     if not _poll(lambda: _filmed_ms(stack) >= MIN_RECORDED_S * 1000, bool):
-        sentence = _("{stream} was not recorded for {seconds} s")
+        sentence = _("{stream} was recorded for less than {seconds} s")
         raise Failure(sentence.format(stream=STREAM, seconds=MIN_RECORDED_S))
 
 
@@ -182,7 +182,10 @@ def _report(stack: Stack, api: Api, tolerance_ms: int) -> dict[str, Any]:
     is_as_expected = [call["command"] for call in calls] == expected and duplicates == 0
     are_verified = all(outcome == "verified" for outcome in outcomes)
     unrecorded_ms = (first - publishes[0]) + (again - publishes[1]) + 2 * ANNOUNCED_MS
-    gap = _("    between them {gap} ms; on the wire nothing was recorded for {outage} ms")
+    gap = _(
+        "    gap between the two files: {gap} ms; from the interruption to the next start: {outage}"
+        " ms"
+    )
     click.echo(gap.format(gap=gap_ms, outage=again - gone))
     account = _account(api)
     is_as_counted = abs(_unrecorded_ms(account) - unrecorded_ms) <= ACCOUNT_TOLERANCE_MS
@@ -266,7 +269,7 @@ def _print_history(api: Api, calls: Sequence[Mapping[str, Any]]) -> None:
     history = list(reversed(api.history(STREAM)["history"]))
     for line in history:
         click.echo(f"    {line['at'][11:23]}  {line['text']}")
-    _say(_("What went over the wire, counted by the emulator, and why:"))
+    _say(_("Each command to Live, its answer and its cause, as the emulator counted them:"))
     because = _("because")
     for call, cause in zip(calls, causes(history), strict=True):
         answer = f"{call['status']} {call['code'] or 'OK'}"

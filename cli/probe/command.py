@@ -179,7 +179,7 @@ def _test_stream_for(target: Target, stage: Stage, options: dict[str, Any]) -> T
         is OnPublish.RECORD
     ):
         raise Failure(
-            _("The policy records this stream automatically. Name another with `--stream`.")
+            _("The policy records this stream automatically. Name another stream with `--stream`.")
         )
     ingest = (row.ingest or (row.streaming,))[0]
     is_emulator = stage.is_development
@@ -206,7 +206,10 @@ def _publisher(target: Target, push: str | None, names: tuple[str, str, str]) ->
         return EmulatorPublisher(target.live, *names)
     if not sys.stdin.isatty():
         raise click.UsageError(
-            _("Nobody can push the stream without a terminal. Pass `--push COMMAND`.")
+            _(
+                "Without a terminal, `probe` cannot ask anybody to push the stream. Pass `--push"
+                " COMMAND`."
+            )
         )
     return ManualPublisher("rtmp://" + "/".join(names))
 

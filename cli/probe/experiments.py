@@ -141,7 +141,7 @@ def _started_again(test_stream: TestStream, attempt: str) -> Answer:
     event = test_stream.wait_for(("record_resumed", "record_started"), before).partition(" ")[0]
     answers = {"record_resumed": "resumes", "record_started": "new_file"}
     if event not in answers:
-        raise Unanswered(N_("the start was accepted, and no event followed"))
+        raise Unanswered(N_("the start was accepted, but no event followed"))
     return answers[event], f"{attempt}: accepted, then {event}"
 
 
@@ -155,7 +155,7 @@ def stream_visible_after_publish_ms(test_stream: TestStream) -> Answer:
     test_stream.wait_until(
         lambda: test_stream.command("start") not in NOT_FOUND,
         LISTING_TIMEOUT_S,
-        N_("no start is accepted after {seconds:.0f} s"),
+        N_("Live still accepts no start {seconds:.0f} s after the publish"),
     )
     took = _ms(time.monotonic() - began)
     test_stream.visible_after_s = took / 1000
@@ -188,7 +188,7 @@ def publish_time_offset_ms(test_stream: TestStream) -> Answer:
         lambda: len(test_stream.publish_events()) > before, test_stream.patience, otherwise
     )
     if listed is None:
-        raise Unanswered(N_("the stream went away"))
+        raise Unanswered(N_("the stream is no longer in the online list"))
     offset = _ms(listed.timestamp() - int(test_stream.publish_events()[-1]["time"]))
     return offset, f"PublishTime is {offset} ms after the callback's time"
 

@@ -83,7 +83,7 @@ def _require_no_other_stream(test_stream: TestStream) -> None:
     if others:
         sentence = N_(
             "other streams are live on the domain ({count}), and `probe` would take their"
-            " callbacks. Run this when none is live"
+            " callbacks. Run `probe` when no other stream is live"
         )
         raise Unanswered(sentence, count=len(others))
 
@@ -147,7 +147,9 @@ def callback_resigns(observed: ObservedStream) -> Answer:
 def record_signature_host(observed: ObservedStream) -> Answer:
     parts = urlsplit(observed.receiver.url)
     if parts.port is None:
-        raise Unanswered(N_("the receiver's URL has no port. Pass `--receive` a URL with one"))
+        raise Unanswered(
+            N_("the receiver's URL has no port. Pass a URL with a port as `--receive`")
+        )
     _publish_observed(observed)
     observed.test_stream.require("start")
     _require_callback(observed, "record")
@@ -156,7 +158,7 @@ def record_signature_host(observed: ObservedStream) -> Answer:
         signed = f"{host}|{callback.timestamp}|{observed.record_key}"
         if hashlib.md5(signed.encode(), usedforsecurity=False).hexdigest() == callback.signature:
             return name, f"the signature of {callback.event or 'a file'} is over the {name}"
-    raise Unanswered(N_("the signature is over neither the host nor the host with its port"))
+    raise Unanswered(N_("the signature fits neither the host nor the host with its port"))
 
 
 def on_demand_carries_signature(observed: ObservedStream) -> Answer:
@@ -183,7 +185,9 @@ def remarks_carry_signature(observed: ObservedStream) -> Answer:
     """
     publisher = observed.test_stream.publisher
     if not isinstance(publisher, EmulatorPublisher):
-        raise Unanswered(N_("an exception callback cannot be provoked. Read one that happened"))
+        raise Unanswered(
+            N_("`probe` cannot make Live send an exception callback. Read one that Live has sent")
+        )
     _publish_observed(observed)
     publisher.control.exception(observed.test_stream.stream)
     _require_callback(observed, "exception")
@@ -216,7 +220,9 @@ def _publish_on_demand(observed: ObservedStream, status: int) -> None:
 
 def _require_callback(observed: ObservedStream, kind: str) -> None:
     if not _is_true_in_time(observed, lambda: bool(observed.receiver.callbacks_of(kind))):
-        sentence = N_("no {kind} callback reached the receiver. Check that Live can reach it")
+        sentence = N_(
+            "no {kind} callback reached the receiver. Check that Live can reach the receiver"
+        )
         raise Unanswered(sentence, kind=kind)
 
 

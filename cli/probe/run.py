@@ -118,8 +118,8 @@ def prepared(
     restore_all(test_stream, backup, say)
     if test_stream.publish_time() is not None:
         sentence = _(
-            "{app}/{stream} is live, but `probe` needs a stream of its own. Name another with"
-            " `--stream`."
+            "{app}/{stream} is live, but `probe` needs a stream of its own. Name another stream"
+            " with `--stream`."
         )
         raise Failure(sentence.format(app=test_stream.app, stream=test_stream.stream))
     target = ConfigTarget("oss", test_stream.domain, test_stream.app, test_stream.stream)

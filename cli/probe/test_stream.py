@@ -28,7 +28,7 @@ LISTING_TIMEOUT_S = 90.0
 POLL_INTERVAL_S = 0.05
 COMMAND_INTERVAL_S = 0.12
 """Shortest time between two commands of probe; the limit of 50/s is the whole account's."""
-NOT_LISTED = N_("the stream is not listed after {seconds:.0f} s")
+NOT_LISTED = N_("the stream is not in the online list after {seconds:.0f} s")
 
 Event = Mapping[str, Any]
 
@@ -88,7 +88,9 @@ class TestStream:
 
     def require(self, command: str) -> None:
         if (code := self.command(command)) != OK:
-            sentence = N_("Live answered `{command}` with {code}, but the experiment needs a yes")
+            sentence = N_(
+                "Live answered `{command}` with {code}, but the experiment needs Live to accept it"
+            )
             raise Unanswered(sentence, command=command, code=code)
 
     def reset(self) -> None:
@@ -121,7 +123,7 @@ class TestStream:
         self.wait_until(
             lambda: self.publish_time() is None,
             LISTING_TIMEOUT_S,
-            N_("the stream stays listed after {seconds:.0f} s"),
+            N_("the stream is still in the online list after {seconds:.0f} s"),
         )
 
     def publish_time(self) -> datetime | None:

@@ -156,10 +156,11 @@ def _scenes(
 
 def _cost(count: int) -> str:
     line = _(
-        "Alibaba Cloud charges your account for the rehearsal: for a stream that is pushed and"
-        " recorded for half a minute, one more recording at once, and for a file in OSS until it"
-        " is deleted at the end. Applications to rehearse, one after the other: {count}. The"
-        " robots and webhooks of the policy get a test message."
+        "Alibaba Cloud charges your account for the rehearsal: for one stream that is pushed and"
+        " recorded for half a minute, which may add one to the largest number of concurrent"
+        " recordings, and for one file in OSS until the rehearsal deletes it. Applications to"
+        " rehearse, one after the other: {count}. The robots and webhooks of the policy get a test"
+        " message."
     )
     return line.format(count=count)
 

@@ -78,7 +78,7 @@ def _performed(
 
 def _failed(error: StepFailed | Declined | Failure) -> StepFailed:
     """Return the cause of a step's failure, and what to do about it."""
-    again = _("Fix that, then rehearse again.")
+    again = _("Fix the cause, then rehearse again.")
     match error:
         case StepFailed():
             return error

@@ -121,7 +121,7 @@ class Steps:
         for finding in report.root_findings(findings):
             is_unasked = finding.code in report.UNREACHED
             if is_unasked or finding.severity is Severity.FAULT:
-                fix = finding.fix or _("Fix that, then rehearse again.")
+                fix = finding.fix or _("Fix the cause, then rehearse again.")
                 raise StepFailed(finding.text, fix, is_unasked=is_unasked)
         return report.summary(findings)
 
@@ -135,7 +135,7 @@ class Steps:
             raise StepFailed(
                 _("No recording configuration covers {stream}.").format(stream=scene.key),
                 _(
-                    "In the policy, add a rule that matches it. Then run `live-record setup"
+                    "In the policy, add a rule that matches the stream. Then run `live-record setup"
                     " {options}`."
                 ).format(options=self._options),
             )
@@ -166,7 +166,8 @@ class Steps:
         if ours is None or ours[0] != target:
             raise StepFailed(
                 _(
-                    "The recording configuration of {streams} does not cover a throw-away stream."
+                    "The recording configuration of {streams} does not cover the throw-away stream"
+                    " of the rehearsal."
                 ).format(streams=place_of(target)),
                 _("Give the whole application one recording configuration."),
                 is_unasked=True,
@@ -198,7 +199,7 @@ class Steps:
                 self._doctor_fix(),
             )
         self._live_at = instant(status["live_at"] or status["changed_at"])
-        line = _("the test picture is pushed; the stage detected it after {seconds:.1f} s")
+        line = _("the test picture is pushed; the stage detected the stream after {seconds:.1f} s")
         return line.format(seconds=time.monotonic() - began)
 
     def start(self) -> str:
@@ -232,7 +233,7 @@ class Steps:
                 ),
                 self._doctor_fix(),
             )
-        line = _("the push broke off; the stage detected it after {seconds:.1f} s")
+        line = _("the push broke off; the stage detected the interruption after {seconds:.1f} s")
         return line.format(seconds=time.monotonic() - began)
 
     def reconnect(self) -> str:
@@ -260,7 +261,7 @@ class Steps:
         files = self._files(self._has_last)
         if not self._has_last(files):
             raise StepFailed(self._why_no_file(), self._history_fix())
-        return _("{count} reported: {names}").format(
+        return _("files reported: {count} ({names})").format(
             count=len(files), names=", ".join(str(one["uri"]) for one in files)
         )
 
@@ -289,7 +290,7 @@ class Steps:
         for sink in answers:
             line = alerts.sink_line(sink)
             if not sink["is_taken"]:
-                raise StepFailed(line, _("Fix that, then run `live-record alerts test`."))
+                raise StepFailed(line, _("Fix the cause, then run `live-record alerts test`."))
             yield line
 
     def _await_receivers(self) -> Iterator[str]:
@@ -298,7 +299,7 @@ class Steps:
         for name in asked:
             line = webhooks.answer_line(name, answers.get(name))
             if not (answers.get(name) or {}).get("is_taken"):
-                raise StepFailed(line, _("Fix that, then run `live-record webhook test`."))
+                raise StepFailed(line, _("Fix the cause, then run `live-record webhook test`."))
             yield line
 
     @property
@@ -311,7 +312,7 @@ class Steps:
         """End the push and the recording, and delete the objects of this rehearsal and of killed
         ones. The objects are deleted even if the stage does not answer any more."""
         if not self.is_begun:
-            raise Skipped(_("nothing was made"))
+            raise Skipped(_("the rehearsal has made nothing"))
         self._disconnect()
         reported: list[str] = []
         try:
@@ -332,13 +333,13 @@ class Steps:
 
     def _delete_objects(self, reported: Sequence[str]) -> str:
         if self._objects is None:
-            return _("nothing is left")
+            return _("there is nothing to delete")
         own, left = self._objects.own_and_left(self._scene.stream, reported, time.time())
         for key in (*own, *left):
             self._objects.delete(key)
         self._require_removable(reported, own)
         if left:
-            line = _("objects deleted: {count}, and {left} that a killed rehearsal had left")
+            line = _("objects deleted: {count}, and {left} more that a killed rehearsal had left")
             return line.format(count=len(own), left=len(left))
         line = _("objects deleted: {count}; the stage forgets the stream a day later")
         return line.format(count=len(own))
@@ -356,15 +357,16 @@ class Steps:
                     _("the stage's release does not store verdicts of rehearsals")
                 ) from None
             raise
-        return _("the stage keeps the verdict, which a schedule may demand")
+        return _("the stage has stored the verdict; a schedule may require it")
 
     def _require_removable(self, reported: Sequence[str], own: Sequence[str]) -> None:
         if others := [uri for uri in reported if uri not in own]:
             raise StepFailed(
                 _(
-                    "These objects are not deleted, since their names lack the stream's: {names}."
+                    "These objects were not deleted, because their names do not contain the"
+                    " stream's name: {names}."
                 ).format(names=", ".join(others)),
-                _("Delete them, and put `{StreamName}` into OssObjectPrefix."),
+                _("Delete these objects yourself, and put `{StreamName}` into OssObjectPrefix."),
             )
 
     def _send_stop(self) -> None:
@@ -422,7 +424,9 @@ class Steps:
         if self._encoder is not None:
             self._require_pushed(self._encoder)
         if status["phase"] != RECORDED:
-            late = _("The stream is not recorded after {seconds:g} s. The stage says: {reason}.")
+            late = _(
+                "The stream is still not recorded after {seconds:g} s. The stage says: {reason}."
+            )
             reason = str(status["reason"]["text"])
             cause = self._first_error() or late.format(
                 seconds=self._scene.patience_s, reason=reason.rstrip(".")
@@ -434,7 +438,10 @@ class Steps:
         if verdict is None:
             raise StepFailed(
                 _("The stage has not verified {name}.").format(name=file["uri"]),
-                _("Enable the timer of the function `files`; its log says why a run failed."),
+                _(
+                    "Enable the timer of the function `files`; the function's log says why a run"
+                    " failed."
+                ),
             )
         if verdict["outcome"] != OK_OUTCOME:
             texts = [verdict["text"], *(finding["text"] for finding in verdict["findings"])]

@@ -89,7 +89,7 @@ def _stream_line(row: Json) -> str:
         return _("{stream}: nothing was recorded").format(stream=row["stream"])
     if not row["due_ms"]:
         recorded = sum(span["ms"] for span in row["recorded"])
-        line = _("{stream}: not wanted, recorded {recorded}")
+        line = _("{stream}: not wanted, but recorded for {recorded}")
         return line.format(stream=row["stream"], recorded=length(recorded))
     line = _(
         "{stream}: live and wanted {due}, recorded {covered}, start latency {latency},"
@@ -115,7 +115,7 @@ def summary(streams: Sequence[Json]) -> Iterator[str]:
     yield counted.format(due=len(due), whole=whole, rest=len(due) - whole)
     absent = sum(len(row.get("absences", ())) for row in streams)
     if absent:
-        line = _("Occurrences of schedules of which nothing was recorded: {count}.")
+        line = _("Schedule occurrences of which nothing was recorded: {count}.")
         yield line.format(count=absent)
     yield from _file_summary(streams)
     days = day_peaks(streams)
@@ -144,7 +144,7 @@ def _file_summary(streams: Sequence[Json]) -> Iterator[str]:
         sum(each.get(name, 0) for each in counts) for name in ("delivered", "undelivered")
     )
     if delivered or undelivered:
-        line = _("Copied to another store: {delivered}; not copied yet, or failed: {rest}.")
+        line = _("Files copied to another store: {delivered}; not copied yet, or failed: {rest}.")
         yield line.format(delivered=delivered, rest=undelivered)
 
 

@@ -195,7 +195,7 @@ class Applier:
             self._change_policy(ours)
         self.backup.forward = {}
         self.backup.store()
-        sentence = _("restored: `forward_to` of the policy, without {kinds}")
+        sentence = _("restored: `forward_to` of the policy; removed from it: {kinds}")
         done = [sentence.format(kinds=", ".join(ours))] if ours else []
         for line in done:
             self.say(line)

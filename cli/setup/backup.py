@@ -99,8 +99,8 @@ def load_backup(name: str, url: str) -> Backup:
         raise unreadable(path, error) from None
     if document.get("format") != FORMAT:
         sentence = _(
-            "{file} was written by another release of live-record. Undo with that release, or move"
-            " the file away."
+            "{file} was written by another release of live-record. Undo its changes with that"
+            " release, or move the file away."
         )
         raise Failure(sentence.format(file=path))
     if document.get("url") != url:

@@ -260,7 +260,9 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     for change in plan.changes:
         yield from _change_lines(change)
         if change.hands_over:
-            yield "  " + _("only once the stage records each of its live streams")
+            yield "  " + _(
+                "this changes only once the stage records each live stream of this configuration"
+            )
     for kind, url in plan.forward.items():
         sentence = _("policy: `forward_to.{kind}` will be {url}")
         yield sentence.format(kind=kind, url=redacted(url))
@@ -279,10 +281,10 @@ def plan_lines(plan: Plan) -> Iterator[str]:
 
 
 def _mode_line(mode: Mode) -> str:
-    act = _("policy: the stage will act, before any recording configuration is changed")
+    act = _("policy: first the stage is set to act; the recording configurations change after that")
     observe = _(
-        "policy: the stage will only observe, once the configurations that `setup` made manual are"
-        " automatic again"
+        "policy: first the configurations that `setup` made manual become automatic again; after"
+        " that, the stage only observes"
     )
     return act if mode is Mode.ACT else observe
 
@@ -313,7 +315,7 @@ def _hidden_difference(before: Value, after: Value, name: str) -> str:
     if not name.endswith("Url") or redacted(old) != redacted(new):
         return ""
     parts = _(", ").join(url_parts_that_differ(old, new))
-    return _(" (another {parts})").format(parts=parts)
+    return _(" (parts that differ: {parts})").format(parts=parts)
 
 
 def _shown_value(value: Value, name: str) -> str:

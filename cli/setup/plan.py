@@ -130,10 +130,10 @@ def _by_hand(stage: Stage, targets: Sequence[ConfigTarget]) -> Iterator[str]:
         is_covered = any(target.covers(key) for target in targets)
         if is_refused and not is_covered and not stage.policy.rule(key).may_record:
             sentence = _(
-                "somebody asked by hand to record {stream}, and Live has no recording"
-                " configuration for it. In policy.toml, add a rule that matches it, with"
-                ' `on_publish = "on_request"` to record it only when somebody asks; apply the'
-                " policy and run `live-record setup` again"
+                "somebody asked by hand to record {stream}, but Live has no recording configuration"
+                " for this stream. In policy.toml, add a rule that matches the stream; with"
+                ' `on_publish = "on_request"`, the rule records it only when somebody asks. Apply'
+                " the policy, and run `live-record setup` again"
             )
             yield sentence.format(stream=key)
 
@@ -163,8 +163,8 @@ class _Callbacks:
         self._put(target, now, after, forward)
         if now is not None and now != after:
             sentence = _(
-                "{target}: no API returns SwitchNotifyUrl, and setting the others may clear it:"
-                " if you use dual-stream ingest, set it again afterwards"
+                "{target}: setting the other callback URLs may clear SwitchNotifyUrl, which no API"
+                " returns. If you use dual-stream ingest, set SwitchNotifyUrl again afterwards"
             )
             self.plan.notes.append(sentence.format(target=target))
 
@@ -208,8 +208,8 @@ class _Callbacks:
             return {}
         if not self.options.take_over:
             sentence = _(
-                "{name} points to {url}, which is not ours. Pass `--take-over` to add it to the"
-                " policy's `forward_to` and replace it with ours"
+                "{name} points to {url}, which is not an address of this stage. Pass `--take-over`"
+                " to put the stage's address in its place and to forward the callbacks to {url}"
             )
             raise Blocked(sentence.format(name=name, url=redacted(present)))
         return self._forward(flow.replace("-", "_"), present, target)
@@ -225,8 +225,8 @@ class _Callbacks:
         had = self.stage.policy.forward_to.of(kind) or self.plan.forward.get(kind, url)
         if had != url:
             sentence = _(
-                "callbacks are forwarded to {had} already, and `forward_to.{kind}` holds one"
-                " address. Merge the receiver at {url} into the one at {had} first"
+                "callbacks are forwarded to {had} already, and `forward_to.{kind}` can hold only"
+                " one address. First merge the receiver at {url} into the receiver at {had}"
             )
             raise Blocked(sentence.format(had=redacted(had), kind=kind, url=redacted(url)))
         sentence = _(
@@ -268,8 +268,9 @@ class _Recordings:
             self.plan.put(target, value, after)
             if needs_new(target, value, after):
                 sentence = _(
-                    "{target}: no update can change object names, so this one is deleted and added"
-                    " again: a stream that comes up in that second is not recorded"
+                    "{target}: Live cannot change the object names of an existing configuration, so"
+                    " `setup` deletes this configuration and adds it again. A stream that is"
+                    " published in between is not recorded"
                 )
                 self.plan.notes.append(sentence.format(target=target))
         for app, stream in self._missing([target for target, _value in present]):
@@ -387,8 +388,8 @@ class _Recordings:
         else:
             raise Blocked(
                 _(
-                    "it does not exist, and the domain has no other to copy. Pass `--bucket` and"
-                    " `--endpoint`."
+                    "this configuration does not exist, and the domain has no other one to copy."
+                    " Pass `--bucket` and `--endpoint`."
                 )
             )
         return {

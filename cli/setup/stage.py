@@ -114,7 +114,7 @@ class Stage:
         """
         name, found = VARIABLES[kind], self._secrets(kind)
         if not found:
-            sentence = _("{name} is unset. Set it as it was when the stage was deployed")
+            sentence = _("{name} is unset. Set it to the value with which the stage was deployed")
             raise Unusable(sentence.format(name=name))
         if not self.knows(kind, found[0]):
             sentence = _(

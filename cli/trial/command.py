@@ -138,10 +138,16 @@ def _before(
     )
     yield sentence.format(count=max_concurrent)
     for target in missing:
-        line = _("To add until the end: a manual recording configuration (OnDemand 7) of {streams}")
+        line = _(
+            "`try` adds a manual recording configuration (OnDemand 7) of {streams}, and removes"
+            " this configuration when it has stopped the recordings"
+        )
         yield line.format(streams=recording_config.place_of(target))
     if missing:
-        yield _("Live applies it from the next publish on: push a stream that is live now again.")
+        yield _(
+            "If a stream is live now, push it again: Live applies the configuration from the next"
+            " publish on."
+        )
 
 
 class Trial:
@@ -225,8 +231,8 @@ class Trial:
             click.echo(_("Nothing is being recorded."))
             return
         line = _(
-            "The recording goes on: Live records {streams} until each stream is interrupted, and"
-            " nothing starts it again. To stop it now: {command}"
+            "The recording goes on: Live records {streams} until each stream is interrupted. After"
+            " that, nothing starts the recording again. To stop it now: {command}"
         )
         streams = ", ".join(map(str, keys))
         click.echo(line.format(streams=streams, command=self._stop_command(keys)))
@@ -241,8 +247,8 @@ class Trial:
                 click.echo(line)
         except Declined as declined:
             sentence = _(
-                "A recording configuration that `try` has added is left, as {file} shows: {error}."
-                " Run the same command again to remove it."
+                "`try` could not remove a recording configuration that it had added ({file} names"
+                " it): {error}. Run the same command again to remove the configuration."
             )
             raise Failure(sentence.format(file=self.backup.path, error=declined)) from None
 

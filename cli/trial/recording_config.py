@@ -94,17 +94,18 @@ def refuse_missing(found: Found, patterns: Sequence[Pattern], domain: str) -> No
 
 def _no_configuration(domain: str, pattern: Pattern) -> str:
     sentence = _(
-        "No recording configuration of {domain} covers {pattern}. Add `--bucket BUCKET --endpoint"
-        " oss-REGION.aliyuncs.com`: `try` then adds a manual one first, and removes it at the end."
+        "No recording configuration of {domain} covers {pattern}. Pass `--bucket BUCKET --endpoint"
+        " oss-REGION.aliyuncs.com`: with these options, `try` first adds a manual configuration,"
+        " and removes it at the end."
     )
     return sentence.format(domain=domain, pattern=pattern)
 
 
 def _not_manual(domain: str, pattern: Pattern, target: ConfigTarget) -> str:
     sentence = _(
-        "Live records {pattern} of {domain} without us: the configuration of {target} is not"
-        " manual (OnDemand 7). Name one stream that may be recorded manually, as `--stream"
-        " app/name`, with `--bucket BUCKET --endpoint oss-REGION.aliyuncs.com`."
+        "Live records {pattern} of {domain} by itself: the recording configuration of {target} is"
+        " not manual (OnDemand 7). With `--stream app/name`, name one stream that may be recorded"
+        " manually, and pass `--bucket BUCKET --endpoint oss-REGION.aliyuncs.com`."
     )
     where = f"{target.app}/{target.streams}"
     return sentence.format(domain=domain, pattern=pattern, target=where)
@@ -141,7 +142,7 @@ def refuse_taken(found: Found, targets: Sequence[ConfigTarget]) -> None:
 def remove_added(account: Account, backup: Backup, domain: str) -> Iterator[str]:
     """Remove what this run or an earlier one has added to the domain; yield a line for each. What
     somebody else has changed since is left, and the line says so."""
-    removed = _("Removed again: the recording configuration of {streams}")
+    removed = _("The recording configuration of {streams} that `try` had added is removed")
     for entry in tuple(reversed(backup.entries)):
         if entry.target.domain == domain:
             line = restore(account, backup, entry)

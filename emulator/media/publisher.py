@@ -29,7 +29,7 @@ PATIENCE_S = 10.0
 """Time limit for the server to answer or to read."""
 THE_STREAM, CONTROL, COMMANDS, MEDIA = 1, 2, 3, 4
 READ_BYTES = 65_536
-NO_ADDRESS = "an address is rtmp://host/app/stream"
+NO_ADDRESS = "write the address as rtmp://host/app/stream"
 
 
 class NotTaken(Exception):
@@ -112,14 +112,16 @@ class Publisher:
         self._send_bytes(bytes([VERSION]) + mine)
         answer = self._read_exactly(1 + 2 * HANDSHAKE_BYTES)
         if answer[0] != VERSION:
-            raise NotTaken("it speaks version {version} of something", version=answer[0])
+            raise NotTaken(
+                "the other side speaks another protocol (version {version})", version=answer[0]
+            )
         self._send_bytes(answer[1 : 1 + HANDSHAKE_BYTES])
 
     def _read_exactly(self, count: int) -> bytes:
         while len(self._early) < count:
             data = self._connection.recv(READ_BYTES)
             if not data:
-                raise NotTaken("it hung up during the handshake")
+                raise NotTaken("the other side hung up during the handshake")
             self._early += data
         taken, self._early = self._early[:count], self._early[count:]
         return taken
@@ -147,7 +149,7 @@ class Publisher:
         """Return the commands received; raise NotTaken if one is an error."""
         data, self._early = self._early or self._connection.recv(READ_BYTES), b""
         if not data:
-            raise NotTaken("it hung up")
+            raise NotTaken("the other side hung up")
         try:
             commands = [
                 amf.read(message.payload)
@@ -155,7 +157,9 @@ class Publisher:
                 if message.kind == chunks.COMMAND
             ]
         except Malformed as error:
-            raise NotTaken("its answer cannot be read: {error}", error=error) from error
+            raise NotTaken(
+                "the answer of the other side cannot be read: {error}", error=error
+            ) from error
         for command in commands:
             _raise_if_error(command)
         return [command for command in commands if len(command) > 1]

@@ -62,7 +62,7 @@ def test_it_lists_what_is_wrong_the_gravest_first(stage: HttpStage) -> None:
     _heading, lost, full, more = run(stage, "list").output.splitlines()
     assert f"critical  not_recorded  {KEY}  since" in lost
     assert "warning  store_nearly_full  the store is nearly full  since" in full
-    assert more == "and 7 more with the condition not_recorded"
+    assert more == "further alerts with the condition not_recorded: 7"
     assert len(json.loads(run(stage, "list", "--json").stdout)["alerts"]) == 2
 
 
@@ -78,7 +78,7 @@ def test_it_says_if_nobody_evaluates_the_alerts(stage: HttpStage) -> None:
     lines = run(stage, "list").output.splitlines()[1:]
     assert lines[0] == "no alert is open"
     assert lines[1] == (
-        "No robot is sent anything: `notify` has not run yet. Its timer runs it each minute."
+        "No robot gets a message: `notify` has not run yet. Its timer runs it once a minute."
     )
 
 

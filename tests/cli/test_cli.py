@@ -529,7 +529,7 @@ def test_a_stop_of_a_name_that_never_was_says_so_by_its_exit_code_too(person: Pe
     stopped = person.types("stop", of("neverwas"))
 
     assert stopped.exit_code == NOT_AS_WANTED
-    assert "Neither Live nor the stage knew" in stopped.stderr
+    assert "Neither Live nor the stage knows" in stopped.stderr
 
 
 # --- stages
@@ -647,7 +647,10 @@ def test_a_pattern_stops_what_it_names_after_it_was_confirmed(person: Person) ->
 
 def test_a_pattern_that_names_nothing_or_is_none_is_said(person: Person) -> None:
     nothing = person.types("stop", of("*", "nobody"), "--yes")
-    assert (nothing.exit_code, "names no stream to `stop`" in nothing.stderr) == (1, True)
+    assert (nothing.exit_code, "matches no stream that `stop` would change" in nothing.stderr) == (
+        1,
+        True,
+    )
     assert person.types("stop", "live.example.com/*").exit_code == WRONG_USAGE
 
 

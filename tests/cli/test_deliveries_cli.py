@@ -41,7 +41,7 @@ def test_each_says_what_it_is_and_why_it_failed(stage: HttpStage) -> None:
     assert len(lines) == 3
     assert all(line.endswith("attempts: 1  OSS refuses") for line in lines)
     assert lines[0].startswith(f"a  {KEY}  verify_file  ")
-    assert run(stage, "list", "--state", "open").output.splitlines()[1:] == ["nothing is open"]
+    assert run(stage, "list", "--state", "open").output.splitlines()[1:] == ["no task is open"]
 
 
 def test_as_json_it_is_what_the_stage_answered(stage: HttpStage) -> None:
@@ -54,7 +54,7 @@ def test_some_or_all_are_tried_again(stage: HttpStage) -> None:
     assert stage.app.store.outbox().open == 1
     assert "tasks that are tried again: 2" in run(stage, "redrive", "--all").output
     assert (stage.app.store.outbox().open, stage.app.store.outbox().dead) == (3, 0)
-    assert run(stage, "list").output.splitlines()[1:] == ["nothing has failed for good"]
+    assert run(stage, "list").output.splitlines()[1:] == ["no task has failed for good"]
 
 
 def test_one_that_is_not_there_is_said(stage: HttpStage) -> None:

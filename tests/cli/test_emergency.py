@@ -142,7 +142,7 @@ def test_where_nobody_can_answer_it_changes_nothing_and_names_the_option(
     before = operator.sees()
     result = operator.types(APP)
     assert (result.exit_code, operator.sees()) == (2, before)
-    assert "there is nobody to ask. Pass `--yes` to confirm." in result.output
+    assert "because nobody confirmed it. To confirm, pass `--yes`." in result.output
 
 
 def test_with_nothing_to_copy_it_asks_for_a_bucket(operator: Operator) -> None:

@@ -168,5 +168,5 @@ def test_a_stream_whose_last_command_may_have_taken_effect_is_not_called_lost_fo
     shown = [types(stage, "status", str(key)), types(stage, "why", str(key)), lists(stage)]
 
     for result in shown:
-        assert ", unless the last command took effect" in result.stdout
+        assert " s lost, unless the last command took effect" in result.stdout
         assert result.exit_code == NOT_AS_WANTED

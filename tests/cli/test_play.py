@@ -182,7 +182,7 @@ def test_what_no_recording_is_named_is_said_and_not_signed(
     result = plays(stage, "--limit", "1", *options)
 
     assert result.stdout == ""
-    assert "zh" in options or "\nbackups/users.csv is not signed" in result.stderr
+    assert "zh" in options or "\nbackups/users.csv gets no playback URL" in result.stderr
     assert why in result.stderr
 
 

@@ -196,7 +196,7 @@ def test_it_says_which_rule_holds_and_what_recording_on_publish_loses(file: Path
 
     assert result.exit_code == 0
     assert "rule #1 (live.example.com/classroom/*)" in result.output
-    assert "first seconds are lost" in result.output
+    assert "first seconds are not recorded" in result.output
     assert "for at most 4h" in result.output
 
 
@@ -229,8 +229,8 @@ def test_a_diff_names_each_stream_whose_rule_would_be_another() -> None:
     assert changes == {
         "mode": "observe",
         "live.example.com/classroom/a": (
-            "record, finalize, at most 2h, 200 at a time, priority 3, complete to at least 99.9 %,"
-            " no gap longer than 30s"
+            "record, finalize, at most 2h, 200 at a time, priority 3, coverage target: at least"
+            " 99.9 %, longest allowed gap: 30s"
         ),
     }
 
@@ -283,7 +283,7 @@ def test_an_apply_shows_the_streams_it_touches_and_is_refused_where_nobody_can_b
     assert "(recording)" in refused.output
     assert "2 of the streams that are live or set to record would get" in refused.output
     assert "Further streams that would get another rule: 1" in refused.output
-    assert "Pass `--yes`" in refused.output
+    assert "pass `--yes`" in refused.output
     assert [seen.method for seen in wire.seen] == ["GET", "GET"]
 
 
@@ -350,7 +350,7 @@ def test_a_policy_that_is_applied_holds_within_ten_seconds_and_without_a_deploy(
 
     assert "live.example.com/app/before: ignore" in run("diff", file, *at).output
     refused = run("apply", file, *at)
-    assert (refused.exit_code, "Pass `--yes`" in refused.output) == (2, True)
+    assert (refused.exit_code, "pass `--yes`" in refused.output) == (2, True)
     applied = run("apply", file, "--yes", *at)
     assert (applied.exit_code, "Version 1" in applied.output) == (0, True)
     here.live.advance(10)
@@ -368,7 +368,10 @@ def test_a_file_without_targets_keeps_those_that_a_take_over_has_put_there(
     with http_stage(folder, POLICY + targets, RELAY) as running:
         at = ("--url", running.url, "--token", TOKEN)
         assert "\nChanges: 0;" in run("diff", file, *at).output
-        assert "forwarded as before" in run("apply", file, "--yes", *at).output
+        assert (
+            "has no `[forward_to]`, so the stage's forwarding"
+            in run("apply", file, "--yes", *at).output
+        )
         assert "https://old.example.com/live" in run("show", *at).output
         file.write_text(f"{POLICY}[forward_to]\n")
         assert "forward_to.stream" in run("diff", file, *at).output

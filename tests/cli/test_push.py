@@ -53,7 +53,7 @@ def test_a_file_goes_out_in_real_time(live: LiveInThread, short: Path) -> None:
     began = time.monotonic()
     pushed = push(short, f"{live.rtmp}/app/room")
     assert pushed.exit_code == 0
-    assert "tags sent: 3" in pushed.output.splitlines()
+    assert "FLV tags sent: 3" in pushed.output.splitlines()
     assert time.monotonic() - began >= 0.2
     assert len(Remote(live.address).state("room")["sessions"]) == 1
 
@@ -71,7 +71,7 @@ def test_the_test_picture_goes_to_whatever_stream_is_named_alone(
     monkeypatch.setattr("cli.push.CLIP", short)
     register("dev", Target("http://127.0.0.1:9", "t", live.address, live.rtmp))
     for to in ("live.example.com/app/room", f"{live.rtmp}/app/room"):
-        assert "tags sent: 3" in push(to).output.splitlines()
+        assert "FLV tags sent: 3" in push(to).output.splitlines()
     assert len(Remote(live.address).state("room")["sessions"]) == 2
 
 
@@ -126,7 +126,7 @@ def test_an_address_that_takes_nothing_is_told_without_its_secrets(short: Path, 
     ("url", "why"),
     [
         ("rtmp://127.0.0.1:9/app/room", "127.0.0.1:9 无法访问：没有程序在监听"),
-        ("rtmp:///app", "地址应为 rtmp://host/app/stream"),
+        ("rtmp:///app", "请将地址写成 rtmp://host/app/stream"),
     ],
 )
 def test_why_a_stream_is_not_taken_is_said_in_chinese(short: Path, url: str, why: str) -> None:

@@ -115,7 +115,7 @@ def test_every_step_that_holds_is_go() -> None:
     ("error", "cause", "fix"),
     [
         (StepFailed("the cause", "the fix"), "the cause", "the fix"),
-        (Failure("no answer"), "no answer", "Fix that, then rehearse again."),
+        (Failure("no answer"), "no answer", "Fix the cause, then rehearse again."),
         (
             Declined("DeleteObject", LiveError("AccessDenied", "no", status=403)),
             "DeleteObject: AccessDenied: no",
@@ -124,12 +124,12 @@ def test_every_step_that_holds_is_go() -> None:
         (
             Declined("ListObjects", LiveError("NoSuchBucket", "none", status=404)),
             "ListObjects: NoSuchBucket: none",
-            "Fix that, then rehearse again.",
+            "Fix the cause, then rehearse again.",
         ),
         (
             Declined("DeleteObject", NeverSent("", "no answer")),
             "DeleteObject: NeverSent: no answer",
-            "Fix that, then rehearse again.",
+            "Fix the cause, then rehearse again.",
         ),
     ],
 )
@@ -268,7 +268,7 @@ def test_an_address_that_nothing_can_be_pushed_to_costs_no_rehearsal(
 
 def test_it_says_what_it_costs_and_begins_only_if_somebody_agrees(alone: HttpStage) -> None:
     refused = run(alone, STREAM)
-    assert (refused.exit_code, "Pass `--yes` to confirm" in refused.output) == (2, True)
+    assert (refused.exit_code, "To confirm, pass `--yes`" in refused.output) == (2, True)
     assert "Alibaba Cloud charges your account for the rehearsal" in refused.output
     assert alone.remote.calls()["calls"] == []
 

@@ -106,7 +106,7 @@ def test_an_occurrence_of_a_schedule_whose_stream_never_came_is_a_row(
     assert "live.example.com/app/room3: nothing was recorded" in result.output
     line = "the stream was never live during occurrence show@2030-01-01T19:00:00 of the schedule"
     assert line in result.output
-    assert "Occurrences of schedules of which nothing was recorded: 1." in result.output
+    assert "Schedule occurrences of which nothing was recorded: 1." in result.output
     (row,) = csv.DictReader(io.StringIO(report(stage, "--csv").stdout))
     assert (row["due_ms"], row["absences"]) == ("0", "1")
     (row,) = json.loads(report(stage, "--json").stdout)["streams"]

@@ -80,9 +80,9 @@ def test_a_file_is_applied_with_what_it_changes(stage: HttpStage, file: Path) ->
     assert applied == [
         "+ tuesdays: 2099-01-06T19:00:00 - 2099-01-06T21:00:00 Asia/Shanghai FREQ=WEEKLY;BYDAY=TU",
         "+ gala: 2099-02-01T12:00:00 - 2099-02-01T15:00:00 UTC",
-        "tuesdays: next at 2099-01-06 19:00:00+08:00",
+        "tuesdays: next occurrence at 2099-01-06 19:00:00+08:00",
         "  1 start takes less than 1 s at 18:59",
-        "gala: next at 2099-02-01 20:00:00+08:00",
+        "gala: next occurrence at 2099-02-01 20:00:00+08:00",
         "  1 start takes less than 1 s at 12:00",
     ]
     assert lines(run(stage, "diff", file)) == ["Nothing changes."]
@@ -125,7 +125,7 @@ def test_mistakes_of_a_file_are_named_together(stage: HttpStage, file: Path) -> 
     result = run(stage, "diff", file)
 
     assert result.exit_code != 0
-    for part in ("a: `begin` is unknown", "a occurs twice", "a schedule has no `id`"):
+    for part in ("a: the field `begin` is unknown", "a occurs twice", "a schedule has no `id`"):
         assert part in result.output
 
 
@@ -156,9 +156,12 @@ def test_each_refused_schedule_is_named_and_stops_no_other(stage: HttpStage, fil
     result = run(stage, "apply", file, "--prune", "--yes")
 
     assert result.exit_code == 1
-    assert "Error: tuesdays is not stored: MalformedParam: timezone: write a name" in result.stderr
-    assert "Error: matinee is not stored: MissingParam: streams: is missing" in result.stderr
-    assert "nothing was deleted" in result.stderr
+    assert "Error: The schedule tuesdays is not stored: MalformedParam: timezone: " in result.stderr
+    assert (
+        "Error: The schedule matinee is not stored: MissingParam: streams: is missing"
+        in result.stderr
+    )
+    assert "no schedule was deleted" in result.stderr
     assert sorted(stage.app.store.schedules()) == ["gala", "mondays"]
 
 
@@ -199,7 +202,7 @@ def test_a_schedule_is_listed_shown_and_changed(stage: HttpStage, file: Path) ->
 
     paused = lines(run(stage, "pause", "tuesdays", "--note", "stage closed"))[0]
     assert paused.endswith("  paused by dev: stage closed")
-    assert lines(run(stage, "next", "tuesdays")) == ["nothing is to come"]
+    assert lines(run(stage, "next", "tuesdays")) == ["no occurrence is to come"]
     assert "paused" not in lines(run(stage, "resume", "tuesdays", "--note", "open"))[0]
     skipped = lines(run(stage, "skip", "tuesdays", "--note", "rained off"))
     assert skipped[0].startswith("skipped: tuesdays@2099-01-06T19:00:00")
@@ -227,7 +230,7 @@ def test_how_many_streams_follow_is_said() -> None:
         words = ["schedule", "skip", "daily", *options, f"http://{wire.endpoint}"]
         said = CliRunner().invoke(main, words).output
 
-    assert said.endswith("; further streams that follow within a minute: 1200\n")
+    assert said.endswith("; further streams for which this happens within a minute: 1200\n")
 
 
 def test_a_schedule_is_shown_with_the_rehearsals_that_it_demands(
@@ -239,7 +242,7 @@ def test_a_schedule_is_shown_with_the_rehearsals_that_it_demands(
     run(stage, "apply", file, "--yes")
     api, app, other = Api(stage.url, TOKEN), "live.example.com/app", "live.example.com/other"
     assert lines(run(stage, "show", "tuesdays"))[3:6] == [
-        "  a rehearsal must end with GO within 1d before each occurrence",
+        "  in the 1d before each occurrence, a rehearsal must end with GO",
         f"  {app}: not rehearsed yet",
         f"  {other}: not rehearsed yet",
     ]
@@ -282,8 +285,8 @@ def test_why_says_that_a_stop_keeps_the_schedule_from_recording(
     after = CliRunner().invoke(main, words).output
 
     assert "the schedule gala begins at 20" in before
-    assert "but is not recorded while the stop holds" not in before
-    assert "but is not recorded while the stop holds" in after
+    assert "but will not be recorded while the explicit stop holds" not in before
+    assert "but will not be recorded while the explicit stop holds" in after
 
 
 def test_a_calendar_is_imported_once(stage: HttpStage) -> None:
@@ -321,7 +324,7 @@ def test_a_pattern_is_shown_with_the_streams_that_it_fits(stage: HttpStage, file
     assert lines(run(stage, "apply", file, "--yes")) == [
         written,
         fits,
-        "cameras: next at 2099-02-01 20:00:00+08:00",
+        "cameras: next occurrence at 2099-02-01 20:00:00+08:00",
         "  2 starts take less than 1 s at 12:00",
     ]
 

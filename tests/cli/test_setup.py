@@ -248,7 +248,7 @@ def test_where_nobody_can_answer_it_changes_nothing_and_names_the_option(person:
     before = person.wrote()
     result = person.types()
     assert (result.exit_code, person.wrote()) == (2, before)
-    assert "Nothing was changed: there is nobody to ask. Pass `--yes` to confirm." in result.output
+    assert "Nothing was changed, because nobody confirmed it." in result.output
     assert "Aborted" not in result.output
 
 
@@ -339,7 +339,7 @@ def test_two_urls_that_are_shown_alike_are_told_apart(person: Person) -> None:
     person.control.notify(stream_url=f"{url}/another-token?secret=s3cret")
     shown = person.types().output
 
-    assert "/… (another last part of the path, query)" in shown
+    assert "/… (parts that differ: last part of the path, query)" in shown
     assert "another-token" not in shown
 
 
@@ -441,7 +441,7 @@ def test_a_format_is_added_to_what_is_manual_and_its_segments_lie_beside_its_pla
     person.control.post("recording", {**APP_OF_LIVE, "app": "else", "on_demand": 0})
     shown = person.does("--format", "m3u8")
 
-    assert f"note: {APP}: no update can change object names" in shown
+    assert f"note: {APP}: Live cannot change the object names" in shown
     assert formats_of(person.sees()[str(APP)]) == {
         "mp4": {"OssObjectPrefix": "all/{AppName}/{StreamName}-{StartTime}-{EndTime}"},
         "m3u8": {
@@ -557,7 +557,7 @@ def test_a_callback_url_that_is_not_ours_is_never_replaced_unasked(owner: Person
     before = owner.sees()
     result = owner.types("--yes")
     assert (result.exit_code, owner.sees()) == (1, before)
-    assert result.output.count("which is not ours") == 2
+    assert result.output.count("which is not an address of this stage") == 2
 
 
 def test_a_take_over_forwards_to_whoever_had_the_callbacks_before_it_replaces_any(
@@ -625,7 +625,7 @@ def test_two_addresses_are_not_forwarded_to_as_if_they_were_one(tmp_path: Path) 
         person = person_at(stage)
         result = person.types("--yes", "--take-over")
         kept = person.sees()[str(STREAM)]["NotifyUrl"]
-    assert "forward_to.stream` holds one address" in result.output
+    assert "forward_to.stream` can hold only one address" in result.output
     assert (result.exit_code, kept) == (1, OTHERS["stream_url"])
 
 

@@ -118,7 +118,7 @@ def test_an_import_that_stops_half_way_says_how_far_it_came(wire: Wire, tmp_path
     result = types(wire, "state", "import", str(file), "--no-policy")
 
     assert result.exit_code == 1
-    assert "streams: one is wrong. Streams imported before that: 50." in result.output
+    assert "streams: one is wrong. Streams imported before this error: 50." in result.output
     assert "Correct the file, and import it again." in result.output
 
 

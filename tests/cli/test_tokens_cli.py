@@ -81,7 +81,7 @@ def test_a_revoked_token_is_refused(stage: HttpStage) -> None:
     token = added(stage, "--scope", "read")
     revoked = run(stage, "token", "revoke", "tv")
 
-    assert "Within 10 s no instance takes it" in revoked.output
+    assert "no instance accepts it" in revoked.output
     assert "Unauthorized" in run(stage, "status", ROOM, token=token).output
     assert run(stage, "token", "revoke", "tv").exit_code == 1
 

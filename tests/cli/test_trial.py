@@ -208,7 +208,7 @@ def test_a_domain_that_live_does_not_know_is_refused(user: User) -> None:
 
 
 def test_without_a_recording_configuration_it_says_how_to_add_one(user: User) -> None:
-    assert "Add `--bucket BUCKET --endpoint" in user.is_refused("--stream", "new/room1")
+    assert "Pass `--bucket BUCKET --endpoint" in user.is_refused("--stream", "new/room1")
 
 
 def test_what_live_records_by_itself_is_refused(user: User) -> None:

@@ -41,7 +41,7 @@ def test_a_mistyped_command_is_suggested(word: str, meant: str) -> None:
 
 
 def test_an_unknown_command_leads_to_the_list_of_all() -> None:
-    assert fault("qqq") == "Error: No such command 'qqq'. `live-record --help` lists all."
+    assert fault("qqq") == "Error: No such command 'qqq'. `live-record --help` lists all commands."
     assert (
         fault("qqq", language="zh") == "错误：没有命令 'qqq'。`live-record --help` 会列出所有命令。"
     )
@@ -141,7 +141,7 @@ def test_a_stage_that_is_incomplete_is_refused_with_what_it_lacks(
 ) -> None:
     stages = folder / "stages.toml"
     stages.write_text(f"[dev]\n{table}\n")
-    text = f"The stage dev in {stages} lacks: {lacks}. Write that below `[dev]`."
+    text = f"The stage dev in {stages} lacks: {lacks}. Write what is missing below `[dev]`."
     assert fault("list") == f"Error: {text}"
 
 
@@ -149,7 +149,7 @@ def test_what_is_no_flv_file_is_not_pushed(folder: Path) -> None:
     (folder / "show.txt").write_text("text")
     words = ["push", "show.txt", "rtmp://127.0.0.1:9/app/room1"]
     assert fault(*words) == (
-        "Error: show.txt cannot be pushed: this is no FLV file. Name an FLV file, or no file to"
-        " push the test picture."
+        "Error: show.txt cannot be pushed: this is no FLV file. Name an FLV file. If you name no"
+        " file, the test picture is pushed."
     )
     assert "不是 FLV 文件" in fault(*words, language="zh")

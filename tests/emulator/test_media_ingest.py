@@ -229,7 +229,7 @@ def test_a_name_that_is_none_is_refused_and_live_says_so(
     ("place", "fault"),
     [
         ("app/room?vhost=other.example.com", "'other.example.com' is not known"),
-        ("app", "an address is rtmp://"),
+        ("app", "write the address as rtmp://"),
     ],
 )
 def test_an_unknown_domain_is_refused_naming_the_known_ones(
