@@ -246,8 +246,8 @@ class Api:
         return self._call("GET", "/v1/doctor", *shown, query=digests)
 
     def rejected_callbacks(self, stream: str) -> Json:
-        """Return why callbacks that claim to be about the stream were rejected. The answer holds
-        only those that the one instance which answers has rejected."""
+        """Return why callbacks that claim to be about the stream were rejected. One instance of the
+        function answers, and it knows only the callbacks that it has rejected itself."""
         query = {"stream": stream}
         return self._call("GET", "/callbacks/stream/refused", "refused", "last", query=query)
 

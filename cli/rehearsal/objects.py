@@ -56,9 +56,9 @@ class RehearsalObjects:
     def own_and_left(
         self, stream: StreamKey, reported: Sequence[str], now_s: float
     ) -> tuple[Sequence[str], Sequence[str]]:
-        """Return the names of this rehearsal's objects, found in the bucket or `reported` by Live,
-        and the names of objects that killed rehearsals have left. A reported name is in neither
-        list if it lacks the name of `stream`."""
+        """Return two lists of names: the objects of this rehearsal, which were found in the bucket
+        or `reported` by Live, and the objects that are left of earlier rehearsals that were killed.
+        A reported name that does not contain the name of `stream` is in neither list."""
         found = list(dict.fromkeys((*self._all(), *reported)))
         own = [key for key in found if stream.stream in key]
         return own, [key for key in found if key not in own and is_left(key, now_s)]

@@ -58,8 +58,8 @@ def lines(streams: Sequence[Json]) -> Iterator[str]:
 
 
 def is_shown(row: Json) -> bool:
-    """Return True if the report shows the stream: because it was due (wanted while it was live) or
-    recorded, or because an occurrence of it is absent."""
+    """Return True if the report shows the stream: it was due (wanted while it was live), it was
+    recorded, or it did not come up in one of its scheduled occurrences."""
     return bool(row["due_ms"] or row["recorded"] or row.get("absences"))
 
 

@@ -45,8 +45,9 @@ class StepMarks:
         self._timestamps = timestamps
 
     def begin(self, step: str) -> None:
-        """Note that the step begins. At the very first drain, also note that drain, resync and
-        replay ended just now, so that health can report a step that never begins or never ends."""
+        """Note that the step begins. Health compares this time with the step's last end, and so
+        finds a step that never ends. A new stage has no last ends, so its first drain also notes
+        for each step that it ended just now."""
         self._timestamps.touch(began(step))
         if step == DRAIN and self._timestamps.age_ms(ended(step)) is None:
             for each in (DRAIN, RESYNC, REPLAY):

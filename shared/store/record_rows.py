@@ -199,8 +199,9 @@ drops as many dead letters at most."""
 
 
 def add_edges(db: sqlite3.Connection, save: Save, edges: Sequence[Edge], now: int) -> None:
-    """Add edges to the stream's ledger. Also drop some edges that are too old, of this stream or
-    any other, even a forgotten one."""
+    """Add edges (the entries of a ledger: what happened, and when) to the stream's ledger. Also
+    delete some edges that are too old. These may belong to any stream, even to one whose record has
+    been deleted."""
     if not edges:
         return
     key = columns(save.key)

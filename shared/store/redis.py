@@ -701,7 +701,7 @@ class RedisStore:
         return _pairs(self._run(scripts.DUE_SCHEDULES, keys, limit))
 
     def touch(self, name: str) -> None:
-        """Set the timestamp of this name to now, by the engine's clock."""
+        """Set the timestamp of this name to now, by the clock of Redis."""
         self._run(scripts.TOUCH, self._keys("timestamps"), name)
 
     def age_ms(self, name: str) -> int | None:

@@ -1,9 +1,9 @@
 """The sentences for people, in English and Chinese: one JSON file for each language.
 
-The answers of the API and messages to people use them. A sentence may have placeholders for the
-details of its history entry. In a file, `reasons` has a text for each code of an entry, `fixes` for
-each code with which Live reports a failed recording (docs/platform/live.md §4), `problems` for each
-code of a problem that health reports, and `conditions` for each alert condition.
+The answers of the API and messages to people use them. In a file, `reasons` has a text for each
+code that a history entry can have, with placeholders for the entry's details; `fixes` for each code
+with which Live reports a failed recording (docs/platform/live.md §4), `problems` for each code of a
+problem that health reports, and `conditions` for each alert condition.
 """
 
 from __future__ import annotations
