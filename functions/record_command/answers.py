@@ -710,7 +710,7 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["ready", "degraded", "not_ready"],
         doc(
             "`degraded`: commands can be sent, but some streams that are wanted and live"
-            " are not recorded"
+            " are not recorded, or some schedules cannot be planned"
         ),
     ]
     ready: Annotated[bool, doc("`true`: a command could be sent now")]
@@ -957,6 +957,13 @@ class LastRehearsalView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class SchedulesView(Struct, frozen=True, forbid_unknown_fields=True):
     schedules: Sequence[ScheduleView]
+    unreadable: Annotated[
+        Sequence[str],
+        doc(
+            "ids of schedules that this release cannot read, and so does not plan. A token that is"
+            " bound to some streams sees none of them"
+        ),
+    ]
 
 
 class OccurrencesView(Struct, frozen=True, forbid_unknown_fields=True):

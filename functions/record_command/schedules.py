@@ -381,23 +381,40 @@ def _key(invocation: Invocation, stream: str) -> StreamKey:
 
 
 def _stored(request: ApiRequest, name: str) -> tuple[StoredSchedule | None, str | None]:
+    """Return the schedule and its document: no schedule if this release cannot read the document,
+    and neither if there is none."""
     text_ = request.invocation.app.store.get_schedule(name)
-    return (StoredSchedule.from_text(text_) if text_ else None), text_
+    return (None if text_ is None else readable({name: text_}).get(name)), text_
+
+
+def _unreadable(name: str) -> WrongState:
+    return WrongState(
+        f"this release cannot read the schedule {name}",
+        hint="deploy the release that wrote it, or write it again with `PUT"
+        " /v1/schedules/{schedule}`; then it can be changed and deleted",
+    )
 
 
 def _require(request: ApiRequest) -> StoredSchedule:
-    """Return the schedule that the path names. Raise NotFound also if the token may not reach all
-    of its streams, so that it learns nothing about the schedule."""
+    """Return the schedule that the path names. Raise WrongState if this release cannot read it.
+    Raise NotFound also if the token may not reach all of its streams, so that it learns nothing
+    about the schedule."""
     (name,) = request.values
-    stored, _ = _stored(request, name)
-    if stored is None or stored.is_deleted or not _may_see(request, stored):
+    stored, text_ = _stored(request, name)
+    is_deleted = stored is not None and stored.is_deleted
+    if text_ is None or is_deleted or not _may_see(request, stored):
         raise NotFound("there is no schedule with that id", hint="see `GET /v1/schedules`")
+    if stored is None:
+        raise _unreadable(name)
     return stored
 
 
-def _may_see(request: ApiRequest, stored: StoredSchedule) -> bool:
+def _may_see(request: ApiRequest, stored: StoredSchedule | None) -> bool:
     """Return True if the token reaches every stream of the schedule, and every pattern of an
-    occurrence under way, which may differ from the schedule's by now."""
+    occurrence under way, which may differ from the schedule's by now. Nobody knows the streams of a
+    schedule that cannot be read (None): only a token for all streams reaches them."""
+    if stored is None:
+        return not request.caller.only
     of_rules = [match.pattern for rule in stored.rules for match in rule.matches]
     return all(map(request.caller.may_reach, (*keys_of(stored.schedule.streams), *of_rules)))
 
@@ -409,13 +426,16 @@ def _change(
     *,
     may_be_new: bool = False,
 ) -> StoredSchedule:
-    """Apply `change` to the schedule, store it, and plan it as far as time allows. Raise WrongState
-    if other writers keep coming first, or if there are too many schedules."""
+    """Apply `change` to the schedule, store it, and plan it as far as time allows. `may_be_new`:
+    `change` needs no earlier schedule, so there may be none, or one that this release cannot read.
+    Raise WrongState if other writers keep coming first, or if there are too many schedules."""
     store = request.invocation.app.store
     for _ in range(ATTEMPTS_NUMBER):
         before, text_ = _stored(request, name)
-        if before is not None and not _may_see(request, before):
+        if text_ is not None and not _may_see(request, before):
             raise Forbidden(f"the token {request.who} may not change {name}")
+        if text_ is not None and before is None and not may_be_new:
+            raise _unreadable(name)
         now = store.now()
         after = replace(change(before), planned_until=None, due_at=now, changed_at=now)
         if may_be_new:
@@ -473,11 +493,20 @@ def show(request: ApiRequest) -> Response:
 
 
 def listed(request: ApiRequest) -> Response:
-    """Return the schedules of which the token may see all streams."""
-    found = readable(request.invocation.app.store.schedules()).values()
-    shown = [one for one in found if not one.is_deleted and _may_see(request, one)]
-    views = [_view(request, one, shown=1, counts_load=False) for one in shown]
-    return Response(200, SchedulesView(views))
+    """Return the schedules of which the token may see all streams, and the ids of those that this
+    release cannot read."""
+    texts = request.invocation.app.store.schedules()
+    found = readable(texts)
+    unread = [name for name in texts if name not in found and _may_see(request, None)]
+    views = list[ScheduleView]()
+    for name, one in found.items():
+        if one.is_deleted or not _may_see(request, one):
+            continue
+        try:
+            views.append(_view(request, one, shown=1, counts_load=False))
+        except WrongState:
+            unread.append(name)
+    return Response(200, SchedulesView(views, sorted(unread)))
 
 
 def delete(request: ApiRequest) -> Response:
@@ -704,20 +733,27 @@ def _done(schedule: Schedule, occurrence: Occurrence, answers: _Answers) -> Resp
 
 
 def _first(schedule: Schedule) -> Occurrence:
+    return _computed(replace(schedule, rrule="", exdates=()), ends_after=0, limit=1)[0]
+
+
+def _computed(schedule: Schedule, *, ends_after: int, limit: int) -> Sequence[Occurrence]:
+    """Return the first occurrences that end after a time. Raise WrongState if this release cannot
+    compute them, for example because only a later one knows the time zone."""
     from shared.schedule.recurrence import occurrences
 
-    return occurrences(replace(schedule, rrule="", exdates=()), ends_after=0, limit=1)[0]
+    try:
+        return occurrences(schedule, ends_after=ends_after, limit=limit)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise _unreadable(schedule.id) from error
 
 
 def _calendar(request: ApiRequest, schedule: Schedule, number: int) -> Sequence[Occurrence]:
     """Return the next `number` occurrences that have not ended (post_roll included); none if the
     schedule is paused."""
-    from shared.schedule.recurrence import occurrences
-
     if schedule.is_paused or not number:
         return ()
     now = request.invocation.app.store.now()
-    found = occurrences(schedule, ends_after=now, limit=number + 1)
+    found = _computed(schedule, ends_after=now, limit=number + 1)
     return [one for one in found if one.ends_at > now][:number]
 
 

@@ -127,13 +127,18 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def from_text(cls, text: str) -> StoredSchedule:
-        """Parse a stored schedule. Raise Undecodable if it cannot be read."""
-        return decode(text, cls)
+        """Parse a stored schedule. Raise Undecodable if this release cannot read it."""
+        stored = decode(text, cls)
+        try:
+            keys_of((*stored.schedule.streams, *stored.leaving))
+        except TypeError as error:
+            raise Undecodable(str(error)) from error
+        return stored
 
 
 def readable(texts: Mapping[str, str]) -> Mapping[str, StoredSchedule]:
-    """Return the stored schedules that this release can read, by id; reconcile reports the
-    others."""
+    """Return the stored schedules that this release can read, by id. The list of schedules and
+    health report the others."""
     found: dict[str, StoredSchedule] = {}
     for name, text in texts.items():
         with suppress(Undecodable):

@@ -492,8 +492,17 @@ def test_beside_one_that_cannot_be_read_another_is_written_shown_and_listed(stag
     stage.store.put_schedule("broken", "{}", 0, replaces=None)
 
     assert (put(stage).status, stage.ask("GET", TUESDAYS).status) == (200, 200)
-    listed = stage.ask("GET", "/v1/schedules").json["schedules"]
-    assert [one["id"] for one in listed] == ["tuesdays"]
+    assert ids_in_list(stage) == (["tuesdays"], ["broken"])
+    assert ids_in_list(stage, token="brand-token") == ([], [])
+
+
+def ids_in_list(
+    stage: Stage,
+    token: str = "ops-token",  # noqa: S107 - a made-up one
+) -> tuple[list[str], list[str]]:
+    """Return the ids of the schedules in the list, and of those that cannot be read."""
+    got = stage.ask("GET", "/v1/schedules", token=token).json
+    return [one["id"] for one in got["schedules"]], got["unreadable"]
 
 
 def test_a_schedule_that_cannot_be_read_stops_no_other(stage: Stage) -> None:
@@ -502,7 +511,75 @@ def test_a_schedule_that_cannot_be_read_stops_no_other(stage: Stage) -> None:
     to(stage, TUESDAY - HOUR_MS)
 
     assert [one.starts_at for one in stage.store.load(KEY).record.planned] == [TUESDAY]
-    assert any("schedule.crashed" in line for line in stage.lines)
+    (crashed,) = [line for line in stage.lines if "schedule.crashed" in line]
+    assert json.loads(crashed)["schedule"] == "broken"
+
+
+BROKEN = "/v1/schedules/broken"
+ABOUT_ONE = (
+    ("GET", BROKEN),
+    ("DELETE", BROKEN),
+    ("GET", f"{BROKEN}/next"),
+    *(("POST", f"{BROKEN}/{change}") for change in ("pause", "resume", "skip", "trigger")),
+)
+
+
+OF_A_GROUP = json.dumps({"schedule": {"id": "broken", **body(streams=["group:tv"])}})
+
+
+@pytest.mark.parametrize("text", ["{}", '{"of": ' + "[" * 99_999, OF_A_GROUP])
+@pytest.mark.parametrize(("method", "path"), ABOUT_ONE)
+def test_a_request_about_one_that_cannot_be_read_says_how_to_go_on(
+    stage: Stage, method: str, path: str, text: str
+) -> None:
+    stage.store.put_schedule("broken", text, 0, replaces=None)
+    given: dict[str, object] | None = {} if method == "POST" else None
+    got = stage.ask(method, path, given)
+
+    assert (got.status, got.json["code"]) == (409, "WrongState")
+    assert got.json["detail"] == "this release cannot read the schedule broken"
+    assert "`PUT /v1/schedules/{schedule}`" in got.json["hint"]
+    assert stage.ask(method, path, given, token="brand-token").status == 404
+
+
+def test_one_that_cannot_be_read_is_replaced_and_can_then_be_deleted(stage: Stage) -> None:
+    stage.store.put_schedule("broken", "{}", 0, replaces=None)
+    own = [f"{KEY.domain}/brand/a"]
+    assert put(stage, BROKEN, token="brand-token", streams=own).status == 403
+
+    assert put(stage, BROKEN).status == 200
+    assert ids_in_list(stage) == (["broken"], [])
+    assert stage.ask("DELETE", BROKEN).status == 200
+
+
+def test_what_one_that_cannot_be_read_had_planned_ends_at_its_time(stage: Stage) -> None:
+    """Nobody knows its streams, so nothing is taken out of their records."""
+    put(stage)
+    to(stage, TUESDAY - HOUR_MS)
+    before = stage.store.get_schedule("tuesdays")
+    assert stage.store.put_schedule("tuesdays", "{}", 0, replaces=before)
+    put(stage, streams=[str(OTHER)])
+    to(stage, TUESDAY)
+    assert (wanted(stage), wanted(stage, OTHER)) == (True, True)
+
+    assert stage.ask("DELETE", TUESDAYS).status == 200
+    to(stage, TUESDAY + 2 * HOUR_MS)
+    to(stage, TUESDAY + 7 * 24 * HOUR_MS)
+    assert (wanted(stage), stage.store.load(KEY).record.planned) == (False, ())
+
+
+def test_one_whose_dates_cannot_be_computed_is_named_and_hides_no_other(stage: Stage) -> None:
+    """Only a later release knows its time zone."""
+    put(stage)
+    put(stage, BROKEN)
+    text = stage.store.get_schedule("broken") or ""
+    later = text.replace("Asia/Shanghai", "Mars/Base")
+    assert stage.store.put_schedule("broken", later, 0, replaces=text)
+
+    assert ids_in_list(stage) == (["tuesdays"], ["broken"])
+    assert stage.ask("GET", BROKEN).status == stage.ask("GET", f"{BROKEN}/next").status == 409
+    assert stage.ask("POST", f"{BROKEN}/skip", {}).status == 409
+    assert stage.ask("DELETE", BROKEN).status == 200
 
 
 def planner(stage: Stage) -> Any:  # noqa: ANN401 - a planner whose wait is the test's
