@@ -48,6 +48,7 @@ from shared.decoding import Undecodable, decode
 from shared.engine import counters
 from shared.engine.counters import CallbackResult, OccurrenceResult
 from shared.engine.schedule_planner import live_keys
+from shared.engine.step_marks import unplanned_ms
 from shared.engine.timer_watch import TIMERS
 from shared.invocation.app import App
 from shared.invocation.invocation import Invocation
@@ -442,6 +443,7 @@ def _facts(app: App, watch: CallbackWatch, outbox: OutboxState, now: int) -> Sta
         dropped_ms_ago=ages.get(DROPPED),
         closed_receivers=list(_closed_receivers(app)),
         failing_targets=list(_failing_targets(app)),
+        unplanned_ms=unplanned_ms(ages),
     )
 
 

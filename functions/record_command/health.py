@@ -51,6 +51,7 @@ from shared.engine.step_marks import (
     ended,
     list_failed,
     list_read,
+    unplanned_ms,
 )
 from shared.inbound.catalogue import Language, ProblemWords, problem_words, text
 from shared.inbound.catalogue.details import about_in
@@ -99,6 +100,8 @@ CAUSES_ROWS = 100
 """How many streams are examined, the longest waiting first, for the most common cause."""
 NEARLY_FULL_PERCENT = 80
 FULL_SOON_MS = 7 * DAY_MS
+DEGRADING = ("not_recorded", "schedules_unplanned")
+"""Problems by which recordings are lost although commands can be sent."""
 
 
 class StageProblem(Struct, frozen=True):
@@ -303,6 +306,14 @@ def policy_is_read(facts: Facts) -> Iterator[StageProblem]:
         yield StageProblem("policy_unreadable", {"version": facts.app.policies.version})
 
 
+def schedules_are_planned(facts: Facts) -> Iterator[StageProblem]:
+    """Report schedules that reconcile cannot plan, for example because a later release wrote
+    them."""
+    age = unplanned_ms(facts.ages)
+    if age is not None:
+        yield StageProblem("schedules_unplanned", {"ago": written(age)}, age)
+
+
 def sends_commands(facts: Facts) -> Iterator[StageProblem]:
     """Report that the stage only observes. The stage is still ready, because somebody chose that
     mode."""
@@ -361,6 +372,7 @@ CHECKS: tuple[Check, ...] = (
     tasks_are_done,
     receivers_take_events,
     policy_is_read,
+    schedules_are_planned,
     wake_ups_arrive,
     acts_alone,
     sends_commands,
@@ -375,14 +387,15 @@ def _of_store(error: StoreUnavailable) -> StageProblem:
 QUERY: tuple[Field, ...] = (
     switch(
         "strict",
-        "`true`: the status is also 503 while streams that are wanted and live are not recorded",
+        "`true`: the status is also 503 while streams that are wanted and live are not recorded, or"
+        " schedules cannot be planned",
     ),
 )
 
 
 def health(request: ApiRequest) -> Response:
     """Return every problem of the stage. The status is 503 if no command could be sent now; with
-    `strict=true`, also while a stream that should be recorded is not. Otherwise it is 200."""
+    `strict=true`, also while the stage is degraded. Otherwise it is 200."""
     app, language = request.invocation.app, request.language
     write = app.write_probe.result()
     try:
@@ -504,9 +517,9 @@ def _view(
 ) -> HealthView:
     shown = [_shown(problem, language) for problem in problems]
     why = [problem.text for problem in shown if problem.stops_commands]
-    is_lost = any(problem.code == "not_recorded" for problem in shown)
+    is_degraded = any(problem.code in DEGRADING for problem in shown)
     status: Literal["ready", "degraded", "not_ready"] = (
-        "not_ready" if why else "degraded" if is_lost else "ready"
+        "not_ready" if why else "degraded" if is_degraded else "ready"
     )
     return HealthView(status=status, ready=not why, why=why, problems=shown, store=store)
 

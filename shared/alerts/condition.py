@@ -24,6 +24,7 @@ SEVERITIES: Final[Mapping[ConditionCode, AlertSeverity]] = {
     ConditionCode.OCCURRENCE_MISSED: AlertSeverity.WARNING,
     ConditionCode.OCCURRENCE_HELD: AlertSeverity.WARNING,
     ConditionCode.NOT_REHEARSED: AlertSeverity.WARNING,
+    ConditionCode.SCHEDULES_UNPLANNED: AlertSeverity.WARNING,
     ConditionCode.UNMANAGED: AlertSeverity.INFO,
     ConditionCode.QUEUE_LATE: AlertSeverity.WARNING,
     ConditionCode.CALLBACKS_SILENT: AlertSeverity.WARNING,

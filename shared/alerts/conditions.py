@@ -220,7 +220,9 @@ class ClosedReceiver(Struct, frozen=True):
 class StageFacts(Struct, frozen=True):
     """What the checks of the stage need to know, as of `now`. `timers`: for each function with a
     timer, how many ms ago it last ran. `unreported_since`: since when an online list has shown a
-    stream that no callback reported. All times are in ms; None means that the event never happened.
+    stream that no callback reported. `unplanned_ms`: for how long there have been schedules that
+    cannot be planned. All times are in ms; None means that the event never happened, or that there
+    are no such schedules.
     """
 
     now: int
@@ -237,6 +239,7 @@ class StageFacts(Struct, frozen=True):
     dropped_ms_ago: int | None
     closed_receivers: Sequence[ClosedReceiver] = ()
     failing_targets: Sequence[FailingTarget] = ()
+    unplanned_ms: int | None = None
 
 
 Check = Callable[[StageFacts], Iterator[Condition]]
@@ -267,6 +270,13 @@ def timers_run(facts: StageFacts) -> Iterator[Condition]:
             yield of_stage(
                 ConditionCode.TIMER_SILENT, facts.now - silent_ms, about, subject=function
             )
+
+
+def schedules_are_planned(facts: StageFacts) -> Iterator[Condition]:
+    age_ms = facts.unplanned_ms
+    if age_ms is not None:
+        about = {"ago": written(age_ms)}
+        yield of_stage(ConditionCode.SCHEDULES_UNPLANNED, facts.now - age_ms, about)
 
 
 def store_has_room(facts: StageFacts) -> Iterator[Condition]:
@@ -319,6 +329,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     queue_moves,
     callbacks_arrive,
     timers_run,
+    schedules_are_planned,
     store_has_room,
     store_is_ours,
     tasks_are_done,

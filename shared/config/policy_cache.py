@@ -68,9 +68,10 @@ class PolicyCache:
         """Use `packaged` while the store has no policy. `clock` gives ms since the epoch.
 
         `is_refused`: the store's newest policy cannot be read, so an earlier or the packaged one is
-        in force. `newest` is the newest version even then.
+        in force. `newest` is the newest version even then. `refuses_rules`: the temporary rules of
+        some schedule cannot be read.
         """
-        self.is_refused = False
+        self.is_refused = self.refuses_rules = False
         self.newest = 0
         self._is_read = self._has_failed = False
         self._source = source
@@ -132,16 +133,18 @@ class PolicyCache:
 
     def _take_temporary(self, texts: Mapping[str, str]) -> None:
         if texts != self._texts:
-            rules = (rule for text in texts.values() for rule in self._read(text))
+            self.refuses_rules = False
+            rules = (rule for name, text in texts.items() for rule in self._read(name, text))
             self._temporary, self._texts = tuple(rules), texts
 
-    def _read(self, text: str) -> tuple[TemporaryRule, ...]:
+    def _read(self, name: str, text: str) -> tuple[TemporaryRule, ...]:
         """Return the rules of a schedule; none if they cannot be read, for example because a later
         release wrote them."""
         try:
             return decode(text, tuple[TemporaryRule, ...])
         except Undecodable as error:
-            self._log.error("schedule.refused", error=error)
+            self.refuses_rules = True
+            self._log.error("schedule.refused", schedule=name, error=error)
             return ()
 
     def _take(self, copy: PolicyCopy | None) -> None:

@@ -63,8 +63,8 @@ class ScheduleStore(WatchedStore, Protocol):
 
 class SchedulePlanner:
     """Plans schedules in the store. `run` performs a generator of effects. `may_go_on` returns True
-    while there is time. `report` gets the name of a log event, and the error of a schedule that
-    cannot be planned."""
+    while there is time. `report` gets the id of a schedule that cannot be planned, and the error.
+    """
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class SchedulePlanner:
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - one schedule stops none of the others
-            self._report("schedule.crashed", error)
+            self._report(name, error)
             return None
 
     def plan(self, name: str, text: str) -> int | None:

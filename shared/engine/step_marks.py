@@ -5,7 +5,7 @@ The dispatcher and the side steps set the marks, and health reads them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from shared.engine.worker_lease import Timestamps
 
@@ -38,6 +38,29 @@ def list_read(domain: str) -> str:
 def list_failed(domain: str) -> str:
     """Return the name of the timestamp at which a domain's online list last could not be read."""
     return f"list failed:{domain}"
+
+
+_UNPLANNED, _UNPLANNED_SINCE = "schedule unplanned", "schedules unplanned since"
+"""Name the timestamps of the latest schedule that could not be planned, and of the first after a
+time in which all could."""
+_PLANNED_AGAIN_MS = 120_000
+"""ms without a schedule that could not be planned, after which all count as planned. Reconcile
+plans those that are due once a minute."""
+
+
+def note_unplanned(timestamps: Timestamps) -> None:
+    """Note that a schedule could not be planned."""
+    age_ms = timestamps.age_ms(_UNPLANNED)
+    if age_ms is None or age_ms >= _PLANNED_AGAIN_MS:
+        timestamps.touch(_UNPLANNED_SINCE)
+    timestamps.touch(_UNPLANNED)
+
+
+def unplanned_ms(ages: Mapping[str, int]) -> int | None:
+    """Return for how long there have been schedules that cannot be planned; None if there are none.
+    `ages` are the ages of all timestamps. All in ms."""
+    is_recent = ages.get(_UNPLANNED, _PLANNED_AGAIN_MS) < _PLANNED_AGAIN_MS
+    return ages.get(_UNPLANNED_SINCE) if is_recent else None
 
 
 class StepMarks:

@@ -28,7 +28,7 @@ from shared.engine.effect_handler import EffectHandler
 from shared.engine.effects import CallbackSource, Steps, T, Undelivered, run
 from shared.engine.recorder import HandleResult, HandlingOptions
 from shared.engine.side_steps import SideSteps
-from shared.engine.step_marks import StepMarks
+from shared.engine.step_marks import StepMarks, note_unplanned
 from shared.engine.worker_lease import ENOUGH_RECONCILES, BackfillTimer, WorkerLease
 from shared.inbound import function_compute
 from shared.inbound.request_errors import MalformedCallback, UnverifiedCallback
@@ -138,6 +138,7 @@ class Invocation:
         note = self._note_credentials if is_kept else lambda _error: None
         self._live = _LiveAsRole(app.live, self.credentials, app.policies, self._require_time, note)
         self._dispatcher: Dispatcher | None = None
+        self._has_noted_unplanned = False
         self._effects = EffectHandler(
             app.store,
             self._live,
@@ -317,6 +318,9 @@ class Invocation:
         """Plan the schedules that are due, and wait for an occurrence that is about to begin;
         return how many schedules were planned."""
         self.app.policies.forget()  # plan live streams by the newest rules
+        self.app.policies.policy()
+        if self.app.policies.refuses_rules:
+            self._note_unplanned()
         return self._planner().tend(self.app.wait)
 
     def plan_schedule(self, name: str, text: str) -> None:
@@ -330,7 +334,7 @@ class Invocation:
         from shared.engine.schedule_planner import SchedulePlanner  # callbacks plan nothing
 
         app, run = self.app, self._run
-        options: Any = {"may_go_on": self.has_time, "report": self.report_failed}
+        options: Any = {"may_go_on": self.has_time, "report": self._report_unplanned}
         return SchedulePlanner(app.store, app.recorder, run, **options)
 
     def apply_policy_soon(self) -> None:
@@ -497,6 +501,18 @@ class Invocation:
 
     def _report_crash(self, key: StreamKey, error: Exception) -> None:
         self.log.error("stream.crashed", stream=str(key), error=error, trace=error.__traceback__)
+
+    def _report_unplanned(self, name: str, error: Exception) -> None:
+        """Log why the schedule `name` cannot be planned, and note it for health and the alerts."""
+        trace = error.__traceback__
+        self.log.error("schedule.crashed", schedule=name, error=error, trace=trace)
+        self._note_unplanned()
+
+    def _note_unplanned(self) -> None:
+        """Note once that there are schedules that cannot be planned."""
+        if not self._has_noted_unplanned:
+            self._has_noted_unplanned = True
+            note_unplanned(self.app.store)
 
     def report_failed(self, event: str, error: Exception) -> None:
         """Log the exception of one part of a run, with its trace."""

@@ -196,6 +196,7 @@ class ConditionCode(str, Enum):
     OCCURRENCE_MISSED = "occurrence_missed"
     OCCURRENCE_HELD = "occurrence_held"
     NOT_REHEARSED = "not_rehearsed"
+    SCHEDULES_UNPLANNED = "schedules_unplanned"
     UNMANAGED = "unmanaged"
     QUEUE_LATE = "queue_late"
     CALLBACKS_SILENT = "callbacks_silent"

@@ -325,6 +325,13 @@ def policy_unreadable(make_stage: MakeStage) -> Stage:
     return stage
 
 
+def schedules_unplanned(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    stage.store.put_schedule("broken", "{}", 0, replaces=None)
+    stage.call().tend_schedules()
+    return stage
+
+
 def wake_unreachable(make_stage: MakeStage) -> Stage:
     stage = make_stage(
         LIVE_RECORD_WAKE_URL="http://127.0.0.1:1/wake", LIVE_RECORD_WAKE_KEY="dev-wake-key-00000"
@@ -442,6 +449,7 @@ CASES: dict[str, Case] = {
     "webhook_failing": webhook_failing,
     "webhook_closed": webhook_closed,
     "policy_unreadable": policy_unreadable,
+    "schedules_unplanned": schedules_unplanned,
     "wake_unreachable": wake_unreachable,
     "two_stages_act": two_stages_act,
     "mode_observe": mode_observe,
@@ -571,6 +579,36 @@ def test_of_several_stops_the_problem_has_the_number_the_longest_wait_and_the_ca
 
     assert (problem["code"], problem["age_ms"]) == ("not_stopped", 51_000)
     assert ": 2, the first of them for 51s. The most common cause: Live " in problem["text"]
+
+
+def test_schedules_that_cannot_be_planned_degrade_the_stage_until_they_can(
+    make_stage: MakeStage,
+) -> None:
+    stage = schedules_unplanned(make_stage)
+
+    def minute() -> None:
+        stage.clock.pass_ms(60_000)
+        stage.store.touch(began(DRAIN))
+        stage.call().tend_schedules()
+
+    for _ in range(3):
+        minute()
+    got = health(stage)
+    assert (got.status, got.json["status"], codes(got)) == (
+        200,
+        "degraded",
+        ["schedules_unplanned"],
+    )
+    assert got.json["problems"][0]["age_ms"] == 180_000
+
+    stage.store.remove_schedule("broken", replaces="{}")
+    minute()
+    minute()
+    assert (health(stage).json["status"], codes(health(stage))) == ("ready", [])
+
+    stage.store.put_schedule("broken", "{}", 0, replaces=None)
+    minute()
+    assert health(stage).json["problems"][0]["age_ms"] == 0
 
 
 def test_where_no_reports_are_known_to_come_nobody_waits_for_them(make_stage: MakeStage) -> None:

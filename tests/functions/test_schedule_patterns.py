@@ -3,6 +3,7 @@ and what people do to an occurrence holds for the streams that come later, too."
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -620,12 +621,16 @@ def test_a_bound_token_ends_nothing_that_goes_on_by_an_earlier_pattern(stage: Pa
     assert stage.tried("POST", f"{PATH}/skip", {}, BRAND).status == 200
 
 
+@pytest.mark.parametrize("rules", ['[{"of": "tomorrow"}]', '[{"of": ' + "[" * 99_999])
 def test_rules_of_a_later_release_are_left_out(
-    stage: PatternStage, capsys: pytest.CaptureFixture[str]
+    stage: PatternStage, capsys: pytest.CaptureFixture[str], rules: str
 ) -> None:
     stage.show()
-    stage.app.store.put_schedule("later", "{}", None, replaces=None, rules='[{"of": "tomorrow"}]')
+    stage.app.store.put_schedule("later", "{}", None, replaces=None, rules=rules)
     stage.at(SHOW).publish(CAM1)
 
     assert stage.recorded(CAM1) == ["start"]
-    assert '"event": "schedule.refused"' in capsys.readouterr().out
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    assert {line["schedule"] for line in lines if line["event"] == "schedule.refused"} == {"later"}
+    problems = stage.ask("GET", "/v1/health")["problems"]
+    assert "schedules_unplanned" in [problem["code"] for problem in problems]

@@ -505,6 +505,25 @@ def test_an_occurrence_that_is_skipped_needs_no_rehearsal(stage: AlertingStage) 
     assert of(stage)[1:] == [f"resolved: {NOT_REHEARSED}: 1"]
 
 
+@plants(ConditionCode.SCHEDULES_UNPLANNED)
+def test_schedules_that_cannot_be_planned_are_told_and_stop_no_other_alert(
+    stage: AlertingStage,
+) -> None:
+    begin, end = "2025-11-22T12:00:00", "2025-11-22T13:00:00"
+    show = Schedule("broken", ("group:tv",), begin, end, "UTC", rehearsed_within=HOUR_MS)
+    text = StoredSchedule(show, begins_at=stage.clock.now + HOUR_MS).to_text()
+    stage.store.put_schedule("broken", text, 0, replaces=None)
+    name = "schedules that cannot be planned"
+    stage.minute()
+    stage.minutes(1)
+    assert of(stage) == [f"WARNING: {name}"]
+    stage.store.remove_schedule("broken", replaces=text)
+    stage.clock.pass_ms(60_000)
+    stage.minute()
+    stage.minutes(1)
+    assert of(stage)[1:] == [f"resolved: {name}"]
+
+
 @plants(ConditionCode.QUEUE_LATE)
 def test_commands_that_are_late_are_told(stage: AlertingStage) -> None:
     stage.live.answers(Command.START, *[Throttled("Throttling", "too many")] * 99)

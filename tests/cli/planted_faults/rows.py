@@ -377,6 +377,33 @@ def _stop_the_unreadable(ground: Ground) -> None:
     ground.types("start", f"{LIVE}/app/later", "--stage", STAGE)  # which ends the hold
 
 
+def _schedule_of_a_later_release(ground: Ground) -> None:
+    """Let a later release have stored a schedule, which then has to be planned."""
+    of_stage = "live-record:{dev}:schedules"
+    server("HSET", of_stage, "show", '{"later":1}')(ground)
+    server("ZADD", f"{of_stage}_due", 0, "show")(ground)
+    ground.fire_timer()
+
+
+def _write_the_schedule_again(ground: Ground) -> None:
+    """Do as health says; then take the schedule away, which is possible again."""
+    file = ground.folder / "schedules.toml"
+    file.write_text(SHOW)
+    for words in (("apply", str(file), "--yes"), ("delete", "show")):
+        code, output = ground.types("schedule", *words, "--stage", STAGE)
+        assert code == 0, output
+
+
+SHOW = """
+[[schedule]]
+id = "show"
+streams = ["live.example.com/app/show"]
+start = 2099-01-06T19:00:00
+end = 2099-01-06T21:00:00
+timezone = "Asia/Shanghai"
+"""
+
+
 def _suspend(ground: Ground) -> None:
     """Suspend the policy, and let a stream begin."""
     ground.types("policy", "suspend", "--for", "1h", "--note", "x", "--stage", STAGE)
@@ -668,6 +695,7 @@ STAGE_ROWS = _by_code(
         _resume,
         also=frozenset({"health.warns"}),
     ),
+    Row("health.warns", _schedule_of_a_later_release, _write_the_schedule_again),
     Row("role.list_was_unread", _list_was_unread, lambda ground: ground.fire_timer()),
     Row("recorded.forgotten", _emptied, _accept_the_store, also=frozenset({"health.warns"})),
     Row("relay.lost", _lose_a_forwarded_callback, lambda ground: ground.stop_forwarding()),
