@@ -205,8 +205,13 @@ class Api:
         return self._call("DELETE", f"/v1/tokens/{quote(name, safe='')}", "name")
 
     def schedules(self) -> Sequence[Json]:
-        found: Sequence[Json] = self._call("GET", "/v1/schedules", "schedules")["schedules"]
+        found: Sequence[Json] = self.schedule_list()["schedules"]
         return found
+
+    def schedule_list(self) -> Json:
+        """Return the schedules, and the ids of those that the stage cannot read."""
+        answer = self._call("GET", "/v1/schedules", "schedules")
+        return {"unreadable": [], **answer}  # the release before has no such field
 
     def schedule(self, name: str) -> Json:
         return self._call("GET", _schedule_path(name), "id", "streams", "next")

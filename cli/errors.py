@@ -19,6 +19,7 @@ from cli.texts import N_
 _COMMANDS: Mapping[str, str] = {
     "GET /v1/schedules/{schedule}/next": "live-record schedule next",
     "GET /v1/schedules": "live-record schedule list",
+    "PUT /v1/schedules/{schedule}": "live-record schedule apply",
     "GET /v1/alerts": "live-record alerts list",
     "GET /v1/deliveries": "live-record deliveries list",
     "GET /v1/health": "live-record health",

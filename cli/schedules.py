@@ -8,7 +8,7 @@ stage's schedules.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from gettext import gettext as _
@@ -101,7 +101,9 @@ def diff(api: Api, file: Path, prune: bool, as_json: bool) -> None:
 @of_stage(changes=False, prints_value=True)
 def export(api: Api, as_json: bool) -> None:
     """Print the schedules of a stage as a file for `schedule apply`."""
-    found = {row["id"]: as_of_file(row) for row in api.schedules()}
+    answer = api.schedule_list()
+    warn_of_unreadable(answer)
+    found = {row["id"]: as_of_file(row) for row in answer["schedules"]}
     if as_json:
         output.as_json({"schedule": [{"id": name, **fields} for name, fields in found.items()]})
         return
@@ -160,7 +162,9 @@ class _Changes:
 
 
 def _changes(api: Api, wanted: Mapping[str, Json], *, prune: bool) -> _Changes:
-    before = {row["id"]: as_of_file(row) for row in api.schedules()}
+    answer = api.schedule_list()
+    warn_of_unreadable(answer, written_again=wanted)
+    before = {row["id"]: as_of_file(row) for row in answer["schedules"]}
     stored = {name: new for name, new in wanted.items() if before.get(name) != new}
     deleted = [name for name in before if prune and name not in wanted]
     lines = list[str]()
@@ -359,8 +363,28 @@ def to_toml(schedules: Mapping[str, Json]) -> Iterator[str]:
 @of_stage(changes=False)
 def list_schedules(api: Api, as_json: bool) -> None:
     """List the schedules of a stage."""
-    rows = api.schedules()
-    output.rows({"schedules": rows}, "schedules", _line_of, as_json, nothing=_("no schedule"))
+    answer = api.schedule_list()
+    if as_json:
+        output.as_json(answer)
+        return
+    lines = [*map(_line_of, answer["schedules"]), *map(_unreadable_line, answer["unreadable"])]
+    for line in lines or [_("no schedule")]:
+        output.say(line)
+
+
+def _unreadable_line(schedule_id: str) -> str:
+    text = _(
+        "{id}: the stage cannot read this schedule, and plans none of its occurrences. Write it"
+        " again with `live-record schedule apply`, or deploy the release that wrote it."
+    )
+    return text.format(id=schedule_id)
+
+
+def warn_of_unreadable(answer: Json, written_again: Collection[str] = ()) -> None:
+    """Name the schedules that the stage cannot read, but for those that are written again."""
+    for name in answer["unreadable"]:
+        if name not in written_again:
+            click.echo(_unreadable_line(name), err=True)
 
 
 def _line_of(row: Mapping[str, Any]) -> str:

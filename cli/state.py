@@ -18,7 +18,7 @@ from cli import output
 from cli.api import Api, Json
 from cli.errors import Failure, StageRefusal, unreadable
 from cli.exit_codes import AS_WANTED, FAILED
-from cli.schedules import DEFAULTS, as_of_file
+from cli.schedules import DEFAULTS, as_of_file, warn_of_unreadable
 from cli.stage_command import of_stage
 from shared.protocol import StreamKey
 
@@ -50,7 +50,9 @@ def export(api: Api, file: Path, as_json: bool) -> None:
         text = _("The folder {folder} does not exist. Create it first.")
         raise Failure(text.format(folder=file.absolute().parent))
     streams = api.state()
-    policy, schedules = api.policy()["policy"], [_schedule(row) for row in api.schedules()]
+    policy, listed = api.policy()["policy"], api.schedule_list()
+    warn_of_unreadable(listed)
+    schedules = [_schedule(row) for row in listed["schedules"]]
     document = {
         "format": FORMAT_NUMBER,
         "policy": policy,

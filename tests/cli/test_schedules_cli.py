@@ -289,6 +289,24 @@ def test_why_says_that_a_stop_keeps_the_schedule_from_recording(
     assert "but will not be recorded while the explicit stop holds" in after
 
 
+def test_one_that_the_stage_cannot_read_is_named_until_it_is_written_again(
+    stage: HttpStage, file: Path
+) -> None:
+    stage.app.store.put_schedule("gala", "{}", 0, replaces=None)
+    without = file.with_name("without.toml")
+    without.write_text("")
+    for command in (("list",), ("export",), ("diff", without, "--prune")):
+        assert "gala: the stage cannot read this schedule" in run(stage, *command).output
+    assert json.loads(run(stage, "list", "--json").stdout)["unreadable"] == ["gala"]
+    refused = run(stage, "delete", "gala")
+    assert refused.exit_code == 1
+    assert "write it again with `live-record schedule apply`" in refused.output
+
+    applied = run(stage, "apply", file, "--yes")
+    assert (applied.exit_code, "cannot read" in applied.output) == (0, False)
+    assert run(stage, "delete", "gala").exit_code == 0
+
+
 def test_a_calendar_is_imported_once(stage: HttpStage) -> None:
     stream = ("--stream", "live.example.com/app/room2")
     tried = run(stage, "import", CALENDAR, *stream, "--dry-run")

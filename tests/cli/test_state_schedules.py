@@ -84,6 +84,16 @@ def test_they_are_imported_as_they_were_and_once(
     assert (again["schedules"], again["schedules_refused"]) == ([], [])
 
 
+def test_an_export_names_what_it_lacks_because_the_stage_cannot_read_it(
+    stages: tuple[HttpStage, HttpStage], tmp_path: Path
+) -> None:
+    stages[0].app.store.put_schedule("gala", "{}", 0, replaces=None)
+    result = run(stages[0], "state", "export", tmp_path / "state.json")
+
+    assert result.stderr.startswith("gala: the stage cannot read this schedule")
+    assert "schedules: 0." in result.stdout
+
+
 def test_what_the_stage_refuses_is_named_and_stops_no_other(
     stages: tuple[HttpStage, HttpStage], tmp_path: Path
 ) -> None:
