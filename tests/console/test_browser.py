@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from cli.local.encoder import Encoder
 from cli.local.stack import TOKEN, running
 from emulator.live import Remote
 from shared.config.tokens import digest_of
+from shared.store import open_store
 from tests.support.browser import Browser, Opened, browsing
 from tests.support.journey import CLASSES_ARE_RECORDED, Stage
 from tests.support.receiver import receiving
@@ -189,6 +190,9 @@ def test_an_alert_is_acknowledged_and_an_occurrence_skipped(
     put = stage.call("PUT", f"{schedules}/{name}", json={**SHOW, "title": f"<i>{name}</i>"})
     assert put.status_code == 200, put.text
     first = put.json()["next"][0]["id"]
+    url = f"sqlite:///{stage.stack.folder}/records.db"
+    with closing(open_store(url, rate=50, clock=lambda: 0)) as store:
+        store.put_schedule("later", "{}", None, replaces=store.get_schedule("later"))
     with evening.browser.window(language=language, width_px=width_px) as opened:
         opened.sign_in(TOKEN)
         opened.page.click("button.alerts")
@@ -202,6 +206,7 @@ def test_an_alert_is_acknowledged_and_an_occurrence_skipped(
         assert opened.violations() == []
         opened.close_panel()
         opened.page.click(".tools .schedules")
+        opened.wait_for("dialog .fault:has-text('later')")
         show = f".schedules > li:has-text('<i>{name}</i>')"
         opened.page.fill(f"{show} form:has(.skip) input", NOTE)
         assert '"note":' in opened.page.text_content(f"{show} form:has(.skip) pre")

@@ -16,7 +16,7 @@ const SHOWN_STREAMS = 12;
  * @typedef {{id: string, starts_at: string, ends_at: string}} Occurrence
  * @typedef {{id: string, title: string, streams: string[], timezone: string, rrule: string | null, paused: boolean,
  *   paused_by: string, pause_note: string}} Schedule
- * @typedef {{schedules: Schedule[], next: Record<string, Occurrence[]>, isLoaded: boolean, fault: string}} State
+ * @typedef {{schedules: Schedule[], unreadable: string[], next: Record<string, Occurrence[]>, isLoaded: boolean, fault: string}} State
  */
 
 /** @param {string} id @param {string} what */
@@ -28,7 +28,7 @@ export class Schedules extends Component {
   constructor() {
     super();
     /** @type {State} */
-    this.state = { schedules: [], next: {}, isLoaded: false, fault: "" };
+    this.state = { schedules: [], unreadable: [], next: {}, isLoaded: false, fault: "" };
   }
 
   componentDidMount() {
@@ -38,8 +38,8 @@ export class Schedules extends Component {
   async load() {
     const { api, say } = this.props;
     try {
-      const { schedules } = await api.get("/v1/schedules");
-      this.setState({ schedules, isLoaded: true, fault: "" });
+      const { schedules, unreadable = [] } = await api.get("/v1/schedules");
+      this.setState({ schedules, unreadable, isLoaded: true, fault: "" });
       for (const { id } of schedules.slice(0, NEXT_OF)) {
         const { next } = await api.get(pathOfSchedule(id, `next?n=${SHOWN}`));
         this.setState((/** @type {State} */ state) => ({ next: { ...state.next, [id]: next } }));
@@ -80,10 +80,11 @@ export class Schedules extends Component {
   render() {
     const { say, onClose } = this.props;
     /** @type {State} */
-    const { schedules, isLoaded, fault } = this.state;
+    const { schedules, unreadable, isLoaded, fault } = this.state;
     return html`<${Panel} name="schedules" title=${say("schedules")} say=${say} notices=${this.props.notices} onClose=${onClose}>
       ${fault && html`<p class="fault" role="alert">▲ ${marked(fault)}</p>`}
-      ${isLoaded && !schedules.length && html`<p>${say("schedulesNone")}</p>`}
+      ${unreadable.map((id) => html`<p key=${id} class="fault">▲ ${say("scheduleUnreadable", { id: visible(id) })}</p>`)}
+      ${isLoaded && !schedules.length && !unreadable.length && html`<p>${say("schedulesNone")}</p>`}
       <ul class="schedules">${schedules.map((schedule) => this.schedule(schedule))}</ul>
     <//>`;
   }
