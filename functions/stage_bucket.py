@@ -71,8 +71,10 @@ def require_role(invocation: Invocation) -> None:
     if invocation.credentials.are_missing():
         raise WrongState(
             "this function has no role, so it may read nothing of the bucket",
-            hint="give the function a role with the policy of its name, such as"
-            " deploy/ram/files.json, and deploy",
+            hint=(
+                "give the function a role with the RAM policy that is named like the function, such"
+                " as deploy/ram/files.json for `files`, and deploy"
+            ),
         )
 
 

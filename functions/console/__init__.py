@@ -34,7 +34,7 @@ def respond(invocation: Invocation, request: Request) -> Response:
         )
     file = page.file_named(name)
     if file is None:
-        raise NotFound(f"there is no {request.path}", hint=f"open {PREFIX}/")
+        raise NotFound(f"the path {request.path} does not exist", hint=f"open {PREFIX}/")
     return page.answer(file, request, invocation.app)
 
 

@@ -112,7 +112,9 @@ class _CopyAttempt(Struct, frozen=True):
             return copying.failed(str(why), is_final=True)
         except NotRead as why:
             if why.status == _CHANGED_STATUS:
-                return copying.failed("the object was changed meanwhile", again=copying.body.anew())
+                return copying.failed(
+                    "the object was changed while it was copied", again=copying.body.anew()
+                )
             return copying.failed(str(why))
         except StoreRefuses as why:
             return copying.failed(str(why))
@@ -127,7 +129,7 @@ class _CopyAttempt(Struct, frozen=True):
         listing = self.listings.of(source, stream, body) if body.is_playlist else None
         if listing is not None:
             if body.list_etag not in ("", listing.etag):
-                why = "the playlist was changed meanwhile"
+                why = "the playlist was changed while it was copied"
                 return copying.failed(why, again=body.from_start())
             body = body.of_listing(listing.etag, len(listing.segments))
         known = (copying.invocation, copying.task, body, copying.verdict)
@@ -246,7 +248,7 @@ class _Step(_Copying, frozen=True):
         try:
             self.target.put_part(self.key, body.upload, number, data)
         except NotThere:
-            return self.failed("the target has dropped the copy that was begun", again=body.anew())
+            return self.failed("the target has dropped the unfinished copy", again=body.anew())
         return self._continued(body.with_part(crc64(data, body.read_crc64)))
 
     def _complete(self) -> Outcome:
@@ -257,7 +259,7 @@ class _Step(_Copying, frozen=True):
             parts = self.target.parts(self.key, body.upload)
             expected = [(n, body.part(n)[1]) for n in range(1, body.part_count + 1)]
             if [(part.number, part.size) for part in parts] != expected:
-                return self._dropped("the target lacks parts that it has taken")
+                return self._dropped("the parts in the target differ from those that were copied")
             self._hold()
             self.target.complete(self.key, body.upload, parts)
         except NotThere:
@@ -272,7 +274,7 @@ class _Step(_Copying, frozen=True):
                 return self.delivered()
         except NotThere:
             pass
-        return self.failed("the target has dropped the copy that was begun", again=self.body.anew())
+        return self.failed("the target has dropped the unfinished copy", again=self.body.anew())
 
     def _dropped(self, why: str) -> Outcome:
         self._hold()
@@ -302,7 +304,7 @@ class _Step(_Copying, frozen=True):
         start, length = self.body.part(number)
         data = self.source.read(self.uri, start, length, etag=self.body.etag)
         if len(data) != length:
-            raise NotRead("OSS gave less of the object than it has")
+            raise NotRead("OSS returned fewer bytes of the object than were requested")
         return data
 
     def _hold(self) -> None:

@@ -28,7 +28,7 @@ def open_target(app: App, rule: CopyRule) -> S3Bucket:
     if (url.hostname or "").lower() not in settings.deliver_hosts:
         raise StoreRefuses("the target's host is not in LIVE_RECORD_DELIVER_HOSTS")
     if url.scheme != "https" and not settings.is_emulated:
-        raise StoreRefuses("the target's address is http: it would show the files to anybody")
+        raise StoreRefuses("the target's address is http: anybody on the way could read the files")
     hosts = settings.deliver_hosts
     address = StoreAddress(rule.bucket, rule.endpoint, rule.region, rule.path_style, hosts)
     secrets = (key.key_id, key.secret, key.token)

@@ -170,7 +170,7 @@ def _playlists(account: _Account) -> Iterator[tuple[File, Sequence[Span]]]:
             hint="add the format for the next recordings: `live-record setup --format m3u8`",
         )
     if not found:
-        raise NotFound("no file of this time has been reported")
+        raise NotFound("Live has reported no file of this time")
     taken: list[Span] = []
     for file, spans in found:
         if sum(each.ms for each in common(spans, taken)) * 2 <= sum(each.ms for each in spans):

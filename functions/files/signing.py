@@ -83,7 +83,8 @@ def _parts(request: Request) -> tuple[Sequence[str], str]:
     names, what = rest[:_PATH_PARTS], "/".join(rest[_PATH_PARTS:])
     if len(names) != _PATH_PARTS or what not in ("", _PLAYLIST):
         raise NotFound(
-            f"there is no {request.path}", hint=f"request `{_PATH}{{domain}}/{{app}}/{{stream}}`"
+            f"the path {request.path} does not exist",
+            hint=f"request `{_PATH}{{domain}}/{{app}}/{{stream}}`",
         )
     return names, what
 
@@ -118,8 +119,8 @@ def _why_no_url(policy: Policy, caller: Caller, key: StreamKey, uri: str) -> str
         for owner in policy.object_owners(uri)
     ):
         return (
-            "the file's name may belong to a stream that the token may not see"
-            " (`object_prefix` of the policy)"
+            "by the policy's `object_prefix`, the file may belong to a stream that the token may"
+            " not see"
         )
     return None
 
@@ -161,8 +162,13 @@ class _Sizes:
         if self._silence:
             raise NotRead(self._silence)
         if self._left == 0:
-            raise NotRead(f"live-record asks OSS for the newest {MAX_SIZES} files only")
+            raise NotRead(
+                f"live-record asks OSS only for the sizes of the newest {MAX_SIZES} files"
+            )
         if self._call.deadline.left() < 2 * oss.TIMEOUT_S:
-            raise NotRead("the time is over: ask again with a smaller `limit`")
+            raise NotRead(
+                "there was no time left to ask OSS for this size: send the request again with a"
+                " smaller `limit`"
+            )
         self._left -= 1
         return bucket.size(file.uri)

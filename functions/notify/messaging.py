@@ -78,11 +78,14 @@ class _MessageAttempt(Struct, frozen=True):
         if 0 < state.paused_until - now <= max(robots.PENALTY_MS.values()):
             return RobotAnswer(
                 is_taken=False,
-                text=f"the robot is left alone after too many messages: {state.answer}",
+                text=(
+                    "the robot got too many messages, so nothing is sent to it for some minutes:"
+                    f" {state.answer}"
+                ),
             )
         slot_in_ms = app.store.take_slot(f"robot:{sink}", INTERVAL_MS, SLOT_WAIT_MS)
         if slot_in_ms is None:
-            return RobotAnswer(is_taken=False, text="other messages to this robot go first")
+            return RobotAnswer(is_taken=False, text="other messages to this robot are sent first")
         app.wait(slot_in_ms / 1000)
         return None
 

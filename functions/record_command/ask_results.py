@@ -129,13 +129,13 @@ ALLOW_SHORT = (
 RAISE = "ask for a shorter time, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
 
 
-RESTART_LATER = "a restart is not sent later, either: send `restart` once the stage acts"
+RESTART_LATER = "the stage does not send this restart later: send `restart` once the stage acts"
 
 
 def too_long(field: str, longest_ms: int) -> BadRequest:
     """Return the error for a `field` with a longer time than `longest_ms`, the longest that a
     recording of the stage may last."""
-    most = f"is more than this stage records: at most {written(longest_ms)}"
+    most = f"is longer than a recording of this stage may last: at most {written(longest_ms)}"
     return BadRequest([Fault(field, most)], hint=RAISE)
 
 
@@ -156,7 +156,8 @@ def _unfit_end(request: ApiRequest, handled: HandleResult) -> RequestError:
     from_now, latest = handled.now + (lasts or most), began + most
     until = rfc3339(from_now) if from_now <= latest else f"up to {rfc3339(latest)}"
     return WrongState(
-        sentence, hint=f"to go on, send `until` {until}; to end the recording now, send `stop`"
+        sentence,
+        hint=f"to let the recording go on, send `until` {until}; to end it now, send `stop`",
     )
 
 

@@ -158,7 +158,7 @@ def stop(request: ApiRequest) -> Response:
     if body.get("hold") == "session":
         body.update(hold=None, hold_session=True)
     elif body.get("hold", 0) > keep:
-        most = f"is longer than this stage remembers a stream: at most {written(keep)}"
+        most = f"is longer than this stage keeps the record of a stream: at most {written(keep)}"
         raise BadRequest([Fault("hold", most)], hint=_LONGER_HOLD)
     return _handle(request, StopAsked(request.who, idempotency_key=_once(request, "stop"), **body))
 

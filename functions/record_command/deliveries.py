@@ -57,7 +57,9 @@ def listed(request: ApiRequest) -> Response:
     state: DeliveryState = request.query.get("state", DeliveryState.DEAD)
     of, after = request.query.get("cursor", (state.value, ""))
     if of != state.value:
-        raise BadRequest([Fault("cursor", "comes from a list of another state: leave it out")])
+        raise BadRequest(
+            [Fault("cursor", "comes from a list with another `state`: leave out `cursor`")]
+        )
     limit, store = request.query.get("limit", DEFAULT_ROWS), request.invocation.app.store
     read = store.open_tasks if state is DeliveryState.OPEN else store.dead_letters
     found = read(after=after, limit=limit + 1)

@@ -133,7 +133,7 @@ def dispatch(
         segments = ["", "v1", *segments[1:]]
     found = next(filter(None, (_matching(routes, segments) for routes in tables)), [])
     if not found:
-        raise NotFound(f"there is no {request.path}", hint="see `GET /v1/openapi.json`")
+        raise NotFound(f"the path {request.path} does not exist", hint="see `GET /v1/openapi.json`")
     allowed = [route.method for route, _ in found]
     at = next((at for at, method in enumerate(allowed) if method == request.method), None)
     if at is None:

@@ -110,7 +110,7 @@ def _streams(value: object) -> tuple[str, ...]:
     if not streams:
         raise ValueError("write a list of streams, each as `domain/app/stream`")
     if len(set(map(is_pattern, streams))) > 1:
-        raise ValueError("write patterns into a schedule of their own")
+        raise ValueError("write either names or patterns, and make another schedule for the rest")
     return streams
 
 
@@ -463,11 +463,13 @@ def _require_room(request: ApiRequest, after: StoredSchedule, *, is_new: bool) -
         )
     if sum(map(is_pattern, streams)) > MAX_PATTERNS_NUMBER:
         raise WrongState(
-            f"all schedules together may have {MAX_PATTERNS_NUMBER} patterns", hint=_MAKE_ROOM
+            f"all schedules together may have at most {MAX_PATTERNS_NUMBER} patterns",
+            hint=_MAKE_ROOM,
         )
     if sum(map(len, streams)) > MAX_STREAMS_CHARS:
         raise WrongState(
-            f"the stream names of all schedules may have {MAX_STREAMS_CHARS} characters in total",
+            f"the stream names of all schedules may have at most {MAX_STREAMS_CHARS} characters in"
+            " total",
             hint=_MAKE_ROOM,
         )
 
@@ -566,7 +568,8 @@ def skip(request: ApiRequest) -> Response:
     is_of_calendar = not at.endswith("Z")  # else it was triggered
     if len(schedule.exdates) >= MAX_EXDATES_NUMBER:
         raise WrongState(
-            f"{schedule.id} has {MAX_EXDATES_NUMBER} excluded dates, which is the limit",
+            f"the schedule {schedule.id} has {MAX_EXDATES_NUMBER} excluded dates, which is the"
+            " limit",
             hint="remove dates in the past",
         )
     note = request.body.get("note", "")
@@ -588,7 +591,8 @@ def trigger(request: ApiRequest) -> Response:
     schedule = stored.schedule
     if len(stored.rules) > MAX_RULES_NUMBER:
         raise WrongState(
-            f"{schedule.id} has {MAX_RULES_NUMBER} occurrences under way, which is the limit",
+            f"the schedule {schedule.id} has {MAX_RULES_NUMBER} occurrences under way, which is the"
+            " limit",
             hint="try again once one of these occurrences is over",
         )
     first = _first(schedule)
@@ -623,7 +627,7 @@ def extend(request: ApiRequest) -> Response:
     found = next(iter(_under_way(request, stored)), None)
     if found is None:
         raise WrongState(
-            f"no occurrence of {schedule.id} is under way",
+            f"no occurrence of the schedule {schedule.id} is under way",
             hint="change the schedule, or trigger an occurrence",
         )
     ends_at, until, note = found.ends_at + by, found.until + by, request.body.get("note", "")
@@ -635,7 +639,8 @@ def extend(request: ApiRequest) -> Response:
     may_come = found.by_pattern and request.invocation.app.store.now() < found.ends_at
     if not (answers.changed or may_come):
         raise WrongState(
-            f"{found.id} is over, or was stopped", hint="trigger an occurrence, or send `start`"
+            f"the occurrence {found.id} is over, or was stopped",
+            hint="trigger an occurrence, or send `start`",
         )
     _log(request, "extended", schedule, longer.id)
     if found.by_pattern:
@@ -670,7 +675,8 @@ def _occurrence(request: ApiRequest, stored: StoredSchedule) -> Occurrence:
     found = known.get(wanted) if wanted else next(iter(known.values()), None)
     if found is None:
         raise NotFound(
-            "no such occurrence lies ahead", hint="see `GET /v1/schedules/{schedule}/next`"
+            "the schedule has no such occurrence under way or to come",
+            hint="see `GET /v1/schedules/{schedule}/next`",
         )
     return found
 

@@ -68,7 +68,9 @@ def _read(value: object) -> Sequence[StreamState]:
     try:
         states = convert(value, list[StreamState])
     except Undecodable as error:
-        raise ValueError(f"write what `GET /v1/state` shows: {error}") from None
+        raise ValueError(
+            f"write what `GET /v1/state` returns; this does not fit it: {error}"
+        ) from None
     if len(states) > MAX_IMPORT_ROWS:
         raise ValueError(f"write at most {MAX_IMPORT_ROWS} streams")
     for state in states:

@@ -46,8 +46,8 @@ def accept(request: ApiRequest) -> Response:
 def _refuse_wrong_id(found: str | None, expected: str, replaces: str) -> None:
     """Raise WrongState if the store is to be taken over, and belongs to no other stage."""
     if replaces and replaces != found and found in (None, expected):
-        ours = f"the store belongs to this stage already, not to {replaces}"
-        nobodys = f"the store belongs to no stage yet, not to {replaces}"
+        ours = f"the store does not belong to {replaces}: it belongs to this stage already"
+        nobodys = f"the store does not belong to {replaces}: it belongs to no stage yet"
         raise WrongState(
             nobodys if found is None else ours,
             hint="leave out `replaces`: that field is only for a store that belongs to"

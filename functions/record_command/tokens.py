@@ -160,7 +160,9 @@ def _asked_for(body: Mapping[str, Any], caller: Caller, now: int) -> Token:
     only, until = body.get("streams", ()), body.get("until")
     if only and (unbound := body["scopes"] & FOR_ALL_STREAMS):
         about = " and ".join(sorted(unbound))
-        detail = f"{about} cannot be bound to streams: leave out `streams`, or the scope"
+        detail = (
+            f"a token with the scope {about} is for all streams: leave out `streams`, or this scope"
+        )
         raise BadRequest([Fault("scopes", detail)])
     if until is not None and until <= now:
         raise BadRequest([Fault("until", "is past: write a time to come")])

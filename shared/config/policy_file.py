@@ -275,7 +275,9 @@ def _event_glob(value: str) -> str:
 
 def _webhook_faults(policy: Policy) -> Iterator[_Found]:
     if len(policy.webhooks) > MAX_WEBHOOK_ENTRIES:
-        detail = f"write {MAX_WEBHOOK_ENTRIES} at most: each has workers of its own"
+        detail = (
+            f"write at most {MAX_WEBHOOK_ENTRIES} receivers: each receiver has workers of its own"
+        )
         yield ("webhook",), Fault("policy: webhook", detail)
     names = [hook.name for hook in policy.webhooks]
     for number, name in enumerate(names, 1):
@@ -369,7 +371,7 @@ def _condition(value: object) -> str:
 def _repeat(value: object) -> int:
     repeat = duration(value)
     if repeat < _LEAST_REPEAT_MS:
-        raise ValueError("write `5m` or more: a robot that is sent too much is muted")
+        raise ValueError("write `5m` or more: a robot that gets too many messages is muted")
     return repeat
 
 
@@ -475,8 +477,8 @@ def _name_template(value: object) -> str:
     is_unique = "uri" in parts or {"app", "stream", "file"} <= parts
     if not (is_safe and is_unique) or parts - set(NAME_PARTS):
         raise ValueError(
-            "write a template that names each file apart, with `{uri}`, or with `{app}`, `{stream}`"
-            " and `{file}`"
+            "write a template that gives each file its own name: with `{uri}`, or with `{app}`,"
+            " `{stream}` and `{file}`"
         )
     return text
 
@@ -527,8 +529,8 @@ def _object_name(value: object) -> str:
     name = value if isinstance(value, str) and len(value) <= _MAX_PREFIX_CHARS else ""
     if not prefix_of(name).rpartition("/")[0]:
         raise ValueError(
-            "write an `OssObjectPrefix` as Live has it, which begins with a folder that is known"
-            f" before the recording: {DEFAULT_PREFIX}"
+            "write an `OssObjectPrefix` as in Live. It must begin with a folder whose name is known"
+            f" before the recording, as in {DEFAULT_PREFIX}"
         )
     return name
 
@@ -613,8 +615,8 @@ def _notify_faults(policy: Policy) -> Iterator[_Found]:
         names.add(rule.name)
         if languages.setdefault(rule.sink, rule.language) != rule.language:
             detail = (
-                f"an earlier rule sends {rule.sink} another language: use one"
-                " language for each robot"
+                f"an earlier rule uses another language for the robot {rule.sink}: use one language"
+                " for each robot"
             )
             yield ("notify", number, "language"), Fault(f"{where} language", detail)
 

@@ -31,7 +31,8 @@ def weaknesses(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator
     for token in tokens.tokens:
         if token.is_short:
             caller = token.caller.name
-            yield _TOKENS, f"has fewer than {LEAST_CHARS} characters for {caller}: {MAKE_ONE}"
+            detail = f"the token of {caller} has fewer than {LEAST_CHARS} characters: {MAKE_ONE}"
+            yield _TOKENS, detail
     yield from _repeated(secrets, tokens)
 
 
@@ -45,7 +46,7 @@ def _repeated(secrets: Mapping[str, Sequence[str]], tokens: Tokens) -> Iterator[
     first: dict[bytes, str] = {}
     for name, digest in used:
         if (other := first.get(digest)) == name:
-            yield name, f"has a secret that it has twice: {MAKE_ONE}"
+            yield name, f"contains the same secret twice: {MAKE_ONE}"
         elif other is not None:
-            yield name, f"has a secret that {other} also has: {MAKE_ONE}"
+            yield name, f"contains a secret that {other} contains, too: {MAKE_ONE}"
         first.setdefault(digest, name)

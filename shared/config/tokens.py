@@ -147,7 +147,10 @@ def _caller(name: str, allowed: str, which: str) -> Caller:
         raise ValueError(f"{which}: write scopes of {', '.join(SCOPES)}; join several by `+`")
     if globs and (unbound := granted & FOR_ALL_STREAMS):
         about = " and ".join(sorted(unbound))
-        raise ValueError(f"{which}: {about} is for all streams; bind a token without that scope")
+        raise ValueError(
+            f"{which}: a token with the scope {about} is for all streams: leave out this scope, or"
+            " the streams after `@`"
+        )
     only = tuple(_glob(glob, which) for glob in globs)
     return Caller(name, granted, only, _end_of(day, which) if "~" in allowed else None)
 
@@ -156,7 +159,7 @@ def _glob(text: str, which: str) -> Match:
     try:
         return read_glob(text)
     except ValueError as error:
-        raise ValueError(f"{which}: behind `@`, {error}") from None
+        raise ValueError(f"{which}: after `@`, {error}") from None
 
 
 def is_token_name(text: str) -> bool:
@@ -200,4 +203,4 @@ def _digest(text: str, which: str) -> bytes:
     try:
         return read_digest(text)
     except ValueError as error:
-        raise ValueError(f"{which}: behind `sha256:`, {error}") from None
+        raise ValueError(f"{which}: after `sha256:`, {error}") from None

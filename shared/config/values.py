@@ -137,7 +137,7 @@ def store_keys(text: str) -> tuple[StoreKey, ...]:
     if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", each.name) for each in found):
         raise ValueError("a name has letters, digits, `-` and `_`, 64 at most")
     if len({each.name for each in found}) < len(found):
-        raise ValueError("each name may occur once")
+        raise ValueError("each name may occur only once")
     return found
 
 
@@ -146,7 +146,9 @@ _STORE_KEY_PARTS = 3
 
 
 def rate(text: str) -> float:
-    otherwise = "give the commands a second, from 1 to 50, the account's own limit"
+    otherwise = (
+        "write the largest number of commands a second, from 1 to 50 (the limit of the account)"
+    )
     try:
         rate = float(text)
     except ValueError:

@@ -189,9 +189,9 @@ def verify(
     expected = [sign(domain, timestamp, key) for domain in domains for key in keys if key]
     if not _is_one_of(lowered.get("ali-live-signature", "").lower(), expected):
         raise UnverifiedCallback(
-            "the signature fits none of the keys"
+            "the signature fits none of the stage's keys"
             if expected
-            else "the stage has no key for this check"
+            else "the stage has no key with which it could check the signature"
         )
 
 
@@ -245,7 +245,7 @@ def path_token(path: str, secrets: Sequence[str], kind: CallbackKind) -> None:
     # The secrets themselves end the URLs that release 0.2 has set, until `setup` replaces them.
     tokens = [*known, *(path_token_of(kind, secret) for secret in known)]
     if not _is_one_of(path.rstrip("/").rpartition("/")[2], tokens):
-        raise UnverifiedCallback("the path does not end with any of the tokens")
+        raise UnverifiedCallback("the path does not end with any of the stage's path tokens")
 
 
 def _is_one_of(claimed: str, expected: Sequence[str]) -> bool:

@@ -107,7 +107,7 @@ class S3Bucket:
             if not page.get("IsTruncated") or not rows:
                 return found
             more = {"PartNumberMarker": page["NextPartNumberMarker"]}
-        raise StoreRefuses("the target lists its parts without end")
+        raise StoreRefuses("the target's list of parts does not end")
 
     def complete(self, key: str, upload: str, parts: Sequence[Part]) -> None:
         """Complete the upload: the parts become one object."""
@@ -155,7 +155,9 @@ def _understood(error: Exception) -> StoreRefuses:
     answer = getattr(error, "response", None)
     if not isinstance(answer, dict):
         if isinstance(_root(error), ForbiddenAddress):
-            return StoreRefuses("the target's name leads to no address that may be reached")
+            return StoreRefuses(
+                "the target's host name leads to no address that live-record may call"
+            )
         return StoreRefuses(f"the target does not answer ({type(error).__name__})")
     code = str(answer.get("Error", {}).get("Code", ""))
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

@@ -85,7 +85,7 @@ def instant(text: object) -> int:
         zone = timezone(-offset if sign == "-" else offset)
         moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
     except ValueError:  # Python's own message is only in English
-        raise ValueError("write a time that the calendar and the clock have") from None
+        raise ValueError("write a time that exists in the calendar and on the clock") from None
     ms = (moment - _EPOCH) // _MS + int((fraction or "0").ljust(3, "0")[:3])
     if not 0 <= ms <= _LAST_MS:
         raise ValueError("write a time from 1970 to the end of 9999, in UTC")

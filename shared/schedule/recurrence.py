@@ -52,7 +52,7 @@ def local(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:  # Python's own message is only in English
-        raise ValueError("write a time that the calendar and the clock have") from None
+        raise ValueError("write a time that exists in the calendar and on the clock") from None
 
 
 def exdate(text: str) -> str:
@@ -99,8 +99,8 @@ def faults_of(schedule: Schedule, *, longest_ms: int) -> Iterator[Fault]:
     if end > start and lasts > longest_ms:
         yield Fault(
             "end",
-            f"an occurrence lasts {written(lasts)}, and this stage records {written(longest_ms)}"
-            " at most",
+            f"an occurrence lasts {written(lasts)}, but this stage records for at most"
+            f" {written(longest_ms)}",
         )
     yield from _rule_faults(schedule)
 

@@ -134,7 +134,7 @@ class _Reader:
     def _database(self, path: str) -> int:
         number = path.removeprefix("/")
         if number and not re.fullmatch(r"[0-9]{1,5}", number):
-            self.faults.append("write only the number of the database behind the host, like `/0`")
+            self.faults.append("after the host, write only the number of the database, like `/0`")
             return 0
         return int(number or 0)
 
@@ -144,10 +144,12 @@ class _Reader:
             if name in _INSTEAD:
                 self.faults.append(_INSTEAD[name])
             elif name not in _VALUES:
-                shown = (
-                    f"{name} is unknown" if re.fullmatch(r"\w{1,40}", name) else "one is unknown"
+                known = ", ".join(_VALUES)
+                self.faults.append(
+                    f"after the `?`, {name} is unknown: write only {known}"
+                    if re.fullmatch(r"\w{1,40}", name)
+                    else f"after the `?`, a parameter is unknown: write only {known}"
                 )
-                self.faults.append(f"after the `?`, {shown}: write one of {', '.join(_VALUES)}")
             else:
                 try:
                     values[name] = _VALUES[name](text)
@@ -231,7 +233,7 @@ _UNVERIFIED = (
 _INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(("ssl", "tls"), _REDISS),
     "ssl_cert_reqs": _UNVERIFIED,
-    "db": "write the database behind the host, like `/2`, and leave out `db`",
+    "db": "write the number of the database after the host, like `/2`, and leave out `db`",
     "password": "write the password before the host, like `redis://user:password@host`",
     "username": "write the user before the host, like `redis://user:password@host`",
 }

@@ -858,10 +858,10 @@ def test_a_hint_names_a_command_in_place_of_a_request(hint: str) -> None:
 
 def test_a_hint_about_an_occurrence_names_the_command_that_lists_them() -> None:
     hint = "see `GET /v1/schedules/{schedule}/next`"
-    problem = {"code": "NotFound", "detail": "no such occurrence lies ahead", "hint": hint}
+    problem = {"code": "NotFound", "detail": "no such occurrence", "hint": hint}
 
     assert StageRefusal(problem).message == (
-        "NotFound: no such occurrence lies ahead (see `live-record schedule next`)"
+        "NotFound: no such occurrence (see `live-record schedule next`)"
     )
     assert StageRefusal(problem).problem["hint"] == hint
 

@@ -123,4 +123,4 @@ def test_a_request_that_looks_like_many_texts_is_answered(stage: Stage, text: st
     got = stage.ask("GET", f"/v1/{text * 400}", Accept_Language="zh")
 
     assert got.status == 404
-    assert "没有" in got.json["detail"]
+    assert "不存在" in got.json["detail"]

@@ -508,9 +508,13 @@ def in_two_days() -> int:
     [
         ({"credentials": "other"}, {}, "has no entry other"),
         ({"endpoint": "http://s3.example.com"}, {}, "not in LIVE_RECORD_DELIVER_HOSTS"),
-        ({}, {"is_emulated": False}, "http: it would show the files to anybody"),
+        ({}, {"is_emulated": False}, "http: anybody on the way could read"),
         ({"endpoint": "http://localhost:1"}, {}, "the target does not answer"),
-        ({"endpoint": "https://localhost:1"}, {"is_emulated": False}, "no address that may be"),
+        (
+            {"endpoint": "https://localhost:1"},
+            {"is_emulated": False},
+            "no address that live-record may",
+        ),
     ],
 )
 def test_a_target_that_the_environment_does_not_allow_gets_nothing(
@@ -539,9 +543,9 @@ def test_a_target_that_the_environment_does_not_allow_gets_nothing(
         ({"target": "s3://archive/a/../b"}, "s3://bucket/prefix"),
         ({"target": "s3://a/b"}, "3 to 63 characters"),
         ({"target": "s3://Archive/b"}, "a-z, 0-9, dot and dash"),
-        ({"name": "{stream}/{file}"}, "names each file apart"),
-        ({"name": "{uri}/{secret}"}, "names each file apart"),
-        ({"name": "../{uri}"}, "names each file apart"),
+        ({"name": "{stream}/{file}"}, "gives each file its own name"),
+        ({"name": "{uri}/{secret}"}, "gives each file its own name"),
+        ({"name": "../{uri}"}, "gives each file its own name"),
         ({"formats": ["ts"]}, "`mp4`, `flv` and `m3u8`"),
         ({"formats": ["m3u8"]}, ""),
         ({"formats": ["m3u8"], "name": "{uri}-{stream}"}, "does not end with `{uri}`"),

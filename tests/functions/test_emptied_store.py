@@ -151,13 +151,15 @@ def test_a_take_over_from_a_stage_that_the_store_does_not_belong_to_is_refused(
     got = accept(stage, {"replaces": "cn-shanghai.wrong.cccc"})
     assert (got.status, got.json["code"]) == (409, "WrongState")
     assert got.json["detail"] == (
-        "the store belongs to this stage already, not to cn-shanghai.wrong.cccc"
+        "the store does not belong to cn-shanghai.wrong.cccc: it belongs to this stage already"
     )
     assert accept(stage, {"replaces": OURS}).json == {"store_id": OURS}
 
     empty(stage.store)
     got = accept(stage, {"replaces": "cn-shanghai.wrong.cccc"})
-    assert got.json["detail"] == "the store belongs to no stage yet, not to cn-shanghai.wrong.cccc"
+    assert got.json["detail"] == (
+        "the store does not belong to cn-shanghai.wrong.cccc: it belongs to no stage yet"
+    )
     assert stage.store.state().store_id is None
 
 

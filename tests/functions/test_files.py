@@ -291,7 +291,10 @@ def test_sizes_are_asked_for_while_there_is_time(signing: Signing) -> None:
         signing.stage.happens(FileLeft(f"record/app/room1/{n}.flv", NOON, NOON + 1))
     reasons = [file["why_no_size"] for file in signing.ask().json["files"]]
 
-    assert reasons[-1] == "the time is over: ask again with a smaller `limit`"
+    assert reasons[-1] == (
+        "there was no time left to ask OSS for this size: send the request again with a smaller"
+        " `limit`"
+    )
 
 
 def test_no_more_sizes_are_asked_for_than_a_request_may(signing: Signing) -> None:
@@ -300,7 +303,9 @@ def test_no_more_sizes_are_asked_for_than_a_request_may(signing: Signing) -> Non
     body = signing.ask(limit="200").json["files"]
 
     assert signing.heads() == MAX_SIZES
-    assert body[-1]["why_no_size"] == f"live-record asks OSS for the newest {MAX_SIZES} files only"
+    assert body[-1]["why_no_size"] == (
+        f"live-record asks OSS only for the sizes of the newest {MAX_SIZES} files"
+    )
 
 
 def test_a_stage_that_names_no_bucket_says_which_settings_it_lacks(signing: Signing) -> None:

@@ -571,8 +571,12 @@ def test_not_without_limit_is_one_triggered(stage: PatternStage) -> None:
     [
         ("streams", {"streams": ["live.example.com/*/cam*"]}, "write no wildcard but `*`"),
         ("streams", {"streams": ["live.example.com/app/cam?"]}, "write no wildcard but `*`"),
-        ("streams", {"streams": [PATTERN, str(OTHER)]}, "into a schedule of their own"),
-        ("streams", {"streams": ["live.example.com/app/cam%2A", str(OTHER)]}, "of their own"),
+        ("streams", {"streams": [PATTERN, str(OTHER)]}, "write either names or patterns"),
+        (
+            "streams",
+            {"streams": ["live.example.com/app/cam%2A", str(OTHER)]},
+            "either names or patterns",
+        ),
         ("expect", {"expect": "all"}, "write `any`"),
     ],
 )

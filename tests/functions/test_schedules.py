@@ -153,7 +153,7 @@ def test_an_occurrence_lasts_no_longer_than_a_recording_may(stage: Stage) -> Non
     got = put(stage, end="2025-11-26T19:00:00", pre_roll="5")
 
     assert set(faults(got)) == {"end", "pre_roll"}
-    assert "and this stage records 12h at most" in got.json["detail"]
+    assert "but this stage records for at most 12h" in got.json["detail"]
 
 
 def test_it_says_how_late_a_stream_may_be(stage: Stage) -> None:
@@ -417,7 +417,9 @@ def test_an_occurrence_can_be_triggered_and_extended(stage: Stage) -> None:
     assert ends == [stage.clock.now // 1000 * 1000 + 30 * 60_000, ends[0] + HOUR_MS]
     for path, field in (("extend", {"by": "11h"}), ("trigger", {"lasts": "13h"})):
         refused = stage.ask("POST", f"{TUESDAYS}/{path}", field)
-        assert list(faults(refused).values()) == ["is more than this stage records: at most 12h"]
+        assert list(faults(refused).values()) == [
+            "is longer than a recording of this stage may last: at most 12h"
+        ]
         assert "LIVE_RECORD_MAX_DURATION" in refused.json["hint"]
 
 

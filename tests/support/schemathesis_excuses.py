@@ -44,7 +44,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: until: is (past|more than this stage records)",
+        r"MalformedParam: until: is (past|longer than a recording of this)",
         "which times lie ahead is known when the request comes",
     ),
     Excuse(
@@ -56,7 +56,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: (max_duration: is more than this stage records|hold: is longer than)",
+        r"MalformedParam: (max_duration: is longer than a recording|hold: is longer than)",
         "the ceiling is a setting of the stage",
     ),
     Excuse(

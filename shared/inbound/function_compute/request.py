@@ -145,7 +145,7 @@ def _body(document: Mapping[str, object]) -> bytes:
             raise BadRequest([Fault("body", "is not valid base64")]) from error
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(
-            f"a body has at most {MAX_BODY_BYTES} bytes",
+            f"a body may have at most {MAX_BODY_BYTES} bytes",
             hint="send less at once, in several requests",
         )
     return body
@@ -186,7 +186,7 @@ def json_body(request: Request) -> dict[str, object]:
         raise _bad_body("is not UTF-8") from error
     except (ValueError, RecursionError) as error:
         raise _bad_body(
-            "is JSON that cannot be read: a number or its nesting is too big"
+            "is JSON that cannot be read: a number is too big, or the nesting is too deep"
         ) from error
     if not isinstance(fields, dict):
         raise _bad_body("has to be a JSON object")
@@ -197,7 +197,7 @@ def _require_json(content_type: str) -> None:
     kind = content_type.partition(";")[0].strip().lower()
     if kind and kind != "application/json" and not kind.endswith("+json"):
         raise UnsupportedMediaType(
-            f"the body is sent as {kind}",
+            f"the content type of the body is {kind}",
             hint="send the body with `Content-Type: application/json`",
         )
 

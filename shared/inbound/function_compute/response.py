@@ -144,7 +144,8 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         409,
         "StreamNotFound",
         "Live does not know the stream: it is not live",
-        "push the stream first, or leave out `if_not_live: fail`, so that a start waits for it",
+        "push the stream first, or leave out `if_not_live: fail`: the start then waits for the"
+        " stream",
     ),
     InvalidCommand: _Row(400),
     NoRecordConfig: _Row(
@@ -197,8 +198,10 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
     Unreadable: _Row(
         503,
         "UnreadableRecord",
-        hint="a stop is still sent and replaces the record; for everything else, deploy the release"
-        " that wrote it",
+        hint=(
+            "a stop is still sent and replaces the record; for everything else, deploy the release"
+            " that wrote the record"
+        ),
     ),
     Misconfigured: _Row(
         503,
