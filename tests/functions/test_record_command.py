@@ -1158,7 +1158,7 @@ def test_who_only_reads_is_not_told_of_what_may_have_been_stored(
     assert (read["code"], stop["code"]) == ("StoreUnavailable", "StoreUnavailable")
     assert "stored" not in f"{read['detail']} {read['hint']}"
     assert read["hint"].startswith("Check the host and port in LIVE_RECORD_STORE")
-    assert "whether this was stored before is not known" in stop["detail"]
+    assert "it is not known whether the request was stored" in stop["detail"]
 
 
 # --- a stage that only observes -----------------------------------------------------------------
@@ -1194,6 +1194,6 @@ def test_a_restart_that_a_stage_only_observes_is_refused_since_nobody_sends_it_l
         each.store.close()
 
     assert got.refusal == (409, "WrongState")
-    assert got.json["detail"] == "restart would have been sent; this stage only observes"
+    assert got.json["detail"] == "restart would have been sent, but this stage only observes"
     assert chinese.json["hint"] == "环境之后不会补发该切分命令：请在环境恢复执行后再发送 `restart`"
     assert observing.live.sent == []

@@ -384,8 +384,9 @@ def test_a_throttled_stop_says_so() -> None:
 def test_an_end_is_said_as_it_was_set_and_as_release_02_noted_it() -> None:
     moved: dict[str, str | int] = {"who": "ann", "end_at": NOON, "before_after": 4 * 3_600_000}
     assert text(HistoryEntry(Reason.ASKED_EXTEND, moved)) == (
-        f"ann set its end: {rfc3339(NOON)} (before: 4h after the first accepted start)"
+        f"ann set the end of the recording: {rfc3339(NOON)} (before: 4h after the first accepted"
+        " start)"
     )
     assert text(HistoryEntry(Reason.ASKED_EXTEND, {"who": "ann", "until": NOON})) == (
-        f"ann set its end: {rfc3339(NOON)} (before: not noted)"
+        f"ann set the end of the recording: {rfc3339(NOON)} (before: not noted)"
     )

@@ -79,8 +79,8 @@ WAYS: dict[str, tuple[Story, Reason, str]] = {
         Story().publish().start().answer().seen(NOON + 4 * SECOND),
         Reason.MAY_BE_RECONNECT,
         (
-            "the online list shows a publish a few seconds later than the one reported, so the"
-            " encoder may have reconnected"
+            "the online list shows a publish a few seconds after the reported publish, so"
+            " the encoder may have reconnected"
         ),
     ),
     "an end without a publish": (
@@ -101,7 +101,10 @@ WAYS: dict[str, tuple[Story, Reason, str]] = {
     "the same end after the list has refuted it": (
         refuted().happens(Unpublished(NOON + 50 * SECOND)),
         Reason.UNPUBLISHED_REFUTED,
-        "the end of the stream was reported, but the online list already showed it still live",
+        (
+            "the end of the stream was reported, but the online list has already shown that the"
+            " stream is still live"
+        ),
     ),
     "no connection": (
         Story().publish().start().answer(NeverSent("ConnectionRefused")),
@@ -151,7 +154,7 @@ WAYS: dict[str, tuple[Story, Reason, str]] = {
     "a stop that was only observed": (
         Story(OBSERVES).publish().stop(),
         Reason.OBSERVED,
-        "stop would have been sent; this stage only observes",
+        "stop would have been sent, but this stage only observes",
     ),
     "a switch of publishers": (
         recording().happens(Remarked(is_exception=False, what="to the second")),
@@ -201,8 +204,8 @@ WHY: dict[str, tuple[Story, Reason, str]] = {
         Story().publish().start().answer(OperatorActionNeeded("InvalidAccessKeyId.NotFound")),
         Reason.OPERATOR_ACTION_NEEDED,
         (
-            "Live refuses our credentials, permission or clock (InvalidAccessKeyId.NotFound): an"
-            " operator must fix that"
+            "Live refuses live-record's credentials, permissions or clock "
+            "(InvalidAccessKeyId.NotFound): an operator must fix that"
         ),
     ),
     "Live answers 500": (
@@ -218,12 +221,12 @@ WHY: dict[str, tuple[Story, Reason, str]] = {
     "the stage observes": (
         Story(OBSERVES).publish(),
         Reason.OBSERVED,
-        "start would have been sent; this stage only observes",
+        "start would have been sent, but this stage only observes",
     ),
     "a stop is observed": (
         Story(OBSERVES).publish().happens(StopAsked("ann")),
         Reason.OBSERVED,
-        "stop would have been sent; this stage only observes",
+        "stop would have been sent, but this stage only observes",
     ),
     "an explicit stop holds": (
         recording().stop().answer(),
