@@ -710,7 +710,8 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["ready", "degraded", "not_ready"],
         doc(
             "`degraded`: commands can be sent, but some streams that are wanted and live"
-            " are not recorded, or some schedules cannot be planned"
+            " are not recorded, or some streams cannot be handled, or some schedules cannot be"
+            " planned"
         ),
     ]
     ready: Annotated[bool, doc("`true`: a command could be sent now")]

@@ -100,8 +100,8 @@ CAUSES_ROWS = 100
 """How many streams are examined, the longest waiting first, for the most common cause."""
 NEARLY_FULL_PERCENT = 80
 FULL_SOON_MS = 7 * DAY_MS
-DEGRADING = ("not_recorded", "schedules_unplanned")
-"""Problems by which recordings are lost although commands can be sent."""
+DEGRADING = ("not_recorded", "schedules_unplanned", "streams_quarantined")
+"""Problems by which recordings are or may be lost although commands can be sent."""
 
 
 class StageProblem(Struct, frozen=True):
@@ -387,8 +387,8 @@ def _of_store(error: StoreUnavailable) -> StageProblem:
 QUERY: tuple[Field, ...] = (
     switch(
         "strict",
-        "`true`: the status is also 503 while streams that are wanted and live are not recorded, or"
-        " schedules cannot be planned",
+        "`true`: the status is also 503 while streams that are wanted and live are not recorded,"
+        " or some streams cannot be handled, or some schedules cannot be planned",
     ),
 )
 

@@ -125,6 +125,7 @@ def test_it_is_shown_by_status_list_and_health_with_what_to_do(
     (row,) = listed.json["unreadable"]
     assert (row["stream"], "resting" in row["reason"]) == (str(KEY), True)
     assert (health.status, health.json["ready"]) == (200, True)
+    assert health.json["status"] == "degraded"
     fixes = {problem["code"]: problem["fix"] for problem in health.json["problems"]}
     assert "live-record list" in fixes["streams_quarantined"]
 
