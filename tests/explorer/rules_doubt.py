@@ -136,19 +136,19 @@ REMOVALS = (
     ),
     Removal(
         "an early re-assertion does not end the doubt",
-        "After an early re-assertion, the doubt stays.",
+        "If a report of Live makes a command go out again, the request in doubt stays in doubt.",
         _early_echo_ends_it,
         Scenario("", (START, STOP), before=LIVE, settings=STATUS, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "a restart is the opposite of a stop",
-        "A restart in doubt leads to a re-assertion of a stop, as a start in doubt does.",
+        "A restart in doubt counts as a start in doubt: the wanted stop goes out again.",
         _restart_is_no_start,
         Scenario("", (RESTART, STOP), before=RECORDED, **_one(Fault.LOST_ANSWER)),
     ),
     Removal(
         "cancel_delay is the opposite of a start",
-        "A `cancel_delay` in doubt leads to a re-assertion of a start, as a stop in doubt does.",
+        "A `cancel_delay` in doubt counts as a stop in doubt: the wanted start goes out again.",
         _cancel_delay_is_no_stop,
         Scenario(
             "",

@@ -160,8 +160,8 @@ REMOVALS = (
     ),
     Removal(
         "answers have an id",
-        "An answer whose id is not that of the flight is noted in the history and changes "
-        "nothing else.",
+        "An answer that does not carry the id of the present flight is noted in the history, and "
+        "changes nothing else.",
         _anybodys_answer,
         Scenario(
             "",
@@ -197,7 +197,8 @@ REMOVALS = (
     ),
     Removal(
         "cancel_delay belongs to its intent",
-        "A `cancel_delay` belongs to one generation. A newer start drops it.",
+        "A `cancel_delay` belongs to one intent: once there is a newer intent, it is not sent "
+        "again.",
         _cancel_delay_for_any_intent,
         Scenario("", (STOP_FINALIZE, START), before=RECORDED, **_one(Fault.THROTTLED)),
     ),

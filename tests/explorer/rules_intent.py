@@ -166,8 +166,7 @@ REMOVALS = (
     ),
     Removal(
         "a stop sticks",
-        "An explicit stop makes a hold. Until the hold ends, neither policy nor a late event "
-        "makes an intent.",
+        "An explicit stop makes a hold. Until the hold ends, policy makes no intent.",
         _nothing_held,
         Scenario("", (STOP,), before=LIVE, script=RETURNS, settings=recording()),
     ),
@@ -179,7 +178,8 @@ REMOVALS = (
     ),
     Removal(
         "an intent belongs to its session",
-        "An intent with `on_interruption` stop ends when its session ends or a later one opens.",
+        "An intent with `on_interruption` stop or finalize ends when its session ends or a later "
+        "one opens.",
         _intent_outlives,
         Scenario("", before=(PUBLISH, START_STOP), script=(UNPUBLISH,)),
     ),
@@ -203,8 +203,8 @@ REMOVALS = (
     ),
     Removal(
         "the end of time holds",
-        "When the time of an intent ends, a hold keeps policy from recording the present session, "
-        "and a session that opens within the merge delay.",
+        "When the time of a person's or of policy's intent ends, policy records neither the "
+        "present session nor one that opens within the merge delay.",
         _time_holds_nothing,
         Scenario(
             "",
@@ -229,7 +229,8 @@ REMOVALS = (
     ),
     Removal(
         "a second start sends nothing",
-        "A second start request for a wanted stream changes the end and sends nothing.",
+        "If Live has accepted a start in the session, a second start request only changes the "
+        "intent; no command goes out.",
         _always_sends,
         Scenario("", (START,), before=RECORDED),
     ),

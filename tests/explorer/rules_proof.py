@@ -108,7 +108,7 @@ _RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}
 REMOVALS = (
     Removal(
         "an unconfirmed start is repeated",
-        "An accepted start without a report is checked, and sent again until Live "
+        "If no report follows an accepted start, the start is checked, and sent again until Live "
         "shows that it records.",
         _accepted_is_enough,
         Scenario("", (START,), before=LIVE, settings=STATUS, **_one(Fault.MUTE)),
@@ -121,15 +121,36 @@ REMOVALS = (
         Scenario("", **_RETURNING, switches=PAUSED),
     ),
     Removal(
+        "a doubtful stop counts as a stop",
+        "A stop in doubt counts as a stop that Live carried out at the last possible moment.",
+        _doubtful_stop_is_none,
+        Scenario("", (STOP, START), before=RECORDED, switches=PAUSED, **_one(Fault.LOST_ANSWER)),
+    ),
+    Removal(
+        "one restart for what is unproved",
+        "If TaskAlreadyStarted proves no recording and no report comes within 10 s, a restart "
+        "goes out, once for each session.",
+        _unproved_again_and_again,
+        Scenario("", (START,), before=LIVE),
+    ),
+    Removal(
+        "a poll comes before a split",
+        "If only an interruption can have paused the recording, the stream is polled before such "
+        "a restart. If the poll shows the session's own publish, no restart goes out.",
+        _split_without_a_look,
+        Scenario("", before=RECORDED, script=END_REPLAYED, goes_on=True),
+    ),
+    Removal(
         "an older report stands",
-        "If the domain is known to send reports, an earlier report of this session proves the "
-        "recording until a pause is reported.",
+        "If the domain is known to send reports, an earlier report of this session still proves "
+        "the recording, unless a stop was sent or a pause was reported since.",
         _older_reports_do_not_stand,
         Scenario("", before=RECORDED, script=END_REPLAYED, settings=STATUS, goes_on=True),
     ),
     Removal(
         "a pause ends what stood",
-        "After a reported pause, the session is checked as any other.",
+        "After a reported pause, that earlier report proves nothing any more, and the session is "
+        "checked again.",
         _stands_whatever_is_reported,
         Scenario(
             "",
@@ -141,25 +162,5 @@ REMOVALS = (
             switches=PAUSED,
             **_one(Fault.LATE),
         ),
-    ),
-    Removal(
-        "a poll comes before a split",
-        "Before a restart that may split a file, the stream is polled. If the list shows the "
-        "session's own publish, no restart goes out.",
-        _split_without_a_look,
-        Scenario("", before=RECORDED, script=END_REPLAYED, goes_on=True),
-    ),
-    Removal(
-        "one restart for what is unproved",
-        "If TaskAlreadyStarted may mean a pause and no report comes within 10 s, one restart "
-        "goes out.",
-        _unproved_again_and_again,
-        Scenario("", (START,), before=LIVE),
-    ),
-    Removal(
-        "a doubtful stop counts as a stop",
-        "A stop in doubt may pause a recording for the merge delay, as an answered stop does.",
-        _doubtful_stop_is_none,
-        Scenario("", (STOP, START), before=RECORDED, switches=PAUSED, **_one(Fault.LOST_ANSWER)),
     ),
 )

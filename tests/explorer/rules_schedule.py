@@ -117,8 +117,8 @@ def _takes_nothing_up() -> Patches:
 REMOVALS = (
     Removal(
         "a schedule makes an intent only where none is wanted",
-        "If a recording is wanted already, an occurrence makes no intent and leaves the existing "
-        "one as it is.",
+        "If a recording is wanted already when an occurrence begins, the occurrence leaves the "
+        "existing intent as it is.",
         _takes_whatever_is_wanted,
         Scenario("", (START, PLAN_STRICT), before=LIVE),
     ),
@@ -150,20 +150,21 @@ REMOVALS = (
     ),
     Removal(
         "a stop bars the occurrence under way",
-        "After a person's stop, no occurrence that has begun is recorded any more.",
+        "After a person's stop, no occurrence that had begun is recorded any more.",
         _stop_bars_none_under_way,
         Scenario("", (PLAN, STOP, SHORT_START), before=LIVE),
     ),
     Removal(
         "a stop during an occurrence bars no later one",
-        "After a stop during an occurrence, later occurrences are recorded although the hold "
-        "lasts.",
+        "After a stop during an occurrence, occurrences that begin later are recorded, even "
+        "during the stop's hold.",
         _stop_bars_later_ones,
         Scenario("", (PLAN_FAR, STOP), before=LIVE, settings=SHORT_DELAY),
     ),
     Removal(
         "a stop before an occurrence bars it",
-        "If no occurrence is under way at a stop, none that begins during the hold is recorded.",
+        "After a stop outside any occurrence, no occurrence that begins during the stop's hold is "
+        "recorded.",
         _nothing_bars,
         Scenario("", (STOP, PLAN), before=RECORDED),
     ),

@@ -196,14 +196,14 @@ REMOVALS = (
     ),
     Removal(
         "a reported publish ends nothing unverified",
-        "If only a callback has reported a publish that would end an intent, the publish "
-        "counts only after a poll has shown it.",
+        "A publish that only a callback has reported ends an intent once a poll has shown it. It "
+        "ends the intent at once if policy then makes a new one.",
         _publish_is_believed,
         Scenario("", before=(PUBLISH, START_STOP), script=REPLAYED),
     ),
     Removal(
         "a second later is new",
-        "A publish that is later by one second opens another session.",
+        "If a callback reports a publish that is later by only one second, another session opens.",
         _soon_is_the_same,
         Scenario(
             "",
@@ -229,14 +229,15 @@ REMOVALS = (
     ),
     Removal(
         "the list may be first",
-        "If the list showed a session first, a callback with a time within 5 s belongs to "
-        "that session.",
+        "If a poll has shown a session before any callback, a callback with a time within 5 s of "
+        "the poll's publish time belongs to that session.",
         _list_first_is_another,
         Scenario("", script=LIVE, skew=-2000, polls=1, settings=recording(OnInterruption.STOP)),
     ),
     Removal(
         "a late publish_done changes nothing",
-        "A `publish_done` from more than 5 s before the session changes nothing.",
+        "A `publish_done` whose time is more than 5 s before the session's publish changes "
+        "nothing.",
         _late_publish_done_counts,
         Scenario("", **_RETURNING, **_one(Fault.LATE)),
     ),
@@ -275,8 +276,8 @@ REMOVALS = (
     ),
     Removal(
         "a later time of the first list starts once more",
-        "If the first online list since a session began shows a publish a few seconds later than "
-        "the session's own publish, a wanted start goes out once more.",
+        "If the first poll that shows a session gives a publish time that is later than the "
+        "callback's by a few seconds (5 at most), a wanted start goes out once more.",
         _first_list_is_the_same,
         Scenario(
             "",
@@ -303,14 +304,14 @@ REMOVALS = (
     ),
     Removal(
         "a stale list changes nothing",
-        "If a list shows a publish from more than 5 s before the session, the list changes "
-        "nothing.",
+        "If a poll shows a publish from more than 5 s before the session, the poll changes "
+        "nothing, unless the session has been ending for a minute.",
         _any_list_is_believed,
         Scenario("", **_RETURNING, polls=1, **_one(Fault.PAUSE)),
     ),
     Removal(
         "the list opens a session",
-        "If a list shows a publish more than 5 s after the session's own publish, another session "
+        "If a poll shows a publish more than 5 s after the session's own publish, another session "
         "opens.",
         _lists_open_nothing,
         Scenario("", **_RETURNING, **_one(Fault.LOSE)),
@@ -324,7 +325,7 @@ REMOVALS = (
     ),
     Removal(
         "nothing starts what has ended",
-        "When a session ends, its pending start is withheld.",
+        "When a session ends, its pending start is dropped.",
         _sent_to_the_ended,
         Scenario("", script=(PUBLISH, RETURNS[0]), settings=recording(), **_one(Fault.FORBIDDEN)),
     ),

@@ -45,15 +45,15 @@ REMOVALS = (
     ),
     Removal(
         "a jump ends no doubt",
-        "If the store's clock may have jumped forward, commands in doubt stay in doubt for another "
-        "60 s.",
+        "If the store's clock may have jumped forward, commands that were in doubt stay in doubt "
+        "for another 60 s.",
         _doubt_ends_at_a_jump,
         JUMPS,
     ),
     Removal(
         "a jump ends no pause",
-        "If the store's clock may have jumped forward, and a pause began less than the merge delay "
-        "before, the recording may still be paused.",
+        "If a pause began, and less than the merge delay later the store's clock may have jumped "
+        "forward, the recording may still be paused after the jump.",
         _pause_ends_at_a_jump,
         RETURNS_JUMPS,
     ),
