@@ -91,19 +91,19 @@ UNSIGNED, WRONG_KEY = (
 AT_OTHER_STAGE = {
     check: nothing(
         f"{check}.other_stage",
-        N_("{callbacks} go to {host}, the stage from which this one is to take over"),
+        N_("{callbacks} go to {host}, the stage that this stage is to replace"),
     )
     for check in ADDRESS_CHECKS
 }
 ASKS_OTHER_STAGE = nothing(
-    "answer.other_stage", N_("Live calls the stage from which this one is to take over")
+    "answer.other_stage", N_("Live calls the stage that this stage is to replace")
 )
 OTHER_KEY = {
     check: fault(
         f"{check}.other_stage",
         N_(
-            "{callbacks} are signed with a key that the stage does not know. Set {variable} to the"
-            " value that it has in the stage from which this one is to take over, and deploy"
+            "{callbacks} are signed with a key that the stage does not know. Copy {variable} from"
+            " the stage that this stage is to replace, and deploy"
         ),
     )
     for check in KEY_CHECKS

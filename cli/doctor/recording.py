@@ -214,9 +214,9 @@ SUSPENDED = warning(
 OTHER_DELAY_HERE = warning(
     "delay.other_stage",
     N_(
-        "{config} waits {delay} for an interrupted stream (DelayTime), but"
-        " LIVE_RECORD_MERGE_DELAY is {setting}. Set it to the value that it has in the stage from"
-        " which this one is to take over, and deploy"
+        "{config} waits {delay} for an interrupted stream (DelayTime), but LIVE_RECORD_MERGE_DELAY"
+        " is {setting}. Copy LIVE_RECORD_MERGE_DELAY from the stage that this stage is to replace,"
+        " and deploy"
     ),
 )
 FORGOTTEN_HERE = unknown(

@@ -67,8 +67,8 @@ REFUSES = fault(
 UNREADABLE = fault(
     "stage.unreadable",
     N_(
-        "{subject} could not be read: {why}. Run `live-record doctor` again; if that lasts, the"
-        " log of the function `record_command` says why"
+        "{subject} could not be read: {why}. Run `live-record doctor` again. If the error stays,"
+        " the log of the function `record_command` says why"
     ),
 )
 STORE_COMMANDS = fault(
@@ -128,7 +128,7 @@ STANDBY = warning(
     "policy.standby",
     N_(
         "the stage only observes and sends no commands. LIVE_RECORD_CALLBACK_HOST also names"
-        " {hosts}: the stage is to take over from another one, and has to observe until then."
+        " {hosts}, so this stage is to replace another stage, and has to observe until it does."
         " docs/disaster.md has the steps"
     ),
 )

@@ -230,8 +230,8 @@ class _Callbacks:
             )
             raise Blocked(sentence.format(had=redacted(had), kind=kind, url=redacted(url)))
         sentence = _(
-            "{target}: callbacks are still forwarded to {url}, signed with a key that the stage"
-            " knows"
+            "{target}: callbacks are still forwarded to {url}. They are signed with a key that the"
+            " stage knows, so the receiver must verify them with this key"
         )
         self.plan.notes.append(sentence.format(target=target, url=redacted(url)))
         return {kind: url}

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from shared.inbound.request_fields import Field
 
-NO_CURSOR = "write the `next` of the page before"
+NO_CURSOR = "write the `next` of the previous page"
 Place = TypeVar("Place")
 
 

@@ -390,8 +390,10 @@ def _stored(request: ApiRequest, name: str) -> tuple[StoredSchedule | None, str 
 def _unreadable(name: str) -> WrongState:
     return WrongState(
         f"this release cannot read the schedule {name}",
-        hint="deploy the release that wrote it, or write it again with `PUT"
-        " /v1/schedules/{schedule}`; then it can be changed and deleted",
+        hint=(
+            "deploy the release that wrote the schedule, or write the schedule again with `PUT"
+            " /v1/schedules/{schedule}`; then it can be changed and deleted"
+        ),
     )
 
 

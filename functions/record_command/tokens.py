@@ -171,11 +171,11 @@ def _asked_for(body: Mapping[str, Any], caller: Caller, now: int) -> Token:
         raise Forbidden(
             f"the token {caller.name} lacks {', '.join(sorted(missing))}; a token grants"
             " only scopes that it has itself",
-            hint="use a token that has every scope of the new one",
+            hint="use a token that has every scope of the new token",
         )
     if caller.until is not None and (until is None or until > caller.until):
         raise Forbidden(
-            f"the token {caller.name} expires before the new one",
+            f"the token {caller.name} expires before the new token",
             hint=f"let the new token expire by {rfc3339(caller.until)}",
         )
     return Token(Caller(body["name"], body["scopes"], only, until), body["digest"])
@@ -192,7 +192,9 @@ def _require_new(
     used += [each.token.digest for each in stored.values()]
     used += map(digest_of, app.settings.secrets)
     if token.digest in used:
-        raise WrongState("the stage knows this secret already", hint="make another token")
+        raise WrongState(
+            "the stage has a token with this digest already", hint="make another token"
+        )
     if len(documents) >= MAX_TOKENS_NUMBER:
         raise WrongState(
             f"the stage has {MAX_TOKENS_NUMBER} tokens, which is the limit",

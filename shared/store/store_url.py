@@ -203,7 +203,7 @@ def flag(text: str) -> bool:
 
 def _file(text: str) -> str:
     if not text or "\0" in text:
-        raise ValueError("give the path of a PEM file; a relative one begins at the code's folder")
+        raise ValueError("give the path of a PEM file; a relative path begins at the code's folder")
     return text
 
 

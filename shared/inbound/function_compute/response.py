@@ -161,7 +161,10 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
     Unavailable: _Row(503, hint=_LATER, retry_after=1),
     InDoubt: _Row(
         502,
-        hint="the command may have taken effect: read the recording before you repeat the command",
+        hint=(
+            "the command may have taken effect: check the state of the stream before you repeat the"
+            " command"
+        ),
     ),
     OperatorActionNeeded: _Row(
         502,
