@@ -129,12 +129,14 @@ def _is_since(at: str | None, first: str) -> bool:
 
 def sink_line(sink: Json) -> str:
     if sink["is_taken"] is None:
-        line = _("{name}: no answer yet; the timer of `notify` sends the message within a minute")
+        line = _(
+            "robot {name}: no answer yet; the timer of `notify` sends the message within a minute"
+        )
         return line.format(name=sink["name"])
     line = (
-        _('{name} accepted the message and answered "{answer}"')
+        _('robot {name} accepted the message and answered "{answer}"')
         if sink["is_taken"]
-        else _("{name} refused the message: {answer}")
+        else _("robot {name} refused the message: {answer}")
     )
     return line.format(name=sink["name"], answer=texts.detail(sink["answer"]))
 

@@ -83,12 +83,14 @@ def webhook_answers(api: Api, sent: Mapping[str, str], wait_s: int) -> Mapping[s
 
 def answer_line(name: str, answer: Json | None) -> str:
     if answer is None:
-        line = _("{name}: no answer yet; the timer of `notify` sends the event within a minute")
+        line = _(
+            "webhook {name}: no answer yet; the timer of `notify` sends the event within a minute"
+        )
         return line.format(name=name)
     if answer["is_taken"]:
-        line = _("{name} accepted the test event in {ms} ms: status {status}")
+        line = _("webhook {name} accepted the test event in {ms} ms: status {status}")
         return line.format(name=name, ms=answer["took_ms"], status=answer["status"])
-    return _("{name} did not accept the test event: {why}").format(
+    return _("webhook {name} did not accept the test event: {why}").format(
         name=name, why=texts.detail(answer["why"])
     )
 

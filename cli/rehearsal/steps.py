@@ -345,7 +345,7 @@ class Steps:
         return line.format(count=len(own))
 
     def keep(self, outcome: Outcome) -> str:
-        """Store the verdict in the stage: a schedule may demand a GO."""
+        """Store the result in the stage: a schedule may demand a GO."""
         cause = outcome.cause
         text, fix = (cause.text, cause.fix) if cause else ("", "")
         verdict = outcome.verdict.value
@@ -354,10 +354,10 @@ class Steps:
         except StageRefusal as refusal:
             if refusal.problem.get("status") == HTTPStatus.NOT_FOUND:
                 raise Skipped(
-                    _("the stage's release does not store verdicts of rehearsals")
+                    _("the stage's release does not store the results of rehearsals")
                 ) from None
             raise
-        return _("the stage has stored the verdict; a schedule may require it")
+        return _("the stage has stored the result, which a schedule may demand")
 
     def _require_removable(self, reported: Sequence[str], own: Sequence[str]) -> None:
         if others := [uri for uri in reported if uri not in own]:

@@ -115,11 +115,13 @@ def test_the_robots_answers_are_printed(stage: HttpStage, talk: Feishu) -> None:
     timer.start()
     tested = run(stage, "test")
     timer.join()
-    assert tested.output.splitlines()[-1] == 'talk accepted the message and answered "0 success"'
+    assert (
+        tested.output.splitlines()[-1] == 'robot talk accepted the message and answered "0 success"'
+    )
     assert tested.exit_code == 0
 
 
 def test_a_robot_that_nobody_asked_yet_is_said(stage: HttpStage) -> None:
     tested = run(stage, "test", "--wait", "0")
-    assert tested.output.splitlines()[-1].startswith("talk: no answer yet")
+    assert tested.output.splitlines()[-1].startswith("robot talk: no answer yet")
     assert tested.exit_code == 1

@@ -358,7 +358,7 @@ def test_it_is_go_and_five_faults_are_no_go_and_nothing_is_left(stage: Rehearsed
     assert (code, answer["verdict"]) == (0, "go"), answer
     steps = {one["step"]: one for one in answer["rehearsals"][0]["steps"]}
     assert steps["removed"]["text"] == "objects deleted: 1, and 1 that a killed rehearsal had left"
-    assert steps["message"]["text"].startswith("ops accepted the message")
+    assert steps["message"]["text"].startswith("robot ops accepted the message")
     assert objects(stage) == others
     faults: dict[str, PlantedFault] = {fault.name: fault for fault in FAULTS}
     for name in IN_CI:

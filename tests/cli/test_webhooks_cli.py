@@ -86,7 +86,7 @@ def test_a_test_says_what_the_receiver_answered(
 ) -> None:
     result = with_notify(stage, "crm")
     assert result.exit_code == 0
-    assert "crm accepted the test event in " in result.output
+    assert "webhook crm accepted the test event in " in result.output
     receiver.behave("/crm", "status:503")
     failed = with_notify(stage, "--json")
     assert failed.exit_code != 0
@@ -97,7 +97,7 @@ def test_a_test_says_what_the_receiver_answered(
 def test_without_an_answer_it_says_who_sends_it(stage: HttpStage) -> None:
     result = run(stage, "test", "--wait", "0")
     assert result.exit_code != 0
-    assert "crm: no answer yet; the timer of `notify` sends the event within a minute" in (
+    assert "webhook crm: no answer yet; the timer of `notify` sends the event within a minute" in (
         result.output
     )
 
