@@ -95,8 +95,8 @@ class Stage:
         ]
         unseen = [
             _(
-                "`s` would read {file}, which no check sees. Rename it, for example to {name}.env,"
-                " and export its variables."
+                "Serverless Devs (`s`) would read {file}, but the checks do not. Rename it, for"
+                " example to {name}.env, and export its variables."
             ).format(file=file, name=self.name)
             for file in self.env_files()
         ]

@@ -179,10 +179,8 @@ def on_demand_failure_records(observed: ObservedStream) -> Answer:
 
 
 def remarks_carry_signature(observed: ObservedStream) -> Answer:
-    """Return whether an exception callback is signed; raise Unanswered without an emulator.
-
-    The service itself cannot be made to send an exception callback.
-    """
+    """Return whether an exception callback (a remark) is signed. Only an emulator can be made to
+    send one, so raise Unanswered for Live itself."""
     publisher = observed.test_stream.publisher
     if not isinstance(publisher, EmulatorPublisher):
         raise Unanswered(

@@ -75,7 +75,7 @@ def respond(
     pieces = lay_out(recorded, account.wanted, account.within)
     if not any(piece.uri for piece in pieces):
         why = "; ".join(source.left_out()) or "no segment is reported"
-        raise NotFound(f"no segment of this time can be played: {why}")
+        raise NotFound(f"nothing of the requested period can be played: {why}")
     period = query.get("for", HOUR_MS)
     until = f"the URLs are valid until {rfc3339(invocation.app.clock() + period)}"
     text = written(

@@ -167,8 +167,8 @@ class _Sizes:
             )
         if self._call.deadline.left() < 2 * oss.TIMEOUT_S:
             raise NotRead(
-                "there was no time left to ask OSS for this size: send the request again with a"
-                " smaller `limit`"
+                "there was no time left to ask OSS for the size of this file: send the request"
+                " again with a smaller `limit`"
             )
         self._left -= 1
         return bucket.size(file.uri)

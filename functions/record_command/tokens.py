@@ -161,7 +161,8 @@ def _asked_for(body: Mapping[str, Any], caller: Caller, now: int) -> Token:
     if only and (unbound := body["scopes"] & FOR_ALL_STREAMS):
         about = " and ".join(sorted(unbound))
         detail = (
-            f"a token with the scope {about} is for all streams: leave out `streams`, or this scope"
+            f"a token with the scope {about} cannot be limited to some streams: leave out"
+            " `streams`, or this scope"
         )
         raise BadRequest([Fault("scopes", detail)])
     if until is not None and until <= now:

@@ -148,8 +148,8 @@ def _caller(name: str, allowed: str, which: str) -> Caller:
     if globs and (unbound := granted & FOR_ALL_STREAMS):
         about = " and ".join(sorted(unbound))
         raise ValueError(
-            f"{which}: a token with the scope {about} is for all streams: leave out this scope, or"
-            " the streams after `@`"
+            f"{which}: a token with the scope {about} cannot be limited to some streams: leave out"
+            " this scope, or `@` and the streams after it"
         )
     only = tuple(_glob(glob, which) for glob in globs)
     return Caller(name, granted, only, _end_of(day, which) if "~" in allowed else None)

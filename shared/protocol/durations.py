@@ -88,7 +88,7 @@ def instant(text: object) -> int:
         raise ValueError("write a time that exists in the calendar and on the clock") from None
     ms = (moment - _EPOCH) // _MS + int((fraction or "0").ljust(3, "0")[:3])
     if not 0 <= ms <= _LAST_MS:
-        raise ValueError("write a time from 1970 to the end of 9999, in UTC")
+        raise ValueError("write a time between 1970 and the end of 9999 (both in UTC)")
     return ms
 
 

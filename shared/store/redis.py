@@ -204,8 +204,8 @@ class RedisStore:
         return int(others)
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Return True if this stream is among the first `most` streams named by callbacks whose
-        signature is of `second`, in s since the epoch. If so, remember the stream."""
+        """Return True if this stream is among the first `most` streams that are named by callbacks
+        signed in one second: `second`, in s since the epoch. If so, remember the stream."""
         arguments = (second, name_of(key), most, second - SIGNED_KEPT_S)
         return bool(self._run(scripts.IS_AMONG_FIRST, self._keys("signed"), *arguments))
 

@@ -250,8 +250,8 @@ class SqliteStore:
         return int(all_of_them) - 1
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Return True if this stream is among the first `most` streams named by callbacks whose
-        signature is of `second`, in s since the epoch. If so, remember the stream."""
+        """Return True if this stream is among the first `most` streams that are named by callbacks
+        signed in one second: `second`, in s since the epoch. If so, remember the stream."""
         row = (second, *record_rows.columns(key))
         with self._writing() as db:
             if db.execute(_SIGNED, row).fetchone():

@@ -1,6 +1,7 @@
-"""The state of the store itself: its id, its last touch, and how long its clock has been steady.
+"""The state of the store itself: its id, when a worker last touched it, and how long its clock has
+been steady.
 
-Both engines keep one. It knows no record and no engine.
+Redis and SQLite each keep such a state. This module knows neither records nor engines.
 """
 
 from __future__ import annotations

@@ -543,8 +543,8 @@ def test_a_file_that_s_would_read_and_no_check_sees_is_refused(tmp_path: Path) -
     (tmp_path / ".env").write_text("LIVE_RECORD_RATE=1\n")
     found = stage_named("prod", SOUND, codes={"LIVE_RECORD_CODE": tmp_path}).faults(POLICY)
 
-    assert [fault.partition(", which")[0] for fault in found] == [
-        f"`s` would read {tmp_path / '.env'}"
+    assert [fault.partition(", but")[0] for fault in found] == [
+        f"Serverless Devs (`s`) would read {tmp_path / '.env'}"
     ]
 
 

@@ -292,8 +292,8 @@ def test_sizes_are_asked_for_while_there_is_time(signing: Signing) -> None:
     reasons = [file["why_no_size"] for file in signing.ask().json["files"]]
 
     assert reasons[-1] == (
-        "there was no time left to ask OSS for this size: send the request again with a smaller"
-        " `limit`"
+        "there was no time left to ask OSS for the size of this file: send the request again with a"
+        " smaller `limit`"
     )
 
 

@@ -113,9 +113,9 @@ def _is_only_polled(record: StreamRecord) -> bool:
 
 def queue_priority(record: StreamRecord, priority: int) -> int:
     """Return the priority of a record among records of one rank (`command_priority`); the highest
-    goes first. `priority` is that of the stream's rule, and counts first. Among records with the
-    same one, a start goes last if only policy wants it and only a callback has reported its
-    publish."""
+    goes first. `priority` is the priority of the stream's rule, and decides. Among records with the
+    same `priority`, a start goes last if only policy wants it and only a callback (not the online
+    list) has reported the publish."""
     return 2 * priority - _is_unpolled_start(record)
 
 
