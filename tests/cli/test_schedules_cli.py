@@ -300,7 +300,7 @@ def test_one_that_the_stage_cannot_read_is_named_until_it_is_written_again(
     assert json.loads(run(stage, "list", "--json").stdout)["unreadable"] == ["gala"]
     refused = run(stage, "delete", "gala")
     assert refused.exit_code == 1
-    assert "write it again with `live-record schedule apply`" in refused.output
+    assert "write the schedule again with `live-record schedule apply`" in refused.output
 
     applied = run(stage, "apply", file, "--yes")
     assert (applied.exit_code, "cannot read" in applied.output) == (0, False)
