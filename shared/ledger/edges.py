@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from shared.protocol.derived.explain import cause_of_delay
 from shared.protocol.derived.phase import is_unmanaged
-from shared.protocol.derived.wrong import wrong_since
+from shared.protocol.derived.wrong import shows_recording, wrong_since
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.confirmation import StartSource
@@ -159,7 +159,7 @@ def is_taken_as_recorded(record: StreamRecord, now: int) -> bool:
     """Return True if the stream counts as recorded at `now`: Live records it, no matter who asked
     for that, or Live accepted a start so recently that its report may still come."""
     if not record.is_started:
-        return is_unmanaged(record) or record.is_reported
+        return is_unmanaged(record) or shows_recording(record)
     if record.is_recorded:
         return True
     if not record.awaits_proof:

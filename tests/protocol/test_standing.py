@@ -9,7 +9,10 @@ import pytest
 from shared.protocol import Phase, Reason, Reported, StreamSettings
 from shared.protocol.command_errors import (
     AlreadyStarted,
+    InDoubt,
+    LiveError,
     NoRecordConfig,
+    OperatorActionNeeded,
     StreamNotLive,
     Throttled,
 )
@@ -116,6 +119,26 @@ def test_a_throttled_start_says_its_cause_and_its_next_attempt() -> None:
     assert found.wrong is not None
     assert (found.wrong.since, found.wrong.reason.code) == (NOON, Reason.THROTTLED)
     assert (found.next_attempt_at, found.attempts) == (NOON + 500, 1)
+
+
+@pytest.mark.parametrize(
+    "refusal", [Throttled(), OperatorActionNeeded(), NO_CONFIG, StreamNotLive()]
+)
+def test_a_late_report_is_no_recording_while_every_start_is_refused(refusal: LiveError) -> None:
+    story = Story().publish().start().answer(refusal)
+    story.now += 300
+    found = said(story.happens(STARTED))
+
+    assert (found.phase is Phase.RECORDING, found.is_confirmed) == (False, False)
+    assert found.wrong is not None
+    assert found.wrong.since == NOON
+
+
+def test_a_report_is_a_recording_if_the_answer_to_a_start_was_lost() -> None:
+    story = Story().publish().start().answer(InDoubt())
+    story.now += 300
+
+    assert said(story.happens(STARTED)).wrong is None
 
 
 def test_while_a_start_is_sent_once_more_the_cause_is_the_last_answer() -> None:

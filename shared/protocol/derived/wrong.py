@@ -6,6 +6,7 @@ the record alone, so that a stream's place in the index changes only with a save
 
 from __future__ import annotations
 
+from shared.protocol.reason import Reason
 from shared.protocol.state.command import Flight, PendingCommand
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
@@ -21,6 +22,16 @@ is due, and its answer decides. The timer that sends this start runs every minut
 REPORTED_AFTER_MS = 20_000
 """If a stream waits longer than this to be recorded, health and the log report it. If it waits
 longer to be stopped, health reports it. Every command takes some time."""
+_WITHOUT_EFFECT = frozenset(
+    {
+        *(Reason.NOT_FOUND, Reason.LISTED_NOT_FOUND, Reason.NOT_LIVE_YET),
+        *(Reason.NO_RECORD_CONFIG, Reason.WRONG_DOMAIN, Reason.REJECTED),
+        *(Reason.THROTTLED, Reason.UNAVAILABLE, Reason.REFUSED_FOR_NOW),
+        *(Reason.NEVER_SENT, Reason.SLOT_MISSED),
+        *(Reason.OPERATOR_ACTION_NEEDED, Reason.LIVE_NOT_ACTIVATED),
+    }
+)
+"""The outcomes of a start that certainly began no recording."""
 
 
 def wrong_since(record: StreamRecord) -> int | None:
@@ -28,7 +39,7 @@ def wrong_since(record: StreamRecord) -> int | None:
     recorded. The time may lie ahead; it then holds unless the record changes before. Return None if
     the stream does not count as wrong."""
     session, may_count = record.session, record.intent.wanted and not record.is_off
-    if session is None or not may_count or record.is_recorded or record.is_reported:
+    if session is None or not may_count or record.is_recorded or shows_recording(record):
         return None
     if session.state is SessionState.ENDING:
         return session.off_since + UNDECIDED_MS
@@ -40,6 +51,20 @@ def wrong_since(record: StreamRecord) -> int | None:
         return confirmation.at + UNPROVED_MS
     began = min(session.opened_at, session.began)
     return max(began, _wanted_since(record))
+
+
+def shows_recording(record: StreamRecord) -> bool:
+    """Return True if Live's last report shows that it records this wanted session, although Live
+    accepted no start of it. If Live has refused the session's start, only a report with a time
+    shows that: one without a time may be late, and be about an earlier session."""
+    report, answer, session = record.last_report, record.answer, record.session
+    if report is None or session is None or not record.is_reported:
+        return False
+    may_land = any(doubt.command is Command.START for doubt in record.doubts)
+    if may_land or report.time is not None or answer is None:
+        return True
+    is_of_start = answer.command is Command.START and answer.at >= session.opened_at
+    return not (is_of_start and answer.reason in _WITHOUT_EFFECT)
 
 
 def stopping_since(record: StreamRecord) -> int | None:
