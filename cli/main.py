@@ -95,7 +95,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            raise texts.punctuated(error) from None
+            raise texts.in_words(error) from None
         except OSError as error:
             if error.filename is None:
                 raise

@@ -107,11 +107,14 @@ NUMBER = "NUMBER"
 """Stands for the value of a numeric option in every language, as TEXT does for a text."""
 
 
-def punctuated(error: click.UsageError) -> click.UsageError:
-    """Return the error; in Chinese, with Chinese punctuation in place of the full stops and spaces
-    that click puts between sentences."""
+def in_words(error: click.UsageError) -> click.UsageError:
+    """Return the error; in Chinese, with a refusal by `shared` in Chinese, and with Chinese
+    punctuation in place of the full stops and spaces that click puts between sentences."""
     if current_language() != "zh":
         return error
+    if type(error) is click.BadParameter:  # a missing parameter has a text of its own
+        why = detail(error.message)
+        error = click.BadParameter(why, error.ctx, error.param, error.param_hint)
     text = error.format_message()
     if isinstance(error, click.MissingParameter):
         text = re.sub(r"(?<=['\uff09])\.( |$)", "。", text, count=1)

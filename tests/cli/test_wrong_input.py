@@ -153,3 +153,19 @@ def test_what_is_no_flv_file_is_not_pushed(folder: Path) -> None:
         " file, the test picture is pushed."
     )
     assert "不是 FLV 文件" in fault(*words, language="zh")
+
+
+@pytest.mark.parametrize(
+    ("period", "chinese"),
+    [
+        ("24", "请写明单位：`24s`、`24m` 或 `24h`"),
+        ("soon", "请写成"),
+        ("0s", "`0s`"),
+        ("900d", "最长有效 7 天"),
+    ],
+)
+def test_a_duration_is_refused_in_chinese(folder: Path, period: str, chinese: str) -> None:
+    said = fault("play", "a/b/c", "--stage", "dev", "--for", period, language="zh")
+    assert said.startswith("错误：'--for' 的值无效：")
+    assert chinese in said
+    assert not english_words(said.partition("'--for'")[2])
