@@ -217,7 +217,7 @@ class Api:
         return self._call("GET", _schedule_path(name), "id", "streams", "next")
 
     def put_schedule(self, name: str, fields: Mapping[str, Any]) -> Json:
-        body = {field: value for field, value in fields.items() if value not in ("", [])}
+        body = schedule_body(fields)
         return self._call("PUT", _schedule_path(name), "id", "next", "load", body=body)
 
     def next_occurrences(self, name: str, number: int) -> Json:
@@ -375,6 +375,11 @@ def _without_empty(asked: Mapping[str, str | int | None]) -> dict[str, str | int
 
 def _path(stream: str) -> str:
     return f"/v1/recordings/{StreamKey.parse(stream).url_path}"
+
+
+def schedule_body(fields: Mapping[str, Any]) -> Json:
+    """Return the body of the request that stores a schedule: its fields without the empty ones."""
+    return {field: value for field, value in fields.items() if value not in ("", [])}
 
 
 def _schedule_path(name: str) -> str:

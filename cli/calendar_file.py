@@ -21,6 +21,7 @@ from cli.api import Json
 from cli.errors import Failure, unreadable
 from cli.printable import printable
 from cli.schedules import SPANS, normalized
+from shared.schedule import recurrence
 
 _STREAM = re.compile(r"^\s*live-record:\s*(\S+)\s*$", re.MULTILINE)
 _FIELD = re.compile(r"^\s*live-record\.(\w+):\s*(\S+)\s*$", re.MULTILINE)
@@ -140,9 +141,16 @@ def _zone_of(start: datetime, name: str, defaults: _Defaults) -> str:
         return "UTC"
     if "/" not in key:
         key = defaults.timezone
-    if not key:
+    if not _is_zone(key):
         raise _Skipped(_("it names no time zone of the IANA database: pass `--timezone`"))
     return str(key)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return bool(name and recurrence.zone(name))
+    except ValueError:
+        return False
 
 
 def _local(at: datetime, zone: str) -> datetime:

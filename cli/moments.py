@@ -1,4 +1,5 @@
-"""The type of an option that is a time. The commands `report` and `play` use it."""
+"""The types of options that are a time or a time zone. The commands `report`, `play` and `schedule`
+use them."""
 
 from __future__ import annotations
 
@@ -30,3 +31,17 @@ class Moment(click.ParamType[str]):
             )
             self.fail((either if self._or_duration else a_time).format(value=value), param, ctx)
         return value
+
+
+class TimeZone(click.ParamType[str]):
+    """The type of an option that is a time zone of the IANA database, or empty."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from shared.schedule.recurrence import zone  # slow to import
+
+        try:
+            return zone(value).key if value else ""
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

@@ -11,22 +11,27 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from gettext import gettext as _
 from gettext import ngettext
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import to_builtins
 from msgspec.structs import replace
 
-from cli import output
-from cli.api import Api, Json
+from cli import output, texts
+from cli.api import Api, Json, schedule_body
 from cli.confirmation import YES, confirm
 from cli.errors import Failure, StageRefusal, unreadable
 from cli.exit_codes import AS_WANTED, FAILED
+from cli.moments import TimeZone
 from cli.stage_command import of_stage
 from cli.stage_registry import toml
-from shared.protocol.durations import duration, written
+from shared.inbound.request_errors import BadRequest
+from shared.inbound.request_fields import read
+from shared.protocol.durations import MAX_DURATION_MS, duration, written
 from shared.protocol.state.occurrence import fits
 from shared.protocol.stream import StreamKey
 from shared.schedule.schedule import matches_of, one_of_each_application
@@ -92,9 +97,9 @@ def apply(api: Api, file: Path, prune: bool, is_sure: bool, as_json: bool) -> in
 @_file
 @_prune
 @of_stage(changes=False)
-def diff(api: Api, file: Path, prune: bool, as_json: bool) -> None:
+def diff(api: Api, file: Path, prune: bool, as_json: bool) -> int:
     """Show what `schedule apply` would change."""
-    _show(_changes(api, read_schedules(file), prune=prune), as_json=as_json)
+    return _show_only(_changes(api, read_schedules(file), prune=prune), as_json=as_json)
 
 
 @schedule.command("export")
@@ -120,6 +125,7 @@ def export(api: Api, as_json: bool) -> None:
 )
 @click.option(
     "--timezone",
+    type=TimeZone(),
     default="",
     help="time zone, such as Asia/Shanghai, of events that name none in this form",
 )
@@ -147,31 +153,57 @@ def import_calendar(  # noqa: PLR0917 - click names them
     for line in skipped:
         click.echo(line, err=True)
     if dry_run:
-        _show(_changes(api, found, prune=False), as_json=as_json)
-        return AS_WANTED
+        return _show_only(_changes(api, found, prune=False), as_json=as_json)
     return _apply(api, found, prune=False, is_sure=is_sure, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
 class _Changes:
-    """The schedules to store, by id, those to delete, and each change in words."""
+    """The schedules to store, by id, those to delete, each change in words, and the schedules that
+    the stage would refuse for their fields alone."""
 
     stored: Mapping[str, Json]
     deleted: Sequence[str]
     lines: Sequence[str]
+    refusals: Mapping[str, StageRefusal]
 
 
 def _changes(api: Api, wanted: Mapping[str, Json], *, prune: bool) -> _Changes:
     answer = api.schedule_list()
     warn_of_unreadable(answer, written_again=wanted)
     before = {row["id"]: as_of_file(row) for row in answer["schedules"]}
-    stored = {name: new for name, new in wanted.items() if before.get(name) != new}
+    new_or_changed = {name: new for name, new in wanted.items() if before.get(name) != new}
+    refusals = dict(_refusals(new_or_changed))
+    stored = {name: new for name, new in new_or_changed.items() if name not in refusals}
     deleted = [name for name in before if prune and name not in wanted]
     lines = list[str]()
     for name, new in stored.items():
         lines += _lines(name, before.get(name), new)
         lines += _fitting(api, new["streams"])
-    return _Changes(stored, deleted, [*lines, *(f"- {name}" for name in deleted)])
+    return _Changes(stored, deleted, [*lines, *(f"- {name}" for name in deleted)], refusals)
+
+
+def _refusals(schedules: Mapping[str, Json]) -> Iterator[tuple[str, StageRefusal]]:
+    """Yield the schedules that a stage refuses for their fields alone, each with the refusal in the
+    stage's own words."""
+    for name, fields in schedules.items():
+        refusal = _refusal(schedule_body(fields))
+        if refusal:
+            yield name, refusal
+
+
+def _refusal(body: Json) -> StageRefusal | None:
+    from functions.record_command.schedules import PUT, time_faults  # all three are slow to import
+    from shared.inbound.catalogue import Language
+    from shared.inbound.function_compute import problem
+
+    together = partial(time_faults, longest_ms=MAX_DURATION_MS)  # a stage has a limit of its own
+    try:
+        read(PUT, body, where="body", together=together)
+    except BadRequest as error:
+        answer = problem(error, language=Language(texts.current_language()))
+        return StageRefusal(to_builtins(answer.body))
+    return None
 
 
 def _fitting(api: Api, streams: Sequence[str]) -> Iterator[str]:
@@ -206,12 +238,24 @@ def _shown(value: object) -> str:
     return "-" if value in (None, "") else str(value)
 
 
-def _show(changes: _Changes, *, as_json: bool) -> None:
+def _show_only(changes: _Changes, *, as_json: bool) -> int:
+    """Print the changes that nobody applies, and return the exit code."""
     if as_json:
-        output.as_json({"changes": changes.lines})
-        return
-    for line in changes.lines or [_("Nothing changes.")]:
+        output.as_json({"changes": changes.lines, "refused": _rows(changes.refusals)})
+    else:
+        _show(changes)
+    return FAILED if changes.refusals else AS_WANTED
+
+
+def _show(changes: _Changes) -> None:
+    nothing = [] if changes.refusals else [_("Nothing changes.")]
+    for line in changes.lines or nothing:
         output.say(line)
+    _show_refusals(changes.refusals)
+
+
+def _rows(refusals: Mapping[str, StageRefusal]) -> Sequence[Json]:
+    return [{**refusal.problem, "id": name} for name, refusal in refusals.items()]
 
 
 def _apply(
@@ -219,22 +263,25 @@ def _apply(
 ) -> int:
     changes = _changes(api, wanted, prune=prune)
     if not as_json:
-        _show(changes, as_json=False)
+        _show(changes)
     if changes.lines:
         confirm(_("Apply these schedules?"), is_sure=is_sure, as_json=as_json)
     results = {name: _store(api, name, fields) for name, fields in changes.stored.items()}
-    refusals = {name: each for name, each in results.items() if isinstance(each, StageRefusal)}
+    late = {name: each for name, each in results.items() if isinstance(each, StageRefusal)}
+    refusals = {**changes.refusals, **late}
     answers = [each for each in results.values() if not isinstance(each, StageRefusal)]
     for name in () if refusals else changes.deleted:
         api.delete_schedule(name)
     if as_json:
-        refused = [{**refusal.problem, "id": name} for name, refusal in refusals.items()]
-        output.as_json({"changes": changes.lines, "schedules": answers, "refused": refused})
+        rows = {"schedules": answers, "refused": _rows(refusals)}
+        output.as_json({"changes": changes.lines, **rows})
         return FAILED if refusals else AS_WANTED
     for answer in answers:
         for line in _upcoming(answer):
             output.say(line)
-    _show_refusals(refusals, changes.deleted)
+    _show_refusals(late)
+    if refusals and changes.deleted:
+        click.echo(_none_deleted(), err=True)
     return FAILED if refusals else AS_WANTED
 
 
@@ -245,17 +292,18 @@ def _store(api: Api, name: str, fields: Json) -> Json | StageRefusal:
         return refusal
 
 
-def _show_refusals(refusals: Mapping[str, StageRefusal], deleted: Sequence[str]) -> None:
+def _show_refusals(refusals: Mapping[str, StageRefusal]) -> None:
     for name, refusal in refusals.items():
         Failure(
             _("The schedule {id} is not stored: {why}").format(id=name, why=refusal.message)
         ).show()
-    if refusals and deleted:
-        text = _(
-            "Because a schedule was refused, no schedule was deleted. Correct the refused schedule,"
-            " and apply again."
-        )
-        click.echo(text, err=True)
+
+
+def _none_deleted() -> str:
+    return _(
+        "Because a schedule was refused, no schedule was deleted. Correct the refused schedule,"
+        " and apply again."
+    )
 
 
 def _upcoming(answer: Json) -> Iterator[str]:

@@ -332,8 +332,6 @@ def faults(
     """Yield what is wrong with the id, the streams, `expect`, and the times together with the
     recurrence rule. Raise Forbidden if the token does not reach one of the streams, so that no
     other fault reveals whether the stage has the stream's domain."""
-    from shared.schedule.recurrence import faults_of
-
     if not is_schedule_id(values[0]):
         yield Fault("id", "write 1 to 63 of a-z, 0-9, dot, dash and underscore")
     streams = found.get("streams", ())
@@ -341,9 +339,16 @@ def faults(
         yield from _stream_faults(invocation, caller, stream)
     if any(map(is_pattern, streams)) and found.get("expect") is Expect.ALL:
         yield Fault("expect", "write `any`: for a pattern, nobody knows the whole list of streams")
+    yield from time_faults(found, longest_ms=invocation.app.settings.max_duration)
+
+
+def time_faults(found: Mapping[str, Any], *, longest_ms: int) -> Iterator[Fault]:
+    """Yield what is wrong with the times together with the recurrence rule. No recording may last
+    longer than `longest_ms`."""
+    from shared.schedule.recurrence import faults_of
+
     if {"start", "end", "timezone"} <= found.keys():
-        schedule = _schedule_of("", (), found)
-        yield from faults_of(schedule, longest_ms=invocation.app.settings.max_duration)
+        yield from faults_of(_schedule_of("", (), found), longest_ms=longest_ms)
 
 
 def _stream_faults(invocation: Invocation, caller: Caller, stream: str) -> Iterator[Fault]:

@@ -165,6 +165,30 @@ def test_each_refused_schedule_is_named_and_stops_no_other(stage: HttpStage, fil
     assert sorted(stage.app.store.schedules()) == ["gala", "mondays"]
 
 
+@pytest.mark.parametrize("command", [["apply", "--yes"], ["diff"]])
+def test_what_would_be_refused_is_not_shown_as_a_change(
+    stage: HttpStage, file: Path, command: list[str]
+) -> None:
+    file.write_text(FILE.replace('"Asia/Shanghai"', '"CST"'), encoding="utf-8")
+
+    result = run(stage, *command, file)
+
+    assert result.exit_code == 1
+    assert [line[:6] for line in result.output.splitlines() if line[0] == "+"] == ["+ gala"]
+    refusal = "The schedule tuesdays is not stored: MalformedParam: timezone: write a name of the"
+    assert result.output.count(refusal) == 1
+
+
+def test_of_a_file_that_is_refused_whole_nothing_is_asked(stage: HttpStage, file: Path) -> None:
+    file.write_text(THIRD, encoding="utf-8")
+
+    result = run(stage, "apply", file)
+
+    assert result.exit_code == 1
+    assert "MissingParam: streams: is missing" in result.stderr
+    assert "Nothing changes" not in result.output
+
+
 def test_as_json_refused_schedules_stand_beside_those_that_are_stored(
     stage: HttpStage, file: Path
 ) -> None:
@@ -318,6 +342,25 @@ def test_a_calendar_is_imported_once(stage: HttpStage) -> None:
     assert len(stage.app.store.schedules()) == 5
     again = json.loads(run(stage, "import", CALENDAR, *stream, "--dry-run", "--json").stdout)
     assert again["changes"] == []
+
+
+def test_a_time_zone_that_is_no_name_of_the_database_is_refused(stage: HttpStage) -> None:
+    words = ["import", str(CALENDAR), "--timezone", "CST", "--dry-run"]
+    result = run(stage, *words)
+
+    assert result.exit_code == 2
+    assert "'--timezone': write a name of the IANA database" in result.stderr
+    assert "请填写 IANA" in run(stage, *words, "--lang", "zh").stderr
+
+
+def test_a_dry_run_refuses_what_the_import_would_refuse(stage: HttpStage, tmp_path: Path) -> None:
+    event = CALENDAR.read_text(encoding="utf-8").replace("FREQ=DAILY", "FREQ=SECONDLY")
+    (tmp_path / "secondly.ics").write_text(event, encoding="utf-8", newline="")
+
+    tried = run(stage, "import", tmp_path / "secondly.ics", "--stream", ROOM, "--dry-run")
+
+    assert tried.exit_code == 1
+    assert "is not stored: MalformedParam: rrule" in tried.stderr
 
 
 PATTERN = """
