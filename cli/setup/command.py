@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from gettext import gettext as _
 from typing import Any
 
@@ -53,15 +53,13 @@ _FORMATS = ("mp4", "flv", "m3u8")
 )
 @click.option(
     "--act",
-    "mode",
-    flag_value=Mode.ACT.value,
+    is_flag=True,
     help="let a stage that observes act; a configuration that records automatically becomes manual"
     " once the stage records all live streams that the configuration covers",
 )
 @click.option(
     "--observe",
-    "mode",
-    flag_value=Mode.OBSERVE.value,
+    is_flag=True,
     help="make the configurations automatic again that `--act` made manual, then let the stage only"
     " observe",
 )
@@ -102,7 +100,8 @@ def setup(
     undo: bool,
     callback_urls: bool,
     as_json: bool,
-    mode: str | None,
+    act: bool,
+    observe: bool,
     **options: Any,  # noqa: ANN401 - the rest is SetupOptions'
 ) -> None:
     """Configure Live as a stage needs it, or undo that.
@@ -115,6 +114,9 @@ def setup(
         raise click.UsageError(
             _("`--bucket` needs `--endpoint`. Pass one such as oss-cn-shanghai.aliyuncs.com.")
         )
+    _refuse_two(
+        {"--undo": undo, "--callback-urls": callback_urls, "--act": act, "--observe": observe}
+    )
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=True), live
     )
@@ -132,11 +134,20 @@ def setup(
         if undo:
             _undo(applier, yes=yes, as_json=as_json)
         else:
-            wanted = Mode(mode) if mode else None
-            setup_options = SetupOptions(take_over=take_over, mode=wanted, **options)
+            mode = Mode.ACT if act else Mode.OBSERVE if observe else None
+            setup_options = SetupOptions(take_over=take_over, mode=mode, **options)
             _setup(applier, setup_options, yes=yes, as_json=as_json)
     except Declined as declined:
         raise Failure(_advice(declined)) from None
+
+
+def _refuse_two(passed: Mapping[str, bool]) -> None:
+    """Raise a usage error if more than one of the options, each of which asks for something else,
+    was passed."""
+    names = [f"`{name}`" for name, is_passed in passed.items() if is_passed]
+    if len(names) > 1:
+        sentence = _("These options contradict each other: {names}. Pass only one of them.")
+        raise click.UsageError(sentence.format(names=", ".join(names)))
 
 
 def _print_callback_urls(stage: Stage, *, as_json: bool) -> None:

@@ -287,11 +287,7 @@ class _Recordings:
             if self.options.manual or self._is_ruled(target):
                 after["OnDemand"] = MANUAL
             else:
-                sentence = _(
-                    "{target} is automatic, and no rule covers it: not changed. To switch it to"
-                    " manual, pass `--manual`"
-                )
-                self.plan.notes.append(sentence.format(target=target))
+                self.plan.notes.append(self._uncovered().format(target=target))
         after["DelayTime"] = self.stage.merge_delay
         if target.kind == "oss":
             after["RecordFormat"] = self._formats(target, value)
@@ -299,6 +295,17 @@ class _Recordings:
                 after["RecordFormat"] += self._lacking(after["RecordFormat"])
             after["OssEndpoint"] = self._endpoint(target, value)
         return after
+
+    def _uncovered(self) -> str:
+        if (self.options.mode or self.stage.mode) is Mode.OBSERVE:
+            return _(
+                "{target} is automatic, and no rule covers it: not changed. While the stage"
+                " observes, `--manual` switches it to manual only together with `--act`"
+            )
+        return _(
+            "{target} is automatic, and no rule covers it: not changed. To switch it to manual,"
+            " pass `--manual`"
+        )
 
     def _endpoint(self, target: ConfigTarget, value: Value) -> str:
         """Return the endpoint of the options where a rule records into its bucket, else the present

@@ -140,6 +140,13 @@ def test_while_the_stage_observes_no_recording_configuration_is_changed(operator
     assert document["changes"] == []
 
 
+def test_manual_is_advised_only_with_act_while_the_stage_observes(operator: Operator) -> None:
+    operator.live.post("recording", {"domain": APP.domain, "app": "else", "on_demand": AUTOMATIC})
+
+    assert "only together with `--act`" in operator.does()
+    assert "pass `--manual`" in operator.types("--act").output
+
+
 def test_to_act_and_back_no_live_stream_is_ever_recorded_by_nobody(operator: Operator) -> None:
     operator.does()
     first = operator.publish()

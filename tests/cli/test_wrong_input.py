@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,22 @@ def test_a_duration_is_refused_in_chinese(folder: Path, period: str, chinese: st
     assert said.startswith("错误：'--for' 的值无效：")
     assert chinese in said
     assert not english_words(said.partition("'--for'")[2])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--act --observe",
+        "--undo --act",
+        "--undo --observe",
+        "--callback-urls --undo",
+        "--callback-urls --act",
+    ],
+)
+def test_setup_refuses_options_that_contradict_each_other(folder: Path, options: str) -> None:
+    words = ("setup", "--stage", "dev", *options.split())
+    result = run(*words)
+    assert result.exit_code == 2
+    names = set(re.findall(r"--[a-z-]+", result.stderr.splitlines()[-1]))
+    assert names == set(options.split())
+    assert "只能使用其中之一" in fault(*words, language="zh")
