@@ -66,6 +66,12 @@ class Account:
     sts: str = STS_URL
     ram: str = RAM_URL
 
+    @property
+    def live_option(self) -> str:
+        """Return the option --live of a command that shall call the same Live; empty for the real
+        service, which commands call without the option."""
+        return "" if self.live == LIVE_URL else f" --live {self.live}"
+
     def ask(self, action: str, **params: object) -> Json:
         """Call `action` of Live and return its answer. The names in `params` are those of Live's
         API, such as DomainName. Raise Declined if Live refuses or does not answer."""

@@ -135,7 +135,7 @@ def _begin(
         "The previous configuration is stored in {file}. To restore it: live-record emergency"
         " {app} --undo"
     )
-    click.echo(line.format(file=backup.path, app=application))
+    click.echo(line.format(file=backup.path, app=application) + account.live_option)
 
 
 def _change(

@@ -239,7 +239,8 @@ class Trial:
 
     def _stop_command(self, keys: Sequence[StreamKey]) -> str:
         streams = " ".join(f"--stream {key.app}/{key.stream}" for key in keys)
-        return f"live-record try --stop --domain {self._domain} {streams}"
+        where = self._account.live_option
+        return f"live-record try --stop --domain {self._domain} {streams}{where}"
 
     def _remove_configurations(self) -> None:
         try:

@@ -23,10 +23,10 @@ BUCKET = {"OssBucket": "dev-bucket", "OssEndpoint": "oss-cn-shanghai.aliyuncs.co
 class Operator:
     def __init__(self, live: LiveInThread) -> None:
         self.remote, self.account = Remote(live.address), account_at(live.address)
-        self._live = live.address
+        self.live = live.address
 
     def types(self, *words: str, answer: str = "") -> Result:
-        command = ["emergency", "--live", self._live, *words]
+        command = ["emergency", "--live", self.live, *words]
         result = CliRunner().invoke(main, command, input=answer)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.output
         return result
@@ -94,6 +94,13 @@ def test_a_manual_configuration_for_every_application_is_left_where_it_does_not_
     operator.adds("app", "room1", OnDemand=0)
     operator.does(APP)
     assert "already records live.example.com/app automatically" in operator.does(APP)
+
+
+def test_the_command_to_restore_names_the_same_live(operator: Operator) -> None:
+    said = operator.does("live.example.com/app")
+    words = said.partition("To restore it: live-record ")[2].split()
+    assert words[1:3] == ["live.example.com/app", "--undo"]
+    assert words[3:] == ["--live", operator.live]
 
 
 def test_undo_restores_exactly_what_was_there(operator: Operator) -> None:

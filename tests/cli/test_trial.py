@@ -158,7 +158,8 @@ def test_with_keep_recording_ctrl_c_says_that_it_goes_on_and_how_to_stop_it(user
     said = user.tries(*ROOM, "--keep-recording", meanwhile=user.publishes)
     assert user.is_recorded()
     (command,) = re.findall(r"live-record try (--stop .*)", said)
-    assert command == "--stop --domain live.example.com --stream app/room1"
+    live = user.live.address
+    assert command == f"--stop --domain live.example.com --stream app/room1 --live {live}"
     assert "Stopped" in user.types("--stop", *ROOM).output
     assert not user.is_recorded()
 
