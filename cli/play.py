@@ -20,6 +20,7 @@ from cli.errors import Failure, StageRefusal
 from cli.moments import Moment
 from cli.stage_command import STAGE, TOKEN, URL, api_of, limited
 from cli.stage_registry import Target
+from cli.stream_commands import suggest_for_nothing
 from cli.stream_names import Stream
 from functions.file_view import MAX_SIGNED_MS
 from shared.protocol import StreamKey
@@ -132,6 +133,7 @@ def play(
         _print_url(row)
     if not rows:
         click.echo(_("the stream has no files yet"), err=True)
+        suggest_for_nothing(api, stream)
 
 
 def _print_url(row: Json) -> None:

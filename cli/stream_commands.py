@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from gettext import gettext as _
 
 import click
@@ -206,6 +207,8 @@ def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
     answer = api.history(stream, limit)
     nothing = _("the stream has no history yet")
     output.rows(answer, "history", output.history_line, as_json, nothing=nothing)
+    if not (answer["history"] or as_json):
+        suggest_for_nothing(api, stream)
 
 
 @click.command()
@@ -223,6 +226,8 @@ def files(api: Api, stream: str, limit: int, push_arg: str, as_json: bool) -> No
     answer = api.files(stream, limit, push_arg)
     nothing = _("the stream has no files yet")
     output.rows(answer, "files", output.file_line, as_json, nothing=nothing)
+    if not (answer["files"] or as_json):
+        suggest_for_nothing(api, stream)
 
 
 @click.command("list")
@@ -367,6 +372,13 @@ def _print_status(api: Api, answer: Json, as_json: bool) -> None:
         return
     output.say(output.status_line(answer))
     _suggest_similar_name(api, answer)
+
+
+def suggest_for_nothing(api: Api, stream: str) -> None:
+    """Print a similar stream's name after an answer without rows, if this stream was never live. A
+    token that may not ask for more gets no suggestion."""
+    with suppress(NoAnswer, StageRefusal):
+        _suggest_similar_name(api, api.status(stream))
 
 
 def _suggest_similar_name(api: Api, answer: Json) -> None:

@@ -525,6 +525,17 @@ def test_a_stream_that_was_never_seen_may_be_another(person: Person) -> None:
         assert "Did you mean" not in person.types("why", of(other)).stderr
 
 
+@pytest.mark.parametrize("command", ["files", "play", "history"])
+def test_nothing_of_a_stream_that_was_never_seen_may_be_of_another(
+    person: Person, command: str
+) -> None:
+    person.publishes(f"gathering-{command}")
+
+    said = person.types(command, of(f"gatherin-{command}")).stderr
+    assert f"Did you mean {of(f'gathering-{command}')}?" in said
+    assert "Did you mean" not in person.types(command, of(f"gathering-{command}")).stderr
+
+
 def test_a_stop_of_a_name_that_never_was_says_so_by_its_exit_code_too(person: Person) -> None:
     stopped = person.types("stop", of("neverwas"))
 
