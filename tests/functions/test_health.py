@@ -250,6 +250,20 @@ def not_stopped(make_stage: MakeStage) -> Stage:
     return stage
 
 
+def test_a_recording_that_is_stopped_and_whose_file_waits_is_no_problem(
+    make_stage: MakeStage,
+) -> None:
+    stage = make_stage()
+    stage.happens(Published(NOON))
+    stage.start()
+    stage.happens(Reported("record_started", recording=True))
+    stage.live.answers(Command.CANCEL_DELAY, OperatorActionNeeded("Forbidden.RAM"))
+    stage.stop({"finalize": True})
+    stage.clock.pass_ms(60_000)
+
+    assert codes(health(stage)) == []
+
+
 def streams_quarantined(make_stage: MakeStage) -> Stage:
     stage = make_stage()
     stage.happens(Published(NOON))

@@ -10,7 +10,7 @@ from shared.protocol.reason import Reason
 from shared.protocol.state.command import Flight, PendingCommand
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
-from shared.protocol.stream import ENDS, Command
+from shared.protocol.stream import Command
 
 UNDECIDED_MS = 60_000
 """How long it may be undecided whether a session has ended. Normally three polls decide within
@@ -68,10 +68,11 @@ def shows_recording(record: StreamRecord) -> bool:
 
 
 def stopping_since(record: StreamRecord) -> int | None:
-    """Return the time since which a stop or cancel_delay is pending or on the wire; None if there
-    is none."""
+    """Return the time since which a stop is pending or on the wire; None if there is none. A
+    `cancel_delay` does not count: it is sent after the stop, and only its file waits."""
     busy = (record.flight, record.pending)
-    return min((one.since for one in busy if one and one.command in ENDS), default=None)
+    stops = [one.since for one in busy if one and one.command is Command.STOP]
+    return min(stops, default=None)
 
 
 def lost_by(record: StreamRecord, now: int) -> int:
