@@ -7,7 +7,7 @@ only the stage can check a policy against its own settings.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
 from gettext import ngettext
@@ -21,6 +21,7 @@ from cli.confirmation import YES, confirm
 from cli.errors import Failure
 from cli.local_time import moment, shown
 from cli.policy_file import packed_policy, read_policy, served, stage_policy
+from cli.policy_tables import ABSENT, table_changes
 from cli.printable import printable_json
 from cli.stage_command import of_stage
 from cli.stream_names import Stream
@@ -87,7 +88,11 @@ def show_policy(api: Api, as_json: bool) -> None:
 @_file
 @of_stage(changes=False)
 def diff(api: Api, file: Path, as_json: bool) -> None:
-    """Show what the policy in FILE would change for the streams that a stage knows."""
+    """Show what the policy in FILE would change in a stage.
+
+    The command prints each setting and each table (such as `[[rule]]`) that differs, and each known
+    stream that would get another rule.
+    """
     change = _change(api, file)
     if as_json:
         output.as_json({"changes": change.rows, "streams": len(change.streams)})
@@ -107,21 +112,31 @@ def apply(api: Api, file: Path, is_sure: bool, as_json: bool) -> None:
 
     The command shows what would change, also for streams that are live or set to record, and asks
     for confirmation. If FILE has no `[forward_to]`, the stage keeps its own. A suspended policy
-    stays suspended.
+    stays suspended. If this policy is in force already, the command makes no new version.
     """
     change = _change(api, file)
-    for line in () if as_json else _preview(change):
-        click.echo(line)
-    if change.rows:
+    if _is_in_force(api, change):
+        answer, end = change.before, _("This policy is in force already: nothing was changed.")
+    else:
+        for line in () if as_json else _preview(change):
+            click.echo(line)
         confirm(_("Apply this policy?"), is_sure=is_sure, as_json=as_json)
-    answer = api.apply_policy(change.new, replaces=change.before["newest"])
+        answer = api.apply_policy(change.new, replaces=change.before["newest"])
+        end = _("Version {version} is in force within 10 s. Running recordings continue.")
     if as_json:
         output.as_json({**answer, "changes": change.rows})
         return
     for sentence in map(_KEPT.__getitem__, change.kept):
         click.echo(_(sentence).format(file=file))
-    sentence = _("Version {version} is in force within 10 s. Running recordings continue.")
-    click.echo(sentence.format(version=answer["version"]))
+    click.echo(end.format(version=answer["version"]))
+
+
+def _is_in_force(api: Api, change: _Change) -> bool:
+    """Return True if to apply the policy would change nothing, not even how the stage has stored
+    it. An earlier release may have stored the same policy in a form that this one only half
+    accepts."""
+    is_newest = change.before["newest"] == change.before["version"]
+    return change.is_same and is_newest and not api.examine()["policy"]["fault"]
 
 
 _KEPT = {
@@ -137,12 +152,13 @@ _KEPT = {
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What a `new` policy changes. `before`: the stage's answer with the policy in force; `rows`:
-    the changes; `streams`: the streams that the stage knows; `kept`: the tables in force that the
-    file does not have."""
+    """What a `new` policy changes. `before`: the stage's answer with the policy in force;
+    `is_same`: the new one is equal to it; `rows`: the changes; `streams`: the streams that the
+    stage knows; `kept`: the tables in force that the file does not have."""
 
     new: Json
     before: Json
+    is_same: bool
     rows: Sequence[Json]
     streams: Sequence[Json]
     kept: Sequence[str]
@@ -154,8 +170,10 @@ def _change(api: Api, file: Path) -> _Change:
     new = {**kept, **packed}
     streams = api.list_recordings(100_000)["recordings"]
     names = [row["stream"] for row in streams]
-    rows = list(policy_changes(stage_policy(before["policy"]), stage_policy(new), names))
-    return _Change(new, before, rows, streams, [name for name in kept if name not in packed])
+    policies = stage_policy(before["policy"]), stage_policy(new)
+    rows = list(policy_changes(*policies, names))
+    missing = [name for name in kept if name not in packed]
+    return _Change(new, before, policies[0] == policies[1], rows, streams, missing)
 
 
 def _unreadable(answer: Json) -> str:
@@ -170,19 +188,23 @@ def _unreadable(answer: Json) -> str:
 
 
 def _change_line(change: Json) -> str:
-    return f"{change['what']}: {change['before']} -> {change['after']}"
+    if change["before"] == ABSENT:
+        return _("{what} is added: {after}").format(**change)
+    if change["after"] == ABSENT:
+        return _("{what} is removed: {before}").format(**change)
+    return "{what}: {before} -> {after}".format(**change)
 
 
 def _preview(change: _Change) -> Iterator[str]:
     """Yield what changes, each stream that is live or set to record, and the number of others."""
     if unreadable := _unreadable(change.before):
         yield unreadable
-    if not change.rows:
-        yield _("Nothing changes for the streams that the stage knows.")
     touched = {row["what"]: row for row in change.rows}
     of_streams = [row for row in change.streams if row["stream"] in touched]
     names = {row["stream"] for row in of_streams}
     yield from (_change_line(row) for row in change.rows if row["what"] not in names)
+    if not of_streams:
+        yield _("No stream that the stage knows gets another rule.")
     busy = [row for row in of_streams if row.get("live") == "yes" or row["phase"] != "idle"]
     if busy:
         yield _(
@@ -336,54 +358,53 @@ def _recorded(rule: Rule) -> list[str]:
         " for 2 s, and the start is sent after that report. With OnDemand 0 (automatic) or 1"
         " (on-demand callback) in the recording configuration, nothing is lost"
     )
-    longest = written(rule.max_duration) if rule.max_duration else _("the stage's `max_duration`")
     return [
         _("published: the stream is recorded"),
         first_seconds_lost,
         interrupted[rule.on_interruption],
-        _("for at most {duration}, counted from the first start").format(duration=longest),
+        _longest(rule),
     ]
+
+
+def _longest(rule: Rule) -> str:
+    if rule.max_duration is None:
+        return _("for at most the stage's LIVE_RECORD_MAX_DURATION, counted from the first start")
+    sentence = _(
+        "for at most {duration}, or LIVE_RECORD_MAX_DURATION if that is shorter, counted from the"
+        " first start"
+    )
+    return sentence.format(duration=written(rule.max_duration))
 
 
 def policy_changes(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator[Json]:
     """Yield each difference between two policies, as a row with `what`, `before` and `after`.
-    `what` is the mode, the suspension, the domains, their object names or buckets, a target of
-    forward_to, or one of `streams`, whose rule differs."""
+    `what` is the mode, the suspension, a target of forward_to, a table or one of its fields, or one
+    of `streams`, whose rule differs."""
     whole = {
         "mode": (old.mode.value, new.mode.value),
         "suspended": (_suspended(old), _suspended(new)),
-        "domains": (_names(old), _names(new)),
-        "object_prefix": (_object_names(old), _object_names(new)),
-        "bucket": (_buckets(old), _buckets(new)),
         **{
-            f"forward_to.{kind}": (old.forward_to.of(kind) or "-", new.forward_to.of(kind) or "-")
+            f"forward_to.{kind}": (
+                old.forward_to.of(kind) or ABSENT,
+                new.forward_to.of(kind) or ABSENT,
+            )
             for kind in ("stream", "record", "on_demand")
         },
     }
     each = {stream: (_rule_summary(old, stream), _rule_summary(new, stream)) for stream in streams}
-    for name, (before, after) in {**whole, **each}.items():
+    yield from _differing(whole)
+    yield from table_changes(old, new)
+    yield from _differing(each)
+
+
+def _differing(values: Mapping[str, tuple[str, str]]) -> Iterator[Json]:
+    for name, (before, after) in values.items():
         if before != after:
             yield {"what": name, "before": before, "after": after}
 
 
 def _suspended(policy: Policy) -> str:
-    return rfc3339(policy.suspended.until) if policy.suspended else "-"
-
-
-def _names(policy: Policy) -> str:
-    return ", ".join(name for domain in policy.domains for name in domain.names)
-
-
-def _object_names(policy: Policy) -> str:
-    return ", ".join(name for domain in policy.domains for name in domain.object_prefix)
-
-
-def _buckets(policy: Policy) -> str:
-    return ", ".join(
-        f"{domain.streaming}/{bucket.app} {bucket.name}.{bucket.endpoint}"
-        for domain in policy.domains
-        for bucket in domain.bucket
-    )
+    return rfc3339(policy.suspended.until) if policy.suspended else ABSENT
 
 
 def _rule_summary(policy: Policy, stream: str) -> str:

@@ -22,7 +22,7 @@ from shared.config.policy_dump import policy_document
 from shared.errors import Misconfigured
 from shared.store import open_store
 from tests.conftest import Clock
-from tests.support.http_stage import RELAY, http_stage
+from tests.support.http_stage import RELAY, HttpStage, http_stage
 from tests.support.journey import Stage, stage
 from tests.support.raw_server import Wire, json_reply
 
@@ -197,7 +197,7 @@ def test_it_says_which_rule_holds_and_what_recording_on_publish_loses(file: Path
     assert result.exit_code == 0
     assert "rule #1 (live.example.com/classroom/*)" in result.output
     assert "first seconds are not recorded" in result.output
-    assert "for at most 4h" in result.output
+    assert "for at most 4h, or LIVE_RECORD_MAX_DURATION if that is shorter," in result.output
 
 
 def test_it_says_that_no_rule_matches(file: Path) -> None:
@@ -228,6 +228,7 @@ def test_a_diff_names_each_stream_whose_rule_would_be_another() -> None:
     changes = {change["what"]: change["after"] for change in policy_changes(old, new, streams)}
     assert changes == {
         "mode": "observe",
+        "[[rule]] live.example.com/classroom/* max_duration": '"2h"',
         "live.example.com/classroom/a": (
             "record, finalize, at most 2h, 200 at a time, priority 3, coverage target: at least"
             " 99.9 %, longest allowed gap: 30s"
@@ -294,12 +295,151 @@ def test_an_apply_that_is_confirmed_asks_nobody(wire: Wire, elsewhere: Path) -> 
     assert (applied.exit_code, "Version 2" in applied.output) == (0, True)
 
 
-def test_an_apply_that_changes_nothing_asks_nobody(wire: Wire, file: Path) -> None:
-    stage_says(wire, ("live.example.com/app/b", "recording"))
-    applied = types(wire, "apply", file)
+HOOKS = {"LIVE_RECORD_WEBHOOK_HOSTS": "crm.example.com"}
+HOOK = """
+[[webhook]]
+name = "crm"
+url = "https://crm.example.com/hook"
+"""
+TALK = """
+[[notify]]
+sink = "ops"
+"""
+COPY = """
+[[deliver]]
+match = { app = "classroom" }
+target = "s3://archive/live"
+endpoint = "https://oss.example.com"
+credentials = "archive"
+"""
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[HttpStage]:
+    (folder := tmp_path / "stage").mkdir()
+    with http_stage(folder, POLICY, HOOKS) as stage:
+        yield stage
+
+
+def address(stage: HttpStage) -> tuple[str, ...]:
+    return ("--url", stage.url, "--token", TOKEN)
+
+
+def test_a_policy_that_is_in_force_already_makes_no_new_version(
+    running: HttpStage, file: Path
+) -> None:
+    applied = run("apply", file, *address(running))
 
     assert applied.exit_code == 0
-    assert "Nothing changes" in applied.output
+    assert "is in force already" in applied.output
+    document = json.loads(run("apply", file, "--json", *address(running)).stdout)
+    assert (document["version"], document["changes"]) == (0, [])
+    assert json.loads(run("show", "--json", *address(running)).stdout)["version"] == 0
+
+
+@pytest.mark.parametrize("added", [HOOK, TALK, '[[rule]]\nmatch = { app = "more" }\n'])
+def test_a_policy_that_touches_no_known_stream_is_confirmed_too(
+    running: HttpStage, file: Path, added: str
+) -> None:
+    file.write_text(POLICY + added)
+    refused = run("apply", file, *address(running))
+
+    assert (refused.exit_code, "pass `--yes`" in refused.output) == (WRONG_USAGE, True)
+    assert "is added: " in refused.output
+    assert "No stream that the stage knows gets another rule." in refused.output
+    assert run("apply", file, "--json", *address(running)).exit_code == WRONG_USAGE
+    assert json.loads(run("show", "--json", *address(running)).stdout)["version"] == 0
+    assert run("apply", file, "--yes", *address(running)).exit_code == 0
+
+
+def test_a_policy_of_which_the_stage_does_not_use_all_is_stored_again(
+    running: HttpStage, file: Path
+) -> None:
+    """Release 0.2 stored durations without a unit."""
+    stored = policy_document(load_policy(POLICY, kind="toml"))
+    stored["rule"][0]["max_duration"] = 4 * 3600
+    running.app.store.put_policy(json.dumps(stored), replaces=0)
+
+    assert run("apply", file, *address(running)).exit_code == WRONG_USAGE
+    assert "Version 2" in run("apply", file, "--yes", *address(running)).output
+
+
+def rows_between(old: str, new: str) -> list[tuple[str, str, str]]:
+    before, after = (load_policy(text, kind="toml") for text in (old, new))
+    changes = policy_changes(before, after, [])
+    return [(change["what"], change["before"], change["after"]) for change in changes]
+
+
+@pytest.mark.parametrize(
+    ("table", "what", "shown"),
+    [
+        (HOOK, "[[webhook]] crm", 'name = "crm", url = "https://crm.example.com/hook"'),
+        (TALK, "[[notify]] ops", 'sink = "ops"'),
+        (
+            COPY,
+            "[[deliver]] s3://archive/live",
+            (
+                'match = {app = "classroom"}, target = "s3://archive/live",'
+                ' endpoint = "https://oss.example.com", credentials = "archive"'
+            ),
+        ),
+        (
+            '[[rule]]\nmatch = { app = "more" }\n',
+            "[[rule]] */more/*",
+            'match = {app = "more"}, on_publish = "ignore"',
+        ),
+        (
+            '[[domain]]\nstreaming = "two.example.com"\n',
+            "[[domain]] two.example.com",
+            'streaming = "two.example.com"',
+        ),
+    ],
+)
+def test_a_diff_names_each_table_that_comes_or_goes(table: str, what: str, shown: str) -> None:
+    assert rows_between(POLICY, POLICY + table) == [(what, "-", shown)]
+    assert rows_between(POLICY + table, POLICY) == [(what, shown, "-")]
+
+
+def test_a_diff_names_each_field_of_a_table_that_changes() -> None:
+    changed = POLICY.replace('"4h"', '"2h"').replace("priority = 3\n", "")
+    changed = changed.replace('["push.', '["push2.example.com", "push.')
+    events = HOOK + 'events = ["file.*"]\n'
+
+    assert rows_between(POLICY + HOOK, changed + events) == [
+        (
+            "[[domain]] live.example.com ingest",
+            '["push.example.com"]',
+            '["push2.example.com", "push.example.com"]',
+        ),
+        ("[[rule]] live.example.com/classroom/* max_duration", '"4h"', '"2h"'),
+        ("[[rule]] live.example.com/classroom/* priority", "3", "-"),
+        ("[[webhook]] crm events", "-", '["file.*"]'),
+    ]
+
+
+def test_a_diff_says_if_only_the_order_of_the_rules_changes() -> None:
+    start, first, second = POLICY.split("[[rule]]")
+    other = f"{start}[[rule]]{second}[[rule]]{first}"
+
+    assert rows_between(POLICY, other) == [
+        (
+            "[[rule]]",
+            '["live.example.com/classroom/*", "*/other/*"]',
+            '["*/other/*", "live.example.com/classroom/*"]',
+        )
+    ]
+
+
+def test_a_diff_prints_a_plain_line_for_each_table(running: HttpStage, file: Path) -> None:
+    file.write_text(POLICY.replace("priority = 3\n", "") + TALK)
+
+    assert run("diff", file, *address(running)).output.splitlines()[1:] == [
+        "[[rule]] live.example.com/classroom/* priority is removed: 3",
+        '[[notify]] ops is added: sink = "ops"',
+        "Changes: 2; streams that the stage knows: 0.",
+    ]
+    rows = json.loads(run("diff", file, "--json", *address(running)).stdout)["changes"]
+    assert rows[1] == {"what": "[[notify]] ops", "before": "-", "after": 'sink = "ops"'}
 
 
 def test_a_person_at_a_terminal_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,9 +521,10 @@ def test_a_shown_policy_is_json_and_its_version_is_beside_it(tmp_path: Path, fil
     (folder := tmp_path / "stage").mkdir()
     with http_stage(folder, POLICY) as running:
         at = ("--url", running.url, "--token", TOKEN)
+        file.write_text(POLICY.replace("priority = 3", "priority = 4"))
         run("apply", file, "--yes", *at)
         shown = run("show", *at)
-        assert json.loads(shown.stdout)["rule"][0]["priority"] == 3
+        assert json.loads(shown.stdout)["rule"][0]["priority"] == 4
         assert shown.stderr.splitlines() == [f"stage {running.url}", "version 1"]
         (copy := tmp_path / "policy.json").write_text(shown.stdout)
         assert "Changes: 0;" in run("diff", copy, *at).output
