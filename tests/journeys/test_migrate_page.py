@@ -105,7 +105,9 @@ def test_the_page_leads_from_automatic_recording_to_a_stage_that_acts_and_back(
     reader.writes_policy()
     reader.types("live-record", "policy", "test")
     assert "forward_to" not in reader.types("live-record", "policy", "diff")
-    assert "forwarded as before" in reader.types("live-record", "policy", "apply")
+    assert "forwarding of callbacks stays as it is" in reader.types(
+        "live-record", "policy", "apply"
+    )
     stage = reader.stage
     stage.live.advance(10)
     reader.publishes("room1")
