@@ -136,7 +136,7 @@ def sink_line(sink: Json) -> str:
     line = (
         _('robot {name} accepted the message and answered "{answer}"')
         if sink["is_taken"]
-        else _("robot {name} refused the message: {answer}")
+        else _("robot {name}: the message was not delivered: {answer}")
     )
     return line.format(name=sink["name"], answer=texts.detail(sink["answer"]))
 

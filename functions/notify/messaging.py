@@ -28,7 +28,7 @@ KIND = TaskKind.MESSAGE
 RUN_WORKERS = 3
 """Messages sent at the same time, so that a robot which does not answer delays no other."""
 SLOT_WAIT_MS = 4_000
-UNKNOWN = "LIVE_RECORD_ROBOTS names no such robot"
+UNKNOWN = "LIVE_RECORD_ROBOTS has no robot of this name: add it there, and deploy"
 
 
 def send(invocation: Invocation) -> dict[str, int]:

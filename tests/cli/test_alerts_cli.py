@@ -98,9 +98,12 @@ def test_a_note_is_shown_beside_who_took_it_over(stage: HttpStage) -> None:
     assert "cable on its way" in run(stage, "list").output
 
 
-def test_the_robots_answers_are_printed(stage: HttpStage, talk: Feishu) -> None:
+def run_test_beside_notify(stage: HttpStage) -> Result:
+    """Run `alerts test` while the timer of `notify` fires again and again."""
+    is_over = threading.Event()
+
     def runs_notify() -> None:
-        while not talk.texts:
+        while not is_over.is_set():
             answer: Any = answer_in(
                 stage.app,
                 function_compute.answer_any,
@@ -114,11 +117,27 @@ def test_the_robots_answers_are_printed(stage: HttpStage, talk: Feishu) -> None:
     timer = threading.Thread(target=runs_notify)
     timer.start()
     tested = run(stage, "test")
+    is_over.set()
     timer.join()
+    return tested
+
+
+def test_the_robots_answers_are_printed(stage: HttpStage) -> None:
+    tested = run_test_beside_notify(stage)
     assert (
         tested.output.splitlines()[-1] == 'robot talk accepted the message and answered "0 success"'
     )
     assert tested.exit_code == 0
+
+
+def test_a_robot_that_the_settings_lack_is_not_said_to_refuse(tmp_path: Path) -> None:
+    with http_stage(tmp_path, POLICY + RULE, {}) as stage:
+        tested = run_test_beside_notify(stage)
+    assert tested.output.splitlines()[-1] == (
+        "robot talk: the message was not delivered: LIVE_RECORD_ROBOTS has no robot of this name:"
+        " add it there, and deploy"
+    )
+    assert tested.exit_code == 1
 
 
 def test_a_robot_that_nobody_asked_yet_is_said(stage: HttpStage) -> None:

@@ -755,4 +755,4 @@ def test_a_sink_that_no_setting_names_is_a_dead_letter_in_the_end(at: Alerting) 
         lose(stage)
         stage.minutes(1)
         (task,) = stage.store.open_of_kind("message", limit=9)
-        assert task.why == "LIVE_RECORD_ROBOTS names no such robot"
+        assert task.why == "LIVE_RECORD_ROBOTS has no robot of this name: add it there, and deploy"
