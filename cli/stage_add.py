@@ -75,6 +75,7 @@ def add(
     the stack, and keeps every secret in NAME.env.
     """
     _check(name, domain)
+    _check_certificate(certificate, key, domain)
     file = Path(f"{name}.env")
     found = dict(_LINE.findall(file.read_text(encoding="utf-8"))) if file.exists() else {}
     before = {variable: _unquoted(value) for variable, value in found.items()}
@@ -107,6 +108,16 @@ def _check(name: str, domain: str) -> None:
         raise click.UsageError(
             _("`--domain` takes a host such as record.example.com, in lower case.")
         )
+
+
+def _check_certificate(certificate: Path, key: Path, domain: str) -> None:
+    # Not at the top: `--help` of any command of this group would load the library.
+    from cli.certificates import certificate_faults
+
+    if found := certificate_faults(certificate, key, domain):
+        listed = "".join(f"\n  {fault}" for fault in found)
+        sentence = _("{domain} cannot be served with these files:{listed}")
+        raise Failure(sentence.format(domain=domain, listed=listed))
 
 
 def _outputs(file: Path) -> Mapping[str, str]:

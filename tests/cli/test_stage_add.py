@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives import serialization
 
 from cli.deploying.stage import Stage
 from cli.main import main
 from cli.paths import ROOT
 from cli.stage_add import OUTPUTS
 from cli.stage_registry import target_of
+from tests.support.redis_answers import certificate
 
 TEMPLATE = yaml.safe_load((ROOT / "deploy" / "account.ros.yaml").read_text(encoding="utf-8"))
 VALUES = {
@@ -47,8 +49,10 @@ class Deployer:
         self.folder = folder
         self.outputs = folder / "outputs.json"
         self.outputs.write_text(json.dumps(stack_of()))
-        for name in ("fullchain.pem", "key.pem"):
-            (folder / name).write_text(f"-----{name}-----\n")
+        self.has_certificate("record.example.com")
+
+    def has_certificate(self, *names: str, valid_days: float = 1) -> None:
+        certificate(self.folder, names, valid_days=valid_days).rename(self.folder / "fullchain.pem")
 
     def adds(self, *more: str) -> Result:
         words = ["stage", "add", "prod", "--from-stack", "outputs.json"]
@@ -148,3 +152,75 @@ def test_what_is_no_finished_stack_is_refused(deployer: Deployer, document: str,
     deployer.outputs.write_text(document)
     result = deployer.adds()
     assert (result.exit_code, said in result.output) == (1, True), result.output
+
+
+def test_a_certificate_for_all_names_of_the_parent_is_accepted(deployer: Deployer) -> None:
+    deployer.has_certificate("example.com", "*.example.com")
+    assert deployer.adds().exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "valid_days", "said"),
+    [
+        (["live.example.com"], 1, "is for live.example.com, and does not cover record.example.com"),
+        (["*.a.example.com"], 1, "does not cover record.example.com"),
+        (["record.example.com"], -1, "expired on "),
+    ],
+)
+def test_a_certificate_that_does_not_serve_the_domain_is_refused(
+    deployer: Deployer, names: list[str], valid_days: int, said: str
+) -> None:
+    deployer.has_certificate(*names, valid_days=valid_days)
+    result = deployer.adds()
+    assert (result.exit_code, said in result.output) == (1, True), result.output
+    assert not (deployer.folder / "prod.env").exists()
+
+
+def test_a_certificate_and_a_key_that_are_swapped_are_refused_at_once(deployer: Deployer) -> None:
+    swapped = ["--certificate", "key.pem", "--key", "fullchain.pem"]
+    result = deployer.adds(*swapped)
+    assert result.exit_code == 1
+    assert "`--certificate`: key.pem holds a private key" in result.output
+    assert "`--key`: fullchain.pem holds a certificate" in result.output
+
+
+def test_the_key_of_another_certificate_is_refused(deployer: Deployer) -> None:
+    other = certificate(deployer.folder / "other", ["record.example.com"]).with_name("key.pem")
+    result = deployer.adds("--key", str(other))
+    assert result.exit_code == 1
+    assert "is not the key of the certificate" in result.output
+
+
+def test_every_fault_is_named_at_once(deployer: Deployer) -> None:
+    deployer.has_certificate("live.example.com", valid_days=-1)
+    other = certificate(deployer.folder / "other").with_name("key.pem")
+    said = deployer.adds("--key", str(other)).output
+    assert [part in said for part in ("does not cover", "expired on", "not the key of")] == [
+        True
+    ] * 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"# live-record\n",
+        b"\xff\xfe",
+        b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+        b"-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n",
+    ],
+)
+def test_what_is_no_pem_is_refused(deployer: Deployer, content: bytes) -> None:
+    (deployer.folder / "README.md").write_bytes(content)
+    result = deployer.adds("--certificate", "README.md", "--key", "README.md")
+    assert result.exit_code == 1
+    assert "`--certificate`: README.md" in result.output
+    assert "`--key`: README.md" in result.output
+
+
+def test_a_key_with_a_password_is_refused(deployer: Deployer) -> None:
+    key = deployer.folder / "key.pem"
+    loaded = serialization.load_pem_private_key(key.read_bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"password")
+    form = serialization.PrivateFormat.PKCS8
+    key.write_bytes(loaded.private_bytes(serialization.Encoding.PEM, form, locked))
+    assert "key.pem is encrypted" in deployer.adds().output

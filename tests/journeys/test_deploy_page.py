@@ -24,6 +24,7 @@ from tests.support.empty_account import VALUES
 from tests.support.journey import Stage
 from tests.support.page_commands import blocks, commands, lines
 from tests.support.page_shell import Shell
+from tests.support.redis_answers import certificate
 
 pytestmark = pytest.mark.slow
 PAGE = "docs/deploy.md"
@@ -54,8 +55,7 @@ class Reader:
         self.live = self._open.enter_context(LiveInThread(account, buckets=folder / "buckets"))
         (folder / "deploy").symlink_to(ROOT / "deploy")
         (folder / "policy.prod.toml").write_text(own(next(iter(blocks(PAGE, "toml")))))
-        for name in ("fullchain.pem", "key.pem"):
-            (folder / name).write_text("PEM\n")
+        certificate(folder, ["record.example.com"]).rename(folder / "fullchain.pem")
         stages = {"LIVE_RECORD_STAGES": str(folder / "stages.toml")}
         self._shell = self._open.enter_context(Shell(folder, PROGRAMS, **stages))
         kept = (line for line in lines(PAGE) if not (without and without in line))

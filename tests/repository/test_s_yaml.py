@@ -310,6 +310,9 @@ def _previewed(stage: str, given: dict[str, str], home: Path) -> dict[str, Any]:
     return dict(rendered["resources"])
 
 
-@pytest.mark.parametrize("name", [".env", "prod.env", "deploy/staging.env"])
+@pytest.mark.parametrize(
+    "name",
+    [".env", "prod.env", "deploy/staging.env", "fullchain.pem", "key.pem", "outputs.json"],
+)
 def test_git_ignores_a_file_with_the_secrets_of_a_stage(name: str) -> None:
     subprocess.run(["git", "check-ignore", "--quiet", name], cwd=ROOT, check=True)

@@ -60,9 +60,11 @@ def _encrypted(talk: socket.socket, tls: ssl.SSLContext | None) -> socket.socket
         raise
 
 
-def certificate(folder: Path, names: Sequence[str] = ("127.0.0.1",)) -> Path:
+def certificate(
+    folder: Path, names: Sequence[str] = ("127.0.0.1",), *, valid_days: float = 1
+) -> Path:
     """Write a self-signed cert.pem with its key.pem, for these names; return the path of
-    cert.pem."""
+    cert.pem. With negative days it has expired."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name(
         [x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{names[0]} of {folder.name}")]
@@ -70,8 +72,8 @@ def certificate(folder: Path, names: Sequence[str] = ("127.0.0.1",)) -> Path:
     now = datetime.now(timezone.utc)
     signed = (
         x509.CertificateBuilder(issuer, issuer, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=9))
+        .not_valid_after(now + timedelta(days=valid_days))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName(list(map(_name, names))), critical=False)
         .sign(key, hashes.SHA256())
