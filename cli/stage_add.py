@@ -83,7 +83,7 @@ def add(
     variables = {
         **before,
         **{variable: stack[output] for variable, output in OUTPUTS.items()},
-        **_named(domain, access),
+        **_named(name, domain, access),
         **_kept_or_new(before),
         "LIVE_RECORD_STORE": _store(stack, before),
     }
@@ -149,9 +149,10 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _named(domain: str, access: str) -> Mapping[str, str]:
+def _named(name: str, domain: str, access: str) -> Mapping[str, str]:
+    named = {"LIVE_RECORD_STAGE": name}  # by this, a deploy of another stage refuses the file
     chosen = {"LIVE_RECORD_ACCESS": access} if access else {}
-    return {"LIVE_RECORD_DOMAIN": domain, "LIVE_RECORD_CALLBACK_HOST": domain, **chosen}
+    return {**named, "LIVE_RECORD_DOMAIN": domain, "LIVE_RECORD_CALLBACK_HOST": domain, **chosen}
 
 
 def _kept_or_new(before: Mapping[str, str]) -> Mapping[str, str]:

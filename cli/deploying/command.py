@@ -28,9 +28,9 @@ from cli.deploying.release import CODE_STEPS, STEPS, Release, release
 from cli.deploying.rollback import plan_rollback, roll_back
 from cli.deploying.serverless import Serverless
 from cli.deploying.smoke import smoke_test
-from cli.deploying.stage import Stage, policy_of, runtime_of, stage_named
+from cli.deploying.stage import Stage, need_own_variables, policy_of, runtime_of, stage_named
 from cli.deploying.store_identity import accept_store, store_id_of, with_store_id
-from cli.errors import Failure
+from cli.errors import Failure, NoAnswer
 from cli.packaging import PACKAGES, Packaged, build, folder_of
 from cli.paths import ROOT, need_checkout
 from cli.policy_file import packed_policy, read_policy
@@ -44,7 +44,8 @@ EVENT_MS = 30 * 60_000
 """A deploy is refused from this long before an occurrence of a schedule until its end."""
 BUSY_PHASES = ("queued", "starting", "recording", "stopping")
 Command = Callable[..., None]
-_STAGE = click.option("--stage", required=True, help="name of a stage in env.yaml")
+_STAGE = click.option("--stage", default="", help="name of a stage in env.yaml")
+"""Without it, the answer is the list of stages, as for `make deploy`."""
 _YES = click.option("--yes", "sure", is_flag=True, help="do not ask for confirmation")
 
 
@@ -162,6 +163,7 @@ def _checked_stage(name: str, policy: Path, instances: int) -> Stage:
     runtime = runtime_of(os.environ)
     codes = {each.variable: folder_of(each, runtime) for each in PACKAGES}
     stage = stage_named(name, os.environ, codes=codes)
+    need_own_variables(name, os.environ)
     others = limits.other_shares(stage)
     for each in limits.unknown(others):
         _say(_("warning: {each}").format(each=each))
@@ -273,6 +275,12 @@ def _activity_warning(stage: str) -> str:
     """Return a warning if the stage is recording or does not answer, else ""."""
     try:
         phases = _api(stage).list_recordings(1)["phases"]
+    except NoAnswer:
+        sentence = _(
+            "{stage} does not answer, so it is unknown whether it is recording. Before the first"
+            " deploy of a stage, this is normal."
+        )
+        return sentence.format(stage=stage)
     except click.ClickException as error:
         sentence = _("it is unknown whether {stage} is recording: {error}")
         return sentence.format(stage=stage, error=error.format_message())

@@ -59,13 +59,29 @@ class Stage:
         resources = self.resources().items()
         return tuple(key for key, each in resources if each.get("component") == "fc3")
 
-    def missing(self) -> Iterator[str]:
-        """Yield a sentence for each required variable that is empty."""
+    def needed(self) -> list[str]:
+        """Return the names of the required variables."""
         overlays = environments(self.template.with_name("env.yaml"))[self.name].get("overlays")
         names = [f"LIVE_RECORD_{name}" for name in NEEDED]
-        for name in dict.fromkeys([*names, *_EMPTY_BY_DEFAULT.findall(str(overlays))]):
-            if not self.environment.get(name, "").strip():
-                yield _("{name} is empty. Export it.").format(name=name)
+        return list(dict.fromkeys([*names, *_EMPTY_BY_DEFAULT.findall(str(overlays))]))
+
+    def empty(self) -> list[str]:
+        """Return the names of the required variables that are empty."""
+        return [name for name in self.needed() if not self.environment.get(name, "").strip()]
+
+    def missing(self) -> Iterator[str]:
+        """Yield a sentence for each required variable that is empty. If all are, and the file that
+        sets them is there, yield one sentence for them all."""
+        empty = self.empty()
+        if empty == self.needed() and Path(f"{self.name}.env").exists():
+            sentence = _(
+                "The variables of {name}.env are not loaded. Load them: `set -a; . ./{name}.env;"
+                " set +a`."
+            )
+            yield sentence.format(name=self.name)
+            return
+        for name in empty:
+            yield _("{name} is empty. Export it.").format(name=name)
 
     def variables(self) -> list[str]:
         """Return the names of the variables that s.yaml and env.yaml take from the environment."""
@@ -86,12 +102,11 @@ class Stage:
         as JSON."""
         read = replace(self, environment=_with_unread_addresses(self.environment))
         resources = read.resources()
-        missing = list(self.missing())
-        named = {fault.partition(" ")[0] for fault in missing}
+        missing, empty = list(self.missing()), self.empty()
         refused = [
             f"{fault.field} {texts.detail(fault.detail)}"
             for fault in _refusals(_variables(resources), policy)
-            if fault.field not in named
+            if fault.field not in empty
         ]
         unseen = [
             _(
@@ -152,6 +167,18 @@ def stage_named(
     ours["LIVE_RECORD_RUNTIME"] = runtime_of(environment)
     ours |= {variable: str(folder) for variable, folder in (codes or {}).items()}
     return Stage(name, template, {**environment, **ours})
+
+
+def need_own_variables(name: str, environment: Mapping[str, str]) -> None:
+    """Raise a Failure if the variables are those of another stage: the deployed stage would work
+    with the other's Redis, secrets and domain. `live-record stage add` writes whose they are."""
+    loaded = environment.get("LIVE_RECORD_STAGE", "").strip()
+    if loaded not in ("", name):
+        sentence = _(
+            "The variables in the environment are those of the stage {loaded}, not of {name}. Open"
+            " a new shell, and load `{name}.env` there: `set -a; . ./{name}.env; set +a`."
+        )
+        raise Failure(sentence.format(loaded=loaded, name=name))
 
 
 def runtime_of(environment: Mapping[str, str]) -> str:

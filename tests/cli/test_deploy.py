@@ -468,6 +468,58 @@ def test_a_policy_with_mistakes_is_refused_with_all_of_them(
     assert "x" in result.output
 
 
+@pytest.mark.parametrize("stage", ["staging", "dev"])
+def test_the_variables_of_another_stage_are_refused(
+    says: Callable[..., Result], program: Program, stage: str
+) -> None:
+    result = says("deploy", "--stage", stage, "--dry-run", LIVE_RECORD_STAGE="prod")
+
+    assert result.exit_code == 1
+    assert f"are those of the stage prod, not of {stage}" in result.output
+    assert f"set -a; . ./{stage}.env; set +a" in result.output
+    assert program.calls == []
+
+
+def test_variables_that_are_not_loaded_are_said_once(
+    says: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prod.env").touch()
+    result = says("deploy", "--stage", "prod", "--dry-run", **dict.fromkeys(SOUND, ""))
+
+    assert result.output.splitlines()[1:] == [
+        "  The variables of prod.env are not loaded. Load them: `set -a; . ./prod.env; set +a`."
+    ]
+
+
+def test_some_empty_ones_are_named_though_there_is_a_file_of_them(
+    says: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "prod.env").touch()
+    result = says("deploy", "--stage", "prod", "--dry-run", LIVE_RECORD_VPC="")
+
+    assert "LIVE_RECORD_VPC is empty. Export it." in result.output
+
+
+@pytest.mark.parametrize("command", ["deploy", "rollback"])
+def test_without_a_stage_it_names_those_that_there_are(
+    says: Callable[..., Result], command: str
+) -> None:
+    result = says(command)
+
+    assert "No stage is named. Pass one of env.yaml: dev, staging, prod." in result.output
+
+
+def test_a_first_deploy_says_that_no_answer_is_normal(says: Callable[..., Result]) -> None:
+    register("prod", Target("https://127.0.0.1:9", "t"))
+    result = says("deploy", "--stage", "prod", typed="n\n")
+
+    assert "prod does not answer, so it is unknown whether it is recording." in result.output
+    assert "Before the first deploy of a stage, this is normal." in result.output
+    assert "Check that the stage is up" not in result.output
+
+
 def test_the_empty_ones_are_refused_before_anything_is_deployed(
     says: Callable[..., Result], program: Program
 ) -> None:

@@ -102,6 +102,11 @@ def test_the_stage_is_registered_with_a_token_of_its_own(deployer: Deployer) -> 
     assert deployer.environment()["LIVE_RECORD_API_TOKENS"].endswith(f":{target.token}")
 
 
+def test_the_environment_names_its_stage(deployer: Deployer) -> None:
+    deployer.adds()
+    assert deployer.environment()["LIVE_RECORD_STAGE"] == "prod"
+
+
 def test_it_says_what_is_next_and_no_secret(deployer: Deployer) -> None:
     said = deployer.adds().output
     assert "--Value 1234567890123456.cn-shanghai.fc.aliyuncs.com" in said
