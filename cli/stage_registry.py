@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from gettext import gettext as _
 from importlib import import_module
 from pathlib import Path
@@ -119,10 +120,16 @@ def target_of(stage: str, token: str | None) -> Target:
     stages = _read()
     if stage not in stages:
         sentence = _(
-            "There is no stage {stage} in {file} (known: {known}). Run `make dev` to add `dev`. For"
-            ' a deployed stage, add a table `[{stage}]` with `url = "https://…"` (docs/deploy.md).'
+            "There is no stage {stage} in {file} (known: {known}).{near} Run `make dev` to add"
+            " `dev`. To add another stage, run `live-record stage add` (docs/deploy.md)."
         )
-        raise click.UsageError(sentence.format(stage=stage, file=path(), known=_known(stages)))
+        near = "".join(
+            _(" Did you mean {near}?").format(near=each)
+            for each in get_close_matches(stage, stages, n=1)
+        )
+        raise click.UsageError(
+            sentence.format(stage=stage, file=path(), known=_known(stages), near=near)
+        )
     return _target(stage, stages[stage], token)
 
 

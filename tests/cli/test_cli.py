@@ -743,6 +743,7 @@ def test_a_token_may_come_from_a_variable(no_stages: Path, monkeypatch: pytest.M
     ("words", "message"),
     [
         (["--stage", "nowhere"], "There is no stage nowhere"),
+        (["--stage", "nowhere"], "run `live-record stage add` (docs/deploy.md)"),
         (["--stage", "dev", "--url", "http://x", "--token", "t"], "not both"),
         (["--url", "http://x"], "`--url` needs a token"),
         ([], "No stage is named"),
@@ -752,6 +753,13 @@ def test_a_stage_that_cannot_be_told_is_a_usage_error(words: list[str], message:
     result = run("stop", of("room1"), *words)
 
     assert (result.exit_code, message in result.stderr) == (2, True)
+
+
+def test_a_stage_whose_name_is_misspelt_is_suggested(no_stages: Path) -> None:
+    no_stages.write_text('[prod]\nurl = "https://record.example.com"\ntoken = "t"\n')
+
+    assert "Did you mean prod?" in run("stop", of("room1"), "--stage", "prd").stderr
+    assert "Did you mean" not in run("stop", of("room1"), "--stage", "nowhere").stderr
 
 
 def test_a_file_of_stages_that_cannot_be_read_says_so(no_stages: Path) -> None:
