@@ -18,6 +18,7 @@ from typing import Any
 import requests
 
 from cli.errors import Failure
+from cli.loopback import is_loopback
 from cli.web import ask
 from shared.config import values
 from shared.outbound.live import Credentials
@@ -27,6 +28,8 @@ from shared.protocol.command_errors import LiveError, Retryable
 LIVE_URL = "https://live.aliyuncs.com"
 STS_URL = "https://sts.aliyuncs.com"
 RAM_URL = "https://ram.aliyuncs.com"
+REVOKED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSecurityToken")
+"""Codes of keys that are wrong, deleted or disabled begin with one of these."""
 NO_SUCH_ROLE = "EntityNotExist"
 WHO_AM_I = "GetCallerIdentity"
 CONNECT_MS, READ_MS = 5_000, 10_000
@@ -35,16 +38,36 @@ DEVELOPMENT = Credentials("dev", "dev-secret")
 Json = dict[str, Any]
 
 
+def has_no_code(error: LiveError) -> bool:
+    """Return True if there was no answer, or none with an error code of Alibaba Cloud."""
+    return error.code == type(error).__name__
+
+
+def words_of(error: LiveError) -> str:
+    """Return the error's code and text, to stand within a sentence. If it has no code, its text is
+    often the name of a class: then say only that there was no answer, or none of Alibaba Cloud."""
+    if not has_no_code(error):
+        return f"{error.code}: {error}".rstrip(". ")
+    if not str(error).isidentifier():
+        return str(error).rstrip(". ")
+    if error.status:
+        return _("an answer that is not Alibaba Cloud's (HTTP {status})").format(
+            status=error.status
+        )
+    return _("no answer")
+
+
 class Declined(Exception):
-    """The account refused an action or did not answer. `code` is Alibaba Cloud's error code, if
-    there is one. `status` is the HTTP status, 0 without an answer. `retry_after` is how many ms to
-    wait before a retry, 0 if that is unknown."""
+    """The account refused an action or did not answer. `code` is Alibaba Cloud's error code, else
+    the name of a class (`has_no_code`). `status` is the HTTP status, 0 without an answer.
+    `retry_after` is how many ms to wait before a retry, 0 if that is unknown."""
 
     def __init__(self, action: str, error: LiveError) -> None:
-        super().__init__(f"{action}: {error.code}: {error}".rstrip(". "))  # within sentences
+        super().__init__(f"{action}: {words_of(error)}")
         self.action = action
         self.code = error.code
         self.status = error.status
+        self.has_no_code = has_no_code(error)
         self.retry_after = error.retry_after if isinstance(error, Retryable) else 0
 
     @property
@@ -148,6 +171,9 @@ def account_at(live: str) -> Account:
         sentence = _("The address of ApsaraVideo Live is invalid: {error}")
         raise Failure(sentence.format(error=error)) from None
     address = f"{protocol}://{host}"
+    if "://" not in live and is_loopback(host.partition(":")[0]):
+        sentence = _("The address of an emulator needs its scheme. Write it as http://{host}.")
+        raise Failure(sentence.format(host=host))
     if protocol == "http":  # only an emulator, which emulates STS too
         return Account(_own_credentials(DEVELOPMENT), address, address)
     return Account(_own_credentials(), address)

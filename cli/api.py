@@ -16,7 +16,7 @@ import requests
 
 from cli.errors import NoAnswer, StageRefusal
 from cli.printable import printable, printable_json
-from cli.web import ask, hides_a_token
+from cli.web import ask, hides_a_token, is_this_machine
 from shared.protocol import StreamKey
 
 TIMEOUT_S = 20.0
@@ -315,15 +315,10 @@ class Api:
             )
             sentence = silent if method == "GET" else ambiguous
             raise NoAnswer(sentence.format(url=self._url, seconds=self._timeout_s)) from None
-        except requests.exceptions.SSLError:
-            sentence = _(
-                "The https certificate of {url} cannot be verified. Check the address and the"
-                " certificate."
-            )
-            raise NoAnswer(sentence.format(url=self._url)) from None
-        except (requests.RequestException, UnicodeError) as error:
-            sentence = _("{url} cannot be reached ({error}). Check that the stage is up.")
-            raise NoAnswer(sentence.format(url=self._url, error=type(error).__name__)) from None
+        except requests.exceptions.SSLError as error:
+            raise NoAnswer(_insecure(error).format(url=self._url)) from None
+        except (requests.RequestException, UnicodeError):
+            raise NoAnswer(_unreachable(self._url).format(url=self._url)) from None
         self._refuse_redirect(answer)
         return answer
 
@@ -336,9 +331,8 @@ class Api:
             self._refuse_busy(answer)
             sentence = _("{url} answered {status} without JSON. Check the address.")
             raise NoAnswer(sentence.format(url=self._url, status=answer.status_code)) from None
-        except UnicodeError as error:
-            sentence = _("{url} cannot be reached ({error}). Check that the stage is up.")
-            raise NoAnswer(sentence.format(url=self._url, error=type(error).__name__)) from None
+        except UnicodeError:
+            raise self._not_ours() from None
         if not isinstance(document, dict):
             raise self._not_ours()
         shown: Json = printable_json(document)
@@ -384,3 +378,24 @@ def schedule_body(fields: Mapping[str, Any]) -> Json:
 
 def _schedule_path(name: str) -> str:
     return f"/v1/schedules/{quote(name, safe='')}"
+
+
+def _insecure(error: requests.exceptions.SSLError) -> str:
+    if "certificate" in str(error).lower():
+        return _(
+            "The https certificate of {url} cannot be verified. Check the address and the"
+            " certificate."
+        )
+    return _(
+        "No https connection to {url} can be made. Check the address: a stage on this machine has"
+        " an http address."
+    )
+
+
+def _unreachable(url: str) -> str:
+    if is_this_machine(url):
+        return _(
+            "{url} cannot be reached. On this machine, `make dev` or `live-record dev` starts a"
+            " stage."
+        )
+    return _("{url} cannot be reached. Check the address, and that the stage is up.")

@@ -19,6 +19,7 @@ from cli.confirmation import agrees
 from cli.errors import Failure
 from cli.exit_codes import FAILED
 from cli.printable import printable
+from cli.refusals import refusal
 from cli.setup.apply import restore
 from cli.setup.backup import Backup, load_backup
 from cli.setup.configurations import ConfigTarget, Value, read, recordings, write
@@ -105,7 +106,7 @@ def emergency(
             where = {"OssBucket": bucket, "OssEndpoint": endpoint} if bucket else {}
             _begin(account, backup, application, where, yes=yes)
     except Declined as declined:
-        raise Failure(_advice(declined, application)) from None
+        raise Failure(_refusal(account, declined, application)) from None
 
 
 def _begin(
@@ -123,8 +124,7 @@ def _begin(
         click.echo(_("Live already records {app} automatically.").format(app=application))
         return
     _ask(yes=yes)
-    for target, now, after in changes:
-        _change(account, backup, target, now, after)
+    _change_all(account, backup, application, changes)
     sentence = _(
         "Done: Live records {app} automatically from each stream's next publish on. A stream that"
         " is live now keeps its present configuration: push the stream again, or start its"
@@ -136,6 +136,26 @@ def _begin(
         " {app} --undo"
     )
     click.echo(line.format(file=backup.path, app=application) + account.live_option)
+
+
+def _change_all(
+    account: Account, backup: Backup, application: Application, changes: Sequence[Change]
+) -> None:
+    """Make the changes one after the other. Raise Declined if Live refuses the first, Failure if it
+    refuses a later one or does not answer."""
+    number = 0
+    try:
+        for number, (target, now, after) in enumerate(changes):  # noqa: B007
+            _change(account, backup, target, now, after)
+    except Declined as declined:
+        if not (number or declined.is_unanswered):
+            raise
+        sentence = _(
+            "{refusal} The changes before this error are in the backup {file}. Run the same"
+            " command again for the rest, or with `--undo`."
+        )
+        why = _refusal(account, declined, application)
+        raise Failure(sentence.format(refusal=why, file=backup.path)) from None
 
 
 def _change(
@@ -238,13 +258,5 @@ def _ask(*, yes: bool) -> None:
         raise click.Abort
 
 
-def _advice(declined: Declined, application: Application) -> str:
-    if declined.is_forbidden:
-        sentence = _("{error}. Grant these credentials the action `live:{action}`.")
-    elif declined.code.startswith("InvalidDomain"):
-        sentence = _("{error}. Pass the main streaming domain, not {domain}.")
-    else:
-        sentence = _(
-            "{error}. The changes before this error are in the backup. Run the command again."
-        )
-    return sentence.format(error=declined, action=declined.action, domain=application.domain)
+def _refusal(account: Account, declined: Declined, application: Application) -> str:
+    return refusal(declined, live=account.live, domain=application.domain)

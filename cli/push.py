@@ -64,7 +64,7 @@ def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
         )
         raise Failure(sentence.format(file=file, error=_(str(error)))) from None
     except NotTaken as refused:
-        sentence = _("{url} rejected the stream: {error}")
+        sentence = _("The stream cannot be pushed to {url}: {error}")
         raise Failure(sentence.format(url=shown, error=why_not_taken(refused))) from None
     click.echo(_("FLV tags sent: {count}").format(count=sent))
 

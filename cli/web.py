@@ -72,8 +72,11 @@ def _bearer(token: str) -> Auth:
 def hides_a_token(url: str) -> bool:
     """Return True if nobody on the way to the address can read what is sent: it is HTTPS, or this
     machine."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or is_loopback(parts.hostname or "")
+    return urlsplit(url).scheme == "https" or is_this_machine(url)
+
+
+def is_this_machine(url: str) -> bool:
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 def callback_hosts(url: str, settings: Mapping[str, Any]) -> set[str]:

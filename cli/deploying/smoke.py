@@ -55,6 +55,6 @@ def _why_not_ready(url: str) -> str:
             health.get("why")
             or [_("it answered {status_code}").format(status_code=answer.status_code)],
         )
-    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-        return _("{url} gave no usable answer ({name})").format(url=url, name=type(error).__name__)
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return _("{url} gave no usable answer").format(url=url)
     return "" if ready else "; ".join(map(str, why))

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cli.account import REVOKED
 from cli.doctor.finding import Check, Finding, Findings, fault, unknown
 from cli.doctor.snapshot import NOBODY, Identity, Snapshot, Unread
 from cli.texts import N_
 
 INSPECTOR = "live-record-inspector"
-REVOKED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSecurityToken")
-"""Codes of keys that are wrong, deleted or disabled begin with one of these."""
 
 NO_CREDENTIALS = fault(
     "credentials.none",

@@ -97,8 +97,7 @@ def _error_of(error: Exception) -> LiveError:
     cause = unwrap() if unwrap else error
     code, message = getattr(cause, "code", None), str(getattr(cause, "message", ""))
     if not isinstance(code, str) or not code:
-        sentence = _("OSS does not answer ({name})")
-        return NeverSent("", sentence.format(name=type(cause).__name__))
+        return NeverSent("", _("OSS does not answer"))
     if "specified endpoint" in message:
         code = ELSEWHERE
     return LiveError(code, message, status=getattr(cause, "status_code", 0))

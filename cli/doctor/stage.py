@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from gettext import gettext as _
 
-from cli.doctor.account import REVOKED, grant_command
+from cli.account import REVOKED
+from cli.doctor.account import grant_command
 from cli.doctor.compute import cause_of_silence
 from cli.doctor.finding import (
     Check,

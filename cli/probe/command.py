@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from cli import output, stage_registry
-from cli.account import Declined, account_at
+from cli.account import LIVE_URL, Declined, account_at
 from cli.api import Api
 from cli.errors import Failure
 from cli.policy_file import served
@@ -29,6 +29,7 @@ from cli.probe.publisher import EmulatorPublisher, ManualPublisher, ProgramPubli
 from cli.probe.receiver import receiving
 from cli.probe.run import ALL_EXPERIMENTS, Report, Say, prepared, run_experiments, select
 from cli.probe.test_stream import TestStream, Unanswered
+from cli.refusals import refusal
 from cli.setup.backup import Backup, load_backup
 from cli.setup.stage import Stage, stage_of
 from cli.stage_command import STAGE, TOKEN, URL
@@ -118,7 +119,7 @@ def probe(
     try:
         _run(test_stream, backup, report, say, options)
     except Declined as declined:
-        raise Failure(str(declined)) from None
+        raise Failure(refusal(declined, live=target.live or LIVE_URL)) from None
     text = _report_document(report, is_emulator=found.is_development)
     out.write_text(json.dumps(text, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if as_json:

@@ -14,6 +14,7 @@ from typing import Any
 
 from cli.account import Account, Declined
 from cli.errors import Failure
+from cli.refusals import refusal
 from cli.setup.backup import Backup, Entry
 from cli.setup.configurations import KEY, ConfigTarget, Value, read, write
 from cli.setup.handover import await_recorded
@@ -71,8 +72,10 @@ class Applier:
                 self._say_done(change.target)
             if not is_mode_set:
                 self._set_mode(Mode.ACT)
-        except (Declined, Failure) as error:
-            outcome.failed = str(error)
+        except Declined as declined:
+            outcome.failed = refusal(declined, live=self.account.live)
+        except Failure as failure:
+            outcome.failed = failure.message
         return outcome
 
     def _forward(self, targets: Mapping[str, str]) -> None:
@@ -183,8 +186,10 @@ class Applier:
                     outcome.done.append(entry.target)
             if not outcome.left and self.backup.forward:
                 outcome.notes += self._remove_forwarding()
-        except (Declined, Failure) as error:
-            outcome.failed = str(error)
+        except Declined as declined:
+            outcome.failed = refusal(declined, live=self.account.live)
+        except Failure as failure:
+            outcome.failed = failure.message
         return outcome
 
     def _remove_forwarding(self) -> list[str]:

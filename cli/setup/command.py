@@ -21,6 +21,7 @@ from cli.confirmation import agrees
 from cli.errors import Failure
 from cli.exit_codes import FAILED
 from cli.printable import printable
+from cli.refusals import refusal
 from cli.setup.apply import Applier, Outcome
 from cli.setup.backup import Backup, load_backup
 from cli.setup.configurations import KEY, Value
@@ -138,7 +139,7 @@ def setup(
             setup_options = SetupOptions(take_over=take_over, mode=mode, **options)
             _setup(applier, setup_options, yes=yes, as_json=as_json)
     except Declined as declined:
-        raise Failure(_advice(declined)) from None
+        raise Failure(refusal(declined, live=account.live)) from None
 
 
 def _refuse_two(passed: Mapping[str, bool]) -> None:
@@ -345,10 +346,3 @@ def _format(entry: object) -> str:
         return str(entry)
     name = entry.get("OssObjectPrefix") or _("named by Live")
     return _("{format} as {name}").format(format=entry.get("Format"), name=name)
-
-
-def _advice(declined: Declined) -> str:
-    if declined.is_forbidden:
-        sentence = _("{error}. Grant these credentials the action `live:{action}`.")
-        return sentence.format(error=declined, action=declined.action)
-    return str(declined)

@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from cli import texts
-from cli.account import Account, Declined, account_at
+from cli.account import Account, Declined, account_at, words_of
 from cli.confirmation import agrees
 from cli.ending_signals import ending_signals
 from cli.errors import Failure
@@ -185,7 +185,7 @@ class Trial:
                 live = running.online()
             except LiveError as error:
                 sentence = _("Live's online list cannot be read: {error}. Nothing was stopped.")
-                raise Failure(sentence.format(error=f"{error.code}: {error}")) from None
+                raise Failure(sentence.format(error=words_of(error))) from None
             keys = [key for key in live if any(each.holds(key) for each in self._patterns)]
             self._stop(running, keys)
             if not keys:

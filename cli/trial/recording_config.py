@@ -12,6 +12,7 @@ from gettext import gettext as _
 
 from cli.account import Account, Declined
 from cli.errors import Failure
+from cli.refusals import refusal
 from cli.setup.apply import restore
 from cli.setup.backup import Backup
 from cli.setup.configurations import ConfigTarget, Value, recordings, write
@@ -28,32 +29,11 @@ def configurations(account: Account, domain: str) -> Found:
     try:
         return list(recordings(account, domain))
     except Declined as declined:
-        raise Failure(_refusal(declined, domain)) from None
+        raise _refusal(account, declined, domain) from None
 
 
-def _refusal(declined: Declined, domain: str) -> str:
-    if declined.code.startswith(("InvalidAccessKeyId", "SignatureDoesNotMatch", "IncompleteSig")):
-        sentence = _(
-            "Live does not know this access key ({code}). Check ALIBABA_CLOUD_ACCESS_KEY_ID and"
-            " ALIBABA_CLOUD_ACCESS_KEY_SECRET."
-        )
-    elif declined.code.startswith("InvalidDomain"):
-        sentence = _(
-            "Live does not have a main streaming domain {domain} in this account. Pass the"
-            " domain that"
-            " streams are played from, as the Live console lists it."
-        )
-    elif declined.is_forbidden:
-        sentence = _(
-            "This access key may not call {action}. Give its user the policy deploy/ram/trial.json."
-        )
-    elif declined.is_unanswered:
-        sentence = _("Live did not answer: {error}. Check this machine's Internet connection.")
-    else:
-        sentence = _("Live refused: {error}.")
-    return sentence.format(
-        code=declined.code, domain=domain, action=f"live:{declined.action}", error=declined
-    )
+def _refusal(account: Account, declined: Declined, domain: str) -> Failure:
+    return Failure(refusal(declined, live=account.live, domain=domain, policy="trial"))
 
 
 def effective(found: Found, pattern: Pattern) -> tuple[ConfigTarget, Value] | None:
@@ -127,7 +107,7 @@ def add(
         try:
             write(account, target, None, wanted)
         except Declined as declined:
-            raise Failure(_refusal(declined, target.domain)) from None
+            raise _refusal(account, declined, target.domain) from None
 
 
 def refuse_taken(found: Found, targets: Sequence[ConfigTarget]) -> None:

@@ -244,7 +244,7 @@ def test_watch_outlasts_a_stage_that_does_not_answer_for_a_while(
     shown = run("watch", "--url", "http://127.0.0.1:9", "--token", "t", *options)
     once = run("watch", "--url", "http://127.0.0.1:9", "--token", "t", "--once")
 
-    assert shown.output.count("Check that the stage is up.") == 2
+    assert shown.output.count("`live-record dev` starts a stage.") == 2
     assert (len(waits), once.exit_code) == (2, NOT_ASKED)
 
 
@@ -580,7 +580,7 @@ def test_several_stages_are_asked_in_one_go(person: Person) -> None:
         assert shown.exit_code == NOT_ASKED
         headings = [line for line in shown.stdout.splitlines() if line.startswith("stage ")]
         assert headings == ["stage dev", "stage down"]
-        assert "Check that the stage is up." in shown.stderr
+        assert "`live-record dev` starts a stage." in shown.stderr
 
 
 @pytest.mark.parametrize("command", ["status", "why"])
@@ -837,7 +837,19 @@ def test_a_stage_that_is_not_there_says_so() -> None:
     result = run("status", of("room1"), "--url", "http://127.0.0.1:9", "--token", "t")
 
     assert result.exit_code == NOT_ASKED
-    assert "Check that the stage is up." in result.stderr
+    assert "`make dev` or `live-record dev` starts a stage" in result.stderr
+    assert "ConnectionError" not in result.stderr
+
+
+def test_an_https_address_at_which_plain_http_is_spoken_is_no_fault_of_a_certificate(
+    stack: Stack,
+) -> None:
+    url = stack.fc.replace("http://", "https://")
+    result = run("status", of("room1"), "--url", url, "--token", "t")
+
+    assert result.exit_code == NOT_ASKED
+    assert f"No https connection to {url} can be made" in result.stderr
+    assert "certificate" not in result.stderr
 
 
 def test_something_else_than_a_stage_is_told_from_one(stack: Stack) -> None:

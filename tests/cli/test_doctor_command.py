@@ -73,7 +73,7 @@ def test_several_stages_are_examined_in_one_go_and_the_worst_code_counts(tmp_pat
 def test_a_cause_within_a_finding_brings_no_second_full_stop(language: str) -> None:
     text = checked("--language", language)["stage"]
 
-    assert ("ConnectionError" in text, ".." in text, "。。" in text) == (True, False, False)
+    assert ("127.0.0.1" in text, ".." in text, "。。" in text) == (True, False, False)
 
 
 def test_without_credentials_it_says_which_to_set() -> None:
@@ -86,7 +86,7 @@ def test_without_credentials_it_says_which_to_set() -> None:
 def test_a_live_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = checked("--live", NOWHERE)
 
-    assert "NeverSent" in texts["credentials"]
+    assert "no answer" in texts["credentials"]
 
 
 def test_a_stage_that_no_file_names_is_no_better_than_a_fault() -> None:

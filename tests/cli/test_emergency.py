@@ -181,6 +181,38 @@ def test_nothing_is_changed_without_a_yes(operator: Operator) -> None:
     assert operator.sees() == before
 
 
+WRONG_KEY = {"en": "Live does not know this access key", "zh": "视频直播不认识该 AccessKey"}
+
+
+@pytest.mark.parametrize(("language", "sentence"), [*WRONG_KEY.items()])
+def test_a_wrong_access_key_is_told_without_a_backup_that_is_not_there(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch, language: str, sentence: str
+) -> None:
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "dev")
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "wrong")
+    said = operator.types("--yes", "--language", language, APP).output
+    assert sentence in said
+    assert "ALIBABA_CLOUD_ACCESS_KEY_ID" in said
+    assert [word for word in ("backup", "备份", "Describe") if word in said] == []
+
+
+def test_a_domain_that_live_does_not_know_is_told_in_our_own_words(operator: Operator) -> None:
+    said = operator.types("--yes", "--language", "zh", "nosuch.example.com/app").output
+    assert "nosuch.example.com" in said
+    assert "does not exist" not in said
+
+
+def test_what_was_changed_before_an_error_is_in_the_backup_that_is_named(
+    operator: Operator,
+) -> None:
+    operator.adds("*", "room1", OnDemand=7)
+    operator.remote.fail(code="Forbidden.RAM", status=403, action="AddLiveAppRecordConfig")
+    said = operator.types("--yes", APP).output
+    assert "The changes before this error are in the backup" in said
+    assert "emergency-live.example.com-app.json" in said
+    assert "deploy/ram/operator.json" in said
+
+
 def test_a_name_that_is_no_application_is_refused(operator: Operator) -> None:
     assert "Name the application as DOMAIN/APP" in operator.types("live.example.com").output
 

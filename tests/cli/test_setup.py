@@ -737,4 +737,13 @@ def test_a_permission_that_is_missing_is_named_with_the_action_to_allow(person: 
     person.control.fail(code="Forbidden.RAM", action="DescribeLiveRecordConfig")
     result = person.types("--yes")
     assert (result.exit_code, person.sees()[str(RECORD)]) == (1, None)
-    assert "Grant these credentials the action `live:DescribeLiveRecordConfig`" in result.output
+    assert "may not call `live:DescribeLiveRecordConfig`" in result.output
+    assert "deploy/ram/operator.json" in result.output
+
+
+@pytest.mark.parametrize("action", ["DescribeLiveRecordConfig", "SetLiveStreamsNotifyUrlConfig"])
+def test_a_wrong_access_key_is_told_with_what_to_check(person: Person, action: str) -> None:
+    person.control.fail(code="InvalidAccessKeyId.NotFound", status=404, action=action)
+    result = person.types("--yes")
+    assert (result.exit_code, "Check ALIBABA_CLOUD_ACCESS_KEY_ID" in result.output) == (1, True)
+    assert "Specified access" not in result.output

@@ -20,6 +20,7 @@ from cli.main import main
 from cli.paths import ROOT
 from cli.setup.configurations import ConfigTarget, read
 from emulator.live import LiveInThread, Remote
+from tests.support.raw_server import Wire, json_reply
 from tests.support.receiver import poll
 
 DOMAIN = ("--domain", "live.example.com")
@@ -206,6 +207,27 @@ def test_a_wrong_key_is_refused(user: User, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_domain_that_live_does_not_know_is_refused(user: User) -> None:
     said = user.is_refused(*ROOM, "--domain", "push.other.com")
     assert "a main streaming domain push.other.com" in said
+
+
+def test_an_address_of_live_without_its_scheme_is_refused(user: User) -> None:
+    said = user.is_refused(*ROOM, "--live", "127.0.0.1:9001")
+    assert "Write it as http://127.0.0.1:9001" in said
+
+
+def test_an_address_at_which_nothing_answers_is_named(user: User) -> None:
+    said = user.is_refused(*ROOM, "--live", "http://127.0.0.1:9")
+    assert "Nothing answers at http://127.0.0.1:9" in said
+    assert "live-record dev" in said
+    assert "ConnectionError" not in said
+
+
+def test_an_address_at_which_something_else_than_live_answers_is_named(user: User) -> None:
+    with Wire() as wire:
+        wire.script(json_reply({}, 404))
+        other = f"http://{wire.endpoint}"
+        said = user.is_refused(*ROOM, "--live", other)
+    assert f"{other} does not answer as ApsaraVideo Live does" in said
+    assert "InDoubt" not in said
 
 
 def test_without_a_recording_configuration_it_says_how_to_add_one(user: User) -> None:
