@@ -12,6 +12,7 @@ from typing import Protocol
 
 from cli.account import Declined
 from cli.errors import Failure, NoAnswer, StageRefusal
+from cli.refusals import is_wrong_key
 from cli.rehearsal.interruption import Interruption
 from cli.rehearsal.outcome import Outcome, Result, Step, StepFailed, Verdict
 from cli.rehearsal.steps import Skipped
@@ -84,7 +85,8 @@ def _failed(error: StepFailed | Declined | Failure) -> StepFailed:
             return error
         case Declined():
             fix = _grant(error) if error.is_forbidden else again
-            return StepFailed(str(error), fix, is_unasked=error.is_unanswered)
+            is_unasked = error.is_unanswered or is_wrong_key(error)
+            return StepFailed(str(error), fix, is_unasked=is_unasked)
         case StageRefusal(problem=problem, hint=hint):
             text = f"{problem.get('code', '')}: {problem['detail']}"
             return StepFailed(text, hint or again)

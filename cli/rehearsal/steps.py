@@ -20,6 +20,7 @@ from cli import alerts, doctor, emergency, webhooks
 from cli.account import Account
 from cli.api import Api, Json
 from cli.doctor import report
+from cli.doctor.account import REVOKED_CREDENTIALS
 from cli.doctor.finding import Severity
 from cli.doctor.snapshot import AUTOMATIC
 from cli.errors import StageRefusal
@@ -119,7 +120,7 @@ class Steps:
     def check_stage(self) -> str:
         findings = doctor.inspect(self._scene.target, region=self._scene.region)
         for finding in report.root_findings(findings):
-            is_unasked = finding.code in report.UNREACHED
+            is_unasked = finding.code in (*report.UNREACHED, REVOKED_CREDENTIALS.code)
             if is_unasked or finding.severity is Severity.FAULT:
                 fix = finding.fix or _("Fix the cause, then rehearse again.")
                 raise StepFailed(finding.text, fix, is_unasked=is_unasked)

@@ -128,7 +128,7 @@ def test_every_step_that_holds_is_go() -> None:
         ),
         (
             Declined("DeleteObject", NeverSent("", "no answer")),
-            "DeleteObject: NeverSent: no answer",
+            "DeleteObject: no answer",
             "Fix the cause, then rehearse again.",
         ),
     ],
@@ -291,6 +291,19 @@ def test_what_cannot_be_asked_is_neither_go_nor_no_go(
     command = ["rehearse", *where, *options, "--token", TOKEN, "--live", alone.live, "--yes"]
     refused = CliRunner().invoke(main, command)
     assert (refused.exit_code, why in refused.output) == (4, True), refused.output
+
+
+def test_a_wrong_access_key_is_neither_go_nor_no_go_and_replaces_no_result(
+    alone: HttpStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Api(alone.url, TOKEN)
+    api.store_rehearsal(STREAM, "go", "", "")
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "dev")
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "wrong")
+    ended = run(alone, STREAM, "--yes")
+    assert (ended.exit_code, "neither GO nor NO-GO" in ended.output) == (4, True), ended.output
+    assert "ALIBABA_CLOUD_ACCESS_KEY_ID" in ended.output
+    assert (api.last_rehearsal(STREAM) or {})["verdict"] == "go"
 
 
 def test_a_fix_names_the_stage_and_live_as_the_command_did(tmp_path: Path) -> None:
