@@ -103,6 +103,8 @@ def _translated_parameter(parameter: click.Parameter) -> click.Parameter:
     return copied
 
 
+REQUIRED = N_("required")
+"""Click's word in the help of an option; click marks it in no way that `cli_messages` finds."""
 NUMBER = "NUMBER"
 """Stands for the value of a numeric option in every language, as TEXT does for a text."""
 

@@ -30,6 +30,12 @@ def refuse(task: Task) -> Outcome:
     return Failed(f"the policy names no webhook {task.receiver}", is_final=True)
 
 
+def _closed(known: Endpoint) -> Failed:
+    if known.phase is EndpointPhase.ENDED:
+        return Failed(f"the receiver is ended: {known.why}", is_final=True)
+    return Failed(f"the receiver is paused: {known.why}", is_final=True)
+
+
 class Deliver(Struct, frozen=True):
     """A function object: for the task of a delivery, it sends the event to the receiver `hook`, and
     returns the outcome."""
@@ -49,7 +55,7 @@ class Deliver(Struct, frozen=True):
     def _deliver(self, body: WebhookBody) -> Outcome:
         known = self.endpoints.of(self.hook)
         if not known.is_open:
-            return Failed(f"the receiver is {known.phase.value}: {known.why}", is_final=True)
+            return _closed(known)
         status, why = self._send(body)
         if not why:
             self._note(known.succeeded())

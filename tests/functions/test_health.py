@@ -324,6 +324,13 @@ def webhook_closed(make_stage: MakeStage) -> Stage:
     return receiver(make_stage, known.ended(NOON, "status 410"))
 
 
+def test_the_state_of_a_closed_receiver_is_said_in_chinese_too(make_stage: MakeStage) -> None:
+    health = webhook_closed(make_stage).ask("GET", "/v1/health", accept_language="zh").json
+    assert ["接收方 crm 已终止，不再收到事件" in each["text"] for each in health["problems"]] == [
+        True
+    ]
+
+
 def tasks_dropped(make_stage: MakeStage) -> Stage:
     stage = make_stage(**VERIFIED)
     tasks = (NewTask("fill", TaskKind.VERIFY_FILE, "x" * (OUTBOX_MAX_BYTES - 500)),)

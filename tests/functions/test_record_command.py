@@ -920,6 +920,13 @@ def test_every_bad_field_is_told_at_once(stage: Stage) -> None:
     assert "did you mean until?" in got.json["detail"]
 
 
+def test_the_parts_of_a_request_are_named_in_chinese_too(stage: Stage) -> None:
+    body = stage.ask("POST", f"{ROOM}/start", {"untill": "x"}, accept_language="zh").json
+    query = stage.ask("GET", f"{ROOM}/history", query={"limmit": "1"}, accept_language="zh").json
+    assert "不是请求体的字段：是否应为 until" in body["detail"]
+    assert "不是查询参数" in query["detail"]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -95,3 +95,8 @@ def test_the_list_of_commands_says_what_each_command_says_of_itself() -> None:
         command = main.get_command(context, name)
         assert command is not None
         assert (command.help or "").partition("\n")[0] in shown, name
+
+
+def test_a_required_option_is_marked_in_chinese_too() -> None:
+    shown = CliRunner().invoke(main, ["try", "--language", "zh", "--help"]).output
+    assert ("[必填]" in shown, "[required]" in shown) == (True, False)

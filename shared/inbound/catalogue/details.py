@@ -22,6 +22,8 @@ MAX_LEVELS, MAX_PARTS = 6, 100
 """The most levels of a text that contains others, as "policy: rule #1: ..." does, and the most
 texts in it. Only a made-up request exceeds them."""
 
+_STATES = {"paused": "已暂停", "ended": "已终止"}
+
 
 def detail_in(language: Language, text: str) -> str:
     """Return the detail in the language; unchanged if it has no translation, such as Live's own
@@ -30,9 +32,16 @@ def detail_in(language: Language, text: str) -> str:
 
 
 def about_in(language: Language, about: Mapping[str, str | int]) -> Mapping[str, str | int]:
-    """Return the values that fill a text (`about`). If one of them is `why`, a reason that is
-    stored in English, translate it into the language."""
-    return {**about, "why": detail_in(language, str(about["why"]))} if "why" in about else about
+    """Return the values that fill a text (`about`), with two of them in the language: `why`, a
+    reason that is stored in English, and `state`, the phase of a webhook receiver."""
+    if language is not Language.CHINESE:
+        return about
+    state = about.get("state", "")
+    return {
+        **about,
+        **({"why": detail_in(language, str(about["why"]))} if "why" in about else {}),
+        **({"state": _STATES.get(str(state), state)} if state else {}),
+    }
 
 
 def _chinese(text: str, nesting: int) -> str:
