@@ -150,7 +150,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: scopes: (policy|tokens)",
+        r"MalformedParam: scopes: a token with the scope",
         "which scopes a bound token may have is said in words",
     ),
     Excuse(

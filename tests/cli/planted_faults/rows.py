@@ -719,6 +719,15 @@ NEVER_CURED = {
     "bucket.elsewhere": "needs a bucket in another region; setup --endpoint is tried for its row",
     "role.asked": "needs two who ask within one second; to ask again cures it",
     "recorded.undated": "needs a clock that is set back; the incident clock_set_back has one",
+    "access.beyond": "needs a list of more pages than doctor reads",
+    **dict.fromkeys(
+        ("policy.standby", "recorded.forgotten_standby"),
+        "needs a second stage that acts; tests/cli/test_doctor_cures.py has what is advised",
+    ),
+    **dict.fromkeys(
+        (f"{kind}.other_stage" for kind in ("delay", "stream-key", "record-key")),
+        "as above: what is advised is about the other stage",
+    ),
     "service-roles.missing": "only the console can create this role",
     "service-roles.mts": "only the console can create this role",
     **dict.fromkeys(
