@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from functools import partial
 from gettext import gettext as _
 from gettext import ngettext
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 from msgspec import to_builtins
@@ -26,6 +27,7 @@ from cli.api import Api, Json, schedule_body
 from cli.confirmation import YES, confirm
 from cli.errors import Failure, StageRefusal, unreadable
 from cli.exit_codes import AS_WANTED, FAILED
+from cli.local_time import moment, shown
 from cli.moments import TimeZone
 from cli.stage_command import of_stage
 from cli.stage_registry import toml
@@ -311,7 +313,12 @@ def _upcoming(answer: Json) -> Iterator[str]:
     if first is None:
         yield _("{id}: no occurrence is to come").format(id=answer["id"])
         return
-    yield _("{id}: next occurrence at {time}").format(id=answer["id"], time=first["starts_at"])
+    # In the schedule's zone, as the stage's line about the starts below.
+    at = moment(first["starts_at"]).astimezone(ZoneInfo(answer["timezone"]))
+    line = _("{id}: next occurrence at {time}")
+    if at <= datetime.now(timezone.utc):
+        line = _("{id}: under way since {time}")
+    yield line.format(id=answer["id"], time=shown(at))
     if answer["load"]:
         yield f"  {answer['load']['text']}"
 

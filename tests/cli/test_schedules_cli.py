@@ -74,6 +74,21 @@ def lines(result: Result) -> list[str]:
     return [line for line in result.output.splitlines() if not line.startswith("stage ")]
 
 
+def test_an_occurrence_under_way_is_shown_as_such(stage: HttpStage, tmp_path: Path) -> None:
+    begins = (datetime.now(timezone.utc) - timedelta(minutes=5)).replace(microsecond=0)
+    ends = begins + timedelta(hours=1)
+    file = tmp_path / "now.toml"
+    file.write_text(
+        f'[[schedule]]\nid = "now"\nstreams = ["live.example.com/app/room1"]\ntimezone = "UTC"\n'
+        f"start = {begins:%Y-%m-%dT%H:%M:%S}\nend = {ends:%Y-%m-%dT%H:%M:%S}\n",
+        encoding="utf-8",
+    )
+
+    applied = lines(run(stage, "apply", file, "--yes"))
+
+    assert applied[1:] == [f"now: under way since {begins.isoformat(sep=' ')}"]
+
+
 def test_a_file_is_applied_with_what_it_changes(stage: HttpStage, file: Path) -> None:
     applied = lines(run(stage, "apply", file, "--yes"))
 
@@ -82,7 +97,7 @@ def test_a_file_is_applied_with_what_it_changes(stage: HttpStage, file: Path) ->
         "+ gala: 2099-02-01T12:00:00 - 2099-02-01T15:00:00 UTC",
         "tuesdays: next occurrence at 2099-01-06 19:00:00+08:00",
         "  1 start takes less than 1 s at 18:59",
-        "gala: next occurrence at 2099-02-01 20:00:00+08:00",
+        "gala: next occurrence at 2099-02-01 12:00:00+00:00",
         "  1 start takes less than 1 s at 12:00",
     ]
     assert lines(run(stage, "diff", file)) == ["Nothing changes."]
@@ -385,7 +400,7 @@ def test_a_pattern_is_shown_with_the_streams_that_it_fits(stage: HttpStage, file
     assert lines(run(stage, "apply", file, "--yes")) == [
         written,
         fits,
-        "cameras: next occurrence at 2099-02-01 20:00:00+08:00",
+        "cameras: next occurrence at 2099-02-01 12:00:00+00:00",
         "  2 starts take less than 1 s at 12:00",
     ]
 
