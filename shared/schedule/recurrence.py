@@ -135,7 +135,7 @@ def rule_text(text: str) -> str:
     if len(rule) > MAX_RULE_CHARS or not _ALLOWED.fullmatch(rule) or "FREQ" not in parts:
         raise ValueError("write a rule of RFC 5545, like `FREQ=WEEKLY;BYDAY=TU`")
     if parts["FREQ"] not in _FREQUENCIES:
-        raise ValueError(f"write a frequency of {', '.join(_FREQUENCIES)}")
+        raise ValueError(f"set `FREQ` to one of {', '.join(_FREQUENCIES)}")
     known = _OF_ANY if parts["FREQ"] in ("DAILY", "WEEKLY") else _OF_ANY | _OF_LONG
     unknown = [f"`{part}`" for part in sorted(set(parts) - known)]
     if unknown:
