@@ -280,11 +280,11 @@ def _unknown_fields(
 def _unknown(name: str, known: Mapping[str, Field], where: str) -> str:
     from difflib import get_close_matches
 
-    near, accepted = get_close_matches(name, known, n=1), ", ".join(known) or "nothing"
+    near, accepted = get_close_matches(name, known, n=1), ", ".join(known) or "none"
     if where == "body":  # texts of their own, because a translation has other words for the parts
         if near:
             return f"is unknown in the body: did you mean {near[0]}?"
-        return f"is unknown in the body, which accepts {accepted}"
+        return f"is unknown; the fields of the body: {accepted}"
     if near:
         return f"is unknown in the query: did you mean {near[0]}?"
-    return f"is unknown in the query, which accepts {accepted}"
+    return f"is unknown; the parameters of the query: {accepted}"
