@@ -336,7 +336,7 @@ class _Processes:
             log_text = log.read().strip()
         if IN_USE in log_text:
             return _ports_in_use(log_text.partition(IN_USE)[0].splitlines()[-1])
-        sentence = _("The emulator of {service} did not start. Its log: {log}")
+        sentence = _("The emulator of {service} did not start. Its log says: {log}")
         return sentence.format(service=_NAMES[name], log=log_text)
 
 

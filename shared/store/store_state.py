@@ -1,5 +1,5 @@
-"""The state of the store itself: its id, when a worker last touched it, and how long its clock has
-been steady.
+"""The state of the store itself: its id, when a load or a worker last touched it, and how long its
+clock has been steady.
 
 Redis and SQLite each keep such a state. This module knows neither records nor engines.
 """

@@ -46,10 +46,10 @@ poll fails, the restart is sent after this time."""
 class Check(Struct, frozen=True):
     """The check that belongs to a state of a confirmation: what to do once the state has lasted
     until `check_at`. If `command` is None, poll the online list; otherwise enqueue `command`. Then
-    enter the state `follows`. The check is due `after` ms after Live accepted the start. If `after`
-    is None, the check is due when any pause of the recording must be over. With `doubles`, `after`
-    doubles for each further start that Live has accepted without a sign of a recording, up to
-    MAX_CONFIRM_AGAIN_MS."""
+    enter the state `follows`. The check is due `after` ms after Live accepted the start, or
+    answered that it records already. If `after` is None, the check is due when any pause of the
+    recording must be over. With `doubles`, `after` doubles for each further start that Live has
+    accepted without a sign of a recording, up to MAX_CONFIRM_AGAIN_MS."""
 
     after: int | None
     command: Command | None
