@@ -113,6 +113,8 @@ def test_the_page_leads_from_automatic_recording_to_a_stage_that_acts_and_back(
     reader.publishes("room1")
     assert "would have been sent" in reader.types("live-record", "history")
     assert stage.sent("room1") == []
+    reader.types("live-record", "files")
+    reader.types("live-record", "report")
     reader.types("live-record", "setup", "--stage", "prod", "--act")
     assert stage.sent("room1") == ["start"]
     reader.publishes("room2")
