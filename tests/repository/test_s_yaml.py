@@ -316,3 +316,10 @@ def _previewed(stage: str, given: dict[str, str], home: Path) -> dict[str, Any]:
 )
 def test_git_ignores_a_file_with_the_secrets_of_a_stage(name: str) -> None:
     subprocess.run(["git", "check-ignore", "--quiet", name], cwd=ROOT, check=True)
+
+
+def test_the_certificate_that_is_packaged_with_the_policy_is_kept_in_git() -> None:
+    ignored = subprocess.run(
+        ["git", "check-ignore", "--quiet", "store-ca.pem"], cwd=ROOT, check=False
+    )
+    assert ignored.returncode == 1
