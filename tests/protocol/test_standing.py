@@ -134,6 +134,15 @@ def test_a_late_report_is_no_recording_while_every_start_is_refused(refusal: Liv
     assert found.wrong.since == NOON
 
 
+def test_a_report_with_a_time_of_this_session_is_a_recording_though_the_start_was_refused() -> None:
+    """Whether Live gives a time is UNCONFIRMED."""
+    story = Story().publish().start().answer(Throttled())
+    story.now += 300
+    dated = Reported("record_started", recording=True, time=NOON + 200)
+
+    assert said(story.happens(dated)).wrong is None
+
+
 def test_a_report_is_a_recording_if_the_answer_to_a_start_was_lost() -> None:
     story = Story().publish().start().answer(InDoubt())
     story.now += 300
