@@ -18,6 +18,7 @@ def test_every_promise_has_a_test() -> None:
     rows = rows_of("| promise | test |")
 
     assert len(rows) > 75
+    assert len(NAMED) > 170
     assert all(map(names_a_test, rows))
 
 
