@@ -26,6 +26,8 @@ from tests.conftest import KEY
 from tests.functions.test_notify import TIMER
 from tests.support.http_stage import TOKEN, HttpStage, http_stage, now_ms
 
+pytestmark = pytest.mark.slow
+
 RULE = '\n[[notify]]\nsink = "talk"\n'
 
 

@@ -30,6 +30,8 @@ from tests.conftest import Clock
 from tests.functions.test_agreement import happen, pages
 from tests.support.scripted_stage import Stage
 
+pytestmark = pytest.mark.slow
+
 ROUNDS, EVENTS = 4, 9
 RULE = """
 [[domain]]

@@ -37,6 +37,8 @@ from tests.support.compute_emulator import eventually
 from tests.support.http_stage import http_stage
 from tests.support.time_zone import in_zone
 
+pytestmark = pytest.mark.slow
+
 PUSHED = "push.example.com"
 ELSEWHERE = """
 [[domain]]

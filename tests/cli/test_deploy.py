@@ -33,6 +33,8 @@ from tests.support.deploys import SOUND, Deploys, ready_account
 from tests.support.http_stage import http_stage
 from tests.support.program_s import Program, program_s
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND, THIRD = (f"2026-11-2{day}T20:00:00Z live-record" for day in (1, 2, 3))
 POLICY = '{"domain": [{"streaming": "live.acme-tv.com"}]}'
 

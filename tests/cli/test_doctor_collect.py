@@ -18,6 +18,8 @@ from cli.doctor.snapshot import StageRef, Unread
 from cli.doctor.sources import Sources
 from tests.conftest import NOON
 
+pytestmark = pytest.mark.slow
+
 PAGES, PAGE_ROWS = 101, 1000
 
 

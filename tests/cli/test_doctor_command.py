@@ -14,6 +14,8 @@ from cli.main import main
 from cli.stage_registry import Target, register
 from tests.support.http_stage import TOKEN, http_stage
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = "http://127.0.0.1:1"
 KEYS = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN")
 

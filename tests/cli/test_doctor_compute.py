@@ -31,6 +31,8 @@ from tests.cli.test_doctor_checks import EXAMINED, HEALTHY
 from tests.support.deploys import DOMAIN, ROOT, SOUND, Deploys, ready_account
 from tests.support.doctor_compute import GOOD, NAME, RECONCILE, ROLES
 
+pytestmark = pytest.mark.slow
+
 CREDENTIALS = Credentials("id", "secret")
 
 

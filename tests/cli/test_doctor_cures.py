@@ -28,6 +28,8 @@ from shared.store.contract import Save
 from tests.cli.test_list_wrong import LIVE, START, WANTED, key_of
 from tests.support.http_stage import TOKEN, HttpStage, http_stage, now_ms
 
+pytestmark = pytest.mark.slow
+
 POLICY = """
 [[domain]]
 streaming = "live.example.com"

@@ -21,6 +21,8 @@ from shared.protocol.durations import instant, rfc3339
 from shared.protocol.policy import Domain as Named
 from tests.conftest import NOON
 
+pytestmark = pytest.mark.slow
+
 DOMAIN = "live.example.com"
 PAGE_ROWS, VOD_ROWS, ONLINE_ROWS, RECORDS_ROWS = 30, 100, 3000, 500
 HOUR_MS = 3_600_000

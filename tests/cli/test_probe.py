@@ -30,6 +30,8 @@ from emulator.live.switches import Switches
 from tests.support.http_stage import TOKEN, HttpStage, http_stage
 from tests.support.receiver import poll
 
+pytestmark = pytest.mark.slow
+
 POLICY = """
 [[domain]]
 streaming = "live.example.com"

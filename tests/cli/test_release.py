@@ -9,6 +9,8 @@ from cli.errors import Failure
 from emulator.fc_control.refusal import Refusal
 from tests.support.deploys import DOMAIN, Deploys, ready_account
 
+pytestmark = pytest.mark.slow
+
 SWITCH = pytest.mark.parametrize(
     "identical_update_counts", [False, True], ids=["identical is none", "identical is a change"]
 )

@@ -18,6 +18,8 @@ from tests.support.http_stage import TOKEN, HttpStage, http_stage
 from tests.support.raw_server import Wire, json_reply
 from tests.support.time_zone import in_zone
 
+pytestmark = pytest.mark.slow
+
 POLICY = """
 [[domain]]
 streaming = "live.example.com"

@@ -11,6 +11,8 @@ import pytest
 
 from cli.local.scheduling_latency import STEP_S, SchedulingLatency
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def alone() -> Iterator[None]:

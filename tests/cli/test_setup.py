@@ -28,6 +28,8 @@ from tests.support.http_stage import RELAY, TOKEN, HttpStage, http_stage
 from tests.support.raw_server import Wire, json_reply
 from tests.support.receiver import poll
 
+pytestmark = pytest.mark.slow
+
 POLICY = """
 [[domain]]
 streaming = "live.example.com"

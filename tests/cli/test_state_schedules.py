@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from cli.main import main
 from tests.support.http_stage import TOKEN, HttpStage, http_stage
 
+pytestmark = pytest.mark.slow
+
 POLICY = """
 [[domain]]
 streaming = "live.example.com"

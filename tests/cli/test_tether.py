@@ -13,6 +13,8 @@ import pytest
 
 from cli.local.tether import run_tethered
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = """
 import signal, sys, time

@@ -21,6 +21,8 @@ from tests.functions.test_notify import TIMER
 from tests.functions.test_webhooks import PASS_S, SECRET
 from tests.support.http_stage import TOKEN, HttpStage, http_stage
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def receiver() -> Iterator[WebhookReceiver]:

@@ -12,6 +12,8 @@ import pytest
 from emulator.fc import FcInThread, Settings
 from tests.support.compute_emulator import HANDLERS, Got, Stage, ask, eventually, invoke
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:

@@ -13,6 +13,8 @@ from emulator.fc.clock import Clock
 from emulator.fc.schedule import parse_schedule
 from tests.support.compute_emulator import TIMER, Stage, ask, eventually, settled, start_later
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:

@@ -23,6 +23,8 @@ from tests.support.compute_emulator import (
     start_later,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:

@@ -16,6 +16,8 @@ from emulator.live.signatures import callback_signature
 from tests.emulator.test_emulator_live_sdks import PresentSdk
 from tests.support.receiver import Receiver, poll, receiving
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 120
 PATIENT = Manners(retries=2)
 QUICK = replace(PATIENT, timeout_ms=200)

@@ -16,6 +16,8 @@ from emulator.live.rate import Limiter
 from emulator.live.switches import Switches
 from tests.emulator.test_emulator_live_sdks import OK, PresentSdk
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _stock_session(monkeypatch: pytest.MonkeyPatch) -> None:

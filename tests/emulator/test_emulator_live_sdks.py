@@ -28,6 +28,8 @@ from Tea.exceptions import TeaException
 from emulator.live import LiveInThread, Remote
 from emulator.live.api_errors import CODES
 
+pytestmark = pytest.mark.slow
+
 
 class Outcome(NamedTuple):
     """The result of a call: Live's error code, or OK."""

@@ -10,6 +10,8 @@ import pytest
 from emulator.live import LiveInThread, Remote
 from tests.emulator.test_emulator_live_sdks import OK, Outcome, PresentSdk
 
+pytestmark = pytest.mark.slow
+
 STREAM_NOT_FOUND = Outcome("StreamNotFound", 409)
 ALREADY = Outcome("TaskAlreadyStarted", 409)
 OTHER = Outcome("OtherError", 400)

@@ -12,6 +12,8 @@ from emulator.live import LiveInThread
 from emulator.same_machine import refusal_of
 from tests.support.compute_emulator import Stage, ask
 
+pytestmark = pytest.mark.slow
+
 FOREIGN = {
     "a name that leads here": {"Host": "attacker.example.com:9001"},
     "a name like this machine's": {"Host": "127.0.0.1.example.com"},

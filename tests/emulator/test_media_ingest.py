@@ -28,6 +28,8 @@ from emulator.media.publisher import NotTaken, Publisher
 from tests.support.pushed_recording import until
 from tests.support.receiver import receiving
 
+pytestmark = pytest.mark.slow
+
 QUICK = Ingest(publish_delay_ms=150)
 IMPATIENT = replace(QUICK, idle_ms=1_000)
 """A busy machine lets an encoder say nothing for some tenths of a second."""

@@ -20,6 +20,8 @@ from shared.verification.contract import EvidenceCode, ExpectedFile, FileOutcome
 from tests.emulator.test_emulator_live_sdks import OK, PresentSdk
 from tests.support.pushed_recording import decode, until
 
+pytestmark = pytest.mark.slow
+
 RULE = {"domain": "live.example.com", "app": "app", "on_demand": 7}
 FORMATS = ("flv", "mp4", "m3u8")
 

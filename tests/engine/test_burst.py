@@ -34,6 +34,8 @@ from shared.store import Store
 from tests.conftest import Clock, OpenStore
 from tests.support.callback_stage import ENVIRONMENT
 
+pytestmark = pytest.mark.slow
+
 POLICY = """
 [[domain]]
 streaming = "live.example.com"

@@ -30,6 +30,8 @@ from shared.store.contract import Save, Saved
 from shared.store.store_errors import StoreUnavailable
 from tests.conftest import Clock
 
+pytestmark = pytest.mark.slow
+
 PATIENT = HandlingOptions(slot_wait_ms=250)
 ONLY_STORE = HandlingOptions(may_send=lambda: False)
 ROOMS = [StreamKey("live.example.com", "app", f"room{number:03d}") for number in range(300)]

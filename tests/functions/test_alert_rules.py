@@ -28,6 +28,8 @@ from tests.support.callback_stage import LESSON, TOKEN
 from tests.support.prometheus import Alert, Query, Scrapes
 from tests.support.reconciling import ReconcilingStage
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy" / "prometheus" / "live-record.rules.yml"
 RULES: Mapping[str, Mapping[str, Any]] = {

@@ -24,6 +24,8 @@ from tests.conftest import NOON, Clock
 from tests.support.callback_stage import Edge
 from tests.support.scripted_stage import Got, Stage, described
 
+pytestmark = pytest.mark.slow
+
 GLOB = "live.example.com/brand-a/*"
 BOUND = f"brand:read+control@{GLOB}:brand-token"
 OVER = "over:read+control~2025-11-21:over-token,last:read~2025-11-22:last-token"

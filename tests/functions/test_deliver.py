@@ -52,6 +52,8 @@ from tests.support.scripted_stage import Stage
 from tests.support.settling import settle
 from tests.verification.samples import CLIP, DURATION_MS, M3U8, samples
 
+pytestmark = pytest.mark.slow
+
 NAME = "record/app/room1/x.flv"
 COPY = f"tv/{NAME}"
 SETTINGS = {

@@ -17,6 +17,8 @@ from tests.conftest import KEY, NOON, Clock
 from tests.support.broken_records import break_record
 from tests.support.scripted_stage import Got, Stage
 
+pytestmark = pytest.mark.slow
+
 TOKENS = (
     "ops:read+control:ops-token,brand:read@live.example.com/brand-a/*:brand-token,"
     "any:read@*/brand-?/room1:any-token,other:control:other-token"

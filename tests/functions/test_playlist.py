@@ -31,6 +31,8 @@ from tests.support.buckets import add_bucket
 from tests.support.scripted_stage import Got, Stage, check
 from tests.support.settling import settle
 
+pytestmark = pytest.mark.slow
+
 FOLDER = "record/app/room1"
 PATH = "/v1/files/live.example.com/app/room1/playlist.m3u8"
 ONE, TWO, THREE = (f"{FOLDER}/{name}.m3u8" for name in ("one", "two", "three"))

@@ -11,6 +11,8 @@ from functions import reconcile
 from tests.conftest import Clock
 from tests.support.callback_stage import Edge
 
+pytestmark = pytest.mark.slow
+
 WAKE_KEY = "dev-wake-key-00000"
 
 

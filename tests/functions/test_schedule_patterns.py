@@ -25,6 +25,8 @@ from shared.protocol.stream import REHEARSAL_PREFIX
 from tests.conftest import Clock
 from tests.support.scheduled_stage import DAY_MS, ENDS, MINUTE_MS, SHOW, TOKEN, ScheduledStage
 
+pytestmark = pytest.mark.slow
+
 SECOND_MS = 1000
 PATTERN = "live.example.com/app/cam*"
 PATH = "/v1/schedules/daily"

@@ -30,6 +30,8 @@ from tests.conftest import NOON, Clock, saving
 from tests.support.callback_stage import Edge
 from tests.support.http_stage import TOKEN, HttpStage, http_stage, now_ms
 
+pytestmark = pytest.mark.slow
+
 POLICY = """
 [[domain]]
 streaming = "live.example.com"

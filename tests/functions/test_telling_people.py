@@ -46,6 +46,8 @@ from tests.conftest import KEY, PATIENT, Clock
 from tests.support.alerting import AlertingStage, alerting
 from tests.support.settling import settle
 
+pytestmark = pytest.mark.slow
+
 OPS = """
 [[notify]]
 sink = "ops"

@@ -9,6 +9,8 @@ import pytest
 from benchmarks.notify_webhooks import Pace, figures
 from functions.notify.telling import LOOK_AGAIN_S, NOTICE_S, RECEIVER_WORKERS
 
+pytestmark = pytest.mark.slow
+
 FREE = Pace(store_ms=0, call_ms=0, slowness=0)
 ROUNDS = 2
 

@@ -11,6 +11,8 @@ from tests.fuzz import corpus
 from tests.fuzz.edges import EDGES
 from tests.fuzz.fuzzing import Run
 
+pytestmark = pytest.mark.slow
+
 SEED, EXAMPLES = 17, 25
 
 

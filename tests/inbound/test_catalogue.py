@@ -261,6 +261,7 @@ def test_no_language_has_a_sentence_that_another_lacks() -> None:
     assert set(english.fixes) == set(chinese.fixes)
 
 
+@pytest.mark.slow
 def test_what_is_noted_supplies_every_particular_of_its_text() -> None:
     lacking = {
         note.code: missing

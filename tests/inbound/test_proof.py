@@ -17,6 +17,8 @@ from shared.protocol import StartAsked, StreamKey
 from tests.conftest import KEY, Clock
 from tests.support.callback_stage import HOST, INGEST, LESSON, RECORD_KEY, STREAM_KEY, TOKEN, Edge
 
+pytestmark = pytest.mark.slow
+
 FUNCTIONS = (stream_events, record_events, on_demand, relay)
 ANSWERS = {200, 400, 401, 413}
 quick = settings(

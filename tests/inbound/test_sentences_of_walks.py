@@ -65,6 +65,8 @@ from shared.protocol.stream import ENDS
 from tests.conftest import NOON
 from tests.inbound.test_catalogue import BEFORE, ELSEWHERE, RULES, STEPS, event, of_a_schedule
 
+pytestmark = pytest.mark.slow
+
 DAY_MS = 86_400_000
 SETTINGS = (*RULES, replace(RULES[1], is_policy_suspended=True))
 

@@ -16,6 +16,8 @@ from cli.policy_file import packed_policy
 from emulator.fc import FcInThread, Settings
 from tests.support.compute_emulator import ask
 
+pytestmark = pytest.mark.slow
+
 PACKAGED = ("index.py", "functions", "shared")
 
 

@@ -17,7 +17,10 @@ from shared.outbound.live import Credentials, LiveClient
 from shared.protocol import StreamKey
 
 # The SDK asks for the time in a way that Python 3.12 and later warn of.
-pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning"),
+]
 ROOT = Path(__file__).parents[2]
 DEV = Credentials("dev", "dev-secret")
 ROUNDS = 2

@@ -27,6 +27,8 @@ from shared.protocol import Command, StreamKey
 from tests.support.raw_server import Wire, json_reply
 from tests.support.self_signed import self_signed
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 ACCEPTED = json_reply({"RequestId": "R-1"})
 PATIENCE_S = 60.0

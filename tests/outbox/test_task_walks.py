@@ -19,6 +19,8 @@ from shared.store.contract import DAY_MS, Save, Stored
 from tests.conftest import KEY, Clock
 from tests.support.settling import settle
 
+pytestmark = pytest.mark.slow
+
 KIND = TaskKind.VERIFY_FILE
 LEASE_MS = BACKOFF[KIND].lease_ms
 SEEDS = range(4 if os.environ.get("EXAMPLES") == "quick" else 12)

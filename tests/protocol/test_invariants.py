@@ -184,6 +184,7 @@ def test_a_stage_that_observes_starts_nothing_and_that_is_no_mistake() -> None:
 # --- and none is ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_none_is_broken_in_two_hundred_random_walks() -> None:
     walks(range(200))
 

@@ -13,6 +13,8 @@ from tests.conftest import NOON
 from tests.protocol.random_walks import Walk
 from tests.support.stream_story import OK, RECORDS, SECOND, Story, recording
 
+pytestmark = pytest.mark.slow
+
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 OBSERVES = StreamSettings(observe=True)
 OBSERVES_WITH_RULE = StreamSettings(rule=RECORDS, observe=True)

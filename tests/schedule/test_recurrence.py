@@ -24,6 +24,8 @@ from shared.schedule.recurrence import (
 )
 from shared.schedule.schedule import Schedule
 
+pytestmark = pytest.mark.slow
+
 SHANGHAI, NEW_YORK = "Asia/Shanghai", "America/New_York"
 TUESDAYS = Schedule(
     id="tuesdays",

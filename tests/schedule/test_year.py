@@ -18,6 +18,8 @@ from shared.protocol import Reason, StreamKey, StreamSettings
 from shared.schedule.schedule import Schedule, StoredSchedule
 from tests.simulation.memory import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 KEY = StreamKey("live.example.com", "app", "room1")
 MINUTE_MS, PHASE_MS = 60_000, 37_000
 """The timer comes 37 s after each full minute: no beginning happens to fall on it."""

@@ -14,6 +14,8 @@ from tests.simulation.simulation import Simulation
 from tests.simulation.world import Config, Stream, Switches
 from tests.simulation.world.switches import SecondPublisher, WhenPaused
 
+pytestmark = pytest.mark.slow
+
 POLICY = json.dumps({"domain": [{"streaming": DOMAIN, "ingest": [INGEST]}], "rule": []})
 MERGE_DELAY_MS = 180_000
 ROOM, OTHER = range(2)

@@ -3,7 +3,11 @@ time."""
 
 from __future__ import annotations
 
+import pytest
+
 from tests.simulation.scheduled_burst import burst
+
+pytestmark = pytest.mark.slow
 
 
 def test_all_starts_of_a_minute_are_sent_within_the_time_that_the_answer_said() -> None:

@@ -21,6 +21,8 @@ from tests.simulation.plan import Do, draw
 from tests.simulation.shrink import fewer
 from tests.simulation.simulation import Result, Simulation
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 QUICK = os.environ.get("EXAMPLES") == "quick"
 SEEDS = range(5 if QUICK else 15)

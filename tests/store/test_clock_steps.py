@@ -16,6 +16,8 @@ from shared.store.contract import MAX_THROTTLE_PAUSE_MS, Claimed, Conflict, Save
 from shared.store.misplaced import PAGE_ROWS, Page, next_page
 from tests.conftest import KEY, NOON, Clock, owing, saving, version_of
 
+pytestmark = pytest.mark.slow
+
 HOUR_MS = 3_600_000
 INTERVAL_MS = 20
 

@@ -32,6 +32,8 @@ from tests.conftest import ENGINES, KEY, NOON, Clock, program
 from tests.support.scripted_stage import Stage
 from tests.support.settling import settle
 
+pytestmark = pytest.mark.slow
+
 FILLER_BYTES = 8_000_000
 OTHER = StreamKey("live.example.com", "app", "other")
 RECONCILE = HandlingOptions(slot_wait_ms=SLOT_WAIT_MS, may_query_live=True)

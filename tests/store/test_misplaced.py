@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from msgspec import Struct
 
 from shared.protocol.stream import StreamKey
 from shared.store.contract import Filter
 from shared.store.misplaced import next_page
+
+pytestmark = pytest.mark.slow
 
 WITH_NUL = StreamKey("live.example.com", "app", "room\0 1")
 """A name that release 0.2 may have stored."""

@@ -43,6 +43,8 @@ from tests.conftest import (
 from tests.store.test_store import claiming
 from tests.support.redis_answers import certificate, saying
 
+pytestmark = pytest.mark.slow
+
 SAVING = replace(saving(owing(Command.START)), entries=(HistoryEntry(Reason.PUBLISHED),))
 
 

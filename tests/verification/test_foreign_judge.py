@@ -20,6 +20,8 @@ from tests.verification.bucket import MemoryBucket
 from tests.verification.foreign_judge import verdict_of_ffmpeg
 from tests.verification.planted_faults import Planted, plant
 
+pytestmark = pytest.mark.slow
+
 SEED, FILES = 20, 200
 AT_ONCE = 2
 PAGE = Path(__file__).resolve().parents[2] / "docs/coverage.md"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,8 @@ from shared.verification.contract import (
 )
 from tests.verification.bucket import MemoryBucket
 from tests.verification.samples import FAST_MP4, FLV, M3U8, MP4, samples
+
+pytestmark = pytest.mark.slow
 
 names = st.sampled_from([FLV, MP4, FAST_MP4, M3U8])
 edits = st.lists(
