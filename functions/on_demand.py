@@ -54,7 +54,7 @@ def respond(invocation: Invocation, request: Request) -> Response:
     something fails; if it is not, raise UnverifiedCallback."""
     tokens = invocation.app.settings.path_tokens
     invocation.counting_failures(
-        Kind.ON_DEMAND, lambda: live_callbacks.path_token(request.path, tokens, "on-demand")
+        Kind.ON_DEMAND, lambda: live_callbacks.verify_path_token(request.path, tokens, "on-demand")
     )
     try:
         answer = _say(invocation, request)

@@ -49,7 +49,7 @@ def prove(invocation: Invocation, request: Request) -> RecordEvent:
     """Verify the path token and the signature, and only then parse the body. Return the callback,
     or raise UnverifiedCallback or MalformedCallback."""
     settings = invocation.app.settings
-    live_callbacks.path_token(request.path, settings.path_tokens, "record")
+    live_callbacks.verify_path_token(request.path, settings.path_tokens, "record")
     live_callbacks.verify(
         request.headers,
         domains=live_callbacks.signing_hosts(settings.callback_hosts),

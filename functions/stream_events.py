@@ -119,7 +119,7 @@ def prove(invocation: Invocation, request: Request) -> StreamEvent:
     """Verify the path token and the signature, and only then parse the query. Return the callback,
     or raise UnverifiedCallback or MalformedCallback."""
     settings = invocation.app.settings
-    live_callbacks.path_token(request.path, settings.path_tokens, "stream")
+    live_callbacks.verify_path_token(request.path, settings.path_tokens, "stream")
     domains = [request.query.get("app", "")]
     live_callbacks.verify(
         request.headers,
@@ -141,7 +141,7 @@ def _remark(invocation: Invocation, request: Request) -> Response:
     """Log an exception or a switch. Add it to the history if it is signed and names its stream. The
     fields of such a callback, and whether Live signs it, are UNCONFIRMED."""
     settings = invocation.app.settings
-    live_callbacks.path_token(request.path, settings.path_tokens, "stream")
+    live_callbacks.verify_path_token(request.path, settings.path_tokens, "stream")
     proved = live_callbacks.is_signed(request.headers)
     if proved:
         domains = [name for domain in invocation.app.policy.domains for name in domain.names]

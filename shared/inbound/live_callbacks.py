@@ -102,9 +102,9 @@ class OnDemandAsk(Struct, frozen=True):
 
 class Remark(Struct, frozen=True):
     """Live's callback about an exception or a switch of publishers. Which fields it has is
-    UNCONFIRMED. `code` is a number or a word from it that may be stored; "-" if none was found.
-    `fields` are the names of its fields, without their values, which may be secrets. `domain`,
-    `app` and `stream` are empty unless the callback names all three."""
+    UNCONFIRMED. `code` is a number or a short word from the callback, which is safe to store; "-"
+    if none was found. `fields` are the names of its fields, without their values, which may be
+    secrets. `domain`, `app` and `stream` are empty unless the callback names all three."""
 
     is_exception: bool
     code: str
@@ -172,8 +172,9 @@ def verify(
     now: int,
     window_ms: int = WINDOW_MS,
 ) -> None:
-    """Raise UnverifiedCallback unless the headers hold a signature of one of the domains with one
-    of the keys, whose timestamp is at most `window_ms` from `now`, in ms. Raise no other error.
+    """Raise UnverifiedCallback unless the headers hold a valid signature: one of the keys has
+    signed one of the domains, at most `window_ms` before or after `now`, in ms. Raise no other
+    error.
 
     The signature covers neither query nor body (docs/platform/live.md §3).
     """
@@ -237,7 +238,7 @@ def is_signed(headers: Mapping[str, str]) -> bool:
     return bool(lowered & {"ali-live-timestamp", "ali-live-signature"})
 
 
-def path_token(path: str, secrets: Sequence[str], kind: CallbackKind) -> None:
+def verify_path_token(path: str, secrets: Sequence[str], kind: CallbackKind) -> None:
     """Raise UnverifiedCallback unless the last part of the path is a valid token: the token that
     one of the secrets gives for this kind of callback, or a secret itself, as in the URLs of
     release 0.2."""
@@ -350,9 +351,9 @@ _STREAM_FIELDS = (("domain", "domainname"), ("app", "appname"), ("stream", "stre
 
 
 def parse_remark(body: bytes, *, is_exception: bool) -> Remark:
-    """Return what can be found in a callback about an exception or a switch of publishers, of which
-    no field is certain (docs/platform/live.md §2.1). Raise MalformedCallback if the body is not a
-    JSON object."""
+    """Return what can be found in a callback about an exception or a switch of publishers. It is
+    not certain which fields such a callback has (docs/platform/live.md §2.1). Raise
+    MalformedCallback if the body is not a JSON object."""
     payload = _object(body)
     plain = {name.lower().replace("_", ""): value for name, value in payload.items()}
     codes = [str(plain[name]) for name in _CODE_FIELDS if name in plain]

@@ -129,19 +129,19 @@ def test_only_unproved_leaves_verify(others: dict[str, str], at: str, signature:
 
 @pytest.mark.parametrize("path", ["/callbacks/stream/new-path", "/old-path", "old-path/"])
 def test_a_path_ends_in_any_of_the_tokens(path: str) -> None:
-    live_callbacks.path_token(path, ["old-path", "new-path"], "stream")
+    live_callbacks.verify_path_token(path, ["old-path", "new-path"], "stream")
 
 
 @pytest.mark.parametrize("path", ["", "/", "/callbacks/stream/", "/old-path/x", "/Old-Path", "/é"])
 def test_a_path_without_a_token_is_unproved(path: str) -> None:
     with pytest.raises(UnverifiedCallback):
-        live_callbacks.path_token(path, ["old-path", "", "new-path"], "stream")
+        live_callbacks.verify_path_token(path, ["old-path", "", "new-path"], "stream")
 
 
 @given(_ANYTHING, st.lists(_ANYTHING))
 def test_only_unproved_leaves_path_token(path: str, tokens: list[str]) -> None:
     with suppress(UnverifiedCallback):
-        live_callbacks.path_token(path, tokens, "record")
+        live_callbacks.verify_path_token(path, tokens, "record")
 
 
 def test_the_host_is_tried_with_and_without_its_port() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared.config.path_tokens import KINDS, CallbackKind, path_token_of
-from shared.inbound.live_callbacks import path_token
+from shared.inbound.live_callbacks import verify_path_token
 from shared.inbound.request_errors import UnverifiedCallback
 
 SECRETS = ["unguessable-path-1", "unguessable-path-2"]
@@ -16,10 +16,10 @@ SECRETS = ["unguessable-path-1", "unguessable-path-2"]
 def test_each_kind_has_a_token_of_its_own(kind: CallbackKind, secret: str) -> None:
     token = path_token_of(kind, secret)
 
-    path_token(f"/callbacks/{kind}/{token}", SECRETS, kind)
+    verify_path_token(f"/callbacks/{kind}/{token}", SECRETS, kind)
     for other in set(KINDS) - {kind}:
         with pytest.raises(UnverifiedCallback):
-            path_token(f"/callbacks/{other}/{token}", SECRETS, other)
+            verify_path_token(f"/callbacks/{other}/{token}", SECRETS, other)
 
 
 def test_no_token_tells_the_secret_or_another_token() -> None:
@@ -31,9 +31,9 @@ def test_no_token_tells_the_secret_or_another_token() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_url_that_release_0_2_has_set_works_until_setup_replaces_it(kind: CallbackKind) -> None:
-    path_token(f"/callbacks/{kind}/{SECRETS[0]}", SECRETS, kind)
+    verify_path_token(f"/callbacks/{kind}/{SECRETS[0]}", SECRETS, kind)
 
 
 def test_without_a_secret_no_token_is_valid() -> None:
     with pytest.raises(UnverifiedCallback):
-        path_token(f"/callbacks/stream/{path_token_of('stream', '')}", ["", ""], "stream")
+        verify_path_token(f"/callbacks/stream/{path_token_of('stream', '')}", ["", ""], "stream")
