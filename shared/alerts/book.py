@@ -39,9 +39,9 @@ class Notice(Struct, frozen=True):
 
 class Alert(Struct, frozen=True, omit_defaults=True):
     """A condition (a lasting fault) that `notify` found at `raised_at`. `resolved_at` is when the
-    condition was over; None while it holds. `notices` says, by the name of a rule, when this rule
-    reported the alert; the notice is removed once the rule has reported the end. `note` is what a
-    person wrote on acknowledging the alert."""
+    condition was over; None while it holds. `notices` holds, by the name of a rule, when this rule
+    reported the alert. The notice of a rule is removed once the rule has reported that the
+    condition is over. `note` is what a person wrote on acknowledging the alert."""
 
     condition: Condition
     raised_at: int
@@ -83,8 +83,8 @@ class Alert(Struct, frozen=True, omit_defaults=True):
 class CallbackWatch(Struct, frozen=True):
     """Watches whether streams come up without a callback. It keeps two counters as they were when a
     callback last arrived: `callbacks`, the number of callbacks, and `unreported`, the number of
-    sessions that only an online list has shown. `since` is when `unreported` was first seen to be
-    higher than that; None if it was not."""
+    sessions that only an online list has shown. `since` is when an evaluation first found more
+    unreported sessions than that; None if none has found more."""
 
     callbacks: int = 0
     unreported: int = 0
@@ -92,9 +92,9 @@ class CallbackWatch(Struct, frozen=True):
 
     def after(self, callbacks: int, unreported: int, now: int, *, is_first: bool) -> CallbackWatch:
         """Return the watch after both counters were read at `now`. The watch starts over, with
-        `since` None, in three cases: a callback has arrived; the store was emptied; or nobody has
-        read the counters for a while (`is_first`), so that nobody knows when the new sessions came
-        up."""
+        `since` None, if a callback has arrived, or if the store was emptied. It also starts over if
+        the last evaluation is too long ago (`is_first`), because nobody knows then when the new
+        sessions came up. Otherwise it keeps its counters."""
         if is_first or callbacks != self.callbacks or unreported < self.unreported:
             return CallbackWatch(callbacks, unreported)
         if self.since is None and unreported > self.unreported:
@@ -118,10 +118,10 @@ class AlertBook(Struct, frozen=True, omit_defaults=True):
     """All alerts of a stage, by id, and what `notify` must remember from one evaluation to the
     next. `evaluated_at` is the time of the last evaluation; 0 before the first. `beyond`: for each
     condition code, how many more conditions hold than the book lists. `sent`: for each robot, when
-    it last got a message. Three counters are watched: callbacks (`watch`), occurrences that were
-    not recorded because they were missed or a stop barred them (`barred`), and tasks for which the
-    store had no room (`dropped`). `barred_from`: the index of the schedule with which the next
-    search for barred occurrences begins."""
+    it last got a message. Three things are counted: callbacks (`watch`); occurrences of schedules
+    that were not recorded, because live-record came too late or because of a person's stop
+    (`barred`); and tasks for which the store had no room (`dropped`). `barred_from`: the index of
+    the schedule with which the next search for such occurrences begins."""
 
     evaluated_at: int = 0
     alerts: Mapping[str, Alert] = {}
@@ -133,8 +133,9 @@ class AlertBook(Struct, frozen=True, omit_defaults=True):
     dropped: CounterWatch = CounterWatch()
 
     def is_first_evaluation(self, now: int) -> bool:
-        """Return True if an evaluation at `now` counts as the first: the last one was more than
-        MAX_EVALUATION_GAP_MS ago, or lies ahead because the clock was set back."""
+        """Return True if an evaluation at `now` counts as the first. It does if the last evaluation
+        was more than MAX_EVALUATION_GAP_MS before `now`, or is later than `now` because the clock
+        was set back."""
         return not 0 <= now - self.evaluated_at <= MAX_EVALUATION_GAP_MS
 
     @property
@@ -153,9 +154,9 @@ def observed(
     book: AlertBook, found: Sequence[Condition], beyond: Mapping[str, int], now: int
 ) -> AlertBook:
     """Return the book after an evaluation that found the conditions `found`. A condition that is
-    new becomes an alert; an alert whose condition was not found is resolved. `beyond` is, for each
-    code, how many more conditions hold than `found` lists. In the book that is returned, `beyond`
-    also counts the conditions for which the book has no room."""
+    new becomes an alert; an alert whose condition was not found is resolved. The argument `beyond`
+    is, for each code, how many conditions hold that `found` does not list. In the returned book,
+    the field `beyond` also counts the conditions for which the book has no room."""
     holding = {condition.id: condition for condition in found}
     alerts = {
         name: _seen(alert, holding.pop(name, None), now) for name, alert in book.alerts.items()

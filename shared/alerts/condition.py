@@ -45,9 +45,9 @@ ONLY_ON_REQUEST: Final = frozenset({ConditionCode.UNMANAGED})
 class Condition(Struct, frozen=True, omit_defaults=True):
     """One thing that is wrong now, since `since`. `subject` names in words what is concerned: a
     stream, an application or a part of the stage. `stream` is the key of the stream, or of the
-    application (the key's `stream` is then empty); None if the condition is about the stage.
-    `cause` and `about` hold the details for the condition's text; `cause` becomes a sentence of its
-    own."""
+    application (the key's `stream` is then empty); None if the condition is about the stage. The
+    condition's text is made from `cause`, which becomes a sentence, and from `about`, which fills
+    the placeholders."""
 
     code: str
     severity: AlertSeverity

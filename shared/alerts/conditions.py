@@ -57,10 +57,11 @@ def conditions(
     now: int,
     continuity: Continuity = UNBROKEN,
 ) -> Iterator[Condition]:
-    """Yield what is wrong with the recording of a stream: the stream is wanted and live, but has
-    not been recorded for too long (REPORTED_AFTER_MS); or Live accepted a start and has then not
-    shown for too long that it records (UNCONFIRMED_MS), although it sends reports for the domain.
-    Yield nothing in a stage that only observes, because it does not have to record."""
+    """Yield a condition if something is wrong with the recording of a stream. Either the stream has
+    been wanted and live, but not recorded, for REPORTED_AFTER_MS. Or Live accepted a start
+    UNCONFIRMED_MS ago, and has not shown since then that it records, although it sends recording
+    callbacks for the domain. Yield nothing in a stage that only observes, because it does not have
+    to record."""
     if settings.observe:
         return
     since, confirmation = wrong_since(record), record.confirmation
@@ -98,8 +99,9 @@ def scheduled_not_live(
 ) -> Iterator[Condition]:
     """Yield a condition if a schedule wants this stream recorded and the stream has not been live
     for `late_after_ms`. That time counts from the latest of three: the announced start of the
-    occurrence; the end of the stream's last session; and `others_live_at`, when another stream of
-    the schedule, which may stand for this one, was last live (0 for never)."""
+    occurrence; the end of the stream's last session; and `others_live_at`. If one live stream of
+    the schedule is enough, `others_live_at` is when another of its streams was last live; otherwise
+    it is 0."""
     intent, session = record.intent, record.session
     is_wanted = intent.wanted and intent.requester is Requester.SCHEDULE
     if settings.observe or not is_wanted or not (session is None or record.is_off):
@@ -114,7 +116,7 @@ def scheduled_not_live(
 
 
 def none_live(pattern: StreamKey, schedule: str, since: int) -> Condition:
-    """Return the condition for a pattern of a schedule: none of its streams has been live since
+    """Return the condition that no stream that fits this pattern of a schedule has been live since
     `since`."""
     cause, about = HistoryEntry(Reason.NOT_LIVE), {"schedule": schedule}
     return of_stream(ConditionCode.SCHEDULED_NOT_LIVE, pattern, since, cause, about)
@@ -137,8 +139,9 @@ _BARRED: Final = {
 
 def occurrences_barred(record: StreamRecord, now: int) -> Iterator[Condition]:
     """Yield up to two conditions: one for the last occurrence that was missed, and one for the last
-    that a person's stop keeps from being recorded. The first lasts at least a day. The second lasts
-    until the occurrence ends or the stream is wanted again."""
+    occurrence that is not recorded because of a person's stop. The condition for a missed
+    occurrence holds for at least a day. The other one holds until the occurrence ends or the stream
+    is wanted again."""
     found = dict[ConditionCode, Occurrence]()
     for one in record.begun:
         code = _BARRED.get(one.barred_by) if one.barred_by is not None else None
@@ -192,8 +195,8 @@ def unverified(
 
 
 class FailingTarget(Struct, frozen=True):
-    """A target to which `count` files cannot be copied. `since`: since when the oldest of these
-    copies has failed; `why`: its last error."""
+    """A target to which `count` files cannot be copied. `since` and `why` are those of the copy
+    that has failed for the longest time: when it began to fail, and its last error."""
 
     name: str
     since: int
@@ -220,10 +223,9 @@ class ClosedReceiver(Struct, frozen=True):
 class StageFacts(Struct, frozen=True):
     """What the checks of the stage need to know, as of `now`. `timers`: for each function with a
     timer, how many ms ago it last ran. `unreported_since`: since when an online list has shown a
-    stream that no callback reported. `unplanned_ms`: for how long there have been schedules that
-    cannot be planned. All times are in ms; None means that the event never happened, or that there
-    are no such schedules.
-    """
+    stream that no callback reported. `unplanned_ms`: for how long at least one schedule could not
+    be planned, that is, its occurrences could not be computed and stored; None if all can be. All
+    times are in ms. For each other time, None means that the event never happened."""
 
     now: int
     queue_oldest_ms: int
@@ -261,8 +263,8 @@ def callbacks_arrive(facts: StageFacts) -> Iterator[Condition]:
 
 def timers_run(facts: StageFacts) -> Iterator[Condition]:
     """Yield a condition for each silent timer: its function has not run for more than
-    TIMER_SILENT_MS. If the function has never run, count from the time since which the oldest due
-    stream has waited."""
+    TIMER_SILENT_MS. If the function has never run, the wait of the oldest due stream counts
+    instead."""
     for function, age_ms in facts.timers.items():
         silent_ms = facts.queue_oldest_ms if age_ms is None else age_ms
         if silent_ms > TIMER_SILENT_MS:

@@ -105,10 +105,10 @@ def _why(alert: Alert, rule: NotifyRule, now: int) -> Why | None:
 
 
 def wants(rule: NotifyRule, alert: Alert) -> bool:
-    """Return True if the rule's condition, severity and streams fit the alert. If the rule names
-    the alert's exact condition, the severity does not count. A rule covers a condition of
-    ONLY_ON_REQUEST only if it names it exactly. A rule that is limited to some streams covers no
-    alert about the stage."""
+    """Return True if the rule's condition, severity and streams fit the alert. The severity does
+    not count if the rule names exactly the alert's condition, without a wildcard. Only such a rule
+    covers a condition of ONLY_ON_REQUEST. A rule that is limited to some streams covers no alert
+    about the stage."""
     if not alert.severity.is_at_least(rule.severity) and rule.condition != alert.code:
         return False
     if alert.code in ONLY_ON_REQUEST and rule.condition != alert.code:
