@@ -1,8 +1,8 @@
 """Caches what a process reads from the store now and then: policy, capabilities, stream settings.
 
-The caches hold the policy in force, what the stage has noticed about Live's callbacks and about its
-own calls, and the settings of the latest stream. Every invocation uses them. None of them raises an
-error if the store does not answer.
+The caches hold three things: the policy in force; which callbacks Live has sent, and which calls of
+the stage were lost; and the settings of the latest stream. Every invocation uses them. None of them
+raises an error if the store does not answer.
 """
 
 from __future__ import annotations
@@ -97,9 +97,9 @@ class PolicyCache:
         return self._policy
 
     def policy_of_store(self) -> Policy:
-        """Return the policy in force, to decide about a record that the store has just given. If
-        the last read of the policy failed, or there was none yet, read the policy now: the store
-        answers again, and its policy may have changed long ago."""
+        """Return the policy in force. Call this after a record was loaded, which shows that the
+        store answers. So if the last read of the policy failed, or if it was never read, this
+        method reads the policy now: it may have changed long ago."""
         if not self._is_read or self._has_failed:
             self.forget()
         return self.policy()
@@ -165,9 +165,9 @@ class PolicyCache:
 
 
 class DomainCapabilities:
-    """Notes in the store what this stage has noticed: that Live reports recording statuses and
-    files, that a forward, wake-up call or heartbeat was lost, or that another stage acts. No method
-    raises an error if the store does not answer."""
+    """Notes in the store when something last happened: Live reported a recording status or a file;
+    a heartbeat was answered; a forward, a wake-up call or a heartbeat was lost; or another stage
+    sent commands for the same streams. No method raises an error if the store does not answer."""
 
     def __init__(self, timestamps: TimestampStore, *, clock: Callable[[], int], log: Log) -> None:
         self._timestamps = timestamps
@@ -189,8 +189,8 @@ class DomainCapabilities:
         return domain in self._with_status
 
     def record_status_callback(self, domain: str) -> None:
-        """Remember that a recording status was received for the domain. A process stores that only
-        once."""
+        """Remember that a recording status was received for the domain. Each process writes this to
+        the store only once."""
         if self.has_status_callbacks(domain):
             return
         if self._touch(f"status:{domain}"):
@@ -239,8 +239,8 @@ class LastAsked:
         self._at: dict[str, int] = {}
 
     def may_ask(self, name: str, age_ms: int) -> bool:
-        """Return True if the process has not read or written the named thing within `age_ms`; the
-        thing then counts as read now."""
+        """Return True if the process has not read or written the named thing within `age_ms`. After
+        True, the thing counts as read now."""
         is_old = self.is_old(name, age_ms)
         if is_old:
             self.note(name)

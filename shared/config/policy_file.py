@@ -82,8 +82,8 @@ def load_policy(
     with all of them, each with its line.
 
     `ours` are the hosts of this stage; no forward and no webhook may go to them, since the stage
-    would send callbacks to itself. `is_stored`: the text comes from the store. Release 0.2 may have
-    stored it, which read a duration without a unit as seconds.
+    would send callbacks to itself. `is_stored`: the text comes from the store. In such a text, a
+    duration without a unit is in seconds, because release 0.2 may have stored the text.
     """
     table, span = _Table(_parsed(text, kind)), stored_duration if is_stored else duration
     policy = Policy(

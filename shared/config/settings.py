@@ -86,9 +86,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Return the settings in the environment variables `env`. Raise Misconfigured with every
         fault and what to do about each.
 
-        One function gets only the secrets that it uses, so a missing secret is no fault. But if
-        `of_stage`, `env` holds the variables of all functions together, and a secret that the stage
-        needs may not be missing.
+        If `of_stage`, `env` holds the variables of all functions, and a missing secret is a fault.
+        Otherwise `env` holds the variables of one function, which gets only the secrets that it
+        uses; so a missing secret is no fault.
         """
         read = _EnvironmentReader(env)
         settings = _settings(read)
@@ -131,8 +131,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def sealing_key(self) -> bytes:
-        """Return a key for `sealed_text`. All instances of one function derive the same key from
-        its secrets, and nobody without these secrets can."""
+        """Return the key with which this function encrypts the cursors of its lists
+        (`sealed_text`). All instances of the function derive the same key from its secrets. Nobody
+        without these secrets can."""
         known = [*self.secrets, *(token.digest.hex() for token in self.api_tokens.tokens)]
         return digest_of("\n".join(["sealing key", *known]))
 
@@ -162,8 +163,9 @@ class _EnvironmentReader:
     def take(
         self, name: str, read: Callable[[str], T], default: str = "", *, missing: str = ""
     ) -> T:
-        """Return the value. After a fault return the default, so that later faults are found
-        too."""
+        """Return the value of the variable `name`, parsed by `read`. If the value is wrong, note
+        the fault and return the default, so that later faults are found too. If the variable is
+        unset and `missing` is not "", note a fault with this text."""
         self.taken.append(PREFIX + name)
         value = self._env.get(PREFIX + name, "").strip()
         if missing and not value:

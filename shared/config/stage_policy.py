@@ -29,9 +29,9 @@ def load_stage_policy(text: str, *, kind: Kind, settings: Settings) -> Policy:
 
 def target_faults(policy: Policy, settings: Settings) -> Iterator[Fault]:
     """Yield a fault for each address of the policy to which the settings allow nothing to be sent:
-    of a forwarding target, of a webhook receiver, or of a store for copies. Whoever may change the
-    policy may not, for that reason alone, receive callbacks, whose push URLs hold secrets, or
-    files.
+    of a forwarding target, of a webhook receiver, or of a store for copies. The settings decide
+    this, because a person who may change the policy may not be allowed to receive files, or
+    callbacks, which hold the secrets of push URLs.
 
     A policy that is already in force stays in force, and its rules go on working. Only the
     functions `relay`, `notify` and `deliver` refuse to send to such an address.

@@ -1,4 +1,4 @@
-"""Suggests, for error messages, the known name that was probably meant by an unknown one."""
+"""Suggests, for error messages, a known name in place of an unknown one that is similar."""
 
 from __future__ import annotations
 

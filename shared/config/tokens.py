@@ -48,7 +48,7 @@ class Caller(Struct, frozen=True):
         return not self.only or any(match.covers(key) for match in self.only)
 
     def may_reach_domain(self, domain: str) -> bool:
-        """Return True if the token may allow requests about some stream of the domain."""
+        """Return False if the token allows requests about no stream of the domain, else True."""
         return not self.only or any(match.is_of(domain) for match in self.only)
 
 

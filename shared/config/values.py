@@ -54,8 +54,9 @@ def policy(text: str) -> str:
 
 
 def keys(longest: int) -> Callable[[str], tuple[str, ...]]:
-    """Return a parser of keys, each of 16 to `longest` characters. Live accepts letters and digits
-    (docs/platform/live.md §2 and 4); the hyphen is for the emulator's keys."""
+    """Return a parser of the keys that sign Live's callbacks, each of 16 to `longest` characters.
+    Live accepts letters and digits (docs/platform/live.md §2 and 4); the hyphen is for the
+    emulator's keys."""
     return _each(
         rf"[A-Za-z0-9-]{{16,{longest}}}",
         f"each key has 16 to {longest} letters and digits, as in Live's callback configuration",
@@ -230,8 +231,8 @@ def mode(text: str) -> Mode:
 
 
 def merge_delay(text: str) -> int:
-    """Return the merge delay in ms. It has to be 15 s to 6 h, as `DelayTime` in Live's
-    configuration (docs/platform/live.md §6)."""
+    """Return the merge delay in ms. Raise ValueError unless it is from 15 s to 6 h, the limits of
+    `DelayTime` in Live's configuration (docs/platform/live.md §6)."""
     delay = duration(text)
     if not duration("15s") <= delay <= duration("6h"):
         raise ValueError("write `15s` to `6h`, the same as `DelayTime` in Live's configuration")
@@ -239,9 +240,9 @@ def merge_delay(text: str) -> int:
 
 
 def signature_window(text: str) -> int:
-    """Return, in ms, how far the time of a signature may be from the present. Live's own limit is 5
-    minutes, and Live repeats a callback for about 35 s under the same signature
-    (docs/platform/live.md §2 and 3)."""
+    """Return, in ms, how far the time of a signature may be from the present. Raise ValueError if
+    it is more than 5 minutes, which is Live's own limit, or less than 40 s: for about 35 s, Live
+    repeats a callback with the same signature (docs/platform/live.md §2 and 3)."""
     window = duration(text)
     if not duration("40s") <= window <= duration("5m"):
         raise ValueError("write `40s` to `5m`: Live itself repeats a callback for 35 s")
@@ -249,9 +250,9 @@ def signature_window(text: str) -> int:
 
 
 def keep(text: str) -> int:
-    """Return for how long to keep a stream's record or ledger, in ms. It has to be seven days at
-    least: for so long, Live lists an undelivered callback (docs/platform/live.md §7), which needs
-    the record."""
+    """Return for how long to keep a stream's record or ledger, in ms. Raise ValueError if it is
+    less than seven days. For seven days, Live lists a callback that it could not deliver
+    (docs/platform/live.md §7), and live-record needs the record to handle the callback."""
     kept = duration(text)
     if kept < duration("7d"):
         raise ValueError("write `7d` or longer: Live lists a lost callback for that long")
