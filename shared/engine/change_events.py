@@ -25,8 +25,9 @@ MAX_SAVE_EVENTS = 16
 
 
 class Change(Struct, frozen=True):
-    """What a save changes: the record before (in `loaded`) and after, the new edges of the ledger,
-    the event that led to the save, and its lines of history."""
+    """What a save changes: the record as it was loaded, the record `after` the event, the new edges
+    of the ledger (times at which a state of the stream began or ended), the event that led to the
+    save, and the lines that the save adds to the history."""
 
     loaded: Loaded
     after: StreamRecord

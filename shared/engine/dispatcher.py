@@ -129,8 +129,9 @@ class Dispatcher:
         """Send due commands until nothing is due; return how many streams were handled. If workers
         raised errors, raise one of the errors after all workers have ended.
 
-        One worker begins. A worker that finds the next slot near starts one more. A worker ends
-        when nothing is due, or when the others have booked the coming slots.
+        At first there is one worker. Each command takes a slot (a time) of the rate limit. If a
+        worker gets a slot that is near, it starts one more worker. A worker ends if nothing is due,
+        or if the other workers have taken so many slots that the next free one is too far away.
         """
         self._done, self._error = 0, None
         with workers:

@@ -59,8 +59,8 @@ Undelivered = tuple[StreamKey, Event]
 
 
 class CallbackSource(Struct, frozen=True):
-    """The callbacks configured on one domain: about streams on an ingest domain (`is_ingest`), or
-    about recordings on a streaming domain."""
+    """The callbacks that are configured on one domain. The callbacks of an ingest domain
+    (`is_ingest`) are about streams; those of a streaming domain are about recordings."""
 
     domain: str
     is_ingest: bool
@@ -90,10 +90,9 @@ class SaveOrClaim(Effect[Saved], frozen=True):
 
 class CommandResult(Struct, frozen=True):
     """The answer to a command. The command left at `sent_at`, and the answer came at `at`, both in
-    ms by the store's clock. Both times are computed from the flight's slot and the time that has
-    passed since. They are never ahead of the store's clock, so `sent_at` may be some ms before the
-    slot.
-    """
+    ms by the store's clock. Both times are estimates: the flight's slot, plus the time that this
+    process has counted since. An estimate is never later than the true time. So `sent_at` may be
+    some ms before the slot."""
 
     answer: Accepted | LiveError
     at: int

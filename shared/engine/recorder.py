@@ -83,8 +83,8 @@ class HandleResult(Struct, frozen=True):
     """The stream's record after an event was handled, and the commands that were sent, with Live's
     answers.
 
-    `next_slot_in_ms` is 0 unless the next slot was too far away to wait for; the command is then
-    still pending.
+    `next_slot_in_ms`: in how many ms the next slot comes, if it was too far away to wait for; the
+    command is then still pending. Otherwise it is 0.
     """
 
     record: StreamRecord
@@ -317,10 +317,10 @@ class Recorder:
     def handle_alone(
         self, key: StreamKey, event: Event, options: HandlingOptions, *, is_due: bool = False
     ) -> Steps[HandleResult | Crashed]:
-        """Do as `handle` for one of many streams: report an exception, and return Crashed, so that
-        the other streams are still handled. Only StoreUnavailable is raised. After an exception, a
-        stream that was due (`is_due`), or whose record cannot be read, is left alone for a while.
-        """
+        """Handle an event of one of many streams. If that raises an exception, report it and return
+        Crashed, so that the caller can go on with the other streams. Only StoreUnavailable is
+        raised. After an exception, the store postpones a stream that was due (`is_due`) or whose
+        record cannot be read."""
         return (yield from self._alone(key, self.handle(key, event, options), is_due=is_due))
 
     def _alone(self, key: StreamKey, steps: Steps[T], *, is_due: bool) -> Steps[T | Crashed]:

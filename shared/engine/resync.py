@@ -37,8 +37,9 @@ REMEMBERED_EVENTS = 20_000
 
 
 class Resync:
-    """`compare` reads the online list, `replay` reads callbacks that Live could not deliver, and
-    `decide_anew` applies a changed policy."""
+    """Finds the changes that no callback reported, and decides again after the policy was changed.
+    `compare` reads the online list, `replay` reads callbacks that Live could not deliver, and
+    `decide_anew` applies the new policy."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -51,8 +52,9 @@ class Resync:
         were handled. If time runs out, the next run finds the rest.
 
         First come the listed streams for which the records have no session, or only an ended one.
-        With `only_awaited`, the only others are listed streams whose session is in doubt
-        (`Watched`), because in a burst nothing else is urgent.
+        With `only_awaited`, of all other streams only those are handled that the list shows and
+        whose record leaves something undecided (`Watched.doubted`), because in a burst nothing else
+        is urgent.
         """
         snapshot = yield from do(ListOnline(domain))
         fed = 0
@@ -70,7 +72,8 @@ class Resync:
     ) -> Steps[bool]:
         """Decide again about every session of the domain that has not ended, because the policy,
         the mode or a cap may have changed. Return False if time ran out. With `fills_index`, also
-        save unchanged records, to fill a new index."""
+        save the records that do not change, so that an index of the store that is new in this
+        release gets their rows."""
         options = replace(ONLY_STORE_NEWS, must_save=fills_index)
         for watched in (yield from do(ReadWatched(domain))):
             if not may_go_on():

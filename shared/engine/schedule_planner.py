@@ -84,7 +84,7 @@ class SchedulePlanner:
 
     def tend(self, wait: Callable[[float], None]) -> int:
         """Plan each schedule that is due. If an occurrence is about to begin, wait until it has
-        begun, so that the dispatcher starts it at its second. Return how many schedules were
+        begun, so that the dispatcher starts the recording at once. Return how many schedules were
         planned."""
         while self._may_go_on():
             due = self._store.due_schedules(MAX_SCHEDULES_NUMBER)

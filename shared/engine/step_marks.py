@@ -21,8 +21,8 @@ BACKFILL = "backfill"
 
 
 def began(step: str) -> str:
-    """Return the name of the timestamp at which the step last began. For the drain it is the name
-    that release 0.2 uses for reconcile."""
+    """Return the name of the timestamp at which the step last began. The step DRAIN (sending what
+    is due) has the name that release 0.2 uses for the whole reconcile."""
     return "reconciled" if step == DRAIN else f"{step} began"
 
 
@@ -69,8 +69,8 @@ class StepMarks:
 
     def begin(self, step: str) -> None:
         """Note that the step begins. Health compares this time with the step's last end, and so
-        finds a step that never ends. A new stage has no last ends, so its first drain also notes
-        for each step that it ended just now."""
+        finds a step that never ends. In a new stage no step has ended yet. So the first DRAIN also
+        notes the present as the last end of the three steps DRAIN, RESYNC and REPLAY."""
         self._timestamps.touch(began(step))
         if step == DRAIN and self._timestamps.age_ms(ended(step)) is None:
             for each in (DRAIN, RESYNC, REPLAY):

@@ -79,8 +79,9 @@ class _Desk:
             return self._made.pop() if self._made else self._make()
 
     def take_back(self, attempt: Attempt, ended: Sequence[Ended]) -> None:
-        """Keep an attempt for the next task. With many workers, a single result does not wake the
-        settling worker, so that results of about the same time are settled in one step."""
+        """Take an attempt back from a worker, for the next task, and keep its results (`ended`)
+        until they are settled. Wake the worker that settles only once enough results are there, so
+        that it settles several in one step."""
         with self._signal:
             self._idle, self._back = self._idle + 1, self._back + 1
             self._made.append(attempt)
@@ -92,8 +93,8 @@ class _Desk:
         return 100 * self._back >= SETTLED_PERCENT * self._most or self._idle == self._most
 
     def wait_for_some(self) -> bool:
-        """Wait until some attempts are back, for a moment at most; return False if none was
-        running."""
+        """Wait a moment until workers have given enough attempts back. Return False if no attempt
+        was running and none was given back."""
         with self._signal:
             self._signal.wait_for(self._are_enough, LOOK_AGAIN_S)
             return self._back > 0 or self._idle < self._most

@@ -1,5 +1,5 @@
 """Finds silent timers. Callbacks, requests and other timers call this module, because a function
-whose timer is off cannot.
+whose timer is off does not run, and so cannot report that.
 
 Each process checks now and then, and logs what it finds. An alert rule of the log store notifies
 people (deploy/account.ros.yaml).

@@ -65,7 +65,8 @@ class WorkerLease:
 
     def may_wake_one(self) -> bool:
         """Return True if the caller should wake a reconcile: too few are at work, and nobody has
-        woken one within WAKE_PAUSE_MS. The store notes this as a wake-up call."""
+        woken one within WAKE_PAUSE_MS. If it returns True, the store counts the wake-up call as
+        made."""
         return self._registry.may_wake_one("reconcile", ENOUGH_RECONCILES, WAKE_PAUSE_MS)
 
     def end(self) -> None:
@@ -77,7 +78,8 @@ class BackfillTimer:
 
     When many streams come up at once, Function Compute may refuse callbacks for lack of instances.
     So the reconciles that send the commands of the burst also read the lists, again and again, and
-    once more at the end of the burst, no matter which reconcile is killed in between.
+    once more at the end of the burst. The store holds the times of the burst and of the last read,
+    so another reconcile goes on if one is killed.
     """
 
     def __init__(self, timestamps: Timestamps) -> None:
