@@ -77,8 +77,8 @@ def _of_session(tokens: TokenCache, request: Request) -> Caller:
 def require_console(request: Request, hosts: Sequence[str]) -> None:
     """Raise Forbidden unless the request comes from the console's own page. A session alone does
     not show that: a browser sends the cookie whichever page caused the request. `hosts` are the
-    stage's own hosts, from its settings. They are needed, because whether Function Compute passes
-    on the name of a custom domain is UNCONFIRMED."""
+    stage's own hosts, from its settings. The host of the request is not enough. UNCONFIRMED:
+    whether Function Compute passes on the name of a custom domain."""
     headers = request.headers
     origin = _origin_of(headers.get("origin", ""))
     is_ours = origin.hostname is not None and origin.hostname in (request.host, *hosts)
@@ -102,8 +102,8 @@ def _origin_of(text: str) -> SplitResult:
 
 
 def require_all_streams(caller: Caller) -> None:
-    """Raise Forbidden if the token is bound to some streams. Requests about all streams call
-    this."""
+    """Raise Forbidden if the token is bound to some streams. Functions that answer requests about
+    all streams call this."""
     if caller.only:
         raise _bound(caller)
 
@@ -115,8 +115,8 @@ def require_domain(caller: Caller, domain: str) -> None:
 
 
 def require_reach(caller: Caller, key: StreamKey) -> None:
-    """Raise Forbidden unless the token allows requests about the stream. Of the stage's domains,
-    the error names only those that the token itself names."""
+    """Raise Forbidden unless the token allows requests about the stream. The error lists the
+    streams to which the token is bound, and reveals no other domain of the stage."""
     if not caller.may_reach(key):
         raise _bound(caller)
 
@@ -128,11 +128,11 @@ def authorized_stream(
     *,
     is_stored: Callable[[StreamKey], bool],
 ) -> StreamKey:
-    """Return the stream of `values`, as `stream_of` does, but raise Forbidden if the caller's token
-    is not for this stream. A stream whose domain has left the policy is accepted while it
-    `is_stored`, because it may still be recorded. For an unknown domain, a token that is bound to
-    some streams gets Forbidden, too, so that the error does not reveal which domains the stage
-    has."""
+    """Return the stream of `values` (domain, app and stream), as `stream_of` does, but raise
+    Forbidden if the caller's token is not for this stream. If the policy no longer names the
+    domain, return the stream nevertheless if the store has its record (`is_stored`), because the
+    stream may still be recorded. For an unknown domain, a token that is bound to some streams gets
+    Forbidden, too, so that the error does not reveal which domains the stage has."""
     try:
         key = stream_of(policy, values)
     except NotFound:
@@ -161,8 +161,9 @@ def check_key(sent: str, key: str) -> None:
 
 def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:
     """Return the stream of `values`: domain, app and stream. If the given domain is an ingest or
-    sub-streaming domain, the stream gets its main streaming domain. Raise BadRequest with every
-    invalid name, or NotFound if the domain does not belong to this stage."""
+    sub-streaming domain, the result has the main streaming domain to which that domain belongs.
+    Raise BadRequest with every invalid name, or NotFound if the domain does not belong to this
+    stage."""
     faults = [
         Fault(name, reason)
         for name, value in zip(("domain", "app", "stream"), values, strict=True)

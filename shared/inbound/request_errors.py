@@ -99,4 +99,5 @@ class MalformedCallback(LiveRecordError):
 
 
 class UnusableName(MalformedCallback):
-    """The callback is about a stream that no command can name; live-record never records it."""
+    """The callback is about a stream whose name live-record cannot use in a command. live-record
+    never records such a stream."""

@@ -1,7 +1,7 @@
 """Seals text, so that its holder can hand it back but not read it.
 
-The lists of the API seal a cursor for a token that is bound to some streams, if the cursor names a
-stream that the token may not know.
+The HTTP API gives lists page by page, and the cursor of the next page names a stream. If the
+caller's token may not know that stream, the API seals the cursor.
 """
 
 from __future__ import annotations

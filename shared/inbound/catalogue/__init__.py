@@ -1,9 +1,9 @@
 """The sentences for people, in English and Chinese: one JSON file for each language.
 
-The answers of the API and messages to people use them. In a file, `reasons` has a text for each
-code that a history entry can have, with placeholders for the entry's details; `fixes` for each code
-with which Live reports a failed recording (docs/platform/live.md §4), `problems` for each code of a
-problem that health reports, and `conditions` for each alert condition.
+The answers of the API and messages to people use them. A file has a text for each code. `reasons`
+has the codes of history entries; its texts have placeholders for the entry's details. `fixes` has
+the codes with which Live reports a failed recording (docs/platform/live.md §4), `problems` the
+codes of the problems that health reports, and `conditions` the codes of alert conditions.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ class ProblemWords(Struct, frozen=True):
 
 
 class EndWords(Struct, frozen=True):
-    """The texts for the end of a recording. `at`: a time. `after`: a duration after the first
-    accepted start. `none`: only the limit of the stage. `unnoted`: an end that an earlier release
-    did not note."""
+    """The texts that say in a history entry when a recording will end. `at`: at a given time.
+    `after`: a given duration after the first accepted start. `none`: no end was given, so the limit
+    of the stage applies. `unnoted`: an earlier release did not note the end."""
 
     at: str
     after: str
@@ -82,9 +82,11 @@ class ConditionWords(Struct, frozen=True):
 class Catalogue(Struct, frozen=True):
     """The sentences of one language. `reasons`, `fixes`, `problems` and `conditions` have a text
     for each code. `other_fix` is for a code without an entry in `fixes`, `no_rule` for a stream
-    that no rule matches. `unknown_if_stored` and `store_answer` continue the text of a problem with
-    the store. `somebody` stands for a person whose name is unknown. The keys of `outcomes` and
-    `findings` are codes of shared/verification. `message` has the parts of a message to people."""
+    that no rule matches. Two texts are added to the text of a problem with the store:
+    `unknown_if_stored` if the request may have been stored nevertheless, and `store_answer`, which
+    quotes the store. `somebody` stands for a person whose name is unknown. The keys of `outcomes`
+    and `findings` are codes of shared/verification. `message` has the parts of a message to people.
+    """
 
     reasons: Mapping[str, str]
     fixes: Mapping[str, str]

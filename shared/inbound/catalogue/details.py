@@ -32,8 +32,8 @@ def detail_in(language: Language, text: str) -> str:
 
 
 def about_in(language: Language, about: Mapping[str, str | int]) -> Mapping[str, str | int]:
-    """Return the values that fill a text (`about`), with two of them in the language: `why`, a
-    reason that is stored in English, and `state`, the phase of a webhook receiver."""
+    """Return the values that fill a text (`about`). Two of them are translated if they are there:
+    `why`, a reason that is stored in English, and `state`, the phase of a webhook receiver."""
     if language is not Language.CHINESE:
         return about
     state = about.get("state", "")

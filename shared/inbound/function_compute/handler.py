@@ -91,7 +91,8 @@ def answer_any(
 ) -> dict[str, object]:
     """Return the answer of a function that may be called over HTTP, by a timer or by Function
     Compute's API. Answer an HTTP request whatever `respond` raises. If another call fails, raise
-    InvocationFailed, unless the call itself is wrong."""
+    InvocationFailed; but if the call itself is wrong (RequestError), answer it with the error,
+    since a retry would be useless."""
     who = log_context(context)
     log = log.bind(**who)
     trigger: TriggerEvent | None = None

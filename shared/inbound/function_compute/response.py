@@ -222,9 +222,10 @@ def problem(
     language: Language = Language.ENGLISH,
     is_read: bool = False,
 ) -> Response:
-    """Return the answer to an error, as a problem document (RFC 9457). `request_id` is the id of
-    Function Compute; it is shown unless the error has an id of Live. `is_read`: the request would
-    have stored nothing, so the answer does not say that something may have been stored."""
+    """Return the answer to an error, as a problem document (RFC 9457). The document shows the id of
+    Live's answer if the error has one, else `request_id`, which is Function Compute's. `is_read`:
+    the request would have stored nothing, so the answer does not say that something may have been
+    stored."""
     row = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
     status, code = _status_and_code(error, row)
     in_words = partial(detail_in, language)
