@@ -236,8 +236,9 @@ class Invocation:
             raise
 
     def forwarded(self, kind: Kind, request: function_compute.Request) -> ForwardedCallback:
-        """Return the callback in the form in which `relay` and `onward` take it, with the function
-        that signs it again."""
+        """Return the callback in the form in which `relay` and `onward` take it. It holds a
+        function that signs the callback for another host; None if Live did not sign it, or if the
+        stage has no key."""
         from shared.inbound import live_callbacks
 
         key = next(iter(self.app.settings.record_keys), "")
@@ -251,11 +252,10 @@ class Invocation:
         return Onward(settings.forward_hosts, anywhere=settings.is_emulated, mode=self.mode.value)
 
     def pass_on(self, kind: Kind, request: function_compute.Request) -> None:
-        """Hand a callback to the function relay, which forwards it to the previous receiver. Do
-        nothing if the policy names no receiver for this kind, or if another live-record has already
-        forwarded the callback. If that live-record sends commands, and this stage does too, note
-        that. A failure is logged, and never affects our own answer.
-        """
+        """Hand a callback to the function relay, which forwards it to the previous receiver. Do not
+        forward it if the policy names no receiver for this kind, or if another stage of live-record
+        has already forwarded it. If both that stage and this one send commands to Live, note that
+        another stage acts. A failure is logged, and never affects our own answer."""
         callback = self.forwarded(kind, request)
         if callback.is_of_acting_stage and self.mode is Mode.ACT:
             self.app.capabilities.record_other_stage()
@@ -275,10 +275,9 @@ class Invocation:
 
     def resync(self, *, only_awaited: bool = False) -> int:
         """Compare the online list of every domain of the policy with the records; return how many
-        differences were handled. With `only_awaited`, handle only listed streams whose session is
-        in doubt, or for which the records have no session, or only an ended one. The commands that
-        follow from this are sent later, with everything else that is due.
-        """
+        differences were handled. With `only_awaited`, handle only listed streams whose record has
+        no session or an ended one, or leaves something undecided (`Watched.doubted`). The commands
+        that follow from this are sent later, with everything else that is due."""
         self.app.policies.forget()
         self._backfill_timer.note_resync()
         compare, domains = self.app.resync.compare, self.app.policy.domains
@@ -339,7 +338,8 @@ class Invocation:
 
     def apply_policy_soon(self) -> None:
         """Wake a reconcile that decides again about the live streams within a second or two. Call
-        this when the policy was changed, or when a person has accepted the store."""
+        this when the policy was changed, or when a person has accepted a store that was emptied
+        (`live-record store accept`)."""
         self.app.policies.forget()
         self.app.store.touch(POLICY_CHANGED)
         self._backfill_timer.note_burst()
@@ -362,10 +362,13 @@ class Invocation:
         return self._each_alone(replay(source, self.has_time) for source in sources)
 
     def audit(self) -> int:
-        """Read the first streams of each phase, and put those that cannot be read into the
-        quarantine, which health reports. First release the streams that are there for this reason
-        alone. Also repair the index of the streams that are wanted, live and not recorded. Return
-        how many have been so for REPORTED_AFTER_MS, and log that number.
+        """Find records that cannot be read, and repair the index of the streams that are wanted,
+        live and not recorded. Return how many streams have been in this index for
+        REPORTED_AFTER_MS; log that number if it is not 0.
+
+        The first records of each phase are read. A stream whose record cannot be read goes into the
+        quarantine, which health reports. Before that, the streams that an earlier audit put there
+        are released, because their records may be readable now.
         """
         store = self.app.store
         for key in store.never_crashed(AUDITED_ROWS):
@@ -444,7 +447,8 @@ class Invocation:
         return self._dispatcher
 
     def report_store(self) -> None:
-        """Log an error if the store was emptied and no person has accepted it since."""
+        """Log an error if the store was emptied and no person has accepted that since (`live-record
+        store accept`)."""
         emptied_at = self.app.store.continuity().emptied_at
         if emptied_at is not None:
             fix = "stop what must not be recorded, then run live-record store accept"
@@ -463,8 +467,9 @@ class Invocation:
         return self.has_time()
 
     def put_in_order(self) -> int:
-        """If due entries may be wrong (`misplaced` says when), save one page of records again.
-        Return how many records were saved."""
+        """Save one page of records again if the queue's times may be wrong, for example after the
+        store's clock was set back (shared/store/misplaced.py). Return how many records were saved.
+        """
         store = self.app.store
         page = misplaced.next_page(store)
         if page is None:
