@@ -44,7 +44,7 @@ class Gap(Struct, frozen=True):
 
 
 class Absence(Struct, frozen=True):
-    """An occurrence of a schedule of which nothing was recorded. `code` says why: the stream was
+    """An occurrence of a schedule that was not recorded at all. `code` says why: the stream was
     never live, a person's stop barred the occurrence, or live-record came too late to begin it."""
 
     occurrence: str
@@ -67,8 +67,8 @@ class Coverage(Struct, frozen=True):
 
     `due_ms`: how long the stream was both wanted and live. `covered_ms`: how much of that was
     recorded. `missing_ms`: the sum of the gaps. `latency_ms`: how long the starts took, at most
-    START_GRACE_MS each. `due_ms` is the sum of these three and of breaks that are too short to
-    count as gaps (TOLERANCE_MS).
+    START_GRACE_MS each. `due_ms` is the sum of `covered_ms`, `missing_ms`, `latency_ms` and of
+    breaks that are too short to count as gaps (TOLERANCE_MS).
     """
 
     wanted: tuple[Span, ...]

@@ -99,8 +99,8 @@ def _live(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]
 
 
 def is_dated_earlier(before: StreamRecord, after: StreamRecord) -> bool:
-    """Return True if a session that only an accepted start had shown is now known to have begun
-    earlier."""
+    """Return True if the beginning of a session was moved to an earlier time. Until then, only an
+    accepted start had shown that the stream was live."""
     old, new = before.session, after.session
     if old is None or new is None or new.number != old.number or before.is_off:
         return False

@@ -55,7 +55,8 @@ def occurrence_parts(
 def occurrence_spans(edges: Sequence[Edge], now: int) -> Mapping[str, Span]:
     """Return, by the id of an occurrence, the time that belongs to it: from its beginning to its
     end. If its show runs over, the time lasts until the stream is no longer wanted or the next
-    occurrence begins. This holds only if the stream became wanted during an occurrence."""
+    occurrence begins. A show runs over if the stream is still wanted at the end of the occurrence,
+    and became wanted during an occurrence."""
     noted = [(edge.at, *occurrence_of(edge)) for edge in edges if edge.kind is EdgeKind.OCCURRENCE]
     announced = dict[str, Span]()
     for at, name, _, ends_at in noted:
