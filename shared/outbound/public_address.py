@@ -31,9 +31,9 @@ def is_secure(url: str, *, anywhere: bool) -> bool:
 
 
 def is_public(text: str) -> bool:
-    """Return True if the text is an address of the public internet. Private, loopback and reserved
-    addresses are not, nor link-local and shared ones, at which clouds have their metadata services
-    (100.100.100.200 at Alibaba Cloud)."""
+    """Return True if the text is an address of the public internet. Return False for private,
+    loopback, reserved, link-local and shared addresses. Clouds have their metadata services at
+    link-local and shared addresses (Alibaba Cloud at 100.100.100.200)."""
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:

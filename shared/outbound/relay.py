@@ -127,7 +127,7 @@ class Relay(Struct):
 
 
 class Onward(Struct, frozen=True):
-    """Forwards callbacks, but only to public addresses of these hosts. `anywhere` is for the
+    """Forwards callbacks, but only to public addresses of the `hosts`. `anywhere` is for the
     emulator, whose targets run on the same machine. `mode` is the mode of this stage: "act" or
     "observe"."""
 

@@ -44,8 +44,8 @@ PENALTY_MS: Final[Mapping[RobotKind, int]] = {
 
 
 class RobotAnswer(Struct, frozen=True):
-    """A robot's answer. If the robot got too many messages, `pause_ms` is the time for which to
-    send none, else 0."""
+    """A robot's answer. `pause_ms`: if the robot answered that it got too many messages, how long
+    to send it no message; otherwise 0."""
 
     is_taken: bool
     text: str

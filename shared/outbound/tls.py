@@ -1,8 +1,8 @@
 """The TLS context of a process. Every https call shares it, so that root certificates are read
 once.
 
-`http` and the SDK's session use this module. It must not import `requests` or an SDK, which a
-function that never calls Live would then load for one wake-up call.
+`http` and the SDK's session use this module. It must not import `requests` or an SDK: a function
+that never calls Live would then load them, only to make a wake-up call.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ another that has all roots already."""
 
 
 def context() -> ssl.SSLContext:
-    """Return the context of this process. It trusts certifi's roots."""
+    """Return the context of this process. It trusts certifi's root certificates."""
     import certifi
 
     with _one_at_a_time:
@@ -32,8 +32,9 @@ def context() -> ssl.SSLContext:
 
 
 def trust_all_roots() -> None:
-    """Add the rest of certifi's root certificates to the context, and the machine's own (for a
-    company's proxy). A failed handshake has sent nothing, so the caller may repeat its request."""
+    """Load every root certificate of certifi and of the machine into the context. The machine may
+    trust a company's proxy. A failed handshake has sent nothing, so the caller may repeat its
+    request."""
     import certifi
 
     with _one_at_a_time:

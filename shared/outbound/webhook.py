@@ -24,8 +24,8 @@ class NotAllowed(Exception):
 
 
 class WebhookSender(Struct, frozen=True):
-    """Sends events to public addresses of these hosts, over TLS. `secrets` maps the name of a
-    secret to the secret. `anywhere` is for the emulator, whose receivers run on the same
+    """Sends events, but only to public addresses of the `hosts`, and over TLS. `secrets` maps the
+    name of a secret to the secret. `anywhere` is for the emulator, whose receivers run on the same
     machine."""
 
     hosts: tuple[str, ...]

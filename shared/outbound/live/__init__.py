@@ -1,5 +1,5 @@
-"""The client side of the Live API: one method for each need. Each class of error tells what the
-caller can do about it."""
+"""The client of the Live API: one method for each kind of request. The class of an error tells what
+the caller can do about it."""
 
 from __future__ import annotations
 

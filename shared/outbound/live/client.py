@@ -1,4 +1,4 @@
-"""LiveClient: live-record's requests to ApsaraVideo Live, one method for each need.
+"""LiveClient: live-record's requests to ApsaraVideo Live, one method for each kind.
 
 Invocations use this module. It retries nothing and knows no rate limit.
 """

@@ -51,7 +51,8 @@ class Adapter(HTTPAdapter):
             super().cert_verify(conn, url, verify, cert)
 
     def send(self, *request: Any, **named: Any) -> requests.Response:  # noqa: ANN401 - as above
-        """Send the request. If the server is not trusted, read all roots and send it again."""
+        """Send the request. If none of the root certificates read so far confirms the server, read
+        all root certificates and send the request again."""
         try:
             return super().send(*request, **named)
         except requests.exceptions.SSLError as error:
@@ -118,8 +119,8 @@ def proxies_for(url: str) -> dict[str, str]:
 
 
 def may_be_lives(response: requests.Response) -> bool:
-    """Return True if the answer may come from Live: 200 or an error, in JSON or, from its gateway,
-    in XML."""
+    """Return True if the answer may come from Live. Its status is then 200 or that of an error, and
+    its body is JSON, or XML from Live's gateway."""
     if response.status_code != HTTPStatus.OK and response.status_code < HTTPStatus.BAD_REQUEST:
         return False
     is_xml = response.headers.get("content-type") == XML

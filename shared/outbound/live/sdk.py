@@ -1,7 +1,8 @@
 """Calls the official SDK, and interprets its answers and exceptions.
 
 `client.py` uses this module. The SDK is imported at the first call. The SDK's own retries stay off,
-as they are by default, because every attempt needs a claim of its own.
+as they are by default, because live-record must save each attempt, and take a slot of the rate
+limit for it, before it is sent.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Credentials(Struct, frozen=True):
 
     def hide(self, text: str) -> str:
         """Return the text with our secrets replaced by `***`. Live's answer SignatureDoesNotMatch,
-        for example, quotes the string to sign, and so the security token."""
+        for example, quotes the text that was signed, which contains the security token."""
         for secret in filter(None, (self.access_key_secret, self.security_token)):
             text = text.replace(secret, "***")
         return text
@@ -47,10 +48,9 @@ class Credentials(Struct, frozen=True):
 
 class LiveEndpoint(Struct, frozen=True, kw_only=True):
     """Live's address, and our time-outs in ms. With the defaults, a callback can be answered within
-    3 s. `connections` is how many are kept between calls, one for each sender; 0 means the SDK's
-    own number. The protocol http is for the emulator. Without `lazy_imports`, the whole SDK is
-    imported.
-    """
+    3 s. `connections` is how many connections stay open between calls: as many as threads send at
+    once. 0 stands for the SDK's default. The protocol is http only for the emulator.
+    `lazy_imports`: leave out the parts of the SDK that are not used."""
 
     endpoint: str = "live.aliyuncs.com"
     protocol: str = "https"
@@ -61,10 +61,9 @@ class LiveEndpoint(Struct, frozen=True, kw_only=True):
     lazy_imports: bool = True
 
     def prepare(self) -> None:
-        """Import the SDK and make its session, before a slot is taken, so that no claim waits for
-        them. Threads that need the first session at the same time would make one each
-        (docs/platform/sdk.md §B2).
-        """
+        """Import the SDK and make its HTTP session. Call this before a slot of the rate limit is
+        taken, so that the command is sent at its slot, and before there are threads: each of them
+        would make a session of its own (docs/platform/sdk.md §B2)."""
         sdk = official(lazy_imports=self.lazy_imports)
         with suppress(Exception):  # without a session, the first call makes one: 25 ms
             _open_session(sdk, self)

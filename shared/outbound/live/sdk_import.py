@@ -1,8 +1,8 @@
 """The official SDK, imported in the quickest way that works.
 
-The documented import takes half a second and 70 MB: 1,348 files of models, aiohttp and its needs,
-every kind of credentials (docs/platform/sdk.md §A1). A synchronous call with given credentials uses
-none of it. Only `sdk.py` calls this module.
+The documented import takes half a second and 70 MB: 1,348 files of models, aiohttp and what it
+imports, and code for every kind of credentials (docs/platform/sdk.md §A1). A synchronous call with
+given credentials uses none of it. Only `sdk.py` calls this module.
 """
 
 from __future__ import annotations
