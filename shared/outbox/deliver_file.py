@@ -131,8 +131,8 @@ class DeliverFile(Struct, frozen=True, omit_defaults=True):
 def deliver_next(
     uri: str, target: str, key: str, verdict: FileVerdict, tasks: tuple[NewTask, ...] = ()
 ) -> Continued:
-    """Return the outcome after which the present task goes on as the task to copy the file `uri`.
-    `target` and `key` are those of DeliverFile. With the outcome, the store stores `verdict` with
-    the file and adds `tasks`."""
+    """Return the outcome that turns the present task into the task to copy the file `uri`. `target`
+    and `key` are those of DeliverFile. In the same step, the store stores `verdict` with the file
+    and adds `tasks`."""
     body = DeliverFile(uri, target, key).encoded()
     return Continued(TaskKind.DELIVER_FILE, body, uri, verdict, tasks)

@@ -34,7 +34,8 @@ class Endpoint(Struct, frozen=True, omit_defaults=True):
     """The state of one webhook receiver. `url_digest` is a digest of its URL, because the state
     counts for this URL only. `failing_since`: when the first attempt after the last success failed.
     `closed_at`: when the receiver was paused or, if `has_ended`, when it ended; None if events are
-    sent. `why`: why an attempt failed. Times are in ms."""
+    sent. `why`: the error of the first failed attempt or, if the receiver was paused or has ended,
+    of the attempt at `closed_at`. Times are in ms."""
 
     url_digest: str
     failing_since: int | None = None
@@ -57,8 +58,8 @@ class Endpoint(Struct, frozen=True, omit_defaults=True):
 
     def failed(self, now: int, why: str) -> Endpoint:
         """Return the state after a failed attempt at `now`. The first failure after a success is
-        noted, and the first one five days later pauses the receiver. Failures in between leave the
-        state unchanged."""
+        noted. If a later attempt fails five days after that or more, the receiver is paused.
+        Failures in between leave the state unchanged."""
         since = now if self.failing_since is None else self.failing_since
         if self.is_open and now - since >= PAUSE_AFTER_MS:
             return replace(self, failing_since=since, closed_at=now, why=why)

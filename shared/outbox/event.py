@@ -56,8 +56,9 @@ class EventType(str, Enum):
 class EventBody(Struct, frozen=True, omit_defaults=True):
     """The body of an event task. `at` is when the change happened, in ms, and `data` the event's
     own fields. `reason` and `about` are those of the history entry about the change; empty if there
-    is none. `only` is the receiver of a test event; "" for all other events. `of`: if the event
-    belongs to the stage but is about one stream, as an alert may be, this stream."""
+    is none. `only` is the receiver of a test event; "" for all other events. `of` is for an event
+    that is stored with the stage, such as an alert: the stream that the event is about; None if it
+    is about no single stream."""
 
     type: EventType
     at: int

@@ -98,9 +98,9 @@ class Task(Struct, frozen=True):
 
 
 class OutboxState(Struct, frozen=True):
-    """How many tasks are open and how many are dead letters (`dead`), and their bytes. `oldest_ms`:
-    for how long the oldest open task has been due. `dropped`: how many tasks of both sorts the
-    store has dropped for lack of room since it was made."""
+    """How many tasks are open, how many are dead letters (`dead`), and how many bytes each of these
+    two kinds takes. `oldest_ms`: for how long the oldest open task has been due. `dropped`: how
+    many tasks of both kinds the store has ever dropped for lack of room."""
 
     open: int = 0
     open_bytes: int = 0
