@@ -9,9 +9,9 @@ from shared.protocol.stored_text import storable
 
 class LiveError(LiveRecordError):
     """Live answered a command with anything but 200, or did not answer. `code` and `request_id` are
-    Live's; without an answer, `code` is the name of the class and `request_id` is empty. `status`
-    is the HTTP status, 0 if unknown. Live asked not to retry for `retry_after` ms; 0 if Live did
-    not say."""
+    Live's. Without an answer, `code` is one of live-record's own, such as `NoTime`, or the name of
+    the class, and `request_id` is empty. `status` is the HTTP status, 0 if unknown. Live asked not
+    to retry for `retry_after` ms; 0 if Live did not say."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class Throttled(Retryable):
 
 
 class NeverSent(Retryable):
-    """No request was sent, or none arrived. If `status` is not 0, a request arrived, but it was
-    refused before Live read the command."""
+    """Live did not get the command. If `status` is 0, no request was sent, or it did not arrive.
+    Otherwise the request arrived, but Live refused it before it read the command."""
 
 
 SLOT_MISSED = "SlotMissed"

@@ -18,9 +18,10 @@ class Continuity(Struct, frozen=True):
     before that gap.
 
     `emptied_at`: when the store was first found without the id that the deploy had written; None if
-    it has the id. Everything stored before that time is lost. So if a stream has no record, its
-    session may still have begun before. `found_empty_at`: the same time, but it stays after a
-    person has accepted the store, because nobody knows which commands were sent to Live before.
+    it has the id. Everything stored before that time is lost. So a stream without a record may have
+    a session that began before that time. `found_empty_at`: the same time. When a person accepts
+    the store, `emptied_at` becomes None, but `found_empty_at` stays, because nobody knows which
+    commands were sent to Live before that time.
     """
 
     steady_since: int = 0

@@ -41,8 +41,8 @@ class StreamSettings(Struct, frozen=True):
 
 class StartAsked(Struct, frozen=True):
     """A person wants the stream recorded: for `max_duration` ms, until the time `until`, or as long
-    as the stage allows if both are None. `allow_short`: the person means it if the end is less than
-    a minute ahead."""
+    as the stage allows if both are None. An end less than a minute ahead is usually a mistake, and
+    is refused unless `allow_short`."""
 
     who: str
     note: str = ""
@@ -173,9 +173,9 @@ class Remarked(Struct, frozen=True):
 
 
 class StateImported(Struct, frozen=True):
-    """A person takes over the stream's state from another stage: the intent, and the session to
-    which the intent's session numbers refer. `is_of_policy`: policy of the other stage has already
-    made its intent for that session."""
+    """A person takes over the stream's state from another stage: the intent and the session. Both
+    use the session numbers of the other stage. `is_of_policy`: the policy of the other stage has
+    already made an intent for `session`, so our policy makes none."""
 
     who: str
     intent: Intent
@@ -187,8 +187,8 @@ class OccurrencesPlanned(Struct, frozen=True):
     """The occurrences of one schedule that are still to begin for this stream, as far ahead as is
     planned. They replace those that were planned before. `as_of`: when the schedule's calendar was
     read; None means now. `cancelled`: the ids of occurrences that a change of the schedule removed
-    before they began. Some may have begun all the same, through an instance that did not know of
-    the change."""
+    before they began. Such an occurrence may have begun nevertheless, because another instance did
+    not know of the change yet; it then ends."""
 
     schedule: str
     occurrences: tuple[Occurrence, ...] = ()

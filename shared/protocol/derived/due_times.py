@@ -70,8 +70,8 @@ def _due_of_intent(record: StreamRecord) -> list[int]:
 
 def never_live_at(record: StreamRecord) -> int | None:
     """Return when an intent of policy ends because its stream is not live. Return None if there is
-    no such intent, if the stream may be live, or if Live has accepted a start: the intent then has
-    an end of another kind."""
+    no such intent, or if the stream may be live. Return None, too, if Live has accepted a start:
+    the intent then ends at its `until`."""
     intent, session = record.intent, record.session
     is_of_policy = intent.wanted and intent.requester is Requester.POLICY
     if not is_of_policy or intent.first_accepted_at is not None:
@@ -93,10 +93,11 @@ _LAST_NUMBER = max(PRIORITY_OF.values()) + 1
 
 
 def command_priority(record: StreamRecord) -> int:
-    """Return the rank of a due record; if slots are short, the lowest rank goes first. The ranks
-    are, in this order: a command that ends a recording (and its costs), or no command; a restart; a
-    start; and last, a record that is only to be forgotten, or a poll of a stream that only a
-    callback has reported, because many such callbacks may be forged."""
+    """Return the rank of a due record; if slots are short, the lowest rank goes first. First come
+    records with a command that ends a recording (and its costs), and most records without a
+    command. Then come restarts, and then starts. Last come two kinds of records without a command:
+    those that are only to be forgotten, and those whose stream only a callback has reported, which
+    waits for a poll; many such callbacks may be forged."""
     if record.forget_at is not None:
         return _LAST_NUMBER
     if record.pending:
@@ -113,9 +114,9 @@ def _is_only_polled(record: StreamRecord) -> bool:
 
 def queue_priority(record: StreamRecord, priority: int) -> int:
     """Return the priority of a record among records of one rank (`command_priority`); the highest
-    goes first. `priority` is the priority of the stream's rule, and decides. Among records with the
-    same `priority`, a start goes last if only policy wants it and only a callback (not the online
-    list) has reported the publish."""
+    goes first. The priority of the stream's rule (`priority`) decides. Among records with the same
+    `priority`, a start goes last if only policy wants it and only a callback (not the online list)
+    has reported the publish."""
     return 2 * priority - _is_unpolled_start(record)
 
 

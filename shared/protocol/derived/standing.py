@@ -113,7 +113,8 @@ def _with_its_age(
 
 def is_confirmed(record: StreamRecord) -> bool:
     """Return True if Live has shown that it records this session: by a report, by a file, or by
-    answering a start with TaskAlreadyStarted while no pause was possible."""
+    answering a start with TaskAlreadyStarted. That answer does not count if the recording may have
+    been paused, for Live gives it then, too."""
     confirmation = record.confirmation
     return confirmation is not None and record.is_started and confirmation.is_shown
 

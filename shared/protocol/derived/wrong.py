@@ -36,8 +36,8 @@ _WITHOUT_EFFECT = frozenset(
 
 def wrong_since(record: StreamRecord) -> int | None:
     """Return the time from which the stream counts as wrong, that is, as wanted and live but not
-    recorded. The time may lie ahead; it then holds unless the record changes before. Return None if
-    the stream does not count as wrong."""
+    recorded. The time may be in the future: the stream counts as wrong from then on, unless the
+    record changes before. Return None if the stream does not count as wrong."""
     session, may_count = record.session, record.intent.wanted and not record.is_off
     if session is None or not may_count or record.is_recorded or shows_recording(record):
         return None
@@ -55,8 +55,8 @@ def wrong_since(record: StreamRecord) -> int | None:
 
 def shows_recording(record: StreamRecord) -> bool:
     """Return True if Live's last report shows that it records this wanted session, although Live
-    accepted no start of it. If Live has refused the session's start, only a report with a time
-    shows that: one without a time may be late, and be about an earlier session."""
+    accepted no start of it. If Live has refused the session's start, a report without a time does
+    not count: it may be late, and be about an earlier session."""
     report, answer, session = record.last_report, record.answer, record.session
     if report is None or session is None or not record.is_reported:
         return False
@@ -69,7 +69,8 @@ def shows_recording(record: StreamRecord) -> bool:
 
 def stopping_since(record: StreamRecord) -> int | None:
     """Return the time since which a stop is pending or on the wire; None if there is none. A
-    `cancel_delay` does not count: it is sent after the stop, and only its file waits."""
+    `cancel_delay` does not count: it is sent after the stop, and until it is sent, only the file
+    comes later."""
     busy = (record.flight, record.pending)
     stops = [one.since for one in busy if one and one.command is Command.STOP]
     return min(stops, default=None)
