@@ -1,8 +1,8 @@
 """Decodes JSON into types of live-record, in any number of threads at once.
 
 At the first use of a Struct, msgspec 0.22 works out its fields, and lets other threads use the
-unfinished result. Two workers that decoded at the same moment, in the first run of a new instance,
-ended their process in this way. Here only one thread at a time works out a type.
+unfinished result. This crashed a process, when two threads of a new instance decoded at the same
+moment. So this module lets only one thread at a time work out a type.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Undecodable(ValueError):
 
 
 def decode(text: str | bytes, kind: type[T]) -> T:
-    """Parse a JSON document into a value of the type `kind`. Raise Undecodable if that fails,
-    whatever the document is."""
+    """Parse a JSON document into a value of the type `kind`. Raise Undecodable, and no other error,
+    if that fails."""
     decoder = _decoder(kind)
     try:
         found: T = decoder.decode(text)
