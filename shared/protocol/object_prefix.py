@@ -25,7 +25,8 @@ def prefix_of(template: str) -> str:
 
 
 def is_named_by(template: str, app: str, stream: str, uri: str) -> bool:
-    """Return True if a recording of this stream may have left the object `uri`, by the template."""
+    """Return True if the template lets a recording of this stream leave an object with the name
+    `uri`."""
     values = {APP: app, STREAM: stream}
     begins = re.sub(_VARIABLE, lambda found: values[found[0]], prefix_of(template))
     return bool(begins) and uri.startswith(begins) and not _STEPS & set(uri.split("/"))

@@ -37,8 +37,8 @@ def _fits(name: str, glob: str) -> bool:
 
 
 class Mode(str, Enum):
-    """Whether the stage acts. `OBSERVE`: it receives, decides and logs everything, but sends no
-    command."""
+    """Whether the stage acts. `ACT`: it sends commands. `OBSERVE`: it receives, decides and logs
+    everything, but sends no command."""
 
     ACT = "act"
     OBSERVE = "observe"
@@ -46,8 +46,8 @@ class Mode(str, Enum):
 
 class OnPublish(str, Enum):
     """What happens when a stream of the rule is published. `RECORD`: the stream is recorded.
-    `IGNORE`: nothing; the stream is recorded only if somebody asks. `ON_REQUEST`: nothing either,
-    but `live-record setup` adds a recording configuration for such streams, and doctor reports if
+    `IGNORE` and `ON_REQUEST`: the stream is recorded only if somebody asks. For the streams of an
+    `ON_REQUEST` rule, `live-record setup` adds a recording configuration, and doctor reports if
     there is none."""
 
     RECORD = "record"
@@ -174,7 +174,8 @@ class ForwardTo(Struct, frozen=True):
 
 
 class AlertSeverity(str, Enum):
-    """How serious a condition is. `CRITICAL`: a recording is being lost, or may be."""
+    """How serious a condition is, from `INFO` to `CRITICAL`. If it is `CRITICAL`, a recording is
+    being lost, or may be."""
 
     INFO = "info"
     WARNING = "warning"
@@ -262,8 +263,9 @@ class NotifyRule(Struct, frozen=True):
 
 class Webhook(Struct, frozen=True):
     """A receiver of live-record's events. `events` are globs for the types of events that it gets,
-    and `match` says of which streams. `secrets` are names of secrets, whose values are in the
-    environment. Every request is signed with each of them, so that one can be replaced."""
+    and `match` says of which streams. `secrets` are the names of the secrets that sign each
+    request; their values are in the environment. With an old and a new secret, each request has
+    both signatures until the receiver knows the new one."""
 
     name: str
     url: str
@@ -276,8 +278,8 @@ class CopyRule(Struct, frozen=True):
     """Where to copy the verified files of the streams that match: to `bucket`, under `prefix`, of
     an S3-compatible store. `credentials` names an access key in the environment. `name` is the
     template for the names of the copies. `formats` are the formats to copy; if it is empty, all
-    COPIED_FORMATS. Playlists are copied only if `keeps_folders`. `path_style`: the bucket is in the
-    URL's path, not in its host."""
+    COPIED_FORMATS are copied. Playlists are copied only if `name` ends with {uri}. `path_style`:
+    the bucket is in the URL's path, not in its host."""
 
     match: Match
     bucket: str
@@ -376,7 +378,7 @@ class Policy(Struct, frozen=True):
 
     def object_owners(self, uri: str) -> Iterator[StreamKey]:
         """Yield each stream whose recording may have left the object `uri`. If the name does not
-        show the application or the stream, this part of the key is "" and may be any."""
+        show the application or the stream, this part of the key is "", which stands for any."""
         for domain in self.domains:
             for template in domain.object_prefix:
                 owner = owner_by(template, uri)
@@ -388,8 +390,9 @@ class Policy(Struct, frozen=True):
         return next((domain.object_prefix for domain in found), ())
 
     def streaming(self, domain: str) -> str | None:
-        """Return the main streaming domain to which `domain` belongs, as an ingest, sub-streaming
-        or main domain; None if the policy does not have the domain."""
+        """Return the main streaming domain to which `domain` belongs; None if the policy does not
+        have `domain`. An ingest or sub-streaming domain belongs to one, and a main domain to
+        itself."""
         wanted = domain.lower()
         for candidate in self.domains:
             if wanted in (name.lower() for name in candidate.names):

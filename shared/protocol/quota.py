@@ -6,9 +6,10 @@ from msgspec import Struct
 
 
 class ConcurrencyQuota(Struct, frozen=True):
-    """What limits the recording of a stream: `rule` is the rule under which it counts, `of_rule` is
-    that rule's limit on concurrent recordings, and `of_account` the account's (None: no limit). If
-    quota or slots are short, streams with a higher `priority` go first."""
+    """What limits the recording of a stream. `rule` is the rule under which the stream counts,
+    `of_rule` is that rule's limit on concurrent recordings, and `of_account` is the account's
+    limit; None means no limit. If the limits or the rate limit leave too little room, streams with
+    a higher `priority` go first."""
 
     rule: str = ""
     of_rule: int | None = None

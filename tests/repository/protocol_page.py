@@ -161,7 +161,7 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "asked": ("IdempotencyKey", "intent"),
 }
 CONTRACT = "shared/store/contract.py"
-PASSED = "0, because it has passed"
+PASSED = "0, because such a time has passed"
 STAYS = "any distance, because a person or Live has set it"
 OF_THE_STORE: Mapping[str, str] = {
     "the next free slot of a rate limit": "the longest wait for a slot, plus the distance of two "

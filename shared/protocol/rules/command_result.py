@@ -71,9 +71,9 @@ def _as_sent(flight: Flight, sent_at: int | None) -> Flight:
 
 
 def lapse(transition: Transition, flight: Flight) -> None:
-    """Settle a flight whose lease ended without a stored answer. Its command may still take effect,
-    so it is in doubt. It is also enqueued again if the intent still needs it, but not if it is a
-    restart."""
+    """Put a flight's command in doubt, because its lease has ended without a stored answer. The
+    command may still take effect. If the intent still needs the command, enqueue it again, unless
+    it is a restart."""
     transition.change(flight=None)
     transition.add_entry(Reason.ANSWER_LOST, command=flight.command.value)
     doubt(transition, flight)

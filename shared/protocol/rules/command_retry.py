@@ -72,8 +72,8 @@ def retry(
 
 
 def delay_before_retry(answer: Accepted | LiveError, attempts: int) -> int:
-    """Return how many ms to wait after this answer before the next attempt. `attempts`: how many
-    attempts there were before the one that got this answer."""
+    """Return how many ms to wait after this answer before the next attempt. `attempts` counts the
+    earlier attempts, without the one that got this answer."""
     if isinstance(answer, OperatorActionNeeded):
         return delay_after_refusal(attempts)
     if isinstance(answer, UnknownRejection):
@@ -98,8 +98,8 @@ def delay_after_contradiction(attempts: int) -> int:
 
 
 def longest_delay_before(attempts: int) -> int:
-    """Return the longest delay, in ms, that the next attempt of a command may have after `attempts`
-    attempts; 0 for the first attempt."""
+    """Return the longest possible delay, in ms, before an attempt of a command that had `attempts`
+    attempts before; 0 for the first attempt."""
     if attempts == 0:
         return 0
     return max(delay_after_refusal(attempts - 1), UNKNOWN_RETRY_MS)

@@ -44,12 +44,15 @@ poll fails, the restart is sent after this time."""
 
 
 class Check(Struct, frozen=True):
-    """The check that belongs to a state of a confirmation: what to do once the state has lasted
-    until `check_at`. If `command` is None, poll the online list; otherwise enqueue `command`. Then
-    enter the state `follows`. The check is due `after` ms after Live accepted the start, or
-    answered that it records already. If `after` is None, the check is due when any pause of the
-    recording must be over. With `doubles`, `after` doubles for each further start that Live has
-    accepted without a sign of a recording, up to MAX_CONFIRM_AGAIN_MS."""
+    """The check that belongs to a state of a confirmation. It is made at `check_at`, if the state
+    still lasts.
+
+    The check enqueues `command`; if `command` is None, it polls the online list. The confirmation
+    then enters the state `follows`. `check_at` is `after` ms after Live accepted the start, or
+    answered that it records already. If `after` is None, `check_at` is when any pause of the
+    recording must be over. If `doubles` is True, `after` doubles for each further start that Live
+    has accepted without a sign of a recording, up to MAX_CONFIRM_AGAIN_MS.
+    """
 
     after: int | None
     command: Command | None
@@ -94,11 +97,14 @@ def begin(
     anew: bool = False,
     is_repeat: bool = False,
 ) -> None:
-    """Begin the confirmation of the session: Live has accepted the command sent at `sent_at`, or
-    answered that it records already (`source`). If Live has reported since `sent_at` that it
-    records, the report confirms the session at once. `anew`: the session's one check of a recording
-    that may be paused is allowed once more. `is_repeat`: this start was sent because nothing
-    confirmed the start before it."""
+    """Begin the confirmation of the session, because Live has accepted a command, or has answered
+    that it records already.
+
+    `source` says which answer Live gave, and `sent_at` is when the command was sent. If Live has
+    reported since then that it records, the report confirms the session at once. `anew`: the
+    session may once more check a recording that may be paused. `is_repeat`: this start was sent
+    because nothing confirmed the start before it.
+    """
     record = transition.record
     before = record.confirmation if record.is_started else None
     began_now = transition.now if source is StartSource.ACCEPTED else None
@@ -204,13 +210,13 @@ def _check_at(transition: Transition, confirmation: Confirmation, check: Check) 
 
 
 def confirm(transition: Transition, time: int | None) -> bool:
-    """Handle Live's report that it has recorded since `time`; None if the report gives no time.
-    Return False if the report is older than the session's last start, and so is about an earlier
-    recording.
+    """Handle Live's report that it has recorded since `time`. `time` is None if the report gives no
+    time. Return False if the report is older than the session's last start, and so is about an
+    earlier recording; otherwise return True.
 
-    If Live answered that start with TaskAlreadyStarted while a pause was possible, the recording
-    may be paused, and the report may be late or replayed. So one more start is sent, to find out,
-    once no pause can last any more.
+    If Live answered that start with TaskAlreadyStarted while a pause was possible, the report may
+    be late or replayed, and the recording may be paused. So one more start is sent as soon as any
+    pause must be over. Its answer shows whether Live records.
     """
     confirmation = transition.record.confirmation if transition.record.is_started else None
     if confirmation is None:
@@ -226,8 +232,9 @@ def confirm(transition: Transition, time: int | None) -> bool:
 
 
 def fail(transition: Transition, code: str, message: str = "") -> None:
-    """Handle Live's report that it could not record the session. Enqueue a start, whose answer
-    shows whether Live records. If that is clear already, mark the session failed instead. Do
+    """Handle Live's report that it could not record the session. See to it that a start is sent,
+    whose answer shows whether Live records. Mark the session failed instead if no start was
+    accepted or is under way, or if each of the last accepted starts was followed by an error. Do
     nothing if the session has ended."""
     if not (transition.record.is_off or _deny(transition)):
         number, now = transition.record.session_number, transition.now
@@ -261,9 +268,9 @@ def _deny(transition: Transition) -> bool:
 
 
 def check(transition: Transition, *, may_query_online: bool) -> None:
-    """Do the check of the confirmation if it is due. If it needs a poll and `may_query_online` is
-    False, leave it due. If the session has ended, drop the check, because a missing report then
-    means nothing. Drop a restart even if the session is only ending."""
+    """Make the check of the confirmation if it is due. A check that needs a poll stays due while
+    `may_query_online` is False. If the session has ended, drop the check, because a missing report
+    then means nothing. If the check is a restart, drop it even while the session is only ending."""
     confirmation = transition.record.confirmation
     at = confirmation.check_at if confirmation else None
     if confirmation is None or at is None or transition.now < at:
@@ -299,13 +306,12 @@ def _carry_out(transition: Transition, confirmation: Confirmation) -> None:
 
 
 def after_poll(transition: Transition, *, is_same_publish: bool) -> None:
-    """Enqueue the restart that waited for this poll, or leave it out; the poll has shown the
-    stream.
+    """Enqueue the restart that waited for this poll, unless the poll shows that the restart is
+    needless. The poll has shown the stream.
 
-    If the list shows exactly the publish time of the session (`is_same_publish`), its publish goes
-    on, and so does the recording that Live began in it. The restart, which would split the file, is
-    then left out. Instead a start is sent once no pause can last any more; its answer shows whether
-    Live records.
+    If the list shows exactly the publish time of the session (`is_same_publish`), this publish goes
+    on, and so does the recording that Live began in it. A restart would split its file. So a start
+    is sent instead, as soon as any pause must be over. Its answer shows whether Live records.
     """
     confirmation, session = transition.record.confirmation, transition.record.session
     if session is None or confirmation is None or not transition.record.is_started:
@@ -334,8 +340,8 @@ def _take_back_interruption(transition: Transition) -> None:
 
 
 def send_unsent(transition: Transition) -> None:
-    """Enqueue the start that became due in the started session while the stage only observed, and
-    so was not sent."""
+    """Enqueue the start that was not sent when it became due, because the stage only observed then.
+    Do nothing if there is none."""
     confirmation = transition.record.confirmation
     if confirmation is None or confirmation.unsent is None:
         return
@@ -345,11 +351,12 @@ def send_unsent(transition: Transition) -> None:
 
 
 def paused(transition: Transition) -> None:
-    """Plan a check of the started session, because Live has reported a pause since its start.
+    """Plan a check of the recording, because Live has reported a pause since the session's start.
 
-    Usually the check is one start, which is sent once no pause can last any more. If the report was
-    late, this start does not split the file. If somebody else stopped the recording, this start
-    begins it again.
+    Usually the check is one start, which is sent as soon as any pause must be over. If the report
+    was late, this start does not split the file. If somebody else stopped the recording, this start
+    begins it again. The check is a restart only if Live answered the last start with
+    TaskAlreadyStarted, and the session has not used its one restart yet.
     """
     confirmation = transition.record.confirmation if transition.record.is_started else None
     if confirmation is None:
@@ -363,10 +370,13 @@ def paused(transition: Transition) -> None:
 
 
 def doubt_pause(transition: Transition) -> bool:
-    """Return True if Live's report of a pause, which gives no time, is most likely about the
-    interruption before the last start. That is so if the report came just after Live had accepted
-    this start and reported a recording. In case the report is about a new pause, plan a start for
-    the time when no pause can last any more."""
+    """Return True if Live's report of a pause is most likely about the interruption before the last
+    start. The report gives no time. It counts as such a report if it came just after Live had
+    accepted this start and reported a recording.
+
+    In case the report is about a new pause, also plan a start for the time when any pause must be
+    over.
+    """
     # interruption, paused ── an accepted start ── resumed ── the report of the pause comes: now
     record, confirmation = transition.record, transition.record.confirmation
     if confirmation is None or not (record.is_recorded and confirmation.is_confirmed):
@@ -381,17 +391,17 @@ def doubt_pause(transition: Transition) -> bool:
 
 
 def spend_repeat(transition: Transition) -> None:
-    """Note that the session's one check of a recording that may be paused is used, because Live has
-    accepted the restart that made this check. A re-assertion that was answered meanwhile may have
-    allowed another check."""
+    """Note that the session has used its one check of a recording that may be paused: Live has
+    accepted the restart that made this check. The answer to another command may have allowed a
+    further check since the restart was enqueued."""
     confirmation = transition.record.confirmation
     if confirmation is not None and transition.record.is_started:
         transition.change(confirmation=replace(confirmation, repeated=True))
 
 
 def allow_repeat(transition: Transition) -> None:
-    """Allow the session one more check of a recording that may be paused if a start is pending: the
-    start has replaced the restart that was to be this check."""
+    """Allow the session its one check of a recording that may be paused, if a start is pending. The
+    start replaces the restart that would have made this check."""
     confirmation, pending = transition.record.confirmation, transition.record.pending
     if confirmation and pending and pending.command is Command.START:
         transition.change(confirmation=replace(confirmation, repeated=False))

@@ -184,8 +184,8 @@ def count_from_first_start(transition: Transition, at: int) -> None:
     duration counts from then on. So the intent's end is now a fixed time, which reconnects do not
     move.
 
-    At this end a stop is sent even if no start of this intent was claimed, because Live may have
-    accepted an older start.
+    The intent also counts as claimed, so that its end sends a stop. Otherwise no stop would follow
+    if Live has accepted only a start from before this intent.
     """
     intent = transition.record.intent
     ceiling = transition.settings.max_duration
@@ -265,9 +265,9 @@ def cancel_delay(transition: Transition, asked: CancelDelayAsked) -> None:
 
 
 def by_policy(transition: Transition, *, says_why_not: bool = False) -> bool:
-    """Let policy make an intent, if its rule says `record` and nothing forbids it; return True if
-    it did. Policy makes at most one intent in a session, and none during a hold. `says_why_not`: if
-    policy made none, note the reason in the history."""
+    """Let policy make an intent if the stream's rule says `record` and nothing forbids it; return
+    True if policy has made one. Policy makes at most one intent in a session, and none during a
+    hold. `says_why_not`: if policy makes none, note the reason in the history."""
     record, rule = transition.record, transition.settings.rule
     if record.intent.wanted:
         _withhold(transition, is_withheld=False)
@@ -327,9 +327,9 @@ def end_with_session(transition: Transition) -> None:
 
 
 def is_bound(intent: Intent) -> bool:
-    """Return True if the intent ends with its session, the one in which its start was accepted. It
-    does unless its `on_interruption` is `resume`. The intent of a show that runs over ends with any
-    session."""
+    """Return True if the intent wants a recording, but only until the session ends. An intent whose
+    `on_interruption` is `resume` outlasts sessions. Any other intent ends with the session in which
+    its start was accepted. The intent of a show that runs over ends with any session."""
     resumes = intent.on_interruption is OnInterruption.RESUME
     belongs = bool(intent.session) or intent.requester is Requester.SCHEDULE
     return intent.wanted and not resumes and belongs
@@ -342,9 +342,12 @@ def would_end(transition: Transition, began: int) -> bool:
 
 
 def meet_session(transition: Transition, session: Session) -> None:
-    """Fit the intent to the session that opens. If its accepted start was for this session, bind
-    the intent to it. If a bound intent was requested after this session had begun, release it from
-    its old session. End any other bound intent."""
+    """Bind the intent to the session that opens, release it from its old session, or end it.
+
+    If the intent's accepted start was for the new session, bind the intent to it. A bound intent
+    that was requested after the new session had begun is released from its old session, because the
+    request meant the new one. Any other bound intent ends.
+    """
     intent = transition.record.intent
     if belongs_to_next(transition, session.began):
         transition.change_intent(session=session.number)
@@ -360,9 +363,9 @@ def _asked_since(intent: Intent, began: int) -> bool:
 
 
 def belongs_to_next(transition: Transition, began: int) -> bool:
-    """Return True if the intent's first accepted start was for the session that opens now. This
-    session began at `began`, before that start was accepted, but was reported only afterwards. So
-    the start was assigned to the session before."""
+    """Return True if the intent's first accepted start was for the session that opens now. That is
+    so if this session began, at `began`, before the start was accepted, although its publish was
+    reported only afterwards. The start was then assigned to the session before."""
     intent, session = transition.record.intent, transition.record.session
     accepted = intent.first_accepted_at
     if not intent.wanted or accepted is None or session is None:
@@ -392,16 +395,17 @@ def end_by_time(transition: Transition) -> None:
 
 
 def end_scheduled(transition: Transition, reason: Reason, who: str = "") -> None:
-    """End a schedule's intent without a hold: policy or another occurrence may make the next one.
-    `who` is the person or schedule that ended it, if the history has an entry about that already;
-    if `who` is empty, add an entry with `reason`."""
+    """End a schedule's intent without a hold, so that policy or another occurrence may make the
+    next intent. If the history already says which person or schedule ended the intent, `who` is
+    that name. If `who` is empty, add an entry with `reason`."""
     _end(transition, reason, finalize=False, runs_over=True, who=who)
 
 
 def hand_over(transition: Transition, *, runs_over: bool = False) -> bool:
-    """Hand an ending intent over to whatever else wants the recording: an occurrence that has
-    begun, or policy if the intent was a schedule's. Return False if nothing does. `runs_over`:
-    while the stream is live, an occurrence also counts after its end, up to its limit."""
+    """Let something else that wants the recording take over an intent that would end. Return False
+    if nothing else wants it. An occurrence that has begun takes over first. Policy may take over
+    only a schedule's intent. `runs_over`: while the stream is live, an occurrence also counts after
+    its end, up to its limit."""
     heir = occurrence_rules.under_way(transition, runs_over=runs_over)
     if heir is not None and heir.id != transition.record.intent.occurrence:
         occurrence_rules.take_over(transition, heir)

@@ -13,7 +13,7 @@ from shared.protocol.stream import Command
 
 
 def next_command(record: StreamRecord) -> tuple[Command, Reason] | None:
-    """Return a start and its reason if the record lacks a start (`lacks_start`); else None."""
+    """Return a start and its reason if the record needs a start (`lacks_start`); otherwise None."""
     session, intent = record.session, record.intent
     if session is None or not record.lacks_start:
         return None

@@ -17,9 +17,9 @@ from shared.protocol.state.occurrence import Occurrence
 
 
 def under_way(transition: Transition, *, runs_over: bool = False) -> Occurrence | None:
-    """Return the occurrence that wants a recording now; if several do, the one that ends last; None
-    if none does. `runs_over`: while the stream is live, an occurrence also counts after its end, up
-    to its limit."""
+    """Return the occurrence that wants a recording now. If several do, return the one that ends
+    last. Return None if none does. `runs_over`: while the stream is live, an occurrence also counts
+    after its end, up to its limit."""
     record, now = transition.record, transition.now
     is_live = runs_over and record.is_live
     asking = [
@@ -97,10 +97,10 @@ def end_all(transition: Transition) -> str:
 
 
 def is_barred(transition: Transition, occurrence: Occurrence) -> bool:
-    """Return True if a person's stop keeps an occurrence that begins now from being recorded. If
-    the stop was made during an occurrence, it bars only this one. (Such an occurrence may begin
-    again in another stage that took the stop over.) Any other stop bars while its hold lasts; a
-    hold for a session lasts until the session has ended."""
+    """Return True if a person's stop keeps this occurrence, which begins now, from being recorded.
+    If the stop was made during an occurrence, it bars only that occurrence. (The same occurrence
+    may begin again in another stage that took the stop over.) Any other stop bars every occurrence
+    while its hold lasts; a hold for a session lasts until the session has ended."""
     record, intent = transition.record, transition.record.intent
     if intent.wanted or intent.requester is not Requester.PERSON:
         return False

@@ -12,12 +12,12 @@ from shared.protocol.stream import ENDS, STARTS, Command
 
 def end_doubts(transition: Transition) -> None:
     """Drop the doubts that are over: each command has taken effect by now, or never will. If one of
-    them may have undone what is wanted (such as a stop while a recording is wanted), enqueue the
-    wanted command again.
+    these commands may have undone what is wanted (such as a stop while a recording is wanted),
+    enqueue the wanted command again.
 
-    If the store's clock had a gap since a doubt began, the clock may have jumped, and the command
-    may still take effect. So the doubt is kept until IN_DOUBT_MS after the gap; then the wanted
-    command is sent once more.
+    If the store's clock may have jumped since a command was sent, the command may still take
+    effect. So its doubt is kept until IN_DOUBT_MS after the jump; then the wanted command is sent
+    once more.
     """
     over = [doubt for doubt in transition.record.doubts if doubt.until <= transition.now]
     steady_since = transition.continuity.steady_since

@@ -1,9 +1,10 @@
 """Applies the occurrences of schedules to a stream: planned, begun, run over, ended, skipped.
 
-planned ── begins_at: made an intent, or something is wanted anyway ── ends_at ── until
-                                                      │ the show runs over: ends with its session
-                                                      ├ another occurrence, or policy, takes over
-                                                      └ off: the intent ends
+planned ── begins_at ──────────────── ends_at ── until, the limit
+           │                          ├ the show runs over: the intent ends with its session
+           │                          ├ another occurrence, or policy, takes the intent over
+           │                          └ the stream is off: the intent ends
+           └ makes an intent, unless a recording is wanted already
 
 `decide` calls `pass_time` before each event. One save removes the planned occurrence and makes the
 intent.
@@ -36,10 +37,12 @@ within three minutes."""
 
 
 def plan(transition: Transition, event: OccurrencesPlanned) -> None:
-    """Replace the occurrences of the schedule that are planned. Those that have begun or were
-    skipped stay as they are, so that planning may be repeated at any time. There are two
-    exceptions: a skipped occurrence that is planned again is no longer skipped, if it begins well
-    ahead; and an occurrence ends if it has begun although it was cancelled before."""
+    """Replace the planned occurrences of the schedule. Occurrences that have begun or were skipped
+    stay as they are, so that planning may be repeated at any time. There are two exceptions.
+
+    A skipped occurrence that is planned again is no longer skipped, if it begins well ahead. An
+    occurrence that was cancelled before it began, and has begun all the same, ends.
+    """
     now = transition.now
     _end_cancelled(transition, event)
     _take_back_skips(transition, event)
@@ -110,9 +113,9 @@ def _move_own_end(transition: Transition, occurrence: Occurrence) -> None:
 
 
 def skip(transition: Transition, event: OccurrenceSkipped) -> None:
-    """Let one occurrence, planned or begun, ask for no recording. If it made the intent, the intent
-    ends; the recording goes on if anything else wants it. Refuse if there is no such occurrence, or
-    if it is over."""
+    """Mark one planned or begun occurrence as over, so that it asks for no recording. If it made
+    the intent, the intent ends; the recording goes on if anything else wants it. Refuse if there is
+    no such occurrence, or if it is over already."""
     record = transition.record
     found = next((one for one in (*record.planned, *record.begun) if one.id == event.id), None)
     if found is None or found.is_over:
@@ -150,9 +153,10 @@ def follow(transition: Transition) -> None:
 
 
 def keep_up(transition: Transition) -> None:
-    """Apply what people have changed in occurrences of patterns since they began here: a skip, or a
-    later end. Never move an end to an earlier time, and never revive an occurrence that is over,
-    because the instance that calls this may know only an older state of the schedule."""
+    """Apply later changes that people have made to occurrences of patterns which have begun for
+    this stream: a skip, or a later end. Never move an end to an earlier time, and never revive an
+    occurrence that is over, because the instance that calls this may know only an older state of
+    the schedule."""
     for occurrence in transition.settings.occurrences:
         known = next((one for one in transition.record.begun if one.id == occurrence.id), None)
         if known is None:
@@ -171,7 +175,8 @@ def keep_up(transition: Transition) -> None:
 
 def pass_time(transition: Transition) -> None:
     """Begin each planned occurrence that is due, and drop each begun one whose limit has passed. If
-    the occurrence that made the intent has reached its end, handle that."""
+    the occurrence that made the intent has reached its end, extend the intent to an occurrence that
+    follows soon, hand it over, or let it end with the show."""
     now, planned = transition.now, transition.record.planned
     for occurrence in planned:
         if occurrence.begins_at > now:

@@ -3,8 +3,10 @@
 LIVE ──publish_done, a poll that misses it──▶ ENDING ──two polls that miss it──▶ ENDED
   ▲                                             │                                  │
   └──────────── a poll that shows it ───────────┴──────────────────────────────────┘
-a later publish, or a list's time more than 5 s later: the next session, whatever the state;
-but if the publish would end an intent, and policy would make no new one: ENDING, a poll decides
+
+In every state, a callback of a later publish opens the next session. So does a poll that shows a
+publish more than 5 s later. But if such a callback would end an intent, and policy would make no
+new one, a poll has to show the publish first; until then, a live session is ENDING.
 """
 
 from __future__ import annotations
@@ -288,7 +290,7 @@ def _mark_ending(transition: Transition, reason: Reason | None = None) -> None:
 
 def settings_changed(transition: Transition) -> None:
     """Let policy make an intent for a live session, because the policy or the mode may have
-    changed. Everything else follows from the record."""
+    changed."""
     if transition.record.is_live:
         intent_rules.by_policy(transition)
 

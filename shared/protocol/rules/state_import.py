@@ -19,9 +19,11 @@ from shared.protocol.stream import Command
 
 
 def take_over(transition: Transition, imported: StateImported) -> None:
-    """Replace this stage's intent by the other stage's; refuse an intent that is over by now. If
-    this stage's intent is as new, take over only the other's end, and only if both intents belong
-    to one session and this stage's has no end yet; otherwise refuse.
+    """Replace this stage's intent by the other stage's. Refuse an intent that is over by now.
+
+    If this stage's intent counts as no older than the other one, keep it. Give it the end of the
+    other one if both intents are for the same session and only the other one has an end; otherwise
+    refuse.
 
     If the stream is then wanted and live, `decide` sends a start: TaskAlreadyStarted costs one
     call, a missing start costs the recording.
@@ -60,8 +62,8 @@ def _meet_session(transition: Transition, theirs: Session | None) -> None:
 
 
 def interrupted_at(session: Session) -> int | None:
-    """Return since when the session is ending or has ended: by then, its recording was interrupted.
-    Return None if the session is live."""
+    """Return the time since which the session is ending or has ended; None if the session is live.
+    The recording was interrupted at that time or earlier."""
     return None if session.state is SessionState.LIVE else session.off_since
 
 

@@ -38,7 +38,7 @@ class StoredTime(Struct, frozen=True):
 
 
 def none_ahead(_record: StreamRecord, _settings: StreamSettings) -> int:
-    """Return 0, because the time has passed."""
+    """Return 0, because such a time has passed."""
     return 0
 
 
@@ -59,8 +59,8 @@ def time_in_doubt(_record: StreamRecord, _settings: StreamSettings) -> int:
 
 
 def retry_pause(record: StreamRecord, settings: StreamSettings) -> int:
-    """Return the longest pause before this attempt, or, if it is longer, the merge delay after a
-    restart whose answer was lost."""
+    """Return the longest pause before the next attempt; after a restart whose answer was lost, the
+    merge delay if that is longer."""
     pending = record.pending
     if pending is None:
         return 0
@@ -81,7 +81,7 @@ def check_pause(_record: StreamRecord, settings: StreamSettings) -> int:
 
 
 def clock_difference(_record: StreamRecord, _settings: StreamSettings) -> int:
-    """Return the longest wait for a slot, plus the difference of two clocks."""
+    """Return the longest wait for a slot, plus the difference of Live's clock and the store's."""
     return MAX_SLOT_WAIT_MS + TOGETHER_MS
 
 
@@ -211,9 +211,9 @@ def _with_missed(record: StreamRecord, now: int) -> StreamRecord:
 def over_the_gap(
     record: StreamRecord, settings: StreamSettings, continuity: Continuity
 ) -> StreamRecord:
-    """Return the record as if a pause that may have lasted into a gap of the store's clock had
-    begun at the end of that gap. Nobody knows how long the gap was, so Live may hold the recording
-    paused for the whole merge delay after it.
+    """Return the record with each pause that may have lasted into a gap of the store's clock moved
+    to the end of that gap. Nobody knows how long the gap was. So Live may keep the recording paused
+    for the whole merge delay after it.
 
     `interrupted_at` stays, because it shows whether Live has accepted a start since the
     interruption.

@@ -72,8 +72,9 @@ class Transition:
     ) -> None:
         """Make the command pending, due in `after` ms, in place of any pending one. It is sent once
         the command in flight is settled. `since`: when the command was first asked for; None means
-        now. A stage that only observes notes the command instead. A start is left out if its
-        session has ended and no person has asked for it since, or if a restart is pending."""
+        now. If the stage only observes, note the command in the history instead. A start is left
+        out if its session has ended and no person has asked for it since, or if a restart is
+        pending."""
         asked = self.now if since is None else since
         if self._withheld(command, reason, asked):
             return

@@ -54,8 +54,8 @@ class Doubt(Struct, frozen=True, omit_defaults=True):
     generation: int = 0  # of the intent to which a restart belongs
 
     def may_explain(self, time: int | None) -> bool:
-        """Return True if Live's report of the time `time` may be an effect of the command in doubt.
-        If the report gives no time (None), it may always be one."""
+        """Return True if the command in doubt may have caused what Live reports for the time
+        `time`. If the report gives no time (None), the command may always have caused it."""
         return time is None or time >= self.until - IN_DOUBT_MS - TOGETHER_MS
 
 

@@ -84,8 +84,8 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
         return self.state in (State.UNCONFIRMED, State.CONFIRMED)
 
     def may_explain(self, time: int | None) -> bool:
-        """Return True if Live's report of the time `time` may be about this start. If the report
-        gives no time (None), it may always be."""
+        """Return True if Live's report of the time `time` may be about this start. A report without
+        a time (None) always may."""
         return time is None or time >= self.since
 
     def covers(self, time: int) -> bool:
@@ -125,9 +125,9 @@ class SessionFailure(Struct, frozen=True, omit_defaults=True):
 
 
 class LastReport(Struct, frozen=True, omit_defaults=True):
-    """Live's last report on whether it records the stream (`recording`). It was received at `at`,
-    by our clock. It has been true since `time`, by Live's clock; None if Live gave no time. If Live
-    carries out a stop of ours, this counts as a report."""
+    """Live's last report on whether it records the stream (`recording`). The report was received at
+    `at`, by our clock. What it says has been true since `time`, by Live's clock; `time` is None if
+    Live gave no time. If Live accepts our stop, this counts as a report, too."""
 
     recording: bool
     what: str
@@ -142,20 +142,20 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
 
     def may_be_after(self, confirmation: Confirmation) -> bool:
         """Return True if the report may be about the time after the confirmation's start was sent.
-        That is so if two things hold: the report was received after Live had answered the start;
-        and the second that the report names, if it names one, was not over when the start was sent.
-        """
+        Two things must hold for that. The report was received after Live had answered the start. If
+        the report names a second, that second was not over when the start was sent."""
         # Live's time is in whole seconds: time ── sent_at ── the report became true ── time + 1 s
         known_at = confirmation.sent_at or confirmation.at
         return self.at > confirmation.at and (self.time is None or self.time + 1000 > known_at)
 
     def is_newer(self, time: int | None) -> bool:
-        """Return True if this report is newer than another one of the time `time`; False if the
-        other one has no time (None).
+        """Return True if this report is newer than another one of the time `time`. Return False if
+        the other one has no time (None).
 
-        Two cases remain if this report itself has no time. If it says that Live does not record,
-        its receipt dates it; this costs one needless start if it came late. If it says that Live
-        records, it never counts as newer, because a wrong confirmation would end every check.
+        If this report has no time, the result depends on what it says. If it says that Live does
+        not record, the time of its receipt counts; if it came late, this costs one needless start.
+        If it says that Live records, it never counts as newer, because a wrong confirmation would
+        end every check.
         """
         if time is None:
             return False

@@ -29,8 +29,8 @@ _ASKED_OF_UNMANAGED = (Reason.ASKED_RESTART, Reason.ASKED_CANCEL_DELAY)
 
 
 def broken(record: StreamRecord, *, observe: bool = False) -> tuple[str, ...]:
-    """Return the names of the invariants that do not hold; with `observe`, for a stage that only
-    observes."""
+    """Return the names of the invariants that do not hold. `observe`: the stage only observes, so
+    that other invariants hold than in a stage that acts."""
     held = _OBSERVING if observe else _ACTING
     return tuple([invariant.__name__ for invariant in held if not invariant(record)])
 
@@ -40,7 +40,7 @@ def broken(record: StreamRecord, *, observe: bool = False) -> tuple[str, ...]:
 
 def requester_fits_intent(record: StreamRecord) -> bool:
     """Nobody is the requester before the first intent. An intent of policy or of a schedule wants a
-    recording. An intent made by an end wants none."""
+    recording. An intent that was made when an earlier one ended wants none."""
     intent = record.intent
     if (intent.generation == 0) != (intent.requester is Requester.NOBODY):
         return False
@@ -50,8 +50,8 @@ def requester_fits_intent(record: StreamRecord) -> bool:
 
 
 def wanted_implies_no_hold(record: StreamRecord) -> bool:
-    """An intent that wants a recording has no finalize and no hold. Only a schedule's intent may
-    keep an earlier hold."""
+    """An intent that wants a recording has no hold, and does not ask for the file at once
+    (`finalize`). Only a schedule's intent may keep an earlier hold."""
     intent = record.intent
     return not intent.wanted or (
         (intent.held_until is None or intent.requester is Requester.SCHEDULE)
@@ -147,7 +147,8 @@ def pending_start_implies_not_ended(record: StreamRecord) -> bool:
 
 
 def own_restart_implies_accepted_here(record: StreamRecord) -> bool:
-    """A restart of live-record's own is pending only in the session whose start it checks."""
+    """A restart that no person asked for is pending only if a recording is wanted, and a start of
+    the present session was accepted or has failed."""
     pending = record.pending
     if pending is None or pending.command is not Command.RESTART:
         return True
@@ -216,7 +217,7 @@ def doubted_stop_implies_stopped(record: StreamRecord) -> bool:
 
 
 def doubts_are_bounded(record: StreamRecord) -> bool:
-    """A record keeps at most a fixed number of requests in doubt."""
+    """A record keeps at most a fixed number of commands in doubt."""
     return len(record.doubts) <= MAX_DOUBTS_ENTRIES
 
 
@@ -248,7 +249,8 @@ def session_numbers_are_not_ahead(record: StreamRecord) -> bool:
 
 
 def live_implies_no_poll_planned(record: StreamRecord) -> bool:
-    """A live session has no `off_since`, no counted polls and no StreamNotFound to be checked."""
+    """A live session has no `off_since`, no counted polls, and no StreamNotFound answer that a poll
+    has to check."""
     session = record.session
     if session is None or session.state is not SessionState.LIVE:
         return True
@@ -304,8 +306,8 @@ def wanted_and_live_implies_under_way(record: StreamRecord) -> bool:
 
 
 def unproved_implies_check(record: StreamRecord) -> bool:
-    """If a start may have found a paused recording, a check or a command follows, unless Live has
-    refused another start since."""
+    """If Live answered a start with TaskAlreadyStarted, and may only have held a paused recording,
+    a check or a command follows, unless Live has refused another start since."""
     confirmation, session, answer = record.confirmation, record.session, record.answer
     if confirmation is None or session is None or session.state is not SessionState.LIVE:
         return True

@@ -139,8 +139,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_reported(self) -> bool:
-        """Return True if Live has reported that it records this wanted session, although the record
-        has no accepted start for it, because the answer to the start was lost."""
+        """Return True if Live has reported that it records this wanted session, but the record has
+        no accepted start for the session. The answer to the start may have been lost."""
         report, session = self.last_report, self.session
         if report is None or session is None or self.is_started:
             return False
@@ -149,8 +149,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
 
     @property
     def awaits_proof(self) -> bool:
-        """Return True if Live accepted a start in this session, and has neither shown nor denied
-        since that it records."""
+        """Return True if the session was started, but Live has not shown since then whether it
+        records."""
         return not self._is_shown and self._goes_on
 
     @property

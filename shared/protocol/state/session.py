@@ -42,8 +42,9 @@ class Session(Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_undated(self) -> bool:
-        """Return True if Live's time of the beginning is not known: only an accepted start, or a
-        publish that may be a replay, shows the session. It began at `opened_at` or earlier."""
+        """Return True if neither a callback nor a list has shown when the session began. Only an
+        accepted start, or a publish that may be a replay, shows that there is a session. It began
+        at `opened_at` or earlier."""
         return self.time is None and self.publish_time is None
 
     @property
