@@ -114,8 +114,8 @@ def take_due(
 
 def postpone(db: sqlite3.Connection, key: StreamKey, now: int) -> None:
     """Count a crash of the stream's handling, and make the stream due later, without reading its
-    document. If another release has left `ends_at` null, the pause is short, because the stream's
-    end may have passed."""
+    document. If the row has no `ends_at`, because another release wrote the row, the pause is
+    short: the stream's end may have passed."""
     at = _columns(key)
     db.execute(
         "INSERT INTO quarantine SELECT domain, app, stream, 1 FROM record"

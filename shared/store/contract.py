@@ -67,9 +67,9 @@ class Save(Struct, frozen=True):
     files, edges and tasks; these tasks count as dropped. `counts` maps names of the stage's
     counters to the numbers that are added to them if this save is stored.
 
-    If `if_no_quota` is given, the flight must also fit into the quota. A stream that does not count
-    against the quota yet is refused if the quota is used up, or if more urgent streams wait for the
-    rest of it. The store then saves `if_no_quota`, and adds `edges_over_quota` and
+    If `if_no_quota` is given, the flight must also fit into the quota. It fits if its stream counts
+    against the quota already, or if the quota has room that no more urgent streams wait for. If it
+    does not fit, the store saves `if_no_quota` instead, and adds `edges_over_quota` and
     `tasks_over_quota` in place of `edges` and `tasks`.
 
     If `decided_at` is more than STEP_MS ahead of the store's clock, the save is a conflict: the
@@ -105,9 +105,9 @@ class Save(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """The store now holds `if_no_slot`; or, if `over_quota` is True, `if_no_quota`.
-    `next_slot_in_ms` is 0 unless the next slot was too far away to wait for. `dropped_tasks` is how
-    many tasks had no room."""
+    """The store now holds `if_no_slot`; or, if `over_quota` is True, `if_no_quota`. If the next
+    slot was too far away to wait for, it comes in `next_slot_in_ms`; otherwise this number is 0.
+    `dropped_tasks` is how many tasks had no room."""
 
     version: int
     over_quota: bool = False
@@ -139,8 +139,8 @@ Saved: TypeAlias = Stored | Claimed | Conflict | NotForgotten
 
 
 def entries_of(save: Save, saved: Stored | Claimed) -> tuple[HistoryEntry, ...]:
-    """Return the history entries that belong to the outcome of a save. The store leaves out those
-    about files that it knew before."""
+    """Return the history entries that belong to the outcome of a save. The store has not added
+    those about files that it knew before."""
     over_quota = isinstance(saved, Stored) and saved.over_quota
     return (*save.entries, HistoryEntry(Reason.NO_QUOTA)) if over_quota else save.entries
 
@@ -157,8 +157,8 @@ def edges_of(save: Save, saved: Stored | Claimed) -> tuple[Edge, ...]:
 
 
 def tasks_of(save: Save, saved: Stored | Claimed) -> tuple[NewTask, ...]:
-    """Return the tasks that belong to the outcome of a save. The store leaves out those about files
-    that it knew before, those that are open already, and those for which it has no room."""
+    """Return the tasks that belong to the outcome of a save. The store has not added those about
+    files that it knew before, those that are open already, and those for which it has no room."""
     over_quota = isinstance(saved, Stored) and saved.over_quota
     return save.tasks_over_quota if over_quota else save.tasks
 
@@ -218,8 +218,8 @@ class Filter(Struct, frozen=True):
 
 class Watched(Struct, frozen=True):
     """A session that has not ended. `listed` is the publish time, in ms, at which the online list
-    shows it; None if no list has shown it yet. If `doubted` is True, the session is decided about
-    again even if the list has not changed."""
+    shows it; None if no list has shown it yet. If `doubted` is True, the session is handled after
+    every reading of the list, even if the list has not changed."""
 
     key: StreamKey
     listed: int | None
@@ -365,6 +365,7 @@ URGENT_PAUSE_MS = 15_000
 
 def quarantine_pause_ms(crashes: int, *, is_urgent: bool) -> int:
     """Return for how many ms a stream is left alone after its handling has crashed this number of
-    times."""
+    times in a row. `is_urgent`: a stop or cancel_delay is due, or the stream's end has passed, so
+    that the pause must be short."""
     pause = doubled(FIRST_PAUSE_MS, crashes - 1, MAX_PAUSE_MS)
     return min(pause, URGENT_PAUSE_MS) if is_urgent else pause

@@ -1,10 +1,10 @@
-"""Finds records whose due entry may be wrong or missing: after the store's clock was set back, and
-once in a store that release 0.2 may have filled.
+"""Finds records whose due entry, their place in the queue, may be wrong or missing.
 
-A due entry is the place of a record in the queue. Its time was computed by the clock of that
-moment. Release 0.2 wrote no due entry for a stream at rest, but such a stream must be forgotten
-some day. So each record is saved again, a page at a time, the most urgent phases first; the store
-remembers how far this has come. `Invocation.put_in_order` calls this module. It knows no engine.
+A due entry may be wrong after the store's clock was set back, because its time came from the clock
+before that. It may be missing in a store that release 0.2 has filled: this release wrote none for a
+stream at rest, but such a stream must be forgotten some day. So each record is saved again, a page
+at a time, the most urgent phases first. The store keeps the place of the last record that was saved
+again. `Invocation.put_in_order` calls this module, for any kind of store.
 """
 
 from __future__ import annotations

@@ -122,10 +122,10 @@ def next_version(db: sqlite3.Connection, version: int, now: int) -> int:
     """Return the version under which to store a record whose stored version is `version` (0 if it
     is new).
 
-    The result is higher than that version; for a new record, it is higher than the version of every
-    deleted record. It is also at least `now`. So no version is used twice for one stream: a new
-    record begins above a deleted one, and in a file restored from a backup the time has gone on
-    since the backup.
+    The result is higher than `version`; for a new record, it is higher than the version of every
+    deleted record. So a stream that is forgotten and comes back gets no version twice. The result
+    is also at least `now`. So no version is used twice after a file has been restored from a
+    backup.
     """
     return max((version or command_queue.counter(db, FORGOTTEN)) + 1, now)
 
@@ -275,9 +275,9 @@ _NAME_TAKEN = """
 
 
 def stored_uri(db: sqlite3.Connection, key: StreamKey, uri: str) -> str:
-    """Return the name under which the file table keeps the file `uri` of the stream. Each name
-    occurs once in a domain. If the file was first reported for another stream, the name is the uri,
-    a NUL, and this stream."""
+    """Return the name under which the file table keeps the file `uri` of the stream. The name is
+    the uri, unless the file was first reported for another stream of the domain. Then it is the
+    uri, a NUL, and this stream, because each name occurs once in a domain."""
     own = _own_uri(key, uri)
     names = {"domain": key.domain, "uri": uri, "own": own, "app": key.app, "stream": key.stream}
     return own if db.execute(_NAME_TAKEN, names).fetchone() else uri
@@ -299,9 +299,9 @@ def is_known(db: sqlite3.Connection, key: StreamKey, uri: str) -> bool:
 
 
 def keep_files(db: sqlite3.Connection, save: Save, now: int) -> None:
-    """Store the files of a save, and drop the stream's files older than `keep_ms`. The age of a
-    file that an earlier release stored counts from now. If the end of a file is unknown, the file
-    is listed at its beginning, or else at the time of its report."""
+    """Store the files of a save, and drop the stream's files that were stored more than `keep_ms`
+    ago. If an earlier release stored a file, it counts as stored now. A file is listed at the time
+    of its end; if its end is unknown, at its beginning, or else at the time of its report."""
     if not save.files:
         return
     domain, app, stream = columns(save.key)

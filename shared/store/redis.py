@@ -204,15 +204,16 @@ class RedisStore:
         return int(others)
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Return True if this stream is among the first `most` streams that are named by callbacks
-        signed in one second: `second`, in s since the epoch. If so, remember the stream."""
+        """Return True if this stream is among the first `most` streams that callbacks with one time
+        of signature have named. This time is `second`, in s since the epoch. If the result is True,
+        remember the stream."""
         arguments = (second, name_of(key), most, second - SIGNED_KEPT_S)
         return bool(self._run(scripts.IS_AMONG_FIRST, self._keys("signed"), *arguments))
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
         """Return True, and note the time, if one more worker of this name should be woken. That is
         so if nobody was woken within `ms`, and either no worker is registered, or fewer than `most`
-        are and the next slot for commands is free now."""
+        are registered and the next slot for commands is free now."""
         keys = self._keys(f"limit:{COMMANDS}", f"workers:{name}", "timestamps")
         return bool(
             self._run(scripts.MAY_WAKE_ONE, keys, f"woken {name}", most, ms, MAX_WORKER_LEASE_MS)
@@ -330,8 +331,8 @@ class RedisStore:
         return int(self._run(scripts.NOW, self._keys("now")))
 
     def durability(self) -> Durability:
-        """Return the settings that decide how safely data is kept. If the user or a managed engine
-        may not run a command for this, its settings are left out."""
+        """Return the settings that decide how safely data is kept. A setting is left out if this
+        user, or a managed engine, is not allowed the command that reads it."""
         found: dict[str, str] = {}
         with suppress(StoreUnavailable):
             info = self._info()
@@ -435,7 +436,7 @@ class RedisStore:
     def named(self, wanted: Filter, *, after: StreamKey | None, limit: int) -> Sequence[StreamKey]:
         """Return up to `limit` keys of the records that fit `wanted`, ordered by key, beginning
         after the key `after`. No record is read. Without `wanted.domain`, `wanted.app` is ignored,
-        because the names of one application are a range only within a domain."""
+        because the keys are sorted by domain first."""
         name = "phases" if wanted.phase else "names"
         prefix = f"{wanted.phase.value}\0" if wanted.phase else ""
         domain = f"{prefix}{wanted.domain}\0" if wanted.domain is not None else prefix
@@ -530,8 +531,9 @@ class RedisStore:
 
     def settle_tasks(self, settled: Sequence[tuple[Task, Settlement]]) -> Sequence[bool]:
         """Store, in one step, what follows from the attempts at tasks that were taken: each task's
-        next state, its file's verdict, and its new tasks. Return True for each task, or False, with
-        nothing changed for it, if it was taken again or is gone."""
+        next state, its file's verdict, and its new tasks. Return a value for each task. It is True
+        if the task's results were stored, and False if nothing was, because the task was taken
+        again or is gone."""
         keys = [*self._letters(), *self._keys("uris", "verdicts")]
         arguments = (encode_settled(settled), DEAD_MAX_BYTES, OUTBOX_MAX_BYTES)
         return list(map(bool, self._run(scripts.SETTLE_TASKS, keys, *arguments)))
@@ -547,7 +549,7 @@ class RedisStore:
         return Redriven(self._run(scripts.REDRIVE, self._letters(), task_id, OUTBOX_MAX_BYTES))
 
     def drop_dead_letters(self, keep_ms: int) -> int:
-        """Drop some of the dead letters older than `keep_ms`; return how many."""
+        """Drop dead letters older than `keep_ms`, at most OLD_ROWS at a time; return how many."""
         keys = self._keys("dead_tasks", "dead_tasks_by_age", "counts")
         return int(self._run(scripts.DROP_DEAD_LETTERS, keys, keep_ms, OLD_ROWS))
 

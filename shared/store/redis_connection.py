@@ -62,8 +62,8 @@ class Unsent(Exception):
 
 
 class PooledConnection:
-    """A connection that is kept from command to command. `era` is how often all connections had
-    been dropped when this one was opened."""
+    """A connection that is kept from command to command. `era` is the number of times that the pool
+    had been emptied when this connection was opened. A connection of an earlier era is closed."""
 
     __slots__ = ("address", "connection", "era")
 
@@ -85,8 +85,9 @@ class PooledConnection:
 
     def answers(self, commands: Sequence[Command]) -> list[Any]:
         """Send the commands; return one answer for each. Raise RedisError or OSError if a command
-        is refused or gets no answer. The connection is then closed, unless it was a single command,
-        and the engine refused it in a way that leaves the connection usable."""
+        is refused or gets no answer. After an error, the connection is closed. It stays open only
+        if a single command was sent, and the engine refused it in a way that leaves the connection
+        usable."""
         connection = self.connection
         try:
             packed = b"".join(map(_packed, commands))
@@ -456,7 +457,8 @@ def _encrypted() -> Any:  # noqa: ANN401 - a class whose base is imported late
         raise OSError("redis-py has no Connection._connect: use a release that the tests ran with")
 
     class Encrypted(Connection):
-        """`names`: the names that the certificate may have, the configured one first."""
+        """An encrypted connection. `names` are the names that the certificate may have, the
+        configured one first."""
 
         def __init__(
             self, context: ssl.SSLContext, names: Sequence[str], options: dict[str, Any]

@@ -56,15 +56,15 @@ def name_of(key: StreamKey) -> str:
 
 
 def pieces_of(key: StreamKey) -> tuple[str, str]:
-    """Return the two ends of a range, for ZRANGEBYLEX, that holds the names under which the pieces
-    of a stream's ledger are stored."""
+    """Return the two ends of a range for ZRANGEBYLEX. The range holds the names under which the
+    pieces of the stream's ledger are stored."""
     return f"[{name_of(key)}\0", f"({name_of(key)}\1"
 
 
 def key_of(member: str) -> StreamKey:
-    """Parse the key from the text that `name_of` returns. Old releases wrote such texts with one
-    NUL too many, which then becomes a part of the stream's name, so that the other texts can still
-    be read."""
+    """Parse the key from the text that `name_of` returns. Old releases wrote some texts with one
+    NUL too many. This NUL becomes a part of the stream's name, so that a list with such a text can
+    be read all the same."""
     return StreamKey(*member.split("\0", 2))
 
 

@@ -250,8 +250,9 @@ class SqliteStore:
         return int(all_of_them) - 1
 
     def is_among_first(self, second: int, key: StreamKey, most: int) -> bool:
-        """Return True if this stream is among the first `most` streams that are named by callbacks
-        signed in one second: `second`, in s since the epoch. If so, remember the stream."""
+        """Return True if this stream is among the first `most` streams that callbacks with one time
+        of signature have named. This time is `second`, in s since the epoch. If the result is True,
+        remember the stream."""
         row = (second, *record_rows.columns(key))
         with self._writing() as db:
             if db.execute(_SIGNED, row).fetchone():
@@ -268,7 +269,7 @@ class SqliteStore:
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
         """Return True, and note the time, if one more worker of this name should be woken. That is
         so if nobody was woken within `ms`, and either no worker is registered, or fewer than `most`
-        are and the next slot for commands is free now."""
+        are registered and the next slot for commands is free now."""
         woken = f"woken {name}"
         with self._writing() as db:
             now = self._clock()
@@ -535,8 +536,9 @@ class SqliteStore:
     @_even_if_full
     def settle_tasks(self, settled: Sequence[tuple[Task, Settlement]]) -> Sequence[bool]:
         """Store, in one step, what follows from the attempts at tasks that were taken: each task's
-        next state, its file's verdict, and its new tasks. Return True for each task, or False, with
-        nothing changed for it, if it was taken again or is gone."""
+        next state, its file's verdict, and its new tasks. Return a value for each task. It is True
+        if the task's results were stored, and False if nothing was, because the task was taken
+        again or is gone."""
         with self._writing() as db:
             return [self._settle(db, task, each) for task, each in settled]
 
@@ -563,7 +565,7 @@ class SqliteStore:
 
     @_even_if_full
     def drop_dead_letters(self, keep_ms: int) -> int:
-        """Drop some of the dead letters older than `keep_ms`; return how many."""
+        """Drop dead letters older than `keep_ms`, at most OLD_ROWS at a time; return how many."""
         with self._writing() as db:
             return task_rows.drop_old(db, self._clock() - keep_ms, record_rows.OLD_ROWS)
 

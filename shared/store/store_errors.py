@@ -9,11 +9,10 @@ from shared.protocol.stream import StreamKey
 
 
 class StoreUnavailable(LiveRecordError):
-    """The store cannot be used. `problem` is the code under which people see the error. Its
-    sentence is in shared/inbound/catalogue, under `problems`; `about` fills the gaps of that
-    sentence. A code has a subclass here, or comes from an answer of Redis
-    (shared/store/engine_answers.py).
-    """
+    """The store cannot be used. `problem` is the code under which people see the error. The
+    sentence for a code is in shared/inbound/catalogue, under `problems`, and `about` has the values
+    that this sentence needs. A code is that of a class of this module, or one of those in
+    shared/store/engine_answers.py, which stand for answers of Redis."""
 
     problem = "store_unavailable"
 

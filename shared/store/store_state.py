@@ -21,9 +21,9 @@ SEEN_EVERY_MS = 30_000
 
 
 class StoreState(Struct, frozen=True):
-    """The state of a store. A load, or a worker's registration, touches the store; `seen` is the
-    time of the last touch, to SEEN_EVERY_MS. `steady_since` and `gap_from` are those of
-    `Continuity`.
+    """The state of a store. A load, or a worker's registration, touches the store. `seen` is the
+    time of the last touch, or up to SEEN_EVERY_MS earlier. `steady_since` and `gap_from` are those
+    of `Continuity`.
 
     `misplaced_after` tells how far due entries were repaired since the clock was set back, or since
     the first touch: "" at the beginning, None if all are in order.
@@ -49,10 +49,10 @@ class StoreState(Struct, frozen=True):
         return self if passed < SEEN_EVERY_MS else replace(self, seen=now)
 
     def touched_by_worker(self, now: int) -> StoreState:
-        """Do as `touched`, for a worker. Only a worker makes the first touch, because a load may
-        belong to a request that is not authorized, which must leave no trace. At the first touch,
-        the repair of due entries begins, because release 0.2 may have written records without the
-        time at which they are forgotten.
+        """Return the state after a worker's touch at `now`. Only a worker makes the first touch,
+        because a load may belong to a request that is not authorized, which must leave no trace. At
+        the first touch, the repair of due entries begins, because release 0.2 may have written
+        records without the time at which they are forgotten. Any other touch is that of `touched`.
         """
         if self.seen is None:
             return replace(self, seen=now, misplaced_after="")

@@ -1,7 +1,7 @@
 """Parses the URL of a Redis, and reports every fault in it.
 
-`shared.config` uses it to check the settings, RedisStore to connect. It connects to nothing. No
-fault quotes the URL, because it holds a password.
+`shared.config` uses this module to check the settings, and RedisStore uses it to connect. The
+module itself connects to nothing. No fault quotes the URL, because the URL holds a password.
 
     redis[s]://[user[:password]@]host[:port][,host[:port]…][/database][?name=value&…]
 """
@@ -33,8 +33,9 @@ _ENCODE: Final = (
 
 
 class Address(Struct, frozen=True):
-    """The address of a Redis server. `name` is the host as the URL writes it; `host` is another one
-    if a cluster has redirected us. The server's certificate may have either name."""
+    """The address of a Redis server. `host` is the host to connect to, and `name` is the host as
+    the URL writes it. They differ if a cluster has redirected us. The server's certificate may have
+    either name."""
 
     host: str
     port: int

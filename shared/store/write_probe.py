@@ -24,10 +24,10 @@ class WritableStore(Protocol):
 
 class WriteResult(Struct, frozen=True):
     """The result of the probe. `error` is the error of the last try, if it failed. `written_ms_ago`
-    is how long ago a write last worked or, if none has worked yet, how long ago the first was
-    tried. `locked_ms` is for how long each try has found the store locked by another writer. The
-    probe tries only while somebody asks for its result.
-    """
+    is how long ago a write last worked; if none has worked yet, how long ago the first was tried.
+    `locked_ms` is for how long another writer has locked the store, as all tries in that time have
+    found; 0 if the last try did not find it locked. The probe tries only while somebody asks for
+    its result."""
 
     error: StoreUnavailable | None
     written_ms_ago: int
