@@ -194,8 +194,9 @@ def instant_of(text: str, schedule: Schedule) -> int:
 
 
 def occurrences(schedule: Schedule, *, ends_after: int, limit: int) -> Sequence[Occurrence]:
-    """Return the first `limit` occurrences whose limit (`until`) is after `ends_after`, in ms since
-    the epoch. They are in order. A paused schedule has the same occurrences as any other."""
+    """Return, in order, the first `limit` occurrences whose `until`, the latest end of the
+    recording, is after `ends_after`, in ms since the epoch. A paused schedule has the same
+    occurrences as any other."""
     return list(islice(upcoming(schedule, ends_after=ends_after), limit))
 
 

@@ -87,10 +87,10 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
     `due_at`: when to plan it again; None for never. `planned_until`: its occurrences up to this
     time are in the records of its streams; None if none are yet. `leaving`: streams from whose
     records its occurrences must still be removed. `is_deleted`: its occurrences are to be removed
-    from all records; then this document is deleted, too. `rules`: what its patterns ask for, one
-    rule for each occurrence that has begun (until its limit) and one for the next occurrence.
-    `cancelled`: the ids of occurrences that a recent change removed from the calendar before they
-    began.
+    from all records; then this document is deleted, too. `rules`: the temporary rules that follow
+    from its patterns. There is one for each occurrence that has begun, until its limit, and one for
+    the next occurrence. `cancelled`: the ids of occurrences that a recent change removed from the
+    calendar before they began.
     """
 
     schedule: Schedule
@@ -163,10 +163,10 @@ def rules_of(
     occurrences that its calendar has now.
 
     Once an occurrence has begun, its rule stays until the occurrence's limit, even if the schedule
-    was changed or deleted; but the rule is removed if the occurrence had been cancelled before it
-    began. If an occurrence was skipped, its rule stays until the change is settled, so that every
-    instance learns of the skip. New rules come from the occurrences that are under way or about to
-    begin, and from the next one.
+    was changed or deleted. But if the occurrence had been cancelled before it began, its rule is
+    removed. If an occurrence was skipped, its rule stays for SETTLED_AFTER_MS after the change, so
+    that every instance learns of the skip. New rules come from the occurrences that are under way
+    or about to begin, and from the next one.
     """
     ahead = {one.id for one in upcoming}
     is_settling = settles_at(stored, now) is not None
@@ -225,9 +225,9 @@ def one_of_each_application(streams: Iterable[str]) -> Sequence[StreamKey]:
 
 
 def rules_due_at(stored: StoredSchedule, now: int) -> int | None:
-    """Return when the next of the rules whose occurrence has begun must be handled: at the
-    occurrence's end, or, once that was judged, at its limit. Return None if no occurrence has
-    begun."""
+    """Return the earliest time at which a rule whose occurrence has begun must be handled; None if
+    no occurrence has begun. A rule must be handled at the end of its occurrence. After the
+    occurrence has been judged (`is_judged`), the rule must be handled at the occurrence's limit."""
     times = (
         rule.occurrence.until if rule.is_judged else rule.occurrence.ends_at
         for rule in stored.rules

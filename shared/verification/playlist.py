@@ -1,7 +1,7 @@
 """Judges an M3U8 file: the playlist, the sizes of its segments, and its first and last segment.
 
-verify.py calls this module. Of the other segments, it asks only for the sizes; it asks for the
-sizes of at most CHECKED_SEGMENTS segments.
+verify.py calls this module. It asks for the sizes of at most CHECKED_SEGMENTS segments, and reads
+no segment but the first and the last.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HEAD_PACKETS, TAIL_PACKETS = 700, 1_400
 
 def judge_playlist(file: Ranges, limits: Limits, expected: ExpectedFile) -> Steps[Media]:
     """Return the duration of a playlist, with findings that are no fault (`Media`). Raise Concluded
-    if the playlist or a segment is faulty, or if it cannot be judged.
+    if the playlist or a segment is faulty, or if the playlist cannot be judged.
 
     Whether Live ends the playlist of a finished recording with ENDLIST is UNCONFIRMED. So a
     playlist without ENDLIST counts as whole if it is as long as Live reported.
