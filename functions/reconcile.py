@@ -2,7 +2,7 @@
 callbacks that Live could not deliver.
 
 A timer starts all of these steps every minute. Sending begins in the first second; the other steps
-run at the same time, and one that fails stops no other. A wake-up call only sends commands.
+run at the same time. If one of them fails, the others go on. A wake-up call only sends commands.
 """
 
 from __future__ import annotations

@@ -151,8 +151,9 @@ class _Copying(Struct, frozen=True):
     def failed(
         self, why: str, *, is_final: bool = False, again: DeliverFile | None = None
     ) -> Outcome:
-        """Return the outcome of a failed step. `is_final`: the step is not repeated. `again`: the
-        task's body from which the copy begins again; None to repeat the step."""
+        """Return the outcome of a failed step. If `is_final` is True, the copy has failed for good.
+        Otherwise the step is repeated; or, if `again` is given, the copy begins again with this
+        body of the task."""
         is_last = is_final or self.task.attempts >= BACKOFF[KIND].attempts
         copy = self._copy(FAILED if is_last else DELIVERING, again or self.body, why)
         since = self.body.failing_since or copy.at

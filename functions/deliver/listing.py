@@ -44,9 +44,9 @@ class Listings(Struct):
     last: Listing | None = None
 
     def of(self, source: Opened, stream: StreamKey, body: DeliverFile) -> Listing:
-        """Return the playlist that the task copies. It is read from the bucket, unless it is the
-        last one read, in the version that `body.list_etag` names. If the playlist was changed since
-        its segments were read from it, the returned ETag differs from `body.list_etag`. Raise
+        """Return the playlist that the task copies. If it is the last one read, in the version that
+        `body.list_etag` names, it is not read again from the bucket. If the playlist was changed
+        since its segments were read from it, the returned ETag differs from `body.list_etag`. Raise
         NotCopied if the playlist cannot be copied, NotRead if it cannot be read."""
         place = (source.name, body.uri, stream, body.list_etag)
         if self.last is None or not body.list_etag or place != self.place:

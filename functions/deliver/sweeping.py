@@ -1,4 +1,5 @@
-"""Aborts forgotten multipart uploads: those begun at a target, whose id was lost with the answer.
+"""Aborts forgotten multipart uploads. Such an upload was begun at a target, but the answer with its
+id was lost.
 
 The timer's run calls this module. Once an hour it lists uploads under our own prefix that are more
 than a day old, and aborts those that no task knows.

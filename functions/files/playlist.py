@@ -60,8 +60,8 @@ def respond(
     why_unsigned: Callable[[Caller, StreamKey, str], str | None],
 ) -> Response:
     """Return one playlist of the stream's recordings in the period of the query. `why_unsigned`
-    returns why the caller may not get an object; None if it may. Raise a RequestError if there is
-    no such playlist, with the reason: for example, no file was reported, or the function has no
+    returns why the caller may not get an object; None if it may. If there is no such playlist,
+    raise a RequestError that says why: for example, no file was reported, or the function has no
     role."""
     buckets = OpenBuckets(invocation)
     account = _account(invocation, key, query)
@@ -190,7 +190,8 @@ class _Source:
         self._left_out: list[str] = []
 
     def left_out(self) -> Sequence[str]:
-        """Return the files that cannot be played, with the reason; beyond some, their number."""
+        """Return the files that cannot be played, each with the reason. If there are more than
+        MAX_LEFT_OUT_ENTRIES, the last text only counts the others."""
         more = len(self._left_out) - MAX_LEFT_OUT_ENTRIES
         beyond = [f"{more} more files"] if more > 0 else []
         return [*self._left_out[:MAX_LEFT_OUT_ENTRIES], *beyond]

@@ -22,8 +22,8 @@ from shared.protocol.policy import Webhook
 
 class HandOver(Struct):
     """A function object: for the task of an event, it returns the outcome that adds the event's
-    deliveries. `skipped` counts the deliveries left out so far because their receiver is paused or
-    has ended."""
+    deliveries. `skipped` counts the deliveries left out so far, because their receiver is paused or
+    has answered that it is gone."""
 
     invocation: Invocation
     endpoints: Endpoints

@@ -46,8 +46,8 @@ Job = tuple[TaskRunner, Callable[[Workers], None]]
 
 
 class Telling:
-    """The work on webhooks in one run. `start` gives it to the workers. Call `result` once they
-    have stopped."""
+    """The work on webhooks in one run. `start` lets the workers begin. Call `result` once they have
+    stopped."""
 
     def __init__(self, invocation: Invocation, connections: Connections) -> None:
         self._invocation = invocation

@@ -98,8 +98,8 @@ class AskResult(Struct, frozen=True):
 def response_of(
     request: ApiRequest, asked: Asked, handled: HandleResult, replicated: int | None
 ) -> Response:
-    """Return the response to a request for a command. If the request asks for that (`Prefer:
-    wait`), first wait for its outcome, some seconds at most. If the request was refused or had no
+    """Return the response to a request for a command. If the request has the header `Prefer: wait`,
+    first wait for the command's outcome, some seconds at most. If the request was refused or had no
     effect, raise an error with the reason."""
     if handled.refused is Reason.KEY_REUSED:
         raise KeyReused(in_words(HistoryEntry(Reason.KEY_REUSED), request.language))

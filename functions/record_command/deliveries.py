@@ -1,7 +1,7 @@
-"""Lists the tasks that follow from recordings, open ones or those that failed for good, and retries
-one of the latter.
+"""Lists the tasks that follow from recordings, and retries a task that failed for good.
 
-Functions with timers of their own do the tasks; this module does none.
+A list has either the open tasks or those that failed for good. Functions with timers of their own
+do the tasks; this module does none.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ LIST: tuple[Field, ...] = (
 
 
 def listed(request: ApiRequest) -> Response:
-    """Return a page of the tasks. A page is read when it is requested, so a task that is done
-    before that is on no page."""
+    """Return a page of the tasks, as they are now. A task that is done before its page is requested
+    is on no page."""
     state: DeliveryState = request.query.get("state", DeliveryState.DEAD)
     of, after = request.query.get("cursor", (state.value, ""))
     if of != state.value:
