@@ -111,7 +111,12 @@ def stop(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | bool
     """
     if bulk.is_pattern(stream):
         return bulk.for_each(api, "stop", stream, body, is_sure=is_sure, as_json=as_json)
-    answer = api.ask(stream, "stop", **body)
+    return _print_end(api, api.ask(stream, "stop", **body), as_json)
+
+
+def _print_end(api: Api, answer: Json, as_json: bool) -> int:
+    """Print the answer to a stop or cancel-delay. Return NOT_AS_WANTED if nobody knew the stream:
+    its name is probably mistyped, and the recording goes on."""
     _print_status(api, answer, as_json)
     if answer["outcome"] == "never_known":
         sentence = _("Neither Live nor the stage knows {stream}. Check the name.")
@@ -145,13 +150,13 @@ def restart(api: Api, stream: str, note: str | None, as_json: bool) -> None:
 @_stream
 @_note
 @of_stage(changes=True)
-def cancel_delay(api: Api, stream: str, note: str | None, as_json: bool) -> None:
+def cancel_delay(api: Api, stream: str, note: str | None, as_json: bool) -> int:
     """End STREAM's merge delay now.
 
     After a stop, Live waits for this delay before it writes the file. With this command, the file
-    appears at once.
+    appears at once. The exit code is 3 if neither Live nor the stage knew STREAM.
     """
-    _print_status(api, api.ask(stream, "cancel_delay", note=note), as_json)
+    return _print_end(api, api.ask(stream, "cancel_delay", note=note), as_json)
 
 
 @click.command()

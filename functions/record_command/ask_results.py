@@ -47,6 +47,7 @@ from shared.protocol.derived.standing import is_confirmed
 from shared.protocol.durations import rfc3339, written
 from shared.protocol.reason import HistoryEntry
 from shared.protocol.state.command import Answer
+from shared.protocol.state.confirmation import STOPPED
 from shared.protocol.state.intent import IfNotLive
 from shared.store.contract import Loaded
 
@@ -68,7 +69,8 @@ _OWN: Mapping[type[Asked], tuple[Command, ...]] = {
 
 class AskResult(Struct, frozen=True):
     """What became of a request: the stream's state at `now`, Live's last answer to a command of
-    this request, and how many replicas have stored the request."""
+    this request, and how many replicas have stored the request. `is_new_name`: nothing was known of
+    the stream before, except that somebody stopped it. Its name may be mistyped."""
 
     asked: Asked
     record: StreamRecord
@@ -76,6 +78,7 @@ class AskResult(Struct, frozen=True):
     command: Command | None = None
     answer: Accepted | LiveError | None = None
     replicated: int | None = None
+    is_new_name: bool = False
 
     def later(self, loaded: Loaded) -> AskResult:
         """Return the result with the newest record. If another instance has sent a command of this
@@ -108,7 +111,8 @@ def response_of(
     if handled.refused is not None:
         hint = RESTART_LATER if handled.refused is Reason.RESTART_OBSERVED else ""
         raise WrongState(in_words(HistoryEntry(handled.refused), request.language), hint=hint)
-    result = replace(_became(asked, handled), replicated=replicated)
+    is_new_name = _is_new_name(request, handled.before)
+    result = replace(_became(asked, handled), replicated=replicated, is_new_name=is_new_name)
     applied: dict[str, str] = {}
     seconds = request.headers.get(PREFER)
     if seconds is not None and (waited := _awaited(request, result, min(seconds, MAX_WAIT_S))):
@@ -269,15 +273,23 @@ def outcome_of(result: AskResult) -> Outcome:
     if record.intent.unsent_stop:  # it is sent once the stage acts
         return Outcome.WAITING
     if not record.intent.wanted:
-        never_known = isinstance(answer, StreamNotLive) and _is_first_request(record)
+        never_known = isinstance(answer, StreamNotLive) and result.is_new_name
         return Outcome.NEVER_KNOWN if never_known else Outcome.ALREADY_STOPPED
     waits = phase(record) in (Phase.WAITING, Phase.FAILED)
     return Outcome.WAITING if waits else Outcome.ALREADY_RECORDING
 
 
-def _is_first_request(record: StreamRecord) -> bool:
-    """Return True if nothing but this request is known of the stream. Its name may be mistyped."""
-    return record.intent.generation <= 1 and record.session is None
+def _is_new_name(request: ApiRequest, before: StreamRecord | None) -> bool:
+    """Return True if nothing was known of the stream before this request, except that somebody
+    stopped it. A record that could not be read has a doubt here."""
+    if before is None or before.intent.wanted or before.doubts:
+        return False
+    report = before.last_report
+    is_reported = report is not None and report.what != STOPPED
+    from_live = (before.session, before.confirmation, before.interrupted_at)
+    is_seen = is_reported or any(one is not None for one in from_live)
+    is_known = is_seen or before.planned or before.begun
+    return not (is_known or request.invocation.app.store.files(request.stream, 1))
 
 
 def _retry_after(result: AskResult, outcome: Outcome) -> dict[str, str]:

@@ -95,6 +95,8 @@ class HandleResult(Struct, frozen=True):
     next_slot_in_ms: float = 0.0
     is_saved: bool = True
     """Whether the event was stored; False if it changed nothing."""
+    before: StreamRecord | None = None
+    """The record as the event found it."""
 
     @property
     def again_in(self) -> int | None:
@@ -158,6 +160,7 @@ class _DecisionStep(Struct, frozen=True):
     query_online: bool
     broken: tuple[str, ...]
     continuity: Continuity
+    before: StreamRecord
     claimed: Claimed | None = None
     next_slot_in_ms: float = 0.0
     is_saved: bool = False
@@ -186,10 +189,11 @@ class Recorder:
         not_held: tuple[str, ...] = ()
         must_query = False
         is_saved: bool | None = None
+        before: StreamRecord | None = None
         while following is not None:
             step = yield from self._decide(key, following, options, known)
             if is_saved is None:
-                is_saved = step.is_saved
+                is_saved, before = step.is_saved, step.before
                 options = replace(options, counts={}) if options.counts else options
             entries, refused = (*entries, *step.entries), refused or step.refused
             following, known, next_slot_in_ms = None, None, step.next_slot_in_ms
@@ -206,7 +210,7 @@ class Recorder:
         if not_held:
             yield from do(ReportBroken(key, not_held))
         return HandleResult(
-            step.record, step.now, entries, refused, sent, next_slot_in_ms, bool(is_saved)
+            step.record, step.now, entries, refused, sent, next_slot_in_ms, bool(is_saved), before
         )
 
     def _decide(
@@ -229,6 +233,7 @@ class Recorder:
                 decision.query_online,
                 broken(decision.record, observe=settings.observe),
                 loaded.continuity,
+                loaded.record,
             )
             if_slot = self._claim(decision.record, loaded.now, options)
             is_due = options.must_save and loaded.version > 0

@@ -539,10 +539,11 @@ def test_nothing_of_a_stream_that_was_never_seen_may_be_of_another(
 
 
 def test_a_stop_of_a_name_that_never_was_says_so_by_its_exit_code_too(person: Person) -> None:
-    stopped = person.types("stop", of("neverwas"))
+    for command in ("stop", "stop", "cancel-delay"):
+        stopped = person.types(command, of("neverwas"))
 
-    assert stopped.exit_code == NOT_AS_WANTED
-    assert "Neither Live nor the stage knows" in stopped.stderr
+        assert stopped.exit_code == NOT_AS_WANTED
+        assert "Neither Live nor the stage knows" in stopped.stderr
 
 
 # --- stages

@@ -11,6 +11,7 @@ import pytest
 
 from shared.engine.recorder import HandlingOptions
 from shared.protocol import Command, Phase, Published, StartAsked, StreamKey
+from shared.protocol.command_errors import StreamNotLive
 from shared.store.contract import Save, Saved
 from shared.store.store_errors import Unreadable
 from tests.conftest import KEY, Clock
@@ -165,6 +166,16 @@ def test_a_stop_is_sent_and_replaces_the_record(beside: ReconcilingStage, stage:
     assert stage.status().json["held"] is True
     assert set_aside(stage.store, KEY) == LATER_STATE
     assert stage.store.quarantined() == 0
+
+
+def test_a_stop_that_live_does_not_find_is_not_of_an_unknown_stream(
+    beside: ReconcilingStage, stage: Stage
+) -> None:
+    recorded(beside, KEY)
+    break_record(beside.app.store, KEY)
+    stage.live.answers(Command.STOP, StreamNotLive("StreamNotFound"))
+
+    assert asks(stage, "stop").outcome == (200, "already_stopped", "idle")
 
 
 def test_a_stop_that_finds_no_slot_is_sent_by_the_next_reconcile(

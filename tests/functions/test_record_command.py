@@ -37,7 +37,8 @@ from shared.protocol.command_errors import (
     UnknownRejection,
 )
 from shared.protocol.durations import rfc3339
-from shared.protocol.events import Accepted, TimePassed
+from shared.protocol.events import Accepted, OccurrencesPlanned, TimePassed
+from shared.protocol.state.occurrence import Occurrence
 from shared.store.contract import Save
 from shared.store.store_errors import StoreUnavailable
 from tests.conftest import KEY, NOON, Clock
@@ -264,11 +265,44 @@ def test_a_stop_that_finalizes_sends_both_commands(recording: Stage) -> None:
 
 
 def test_a_stop_of_a_name_that_never_was_says_that_nothing_was_known(stage: Stage) -> None:
-    stage.live.answers(STOP, *[StreamNotLive("StreamNotFound")] * 2)
+    stage.live.answers(STOP, *[StreamNotLive("StreamNotFound")] * 3)
 
     assert stage.stop().outcome == (200, "never_known", "idle")
     assert stage.live.sent == [STOP]
-    assert stage.stop().json["outcome"] == "already_stopped"
+    assert stage.stop().json["outcome"] == "never_known"
+    assert stage.stop().json["outcome"] == "never_known"
+
+
+def test_a_cancel_delay_of_a_name_that_never_was_says_that_nothing_was_known(stage: Stage) -> None:
+    stage.live.answers(CANCEL, *[StreamNotLive("StreamNotFound")] * 2)
+
+    for _ in range(2):
+        got = stage.ask("POST", f"{ROOM}/cancel_delay", {})
+        assert got.outcome == (200, "never_known", "idle")
+
+
+def test_a_stop_of_a_stream_that_was_set_to_record_says_that_it_is_stopped(stage: Stage) -> None:
+    stage.live.answers(START, StreamNotLive("StreamNotFound"))
+    stage.live.answers(STOP, StreamNotLive("StreamNotFound"))
+    stage.start()
+
+    assert stage.stop().outcome == (200, "already_stopped", "idle")
+
+
+def test_a_stop_of_a_stream_that_left_a_file_says_that_it_is_stopped(stage: Stage) -> None:
+    stage.happens(FileLeft("app/room1.flv", NOON - 60_000, NOON - 1_000))
+    stage.live.answers(STOP, StreamNotLive("StreamNotFound"))
+
+    assert stage.stop().outcome == (200, "already_stopped", "idle")
+
+
+def test_a_stop_of_a_stream_that_a_schedule_names_says_that_it_is_stopped(stage: Stage) -> None:
+    begins, ends = NOON + 600_000, NOON + 1_200_000
+    show = Occurrence("show@1", "show", begins, begins, ends, ends)
+    stage.happens(OccurrencesPlanned("show", (show,)))
+    stage.live.answers(STOP, StreamNotLive("StreamNotFound"))
+
+    assert stage.stop().outcome == (200, "already_stopped", "idle")
 
 
 def test_a_file_that_cannot_be_hastened_comes_after_the_delay(recording: Stage) -> None:
