@@ -99,13 +99,24 @@ def wrong_words(row: Json) -> str:
     line = _("NOT RECORDED, {seconds} s lost")
     if row.get("live") == "unknown":
         line = _("NOT RECORDED, {seconds} s lost, if the stream is live")
-    elif wrong["reason"]["code"] in IN_DOUBT:
+    elif is_uncertain(row):
         line = _("NOT RECORDED, {seconds} s lost, unless the last command took effect")
     return line.format(seconds=wrong["lost_ms"] // 1000)
 
 
 IN_DOUBT = ("in_doubt", "answer_lost")
 """The reasons of a stream of which nobody knows whether Live carried out the last command."""
+
+
+def is_uncertain(row: Json) -> bool:
+    """Return True if nobody knows whether the stream is recorded, because Live's answer to a start
+    was lost or unclear."""
+    wrong = row.get("wrong")
+    if wrong and "certain" in wrong:  # the release before has no such field
+        return not wrong["certain"]
+    shown = wrong or row
+    is_starting = row["phase"] in ("queued", "starting")
+    return is_starting and shown["reason"]["code"] in IN_DOUBT
 
 
 NOT_AS_WANTED_PHASES = ("failed", "stopping")
@@ -277,6 +288,8 @@ def reason_sentence(status: Json, rejected: Json | None) -> str:
         "stopping": _("{stream} is being stopped: {reason}"),
     }
     sentence = sentences.get(status["phase"], _("{stream} is not recorded: {reason}"))
+    if is_uncertain(status):
+        sentence = _("Whether {stream} is recorded is unknown: {reason}")
     more = _rejected_callback(rejected) if rejected else ""
     return sentence.format(stream=status["stream"], reason=status["reason"]["text"]) + more
 

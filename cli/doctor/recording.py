@@ -36,8 +36,10 @@ from cli.doctor.snapshot import (
     Unread,
 )
 from cli.doctor.stage import NOT_RECORDED as NOT_RECORDED_CODE
+from cli.doctor.stage import UNKNOWN_RECORDING as UNKNOWN_CODE
 from cli.doctor.stage import UNREPORTED as UNREPORTED_CODE
 from cli.doctor.stage import is_only_unreadable, is_writable, stops_writes
+from cli.output import is_uncertain
 from cli.texts import N_
 from shared.protocol import StreamKey
 from shared.protocol.durations import instant, written
@@ -192,6 +194,21 @@ NOT_KNOWN = fault(
 NOT_RECORDED = fault(
     "recorded.waits",
     N_("these streams are live and set to record, but not recorded: {streams}. The cause: {why}"),
+)
+UNCLEAR = fault(
+    "recorded.unclear",
+    N_(
+        "nobody knows whether these streams are recorded, because the answer to each start was lost"
+        " or unclear: {streams}. The cause: {why}. The stage sends the start again until the answer"
+        " is clear"
+    ),
+)
+UNANSWERED = unknown(
+    "recorded.unanswered",
+    N_(
+        "Live has reported that it records these streams, but the answer to each start was lost or"
+        " unclear: {streams}. The stage sends the start again until the answer is clear"
+    ),
 )
 UNSHOWN = warning(
     "recorded.unshown",
@@ -565,7 +582,7 @@ def recorded(snapshot: Snapshot) -> Findings:
     known = {row["stream"]: row for row in snapshot.listed}
     wanted = list(_wanted(snapshot, snapshot.policy, known))
     found = list(_unrecorded(snapshot, wanted))
-    codes = (NOT_RECORDED_CODE, UNREPORTED_CODE)
+    codes = (NOT_RECORDED_CODE, UNKNOWN_CODE, UNREPORTED_CODE)
     stage_says = next((one for one in snapshot.problems if one["code"] in codes), None)
     if not found and stage_says:
         found = [STAGE_SAYS.found(problem=stage_says["text"], advice=stage_says["fix"])]
@@ -633,9 +650,13 @@ def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Findi
         kind = FORGOTTEN_HERE if snapshot.is_standby else FORGOTTEN
         yield kind.found(because="health", streams=_lost(forgotten))
     yield from _uncertain(snapshot, known)
-    waits = [each for each in known if _is_unrecorded(each.row) and not _is_unshown(each.row)]
-    for code in dict.fromkeys(each.row["reason"]["code"] for each in waits):
-        same = [each for each in waits if each.row["reason"]["code"] == code]
+    unrecorded = [each for each in known if _is_unrecorded(each.row) and not _is_unshown(each.row)]
+    if unclear := [each for each in unrecorded if is_uncertain(each.row)]:
+        why = _reason(unclear[0].row)["text"]
+        yield UNCLEAR.found(streams=_lost(unclear), why=why)
+    waits = [each for each in unrecorded if not is_uncertain(each.row)]
+    for code in dict.fromkeys(_reason(each.row)["code"] for each in waits):
+        same = [each for each in waits if _reason(each.row)["code"] == code]
         yield _of_cause(snapshot, code, same)
 
 
@@ -644,6 +665,8 @@ def _uncertain(snapshot: Snapshot, known: Sequence[_Wanted]) -> Iterator[Finding
     recorded."""
     if undecided := [each for each in known if _is_undecided(each.row)]:
         yield UNDECIDED.found(streams=_lost(undecided))
+    if unanswered := [each for each in known if _is_unanswered(each.row)]:
+        yield UNANSWERED.found(streams=_lost(unanswered))
     if undated := [each for each in known if each.row["reason"]["code"] == AGE_UNKNOWN]:
         yield UNDATED.found(streams=_lost(undated))
     if later := [each for each in known if _is_published_later(snapshot, each)]:
@@ -691,7 +714,8 @@ PUBLISH_VARIES_MS = 10_000
 def _is_unrecorded(row: Json) -> bool:
     ended_or_forgotten = (*ENDED_ON_PURPOSE, STORE_EMPTIED)
     is_counted = row["reason"]["code"] not in ended_or_forgotten and not _is_undecided(row)
-    return row["phase"] in NOT_RECORDED_PHASES and is_counted and not _is_unwanted(row)
+    is_lost = is_counted and not _is_unwanted(row) and not _is_unanswered(row)
+    return row["phase"] in NOT_RECORDED_PHASES and is_lost
 
 
 def _is_unwanted(row: Json) -> bool:
@@ -699,6 +723,19 @@ def _is_unwanted(row: Json) -> bool:
     starts only one recording for each publish, and this recording has ended."""
     is_known_live = row.get("live") == "yes" and not row.get("wanted")
     return is_known_live and row["reason"]["code"] != RULE_PENDING
+
+
+def _is_unanswered(row: Json) -> bool:
+    """Return True if Live has reported that it records the stream, although the answer to its start
+    was lost or unclear: the stage then counts nothing as lost."""
+    is_live = row.get("live") == "yes" and bool(row.get("wanted"))
+    return is_live and "wrong" in row and row["wrong"] is None and is_uncertain(row)
+
+
+def _reason(row: Json) -> Json:
+    """Return why the stream is not recorded."""
+    shown: Json = (row.get("wrong") or row).get("reason") or row["reason"]
+    return shown
 
 
 def _is_undecided(row: Json) -> bool:
@@ -720,14 +757,14 @@ CAUSES = {
     "observed": "policy",
 }
 """For a stream's reason, the check that reports its cause."""
-RETRIED = {"throttled", "unavailable", "never_sent", "in_doubt", "answer_lost", "not_live_yet"}
+RETRIED = {"throttled", "unavailable", "never_sent", "not_live_yet"}
 RETRIED |= {"queued", "sent", "published", "seen_online", "no_quota", "slot_missed"}
 """Reasons for which the stage itself sends the start again: a start by hand would not be faster."""
 
 
 def _of_cause(snapshot: Snapshot, code: str, same: Sequence[_Wanted]) -> Finding:
     domain, key, row = same[0].domain, same[0].key, same[0].row
-    streams, why, fix = _lost(same), row["reason"]["text"], _starts(snapshot, same)
+    streams, why, fix = _lost(same), _reason(row)["text"], _starts(snapshot, same)
     if code == NO_CONFIG and domain.configuration(key.app, key.stream):
         return CONFIG_CAME_LATER.found(streams=streams)
     if code == NO_CONFIG:

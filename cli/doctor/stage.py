@@ -329,6 +329,9 @@ def _sentences(problem: str, advice: str) -> str:
 
 NOT_RECORDED = "not_recorded"
 """Health's code for streams that are wanted, live and not recorded."""
+UNKNOWN_RECORDING = "recording_unknown"
+"""Health's code for streams that are wanted and live, and of which nobody knows whether they are
+recorded."""
 UNREPORTED = "starts_unreported"
 """Health's code for starts that Live accepted and has not reported on."""
 UNREACHED = "wake_unreachable"
@@ -347,6 +350,7 @@ SHOWN_ELSEWHERE = {
     "mode_observe",
     "policy_unreadable",
     NOT_RECORDED,
+    UNKNOWN_RECORDING,
     UNREPORTED,
     UNREACHED,
     LIST_UNREAD,

@@ -688,6 +688,13 @@ class NotRecordedView(Struct, frozen=True, forbid_unknown_fields=True):
     count: Count
     oldest_ms: Annotated[Count, doc("for how long the first of them has not been recorded")]
     reason: Annotated[ReasonView, doc("the commonest cause")]
+    unknown: Annotated[
+        Count,
+        doc(
+            "how many of them may be recorded all the same, because Live's answer to a start was"
+            " lost or unclear"
+        ),
+    ]
 
 
 class OutboxView(Struct, frozen=True, forbid_unknown_fields=True):
@@ -710,8 +717,8 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["ready", "degraded", "not_ready"],
         doc(
             "`degraded`: commands can be sent, but some streams that are wanted and live"
-            " are not recorded, or some streams cannot be handled, or some schedules cannot be"
-            " planned"
+            " are not recorded or may not be, or some streams cannot be handled, or some schedules"
+            " cannot be planned"
         ),
     ]
     ready: Annotated[bool, doc("`true`: a command could be sent now")]

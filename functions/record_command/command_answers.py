@@ -38,6 +38,13 @@ class WrongView(Struct, frozen=True, forbid_unknown_fields=True):
     since: Annotated[Time, doc("when the loss of the recording began")]
     lost_ms: Annotated[Count, doc("how long the loss has lasted so far")]
     reason: Annotated[ReasonView, doc("what keeps the stream from being recorded")]
+    certain: Annotated[
+        bool,
+        doc(
+            "`false`: the stream may be recorded all the same, because Live's answer to a start was"
+            " lost or unclear"
+        ),
+    ]
 
 
 class StandingView(Struct, frozen=True, forbid_unknown_fields=True):

@@ -65,6 +65,7 @@ from shared.protocol.derived.explain import cause_of_delay
 from shared.protocol.derived.wrong import (
     REPORTED_AFTER_MS,
     UNPROVED_MS,
+    may_have_started,
     stopping_since,
     wrong_since,
 )
@@ -100,7 +101,7 @@ CAUSES_ROWS = 100
 """How many streams are examined, the longest waiting first, for the most common cause."""
 NEARLY_FULL_PERCENT = 80
 FULL_SOON_MS = 7 * DAY_MS
-DEGRADING = ("not_recorded", "schedules_unplanned", "streams_quarantined")
+DEGRADING = ("not_recorded", "recording_unknown", "schedules_unplanned", "streams_quarantined")
 """Problems by which recordings are or may be lost although commands can be sent."""
 
 
@@ -134,6 +135,16 @@ class NotStopped(Struct, frozen=True):
     is_all: bool
 
 
+class Loss(Struct, frozen=True):
+    """How many wanted and live streams are not recorded (the code `not_recorded`), or may not be
+    (`recording_unknown`); for how long the first of them, and the most common cause."""
+
+    code: str
+    count: int
+    oldest_ms: int
+    cause: str
+
+
 class Facts(Struct, frozen=True):
     """What the checks judge: the state of the store at one moment. `ages`: ms since each timestamp
     was set."""
@@ -148,6 +159,7 @@ class Facts(Struct, frozen=True):
     state: StoreState
     size: Size | None
     not_recorded: NotRecordedView | None
+    losses: Sequence[Loss]
     unshown: Unshown | None
     not_stopped: NotStopped | None
     outbox: OutboxState
@@ -237,12 +249,13 @@ def online_lists_are_read(facts: Facts) -> Iterator[StageProblem]:
 
 
 def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
-    """Report streams that are wanted and live but not recorded."""
-    lost = facts.not_recorded
-    if lost is not None:
-        for_long, cause = written(lost.oldest_ms), lost.reason.text
-        about: dict[str, str | int] = {"count": lost.count, "oldest": for_long, "cause": cause}
-        yield StageProblem("not_recorded", about, lost.oldest_ms)
+    """Report streams that are wanted and live but not recorded, and those of which nobody knows
+    whether they are recorded, because Live's answer to their start was lost or unclear."""
+    for loss in facts.losses:
+        for_long = written(loss.oldest_ms)
+        about: dict[str, str | int] = {"count": loss.count, "oldest": for_long}
+        about["cause"] = loss.cause
+        yield StageProblem(loss.code, about, loss.oldest_ms)
 
 
 def starts_are_reported(facts: Facts) -> Iterator[StageProblem]:
@@ -388,7 +401,7 @@ QUERY: tuple[Field, ...] = (
     switch(
         "strict",
         "`true`: the status is also 503 while streams that are wanted and live are not recorded,"
-        " or some streams cannot be handled, or some schedules cannot be planned",
+        " or may not be, or some streams cannot be handled, or some schedules cannot be planned",
     ),
 )
 
@@ -419,6 +432,7 @@ def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
     store = app.store
     app.policies.policy()  # read the policy, if the last read was long ago
     phases = store.phases()
+    not_recorded, losses = _not_recorded(app, language)
     counted = (store.queue(), store.quarantined(), store.rate_limit_use(), phases)
     return Facts(
         app,
@@ -427,7 +441,8 @@ def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
         *counted,
         state=store.state(),
         size=store.size(),
-        not_recorded=_not_recorded(app, language),
+        not_recorded=not_recorded,
+        losses=losses,
         unshown=_unshown(app),
         not_stopped=_not_stopped(app, language) if phases.get(Phase.STOPPING) else None,
         outbox=store.outbox(),
@@ -438,25 +453,45 @@ def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
     )
 
 
-def _not_recorded(app: App, language: Language) -> NotRecordedView | None:
+def _not_recorded(app: App, language: Language) -> tuple[NotRecordedView | None, Sequence[Loss]]:
     """Return how many streams have been wanted, live and not recorded for a while, and the most
     common cause among those that have waited longest. Rows that contradict their record do not
     count: an earlier release left them.
     """
     counted = app.store.wrong_count(REPORTED_AFTER_MS)
     if not counted.count:
-        return None
+        return None, ()
     now = app.store.now()
     rows = app.store.wrong(now - REPORTED_AFTER_MS, after=None, limit=CAUSES_ROWS)
     records = [row.record for row in rows if isinstance(row.record, StreamRecord)]
     lost = [record for record in records if wrong_since(record) is not None]
     count = counted.count - (len(records) - len(lost))
     if count <= 0 or not lost:
-        return None
-    causes = Counter(_cause_of(app, record, now) for record in lost)
-    cause = _most_common(causes, "start")
-    oldest_ms = max(now - (wrong_since(lost[0]) or now), 0)
-    return NotRecordedView(count, oldest_ms, ReasonView(cause.code, text(cause, language)))
+        return None, ()
+    unknown = [record for record in lost if may_have_started(record)]
+    certain = [record for record in lost if not may_have_started(record)]
+    beyond = count - len(lost)  # not examined; they count as the certain ones, if there are any
+    losses = [
+        _loss(app, code, found, more, language)
+        for code, found, more in (
+            ("not_recorded", certain, beyond),
+            ("recording_unknown", unknown, 0 if certain else beyond),
+        )
+        if found
+    ]
+    whole = _loss(app, "", lost, beyond, language)
+    reason = ReasonView(_most_common(app, lost, "start").code, whole.cause)
+    return NotRecordedView(whole.count, whole.oldest_ms, reason, len(unknown)), losses
+
+
+def _loss(
+    app: App, code: str, found: Sequence[StreamRecord], more: int, language: Language
+) -> Loss:
+    """Return what health says of the records `found`, the longest lost first, and of `more` streams
+    that were not read."""
+    oldest_ms = max(app.store.now() - (wrong_since(found[0]) or 0), 0)
+    cause = text(_most_common(app, found, "start"), language)
+    return Loss(code, len(found) + more, oldest_ms, cause)
 
 
 def _unshown(app: App) -> Unshown | None:
@@ -488,8 +523,7 @@ def _not_stopped(app: App, language: Language) -> NotStopped | None:
     late = [(record, now - at) for record, at in asked if at and now - at >= REPORTED_AFTER_MS]
     if not late:
         return None
-    causes = Counter(_cause_of(app, record, now) for record, _ in late)
-    cause = _most_common(causes, "stop")
+    cause = _most_common(app, [record for record, _ in late], "stop")
     oldest_ms = max(age for _, age in late)
     return NotStopped(len(late), oldest_ms, text(cause, language), len(rows) < CAUSES_ROWS)
 
@@ -505,7 +539,10 @@ def _cause_of(app: App, record: StreamRecord, now: int) -> _Cause:
     return cause.code, tuple((name, str(cause.about.get(name, ""))) for name in _PUBLIC)
 
 
-def _most_common(causes: Counter[_Cause], command: str) -> HistoryEntry:
+def _most_common(app: App, records: Sequence[StreamRecord], command: str) -> HistoryEntry:
+    """Return the most common cause why these streams are not recorded or not stopped."""
+    now = app.store.now()
+    causes = Counter(_cause_of(app, record, now) for record in records)
     (code, about), _ = causes.most_common(1)[0]
     return HistoryEntry(code, {"command": command, "message": "", **dict(about)})
 

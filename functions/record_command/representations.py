@@ -83,7 +83,8 @@ def _wrong(wrong: Wrong | None, shown: Shown) -> WrongView | None:
     if wrong is None:
         return None
     lost_ms = max(shown.now - wrong.since, 0)
-    return WrongView(rfc3339(wrong.since), lost_ms, reason(wrong.reason, shown.language))
+    because = reason(wrong.reason, shown.language)
+    return WrongView(rfc3339(wrong.since), lost_ms, because, wrong.is_certain)
 
 
 def intent(intent: Intent) -> IntentView:

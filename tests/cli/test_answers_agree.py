@@ -23,10 +23,13 @@ from cli.doctor.finding import Finding, Severity
 from cli.doctor.recording import RULE_PENDING, recorded
 from cli.doctor.snapshot import Online, Snapshot
 from cli.main import main as live_record
-from cli.output import is_as_wanted
-from shared.protocol import StreamKey
+from cli.output import is_as_wanted, reason_sentence, wrong_words
+from shared.protocol import Command, Published, Reported, StreamKey
+from shared.protocol.command_errors import InDoubt, NoRecordConfig
+from shared.protocol.derived.wrong import REPORTED_AFTER_MS
+from shared.protocol.events import TimePassed
 from tests.cli.test_doctor_checks import DOMAIN, HEALTHY, policy
-from tests.conftest import Clock
+from tests.conftest import KEY, Clock
 from tests.functions.test_agreement import happen, pages
 from tests.support.scripted_stage import Stage
 
@@ -115,9 +118,66 @@ def test_the_doctor_finds_what_the_api_calls_wrong_and_nothing_that_it_calls_rec
             faults = found_of(row, stage.clock.now)
             if row["wrong"] is not None:
                 assert [one.severity for one in faults] == [Severity.FAULT], row
+                assert (faults[0].code == "recorded.unclear") is not row["wrong"]["certain"], row
                 assert name in faults[0].text
             if row["phase"] == "recording" or (not row["wanted"] and row["live"] == "yes"):
                 assert faults == [], row
+
+
+def in_doubt(stage: Stage) -> None:
+    """Let Live answer no start of a live stream clearly."""
+    stage.live.answers(Command.START, *[InDoubt("InternalError")] * 99)
+    stage.happens(Published(stage.clock.now), KEY)
+    stage.start()
+
+
+@pytest.mark.parametrize("wait_ms", [1_000, 30_000, 90_000])
+def test_if_every_answer_to_a_start_is_lost_no_answer_says_that_nothing_is_recorded(
+    stage: Stage, wait_ms: int
+) -> None:
+    in_doubt(stage)
+    stage.clock.pass_ms(wait_ms)
+    stage.happens(TimePassed(), KEY)
+    row = pages(stage)[str(KEY)]
+    (fault,) = found_of(row, stage.clock.now)
+    health = stage.ask("GET", "/v1/health", token="").json
+
+    assert row["wrong"]["certain"] is False
+    assert "unless the last command took effect" in wrong_words(row)
+    assert reason_sentence(row, None).startswith(f"Whether {KEY} is recorded is unknown: ")
+    assert (fault.code, fault.severity) == ("recorded.unclear", Severity.FAULT)
+    is_told = wait_ms > REPORTED_AFTER_MS
+    told = ["recording_unknown"] if is_told else []
+    assert [problem["code"] for problem in health["problems"]] == told
+    assert (health["status"], (health["not_recorded"] or {}).get("unknown")) == (
+        ("degraded", 1) if is_told else ("ready", None)
+    )
+
+
+def test_if_live_reports_a_recording_whose_start_it_did_not_answer_the_doctor_finds_no_fault(
+    stage: Stage,
+) -> None:
+    in_doubt(stage)
+    stage.happens(Reported("record_started", recording=True), KEY)
+    stage.clock.pass_ms(30_000)
+    row = pages(stage)[str(KEY)]
+    found = list(recorded(snapshot_of(row, stage.clock.now)))
+
+    assert row["wrong"] is None
+    assert reason_sentence(row, None).startswith(f"Whether {KEY} is recorded is unknown: ")
+    assert [(one.code, one.severity) for one in found] == [
+        ("recorded.unanswered", Severity.UNKNOWN)
+    ]
+
+
+def test_a_start_that_live_refuses_after_one_in_doubt_leaves_no_doubt(stage: Stage) -> None:
+    in_doubt(stage)
+    stage.live.answers(Command.START, NoRecordConfig("CodeConfigNotFound"))
+    stage.clock.pass_ms(30_000)
+    stage.happens(TimePassed(), KEY)
+    row = pages(stage)[str(KEY)]
+
+    assert (row["phase"], row["wrong"]["certain"]) == ("failed", True)
 
 
 # --- the command line ---------------------------------------------------------------------------
@@ -148,6 +208,8 @@ def test_why_says_what_the_api_says(
                 _, sentence = typed("why", name)
                 assert row["reason"]["text"] in sentence
                 assert ("NOT RECORDED" in sentence) is (row["wrong"] is not None)
+                is_certain = row["wrong"] is not None and row["wrong"]["certain"]
+                assert "unknown: " not in sentence or not is_certain
                 assert ("next attempt" in sentence) is (row["next_attempt_at"] is not None)
                 is_off = row["reason"]["code"] == "not_live" and row["live_at"] is not None
                 assert ("the online list is read once a minute" in sentence) is is_off

@@ -419,6 +419,26 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     ),
     (
         "recorded",
+        FAULT,
+        "nobody knows whether these streams are recorded",
+        "",
+        lambda: replace(domain(online=ONLINE), listed=listed("in_doubt", "starting")),
+    ),
+    (
+        "recorded",
+        UNKNOWN,
+        "Live has reported that it records these streams, but",
+        "",
+        lambda: replace(
+            domain(online=ONLINE),
+            listed=[
+                {**row, "live": "yes", "wanted": True, "wrong": None}
+                for row in listed("in_doubt", "starting")
+            ],
+        ),
+    ),
+    (
+        "recorded",
         UNKNOWN,
         "but they may have ended",
         "",

@@ -23,8 +23,16 @@ from shared.inbound.catalogue import Language, catalogue
 from shared.outbox.endpoint import Endpoint, endpoint_note, endpoint_of, note_of
 from shared.outbox.settlement import Next, Settlement
 from shared.outbox.task import OUTBOX_MAX_BYTES, NewTask, TaskKind
-from shared.protocol import Command, FileLeft, Published, Reported, StreamKey, StreamRecord
-from shared.protocol.command_errors import NoRecordConfig, OperatorActionNeeded, Throttled
+from shared.protocol import (
+    Command,
+    FileLeft,
+    Published,
+    Reported,
+    StartAsked,
+    StreamKey,
+    StreamRecord,
+)
+from shared.protocol.command_errors import InDoubt, NoRecordConfig, OperatorActionNeeded, Throttled
 from shared.store.contract import DAY_MS, Save
 from shared.store.engine_answers import PROBLEMS
 from shared.store.sqlite import SqliteStore
@@ -223,6 +231,16 @@ def not_recorded(make_stage: MakeStage) -> Stage:
     assert codes(health(stage)) == []
     stage.clock.pass_ms(21_000)
     beside.app.store.close()
+    return stage
+
+
+def recording_unknown(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    stage.happens(Published(NOON))
+    stage.live.answers(Command.START, *[InDoubt("InternalError")] * 9)
+    stage.app = replace(stage.app, wait=lambda s: stage.clock.pass_ms(round(s * 1000)))
+    stage.start()
+    stage.clock.pass_ms(21_000)
     return stage
 
 
@@ -461,6 +479,7 @@ CASES: dict[str, Case] = {
     "replay_stuck": replay_stuck,
     "online_list_unreadable": online_list_unreadable,
     "not_recorded": not_recorded,
+    "recording_unknown": recording_unknown,
     "starts_unreported": starts_unreported,
     "not_stopped": not_stopped,
     "streams_quarantined": streams_quarantined,
@@ -586,6 +605,25 @@ def test_a_stop_that_live_takes_after_all_is_no_problem_any_more(make_stage: Mak
     stage.stop()
 
     assert codes(health(stage)) == []
+
+
+def test_streams_that_may_be_recorded_are_counted_apart_from_those_that_are_not(
+    make_stage: MakeStage,
+) -> None:
+    stage = recording_unknown(make_stage)
+    other = StreamKey(KEY.domain, KEY.app, "other")
+    stage.happens(Published(stage.clock.now), other)
+    stage.live.answers(Command.START, NoRecordConfig("CodeConfigNotFound"))
+    stage.happens(StartAsked("ann"), other)
+    stage.clock.pass_ms(21_000)
+    got = health(stage)
+    texts = {problem["code"]: problem["text"] for problem in got.json["problems"]}
+
+    assert set(texts) == {"not_recorded", "recording_unknown"}
+    assert ": 1, the first of them for 21s. " in texts["not_recorded"]
+    assert ": 1, the first of them for 49s. " in texts["recording_unknown"]
+    assert (got.json["not_recorded"]["count"], got.json["not_recorded"]["unknown"]) == (2, 1)
+    assert (got.status, got.json["status"]) == (200, "degraded")
 
 
 def test_of_several_stops_the_problem_has_the_number_the_longest_wait_and_the_cause(

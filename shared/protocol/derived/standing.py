@@ -16,7 +16,7 @@ from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.due_times import next_poll
 from shared.protocol.derived.explain import cause_of_delay, explain
 from shared.protocol.derived.phase import Phase, phase
-from shared.protocol.derived.wrong import wrong_since
+from shared.protocol.derived.wrong import may_have_started, wrong_since
 from shared.protocol.durations import written
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import HistoryEntry, Reason
@@ -38,10 +38,12 @@ class Liveness(str, Enum):
 
 
 class Wrong(Struct, frozen=True):
-    """Why a wanted and live stream is not recorded, and since when."""
+    """Why a wanted and live stream is not recorded, and since when. `is_certain`: False if it may
+    be recorded all the same, because the answer to a start was lost or unclear."""
 
     since: int
     reason: HistoryEntry
+    is_certain: bool = True
 
 
 class Standing(Struct, frozen=True):
@@ -146,7 +148,8 @@ def _wrong(
     since = wrong_since(record)
     if since is None or since > now:
         return None
-    return Wrong(since, cause_of_delay(record, now, settings, continuity))
+    cause = cause_of_delay(record, now, settings, continuity)
+    return Wrong(since, cause, is_certain=not may_have_started(record))
 
 
 def _next_attempt_at(record: StreamRecord) -> int | None:

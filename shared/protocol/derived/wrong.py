@@ -10,7 +10,7 @@ from shared.protocol.reason import Reason
 from shared.protocol.state.command import Flight, PendingCommand
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import SessionState
-from shared.protocol.stream import Command
+from shared.protocol.stream import STARTS, Command
 
 UNDECIDED_MS = 60_000
 """How long it may be undecided whether a session has ended. Normally three polls decide within
@@ -65,6 +65,19 @@ def shows_recording(record: StreamRecord) -> bool:
         return True
     is_of_start = answer.command is Command.START and answer.at >= session.opened_at
     return not (is_of_start and answer.reason in _WITHOUT_EFFECT)
+
+
+def may_have_started(record: StreamRecord) -> bool:
+    """Return True if nobody knows whether Live carried out a start of this wanted session, because
+    its answer was lost or unclear, and no later answer has shown it."""
+    answer, session = record.answer, record.session
+    if record.has_failed or not record.intent.wanted or session is None:
+        return False
+    if any(doubt.command in STARTS for doubt in record.doubts):
+        return True
+    is_of_start = answer is not None and answer.command in STARTS
+    is_unclear = answer is not None and answer.reason in (Reason.IN_DOUBT, Reason.ANSWER_LOST)
+    return answer is not None and is_of_start and is_unclear and answer.at >= session.opened_at
 
 
 def stopping_since(record: StreamRecord) -> int | None:

@@ -667,6 +667,7 @@ STAGE_ROWS = _by_code(
     Row("cors.others", _let_another_page_read, _let_pages_read),
     Row("fresh.older", _configured_since, again("early")),
     Row("recorded.waits", refused("throttled", "Throttling.User", 400), granted("throttled")),
+    Row("recorded.unclear", refused("unclear", "InternalError", 500), granted("unclear")),
     Row("role.commands", refused("barred", "Forbidden.RAM", 403), granted("barred")),
     Row("role.not_activated", refused("inactive", "LiveServiceNotFound", 404), granted("inactive")),
     Row("errors.broken", _break_a_recording, again("breaks")),
@@ -718,6 +719,8 @@ NEVER_CURED = {
     "durable.disk": "needs a disk that is full",
     "bucket.elsewhere": "needs a bucket in another region; setup --endpoint is tried for its row",
     "role.asked": "needs two who ask within one second; to ask again cures it",
+    "recorded.unanswered": "needs a report of a start that was not answered; tests/cli/"
+    "test_answers_agree.py has one, and the stage's next start cures it",
     "recorded.undated": "needs a clock that is set back; the incident clock_set_back has one",
     "access.beyond": "needs a list of more pages than doctor reads",
     **dict.fromkeys(
