@@ -104,10 +104,10 @@ def start(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | boo
 def stop(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | bool | None) -> int:
     """Stop recording STREAM.
 
-    No policy rule starts it again for 12 hours, unless `--hold` or the stage sets another time. The
-    exit code is 3 if neither Live nor the stage knew STREAM. With a pattern such as
-    'live.example.com/app/*', the command stops every matching stream that is recorded or set to
-    record, after a confirmation.
+    No policy rule starts it again for 12 hours, unless `--hold` or the stage sets another time.
+    Even after that, a rule may wait for the next publish. The exit code is 3 if neither Live nor
+    the stage knew STREAM. With a pattern such as 'live.example.com/app/*', the command stops every
+    matching stream that is recorded or set to record, after a confirmation.
     """
     if bulk.is_pattern(stream):
         return bulk.for_each(api, "stop", stream, body, is_sure=is_sure, as_json=as_json)

@@ -255,6 +255,21 @@ def test_a_stop_is_accepted_holds_and_says_when_the_file_comes(recording: Stage)
     assert got.json["file_by"] == rfc3339(NOON + 61_000 + 180_000)
 
 
+def test_a_stop_says_all_the_time_that_a_rule_may_wait_for_the_next_publish(stage: Stage) -> None:
+    key = replace(KEY, app="classroom")
+    path = f"/v1/recordings/{key.url_path}"
+    stage.happens(Published(NOON), key)
+    told = [stage.ask("POST", f"{path}/stop", {"hold": "1h"}).json]
+    for minutes in (1, 60):
+        stage.clock.pass_ms(minutes * 60_000)
+        told.append(stage.ask("GET", path).json)
+
+    assert [answer["reason"]["code"] for answer in told] == ["held", "held", "asked_stop"]
+    for answer in told:
+        assert "may wait for the next publish" in answer["reason"]["text"]
+        assert (answer["phase"], answer["wrong"], answer["wanted"]) == ("idle", None, False)
+
+
 def test_a_stop_that_finalizes_sends_both_commands(recording: Stage) -> None:
     recording.clock.pass_ms(1000)
     got = recording.stop({"finalize": True})

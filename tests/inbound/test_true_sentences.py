@@ -41,6 +41,7 @@ ALREADY, NOT_FOUND = AlreadyStarted("TaskAlreadyStarted"), StreamNotLive("Stream
 PAUSED = Reported("record_paused", recording=False)
 FILE = FileLeft("1.flv", NOON, NOON + 50 * SECOND)
 KNOWN = StreamSettings(status_known=True)
+BY_RULE = StreamSettings(rule=RECORDS)
 OBSERVES = StreamSettings(rule=RECORDS, observe=True)
 
 
@@ -49,6 +50,23 @@ def refuted() -> Story:
     return recording().passes(MINUTE).unpublish(NOON + 50 * SECOND).passes(5 * SECOND).seen(NOON)
 
 
+def stopped_for_an_hour() -> Story:
+    """Return a story of a stream that a rule records, and that a person stopped for an hour."""
+    return recording(BY_RULE).happens(StopAsked("ann", hold=60 * MINUTE)).answer()
+
+
+def republished_in_the_hold() -> Story:
+    """Return a story of such a stream that was published again within the hour, as the online list
+    has shown."""
+    story = stopped_for_an_hour().passes(MINUTE)
+    at = story.now
+    return story.publish(at).passes(MINUTE).seen(at)
+
+
+HOLD_IS_OVER = (
+    "ann asked for it to be stopped; the hold of this stop has ended, but the rule */*/* may wait"
+    " for the next publish: to record the stream sooner, start it"
+)
 WAYS: dict[str, tuple[Story, Reason, str]] = {
     "a file confirms": (
         accepted(KNOWN).passes(55 * SECOND).happens(FILE),
@@ -233,12 +251,51 @@ WHY: dict[str, tuple[Story, Reason, str]] = {
         Reason.HELD,
         "an explicit stop still holds; only an explicit start records it again",
     ),
+    "an explicit stop holds for a while, and a rule records": (
+        stopped_for_an_hour(),
+        Reason.HELD,
+        (
+            "an explicit stop still holds until 2025-11-22T09:26:40Z; even after that, the rule"
+            " */*/* may wait for the next publish: to record the stream sooner, start it"
+        ),
+    ),
+    "an explicit stop holds for the publish, and a rule records": (
+        recording(BY_RULE).happens(StopAsked("ann", hold_session=True)).answer(),
+        Reason.HELD,
+        (
+            "an explicit stop still holds; the rule */*/* waits for the next publish: to record the"
+            " stream sooner, start it"
+        ),
+    ),
+    "the stop no longer holds, but this publish had its recording": (
+        stopped_for_an_hour().passes(60 * MINUTE).seen(NOON),
+        Reason.ASKED_STOP,
+        HOLD_IS_OVER,
+    ),
+    "the stop no longer holds, and the publish began while it held": (
+        republished_in_the_hold().passes(60 * MINUTE),
+        Reason.ASKED_STOP,
+        HOLD_IS_OVER,
+    ),
+    "the stop no longer holds, and no rule records": (
+        recording().happens(StopAsked("ann", hold=MINUTE)).answer().passes(MINUTE),
+        Reason.ASKED_STOP,
+        "ann asked for it to be stopped",
+    ),
     "a restart was accepted": (
         recording().passes(SECOND).happens(RestartAsked("ann")).answer(),
         Reason.ACCEPTED,
         "Live accepted restart",
     ),
 }
+
+
+def test_the_end_of_a_hold_starts_nothing_and_a_rule_records_the_next_publish() -> None:
+    """As the sentences above say."""
+    for story in (stopped_for_an_hour(), republished_in_the_hold()):
+        assert not story.passes(60 * MINUTE).record.intent.wanted
+        story.publish()
+        assert (story.record.intent.wanted, story.sent[-1]) == (True, "start")
 
 
 def last_of(story: Story, code: Reason) -> HistoryEntry:

@@ -70,6 +70,15 @@ class EndWords(Struct, frozen=True):
     unnoted: str
 
 
+class HoldWords(Struct, frozen=True):
+    """The texts for an explicit stop of a stream that a rule records. `timed`: it holds until a
+    time. `publish`: it holds until the next publish. `over`: it no longer holds."""
+
+    timed: str
+    publish: str
+    over: str
+
+
 class ConditionWords(Struct, frozen=True):
     """The texts of an alert condition: its name, what is wrong in one alert, and what to do about
     it."""
@@ -97,6 +106,7 @@ class Catalogue(Struct, frozen=True):
     somebody: str
     problems: Mapping[str, ProblemWords]
     ends: EndWords
+    holds: HoldWords
     outcomes: Mapping[str, str]
     findings: Mapping[str, str]
     conditions: Mapping[str, ConditionWords]
@@ -120,7 +130,16 @@ def text(entry: HistoryEntry, language: Language = Language.ENGLISH) -> str:
     template = words.reasons.get(entry.code.value) or words.reasons[Reason.UNKNOWN.value]
     if entry.code is Reason.RULE_IGNORES and about["rule"] == NO_RULE.name:
         template = words.no_rule
-    return template.format_map(about)
+    return (_of_hold(entry, words.holds) or template).format_map(about)
+
+
+def _of_hold(entry: HistoryEntry, words: HoldWords) -> str:
+    """Return the text for an explicit stop of a stream that a rule records; else ""."""
+    if "next_rule" not in entry.about:
+        return ""
+    if entry.code is Reason.ASKED_STOP:
+        return words.over
+    return words.timed if "until" in entry.about else words.publish
 
 
 def problem_words(

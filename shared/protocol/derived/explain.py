@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.phase import Phase, is_unmanaged, phase
+from shared.protocol.durations import rfc3339
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.command import Answer, Flight
@@ -149,10 +150,26 @@ def _not_wanted(record: StreamRecord, now: int, settings: StreamSettings) -> His
     if intent.unsent_stop:
         return _UNSENT_STOP
     if intent.requester is Requester.PERSON and record.held_at(now):
-        return HistoryEntry(Reason.HELD)
+        return HistoryEntry(Reason.HELD, _held_until(record, now, settings))
     if _is_suspended(record, settings):
         return HistoryEntry(Reason.POLICY_SUSPENDED)
-    return HistoryEntry(intent.reason, {"who": intent.who})
+    waits = intent.reason is Reason.ASKED_STOP and record.is_live
+    next_rule = _next_rule(settings) if waits else {}
+    return HistoryEntry(intent.reason, {"who": intent.who, **next_rule})
+
+
+def _held_until(record: StreamRecord, now: int, settings: StreamSettings) -> dict[str, str]:
+    """Return the details of a hold on a stream that a rule records. The end of the hold starts
+    nothing: policy decides only when a stream is published, so the rule waits for that."""
+    until, next_rule = record.intent.held_until, _next_rule(settings)
+    is_timed = until is not None and now < until
+    return {**next_rule, "until": rfc3339(until or 0)} if next_rule and is_timed else next_rule
+
+
+def _next_rule(settings: StreamSettings) -> dict[str, str]:
+    """Return the name of the rule that records the stream's next publish; {} if none does."""
+    rule = settings.rule
+    return {"next_rule": rule.name} if rule.records_on_publish else {}
 
 
 def _is_suspended(record: StreamRecord, settings: StreamSettings) -> bool:
