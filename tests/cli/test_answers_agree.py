@@ -146,11 +146,11 @@ def test_if_every_answer_to_a_start_is_lost_no_answer_says_that_nothing_is_recor
     assert "unless the last command took effect" in wrong_words(row)
     assert reason_sentence(row, None).startswith(f"Whether {KEY} is recorded is unknown: ")
     assert (fault.code, fault.severity) == ("recorded.unclear", Severity.FAULT)
-    is_told = wait_ms > REPORTED_AFTER_MS
-    told = ["recording_unknown"] if is_told else []
-    assert [problem["code"] for problem in health["problems"]] == told
+    is_shown = wait_ms > REPORTED_AFTER_MS
+    problems = ["recording_unknown"] if is_shown else []
+    assert [problem["code"] for problem in health["problems"]] == problems
     assert (health["status"], (health["not_recorded"] or {}).get("unknown")) == (
-        ("degraded", 1) if is_told else ("ready", None)
+        ("degraded", 1) if is_shown else ("ready", None)
     )
 
 

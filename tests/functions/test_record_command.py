@@ -259,13 +259,13 @@ def test_a_stop_says_all_the_time_that_a_rule_may_wait_for_the_next_publish(stag
     key = replace(KEY, app="classroom")
     path = f"/v1/recordings/{key.url_path}"
     stage.happens(Published(NOON), key)
-    told = [stage.ask("POST", f"{path}/stop", {"hold": "1h"}).json]
+    answers = [stage.ask("POST", f"{path}/stop", {"hold": "1h"}).json]
     for minutes in (1, 60):
         stage.clock.pass_ms(minutes * 60_000)
-        told.append(stage.ask("GET", path).json)
+        answers.append(stage.ask("GET", path).json)
 
-    assert [answer["reason"]["code"] for answer in told] == ["held", "held", "asked_stop"]
-    for answer in told:
+    assert [answer["reason"]["code"] for answer in answers] == ["held", "held", "asked_stop"]
+    for answer in answers:
         assert "may wait for the next publish" in answer["reason"]["text"]
         assert (answer["phase"], answer["wrong"], answer["wanted"]) == ("idle", None, False)
 
