@@ -49,7 +49,7 @@ class OpenBuckets(Struct):
     opened: dict[Bucket, Opened] = field(default_factory=dict)
 
     def of(self, stream: StreamKey, place: str = "") -> Opened:
-        """Return the bucket of a stream's file at `place`, as `bucket_of` finds it, opened. Raise
+        """Return a client of the bucket that `bucket_of` finds for the stream and `place`. Raise
         WrongState if there is no bucket, or if the function has no role."""
         bucket = bucket_of(self.invocation, stream, place)
         if bucket not in self.opened:

@@ -133,7 +133,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     _reads(
         path=f"{SIGNED}/{{domain}}/{{app}}/{{stream}}",
-        respond=queries.elsewhere,
+        respond=queries.misrouted,
         summary="List the files with sizes and playback URLs",
         answers={200: SignedFilesView},
         errors=(409,),
@@ -149,7 +149,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     _reads(
         path=f"{SIGNED}/{{domain}}/{{app}}/{{stream}}/playlist.m3u8",
-        respond=queries.elsewhere,
+        respond=queries.misrouted,
         summary="Return one M3U8 playlist of all recordings of the last intent, or of a period",
         answers={200: M3u8},
         errors=(409,),

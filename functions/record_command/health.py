@@ -106,9 +106,9 @@ DEGRADING = ("not_recorded", "recording_unknown", "schedules_unplanned", "stream
 
 
 class StageProblem(Struct, frozen=True):
-    """A problem of the stage. `about` has the values for the placeholders in its texts. `age_ms`:
-    for how long the problem has lasted; None if unknown. `stops_commands`: while the problem lasts,
-    the stage is not ready, and the status is 503."""
+    """A problem of the stage. `about` has the values for the placeholders in the problem's texts.
+    `age_ms` says for how long the problem has lasted; None if unknown. While a problem with
+    `stops_commands` lasts, the stage is not ready, and the status is 503."""
 
     code: str
     about: Mapping[str, str | int] = field(default_factory=dict)
@@ -117,8 +117,9 @@ class StageProblem(Struct, frozen=True):
 
 
 class Unshown(Struct, frozen=True):
-    """How many streams have a start that Live accepted, but no report of the recording yet, and how
-    old the oldest of these starts is. `is_all`: every such stream was counted."""
+    """How many streams have a start that Live has accepted, but not yet confirmed by a report that
+    it records. `oldest_ms`: how long ago Live accepted the oldest of these starts. `is_all`: every
+    such stream was counted."""
 
     count: int
     oldest_ms: int
@@ -126,8 +127,9 @@ class Unshown(Struct, frozen=True):
 
 
 class NotStopped(Struct, frozen=True):
-    """How many streams have a stop that has not been carried out for a while, how old the oldest of
-    these stops is, and the most common cause. `is_all`: every such stream was counted."""
+    """How many streams have been stopping for longer than REPORTED_AFTER_MS. `oldest_ms`: for how
+    long the first of them has been stopping. `cause`: the most common cause. `is_all`: every such
+    stream was counted."""
 
     count: int
     oldest_ms: int
@@ -146,8 +148,9 @@ class Loss(Struct, frozen=True):
 
 
 class Facts(Struct, frozen=True):
-    """What the checks judge: the state of the store at one moment. `ages`: ms since each timestamp
-    was set."""
+    """What the checks read: the state of the stage and its store at one moment. `ages` has the
+    store's timestamps, such as that of the last reconcile, by name: how many ms ago each was set.
+    """
 
     app: App
     write: WriteResult
@@ -195,8 +198,8 @@ def store_has_room(facts: Facts) -> Iterator[StageProblem]:
 
 def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
     """Report that the timer of `reconcile` does not run. In a new stage, `reconcile` may not have
-    run yet; report that only once the stage is three minutes old, or something is as long
-    overdue."""
+    run yet. That is reported only if the stage is older than three minutes, or if a record has been
+    due for more than three minutes."""
     age, oldest = facts.ages.get(RECONCILED), facts.queue.oldest
     known_ms = max(oldest, *facts.ages.values(), 0)
     if age is None and known_ms > STALE_MS:
@@ -209,8 +212,8 @@ def reconcile_runs(facts: Facts) -> Iterator[StageProblem]:
 
 def notify_runs(facts: Facts) -> Iterator[StageProblem]:
     """Report that the function `notify` no longer runs, so that nobody gets messages or webhooks.
-    If it has never run, report nothing: the stage may have been deployed by an earlier release,
-    without it."""
+    If it has never run, report nothing: an earlier release, which had no `notify`, may have
+    deployed the stage."""
     age = facts.ages.get(began(NOTIFY))
     if age is not None and age > STALE_MS:
         yield StageProblem("notify_silent", {"ago": written(age)}, age)
@@ -259,9 +262,9 @@ def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
 
 
 def starts_are_reported(facts: Facts) -> Iterator[StageProblem]:
-    """Report starts that Live accepted, but of which it has reported no recording yet. Some of
-    these streams may be recorded all the same. If a later start shows that a stream was not,
-    `streams_are_recorded` reports the stream as not recorded since its first start."""
+    """Report starts that Live accepted without having reported a recording since. Some of these
+    streams may be recorded all the same. If a later start shows that a stream was not recorded,
+    `streams_are_recorded` reports it, and counts from the first start."""
     unshown = facts.unshown
     if unshown is not None:
         count = _count(unshown.count, is_all=unshown.is_all)
@@ -290,7 +293,8 @@ def streams_are_handled(facts: Facts) -> Iterator[StageProblem]:
 
 
 def tasks_are_done(facts: Facts) -> Iterator[StageProblem]:
-    """Report tasks that are overdue, have failed for good, or had no room in the outbox."""
+    """Report tasks that are overdue, that have failed for good, or that were dropped because too
+    many tasks were open."""
     outbox, dropped_ago = facts.outbox, facts.ages.get(DROPPED)
     if outbox.oldest_ms > TASKS_LATE_MS:
         about: dict[str, str | int] = {"count": outbox.open, "ago": written(outbox.oldest_ms)}
@@ -302,7 +306,8 @@ def tasks_are_done(facts: Facts) -> Iterator[StageProblem]:
 
 
 def receivers_take_events(facts: Facts) -> Iterator[StageProblem]:
-    """Report a webhook receiver that has taken nothing for a while, or that gets no more events."""
+    """Report each webhook receiver that has accepted no event for RECEIVER_LATE_MS, and each to
+    which no more events are sent, because it was paused or has ended."""
     for name, endpoint in facts.endpoints.items():
         about: dict[str, str | int] = {"name": name, "why": endpoint.why}
         if not endpoint.is_open:
@@ -363,8 +368,8 @@ def wake_ups_arrive(facts: Facts) -> Iterator[StageProblem]:
 
 
 def acts_alone(facts: Facts) -> Iterator[StageProblem]:
-    """Report that another stage acts on the same streams, as callbacks that it has forwarded
-    show."""
+    """Report that another stage sends commands for the same streams, too. That stage says so in the
+    callbacks that it forwards to this one."""
     age = facts.ages.get(OTHER_STAGE)
     if age is not None and age < OTHER_STAGE_MS:
         yield StageProblem("two_stages_act", {"ago": written(age)})
@@ -407,8 +412,9 @@ QUERY: tuple[Field, ...] = (
 
 
 def health(request: ApiRequest) -> Response:
-    """Return every problem of the stage. The status is 503 if no command could be sent now; with
-    `strict=true`, also while the stage is degraded. Otherwise it is 200."""
+    """Return every problem of the stage. The status is 503 while a problem with `stops_commands`
+    lasts. With `strict=true`, the status is also 503 while one of the problems in DEGRADING lasts.
+    Otherwise it is 200."""
     app, language = request.invocation.app, request.language
     write = app.write_probe.result()
     try:
@@ -428,7 +434,8 @@ def problems_of(facts: Facts) -> list[StageProblem]:
 
 
 def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
-    """Read the facts from the store. Raise StoreUnavailable if the store does not answer."""
+    """Read the facts from the store, and add `write`, the result of the last try to write to the
+    store. Raise StoreUnavailable if the store does not answer."""
     store = app.store
     app.policies.policy()  # read the policy, if the last read was long ago
     phases = store.phases()

@@ -74,9 +74,9 @@ HEADERS: tuple[Field, ...] = (
 
 
 class Streams(Struct, frozen=True):
-    """The streams that get a row, and the number of streams in each phase. `lost`: how many streams
-    should be recorded and are not. `reported`: how many of these have been so for long enough to be
-    critical. `is_complete`: every stream was counted."""
+    """The streams that the overview lists in `rows`, and the number of streams in each phase.
+    `lost`: how many streams should be recorded and are not. `reported`: for how many of these that
+    has lasted REPORTED_AFTER_MS, which is critical. `is_complete`: every stream was counted."""
 
     rows: Sequence[_Row]
     phases: Mapping[Phase, int]
@@ -86,7 +86,8 @@ class Streams(Struct, frozen=True):
 
 
 def overview(request: ApiRequest) -> Response:
-    """Return the overview; or 304, if the request names the version that the overview still has."""
+    """Return the overview. If it has not changed since the answer whose ETag the request sends in
+    If-None-Match, return 304 without a body."""
     app = request.invocation.app
     facts = facts_of(app, app.write_probe.result(), request.language)
     now, caller = app.store.now(), request.caller

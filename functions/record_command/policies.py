@@ -24,8 +24,8 @@ from shared.store.contract import DAY_MS
 
 
 def show(request: ApiRequest) -> Response:
-    """Return the policy in force, as the store has it now. Every instance returns the same, because
-    people edit this answer and send it back."""
+    """Return the policy in force. It is read from the store anew, so that every instance returns
+    the same: people edit this answer and send it back."""
     policies = request.invocation.app.policies
     policies.forget()
     return _view(request, policies.policy(), policies.version, policies.newest)

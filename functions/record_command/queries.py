@@ -88,17 +88,17 @@ PLAYLIST: tuple[Field, ...] = tuple(map(_as_sent, PLAYLIST_QUERY))
 
 
 def playlist(request: ApiRequest) -> Response:
-    """Redirect to the function `files`, which serves the playlist under a path of its own. Whether
-    a route of a custom domain may have a wildcard in the middle is UNCONFIRMED
+    """Redirect to the function `files`, which serves the playlist at another path, below /v1/files.
+    Whether a route of a custom domain may have a wildcard in the middle is UNCONFIRMED
     (docs/platform/function-compute.md §2.1)."""
     query = f"?{urlencode(request.query)}" if request.query else ""
     target = f"{SIGNED}/{request.stream.url_path}/playlist.m3u8{query}"
     return Response(307, "", {"Content-Type": "text/plain", "Location": target})
 
 
-def elsewhere(_ask: ApiRequest) -> Response:
-    """Refuse a request for the function `files`, which the stage's custom domain would have routed
-    there."""
+def misrouted(_ask: ApiRequest) -> Response:
+    """Refuse a request for a path of the function `files`. The stage's custom domain would have
+    sent it to `files`, so the request was sent to another address."""
     raise NotFound(
         "this request is for the function `files`, but it reached `record_command`",
         hint="send the request to the stage's own domain",
@@ -106,8 +106,8 @@ def elsewhere(_ask: ApiRequest) -> Response:
 
 
 class Cursor(Struct, frozen=True):
-    """Where the page before ended: at the stream `key`. In a list of streams that are wanted and
-    live but not recorded, `since` is when its recording was lost, in ms."""
+    """The last stream of the page before, `key`. In a list of streams that are wanted and live but
+    not recorded, `since` is the time from which on this stream was not recorded, in ms."""
 
     key: StreamKey
     since: int | None = None
@@ -155,8 +155,9 @@ LIST: tuple[Field, ...] = (
 
 def listed(request: ApiRequest) -> Response:
     """Return a page of the streams, in the order of their names: no stream is on two pages, and no
-    stream that existed all the time is missing. With `wrong`, return those not recorded for longest
-    first; a stream that is recorded again and then lost again moves to a later page."""
+    stream that existed all the time is missing. With `wrong`, return only the streams that should
+    be recorded and are not. Those for which this has lasted longest come first. So a stream that is
+    recorded again and then lost again moves to a later page."""
     invocation = request.invocation
     shown, following = (_wrong_page if request.query.get("wrong") else _page)(request)
     now, continuity = invocation.app.clock(), invocation.app.store.continuity()
@@ -206,8 +207,9 @@ def rows_of_page(
     limit: int,
 ) -> tuple[list[AnyRow], AnyRow | None]:
     """Return the first `limit` rows for which `fits` returns True, and the row after which the next
-    page begins; None if no more rows fit. The page may be short if time runs out. `read` returns up
-    to `size` rows that follow the given row; for None, the first rows."""
+    page begins. Instead of this row, return None if no more rows fit. The page may have fewer rows
+    if the invocation has not enough time to read on. `read` returns up to `size` rows that follow
+    the given row; for None, the first rows."""
     found: list[AnyRow] = []
     last: AnyRow | None = None
     while True:
@@ -224,8 +226,8 @@ def rows_of_page(
 
 
 def page_after(request: ApiRequest) -> StreamKey | None:
-    """Return the stream at which the page before ended; None for the first page. Raise BadRequest
-    for a sealed cursor that this stage did not seal."""
+    """Return the last stream of the page before; None for the first page. Raise BadRequest if the
+    cursor is sealed (encrypted), but not with this stage's key."""
     cursor = _cursor_of(request)
     return cursor.key if cursor else None
 
@@ -244,8 +246,8 @@ def _cursor_of(request: ApiRequest) -> Cursor | None:
 
 
 def cursor_for(request: ApiRequest, key: StreamKey, since: int | None = None) -> str:
-    """Return the cursor for the page after this stream. It is sealed if the caller may not know the
-    stream."""
+    """Return the cursor for the page after this stream. The cursor contains the stream's name, and
+    is sealed (encrypted) if the caller's token does not reach the stream."""
     cursor = cursor_after(key, since)
     if request.caller.may_reach(key):
         return cursor
@@ -287,9 +289,11 @@ def _is_asked_for(row: WrongRow, request: ApiRequest, domain: str | None) -> boo
 
 def domain_to_list(request: ApiRequest) -> str | None:
     """Return the main streaming domain that the query asks for; None for all domains. Raise
-    NotFound if neither the policy nor a stored stream has the domain. A token that is bound to
-    streams gets Forbidden instead, and also for a domain of which it may see no stream, so that the
-    answer does not reveal which domains the stage has."""
+    NotFound if neither the policy nor a stored stream has the domain.
+
+    For a token that is bound to streams, raise Forbidden if the domain is unknown, and also if none
+    of these streams can be in it. So the answer does not reveal which domains the stage has.
+    """
     domain = request.query.get("domain")
     if domain is None:
         return None

@@ -26,8 +26,8 @@ from shared.protocol.state.intent import Intent
 
 
 class Shown(Struct, frozen=True):
-    """What an answer about streams needs in addition to their records. `listed_at`: when the online
-    list of each domain was last read, in ms."""
+    """Everything but the record from which an answer about a stream is built. `listed_at`: when the
+    online list of each domain was last read, in ms."""
 
     app: App
     now: int
@@ -46,7 +46,8 @@ class Shown(Struct, frozen=True):
 
 
 def shown_at(request: ApiRequest, now: int, continuity: Continuity) -> Shown:
-    """Return a Shown for the answer to this request, with times as of `now`."""
+    """Return the Shown for this request, with times as of `now`. `continuity` says how far back the
+    store's data can be relied on."""
     app, mark = request.invocation.app, list_read("")
     listed_at = {  # also for domains that have left the policy
         name.removeprefix(mark): now - age

@@ -60,7 +60,7 @@ CheckTogether = Callable[[Invocation, Caller, Sequence[str], Mapping[str, Any]],
 class Route(Struct, frozen=True, kw_only=True):
     """One method of one path. `scope` is what the token must allow; None if no token is needed.
     `answers` gives the type of the body for each successful status; str means text. `errors` lists
-    the error statuses that `refusals` does not add by itself."""
+    further error statuses, besides those that `refusals` finds from the other fields."""
 
     method: str
     path: str
@@ -84,8 +84,8 @@ class Route(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Return the unique name of the operation: `operation`, or else that of the command or of
-        the resource in the path."""
+        """Return the unique name of the operation: `operation` if that is set, or else a name made
+        from the path and the method."""
         if self.operation:
             return self.operation
         last = self.path.rpartition("/")[2]
@@ -125,9 +125,9 @@ class Route(Struct, frozen=True, kw_only=True):
 def dispatch(
     tables: Iterable[Sequence[Route]], invocation: Invocation, request: Request
 ) -> Response:
-    """Answer a request with the route of its path and method. Of several tables with the path, the
-    first counts, and later ones are not loaded. Raise NotFound if no table has the path, and
-    MethodNotAllowed if the path does not have the method."""
+    """Answer a request with the route of its path and method. If several tables have the path, the
+    first of them is used, and the tables after it are not even loaded. Raise NotFound if no table
+    has the path, and MethodNotAllowed if that table has the path only with other methods."""
     segments = request.segments
     if segments[1:2] != ["v1"]:
         segments = ["", "v1", *segments[1:]]

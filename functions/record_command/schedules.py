@@ -329,9 +329,9 @@ def _paused(
 def faults(
     invocation: Invocation, caller: Caller, values: Sequence[str], found: Mapping[str, Any]
 ) -> Iterator[Fault]:
-    """Yield what is wrong with the id, the streams, `expect`, and the times together with the
-    recurrence rule. Raise Forbidden if the token does not reach one of the streams, so that no
-    other fault reveals whether the stage has the stream's domain."""
+    """Yield what is wrong with the id, the streams, `expect`, the times and the recurrence rule.
+    Raise Forbidden if the token does not reach one of the streams, so that no other fault reveals
+    whether the stage has the stream's domain."""
     if not is_schedule_id(values[0]):
         yield Fault("id", "write 1 to 63 of a-z, 0-9, dot, dash and underscore")
     streams = found.get("streams", ())
@@ -343,8 +343,8 @@ def faults(
 
 
 def time_faults(found: Mapping[str, Any], *, longest_ms: int) -> Iterator[Fault]:
-    """Yield what is wrong with the times together with the recurrence rule. No recording may last
-    longer than `longest_ms`."""
+    """Yield what is wrong with the times and the recurrence rule of a schedule. Yield nothing if
+    `start`, `end` or `timezone` is missing. No recording may last longer than `longest_ms`."""
     from shared.schedule.recurrence import faults_of
 
     if {"start", "end", "timezone"} <= found.keys():

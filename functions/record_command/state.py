@@ -1,7 +1,8 @@
-"""The state that another stage needs to take over: intents, ends and holds, one page per request.
+"""Exports and imports the state that another stage needs to take over: intents with their ends, and
+holds.
 
-`live-record state` calls both routes. Commands under way, histories, files and Idempotency-Keys
-mean nothing to another stage and are not part of it.
+A request is about one page of streams. `live-record state` sends the requests. Commands under way,
+histories, files and Idempotency-Keys mean nothing to another stage and are not part of the state.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ EXPORT: tuple[Field, ...] = (LIMIT, CURSOR)
 
 
 def export(request: ApiRequest) -> Response:
-    """Return one page of the streams whose state matters to another stage. These are set to record,
-    or have a hold in force, or policy has already made an intent for their present publish."""
+    """Return one page of the streams whose state matters to another stage. A stream's state matters
+    if the stream is set to record, if a hold on it is in force, or if policy has already made an
+    intent for its present publish."""
     store, limit = request.invocation.app.store, request.query.get("limit", DEFAULT_ROWS)
     found = store.listed(Filter(), after=page_after(request), limit=limit + 1)
     now, page = request.invocation.app.clock(), found[:limit]
@@ -122,8 +124,8 @@ IMPORT: tuple[Field, ...] = (
 
 
 def take_over(request: ApiRequest) -> Response:
-    """Import the streams one by one, each in one step. If the request is repeated, it changes
-    nothing more."""
+    """Import the streams of the request one after the other; each is saved by itself. If the
+    request is repeated, it changes nothing more."""
     invocation = request.invocation
     options = HandlingOptions(may_send=lambda: False)  # a reconcile sends what is needed
     imported = kept = 0

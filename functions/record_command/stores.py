@@ -21,8 +21,8 @@ ACCEPT: tuple[Field, ...] = (
 
 def accept(request: ApiRequest) -> Response:
     """Write the id of this stage into the store. If the store has another stage's id, replace it
-    only if the request names that id. A deploy made this stage's id; only a deploy or a person
-    sends this request."""
+    only if the request names that id. Only a deploy or a person may send this request: no function
+    puts an id into a store by itself."""
     app, replaces = request.invocation.app, request.body.get("replaces", "")
     expected = app.settings.store_id
     if not expected:

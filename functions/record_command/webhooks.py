@@ -1,4 +1,5 @@
-"""The webhook receivers of the policy: lists whether each takes events, and sends one a test event.
+"""The webhook receivers of the policy: lists them with their states, and sends one of them a test
+event.
 
 The function `notify` sends events and stores each receiver's state. This module reads that state,
 and queues test events.
