@@ -1,6 +1,6 @@
 """Checks a stage's s.yaml before it is deployed and reports every fault at once.
 
-The commands check and deploy call faults(). It reads only the template, and calls no cloud service.
+The commands check and deploy call faults(). This module calls no cloud service.
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ class Deployed:
         return next((each for each in self.versions(function) if each.number == number), None)
 
     def serving_time(self, functions: Iterable[str]) -> str:
-        """Return the time of the release that serves these functions, the newest if they serve
-        several; `-` if none does."""
+        """Return the time of the newest release that serves one of these functions; `-` if no
+        release serves any of them."""
         found = [self.serving_version(function) for function in functions]
         newest = max((each.release for each in found if each), default="")
         return time_of(newest) if newest else NOTHING

@@ -46,9 +46,9 @@ def _of(name: str, value: str) -> str:
 
 
 def changed(serving: str, before: str) -> list[str] | None:
-    """Return the variables whose secrets differ between the descriptions of two versions, None if
-    one of them has no fingerprints. A secret without a fingerprint in one description is taken as
-    empty there."""
+    """Return the variables whose secrets differ between two versions; `serving` and `before` are
+    the descriptions of these versions. A secret for which a description has no fingerprint counts
+    as empty. Return None if one of the descriptions has no fingerprints at all."""
     found = [_ALL.search(description) for description in (serving, before)]
     now, then = (each[1].split(".") if each else [] for each in found)
     if not now or not then:

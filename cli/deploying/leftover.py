@@ -20,8 +20,8 @@ Say = Callable[[str], None]
 
 
 def say_left_over(stage: Stage, say: Say, *, address: str = "") -> None:
-    """Print the functions and triggers that are left over, or that they are unknown. `address` is
-    that of an emulator; "" means the real Function Compute."""
+    """Print the functions and triggers that are left over. If Function Compute cannot be asked,
+    print why. `address` is that of an emulator; "" means the real Function Compute."""
     credentials = credentials_in(stage.environment)
     if credentials is None:
         say(

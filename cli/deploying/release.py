@@ -47,8 +47,8 @@ function refuses the call."""
 @dataclass(frozen=True, slots=True)
 class Release:
     """A release to be deployed. `label` begins with the time and is part of each version's
-    description. `trees` returns, for a function's properties, the hash of the package that the
-    function runs from. `only` names the steps to run."""
+    description. `trees` takes a function's properties in s.yaml, and returns the hash of the
+    function's package. `only` names the steps to run."""
 
     label: str
     trees: Trees
@@ -61,8 +61,9 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The stage, whose environment has the addresses of its triggers, and a line for each change.
-    In a dry run, the lines say what would be changed."""
+    """What a release did. `stage` is the stage that was released; its environment now has the
+    addresses of its own triggers. `changes` has a line for each change or, in a dry run, for each
+    change that would be made."""
 
     stage: Stage
     changes: Sequence[str]

@@ -42,8 +42,8 @@ _ON_FUNCTION_COMPUTE = {"FC_FUNC_CODE_PATH": "/code", "FC_ACCOUNT_ID": "-"}
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage as s.yaml, which is `template`, and env.yaml define it. `environment` holds the
-    variables that both files take by `${env()}`."""
+    """A stage as its s.yaml (`template`) and env.yaml define it. `environment` holds the variables
+    that the two files refer to as `${env()}`."""
 
     name: str
     template: Path
@@ -70,8 +70,8 @@ class Stage:
         return [name for name in self.needed() if not self.environment.get(name, "").strip()]
 
     def missing(self) -> Iterator[str]:
-        """Yield a sentence for each required variable that is empty. If all are, and the file that
-        sets them is there, yield one sentence for them all."""
+        """Yield a sentence for each required variable that is empty. If every one is empty, and the
+        file NAME.env exists, yield only one sentence, which says how to load that file."""
         empty = self.empty()
         if empty == self.needed() and Path(f"{self.name}.env").exists():
             sentence = _(
@@ -154,8 +154,8 @@ def stage_named(
     codes: Mapping[str, Path] | None = None,
 ) -> Stage:
     """Return the stage. Raise a Failure if env.yaml does not name it, because Serverless Devs would
-    deploy dev instead. `codes` holds folders of code, each by the variable of s.yaml that names it.
-    """
+    deploy dev instead. `codes` sets variables of s.yaml, by name, to the folders with the
+    functions' code."""
     known = environments(template.with_name("env.yaml"))
     if not name:
         sentence = _("No stage is named. Pass one of env.yaml: {names}.")
@@ -171,7 +171,8 @@ def stage_named(
 
 def need_own_variables(name: str, environment: Mapping[str, str]) -> None:
     """Raise a Failure if the variables are those of another stage: the deployed stage would work
-    with the other's Redis, secrets and domain. `live-record stage add` writes whose they are."""
+    with the other's Redis, secrets and domain. They contain the name of their stage as
+    LIVE_RECORD_STAGE, if `live-record stage add` has written them."""
     loaded = environment.get("LIVE_RECORD_STAGE", "").strip()
     if loaded not in ("", name):
         sentence = _(

@@ -315,9 +315,9 @@ class Domain:
 
 
 def covers(remote: object, wanted: object) -> bool:
-    """Return True if everything in `wanted` is in `remote`. A mapping in `remote` may have more
-    keys, but a list has the same items. Items that are no mappings may be in any order. An empty
-    text counts as a missing one."""
+    """Return True if what is deployed (`remote`) already has everything that s.yaml asks for
+    (`wanted`). `remote` may have keys that `wanted` does not have. A list must have the same items;
+    their order counts only if they are mappings. An empty text counts as a missing one."""
     if isinstance(wanted, Mapping):
         there = remote if isinstance(remote, Mapping) else {}
         return all(covers(there.get(name), value) for name, value in wanted.items())
@@ -335,6 +335,6 @@ def _covers_list(remote: list[Any], wanted: list[Any]) -> bool:
 
 
 def reserved_in(props: Props) -> int | None:
-    """Return how many instances a function of s.yaml reserves, or None."""
+    """Return how many instances a function of s.yaml reserves; None if it reserves none."""
     found = (props.get("concurrencyConfig") or {}).get("reservedConcurrency")
     return int(found) if found else None
