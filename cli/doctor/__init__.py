@@ -87,7 +87,8 @@ def _report(target: Target, region: str, fc: str | None, instances: int, *, as_j
 
 
 def inspect(target: Target, *, region: str = DEFAULT_REGION) -> Sequence[Finding]:
-    """Return the findings of all checks. Raise Failure if the stage's address cannot be asked."""
+    """Return the findings of all checks. Raise Failure if the stage's address is not allowed,
+    because the token would go there unencrypted."""
     return _findings(_sources(target, region, None), target, DEFAULT_INSTANCES)
 
 

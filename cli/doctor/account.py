@@ -82,7 +82,7 @@ def credentials(snapshot: Snapshot) -> Findings:
 
 def access(snapshot: Snapshot) -> Findings:
     """Yield one finding for each forbidden action, one for each other error code of refused calls,
-    and one for each list that is too long."""
+    and one for each list that was read only in part."""
     refused = [unread for unread in snapshot.refused if not unread.action.startswith("sts:")]
     for action in dict.fromkeys(unread.action for unread in refused if unread.is_forbidden):
         yield FORBIDDEN.found(_grant_inspector(snapshot.identity), action=action)

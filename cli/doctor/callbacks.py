@@ -167,8 +167,8 @@ def record_callback(snapshot: Snapshot) -> Findings:
 
 
 def on_demand_callback(snapshot: Snapshot) -> Findings:
-    """Yield a fault for each domain that has a configuration with OnDemand 1, but no OnDemandUrl,
-    or one that is not this stage's. Without an OnDemandUrl, Live records nothing
+    """Yield a fault for each domain that has a configuration with OnDemand 1, but whose OnDemandUrl
+    is missing or does not lead to this stage. Without an OnDemandUrl, Live records nothing
     (docs/platform/live.md §5)."""
     asking = {
         domain.name: (domain, next(c for c in domain.configurations if c.on_demand == ASKS))
@@ -363,8 +363,9 @@ def _callbacks(snapshot: Snapshot) -> Iterator[Callback]:
 
 
 def delivery(snapshot: Snapshot) -> Findings:
-    """Yield one warning for each domain and cause if the newest callback of some kind did not
-    arrive. The warning names all these kinds."""
+    """Yield warnings about the kinds of callback, such as those at the beginning of a publish,
+    whose newest callback did not arrive. For each domain, one warning names all kinds that have the
+    same cause."""
     for domain in snapshot.domains:
         lost: dict[str, list[CallbackRecord]] = {}
         for record in () if isinstance(domain.lost, Unread) else domain.lost:

@@ -31,7 +31,8 @@ RECORDS_ROWS = 500
 @dataclass(slots=True)
 class DomainCollector:
     """Reads what Live has about `policy_domain`, with Live's records of the callbacks in the day
-    before `now_ms`. `beyond` collects the rest of each list that is too long."""
+    before `now_ms`. If a list has more than MAX_PAGES pages, `beyond` gets an Unread for the rest,
+    by the list's name."""
 
     sources: Sources
     pool: ThreadPoolExecutor

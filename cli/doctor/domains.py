@@ -77,7 +77,8 @@ def _not_main(name: str, mapping: Sequence[tuple[str, str]], fix: str) -> Iterat
 
 
 def mapping(snapshot: Snapshot) -> Findings:
-    """Yield a finding for each ingest domain that only Live or only the policy binds to a domain.
+    """Yield a finding for each ingest domain that Live binds to a domain but the policy does not,
+    or the other way round. Also yield one for each domain that has no ingest domain in either.
 
     The stage ignores the callbacks of an ingest domain that the policy does not name.
     """

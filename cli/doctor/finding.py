@@ -30,8 +30,8 @@ class Finding:
     """One line of the report.
 
     `fix` is a command, or empty if `text` explains what to do. `because` names the check whose
-    finding is the cause of this one; this one then needs no fix of its own. If `blocks`, the checks
-    that name this one's check in `after` cannot be judged.
+    finding is the cause of this one; this one then needs no fix of its own. If `blocks`, no check
+    with this finding's check in its `after` can be judged.
     """
 
     severity: Severity
@@ -51,11 +51,7 @@ PARTLY = "partly"
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of finding that a check may yield: `code` is CHECK.NAME and never changes; `text` is
-    in English.
-
-    If `blocks`, a finding of this kind means that the checks that name its check in `after` cannot
-    be judged.
-    """
+    in English. Each finding of this kind has this `severity` and this `blocks`."""
 
     code: str
     severity: Severity
@@ -91,10 +87,10 @@ def unknown(code: str, text: str) -> Kind:
 class Check:
     """One check of the Snapshot.
 
-    `holds` is the text of the ok finding, documented in docs/doctor.md. `rests_on` names parts of
-    the Snapshot. If one of them could not be read, the check also yields an unknown finding.
-    `after` names checks: if one of them found something that blocks, this check is unknown because
-    of it.
+    `holds` says what is true if the check finds nothing wrong; docs/doctor.md documents it.
+    `rests_on` names the parts of the Snapshot that the check needs. If one of them could not be
+    read, the check also yields an unknown finding. `after` names other checks. If one of them has a
+    finding that blocks, this check is not made, and yields only an unknown finding.
     """
 
     name: str

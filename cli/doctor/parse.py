@@ -40,7 +40,7 @@ def mapping(answer: Json) -> Sequence[tuple[str, str]]:
 
 
 def recordings(answer: Json) -> Sequence[Recording]:
-    """Return the recording configurations into OSS. Live's answer spells OnDemand as OnDemond
+    """Return the configurations that record into OSS. Live's answer spells OnDemand as OnDemond
     (docs/platform/live.md §5)."""
     found = rows_at(answer, "LiveAppRecordList", "LiveAppRecord")
     return [_recording(row, str(row.get("OssBucket") or "")) for row in found]

@@ -553,7 +553,8 @@ def _allow_command(bucket: str, origin: str) -> str:
 
 
 def fresh(snapshot: Snapshot) -> Findings:
-    """Yield a warning for each live stream that is older than its configuration.
+    """Yield a warning for each live stream that was published before its recording configuration
+    was added.
 
     A configuration applies from the next publish on (docs/platform/live.md §6).
     """

@@ -77,8 +77,8 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def root_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings that get a line of their own: those without a cause, and those whose
-    cause has no line."""
+    """Return the findings that get a line of their own. A finding whose `because` names a check
+    with such a line gets none: it is shown below that line."""
     wrong = [finding for finding in findings if finding.severity > Severity.NOTHING]
     causes = {finding.check for finding in wrong if not finding.because}
     return [finding for finding in findings if finding.because not in causes]

@@ -61,7 +61,8 @@ class Unread:
 
     @property
     def explained_by(self) -> str:
-        """Return the name of the check that itself reports this code; empty if none does."""
+        """Return the name of the check that reports the error `code` as a finding of its own; empty
+        if none does."""
         return next((check for code, check in _EXPLAINED.items() if self.code.startswith(code)), "")
 
 
@@ -158,8 +159,8 @@ class Domain:
     """A streaming domain of the policy, as Live has it.
 
     `mapping` holds the name and the type of each domain that Live binds to this one. A callback
-    configuration that does not exist is None. `beyond`: the unread rest of each list that is too
-    long, by the list's name.
+    configuration that does not exist is None. If a list was too long to read to its end, `beyond`
+    has an Unread for the rest, by the list's name.
     """
 
     name: str
@@ -324,8 +325,8 @@ class Snapshot:
     service_roles: frozenset[str] | Unread | None = None
 
     def unread(self, names: Iterable[str]) -> Sequence[Unread]:
-        """Return the Unread values among the parts with these names, of the Snapshot itself and of
-        its domains."""
+        """Return what could not be read among the parts with these names. A name is that of a field
+        of the Snapshot, or of a field of its domains."""
         found: dict[Unread, None] = {}
         for name in names:
             own = getattr(self, name, None)
@@ -370,8 +371,9 @@ class Snapshot:
         return self.fix_command(command)
 
     def apply_command(self) -> str:
-        """Return the command that applies the policy. A stage that observes has a policy file of
-        its own, which says so; another file would let the stage act."""
+        """Return the command that applies the policy. For a stage that only observes, the command
+        names the policy file of this stage, whose mode is observe; another file would let the stage
+        act."""
         name = f"policy.{self.stage_name}.toml" if self.observes else "policy.toml"
         return self.fix_command(f"policy apply {name}")
 

@@ -385,9 +385,9 @@ def _is_shown_elsewhere(snapshot: Snapshot, problem: Json) -> bool:
 
 
 def is_only_unreadable(snapshot: Snapshot) -> bool:
-    """Return True if every stream that the stage cannot handle has an unreadable record: the check
-    `recorded` reports those. Return False for a stage of an earlier release, which does not count
-    the streams that it cannot handle."""
+    """Return True if every stream that the stage cannot handle has an unreadable record. The check
+    `recorded` already reports such streams. Return False for a stage of an earlier release, which
+    does not count the streams that it cannot handle."""
     counted = {} if isinstance(snapshot.health, Unread) else snapshot.health
     return bool(0 < counted.get("quarantined", math.inf) <= len(snapshot.unreadable))
 
@@ -562,10 +562,10 @@ def _refused(snapshot: Snapshot, listed: Sequence[Json]) -> Iterator[Finding]:
 
 
 def instances(snapshot: Snapshot) -> Findings:
-    """Yield a warning if the quota of instances is too small for the largest burst.
+    """Yield a warning if the quota of instances is too small for the largest burst: all streams
+    that the policy allows begin within one second.
 
-    The burst is that all streams which the policy allows begin within one second. Function Compute
-    answers 429 beyond its quota (docs/platform/function-compute.md §5).
+    Function Compute answers 429 beyond its quota (docs/platform/function-compute.md §5).
     """
     size = _size(snapshot)
     if size is None:
