@@ -38,8 +38,8 @@ EXIT_CODES = {
 
 class StepFailed(Exception):
     """A step found what would spoil the show: `text` is the cause, `fix` what to do next. If
-    `is_unasked`, the step could not find that out; unless something has begun, the verdict is then
-    neither GO nor NO-GO."""
+    `is_unasked`, the step could not check anything, for example because nobody answered. The
+    verdict is then neither GO nor NO-GO, unless the push had begun."""
 
     def __init__(self, text: str, fix: str, *, is_unasked: bool = False) -> None:
         super().__init__(text)

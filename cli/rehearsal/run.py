@@ -20,9 +20,10 @@ from cli.rehearsal.steps import Skipped
 REMOVED, KEPT = "removed", "kept"
 
 
-class Rehearsed(Protocol):
-    """The steps of one rehearsal by name, and the removal of what they made. `is_begun` is True
-    once there may be something to remove. `keep` stores the verdict in the stage."""
+class RehearsalSteps(Protocol):
+    """What a rehearsal does. `in_order` returns its steps with their names. `remove` removes what
+    the steps made; `is_begun` is True once there may be something to remove. `keep` stores the
+    verdict in the stage."""
 
     @property
     def is_begun(self) -> bool: ...
@@ -32,7 +33,10 @@ class Rehearsed(Protocol):
 
 
 def rehearse(
-    steps: Rehearsed, outcome: Outcome, interruption: Interruption, report: Callable[[Step], None]
+    steps: RehearsalSteps,
+    outcome: Outcome,
+    interruption: Interruption,
+    report: Callable[[Step], None],
 ) -> None:
     """Perform the steps until one fails, and add the result of each to the outcome. A signal also
     ends the steps; the results so far stay. What the steps made is removed in any case."""
@@ -54,7 +58,7 @@ def rehearse(
 
 
 def _performed(
-    steps: Rehearsed,
+    steps: RehearsalSteps,
     outcome: Outcome,
     name: str,
     act: Callable[[], str],
