@@ -34,7 +34,8 @@ class Entry:
 
 @dataclass(slots=True)
 class Backup:
-    """One backup. `url` is the address of the stage that it is for, or of Live if it is for none.
+    """One backup. `url` is the address of the stage that `setup` or `probe` was called for. For
+    `emergency` and `try`, which need no stage, `url` is the address of Live.
 
     `forward` holds the addresses that a take-over added to forward_to, by kind of callback.
     """

@@ -87,7 +87,7 @@ class ConfigTarget:
         return self.stream or "*"
 
     def covers(self, key: StreamKey) -> bool:
-        """Return True if it is a recording configuration for this stream."""
+        """Return True if the target is a recording configuration that applies to this stream."""
         is_there = self.is_recording and self.domain == key.domain
         return is_there and self.app in ("*", key.app) and self.streams in ("*", key.stream)
 

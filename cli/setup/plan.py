@@ -39,8 +39,8 @@ class SetupOptions:
     """The options of the command.
 
     `manual`: also switch automatic configurations to manual if no policy rule covers them; `mode`:
-    let the stage act, or only observe, from now on (None: as before); `formats`: those that each
-    configuration must have unless it stays automatic.
+    let the stage act, or only observe, from now on (None: as before); `formats`: the file formats
+    that setup adds to each configuration that is or becomes manual, unless it has them.
     """
 
     take_over: bool = False
