@@ -1,8 +1,8 @@
 """The experiments that need only commands and lists: no callback receiver, no load.
 
-cli.probe.run runs them. Each has the name of the emulator's switch for the same question, and
-returns the answer with its evidence. An experiment may use the account only through the test
-stream.
+cli.probe.run runs them. The emulator has a switch for each question that an experiment answers; the
+experiment's function has the switch's name, and returns the answer with its evidence. An experiment
+may use the account only through the test stream.
 """
 
 from __future__ import annotations

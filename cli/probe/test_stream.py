@@ -34,8 +34,8 @@ Event = Mapping[str, Any]
 
 
 class Unanswered(Exception):
-    """An experiment has no answer. `text`, with the values put in, explains why. The report has it
-    in English; `shown` translates it for the person."""
+    """An experiment has no answer. `text`, in English, explains why, with placeholders for
+    `values`. The report shows it in English; `shown` returns it in the language in use."""
 
     def __init__(self, text: str, **values: object) -> None:
         super().__init__(text.format(**values))
@@ -76,7 +76,7 @@ class TestStream:
 
     def command(self, command: str, **changes: str) -> str:
         """Send a command, at the earliest COMMAND_INTERVAL_S after the last one. Return Live's
-        error code, or OK. `changes` replace names of the stream, such as DomainName."""
+        error code, or OK. `changes` replace parameters that name the stream, such as DomainName."""
         time.sleep(max(0.0, self._last_command_at + COMMAND_INTERVAL_S - time.monotonic()))
         self._last_command_at = time.monotonic()
         try:
@@ -151,8 +151,9 @@ class TestStream:
         return time.monotonic() - began
 
     def recording_events(self) -> Counter[str]:
-        """Return how often Live has sent each recording callback so far. A callback is written as
-        its kind and its JSON. Two equal callbacks in one second count twice."""
+        """Return the recording callbacks that Live has sent so far, and how often each was sent,
+        because two callbacks within one second may be equal. The text of a callback is its kind, a
+        space and its JSON."""
         rows = self._records("DescribeLiveRecordNotifyRecords", self.domain, "CallbackList")
         return Counter(f"{row.get('NotifyType')} {row.get('NotifyContent')}" for row in rows)
 
