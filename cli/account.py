@@ -44,8 +44,9 @@ def has_no_code(error: LiveError) -> bool:
 
 
 def words_of(error: LiveError) -> str:
-    """Return the error's code and text, to stand within a sentence. If it has no code, its text is
-    often the name of a class: then say only that there was no answer, or none of Alibaba Cloud."""
+    """Return a clause about the error, to be put into a sentence: its code and text. Without a
+    code, its text is often only the name of a class; the clause then says that there was no answer,
+    or none of Alibaba Cloud."""
     if not has_no_code(error):
         return f"{error.code}: {error}".rstrip(". ")
     if not str(error).isidentifier():
@@ -58,9 +59,9 @@ def words_of(error: LiveError) -> str:
 
 
 class Declined(Exception):
-    """The account refused an action or did not answer. `code` is Alibaba Cloud's error code, else
-    the name of a class (`has_no_code`). `status` is the HTTP status, 0 without an answer.
-    `retry_after` is how many ms to wait before a retry, 0 if that is unknown."""
+    """The account refused an action or did not answer. `code` is Alibaba Cloud's error code; if
+    `has_no_code`, it is the name of a class instead. `status` is the HTTP status, 0 without an
+    answer. `retry_after` is how many ms to wait before a retry, 0 if that is unknown."""
 
     def __init__(self, action: str, error: LiveError) -> None:
         super().__init__(f"{action}: {words_of(error)}")
@@ -91,8 +92,8 @@ class Account:
 
     @property
     def live_option(self) -> str:
-        """Return the option --live of a command that shall call the same Live; empty for the real
-        service, which commands call without the option."""
+        """Return the option --live with this account's address of Live, for a command that is shown
+        to the user. Return "" for the real service, which needs no option."""
         return "" if self.live == LIVE_URL else f" --live {self.live}"
 
     def ask(self, action: str, **params: object) -> Json:

@@ -1,4 +1,4 @@
-"""`live-record alerts`: lists what is wrong and who takes care of it, and tests the robots.
+"""`live-record alerts`: lists what is wrong and who takes care of it, and tests the chat robots.
 
 cli.main adds the group.
 """
@@ -40,7 +40,7 @@ def alerts() -> None:
 )
 @of_stage(changes=False)
 def list_alerts(api: Api, state: str, as_json: bool) -> None:
-    """List the alerts, with the beginning of each and who takes care of it."""
+    """List the alerts: when each began, and who takes care of it."""
     answer = api.alerts(state)
     nothing = (
         _("no alert is open") if state == "open" else _("no alert has ended in the last 24 hours")

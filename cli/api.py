@@ -102,7 +102,7 @@ class Api:
 
     def playback_urls(self, path: str, period: str, limit: int) -> list[Json]:
         """Return the rows of files, with playback URLs that are valid for `period`, such as `1h`.
-        `path` is the field `signed` of an answer of `files`."""
+        `path` comes from an answer of the method `files`: its field `signed`."""
         query: dict[str, str | int] = {"for": period, "limit": limit}
         rows: list[Json] = self._call("GET", path, "files", query=query)["files"]
         return rows
@@ -119,8 +119,8 @@ class Api:
         return "".join(f"{printable(line)}\n" for line in text.splitlines())
 
     def list_recordings(self, limit: int, **filters: str | None) -> Json:
-        """Return the first `limit` streams that the filters let through, such as `phase="failed"`,
-        with the other fields of the stage's answer."""
+        """Return the stage's answer to GET /v1/recordings, with the first `limit` streams that
+        match the filters, such as `phase="failed"`."""
         query = _without_empty({**filters, "limit": min(limit, PAGE_ROWS)})
         rows: list[Json] = []
         unreadable: list[Json] = []
@@ -172,8 +172,8 @@ class Api:
         return self._call("POST", path, "receiver", "id", body={})
 
     def policy(self) -> Json:
-        """Return the policy in force. Its texts are not safe for a terminal. `apply_policy` takes
-        its field `newest` as `replaces`."""
+        """Return the policy in force. Its texts are not safe for a terminal. The field `newest` of
+        the answer is the newest version; pass it to `apply_policy` as `replaces`."""
         answer = self._call("GET", "/v1/policy", "version", "policy", as_sent=True)
         return {"newest": answer["version"], **answer}  # the release before has no such field
 

@@ -1,7 +1,8 @@
 """Checks the certificate and the private key of a domain before a stage uses them.
 
-`live-record stage add` calls this module. Function Compute would refuse a wrong pair only at the
-last step of a deploy, or clients would refuse it afterwards. No text here holds a part of the key.
+`live-record stage add` calls this module. Without these checks, a wrong pair would be found only by
+Function Compute, at the last step of a deploy, or by clients afterwards. No text of this module may
+hold a part of the key.
 """
 
 from __future__ import annotations

@@ -175,11 +175,15 @@ def changes_for(
     found: Sequence[tuple[ConfigTarget, Value]], application: Application, where: Value
 ) -> Iterator[Change]:
     """Yield the changes after which Live records every stream of the application without a command.
-    The application's own configurations become automatic. If a manual configuration for all
-    applications covers some of its streams, an automatic copy for the application alone is added.
-    `found` are the domain's recording configurations. `where` names a bucket and its endpoint for a
-    new configuration, or is empty. Raise Failure if a configuration must be added, `where` is
-    empty, and there is none to copy."""
+
+    The application's own configurations become automatic. Manual configurations for all
+    applications stay as they are; the application gets an automatic copy of each that covers
+    streams without a configuration of their own.
+
+    `found` are the domain's recording configurations. `where` names the bucket and endpoint of a
+    new configuration for the whole application, or is empty: then an existing configuration is
+    copied. Raise Failure if there is none to copy.
+    """
     ours = [(target, value) for target, value in found if target.app == application.app]
     for target, value in ours:
         if not _is_automatic(value):

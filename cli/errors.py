@@ -36,7 +36,8 @@ class Failure(click.ClickException):
 
 
 class NoAnswer(Failure):
-    """The stage did not answer, or its address could not be read."""
+    """The stage did not answer as a stage does, or it was not asked, because its address is not
+    allowed."""
 
 
 def clause_of(error: click.ClickException) -> str:
@@ -57,8 +58,9 @@ _CAUSES: Mapping[int | None, str] = {
 
 
 def cause_of(error: OSError | ValueError) -> str:
-    """Return why a file could not be read or written, in the language in use. The system's own text
-    is in English, and the text of a Python exception is for programmers."""
+    """Return why a file could not be read or written, in the language in use. The text of `error`
+    itself is in English and for programmers, so it is used only if the cause is not a common one.
+    """
     if isinstance(error, UnicodeError):
         return _("it is not UTF-8")
     if isinstance(error, json.JSONDecodeError):

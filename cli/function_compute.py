@@ -29,11 +29,12 @@ def address_in(region: str) -> str:
 
 
 def is_left_over(function: str, stage: str, wanted: Collection[str]) -> bool:
-    """Return True if the name of `function` is one of this stage's, and is not in `wanted`, the
-    names of the functions that s.yaml has.
+    """Return True if `function` is the name of a function of this stage that is not in `wanted`,
+    the names that s.yaml has.
 
-    The functions of a stage eu-prod end with -prod, too. So a function whose name begins as one of
-    `wanted` does is not left over: it may be another stage's.
+    Names of the stage eu-prod end with -prod, too, as those of the stage prod do. So
+    live-record-files-eu-prod is not left over from prod, because live-record-files-prod is in
+    `wanted`.
     """
     is_of_another = function.startswith(tuple(name.removesuffix(stage) for name in wanted))
     return function.endswith(f"-{stage}") and not is_of_another

@@ -12,8 +12,8 @@ from shared.protocol.durations import instant, instant_or_duration
 
 class Moment(click.ParamType[str]):
     """The type of an option that is a time (RFC 3339). With `or_duration`, the option may also be a
-    duration such as `24h`, which counts back from the end. The value is passed on as the person
-    wrote it."""
+    duration such as `24h`, which means 24 hours before the end of the period. The value is passed
+    on as the person wrote it."""
 
     name = "time"
 

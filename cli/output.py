@@ -75,8 +75,8 @@ def status_line(row: Json) -> str:
 
 
 def list_line(row: Json) -> str:
-    """Return a stream's line in a list of streams. If its recording is being lost, the line is red
-    and begins with that."""
+    """Return a stream's line in a list of streams. If the stream should be recorded and is not, the
+    line is red, and begins with the text of `wrong_words`."""
     live = _live_words().get(row.get("live", ""), "")
     changed = row.get("changed_at")
     since = _("changed {time}").format(time=changed) if changed else ""
@@ -91,8 +91,8 @@ def _live_words() -> Mapping[str, str]:
 
 
 def wrong_words(row: Json) -> str:
-    """Return a text that says for how many seconds a wanted stream has not been recorded; "" if
-    none are lost."""
+    """Return a text that says for how many seconds a stream that should be recorded has not been;
+    "" if nothing is wrong."""
     wrong = row.get("wrong")
     if not wrong:
         return ""
@@ -278,8 +278,8 @@ def verdict_words(row: Json) -> str:
 
 
 def reason_sentence(status: Json, rejected: Json | None) -> str:
-    """Return one sentence: whether the stream is recorded, and why. `rejected`, an answer of
-    `Api.rejected_callbacks`, adds its newest callback."""
+    """Return one sentence: whether the stream is recorded, and why. `rejected` is an answer of
+    `Api.rejected_callbacks`. If it names a callback, the sentence ends with the newest one."""
     sentences = {
         "recording": _("{stream} is recorded: {reason}"),
         "unmanaged": _("{stream} is recorded: {reason}"),

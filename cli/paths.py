@@ -1,7 +1,7 @@
-"""Where the command line finds its own files, in a checkout and installed from a wheel.
+"""The places of the command line's own files: in a checkout, or where a wheel installed them.
 
-Every command that reads or writes files uses this module. A stages file or a policy in the working
-directory is preferred.
+Every command that reads or writes files uses this module. The folder `.live-record` and policy.toml
+are taken from the working directory if it has them.
 """
 
 from __future__ import annotations

@@ -198,9 +198,9 @@ class Place:
     templates: tuple[str, ...]
 
     def names(self, stream: str, uri: str) -> bool:
-        """Return True if the object `uri` has a name that recordings of the stream get here. Check
-        this before signing a URL: the name comes from a callback. If there are no `templates`, the
-        names count that Live gives by default."""
+        """Return True if the object `uri` has a name that recordings of the stream get here, by the
+        `templates` or, if there are none, by Live's default template. Check this before signing a
+        URL: the name comes from a callback."""
         key = StreamKey.parse(stream)
         templates = self.templates or (DEFAULT_PREFIX,)
         return any(is_named_by(template, key.app, key.stream, uri) for template in templates)

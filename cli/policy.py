@@ -378,8 +378,9 @@ def _longest(rule: Rule) -> str:
 
 def policy_changes(old: Policy, new: Policy, streams: Sequence[str]) -> Iterator[Json]:
     """Yield each difference between two policies, as a row with `what`, `before` and `after`.
-    `what` is the mode, the suspension, a target of forward_to, a table or one of its fields, or one
-    of `streams`, whose rule differs."""
+    `what` names the part that differs, such as the mode, a target of forward_to, a table or a field
+    of a table. For each of `streams` that gets another rule, one more row has the stream as `what`.
+    """
     whole = {
         "mode": (old.mode.value, new.mode.value),
         "suspended": (_suspended(old), _suspended(new)),

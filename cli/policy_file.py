@@ -43,7 +43,7 @@ def stage_policy(document: Mapping[str, Any]) -> Policy:
 
 def served(policy: Policy, key: StreamKey) -> Domain:
     """Return the policy's domain to which the stream belongs. Raise Failure if the policy does not
-    contain it."""
+    name that domain."""
     streaming = policy.streaming(key.domain)
     for domain in policy.domains:
         if domain.streaming == streaming:

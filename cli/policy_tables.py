@@ -30,7 +30,8 @@ the old one is removed, and the new one added."""
 
 def table_changes(old: Policy, new: Policy) -> Iterator[Json]:
     """Yield a row with `what`, `before` and `after` for each table that only one of the policies
-    has, for each field that differs in a table of both, and for each kind whose order differs."""
+    has, and for each field that differs in a table of both. Also yield one for each kind of table,
+    such as `[[rule]]`, whose tables are in another order."""
     before, after = policy_document(old), policy_document(new)
     for kind in _LABELS:
         tables = (_by_identity(kind, document.get(kind, ())) for document in (before, after))

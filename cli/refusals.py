@@ -1,7 +1,7 @@
 """Says why ApsaraVideo Live did not do what a command asked, and what to do about it.
 
-Every command that calls Live with the operator's own access key takes these sentences. They must
-not name a class of a program.
+Every command that calls Live with the operator's own access key uses this module. The sentences
+must not contain the name of a class.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ def is_wrong_key(declined: Declined) -> bool:
 
 
 def refusal(declined: Declined, *, live: str, domain: str = "", policy: str = "operator") -> str:
-    """Return what went wrong, and what to do. `live` is Live's address; `domain` is the domain that
-    was named, if only one was; `policy` is the file in deploy/ram that allows the command."""
+    """Return what went wrong, and what to do. `live` is Live's address; `domain` is the one domain
+    that the request was about, or ""; `policy` is the file in deploy/ram that allows the command.
+    """
     return _sentence(declined, live, domain).format(
         code=declined.code,
         status=declined.status,

@@ -17,5 +17,5 @@ DEFAULT_REGION: Final = "cn-shanghai"
 
 
 def default_runtime(region: str) -> str:
-    """Return the supported runtime if the region offers it, else the older one."""
+    """Return SUPPORTED if the region offers that runtime, else OUT_OF_SUPPORT."""
     return OUT_OF_SUPPORT if region in WITHOUT_SUPPORTED else SUPPORTED

@@ -395,7 +395,7 @@ def _number(value: object) -> object:
 
 
 def as_of_file(row: Json) -> Json:
-    """Return the fields that a file has of a schedule; `row` is the schedule as the API returns it.
+    """Return the fields that a schedule has in a file; `row` is the schedule as the API returns it.
     A field that a stage of an earlier release does not return gets its default."""
     return {name: row.get(name, default) for name, default in DEFAULTS.items()}
 
@@ -436,7 +436,8 @@ def _unreadable_line(schedule_id: str) -> str:
 
 
 def warn_of_unreadable(answer: Json, written_again: Collection[str] = ()) -> None:
-    """Name the schedules that the stage cannot read, but for those that are written again."""
+    """Print a warning for each schedule that the stage cannot read, except for those in
+    `written_again`, which the command replaces."""
     for name in answer["unreadable"]:
         if name not in written_again:
             click.echo(_unreadable_line(name), err=True)

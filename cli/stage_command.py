@@ -65,8 +65,8 @@ def of_stage(
     with the stage's name. With `prints_value`, the name goes to stderr, because a script takes the
     rest.
 
-    The command may return its exit code. Of several stages, the largest code counts. Stages without
-    the domain of the stream do not count, unless no stage has it.
+    The command may return its exit code. Of several stages, the largest code counts. A stage that
+    answers 404, because it does not have the stream's domain, does not count, unless all stages do.
     """
 
     def decorate(command: Command) -> Command:

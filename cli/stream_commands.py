@@ -380,8 +380,8 @@ def _print_status(api: Api, answer: Json, as_json: bool) -> None:
 
 
 def suggest_for_nothing(api: Api, stream: str) -> None:
-    """Print a similar stream's name after an answer without rows, if this stream was never live. A
-    token that may not ask for more gets no suggestion."""
+    """Print a similar stream's name if this stream was never live. Call this after an answer
+    without rows. If the token does not allow the requests for this, print nothing."""
     with suppress(NoAnswer, StageRefusal):
         _suggest_similar_name(api, api.status(stream))
 

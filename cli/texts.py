@@ -110,8 +110,8 @@ NUMBER = "NUMBER"
 
 
 def in_words(error: click.UsageError) -> click.UsageError:
-    """Return the error; in Chinese, with a refusal by `shared` in Chinese, and with Chinese
-    punctuation in place of the full stops and spaces that click puts between sentences."""
+    """Return the error in the language in use. In Chinese, its text is translated if `shared` wrote
+    it, and the full stops and spaces that click puts between sentences become Chinese ones."""
     if current_language() != "zh":
         return error
     if type(error) is click.BadParameter:  # a missing parameter has a text of its own

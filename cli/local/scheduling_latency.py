@@ -1,4 +1,4 @@
-"""Measures scheduling latency: how long this machine runs none of our threads at a time.
+"""Measures scheduling latency: how long a thread that could run has to wait for a processor.
 
 The demo and timing tests use this module, so that a busy machine is not taken for a slow program.
 """

@@ -1,6 +1,6 @@
 """The local stack: the deployed functions between the two emulators, each in a process of its own.
 
-The commands dev and demo, the benchmarks and the journeys call running(). All processes end with
+The commands dev and demo, the benchmarks, and tests/journeys call running(). All processes end with
 the block, even when this process is killed.
 """
 
@@ -114,8 +114,8 @@ class Stack:
 @dataclass(frozen=True, slots=True)
 class Deployed:
     """The folders of an unpacked package. `code` is the main code folder, and `python` the
-    interpreter that runs the functions. `others` are the folders of the functions with packages of
-    their own, by the variable of s.yaml."""
+    interpreter that runs the functions. Some functions have packages of their own: `others` holds
+    the folder of each such package, by the variable of s.yaml that names it."""
 
     code: Path
     python: str

@@ -53,12 +53,12 @@ SDK = "alibabacloud-live20161101"
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A set of code to deploy as one archive.
+    """The contents of one archive to deploy.
 
-    `prefix` is part of the names of its folder and archive. `variable` is the variable of s.yaml
-    that holds the folder. `pins` is a file of pinned packages: the `needed` ones are deployed, or
-    all if `needed` is None. The files below `page` are added, those in `without` are left out, and
-    those in `rare` get no bytecode.
+    `prefix` begins the names of its folder and archive. `variable` is the variable of s.yaml that
+    names the folder. `pins` is a file of pinned packages: those in `needed` are deployed, or all if
+    `needed` is None. `page` is a folder whose files are added. The files and modules in `without`
+    are left out. Those in `rare` get no bytecode.
     """
 
     prefix: str

@@ -23,7 +23,7 @@ _FILES = ("reported", "verified", "wrong")
 
 
 def clock(text: str) -> str:
-    """Return a time of an answer as it is shown: local, with its offset from UTC."""
+    """Return a time of the API as people read it: in the local zone, with the offset from UTC."""
     return shown(moment(text))
 
 
@@ -45,7 +45,8 @@ def percent(ratio: float | None) -> str:
 
 def lines(streams: Sequence[Json]) -> Iterator[str]:
     """Yield the lines of a report: each stream that was due (wanted while it was live) or recorded,
-    with its gaps and its short and absent occurrences; then the summary."""
+    with its gaps, and with the occurrences of which too little or nothing was recorded; then the
+    summary."""
     for row in filter(is_shown, streams):
         yield _stream_line(row)
         for gap in row["gaps"]:
@@ -69,8 +70,8 @@ def is_short(occurrence: Json) -> bool:
 
 
 def short_occurrences(row: Json) -> Iterator[str]:
-    """Yield a line for each occurrence that was recorded for less than its schedule expects. A
-    stage of an earlier release names none."""
+    """Yield a line for each occurrence that was recorded for less than its schedule expects. Yield
+    nothing for a stage of an earlier release, which returns no occurrences."""
     line = _("{start}: {percent} of occurrence {occurrence} was recorded; {target} % is expected")
     for one in filter(is_short, row.get("occurrences", ())):
         shown = {"occurrence": one["occurrence"], "target": f"{one['coverage_target']:g}"}
@@ -78,8 +79,8 @@ def short_occurrences(row: Json) -> Iterator[str]:
 
 
 def absences(row: Json) -> Iterator[str]:
-    """Yield a line for each occurrence of which nothing was recorded. A stage of an earlier release
-    names none."""
+    """Yield a line for each occurrence of which nothing was recorded. Yield nothing for a stage of
+    an earlier release, which returns no absences."""
     for absence in row.get("absences", ()):
         yield f"{clock(absence['start'])}: {absence['reason']['text']}"
 

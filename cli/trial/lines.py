@@ -1,4 +1,4 @@
-"""Shows what the engine logs as lines for a person, and collects the streams that it has started.
+"""Shows what the engine logs as lines for a person, and notes which streams the engine has started.
 
 The engine's log calls this module, with texts without secrets. No problem is shown twice in a row.
 """

@@ -32,8 +32,9 @@ class Pattern:
 
     @property
     def config_names(self) -> tuple[str, str]:
-        """Return the application and the stream of a recording configuration for the pattern. Live
-        knows no glob but `*`."""
+        """Return the application and the stream that a recording configuration for the pattern has.
+        Live knows only `*`, so `*` replaces any other glob. If the application is `*`, the stream
+        is `*`, too."""
         names = ("*" if _GLOB & set(name) else name for name in (self.app, self.stream))
         app, stream = names
         return app, ("*" if app == "*" else stream)
