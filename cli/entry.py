@@ -1,4 +1,5 @@
 """The console script: imports and runs the command line, and ends without a traceback on Ctrl-C.
+`python -m cli.entry` does the same.
 
 This module must import nothing at its top, because Ctrl-C may come in the first second.
 """
@@ -15,3 +16,7 @@ def run() -> None:
         main()
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,7 +1,7 @@
 """The live-record command: imports only the module of the command that is named, and runs it.
 
-cli.entry, the console script, and `python -m cli.main` call main(). This module must not import a
-slow module, even indirectly, so that `--version` and each command start fast.
+cli.entry, the console script, calls main(). This module must not import a slow
+module, even indirectly, so that `--version` and each command start fast.
 """
 
 from __future__ import annotations

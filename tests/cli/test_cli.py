@@ -435,6 +435,12 @@ run()
     assert (ended.returncode, ended.stderr) == (130, b"")
 
 
+def test_the_module_of_the_console_script_is_a_program_too() -> None:
+    words = [sys.executable, "-m", "cli.entry", "--version"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.stdout == f"live-record {version('live-record')}\n"
+
+
 def test_the_list_of_commands_imports_none_of_them() -> None:
     listing = """
 import sys

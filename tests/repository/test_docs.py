@@ -159,6 +159,30 @@ def test_a_figure_of_the_readme_is_the_one_of_the_page_that_measured_it(page: st
     assert re.findall(r"\| (\d+) (?:of \d+|个全部)", read(page)) == [str(len(BUGS))]
 
 
+def test_every_module_that_a_text_runs_is_a_program() -> None:
+    """Without `__main__`, `python -m` does nothing and exits with 0."""
+    trees = ("cli", "emulator", "shared", "functions", "tests", "benchmarks")
+    sources = [file for tree in trees for file in ROOT.glob(f"{tree}/**/*.py")]
+    texts = [*PAGES, ROOT / "Makefile", *sources]
+    named = {
+        name
+        for file in texts
+        for name in re.findall(
+            rf"python -m ((?:{'|'.join(trees)})(?:\.\w+)*)", file.read_text(encoding="utf-8")
+        )
+    }
+
+    assert {"cli.entry", "emulator.fc", "tests.explorer"} <= named
+    assert sorted(name for name in named if not _is_program(name)) == []
+
+
+def _is_program(module: str) -> bool:
+    path = ROOT.joinpath(*module.split("."))
+    file = path.with_suffix(".py")
+    is_guarded = file.exists() and '__name__ == "__main__"' in file.read_text(encoding="utf-8")
+    return is_guarded or (path / "__main__.py").exists()
+
+
 def test_contributing_names_every_generator() -> None:
     files = [*ROOT.glob("tests/repository/[!t]*.py"), *ROOT.glob("cli/**/*_page.py")]
     texts = {file: file.read_text(encoding="utf-8") for file in files}
