@@ -18,6 +18,7 @@ from cli.account import Account, Declined, account_at
 from cli.confirmation import agrees
 from cli.errors import Failure
 from cli.exit_codes import FAILED
+from cli.option_rules import only_with, without_effect
 from cli.printable import printable
 from cli.refusals import refusal
 from cli.setup.apply import restore
@@ -79,6 +80,8 @@ class ApplicationType(click.ParamType[Application]):
     help="address of an emulator to use instead of ApsaraVideo Live",
 )
 @click.option("--yes", is_flag=True, help="apply the changes without asking")
+@without_effect("--undo", "--bucket", "--endpoint")
+@only_with("--take-over", "--undo")
 def emergency(
     *,
     application: Application,

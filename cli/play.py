@@ -18,6 +18,7 @@ from cli.account import Account, Declined, account_at
 from cli.api import Api, Json
 from cli.errors import Failure, StageRefusal
 from cli.moments import Moment
+from cli.option_rules import exclusive, without_effect
 from cli.stage_command import STAGE, TOKEN, URL, api_of, limited
 from cli.stage_registry import Target
 from cli.stream_commands import suggest_for_nothing
@@ -87,6 +88,9 @@ class Period(click.ParamType[timedelta]):
 @STAGE
 @URL
 @TOKEN
+@exclusive("--all", "--occurrence")
+@without_effect("--all", "--limit")
+@without_effect("--occurrence", "--limit")
 def play(
     *,
     stream: str,

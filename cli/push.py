@@ -17,6 +17,7 @@ import click
 from cli import stage_registry
 from cli.errors import Failure
 from cli.local.encoder import CLIP
+from cli.option_rules import refuse_without_effect
 from cli.rtmp_errors import why_not_taken
 from cli.stream_names import Stream
 from cli.texts import N_
@@ -49,6 +50,8 @@ def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
     `live.example.com/app/room1`. A single argument that is no file is TO.
     """
     file, to = _resolve_arguments(file, to)
+    if to.startswith(RTMP):
+        refuse_without_effect("TO", "--stage")
     url = to if to.startswith(RTMP) else _stage_url(stage, to)
     shown = url.partition("?")[0]
     try:

@@ -19,6 +19,7 @@ from cli.api import ALL_STREAMS, STORE_EMPTIED, Api, Json
 from cli.confirmation import YES
 from cli.errors import NoAnswer, StageRefusal
 from cli.exit_codes import AS_WANTED, NOT_AS_WANTED, NOT_ASKED
+from cli.option_rules import without_effect
 from cli.stage_command import api_of, asking, limited, of_stage, show, stage_options
 from cli.stage_registry import Target
 from cli.stream_names import Stream, nearest
@@ -318,6 +319,7 @@ def health(api: Api, as_json: bool) -> int:
     show_default=True,
     help="seconds between refreshes",
 )
+@without_effect("--once", "--every")
 @stage_options(changes=False, many=True)
 def watch(targets: Sequence[Target], once: bool, every: float, as_json: bool) -> None:
     """Show the stage and its streams, refreshed until Ctrl-C.

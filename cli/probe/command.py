@@ -101,6 +101,8 @@ def probe(
 
     The command uses one test stream. It writes a report that names no domain, stream or key.
     """
+    if bool(options["bucket"]) != bool(options["endpoint"]):
+        raise click.UsageError(_("Pass `--bucket` and `--endpoint` together."))
     if set(options["only"]) & set(LOAD_EXPERIMENTS) and not options["load"]:
         raise click.UsageError(
             _(

@@ -16,6 +16,7 @@ from cli import exit_codes, output, texts
 from cli.api import Api, Json
 from cli.errors import Failure, cause_of
 from cli.moments import Moment
+from cli.option_rules import exclusive, without_effect
 from cli.report import page, text
 from cli.stage_command import of_stage
 from cli.stream_names import Stream
@@ -58,6 +59,8 @@ _WHOLE = 100.0
     type=click.Path(dir_okay=False, path_type=Path),
     help="write a page with a time line for each stream into this file",
 )
+@exclusive("--csv", "--html", "--json")
+@without_effect("STREAM", "--domain", "--app")
 @of_stage(changes=False, prints_value=True)
 def report(
     api: Api,

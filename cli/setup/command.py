@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from gettext import gettext as _
 from typing import Any
 
@@ -20,6 +20,7 @@ from cli.account import Declined, account_at
 from cli.confirmation import agrees
 from cli.errors import Failure
 from cli.exit_codes import FAILED
+from cli.option_rules import exclusive, without_effect
 from cli.printable import printable
 from cli.refusals import refusal
 from cli.setup.apply import Applier, Outcome
@@ -32,6 +33,7 @@ from shared.config.path_tokens import KINDS
 from shared.protocol.policy import Mode
 
 _FORMATS = ("mp4", "flv", "m3u8")
+_OF_CONFIGURATIONS = ("--manual", "--bucket", "--endpoint", "--format")
 
 
 @click.command()
@@ -90,6 +92,9 @@ _FORMATS = ("mp4", "flv", "m3u8")
     is_flag=True,
     help="print the result as JSON; without `--yes`, change nothing",
 )
+@exclusive("--undo", "--callback-urls", "--act", "--observe")
+@without_effect("--undo", *_OF_CONFIGURATIONS)
+@without_effect("--callback-urls", *_OF_CONFIGURATIONS, "--take-over")
 def setup(
     *,
     stage: str | None,
@@ -115,9 +120,6 @@ def setup(
         raise click.UsageError(
             _("`--bucket` needs `--endpoint`. Pass one such as oss-cn-shanghai.aliyuncs.com.")
         )
-    _refuse_two(
-        {"--undo": undo, "--callback-urls": callback_urls, "--act": act, "--observe": observe}
-    )
     target = stage_registry.with_live(
         stage_registry.resolve_target(stage, url, token, changes=True), live
     )
@@ -140,15 +142,6 @@ def setup(
             _setup(applier, setup_options, yes=yes, as_json=as_json)
     except Declined as declined:
         raise Failure(refusal(declined, live=account.live)) from None
-
-
-def _refuse_two(passed: Mapping[str, bool]) -> None:
-    """Raise a usage error if more than one of the options, each of which asks for something else,
-    was passed."""
-    names = [f"`{name}`" for name, is_passed in passed.items() if is_passed]
-    if len(names) > 1:
-        sentence = _("These options contradict each other: {names}. Pass only one of them.")
-        raise click.UsageError(sentence.format(names=", ".join(names)))
 
 
 def _print_callback_urls(stage: Stage, *, as_json: bool) -> None:

@@ -22,6 +22,7 @@ from cli.account import Account, Declined, account_at, words_of
 from cli.confirmation import agrees
 from cli.ending_signals import ending_signals
 from cli.errors import Failure
+from cli.option_rules import without_effect
 from cli.setup.backup import Backup, load_backup
 from cli.setup.configurations import ConfigTarget
 from cli.trial import recording_config
@@ -82,6 +83,9 @@ from shared.protocol.command_errors import LiveError
     help="address of an emulator to use instead of ApsaraVideo Live",
 )
 @click.option("--yes", is_flag=True, help="begin without asking")
+@without_effect(
+    "--stop", "--bucket", "--endpoint", "--every", "--keep-recording", "--max-concurrent"
+)
 def try_(
     *,
     domain: str,

@@ -189,3 +189,71 @@ def test_setup_refuses_options_that_contradict_each_other(folder: Path, options:
     names = set(re.findall(r"--[a-z-]+", result.stderr.splitlines()[-1]))
     assert names == set(options.split())
     assert "只能使用其中之一" in fault(*words, language="zh")
+
+
+@pytest.mark.parametrize(
+    ("command", "with_option", "others"),
+    [
+        ("setup --stage dev", "--undo", "--manual --bucket=b --endpoint=e --format=mp4"),
+        ("setup --stage dev", "--callback-urls", "--manual --format=mp4 --take-over"),
+        ("emergency live.example.com/app", "--undo", "--bucket=b --endpoint=e"),
+        ("play --stage dev a/b/c", "--all", "--limit=3"),
+        ("play --stage dev a/b/c", "--occurrence=x", "--limit=3"),
+        ("report --stage dev a/b/c", "STREAM", "--domain=d --app=a"),
+        ("try --domain d.example --stream a/b", "--stop", "--bucket=b --endpoint=e --every=3"),
+        ("try --domain d.example --stream a/b", "--stop", "--keep-recording --max-concurrent=9"),
+        ("watch --stage dev", "--once", "--every=3"),
+    ],
+)
+def test_options_that_another_would_leave_without_effect_are_refused(
+    folder: Path, command: str, with_option: str, others: str
+) -> None:
+    options = [*others.split(), *([with_option] if with_option.startswith("--") else [])]
+    words = (*command.split(), *options)
+    result = run(*words)
+    assert result.exit_code == 2
+    option = with_option.partition("=")[0]
+    names = ", ".join(f"`{other.partition('=')[0]}`" for other in others.split())
+    assert result.stderr.splitlines()[-1] == (
+        f"Error: With `{option}`, these have no effect: {names}. Leave them out, or leave out"
+        f" `{option}`."
+    )
+    assert "不起作用" in fault(*words, language="zh")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["report --stage dev --csv --json", "report --stage dev --csv --html=x --json"],
+)
+def test_a_report_has_one_form(folder: Path, words: str) -> None:
+    result = run(*words.split())
+    assert result.exit_code == 2
+    names = re.findall(r"--[a-z]+", result.stderr.splitlines()[-1])
+    assert sorted(names) == sorted(re.findall(r"--(?:csv|html|json)", words))
+
+
+def test_one_playlist_is_chosen_in_one_way(folder: Path) -> None:
+    assert fault("play", "a/b/c", "--stage", "dev", "--all", "--occurrence", "x") == (
+        "Error: These options contradict each other: `--all`, `--occurrence`. Pass only one of"
+        " them."
+    )
+
+
+def test_a_take_over_is_refused_where_nothing_is_restored(folder: Path) -> None:
+    words = ("emergency", "live.example.com/app", "--take-over")
+    assert fault(*words) == (
+        "Error: `--take-over` has an effect only with `--undo`. Pass `--undo`, too, or leave out"
+        " `--take-over`."
+    )
+
+
+def test_a_stage_is_refused_where_the_address_says_where_to_push(folder: Path) -> None:
+    assert fault("push", "rtmp://127.0.0.1:9/app/room1", "--stage", "dev").startswith(
+        "Error: With `TO`, these have no effect: `--stage`."
+    )
+
+
+def test_a_probe_needs_the_bucket_and_its_endpoint(folder: Path) -> None:
+    for option in ("--bucket", "--endpoint"):
+        words = ("probe", "--stage", "dev", option, "x")
+        assert fault(*words) == "Error: Pass `--bucket` and `--endpoint` together."
