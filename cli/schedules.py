@@ -313,12 +313,10 @@ def _upcoming(answer: Json) -> Iterator[str]:
     if first is None:
         yield _("{id}: no occurrence is to come").format(id=answer["id"])
         return
-    # In the schedule's zone, as the stage's line about the starts below.
-    at = moment(first["starts_at"]).astimezone(ZoneInfo(answer["timezone"]))
     line = _("{id}: next occurrence at {time}")
-    if at <= datetime.now(timezone.utc):
+    if moment(first["starts_at"]) <= datetime.now(timezone.utc):
         line = _("{id}: under way since {time}")
-    yield line.format(id=answer["id"], time=shown(at))
+    yield line.format(id=answer["id"], time=_in_zone(first["starts_at"], answer["timezone"]))
     if answer["load"]:
         yield f"  {answer['load']['text']}"
 
@@ -482,7 +480,7 @@ def show(api: Api, schedule_id: str, as_json: bool) -> None:
     for line in _rehearsal_lines(answer["rehearsed_within"], rehearsals):
         output.say(f"  {line}")
     for row in answer["next"]:
-        output.say(_occurrence_line(row))
+        output.say(_occurrence_line(row, answer["timezone"]))
 
 
 def _rehearsal_lines(within: str, rehearsals: Mapping[str, Json | None]) -> Iterator[str]:
@@ -518,12 +516,21 @@ def _rehearsal_lines(within: str, rehearsals: Mapping[str, Json | None]) -> Iter
 def upcoming(api: Api, schedule_id: str, number: int, as_json: bool) -> None:
     """List the next occurrences of the schedule with this ID."""
     answer = api.next_occurrences(schedule_id, number)
-    output.rows(answer, "next", _occurrence_line, as_json, nothing=_("no occurrence is to come"))
+    line_of = partial(_occurrence_line, zone=answer["timezone"])
+    output.rows(answer, "next", line_of, as_json, nothing=_("no occurrence is to come"))
 
 
-def _occurrence_line(row: Mapping[str, Any]) -> str:
+def _occurrence_line(row: Mapping[str, Any], zone: str) -> str:
+    """Return a line about an occurrence, with its times in the zone of its schedule. If `zone` is
+    empty, they are in the person's own."""
     line = _("{id}  from {begins_at} to {ends_at}, at the latest {until}")
-    return line.format(**{name: row[name] for name in ("id", "begins_at", "ends_at", "until")})
+    times = {name: _in_zone(row[name], zone) for name in ("begins_at", "ends_at", "until")}
+    return line.format(id=row["id"], **times)
+
+
+def _in_zone(time: str, zone: str) -> str:
+    at = moment(time)
+    return shown(at.astimezone(ZoneInfo(zone)) if zone else at)
 
 
 @schedule.command("pause")
@@ -603,7 +610,8 @@ def delete(api: Api, schedule_id: str, as_json: bool) -> None:
 def _say_changed(sentence: str, answer: Json, *, as_json: bool) -> None:
     """Print what was done to an occurrence, and to how many streams it will be done within a
     minute."""
-    line = sentence.format(occurrence=_occurrence_line(answer["occurrence"]))
+    zone = answer.get("timezone", "")  # the release before has no such field
+    line = sentence.format(occurrence=_occurrence_line(answer["occurrence"], zone))
     if pending := answer.get("pending", 0):  # the release before has no such field
         line += _("; further streams for which this happens within a minute: {count}").format(
             count=pending

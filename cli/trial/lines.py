@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from cli.local_time import moment, shown
 from cli.printable import printable
 from shared.inbound.catalogue import Language, text
 from shared.protocol.reason import HistoryEntry, Reason
@@ -50,4 +51,4 @@ class Lines:
 
 
 def _time(line: dict[str, Any]) -> str:
-    return str(line["time"])[11:19]
+    return shown(moment(line["time"]))

@@ -982,6 +982,7 @@ class OccurrencesView(Struct, frozen=True, forbid_unknown_fields=True):
 
 class OccurrenceChangedView(Struct, frozen=True, forbid_unknown_fields=True):
     id: str
+    timezone: str
     occurrence: OccurrenceView
     streams: Annotated[
         Count,

@@ -734,6 +734,7 @@ def _tell(
 def _done(schedule: Schedule, occurrence: Occurrence, answers: _Answers) -> Response:
     view = OccurrenceChangedView(
         schedule.id,
+        schedule.timezone,
         _shown(occurrence),
         streams=answers.streams,
         changed=answers.changed,
@@ -866,10 +867,11 @@ def _words(
 ) -> str:
     from shared.schedule.recurrence import wall_time
 
-    at = wall_time(following.begins_at, schedule.timezone).strftime("%H:%M")
+    zone = schedule.timezone
+    at = wall_time(following.begins_at, zone).strftime("%H:%M")
     if language is Language.CHINESE:
         needed = "不到 1 秒" if take_s < 1 else f"{take_s:g} 秒"
-        return f"{at} 开始 {starts} 路录制，全部命令发出需要{needed}"
+        return f"{zone} 时间 {at} 开始 {starts} 路录制，全部命令发出需要{needed}"
     needed = "less than 1 s" if take_s < 1 else f"{take_s:g} s"
     noun = "start takes" if starts == 1 else "starts take"
-    return f"{starts:,} {noun} {needed} at {at}"
+    return f"{starts:,} {noun} {needed} at {at} ({zone})"

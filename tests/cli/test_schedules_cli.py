@@ -64,10 +64,11 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def run(stage: HttpStage, *command: str | Path) -> Result:
+def run(stage: HttpStage, *command: str | Path, zone: str = "Asia/Shanghai") -> Result:
+    """Type a command in this time zone."""
     arguments = [str(one) for one in command]
     options = ["--url", stage.url, "--token", TOKEN]
-    with in_zone("Asia/Shanghai"):
+    with in_zone(zone):
         return CliRunner().invoke(main, ["schedule", *arguments, *options])
 
 
@@ -98,9 +99,9 @@ def test_a_file_is_applied_with_what_it_changes(stage: HttpStage, file: Path) ->
         "+ tuesdays: 2099-01-06T19:00:00 - 2099-01-06T21:00:00 Asia/Shanghai FREQ=WEEKLY;BYDAY=TU",
         "+ gala: 2099-02-01T12:00:00 - 2099-02-01T15:00:00 UTC",
         "tuesdays: next occurrence at 2099-01-06 19:00:00+08:00",
-        "  1 start takes less than 1 s at 18:59",
+        "  1 start takes less than 1 s at 18:59 (Asia/Shanghai)",
         "gala: next occurrence at 2099-02-01 12:00:00+00:00",
-        "  1 start takes less than 1 s at 12:00",
+        "  1 start takes less than 1 s at 12:00 (UTC)",
     ]
     assert lines(run(stage, "diff", file)) == ["Nothing changes."]
 
@@ -260,6 +261,36 @@ def test_a_schedule_is_listed_shown_and_changed(stage: HttpStage, file: Path) ->
     assert run(stage, "show", "tuesdays").exit_code != 0
 
 
+def test_an_occurrence_has_its_times_in_the_zone_of_its_schedule(
+    stage: HttpStage, file: Path
+) -> None:
+    """The person's own zone is another one."""
+    run(stage, "apply", file, "--yes")
+    first = "tuesdays@2099-01-06T19:00:00  from 2099-01-06 18:59:00+08:00 to 2099-01-06 21:00:00"
+
+    def said(*words: str) -> list[str]:
+        return lines(run(stage, *words, zone="America/New_York"))
+
+    assert said("next", "tuesdays")[0].startswith(first)
+    assert said("show", "tuesdays")[2].startswith(first)
+    assert said("skip", "tuesdays")[0].startswith(f"skipped: {first}")
+    for words in (["trigger", "tuesdays"], ["extend", "tuesdays", "--by", "1h"]):
+        assert said(*words)[0].count("+08:00") == 3
+
+
+def test_an_occurrence_of_a_stage_that_names_no_zone_has_the_persons_own() -> None:
+    at = "2099-01-06T19:00:00Z"
+    times = dict.fromkeys(("starts_at", "begins_at", "ends_at", "until"), at)
+    changed = {"id": "daily", "occurrence": {"id": "daily@1", **times}, "pending": 0}
+
+    with closing(Wire()) as wire, in_zone("Asia/Tokyo"):
+        wire.script(json_reply(changed))
+        words = ["schedule", "skip", "daily", "--token", TOKEN, "--url", f"http://{wire.endpoint}"]
+        said = CliRunner().invoke(main, words).output
+
+    assert said.count("2099-01-07 04:00:00+09:00") == 3
+
+
 def test_how_many_streams_follow_is_said() -> None:
     at = "2099-01-06T19:00:00Z"
     times = dict.fromkeys(("starts_at", "begins_at", "ends_at", "until"), at)
@@ -403,7 +434,7 @@ def test_a_pattern_is_shown_with_the_streams_that_it_fits(stage: HttpStage, file
         written,
         fits,
         "cameras: next occurrence at 2099-02-01 12:00:00+00:00",
-        "  2 starts take less than 1 s at 12:00",
+        "  2 starts take less than 1 s at 12:00 (UTC)",
     ]
 
     exported = run(stage, "export")

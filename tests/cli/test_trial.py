@@ -19,9 +19,12 @@ from cli.account import Account, account_at
 from cli.main import main
 from cli.paths import ROOT
 from cli.setup.configurations import ConfigTarget, read
+from cli.trial.lines import Lines
 from emulator.live import LiveInThread, Remote
+from shared.inbound.catalogue import Language
 from tests.support.raw_server import Wire, json_reply
 from tests.support.receiver import poll
+from tests.support.time_zone import in_zone
 
 DOMAIN = ("--domain", "live.example.com")
 BUCKET = ("--bucket", "dev-bucket", "--endpoint", "oss-cn-shanghai.aliyuncs.com")
@@ -248,3 +251,13 @@ def test_it_says_what_it_costs_and_begins_only_after_a_yes(user: User) -> None:
 
 def test_a_pattern_without_an_application_is_refused(user: User) -> None:
     assert "Name the streams as `app/name`" in user.is_refused("--stream", "/", code=2)
+
+
+def test_the_time_of_a_line_is_local_with_its_offset() -> None:
+    said: list[str] = []
+    event = {"time": "2026-12-01T12:00:30.250Z", "level": "warning", "event": "x.failed"}
+
+    with in_zone("Asia/Shanghai"):
+        Lines(said.append, Language.ENGLISH)(json.dumps({**event, "error": "no answer"}))
+
+    assert said == ["2026-12-01 20:00:30+08:00  x.failed: no answer"]

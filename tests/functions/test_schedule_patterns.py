@@ -517,7 +517,7 @@ def test_the_answer_names_the_streams_that_it_fits_now(stage: PatternStage) -> N
     answer = stage.show()
 
     assert answer["known"] == {"count": 2, "streams": [str(CAM1), str(CAM2)]}
-    assert answer["load"]["text"] == "2 starts take less than 1 s at 12:00"
+    assert answer["load"]["text"] == "2 starts take less than 1 s at 12:00 (UTC)"
     assert answer["expect"] == "any"
     assert stage.show(streams=[str(CAM1)])["known"] is None
 

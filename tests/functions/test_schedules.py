@@ -82,7 +82,7 @@ def test_the_answer_shows_what_comes_and_what_it_needs(stage: Stage) -> None:
         "2025-11-25T15:00:00Z",
     )
     assert len(got.json["next"]) == 5
-    assert got.json["load"]["text"] == "2 starts take less than 1 s at 18:59"
+    assert got.json["load"]["text"] == "2 starts take less than 1 s at 18:59 (Asia/Shanghai)"
     assert (got.json["made_by"], got.json["overrun"], got.json["post_roll"]) == (
         "ops",
         "2h",
@@ -97,7 +97,7 @@ def test_what_others_begin_in_that_minute_counts(stage: Stage) -> None:
     load = put(stage).json["load"]
 
     assert (load["starts"], load["take_s"]) == (91, 2.0)
-    assert load["text"] == "91 starts take 2 s at 19:00"
+    assert load["text"] == "91 starts take 2 s at 19:00 (Asia/Shanghai)"
 
 
 def test_every_fault_is_named_at_once(stage: Stage) -> None:
