@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from gettext import gettext as _
+from itertools import product
 from urllib.parse import urlsplit
 
 from cli.api import AGE_UNKNOWN, ENDED_ON_PURPOSE, STORE_EMPTIED
@@ -72,6 +73,13 @@ BY_HAND = fault(
         " {streams}. Every start is refused with CodeConfigNotFound. In policy.toml, add a rule"
         ' that matches these streams; with `on_publish = "on_request"`, the rule records them only'
         " when somebody asks"
+    ),
+)
+TWO = warning(
+    "recording.two",
+    N_(
+        "{one} and {other} both cover the stream {stream}, and it is not documented which of the"
+        " two Live uses. Add a recording configuration for this stream alone"
     ),
 )
 RECORDS_ITSELF = warning(
@@ -310,6 +318,20 @@ def _uncovered(snapshot: Snapshot, domain: Domain) -> Iterator[Finding]:
     elif is_whole and not isinstance(snapshot.policy, Unread):
         yield from _missing(snapshot, domain, snapshot.policy)
         yield from _by_hand(snapshot, domain, snapshot.policy)
+    if is_whole:
+        yield from _undecided(domain)
+
+
+def _undecided(domain: Domain) -> Iterator[Finding]:
+    """Yield a warning for each stream of which two configurations may be the one in force: one for
+    its name in all applications, and one for its application."""
+    places = {each.place: each for each in domain.configurations}
+    of_names = [each for each in places.values() if each.app == "*" != each.stream]
+    of_apps = [each for each in places.values() if each.stream == "*" != each.app]
+    for one, other in product(of_names, of_apps):
+        if (other.app, one.stream) not in places:
+            stream = f"{domain.name}/{other.app}/{one.stream}"
+            yield TWO.found(one=one, other=other, stream=stream)
 
 
 def _missing(snapshot: Snapshot, domain: Domain, policy: Policy) -> Iterator[Finding]:

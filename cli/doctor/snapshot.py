@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from cli.recording_precedence import possibly_used
 from shared.protocol.policy import Policy
 
 Json = Mapping[str, Any]
@@ -112,13 +113,9 @@ class Recording:
     def __str__(self) -> str:
         return f"{self.domain}/{self.app}/{self.stream}"
 
-    def rank(self) -> tuple[bool, bool]:
-        """Return a sort key. Of all configurations that cover a stream, Live uses the most specific
-        one, which comes last (docs/platform/live.md §6)."""
-        return self.stream != "*", self.app != "*"
-
-    def covers(self, app: str, stream: str) -> bool:
-        return self.app in ("*", app) and self.stream in ("*", stream)
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.app, self.stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +192,8 @@ class Domain:
 
     def configuration(self, app: str, stream: str) -> Recording | None:
         """Return the recording configuration that applies to a stream, None if there is none."""
-        fitting = [
-            configuration
-            for configuration in self.configurations
-            if configuration.covers(app, stream)
-        ]
-        return max(fitting, key=Recording.rank, default=None)
+        used = possibly_used(self.configurations, lambda each: each.place, app, stream)
+        return next(iter(used), None)
 
     @property
     def live(self) -> Sequence[Online]:

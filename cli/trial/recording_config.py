@@ -12,6 +12,7 @@ from gettext import gettext as _
 
 from cli.account import Account, Declined
 from cli.errors import Failure
+from cli.recording_precedence import possibly_used
 from cli.refusals import refusal
 from cli.setup.apply import restore
 from cli.setup.backup import Backup
@@ -37,16 +38,12 @@ def _refusal(account: Account, declined: Declined, domain: str) -> Failure:
 
 
 def effective(found: Found, pattern: Pattern) -> tuple[ConfigTarget, Value] | None:
-    """Return the most specific of the configurations in `found` that cover the pattern's streams,
-    None if there is none."""
+    """Return the one of the configurations in `found` that Live uses for the pattern's streams,
+    None if none covers them. If it is unknown which one Live uses, return the one that is not
+    manual, if there is any."""
     app, stream = pattern.config_names
-    fitting = [
-        (target, value)
-        for target, value in found
-        if target.app in (app, "*") and target.streams in (stream, "*")
-    ]
-    order = sorted(fitting, key=lambda each: (each[0].app != "*", each[0].streams != "*"))
-    return order[-1] if order else None
+    used = possibly_used(found, lambda each: (each[0].app, each[0].streams), app, stream)
+    return next((each for each in used if not is_manual(each[1])), used[0] if used else None)
 
 
 def is_manual(value: Value) -> bool:

@@ -196,6 +196,11 @@ def configured(**changed: Any) -> Snapshot:  # noqa: ANN401 - as Recording has t
     return domain(recordings=[replace(CONFIGURATION, **changed)])
 
 
+def _two_that_cover_a_stream() -> list[Recording]:
+    places = (("class1", "*"), ("*", "room1"), ("*", "*"))
+    return [replace(CONFIGURATION, app=app, stream=stream) for app, stream in places]
+
+
 def with_policy(text: str) -> Snapshot:
     return replace(HEALTHY, policy=policy(text))
 
@@ -728,6 +733,13 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
             HEALTHY,
             buckets={BUCKET: Unread("a bucket", "", "oss:GetBucketInfo", "WrongEndpoint")},
         ),
+    ),
+    (
+        "recording",
+        WARNING,
+        f"{LIVE}/*/room1 and {LIVE}/class1/* both cover the stream {LIVE}/class1/room1",
+        "",
+        lambda: domain(recordings=_two_that_cover_a_stream()),
     ),
     (
         "storage",
@@ -1588,3 +1600,9 @@ def test_a_command_that_asks_live_is_told_where_live_is() -> None:
 )
 def test_a_schedule_that_is_covered_or_asks_for_nothing_is_no_fault(snapshot: Snapshot) -> None:
     assert all(finding.severity is Severity.OK for finding in found(snapshot, "recording"))
+
+
+def test_a_stream_with_a_configuration_of_its_own_is_sure_of_it() -> None:
+    own = replace(CONFIGURATION, app="class1", stream="room1")
+    snapshot = domain(recordings=[*_two_that_cover_a_stream(), own])
+    assert found(snapshot, "recording") == []

@@ -243,6 +243,18 @@ def test_what_live_records_by_itself_is_refused(user: User) -> None:
     assert "is not manual" in user.is_refused("--stream", "app", *BUCKET)
 
 
+@pytest.mark.parametrize("automatic", [("app", "*"), ("*", "room1")])
+def test_what_live_may_record_by_itself_is_refused(user: User, automatic: tuple[str, str]) -> None:
+    """It is UNCONFIRMED which of two configurations for an application and for a stream's name Live
+    uses."""
+    for app, stream in (("app", "*"), ("*", "room1")):
+        on_demand = 0 if (app, stream) == automatic else 7
+        place = {"domain": "live.example.com", "app": app, "stream": stream}
+        user.remote.post("recording", {**place, "on_demand": on_demand})
+
+    assert f"of {'/'.join(automatic)} is not manual" in user.is_refused(*ROOM)
+
+
 def test_it_says_what_it_costs_and_begins_only_after_a_yes(user: User) -> None:
     result = user.types(*ROOM, answer="n\n")
     assert "charges your account" in result.output

@@ -29,6 +29,7 @@ from tests.cli.planted_faults.ground import (
     LIVE,
     OF_RECORD,
     OF_STREAM,
+    OSS_CONFIG,
     POLICY,
     POLICY_S,
     PREFIX,
@@ -56,6 +57,17 @@ def _only_transcoded(ground: Ground) -> None:
 def _no_one_to_ask(ground: Ground) -> None:
     ground.put_config(OnDemand=1)
     ground.record_notify(OnDemandUrl=None)
+
+
+def _configure_stream(app: str) -> Plant:
+    """Return what adds a recording configuration for one stream's name."""
+
+    def plant(ground: Ground) -> None:
+        names = {"DomainName": LIVE, "AppName": app, "StreamName": "room1"}
+        params = {**OSS_CONFIG, **names, "OssBucket": "dev-bucket", "RecordFormat": formats()}
+        ground.account.ask("AddLiveAppRecordConfig", **params)
+
+    return plant
 
 
 def _both_storages(ground: Ground) -> None:
@@ -523,6 +535,9 @@ def keys(access_key: str, secret: str) -> Plant:
 
 VENDOR: dict[str, Row] = {
     "3.1 no configuration": Row("recording.rule", _delete_config),
+    "two of which Live may use either": Row(
+        "recording.two", _configure_stream("*"), _configure_stream("app")
+    ),
     "3.1 OnDemand is not manual": Row("on-demand.automatic", config(OnDemand=0)),
     "3.1 no format of the stream": Row("formats.none", _only_transcoded),
     "3.1 a bucket that is gone": Row("bucket.none", _delete_bucket, _let_pages_read),
