@@ -6,10 +6,11 @@ whose text can be shown as it is. It prints nothing.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from gettext import gettext as _
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import requests
@@ -22,8 +23,8 @@ from shared.protocol import StreamKey
 TIMEOUT_S = 20.0
 PAGE_ROWS = 1000
 STATE_PAGE_ROWS = 200
-ALL_STREAMS = 1_000_000
-"""A limit above the number of streams that a stage can know."""
+ALL_ROWS: Final = sys.maxsize
+"""A limit for a list that is read to its last page."""
 Json = dict[str, Any]
 ENDED_ON_PURPOSE = ("held", "asked_stop", "time_over")
 """Reasons of a live stream that is not recorded because somebody, or its own end, stopped it."""

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import click
 
 from cli import output
-from cli.api import ALL_STREAMS, Api, Json
+from cli.api import ALL_ROWS, Api, Json
 from cli.confirmation import confirm
 from cli.errors import Failure, NoAnswer, StageRefusal
 from cli.exit_codes import AS_WANTED, FAILED
@@ -81,9 +81,9 @@ def _matching(api: Api, command: Command, pattern: str) -> Sequence[Json]:
     idle, or whose record cannot be read. For a start: those that are not wanted."""
     domain, _slash, names = pattern.partition("/")
     if "*" in domain:
-        answer = api.list_recordings(ALL_STREAMS)
+        answer = api.list_recordings(ALL_ROWS)
     else:  # the stage finds the streams of an ingest domain under their streaming domain
-        answer, pattern = api.list_recordings(ALL_STREAMS, domain=domain), f"*/{names}"
+        answer, pattern = api.list_recordings(ALL_ROWS, domain=domain), f"*/{names}"
     unreadable = [{"stream": row["stream"], "phase": "?"} for row in answer["unreadable"]]
     stops = [row for row in answer["recordings"] if row["wanted"] or row["phase"] != "idle"]
     starts = [row for row in answer["recordings"] if not row["wanted"]]

@@ -11,11 +11,10 @@ from gettext import gettext as _
 import click
 
 from cli import output, texts
-from cli.api import Api
+from cli.api import ALL_ROWS, Api
 from cli.output import Json
 from cli.stage_command import limited, of_stage
 
-ALL_ROWS = 100_000
 """A limit above the number of tasks that a stage keeps."""
 
 
@@ -42,7 +41,7 @@ def list_deliveries(api: Api, state: str, limit: int, as_json: bool) -> None:
     """List the tasks that failed for good, with their causes, or those still to be done."""
     answer = api.deliveries(state, limit)
     nothing = _("no task has failed for good") if state == "dead" else _("no task is open")
-    output.rows(answer, "deliveries", _line_of, as_json, nothing=nothing)
+    output.rows(answer, "deliveries", _line_of, as_json, nothing=nothing, limit=limit)
 
 
 @deliveries.command("redrive")

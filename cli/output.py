@@ -46,8 +46,16 @@ def say(text: str) -> None:
 
 
 def rows(
-    answer: Json, field: str, line_of: Callable[[Json], str], plain_json: bool, *, nothing: str
+    answer: Json,
+    field: str,
+    line_of: Callable[[Json], str],
+    plain_json: bool,
+    *,
+    nothing: str,
+    limit: int | None = None,
 ) -> None:
+    """Print the rows of a list, or `nothing` if there are none. `limit` is the largest number of
+    rows that were asked for: if there are as many, say that there may be more."""
     if plain_json:
         as_json(answer)
         return
@@ -55,6 +63,18 @@ def rows(
         say(line_of(row))
     if not answer[field]:
         click.echo(nothing)
+    say_if_cut(len(answer[field]), limit)
+
+
+def say_if_cut(count: int, limit: int | None) -> None:
+    """Say on stderr that a list of `count` rows may have more, if it has as many as `limit`."""
+    if count == limit:
+        sentence = ngettext(
+            "Only {count} row is shown, and there may be more. `--limit` sets how many.",
+            "Only {count} rows are shown, and there may be more. `--limit` sets how many.",
+            count,
+        )
+        click.echo(sentence.format(count=count), err=True)
 
 
 def status_line(row: Json) -> str:

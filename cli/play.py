@@ -135,6 +135,7 @@ def play(
         rows = list(_signed_by_own_key(target, stream, answer["files"], period))
     for row in rows:
         _print_url(row)
+    output.say_if_cut(len(rows), limit)
     if not rows:
         click.echo(_("the stream has no files yet"), err=True)
         suggest_for_nothing(api, stream)

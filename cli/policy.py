@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from cli import output
-from cli.api import Api, Json
+from cli.api import ALL_ROWS, Api, Json
 from cli.confirmation import YES, confirm
 from cli.errors import Failure
 from cli.local_time import moment, shown
@@ -168,7 +168,7 @@ def _change(api: Api, file: Path) -> _Change:
     packed, before = json.loads(packed_policy(file)), api.policy()
     kept = {name: before["policy"][name] for name in _KEPT if name in before["policy"]}
     new = {**kept, **packed}
-    streams = api.list_recordings(100_000)["recordings"]
+    streams = api.list_recordings(ALL_ROWS)["recordings"]
     names = [row["stream"] for row in streams]
     policies = stage_policy(before["policy"]), stage_policy(new)
     rows = list(policy_changes(*policies, names))

@@ -15,7 +15,7 @@ from gettext import gettext as _
 import click
 
 from cli import bulk, output
-from cli.api import ALL_STREAMS, STORE_EMPTIED, Api, Json
+from cli.api import ALL_ROWS, STORE_EMPTIED, Api, Json
 from cli.confirmation import YES
 from cli.errors import NoAnswer, StageRefusal
 from cli.exit_codes import AS_WANTED, NOT_AS_WANTED, NOT_ASKED
@@ -42,6 +42,8 @@ knows."""
 _stream = click.argument("stream", type=Stream())
 _stream_or_pattern = click.argument("stream", type=bulk.StreamOrPattern())
 _limit = limited(100, 1000)
+_WATCHED = 1000
+"""How many streams `watch` reads in whatever state."""
 _max_duration = click.option(
     "--max-duration",
     help="how long to record, such as `4h`, counted from the first start that Live accepts",
@@ -212,7 +214,7 @@ def history(api: Api, stream: str, limit: int, as_json: bool) -> None:
     """List what happened to STREAM and why, newest first."""
     answer = api.history(stream, limit)
     nothing = _("the stream has no history yet")
-    output.rows(answer, "history", output.history_line, as_json, nothing=nothing)
+    output.rows(answer, "history", output.history_line, as_json, nothing=nothing, limit=limit)
     if not (answer["history"] or as_json):
         suggest_for_nothing(api, stream)
 
@@ -231,7 +233,7 @@ def files(api: Api, stream: str, limit: int, push_arg: str, as_json: bool) -> No
     """List the files that STREAM was recorded into, newest first."""
     answer = api.files(stream, limit, push_arg)
     nothing = _("the stream has no files yet")
-    output.rows(answer, "files", output.file_line, as_json, nothing=nothing)
+    output.rows(answer, "files", output.file_line, as_json, nothing=nothing, limit=limit)
     if not (answer["files"] or as_json):
         suggest_for_nothing(api, stream)
 
@@ -258,7 +260,7 @@ def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters:
     shown = output.wrong_first(answer["recordings"])[:limit]
     answer = {**answer, "recordings": shown}
     nothing = _nothing_wrong(answer) if is_wrong else _("no streams")
-    output.rows(answer, "recordings", output.list_line, as_json, nothing=nothing)
+    output.rows(answer, "recordings", output.list_line, as_json, nothing=nothing, limit=limit)
     for row in () if as_json else answer["unreadable"]:
         output.say(output.unreadable_line(row))
     is_bad = shown or answer["unreadable"] or answer.get("problems")
@@ -284,7 +286,7 @@ def _list_wrong(api: Api, limit: int, *, phase: str | None, **filters: str | Non
     problems = api.health().get("problems", ())
     everything, codes = wrong, {problem["code"] for problem in problems}
     if {"streams_quarantined", "mode_observe", STORE_EMPTIED} & codes:
-        everything = api.list_recordings(ALL_STREAMS, phase=phase, **filters)
+        everything = api.list_recordings(ALL_ROWS, phase=phase, **filters)
         found = (row for row in everything["recordings"] if not output.is_as_wanted(row))
         rows |= {row["stream"]: row for row in found}
     return {
@@ -356,13 +358,22 @@ def _refresh(target: Target, every: float, *, as_json: bool) -> None:
 
 
 def _print_overview(api: Api, *, as_json: bool) -> int:
-    health, answer = api.health(), api.list_recordings(1000)
+    health, answer = api.health(), _watched(api)
     if as_json:
         output.as_json({"health": health, **answer})
     else:
         output.say(output.overview(health, answer))
     is_wanted = not answer["unreadable"] and all(map(output.is_as_wanted, answer["recordings"]))
     return AS_WANTED if is_wanted and output.is_healthy(health) else NOT_AS_WANTED
+
+
+def _watched(api: Api) -> Json:
+    """Return the first streams of a stage; of all the others, those that are not as wanted."""
+    answer = api.list_recordings(_WATCHED)
+    if answer["next"] is None:
+        return answer
+    rows = (*_list_wrong(api, ALL_ROWS, phase=None)["recordings"], *answer["recordings"])
+    return {**answer, "recordings": list({row["stream"]: row for row in rows}.values())}
 
 
 def _is_transient(failure: NoAnswer | StageRefusal) -> bool:

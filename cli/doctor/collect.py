@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cli.account import Account
-from cli.api import ALL_STREAMS, Api
+from cli.api import ALL_ROWS, Api
 from cli.doctor import callback_probe, parse
 from cli.doctor.collect_compute import read_deployment, read_service_roles
 from cli.doctor.collect_domain import DomainCollector
@@ -52,7 +52,7 @@ def collect(sources: Sources, stage_ref: StageRef, *, now_ms: Callable[[], int])
         listed = pool.submit(
             sources.stage,
             _("the list of streams of the stage"),
-            lambda: sources.api.list_recordings(ALL_STREAMS),
+            lambda: sources.api.list_recordings(ALL_ROWS),
         )
         schedules = pool.submit(
             sources.stage, _("the schedules of the stage"), sources.api.schedules

@@ -10,7 +10,7 @@ import time
 
 import requests
 
-from cli.api import ALL_STREAMS, Api
+from cli.api import ALL_ROWS, Api
 from cli.local.stack import TIMEOUT_S, TOKEN, Stack
 from shared.protocol.policy import Match, Policy
 
@@ -42,7 +42,7 @@ def _is_compared(api: Api, began: float) -> bool:
     ran_ms_ago = api.health().get("reconciled_ms_ago")
     if ran_ms_ago is None or ran_ms_ago > (time.monotonic() - began) * 1000:
         return False
-    return all(row["live"] != "yes" for row in api.list_recordings(ALL_STREAMS)["recordings"])
+    return all(row["live"] != "yes" for row in api.list_recordings(ALL_ROWS)["recordings"])
 
 
 def _names(match: Match) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from gettext import gettext as _
 
 from cli.account import Account
-from cli.api import ENDED_ON_PURPOSE, Json
+from cli.api import ALL_ROWS, ENDED_ON_PURPOSE, Json
 from cli.errors import Failure
 from cli.setup.configurations import ConfigTarget, online
 from cli.setup.stage import Stage
@@ -21,7 +21,6 @@ EVERY_S = 5.0
 MAX_POLLS = 24
 """The most polls after the first, in two minutes. Reconcile decides each live stream again within
 one."""
-MOST_STREAMS = 100_000
 _SHOWN = 3
 
 
@@ -67,7 +66,7 @@ def _refusal(target: ConfigTarget, missing: list[str], *, is_suspended: bool) ->
 
 
 def _not_recorded(stage: Stage, account: Account, target: ConfigTarget) -> Iterator[str]:
-    rows = stage.api.list_recordings(MOST_STREAMS, domain=target.domain)["recordings"]
+    rows = stage.api.list_recordings(ALL_ROWS, domain=target.domain)["recordings"]
     settled = {row["stream"] for row in rows if _is_settled(row)}
     for app, stream in online(account, target.domain):
         key = StreamKey(target.domain, app, stream)

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cli.account import Account
+from cli.api import ALL_ROWS
 from cli.setup.configurations import (
     KEY,
     OBJECT_NAMES,
@@ -124,7 +125,7 @@ def compare(stage: Stage, account: Account, options: SetupOptions) -> Plan:
 def _by_hand(stage: Stage, targets: Sequence[ConfigTarget]) -> Iterator[str]:
     """Yield a note for each stream whose start was refused, that no rule may record and that none
     of Live's recording configurations covers."""
-    for row in stage.api.list_recordings(MOST_STREAMS, phase="failed")["recordings"]:
+    for row in stage.api.list_recordings(ALL_ROWS, phase="failed")["recordings"]:
         key = StreamKey.parse(row["stream"])
         is_refused = row["reason"]["code"] == "no_record_config"
         is_covered = any(target.covers(key) for target in targets)
@@ -136,9 +137,6 @@ def _by_hand(stage: Stage, targets: Sequence[ConfigTarget]) -> Iterator[str]:
                 " the policy, and run `live-record setup` again"
             )
             yield sentence.format(stream=key)
-
-
-MOST_STREAMS = 1_000
 
 
 @dataclass(slots=True)

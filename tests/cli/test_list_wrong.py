@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from shared.store.contract import Save
 from tests.support.broken_records import break_record
 from tests.support.emptied_store import empty
 from tests.support.http_stage import TOKEN, HttpStage, http_stage, now_ms
+from tests.support.raw_server import Wire, json_reply
 
 POLICY = """
 [[domain]]
@@ -82,7 +84,38 @@ def test_each_stream_that_is_not_as_wanted_is_listed_once_what_is_lost_first(
     assert result.exit_code == NOT_AS_WANTED
     assert set(names(result)[:2]) == {"lost", "failed-live"}
     assert sorted(names(result)[2:]) == ["failed-ended", "stopping"]
-    assert len(names(lists(stage, "--limit", "3"))) == 3
+
+
+CUT = "Only {count} rows are shown, and there may be more. `--limit` sets how many.\n"
+
+
+def test_a_list_that_is_cut_says_so(stage: HttpStage) -> None:
+    cut = lists(stage, "--limit", "3")
+    assert (len(names(cut)), cut.stderr) == (3, CUT.format(count=3))
+    assert lists(stage, "--limit", "9").stderr == ""
+    assert types(stage, "list", "--limit", "2").stderr == CUT.format(count=2)
+    assert types(stage, "list", "--limit", "2", "--json").stderr == ""
+
+
+def test_watch_names_what_is_lost_beyond_the_streams_that_it_reads() -> None:
+    idle = {"phase": "idle", "reason": {"code": "never_asked", "text": ""}}
+    rows = [{"stream": f"live.example.com/app/{number}", **idle} for number in range(1000)]
+    lost = {
+        "stream": "live.example.com/app/beyond",
+        "phase": "failed",
+        "reason": {"code": "no_record_config", "text": "refused"},
+    }
+    health = {"ready": True, "why": [], "problems": []}
+    page = {"recordings": rows, "phases": {}, "unreadable": [], "next": "1000"}
+    rest = {**page, "recordings": [lost], "next": None}
+
+    with closing(Wire()) as wire:
+        wire.script(*map(json_reply, (health, page, rest, rest, rest, health)))
+        words = ["watch", "--once", "--url", f"http://{wire.endpoint}", "--token", TOKEN]
+        result = CliRunner().invoke(main, words)
+
+    assert result.exit_code == NOT_AS_WANTED
+    assert "live.example.com/app/beyond: failed" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,10 @@ def test_what_lies_in_vod_is_said_and_not_signed(stage: HttpStage, bucket: str) 
 
     assert (result.stdout, result.stderr.splitlines()[1:]) == (
         "",
-        ["vod:v-1 is in VOD and has no playback URL here"],
+        [
+            "vod:v-1 is in VOD and has no playback URL here",
+            "Only 1 row is shown, and there may be more. `--limit` sets how many.",
+        ],
     )
 
 

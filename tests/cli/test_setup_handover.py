@@ -18,8 +18,10 @@ from cli.account import Account, account_at
 from cli.api import Api
 from cli.main import main
 from cli.setup.configurations import ConfigTarget, read
+from cli.setup.handover import await_recorded
 from cli.stage_registry import Target, register
 from functions import reconcile
+from shared.config import load_policy
 from shared.inbound.function_compute import answer_any
 from shared.invocation.serve import answer_in
 from tests.support.http_stage import RELAY, ROLE, TOKEN, HttpStage, http_stage
@@ -237,3 +239,28 @@ def test_what_was_interrupted_is_resumed_by_the_same_command(
 
 def _killed(_seconds: float) -> None:
     raise KeyboardInterrupt
+
+
+MANY = 100_001
+
+
+class _CrowdedApi:
+    """The API of a stage that records more streams than anybody would read by hand."""
+
+    def list_recordings(self, limit: int, **_filters: str) -> dict[str, Any]:
+        rows = range(min(limit, MANY))
+        recorded = {"phase": "recording", "reason": {"code": "recording"}}
+        return {"recordings": [{"stream": f"live.example.com/app/{n}", **recorded} for n in rows]}
+
+    def policy(self) -> dict[str, Any]:
+        return {"policy": {}}
+
+
+def test_every_stream_that_the_stage_records_counts_however_many_there_are() -> None:
+    class _Online:
+        def ask(self, _action: str, **_params: object) -> dict[str, Any]:
+            last = {"AppName": "app", "StreamName": str(MANY - 1)}
+            return {"OnlineInfo": {"LiveStreamOnlineInfo": [last]}}
+
+    stage = SimpleNamespace(api=_CrowdedApi(), policy=load_policy(POLICY, kind="toml"))
+    await_recorded(stage, _Online(), APP, lambda _s: None)  # type: ignore[arg-type] # a part of each

@@ -59,13 +59,14 @@ def _no_one_to_ask(ground: Ground) -> None:
     ground.record_notify(OnDemandUrl=None)
 
 
-def _configure_stream(app: str) -> Plant:
-    """Return what adds a recording configuration for one stream's name."""
+def _configure_stream(*apps: str) -> Plant:
+    """Return what adds a recording configuration for one stream's name to each application."""
 
     def plant(ground: Ground) -> None:
-        names = {"DomainName": LIVE, "AppName": app, "StreamName": "room1"}
-        params = {**OSS_CONFIG, **names, "OssBucket": "dev-bucket", "RecordFormat": formats()}
-        ground.account.ask("AddLiveAppRecordConfig", **params)
+        params = {**OSS_CONFIG, "OssBucket": "dev-bucket", "RecordFormat": formats()}
+        for app in apps:
+            names = {"AppName": app, "StreamName": "room1"}
+            ground.account.ask("AddLiveAppRecordConfig", **{**params, **names})
 
     return plant
 
@@ -536,7 +537,7 @@ def keys(access_key: str, secret: str) -> Plant:
 VENDOR: dict[str, Row] = {
     "3.1 no configuration": Row("recording.rule", _delete_config),
     "two of which Live may use either": Row(
-        "recording.two", _configure_stream("*"), _configure_stream("app")
+        "recording.two", _configure_stream("*"), _configure_stream("app", "classroom")
     ),
     "3.1 OnDemand is not manual": Row("on-demand.automatic", config(OnDemand=0)),
     "3.1 no format of the stream": Row("formats.none", _only_transcoded),
