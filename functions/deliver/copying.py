@@ -225,7 +225,7 @@ class _Step(_Copying, frozen=True):
     def _put(self) -> Outcome:
         data = self._read(1)
         if self.body.crc64 not in (None, crc64(data)):
-            return self.failed("what was read differs from the checksum of OSS")
+            return self.failed("the checksum of what was read differs from the one that OSS gives")
         self.target.put(self.key, data)
         return self.delivered()
 
@@ -255,7 +255,9 @@ class _Step(_Copying, frozen=True):
     def _complete(self) -> Outcome:
         body = self.body
         if body.crc64 not in (None, body.read_crc64):
-            return self._dropped("what was read differs from the checksum of OSS")
+            return self._dropped(
+                "the checksum of what was read differs from the one that OSS gives"
+            )
         try:
             parts = self.target.parts(self.key, body.upload)
             expected = [(n, body.part(n)[1]) for n in range(1, body.part_count + 1)]

@@ -63,14 +63,16 @@ def _read(source: Opened, uri: str) -> Listing:
     if len(data) > MAX_PLAYLIST_BYTES:
         raise NotCopied(f"the playlist has more than {MAX_PLAYLIST_BYTES} bytes")
     if state.crc64 not in (None, crc64(data)):
-        raise NotRead("what was read differs from the checksum of OSS")
+        raise NotRead("the checksum of what was read differs from the one that OSS gives")
     return _listing(data, state.etag, uri, source.name)
 
 
 def _listing(data: bytes, etag: str, uri: str, bucket: str) -> Listing:
     playlist = parse_playlist(data)
     if not (playlist.is_playlist and playlist.is_plain):
-        raise NotCopied("the file is not a playlist of whole segments")
+        raise NotCopied(
+            "the file is not a playlist, or its segments are not whole, unencrypted files"
+        )
     found = {each.name: segment_uri(uri, each.name, bucket) for each in playlist.segments}
     segments = {name: target for name, target in found.items() if target is not None}
     if len(segments) < len(found):

@@ -170,7 +170,7 @@ def _playlists(account: _Account) -> Iterator[tuple[File, Sequence[Span]]]:
             hint="add the format for the next recordings: `live-record setup --format m3u8`",
         )
     if not found:
-        raise NotFound("Live has reported no file of this time")
+        raise NotFound("Live has reported no file for this period")
     taken: list[Span] = []
     for file, spans in found:
         if sum(each.ms for each in common(spans, taken)) * 2 <= sum(each.ms for each in spans):
@@ -221,7 +221,9 @@ class _Source:
             raise _LeftOutError(why.detail) from None
         playlist = parse_playlist(self._fetch(uri, bucket))
         if not (playlist.is_playlist and playlist.is_plain):
-            raise _LeftOutError("the file is not a playlist of whole segments")
+            raise _LeftOutError(
+                "the file is not a playlist, or its segments are not whole, unencrypted files"
+            )
         slices: list[Slice] = []
         for segment in playlist.segments:
             target = segment_uri(uri, segment.name, bucket.name)

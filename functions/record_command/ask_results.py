@@ -133,7 +133,7 @@ ALLOW_SHORT = (
 RAISE = "ask for a shorter time, or deploy the stage with a larger LIVE_RECORD_MAX_DURATION"
 
 
-RESTART_LATER = "the stage does not send this restart later: send `restart` once the stage acts"
+RESTART_LATER = "this restart is not sent later: send `restart` again once the stage acts"
 
 
 def too_long(field: str, longest_ms: int) -> BadRequest:

@@ -44,7 +44,7 @@ def _read_policy(value: object) -> Mapping[str, object]:
         raise ValueError("write a policy as an object")  # noqa: TRY004 - one way to say faults
     text = json.dumps(value, ensure_ascii=False)
     if storable(text) != text:
-        raise ValueError("write whole characters: the text contains half a character")
+        raise ValueError("write whole characters: the text contains half of a surrogate pair")
     return value
 
 

@@ -110,7 +110,9 @@ def _streams(value: object) -> tuple[str, ...]:
     if not streams:
         raise ValueError("write a list of streams, each as `domain/app/stream`")
     if len(set(map(is_pattern, streams))) > 1:
-        raise ValueError("write either names or patterns, and make another schedule for the rest")
+        raise ValueError(
+            "write only names or only patterns, and make a second schedule for the others"
+        )
     return streams
 
 
@@ -338,7 +340,7 @@ def faults(
     for stream in streams:
         yield from _stream_faults(invocation, caller, stream)
     if any(map(is_pattern, streams)) and found.get("expect") is Expect.ALL:
-        yield Fault("expect", "write `any`: for a pattern, nobody knows the whole list of streams")
+        yield Fault("expect", "write `any`: which streams match a pattern is not known in advance")
     yield from time_faults(found, longest_ms=invocation.app.settings.max_duration)
 
 

@@ -92,7 +92,8 @@ def _check(state: StreamState) -> None:
     record = StreamRecord(key, state.intent, session=session, interrupted_at=interrupted)
     faults = broken(record, observe=True)
     if faults or state.intent.generation == 0:
-        raise ValueError(f"{key} is not a state that a stage stores: {', '.join(faults)}")
+        broken_rules = ", ".join(faults) or "generation_is_above_zero"
+        raise ValueError(f"{key}: no stage exports such a state ({broken_rules})")
 
 
 IMPORT: tuple[Field, ...] = (

@@ -73,7 +73,8 @@ def test(request: ApiRequest) -> Response:
     app, (name,) = request.invocation.app, request.values
     if app.policy.webhook(name) is None:
         raise NotFound(
-            "the policy names no webhook like this", hint="`GET /v1/webhooks` lists the receivers"
+            "the policy names no webhook of this name",
+            hint="`GET /v1/webhooks` lists the receivers",
         )
     now = app.clock()
     body = EventBody(EventType.WEBHOOK_TEST, now, {"receiver": name}, only=name)

@@ -133,7 +133,7 @@ def store_keys(text: str) -> tuple[StoreKey, ...]:
     entries = [part.split(":") for part in re.split(r"[,\s]+", text) if part]
     counts = (_STORE_KEY_PARTS, _STORE_KEY_PARTS + 1)
     if not all(len(each) in counts and all(each) for each in entries):
-        raise ValueError("write each as `NAME:ACCESS_KEY_ID:SECRET`, with a comma between two")
+        raise ValueError("write each as `NAME:ACCESS_KEY_ID:SECRET`, separated by commas")
     found = tuple(StoreKey(*each) for each in entries)
     if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", each.name) for each in found):
         raise ValueError("a name has letters, digits, `-` and `_`, 64 at most")

@@ -156,7 +156,9 @@ def check_key(sent: str, key: str) -> None:
     """Raise Unauthorized unless `sent` is `key`, the secret with which the stage's functions call
     each other. If the stage has no `key`, refuse every call."""
     if not key or not hmac.compare_digest(sent.encode("utf-8", "replace"), key.encode()):
-        raise Unauthorized("the call does not carry the key of this stage")
+        raise Unauthorized(
+            "the call does not carry the key with which the functions of this stage call each other"
+        )
 
 
 def stream_of(policy: Policy, values: Sequence[str]) -> StreamKey:

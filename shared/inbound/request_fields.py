@@ -139,7 +139,7 @@ def texts(value: object, most: int) -> list[str]:
     if not isinstance(value, list) or len(value) > most:
         raise ValueError(f"write a list of at most {most} texts")
     if not all(isinstance(each, str) for each in value) or len(set(value)) < len(value):
-        raise ValueError("write a list of different texts")
+        raise ValueError("write a list of texts, none of them twice")
     return value
 
 

@@ -34,7 +34,7 @@ def unseal(text: str, key: bytes) -> str:
     checksum, crossed = sealed[:_SUM_BYTES], sealed[_SUM_BYTES:]
     plain = _crossed(crossed, checksum, key)
     if not hmac.compare_digest(checksum, _checksum(plain, key)):
-        raise ValueError("the text was not sealed with this key")
+        raise ValueError("the text was sealed with another key, or was changed")
     return plain.decode()
 
 

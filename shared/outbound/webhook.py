@@ -62,7 +62,7 @@ class WebhookSender(Struct, frozen=True):
 
         missing = [name for name in names if name not in self.secrets]
         if missing:
-            raise NotAllowed(f"LIVE_RECORD_WEBHOOK_SECRETS has no {missing[0]}")
+            raise NotAllowed(f"LIVE_RECORD_WEBHOOK_SECRETS has no secret of the name {missing[0]}")
         at = datetime.fromtimestamp(at_ms // 1000, tz=timezone.utc)
         signatures = [Webhook(self.secrets[name]).sign(event_id, at, payload) for name in names]
         return {

@@ -88,7 +88,7 @@ def stored_version(db: sqlite3.Connection, key: StreamKey) -> tuple[int, str | N
 def complete(record: StreamRecord, slot: float, lease: int) -> StreamRecord:
     """Return the record with its flight's slot and lease, which the store has given."""
     if record.flight is None:
-        raise ValueError("a record in flight needs its flight")
+        raise ValueError("the record has no command in flight")
     sent_at = round(slot)
     return replace(
         record, flight=replace(record.flight, sent_at=sent_at, lease_until=sent_at + lease)

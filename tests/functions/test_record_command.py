@@ -1251,5 +1251,5 @@ def test_a_restart_that_a_stage_only_observes_is_refused_since_nobody_sends_it_l
 
     assert got.refusal == (409, "WrongState")
     assert got.json["detail"] == "restart would have been sent, but this stage only observes"
-    assert chinese.json["hint"] == "环境之后不会补发该切分命令：请在环境恢复执行后再发送 `restart`"
+    assert chinese.json["hint"] == "之后不会补发该切分命令：请在环境开始执行后重新发送 `restart`"
     assert observing.live.sent == []

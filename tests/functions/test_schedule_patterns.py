@@ -573,11 +573,11 @@ def test_not_without_limit_is_one_triggered(stage: PatternStage) -> None:
     [
         ("streams", {"streams": ["live.example.com/*/cam*"]}, "write no wildcard but `*`"),
         ("streams", {"streams": ["live.example.com/app/cam?"]}, "write no wildcard but `*`"),
-        ("streams", {"streams": [PATTERN, str(OTHER)]}, "write either names or patterns"),
+        ("streams", {"streams": [PATTERN, str(OTHER)]}, "write only names or only patterns"),
         (
             "streams",
             {"streams": ["live.example.com/app/cam%2A", str(OTHER)]},
-            "either names or patterns",
+            "only names or only patterns",
         ),
         ("expect", {"expect": "all"}, "write `any`"),
     ],

@@ -213,7 +213,7 @@ def test_the_command_line_reads_a_name_as_it_is_shown(name: str) -> None:
 
 @not_named
 def test_the_command_line_refuses_what_is_none(name: str) -> None:
-    with pytest.raises(ValueError, match=r"names no stream|three names"):
+    with pytest.raises(ValueError, match=r"not the name of a stream|three names"):
         stream_of(f"live.example.com/app/{quote(name, safe='')}")
 
 

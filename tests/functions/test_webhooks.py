@@ -269,7 +269,7 @@ def test_what_is_left_for_a_receiver_that_is_gone_fails_for_good(
     ("setting", "why"),
     [
         ("webhook_hosts", "no answer: the receiver's host is not in LIVE_RECORD_WEBHOOK_HOSTS"),
-        ("webhook_secrets", "no answer: LIVE_RECORD_WEBHOOK_SECRETS has no crm"),
+        ("webhook_secrets", "no answer: LIVE_RECORD_WEBHOOK_SECRETS has no secret of the name crm"),
     ],
 )
 def test_what_the_environment_does_not_allow_is_not_sent(crm: Told, setting: str, why: str) -> None:

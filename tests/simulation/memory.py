@@ -869,7 +869,7 @@ def _caps(quota: ConcurrencyQuota) -> Iterator[tuple[str, int]]:
 def _complete(flying: StreamRecord, slot: float, lease: int) -> StreamRecord:
     """Return the record with the slot and the lease, which only the store can give its flight."""
     if flying.flight is None:
-        raise ValueError("a record in flight needs its flight")
+        raise ValueError("the record has no command in flight")
     sent_at = round(slot)
     flight = replace(flying.flight, sent_at=sent_at, lease_until=sent_at + lease)
     return replace(flying, flight=flight)

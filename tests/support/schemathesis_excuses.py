@@ -131,7 +131,7 @@ EXCUSES = (
     Excuse(
         REJECTED,
         400,
-        r"MalformedParam: streams: (write times|\S+ is not a state that a stage stores)",
+        r"MalformedParam: streams: (write times|\S+: no stage exports such a state)",
         "how the fields of an intent go together, and with its session, is not in a schema",
     ),
     Excuse(

@@ -182,15 +182,16 @@ ANSWERS: Final[Mapping[type[Exception], _Row]] = {
         503,
         "StoreUnavailable",
         "",
-        "try again: a request that is already stored is not done twice. Give a start an"
-        " `Idempotency-Key`, or its retry may undo a stop that was sent in between",
+        "send the request again. A start without an `Idempotency-Key` that is sent again may undo"
+        " a stop that was sent in between",
         1,
     ),
     StoreFull: _Row(
         503,
         "StoreFull",
         "",
-        "stops are still stored and sent; for everything else, give the store's engine more room",
+        "stops are still stored and sent; for everything else, give the store more memory or disk"
+        " space",
     ),
     ForeignStore: _Row(
         503,
