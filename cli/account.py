@@ -52,7 +52,7 @@ def words_of(error: LiveError) -> str:
     if not str(error).isidentifier():
         return str(error).rstrip(". ")
     if error.status:
-        return _("an answer that is not Alibaba Cloud's (HTTP {status})").format(
+        return _("an answer without an error code of Alibaba Cloud (HTTP {status})").format(
             status=error.status
         )
     return _("no answer")

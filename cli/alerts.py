@@ -58,6 +58,7 @@ def _say_more(answer: Json) -> None:
     if late_ms is None:
         line = _(
             "No robot gets a message: `notify` has not run yet. Its timer runs it once a minute."
+            " If it has still not run after two minutes, check that the timer is enabled."
         )
     elif late_ms > LATE_MS:
         line = _("No robot gets a message: `notify` last ran {age} ago. Enable its timer.")

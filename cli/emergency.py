@@ -69,7 +69,10 @@ class ApplicationType(click.ParamType[Application]):
 @click.option(
     "--bucket",
     default="",
-    help="OSS bucket to record into; needed if the domain has no configuration to copy",
+    help=(
+        "OSS bucket to record into; needed if the domain has no recording configuration that could"
+        " be copied"
+    ),
 )
 @click.option(
     "--endpoint", default="", help="endpoint of the bucket, such as oss-cn-shanghai.aliyuncs.com"
@@ -154,8 +157,8 @@ def _change_all(
         if not (number or declined.is_unanswered):
             raise
         sentence = _(
-            "{refusal} The changes before this error are in the backup {file}. Run the same"
-            " command again for the rest, or with `--undo`."
+            "{refusal} The changes before this error are in the backup {file}. To make the other"
+            " changes, run the same command again. To undo those that were made, add `--undo`."
         )
         why = _refusal(account, declined, application)
         raise Failure(sentence.format(refusal=why, file=backup.path)) from None

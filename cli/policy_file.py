@@ -49,7 +49,10 @@ def served(policy: Policy, key: StreamKey) -> Domain:
         if domain.streaming == streaming:
             return domain
     known = ", ".join(domain.streaming for domain in policy.domains)
-    sentence = _("The policy does not contain {domain}; it names {known}.")
+    sentence = _(
+        "The policy does not contain the domain {domain}. Name a stream of one of these domains:"
+        " {known}."
+    )
     raise Failure(sentence.format(domain=key.domain, known=known))
 
 

@@ -66,7 +66,10 @@ _note = click.option("--note", help="free text to store in the history of the st
 _prune = click.option(
     "--prune",
     is_flag=True,
-    help="also delete the schedules that FILE lacks; none is deleted if the stage refuses any",
+    help=(
+        "also delete the schedules that FILE lacks; if the stage refuses a schedule of FILE, none"
+        " is deleted"
+    ),
 )
 
 
@@ -129,7 +132,7 @@ def export(api: Api, as_json: bool) -> None:
     "--timezone",
     type=TimeZone(),
     default="",
-    help="time zone, such as Asia/Shanghai, of events that name none in this form",
+    help="time zone, such as Asia/Shanghai, for events that name no time zone of the IANA database",
 )
 @click.option("--dry-run", is_flag=True, help="show what would change, and change nothing")
 @YES
@@ -613,9 +616,7 @@ def _say_changed(sentence: str, answer: Json, *, as_json: bool) -> None:
     zone = answer.get("timezone", "")  # the release before has no such field
     line = sentence.format(occurrence=_occurrence_line(answer["occurrence"], zone))
     if pending := answer.get("pending", 0):  # the release before has no such field
-        line += _("; further streams for which this happens within a minute: {count}").format(
-            count=pending
-        )
+        line += _("; streams that follow within a minute: {count}").format(count=pending)
     _say(answer, lambda _answer: line, as_json=as_json)
 
 

@@ -71,8 +71,8 @@ def add(
     """Write NAME.env and register the stage NAME.
 
     NAME.env holds the settings and secrets that a deploy of the stage needs. The environment
-    variable STORE_PASSWORD must hold the password of the store. A second run updates the values of
-    the stack, and keeps every secret in NAME.env.
+    variable STORE_PASSWORD must hold the password of the store. A second run takes the
+    newest values from the file of the stack (`--from-stack`), and keeps every secret in NAME.env.
     """
     _check(name, domain)
     _check_certificate(certificate, key, domain)

@@ -79,15 +79,16 @@ def _schedule(row: Json) -> Json:
     "--policy/--no-policy",
     "with_policy",
     default=True,
-    help="also replace the stage's policy, but for its `mode` and `forward_to`; this is the"
-    " default",
+    help="also replace the stage's policy (default), except for its `mode` and `forward_to`",
 )
 @click.option(
     "--schedules/--no-schedules",
     "with_schedules",
     default=True,
-    help="also import the schedules; each replaces the schedule of the stage with the same id; this"
-    " is the default",
+    help=(
+        "also import the schedules (default); an imported schedule replaces the one with the same"
+        " id"
+    ),
 )
 @of_stage(changes=True)
 def import_state(
@@ -95,7 +96,8 @@ def import_state(
 ) -> int:
     """Import the state in FILE into a stage.
 
-    A stream stays as it is if the stage's own data of it are as new as those in FILE, or newer.
+    A stream stays unchanged if the stage already has data of this stream that are as new as those
+    in FILE, or newer.
     """
     document = _read(file)
     version = _import_policy(api, document["policy"]) if with_policy else None
@@ -141,8 +143,8 @@ def _print(
     if version is not None:
         click.echo(_("The policy is version {version} now.").format(version=version))
     text = _(
-        "Streams imported: {imported}. Streams left unchanged, because what the stage has of them"
-        " is as new or newer: {kept}."
+        "Streams imported: {imported}. Streams left unchanged, because the stage already has data"
+        " that are as new or newer: {kept}."
     )
     click.echo(text.format(**counts))
     for row in refused:

@@ -98,8 +98,10 @@ def start(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | boo
 )
 @click.option(
     "--hold",
-    help="how long no policy rule may start the stream again: a duration such as `12h`, or"
-    " `session` for the rest of this publish",
+    help=(
+        "how long no policy rule may start the recording again: a duration such as `12h`, or"
+        " `session` for the rest of this publish"
+    ),
 )
 @_note
 @YES
@@ -166,10 +168,11 @@ def cancel_delay(api: Api, stream: str, note: str | None, as_json: bool) -> int:
 @_stream
 @of_stage(changes=False, many=True)
 def status(api: Api, stream: str, as_json: bool) -> int:
-    """Show the phase of STREAM, and the reason for it.
+    """Show the phase of STREAM, such as `recording`, and its reason.
 
-    The exit code is 3 if STREAM should be recorded and is not, if it should not be recorded and is,
-    or if an emptied store has lost what was asked for.
+    The exit code is 3 if STREAM should be recorded and is not, or should not be recorded and is. It
+    is also 3 if the store was emptied, so that the stage does not know whether STREAM should be
+    recorded.
     """
     answer = api.status(stream)
     _print_status(api, answer, as_json)

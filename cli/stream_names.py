@@ -58,7 +58,7 @@ def stream_of(text: str) -> str:
         raise ValueError(_("A stream is named by three parts.") + f" {_usage()}")
     key = StreamKey(*names)
     if key.fault:
-        sentence = _("This names no stream: the name of the application or of the stream {fault}.")
+        sentence = _("This is not the name of a stream: its second or third part {fault}.")
         raise ValueError(sentence.format(fault=texts.detail(key.fault)))
     return str(key)
 

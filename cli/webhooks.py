@@ -48,8 +48,9 @@ def list_webhooks(api: Api, as_json: bool) -> None:
 def test(api: Api, names: Sequence[str], wait_s: int, as_json: bool) -> int:
     """Send a test event to the receivers NAMES, or to all, and print what they answer.
 
-    The function `notify` sends the test event, as it sends every event. If a receiver was paused,
-    or was ended by its answer 410, it is active again once it accepts a test event.
+    The function `notify` sends the test event, also to a receiver that gets no other events any
+    more, because its deliveries failed or it answered 410. Once such a receiver accepts a test
+    event, it gets all events again.
     """
     names = names or [row["name"] for row in api.webhooks()["webhooks"]]
     sent = {name: api.test_webhook(name)["id"] for name in names}

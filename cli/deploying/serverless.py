@@ -46,7 +46,7 @@ _NO_ACCESS = "Not found access"
 
 def _access_hint() -> str:
     sentence = _(
-        "Set {access} to a name of `s config get`, or export AccountID, AccessKeyID and"
+        "Set {access} to a name that `s config get` lists, or export AccountID, AccessKeyID and"
         " AccessKeySecret."
     )
     return sentence.format(access=_ACCESS)

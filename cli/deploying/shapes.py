@@ -203,7 +203,7 @@ def _keys(value: object, shape: Keys, where: str) -> Iterator[str]:
 def _each(value: object, shape: Each, where: str) -> Iterator[str]:
     if not isinstance(value, list) or (shape.some and not value):
         sentence = (
-            _("{where} is {value!r}, which is not a list of at least one")
+            _("{where} is {value!r}, which is not a list with at least one item")
             if shape.some
             else _("{where} is {value!r}, which is not a list")
         )

@@ -110,8 +110,9 @@ class Stage:
         ]
         unseen = [
             _(
-                "Serverless Devs (`s`) would read {file}, but the checks do not. Rename it, for"
-                " example to {name}.env, and export its variables."
+                "Serverless Devs (`s`) would read variables from {file}, but live-record's checks"
+                " do not see them. Rename the file, for example to {name}.env, and export its"
+                " variables."
             ).format(file=file, name=self.name)
             for file in self.env_files()
         ]

@@ -67,13 +67,16 @@ class Code:
         if newest is None:
             return Finding(False, _("no version yet"), _("publish the first version"))
         if newest.content != self.content:
-            found = _("version {number} has other code or configuration").format(
-                number=newest.number
-            )
+            found = _(
+                "version {number} differs from this deploy in its code or configuration"
+            ).format(number=newest.number)
             return Finding(False, found, _("publish a version"))
         self.target = newest.number
         return Finding(
-            True, _("version {number} has this code and configuration").format(number=newest.number)
+            True,
+            _("version {number} has the code and configuration of this deploy").format(
+                number=newest.number
+            ),
         )
 
     def act(self) -> str:
@@ -139,8 +142,8 @@ class Alias:
     def act(self) -> str:
         if self.code.target is None:
             sentence = _(
-                "{subject} has no version of this code and configuration. Run the step `functions`"
-                " first."
+                "{subject} has no version with the code and configuration of this deploy. Deploy"
+                " with `--only functions` first."
             )
             raise Failure(sentence.format(subject=self.subject))
         self._refuse_if_moved()

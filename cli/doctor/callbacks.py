@@ -48,7 +48,12 @@ ELSEWHERE, WRONG_PATH, OPEN_TOKEN, WRONG_TOKEN = (
     {check: fault(f"{check}.{name}", text) for check in ADDRESS_CHECKS}
     for name, text in (
         ("elsewhere", N_("{callbacks} go to {host}, not to this stage")),
-        ("path", N_("{callbacks} go to this stage, but not to {path}")),
+        (
+            "path",
+            N_(
+                "{callbacks} go to this stage, but to a wrong path: the path must begin with {path}"
+            ),
+        ),
         (
             "http",
             N_(
@@ -56,7 +61,13 @@ ELSEWHERE, WRONG_PATH, OPEN_TOKEN, WRONG_TOKEN = (
                 " token"
             ),
         ),
-        ("token", N_("{callbacks} go to this stage with a path token that it does not know")),
+        (
+            "token",
+            N_(
+                "{callbacks} go to this stage with a path token that it does not know, so the stage"
+                " rejects them"
+            ),
+        ),
     )
 )
 NO_STATUS = fault(
@@ -77,7 +88,13 @@ OLD_TOKEN, OTHER_TOKEN = (
                 " the secret"
             ),
         ),
-        ("other_token", N_("{callbacks} have the path token of another kind of callback")),
+        (
+            "other_token",
+            N_(
+                "{callbacks} have the path token of another kind of callback, so the stage rejects"
+                " them"
+            ),
+        ),
     )
 )
 KEY_CHECKS = ("stream-key", "record-key")
@@ -85,18 +102,28 @@ UNSIGNED, WRONG_KEY = (
     {check: fault(f"{check}.{name}", text) for check in KEY_CHECKS}
     for name, text in (
         ("unsigned", N_("Live does not sign {callbacks}, so they are all rejected")),
-        ("unknown", N_("{callbacks} are signed with a key that the stage does not know")),
+        (
+            "unknown",
+            N_(
+                "{callbacks} are signed with a key that the stage does not know, so the stage"
+                " rejects them"
+            ),
+        ),
     )
 )
 AT_OTHER_STAGE = {
     check: nothing(
         f"{check}.other_stage",
-        N_("{callbacks} go to {host}, the stage that this stage is to replace"),
+        N_(
+            "{callbacks} still go to {host}, the stage that this stage is to replace, as they"
+            " should"
+        ),
     )
     for check in ADDRESS_CHECKS
 }
 ASKS_OTHER_STAGE = nothing(
-    "answer.other_stage", N_("Live calls the stage that this stage is to replace")
+    "answer.other_stage",
+    N_("Live still calls the stage that this stage is to replace, as it should"),
 )
 OTHER_KEY = {
     check: fault(
@@ -407,13 +434,16 @@ OF_STREAMS = ("publish", "publish_done", "exception", "switch")
 def _error_fix(code: str) -> str:
     """Return what to do about Live's code of a failed recording."""
     fixes = {
-        "BucketNotFound": _("the bucket of its recording configuration does not exist. Create it"),
+        "BucketNotFound": _(
+            "the bucket of the stream's recording configuration does not exist. Create it"
+        ),
         "AccessDenied": _(
             "Live may not write to the bucket. Authorize Live for the bucket in the console"
         ),
         "UserDisable": _("Live is not authorized to write to OSS. Authorize Live in its console"),
         "StreamFormatError": _(
-            "Live cannot record its codec. Use H.264, HEVC or MPEG-4; AAC or MP3"
+            "Live cannot record the stream's codec. Use H.264, HEVC or MPEG-4 for video, and AAC"
+            " or MP3 for audio"
         ),
         "TsSegmenterFail": _("Live could not split the stream. Publish it again"),
         "PermissionDenied.ResourceAccess": _(

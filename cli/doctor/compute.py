@@ -229,7 +229,10 @@ CHECKS = (
     ),
     _check(
         "service-roles",
-        N_("Live may write into buckets; if mp4 is recorded, Media Processing may, too"),
+        N_(
+            "the service roles that the recordings need exist (that of Live for OSS, and that of"
+            " Media Processing for mp4)"
+        ),
         service_roles,
         *("service_roles", "policy", "recordings", "vod"),
     ),

@@ -113,7 +113,7 @@ CHECKS = (
     ),
     Check(
         "mapping",
-        N_("Live and the policy bind the same ingest domains to each domain"),
+        N_("each domain of the policy names exactly the ingest domains that Live has bound to it"),
         mapping,
         ("policy", "mapping"),
     ),

@@ -138,7 +138,7 @@ def _unread(check: Check, unread: Sequence[Unread], roots: Mapping[str, str]) ->
 
 
 def _unknown(check: Check, root: str) -> Finding:
-    text = _("not checked whether {holds}: see the finding of `{root}`").format(
+    text = _("`doctor` could not check whether {holds}; the finding of `{root}` says why").format(
         root=root, holds=_(check.holds)
     )
     code = f"{check.name}.unknown"
@@ -146,7 +146,9 @@ def _unknown(check: Check, root: str) -> Finding:
 
 
 def _partly_unknown(check: Check, root: str) -> Finding:
-    sentence = _("checked only in part whether {holds}: see the finding of `{root}`")
+    sentence = _(
+        "`doctor` could check only in part whether {holds}; the finding of `{root}` says why"
+    )
     text, code = sentence.format(root=root, holds=_(check.holds)), f"{check.name}.{PARTLY}"
     return Finding(Severity.UNKNOWN, text, "", check.name, code, because=root)
 

@@ -284,8 +284,9 @@ LATER_PUBLISH = unknown(
 CONFIG_CAME_LATER = fault(
     "recorded.config",
     N_(
-        "Live refused to record these streams with CodeConfigNotFound: {streams}. By now they have"
-        " a recording configuration, which applies only from the next publish. Publish them again"
+        "Live refused to start recording these streams (CodeConfigNotFound): {streams}. They have"
+        " a recording configuration by now, but it applies only from the next publish. Publish"
+        " them again"
     ),
 )
 OLD = unknown(
@@ -804,7 +805,7 @@ def _lost(streams: Sequence[_Wanted]) -> str:
     oldest = written(streams[0].lost_ms // 1000 * 1000)
     if len(streams) == 1:
         return _("{stream} (for {oldest})").format(stream=streams[0].key, oldest=oldest)
-    sentence = _("{count} streams, the longest {stream} (for {oldest})")
+    sentence = _("{count} streams, of these {stream} for the longest time ({oldest})")
     return sentence.format(count=len(streams), stream=streams[0].key, oldest=oldest)
 
 
@@ -857,7 +858,7 @@ CHECKS = (
     ),
     Check(
         "cors",
-        N_("the console may read the recordings of every bucket"),
+        N_("the CORS rules of every bucket let the console play its files"),
         cors,
         ("policy", "recordings", "buckets"),
     ),

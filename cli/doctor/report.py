@@ -129,11 +129,13 @@ def _consequences(follow: Sequence[Finding], root: str, width: int) -> Iterator[
         if finding.severity is not Severity.UNKNOWN:
             yield indent + _("therefore: {text}").format(text=printable(finding.text))
     if not_at_all:
-        yield indent + _("not checked, because of this finding: {checks}").format(
-            checks=", ".join(not_at_all)
-        )
+        yield indent + _(
+            "because of this finding, `doctor` could not make these checks: {checks}"
+        ).format(checks=", ".join(not_at_all))
     if partly:
-        sentence = _("checked only in part, because of this finding: {checks}")
+        sentence = _(
+            "because of this finding, `doctor` could make only a part of these checks: {checks}"
+        )
         yield indent + sentence.format(checks=", ".join(partly))
 
 

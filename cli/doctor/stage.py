@@ -146,9 +146,9 @@ STOPPED = fault(
 LATE = warning(
     "timer.late",
     N_(
-        "streams that are due: {count}. The oldest has been due for {age}. `live-record watch`"
-        " shows why they wait; if Live throttles, other programs may use up the account's calls"
-        " (docs/scale.md)"
+        "streams whose next command or check is due: {count}. The oldest has been due for {age}."
+        " `live-record watch` shows why they wait; if Live throttles, other programs may use up"
+        " the account's calls (docs/scale.md)"
     ),
 )
 NO_WAKE = warning(

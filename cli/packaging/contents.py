@@ -196,7 +196,7 @@ def trimmed(files: Mapping[str, bytes], actions: Iterable[str]) -> dict[str, byt
         if name in needed:
             continue
         if name not in all_statements:
-            sentence = _("The SDK has no model {name}. Check its pinned version.")
+            sentence = _("The SDK has no model {name}. Check the pinned version of the SDK.")
             raise Failure(sentence.format(name=name))
         needed[name] = all_statements[name]
         wanted += _NAMED.findall(files[_file_of(needed[name])].decode("utf-8"))

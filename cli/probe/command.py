@@ -182,7 +182,10 @@ def _test_stream_for(target: Target, stage: Stage, options: dict[str, Any]) -> T
         is OnPublish.RECORD
     ):
         raise Failure(
-            _("The policy records this stream automatically. Name another stream with `--stream`.")
+            _(
+                "The policy records this stream automatically, which would disturb the"
+                " experiments. Name another stream with `--stream`."
+            )
         )
     ingest = (row.ingest or (row.streaming,))[0]
     is_emulator = stage.is_development

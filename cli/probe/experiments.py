@@ -217,7 +217,10 @@ def record_key_is_returned(test_stream: TestStream) -> Answer:
     is_told = bool(config.get("NotifyAuthKey"))
     if not is_told and str(config.get("NotifyReqAuth", "")).lower() in ("false", "no"):
         raise Unanswered(
-            N_("the configuration has no key to return. Run `live-record setup` first")
+            N_(
+                "Live does not sign the recording callbacks, so there is no key that it could"
+                " return. Run `live-record setup` first"
+            )
         )
     return is_told, f"DescribeLiveRecordNotifyConfig has {', '.join(sorted(config))}"
 

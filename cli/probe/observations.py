@@ -138,7 +138,12 @@ def callback_resigns(observed: ObservedStream) -> Answer:
     if not _is_true_in_time(
         observed, lambda: len(observed.receiver.callbacks_of("stream", "publish")) > 1, NO_ANSWER_S
     ):
-        raise Unanswered(N_("a publish callback without an answer came only once"))
+        raise Unanswered(
+            N_(
+                "Live did not send a publish callback again that got no answer, so there were no"
+                " two signatures to compare"
+            )
+        )
     first, second = observed.receiver.callbacks_of("stream", "publish")[:2]
     anew = first.timestamp != second.timestamp
     return anew, f"the second delivery's timestamp is {'another' if anew else 'the same'}"
@@ -184,7 +189,10 @@ def remarks_carry_signature(observed: ObservedStream) -> Answer:
     publisher = observed.test_stream.publisher
     if not isinstance(publisher, EmulatorPublisher):
         raise Unanswered(
-            N_("`probe` cannot make Live send an exception callback. Read one that Live has sent")
+            N_(
+                "`probe` cannot make Live send an exception callback. See whether one that Live"
+                " has sent has the header ALI-LIVE-SIGNATURE"
+            )
         )
     _publish_observed(observed)
     publisher.control.exception(observed.test_stream.stream)

@@ -156,9 +156,9 @@ def _scenes(
 
 def _cost(count: int) -> str:
     line = _(
-        "Alibaba Cloud charges your account for the rehearsal: for one stream that is pushed and"
-        " recorded for half a minute, which may add one to the largest number of concurrent"
-        " recordings, and for one file in OSS until the rehearsal deletes it. Applications to"
+        "Alibaba Cloud charges your account for each rehearsal: for pushing and recording one"
+        " stream for half a minute, and for its files in OSS until the rehearsal deletes them. A"
+        " rehearsal may raise the largest number of concurrent recordings by one. Applications to"
         " rehearse, one after the other: {count}. The robots and webhooks of the policy get a test"
         " message."
     )

@@ -482,12 +482,14 @@ class Steps:
         """Return the fix for a stream whose status has this reason."""
         fixes = {
             Reason.OBSERVED: _(
-                "If another stage acts, rehearse with that stage. Otherwise take"
+                "If another stage records these streams, rehearse with that stage. Otherwise take"
                 ' `mode = "observe"` out of the policy, and apply the policy.'
             ),
             Reason.THROTTLED: _("Find out what else sends commands in this account, or try later."),
             Reason.NO_QUOTA: _("Raise `max_concurrent` of the rule, or of the stage."),
-            Reason.OPERATOR_ACTION_NEEDED: _("Fix the role of the function `record_command`."),
+            Reason.OPERATOR_ACTION_NEEDED: _(
+                "Run `live-record doctor {options}`: its check `role` says what to fix."
+            ).format(options=self._options),
             Reason.NO_RECORD_CONFIG: _("Run `live-record setup`, and push again."),
         }
         return fixes.get(Reason(code), self._history_fix())

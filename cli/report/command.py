@@ -45,8 +45,10 @@ _WHOLE = 100.0
 @click.option(
     "--target",
     type=click.FloatRange(0, _WHOLE),
-    help="percentage of the time in which a stream is wanted and live that must be recorded; by"
-    " default the `coverage_target` of its schedule or rule, or 100",
+    help=(
+        "least percentage to record of the time in which a stream is wanted and live; by default"
+        " the `coverage_target` of its schedule or rule, or 100"
+    ),
 )
 @click.option(
     "--max-gap",
@@ -78,8 +80,9 @@ def report(
 ) -> int:
     """Report what was recorded, what is missing and why.
 
-    Without STREAM, the report is about all streams. The exit code is 3 if a stream misses its
-    target, or has a gap that is longer than accepted.
+    Without STREAM, the report is about all streams. The exit code is 3 if less was recorded of a
+    stream, or of an occurrence of a schedule, than is expected (`--target`), or if a gap is longer
+    than is accepted (`--max-gap`).
     """
     if html and not html.absolute().parent.is_dir():
         sentence = _("There is no folder {folder}. Make it, or write the page elsewhere.")

@@ -57,8 +57,10 @@ _OF_CONFIGURATIONS = ("--manual", "--bucket", "--endpoint", "--format")
 @click.option(
     "--act",
     is_flag=True,
-    help="let a stage that observes act; a configuration that records automatically becomes manual"
-    " once the stage records all live streams that the configuration covers",
+    help=(
+        "make a stage act that has only observed; a configuration that records automatically"
+        " becomes manual once the stage records all live streams that the configuration covers"
+    ),
 )
 @click.option(
     "--observe",

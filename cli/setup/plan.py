@@ -228,8 +228,8 @@ class _Callbacks:
             )
             raise Blocked(sentence.format(had=redacted(had), kind=kind, url=redacted(url)))
         sentence = _(
-            "{target}: callbacks are still forwarded to {url}. They are signed with a key that the"
-            " stage knows, so the receiver must verify them with this key"
+            "{target}: the stage forwards the callbacks to {url}. Live signs them with a key of"
+            " this stage. If the receiver verifies signatures, it must use this key"
         )
         self.plan.notes.append(sentence.format(target=target, url=redacted(url)))
         return {kind: url}
@@ -315,7 +315,10 @@ class _Recordings:
         if not self._is_ours(target):
             sentence = _("{target}: no rule covers it, so its endpoint stays {endpoint}")
         elif self.options.bucket not in ("", bucket):
-            sentence = _("{target}: it records into {bucket}, so its endpoint stays {endpoint}")
+            sentence = _(
+                "{target}: it records into {bucket}, not into the bucket of `--bucket`, so its"
+                " endpoint stays {endpoint}"
+            )
         else:
             return wanted
         note = sentence.format(target=target, bucket=bucket, endpoint=present)

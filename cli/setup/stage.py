@@ -118,7 +118,8 @@ class Stage:
             raise Unusable(sentence.format(name=name))
         if not self.knows(kind, found[0]):
             sentence = _(
-                "the stage does not know the first value of {name}. Deploy the stage first"
+                "the stage does not know the first value of {name}. Deploy the stage with this"
+                " value first"
             )
             raise Unusable(sentence.format(name=name))
         return found[0]

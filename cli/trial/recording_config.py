@@ -80,9 +80,10 @@ def _no_configuration(domain: str, pattern: Pattern) -> str:
 
 def _not_manual(domain: str, pattern: Pattern, target: ConfigTarget) -> str:
     sentence = _(
-        "Live records {pattern} of {domain} by itself: the recording configuration of {target} is"
-        " not manual (OnDemand 7). With `--stream app/name`, name one stream that may be recorded"
-        " manually, and pass `--bucket BUCKET --endpoint oss-REGION.aliyuncs.com`."
+        "`try` cannot record {pattern} of {domain}: the recording configuration of {target} is not"
+        " manual (OnDemand 7). Name one stream with `--stream app/name`, and pass `--bucket BUCKET"
+        " --endpoint oss-REGION.aliyuncs.com`: `try` then adds a manual configuration for this"
+        " stream only, and removes it at the end."
     )
     where = f"{target.app}/{target.streams}"
     return sentence.format(domain=domain, pattern=pattern, target=where)

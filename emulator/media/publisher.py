@@ -113,7 +113,7 @@ class Publisher:
         answer = self._read_exactly(1 + 2 * HANDSHAKE_BYTES)
         if answer[0] != VERSION:
             raise NotTaken(
-                "the other side speaks another protocol (version {version})", version=answer[0]
+                "the server speaks another protocol (version {version})", version=answer[0]
             )
         self._send_bytes(answer[1 : 1 + HANDSHAKE_BYTES])
 
@@ -121,7 +121,7 @@ class Publisher:
         while len(self._early) < count:
             data = self._connection.recv(READ_BYTES)
             if not data:
-                raise NotTaken("the other side hung up during the handshake")
+                raise NotTaken("the server hung up during the handshake")
             self._early += data
         taken, self._early = self._early[:count], self._early[count:]
         return taken
@@ -149,7 +149,7 @@ class Publisher:
         """Return the commands received; raise NotTaken if one is an error."""
         data, self._early = self._early or self._connection.recv(READ_BYTES), b""
         if not data:
-            raise NotTaken("the other side hung up")
+            raise NotTaken("the server hung up")
         try:
             commands = [
                 amf.read(message.payload)
@@ -158,7 +158,7 @@ class Publisher:
             ]
         except Malformed as error:
             raise NotTaken(
-                "the answer of the other side cannot be read: {error}", error=error
+                "the answer of the server cannot be read: {error}", error=error
             ) from error
         for command in commands:
             _raise_if_error(command)

@@ -81,6 +81,7 @@ def test_it_says_if_nobody_evaluates_the_alerts(stage: HttpStage) -> None:
     assert lines[0] == "no alert is open"
     assert lines[1] == (
         "No robot gets a message: `notify` has not run yet. Its timer runs it once a minute."
+        " If it has still not run after two minutes, check that the timer is enabled."
     )
 
 

@@ -598,7 +598,7 @@ def test_a_file_that_s_would_read_and_no_check_sees_is_refused(tmp_path: Path) -
     found = stage_named("prod", SOUND, codes={"LIVE_RECORD_CODE": tmp_path}).faults(POLICY)
 
     assert [fault.partition(", but")[0] for fault in found] == [
-        f"Serverless Devs (`s`) would read {tmp_path / '.env'}"
+        f"Serverless Devs (`s`) would read variables from {tmp_path / '.env'}"
     ]
 
 

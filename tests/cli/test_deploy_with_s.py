@@ -174,9 +174,9 @@ def test_a_key_may_come_from_one_variable_that_is_named(home: Path) -> None:
 def test_without_a_key_a_deploy_and_a_rollback_say_how_to_name_one(home: Path, access: str) -> None:
     s = serverless(home, LIVE_RECORD_ACCESS=access)
 
-    with pytest.raises(Failure, match="Set LIVE_RECORD_ACCESS to a name of `s config get`"):
+    with pytest.raises(Failure, match="Set LIVE_RECORD_ACCESS to a name that `s config get` lists"):
         s.run("reconcile", "deploy", "--function", "-y")
-    with pytest.raises(Failure, match="Set LIVE_RECORD_ACCESS to a name of `s config get`"):
+    with pytest.raises(Failure, match="Set LIVE_RECORD_ACCESS to a name that `s config get` lists"):
         plan_rollback(s, FUNCTIONS)
 
 

@@ -363,7 +363,13 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
         TAKE_OVER,
         lambda: asking("https://old.example.com/x"),
     ),
-    ("on-demand-callback", FAULT, "not to /callbacks", SETUP, lambda: asking(STREAM_URL)),
+    (
+        "on-demand-callback",
+        FAULT,
+        "the path must begin with /callbacks",
+        SETUP,
+        lambda: asking(STREAM_URL),
+    ),
     ("on-demand-callback", FAULT, "over http", SETUP, lambda: asking(ASK_URL.replace("s:", ":"))),
     (
         "on-demand-callback",
@@ -396,7 +402,7 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "stream-callback",
         FAULT,
-        "not to /callbacks",
+        "the path must begin with /callbacks",
         SETUP,
         lambda: domain(stream_callbacks={PUSH: replace(TELLS_STREAM, url=RECORD_URL)}),
     ),
@@ -515,7 +521,7 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "recording",
         UNKNOWN,
-        "see the finding of `stage`",
+        "the finding of `stage` says why",
         "",
         lambda: replace(HEALTHY, schedules=NO_SCHEDULES),
     ),
@@ -632,7 +638,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "timer",
         WARNING,
-        "streams that are due",
+        "streams whose next command or check is due",
         "",
         lambda: replace(HEALTHY, health={**HEALTH, "oldest_due_ms": 200_000}),
     ),
@@ -891,7 +897,7 @@ CASES: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "record-callback",
         FAULT,
-        "not to /callbacks/record/",
+        "the path must begin with /callbacks/record/",
         SETUP,
         lambda: domain(record_callback=replace(TELLS_RECORD, url=STREAM_URL)),
     ),
@@ -1195,7 +1201,10 @@ def test_forty_streams_of_one_cause_are_one_finding_and_it_leads_to_the_cause() 
     (finding,) = found(snapshot, "recorded")
 
     assert (finding.because, finding.fix) == ("recording", "")
-    assert f"40 streams, the longest {LIVE}/classroom/lesson7 (for 3m20s)" in finding.text
+    assert (
+        f"40 streams, of these {LIVE}/classroom/lesson7 for the longest time (3m20s)"
+        in finding.text
+    )
     assert found(snapshot, "recording")[0].code == "recording.rule"
 
 
@@ -1249,9 +1258,7 @@ def test_what_doctor_has_read_in_part_it_calls_unknown_and_says_which_part(
         finding.check for finding in findings if finding.severity is Severity.OK
     } & checks == set()
     lines = list(report.lines(findings))
-    (line,) = [
-        each.strip() for each in lines if "checked only in part, because of this finding" in each
-    ]
+    (line,) = [each.strip() for each in lines if "could make only a part of these checks" in each]
     assert set(line.partition(": ")[2].split(", ")) == checks - {"access"}
     assert report.exit_code(findings) == 4
 

@@ -54,7 +54,10 @@ def test_a_stage_that_is_down_is_one_finding_and_the_rest_is_one_line(
     faults = re.findall(r"^fault +(\S+)", result.stdout, re.MULTILINE)
 
     assert faults == ["stage"]
-    assert "not checked, because of this finding: store, health, identity" in result.stdout
+    assert (
+        "because of this finding, `doctor` could not make these checks: store, health, identity"
+        in result.stdout
+    )
 
 
 def test_several_stages_are_examined_in_one_go_and_the_worst_code_counts(tmp_path: Path) -> None:

@@ -305,11 +305,15 @@ def test_why_a_question_stays_open_is_said_in_chinese_and_reported_in_english(
     report = json.loads(person.report.read_text())
 
     assert (
-        "record_key_is_returned：没有结果：该配置没有可返回的密钥。请先运行 `live-record setup`"
-        in shown
+        "record_key_is_returned：没有结果：视频直播未对录制回调签名，因此没有可返回的密钥。"
+        "请先运行 `live-record setup`" in shown
     )
     why = report["unanswered"]["record_key_is_returned"]["why"]
-    assert why == "the configuration has no key to return. Run `live-record setup` first"
+    assert (
+        why
+        == "Live does not sign the recording callbacks, so there is no key that it could return."
+        " Run `live-record setup` first"
+    )
 
 
 def test_a_person_is_asked_in_chinese_to_begin_and_to_end_a_push(

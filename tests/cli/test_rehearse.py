@@ -269,7 +269,7 @@ def test_an_address_that_nothing_can_be_pushed_to_costs_no_rehearsal(
 def test_it_says_what_it_costs_and_begins_only_if_somebody_agrees(alone: HttpStage) -> None:
     refused = run(alone, STREAM)
     assert (refused.exit_code, "To confirm, pass `--yes`" in refused.output) == (2, True)
-    assert "Alibaba Cloud charges your account for the rehearsal" in refused.output
+    assert "Alibaba Cloud charges your account for each rehearsal" in refused.output
     assert alone.remote.calls()["calls"] == []
 
 

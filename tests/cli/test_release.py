@@ -283,7 +283,7 @@ def test_each_step_can_be_run_alone(deploys: Deploys, step: str) -> None:
 def test_an_alias_is_not_moved_to_what_is_not_this_code(deploys: Deploys) -> None:
     deploys.deploy("1")
 
-    with pytest.raises(Failure, match="Run the step `functions` first"):
+    with pytest.raises(Failure, match="Deploy with `--only functions` first"):
         deploys.deploy("2", only=["alias"])
 
 

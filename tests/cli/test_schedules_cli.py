@@ -302,7 +302,7 @@ def test_how_many_streams_follow_is_said() -> None:
         words = ["schedule", "skip", "daily", *options, f"http://{wire.endpoint}"]
         said = CliRunner().invoke(main, words).output
 
-    assert said.endswith("; further streams for which this happens within a minute: 1200\n")
+    assert said.endswith("; streams that follow within a minute: 1200\n")
 
 
 def test_a_schedule_is_shown_with_the_rehearsals_that_it_demands(

@@ -476,7 +476,10 @@ def test_the_endpoint_of_a_new_bucket_is_not_that_of_another_bucket(person: Pers
     shown = person.does(*bucket)
 
     assert endpoint_of(person, APP) == "oss-cn-shanghai.aliyuncs.com"
-    assert f"note: {APP}: it records into dev-bucket, so its endpoint stays" in shown
+    assert (
+        f"note: {APP}: it records into dev-bucket, not into the bucket of `--bucket`, so its"
+        " endpoint stays" in shown
+    )
 
 
 def endpoint_of(person: Person, target: ConfigTarget) -> str:

@@ -22,7 +22,7 @@ NEVER_ONE = {
     "{count} of the streams that are live or set to record would get another rule:",
     "{count} streams are live and not recorded",
     "{count} streams, such as {stream}",
-    "{count} streams, the longest {stream} (for {oldest})",
+    "{count} streams, of these {stream} for the longest time ({oldest})",
     "{count} times, last {time}",
 }
 """The code uses another text for one, or the plural is right for one as well."""
