@@ -125,13 +125,15 @@ class Api:
         query = _without_empty({**filters, "limit": min(limit, PAGE_ROWS)})
         rows: list[Json] = []
         unreadable: list[Json] = []
+        unusable: list[Json] = []
         for page in self._pages("/v1/recordings", query, "recordings", "phases"):
             rows += page["recordings"]
             unreadable += page.get("unreadable", ())
+            unusable += page.get("unusable", ())  # the release before has no such field
             if len(rows) >= limit:
                 break
             query["limit"] = min(limit - len(rows), PAGE_ROWS)
-        return {**page, "recordings": rows, "unreadable": unreadable}
+        return {**page, "recordings": rows, "unreadable": unreadable, "unusable": unusable}
 
     def deliveries(self, state: str, limit: int) -> Json:
         """Return the first `limit` tasks: those that failed for good if `state` is "dead", those

@@ -248,6 +248,21 @@ def unreadable_line(row: Json) -> str:
     return line.format(stream=row["stream"], reason=row["reason"])
 
 
+def unusable_line(row: Json) -> str:
+    line = _(
+        "{stream}: NOT RECORDED, although a rule should record it, because of its name: it {why}."
+        " Publish it under another name"
+    )
+    return click.style(line.format(stream=row["stream"], why=row["reason"]), fg="red")
+
+
+def beside_lines(answer: Json) -> Sequence[str]:
+    """Return the lines about streams that are in no phase: those whose name no command can carry,
+    and those whose record cannot be read."""
+    unusable = map(unusable_line, answer["unusable"])
+    return [*unusable, *map(unreadable_line, answer["unreadable"])]
+
+
 def history_line(entry: Json) -> str:
     repeated = _(" (x{count} until {time})").format(count=entry["count"], time=entry["last_at"])
     times = repeated if entry["count"] > 1 else ""
@@ -331,7 +346,7 @@ def overview(health: Json, answer: Json) -> str:
     are idle as they should be are left out."""
     rows = wrong_first(answer["recordings"])
     busy = [list_line(row) for row in rows if row["phase"] != "idle" or not is_as_wanted(row)]
-    busy += map(unreadable_line, answer["unreadable"])
+    busy += beside_lines(answer)
     return "\n".join([*health_lines(health), "", *(busy or [_("every stream is idle")])])
 
 

@@ -264,14 +264,16 @@ def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters:
     answer = {**answer, "recordings": shown}
     nothing = _nothing_wrong(answer) if is_wrong else _("no streams")
     output.rows(answer, "recordings", output.list_line, as_json, nothing=nothing, limit=limit)
-    for row in () if as_json else answer["unreadable"]:
-        output.say(output.unreadable_line(row))
-    is_bad = shown or answer["unreadable"] or answer.get("problems")
+    for line in () if as_json else output.beside_lines(answer):
+        output.say(line)
+    is_bad = shown or answer["unreadable"] or answer["unusable"] or answer.get("problems")
     return NOT_AS_WANTED if is_wrong and is_bad else AS_WANTED
 
 
 def _nothing_wrong(answer: Json) -> str:
     """Return a sentence: every stream is as wanted, or why the stage cannot know that."""
+    if answer["unusable"]:
+        return _("every stream that the stage can handle is as wanted")
     if not answer["problems"]:
         return _("every stream is as wanted")
     known = _("every known stream is as wanted, but the stage may not know every live stream")
@@ -366,7 +368,8 @@ def _print_overview(api: Api, *, as_json: bool) -> int:
         output.as_json({"health": health, **answer})
     else:
         output.say(output.overview(health, answer))
-    is_wanted = not answer["unreadable"] and all(map(output.is_as_wanted, answer["recordings"]))
+    is_known = not (answer["unreadable"] or answer["unusable"])
+    is_wanted = is_known and all(map(output.is_as_wanted, answer["recordings"]))
     return AS_WANTED if is_wanted and output.is_healthy(health) else NOT_AS_WANTED
 
 

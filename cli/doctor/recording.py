@@ -41,7 +41,7 @@ from cli.doctor.stage import UNKNOWN_RECORDING as UNKNOWN_CODE
 from cli.doctor.stage import UNREPORTED as UNREPORTED_CODE
 from cli.doctor.stage import is_only_unreadable, is_writable, stops_writes
 from cli.output import is_uncertain
-from cli.texts import N_
+from cli.texts import N_, detail
 from shared.protocol import StreamKey
 from shared.protocol.durations import instant, written
 from shared.protocol.object_prefix import prefix_of
@@ -655,7 +655,7 @@ NOT_RECORDED_PHASES = {"idle", "failed", "waiting", "queued", "starting"}
 def _unrecorded(snapshot: Snapshot, wanted: Sequence[_Wanted]) -> Iterator[Finding]:
     for each in wanted:
         if each.key.fault:
-            yield BAD_NAME.found(stream=each.key, why=each.key.fault)
+            yield BAD_NAME.found(stream=each.key, why=detail(each.key.fault))
     good = sorted((each for each in wanted if not each.key.fault), key=lambda each: -each.lost_ms)
     unlisted = [each for each in good if not each.row]
     is_emptied = any(problem["code"] == STORE_EMPTIED for problem in snapshot.problems)

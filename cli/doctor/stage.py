@@ -25,6 +25,7 @@ from cli.doctor.finding import (
 from cli.doctor.snapshot import FORBIDDEN, NO_ANSWER, Json, Snapshot, Unread
 from cli.texts import N_
 from shared.inbound.live_callbacks import WINDOW_MS
+from shared.protocol import StreamKey
 from shared.protocol.durations import written
 from shared.protocol.policy import ForwardTo, OnPublish
 
@@ -340,6 +341,8 @@ LIST_UNREAD = "online_list_unreadable"
 """Health's code for online lists that reconcile could not read."""
 UNHANDLED = "streams_quarantined"
 """Health's code for streams whose handling crashes, or whose record cannot be read."""
+UNUSABLE = "names_unusable"
+"""Health's code for live streams that cannot be recorded because of their names."""
 STUCK = "drain_stuck"
 """Health's code for a reconcile that begins to send commands and does not finish."""
 TIMERS = {"notify_silent": ("notify",), "tasks_late": ("files", "deliver", "notify")}
@@ -380,8 +383,17 @@ def health(snapshot: Snapshot) -> Findings:
 def _is_shown_elsewhere(snapshot: Snapshot, problem: Json) -> bool:
     if problem["code"] == UNHANDLED:
         return is_only_unreadable(snapshot)
+    if problem["code"] == UNUSABLE:
+        return _shows_bad_name(snapshot)
     is_of_store = stops_writes(problem) and not is_writable(snapshot)
     return is_of_store or problem["code"] in SHOWN_ELSEWHERE
+
+
+def _shows_bad_name(snapshot: Snapshot) -> bool:
+    """Return True if an online list shows a name that cannot be used, which the check `recorded`
+    then reports."""
+    live = ((domain.name, one) for domain in snapshot.domains for one in domain.live)
+    return any(StreamKey(name, one.app, one.stream).fault for name, one in live)
 
 
 def is_only_unreadable(snapshot: Snapshot) -> bool:

@@ -44,12 +44,14 @@ from shared.alerts.conditions import (
     unverified,
 )
 from shared.alerts.messages import Message, messages
+from shared.config import mode_of
 from shared.decoding import Undecodable, decode
 from shared.engine import counters
 from shared.engine.counters import CallbackResult, OccurrenceResult
 from shared.engine.schedule_planner import live_keys
 from shared.engine.step_marks import unplanned_ms
 from shared.engine.timer_watch import TIMERS
+from shared.engine.unusable_names import noted
 from shared.invocation.app import App
 from shared.invocation.invocation import Invocation
 from shared.outbound.robots import cut
@@ -60,7 +62,7 @@ from shared.outbox.task import DROPPED, NewTask, OutboxState, Task, TaskKind
 from shared.outbox.verify_file import VerifyFile
 from shared.protocol.derived.phase import Phase
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS
-from shared.protocol.policy import ConditionCode
+from shared.protocol.policy import ConditionCode, Mode
 from shared.protocol.state.occurrence import Occurrence, TemporaryRule
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import StreamKey
@@ -428,6 +430,9 @@ def _facts(app: App, watch: CallbackWatch, outbox: OutboxState, now: int) -> Sta
     size, state = store.size(), store.state()
     expected, dead = app.settings.store_id, store.dead_letters(after="", limit=1)
     is_emptied = bool(expected) and state.store_id is None
+    domains = (each.streaming for each in app.policy.domains)
+    observes = mode_of(app.settings, app.policy) is Mode.OBSERVE
+    unusable = [] if observes else list(noted(store, domains, ages))
     return StageFacts(
         now=now,
         queue_oldest_ms=store.queue().oldest,
@@ -444,6 +449,8 @@ def _facts(app: App, watch: CallbackWatch, outbox: OutboxState, now: int) -> Sta
         closed_receivers=list(_closed_receivers(app)),
         failing_targets=list(_failing_targets(app)),
         unplanned_ms=unplanned_ms(ages),
+        unusable=sum(found.count for found in unusable),
+        unusable_ms=max((max(now - found.since, 0) for found in unusable), default=0),
     )
 
 

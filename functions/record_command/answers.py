@@ -254,8 +254,22 @@ class UnreadableView(Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, doc("why this release cannot read the stream's record")]
 
 
+class UnusableView(Struct, frozen=True, forbid_unknown_fields=True):
+    stream: str
+    reason: Annotated[str, doc("what is wrong with the name of the stream or its application")]
+    since: Annotated[Time, doc("when the online list first showed such a stream of this domain")]
+
+
 class RecordingsView(Struct, frozen=True, forbid_unknown_fields=True):
     recordings: Sequence[StandingView]
+    unusable: Annotated[
+        Sequence[UnusableView],
+        doc(
+            "live streams that a rule should record, and that cannot be recorded, because no"
+            " command can carry their names; at most 50 of each domain, and only on the first"
+            " page"
+        ),
+    ]
     unreadable: Annotated[
         Sequence[UnreadableView],
         doc(

@@ -53,6 +53,7 @@ from shared.engine.step_marks import (
     list_read,
     unplanned_ms,
 )
+from shared.engine.unusable_names import UnusableNames, noted
 from shared.inbound.catalogue import Language, ProblemWords, problem_words, text
 from shared.inbound.catalogue.details import about_in
 from shared.inbound.function_compute import Response
@@ -101,7 +102,13 @@ CAUSES_ROWS = 100
 """How many streams are examined, the longest waiting first, for the most common cause."""
 NEARLY_FULL_PERCENT = 80
 FULL_SOON_MS = 7 * DAY_MS
-DEGRADING = ("not_recorded", "recording_unknown", "schedules_unplanned", "streams_quarantined")
+DEGRADING = (
+    "names_unusable",
+    "not_recorded",
+    "recording_unknown",
+    "schedules_unplanned",
+    "streams_quarantined",
+)
 """Problems by which recordings are or may be lost although commands can be sent."""
 
 
@@ -163,6 +170,7 @@ class Facts(Struct, frozen=True):
     size: Size | None
     not_recorded: NotRecordedView | None
     losses: Sequence[Loss]
+    unusable: Sequence[UnusableNames]
     unshown: Unshown | None
     not_stopped: NotStopped | None
     outbox: OutboxState
@@ -259,6 +267,15 @@ def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
         about: dict[str, str | int] = {"count": loss.count, "oldest": for_long}
         about["cause"] = loss.cause
         yield StageProblem(loss.code, about, loss.oldest_ms)
+
+
+def names_are_usable(facts: Facts) -> Iterator[StageProblem]:
+    """Report live streams that a rule should record, but whose names no command can carry."""
+    if facts.unusable:
+        count = sum(found.count for found in facts.unusable)
+        since = min(found.since for found in facts.unusable)
+        age = max(facts.app.store.now() - since, 0)
+        yield StageProblem("names_unusable", {"count": count, "oldest": written(age)}, age)
 
 
 def starts_are_reported(facts: Facts) -> Iterator[StageProblem]:
@@ -384,6 +401,7 @@ CHECKS: tuple[Check, ...] = (
     steps_run,
     online_lists_are_read,
     streams_are_recorded,
+    names_are_usable,
     starts_are_reported,
     stops_are_carried_out,
     streams_are_handled,
@@ -438,18 +456,19 @@ def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
     store. Raise StoreUnavailable if the store does not answer."""
     store = app.store
     app.policies.policy()  # read the policy, if the last read was long ago
-    phases = store.phases()
+    ages, phases = store.ages(), store.phases()
     not_recorded, losses = _not_recorded(app, language)
     counted = (store.queue(), store.quarantined(), store.rate_limit_use(), phases)
     return Facts(
         app,
         write,
-        store.ages(),
+        ages,
         *counted,
         state=store.state(),
         size=store.size(),
         not_recorded=not_recorded,
         losses=losses,
+        unusable=list(noted(store, (each.streaming for each in app.policy.domains), ages)),
         unshown=_unshown(app),
         not_stopped=_not_stopped(app, language) if phases.get(Phase.STOPPING) else None,
         outbox=store.outbox(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -17,15 +17,18 @@ from functions.record_command.answers import (
     HistoryView,
     RecordingsView,
     UnreadableView,
+    UnusableView,
 )
 from functions.record_command.cursors import NO_CURSOR, cursor_field, cursor_of, place_of
 from functions.record_command.routes import SIGNED, ApiRequest
+from shared.engine.unusable_names import noted
 from shared.errors import Fault
 from shared.inbound.authorization import (
     require_all_streams,
     require_domain,
     streaming_domain_of,
 )
+from shared.inbound.catalogue.details import detail_in
 from shared.inbound.function_compute import Response
 from shared.inbound.request_errors import BadRequest, NotFound
 from shared.inbound.request_fields import (
@@ -40,6 +43,7 @@ from shared.inbound.request_fields import (
 from shared.inbound.sealed_text import is_sealed, seal, unseal
 from shared.protocol import Phase, StreamKey, StreamRecord, phase
 from shared.protocol.derived.wrong import wrong_since
+from shared.protocol.durations import rfc3339
 from shared.store.contract import Filter, WrongRow
 from shared.store.store_errors import Unreadable
 
@@ -167,7 +171,24 @@ def listed(request: ApiRequest) -> Response:
         UnreadableView(str(one.key), one.reason) for one in shown if isinstance(one, Unreadable)
     ]
     phases = stream_views.phase_counts(_phases(request, shown))
-    return Response(200, RecordingsView(rows, unreadable, following, phases))
+    unusable = list(_unusable(request))
+    return Response(200, RecordingsView(rows, unusable, unreadable, following, phases))
+
+
+def _unusable(request: ApiRequest) -> Iterator[UnusableView]:
+    """Yield the live streams that the token may see, and that cannot be recorded because of their
+    names. They are in no phase, and on the first page only."""
+    app, query = request.invocation.app, request.query
+    if query.get("cursor") is not None or query.get("phase") is not None:
+        return
+    domains = [domain_to_list(request)]
+    if domains == [None]:
+        domains = [each.streaming for each in app.policy.domains]
+    for found in noted(app.store, filter(None, domains), app.store.ages()):
+        for key in map(StreamKey.parse, found.streams):
+            if query.get("app") in (None, key.app) and request.caller.may_reach(key):
+                fault = detail_in(request.language, key.fault)
+                yield UnusableView(str(key), fault, rfc3339(found.since))
 
 
 SCAN_ROWS = 200

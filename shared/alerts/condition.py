@@ -17,6 +17,7 @@ ID_CHARS = 8
 
 SEVERITIES: Final[Mapping[ConditionCode, AlertSeverity]] = {
     ConditionCode.NOT_RECORDED: AlertSeverity.CRITICAL,
+    ConditionCode.NAMES_UNUSABLE: AlertSeverity.CRITICAL,
     ConditionCode.NOT_STOPPED: AlertSeverity.WARNING,
     ConditionCode.UNCONFIRMED: AlertSeverity.WARNING,
     ConditionCode.FILE_UNVERIFIED: AlertSeverity.WARNING,

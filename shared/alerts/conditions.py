@@ -224,8 +224,10 @@ class StageFacts(Struct, frozen=True):
     """What the checks of the stage need to know, as of `now`. `timers`: for each function with a
     timer, how many ms ago it last ran. `unreported_since`: since when an online list has shown a
     stream that no callback reported. `unplanned_ms`: for how long at least one schedule could not
-    be planned, that is, its occurrences could not be computed and stored; None if all can be. All
-    times are in ms. For each other time, None means that the event never happened."""
+    be planned, that is, its occurrences could not be computed and stored; None if all can be.
+    `unusable`: how many live streams a rule should record, but cannot because of their names;
+    `unusable_ms`: for how long. All times are in ms. For each other time, None means that the event
+    never happened."""
 
     now: int
     queue_oldest_ms: int
@@ -242,6 +244,8 @@ class StageFacts(Struct, frozen=True):
     closed_receivers: Sequence[ClosedReceiver] = ()
     failing_targets: Sequence[FailingTarget] = ()
     unplanned_ms: int | None = None
+    unusable: int = 0
+    unusable_ms: int = 0
 
 
 Check = Callable[[StageFacts], Iterator[Condition]]
@@ -279,6 +283,13 @@ def schedules_are_planned(facts: StageFacts) -> Iterator[Condition]:
     if age_ms is not None:
         about = {"ago": written(age_ms)}
         yield of_stage(ConditionCode.SCHEDULES_UNPLANNED, facts.now - age_ms, about)
+
+
+def names_are_usable(facts: StageFacts) -> Iterator[Condition]:
+    if facts.unusable:
+        about: dict[str, str | int] = {"count": facts.unusable}
+        about["oldest"] = written(facts.unusable_ms)
+        yield of_stage(ConditionCode.NAMES_UNUSABLE, facts.now - facts.unusable_ms, about)
 
 
 def store_has_room(facts: StageFacts) -> Iterator[Condition]:
@@ -332,6 +343,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     callbacks_arrive,
     timers_run,
     schedules_are_planned,
+    names_are_usable,
     store_has_room,
     store_is_ours,
     tasks_are_done,

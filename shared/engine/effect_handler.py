@@ -96,11 +96,13 @@ class EffectHandler:
         log_decided: Callable[[StreamKey, Sequence[HistoryEntry]], None] = lambda _key, _lines: (
             None
         ),
+        note_unusable: Callable[[str, Sequence[StreamKey]], None] = lambda _domain, _keys: None,
     ) -> None:
         """Keep the collaborators. `wait` takes seconds. `on_free_slot` is called after a claim
         whose slot is near: one more worker would find a slot soon, too. `report` gets the error of
         a request; `report_broken` the invariants that a decision violated; `report_crash` the
-        exception from handling a stream; `log_decided` the history of each stored save.
+        exception from handling a stream; `log_decided` the history of each stored save;
+        `note_unusable` the streams of a domain's online list that no command can name.
         """
         self._store = store
         self._live = live
@@ -111,6 +113,7 @@ class EffectHandler:
         self._report_broken = report_broken
         self._report_crash = report_crash
         self._log_decided = log_decided
+        self._note_unusable = note_unusable
         self._slots: dict[str, _Slot] = {}
 
     def perform(self, effect: Effect[Any]) -> Any:  # noqa: ANN401 - one arm an effect
@@ -225,14 +228,16 @@ class EffectHandler:
             self._report("resync.failed", error)
             self._store.touch(list_failed(domain))
             return None
+        commandable = self._commandable(domain, online)
         self._store.touch(list_read(domain))
-        return OnlineSnapshot(asked_at, self._commandable(online), watched)
+        return OnlineSnapshot(asked_at, commandable, watched)
 
-    def _commandable(self, online: Mapping[StreamKey, int]) -> Mapping[StreamKey, int]:
+    def _commandable(self, domain: str, online: Mapping[StreamKey, int]) -> Mapping[StreamKey, int]:
         """Return the streams that a command can name. Others are not recorded, because no command
         could stop them."""
         unusable = [key for key in online if key.fault]
         if unusable:
+            self._note_unusable(domain, unusable)
             first, count = unusable[0], len(unusable)
             sentence = f"{count} live streams cannot be recorded; the name in {first} {first.fault}"
             self._report("stream.unusable_name", LiveRecordError(sentence))

@@ -29,6 +29,7 @@ from shared.engine.effects import CallbackSource, Steps, T, Undelivered, run
 from shared.engine.recorder import HandleResult, HandlingOptions
 from shared.engine.side_steps import SideSteps
 from shared.engine.step_marks import StepMarks, note_unplanned
+from shared.engine.unusable_names import note as note_unusable_names
 from shared.engine.worker_lease import ENOUGH_RECONCILES, BackfillTimer, WorkerLease
 from shared.inbound import function_compute
 from shared.inbound.request_errors import MalformedCallback, UnverifiedCallback
@@ -149,6 +150,7 @@ class Invocation:
             report_broken=self._report_broken,
             report_crash=self._report_crash,
             log_decided=self._log_decided,
+            note_unusable=self._note_unusable,
         )
 
     @cached_property
@@ -518,6 +520,19 @@ class Invocation:
         if not self._has_noted_unplanned:
             self._has_noted_unplanned = True
             note_unplanned(self.app.store)
+
+    def _note_unusable(self, domain: str, keys: Sequence[StreamKey]) -> None:
+        """Note the streams that no command can name, for health, the list and the alerts. Leave out
+        those that neither a rule nor an occurrence under way would record."""
+        now = self.app.store.now()
+        wanted = [key for key in keys if self._would_record(key, now)]
+        with suppress(StoreUnavailable):
+            note_unusable_names(self.app.store, domain, wanted)
+
+    def _would_record(self, key: StreamKey, now: int) -> bool:
+        settings = self.app.stream_settings(key)
+        under_way = any(one.begins_at <= now < one.ends_at for one in settings.occurrences)
+        return settings.rule.records_on_publish or under_way
 
     def report_failed(self, event: str, error: Exception) -> None:
         """Log the exception of one part of a run, with its trace."""

@@ -190,6 +190,7 @@ class ConditionCode(str, Enum):
     """A lasting fault that an alert can report; the catalogue has the texts under `conditions`."""
 
     NOT_RECORDED = "not_recorded"
+    NAMES_UNUSABLE = "names_unusable"
     NOT_STOPPED = "not_stopped"
     UNCONFIRMED = "unconfirmed"
     FILE_UNVERIFIED = "file_unverified"

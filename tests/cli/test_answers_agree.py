@@ -22,8 +22,11 @@ from msgspec.structs import replace as with_fields
 from cli.doctor.finding import Finding, Severity
 from cli.doctor.recording import RULE_PENDING, recorded
 from cli.doctor.snapshot import Online, Snapshot
+from cli.exit_codes import NOT_AS_WANTED
 from cli.main import main as live_record
 from cli.output import is_as_wanted, reason_sentence, wrong_words
+from shared.engine.step_marks import list_read
+from shared.engine.unusable_names import note
 from shared.protocol import Command, Published, Reported, StreamKey
 from shared.protocol.command_errors import InDoubt, NoRecordConfig
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS
@@ -248,6 +251,32 @@ def test_status_list_why_health_and_doctor_never_disagree(
 
 
 SUSPENDS, SUCCESS = 0.4, 200
+
+
+@pytest.mark.parametrize("name", ["a*b", "..", "a\0b", "x" * 513])
+def test_list_watch_health_and_doctor_agree_on_a_name_that_no_command_can_carry(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("LIVE_RECORD_STAGES", str(tmp_path / "stages.toml"))
+    key = StreamKey(KEY.domain, "classroom", name)
+    with served(stage) as url:
+        table = f'[prod]\nurl = "{url}"\ntoken = "ops-token"\n'
+        (tmp_path / "stages.toml").write_text(table)
+        for found in ([key], []):
+            note(stage.store, KEY.domain, found)
+            stage.store.touch(list_read(KEY.domain))
+            code, listed = typed("list", "--wrong", "--json")
+            assert (code == NOT_AS_WANTED) is bool(found)
+            assert [row["stream"] for row in json.loads(listed)["unusable"]] == [*map(str, found)]
+            problems = [problem["code"] for problem in of_json("health")["problems"]]
+            assert ("names_unusable" in problems) is bool(found)
+            assert (str(key) in typed("watch", "--once")[1]) is bool(found)
+            online = [Online(each.app, each.stream, stage.clock.now - 60_000) for each in found]
+            domains = [replace(DOMAIN, online=online)]
+            snapshot = replace(HEALTHY, listed=[], policy=policy(RULE), domains=domains)
+            codes = {one.code for one in recorded(replace(snapshot, now_ms=stage.clock.now))}
+            assert ("recorded.name" in codes) is bool(found)
+            stage.clock.pass_ms(60_000)
 
 
 def of_json(*words: str) -> dict[str, Any]:

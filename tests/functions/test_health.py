@@ -33,6 +33,7 @@ from shared.protocol import (
     StreamRecord,
 )
 from shared.protocol.command_errors import InDoubt, NoRecordConfig, OperatorActionNeeded, Throttled
+from shared.protocol.durations import rfc3339
 from shared.store.contract import DAY_MS, Save
 from shared.store.engine_answers import PROBLEMS
 from shared.store.sqlite import SqliteStore
@@ -218,6 +219,83 @@ def online_list_unreadable(make_stage: MakeStage) -> Stage:
     beside.minute()
     beside.app.store.close()
     return stage
+
+
+def unusable(stage: Stage, *names: str) -> ReconcilingStage:
+    """Let streams of these names be live in an application that a rule records."""
+    beside = ReconcilingStage(stage.folder, stage.clock, policy=BY_RULE)
+    for name in names:
+        beside.listing.up[StreamKey(KEY.domain, KEY.app, name)] = NOON
+    beside.minute()
+    return beside
+
+
+BY_RULE = """
+[[domain]]
+streaming = "live.example.com"
+ingest = ["push.example.com"]
+[[rule]]
+match = { app = "app" }
+on_publish = "record"
+"""
+
+
+def names_unusable(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    unusable(stage, "a*b").app.store.close()
+    return stage
+
+
+UNUSABLE = ("a*b", "..", "a\0b", "a\ufffd", "\ud800", "x" * 513)
+
+
+def test_names_that_no_command_can_carry_degrade_the_stage_while_they_are_live(
+    make_stage: MakeStage,
+) -> None:
+    stage = make_stage()
+    beside = unusable(stage, *UNUSABLE)
+    stage.clock.pass_ms(60_000)
+    beside.minute()
+    (problem,) = health(stage).json["problems"]
+
+    assert problem["code"] == "names_unusable"
+    assert 60_000 <= problem["age_ms"] < 120_000
+    assert f": {len(UNUSABLE)}, the first of them for 1m" in problem["text"]
+    assert health(stage).json["status"] == "degraded"
+    assert stage.ask("GET", "/v1/health", token="", query={"strict": "true"}).status == 503
+
+    beside.listing.up.clear()
+    stage.clock.pass_ms(60_000)
+    beside.minute()
+    assert codes(health(stage)) == []
+    beside.app.store.close()
+
+
+def test_names_that_no_command_can_carry_are_no_problem_if_no_rule_records_them(
+    make_stage: MakeStage,
+) -> None:
+    stage = make_stage()
+    beside = ReconcilingStage(stage.folder, stage.clock, policy=BY_RULE)
+    beside.listing.up[StreamKey(KEY.domain, "other", "a*b")] = NOON
+    beside.minute()
+    beside.app.store.close()
+
+    assert codes(health(stage)) == []
+
+
+def test_a_list_names_them_and_says_why(make_stage: MakeStage) -> None:
+    stage = make_stage()
+    unusable(stage, *UNUSABLE).app.store.close()
+    rows = stage.ask("GET", "/v1/recordings").json["unusable"]
+    wrong = stage.ask("GET", "/v1/recordings", query={"wrong": "true"}).json["unusable"]
+
+    assert wrong == rows
+    assert len(rows) == len(UNUSABLE)
+    shown = {row["stream"]: row["reason"] for row in rows}
+    assert "is a wildcard" in shown[str(StreamKey(KEY.domain, KEY.app, "a*b"))]
+    assert {row["since"] for row in rows} == {rfc3339(NOON)}
+    of_other = stage.ask("GET", "/v1/recordings", query={"app": "other"}).json["unusable"]
+    assert of_other == []
 
 
 def not_recorded(make_stage: MakeStage) -> Stage:
@@ -478,6 +556,7 @@ CASES: dict[str, Case] = {
     "resync_stuck": resync_stuck,
     "replay_stuck": replay_stuck,
     "online_list_unreadable": online_list_unreadable,
+    "names_unusable": names_unusable,
     "not_recorded": not_recorded,
     "recording_unknown": recording_unknown,
     "starts_unreported": starts_unreported,

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
 from cli.api import Api
+from cli.exit_codes import NOT_AS_WANTED
 from cli.main import main
 from cli.stream_names import stream_of
 from functions import reconcile
@@ -155,6 +156,26 @@ def test_the_log_of_each_reconcile_says_so(recording: HttpStage) -> None:
     ]
 
     assert f"{len(NO_NAMES)} live streams cannot be recorded" in str(line)
+
+
+def test_list_watch_health_and_doctor_name_what_cannot_be_recorded(recording: HttpStage) -> None:
+    reconciled(recording)
+    options = ("--url", recording.url, "--token", TOKEN)
+    shown = {words: CliRunner().invoke(main, [*words, *options]) for words in (LIST, WATCH, HEALTH)}
+
+    for result in shown.values():
+        assert result.exit_code == NOT_AS_WANTED, result.output
+    for words in (LIST, WATCH):
+        for name in NO_NAMES.values():
+            line = f"{key_of(name)}: NOT RECORDED, although a rule should record it"
+            assert line in shown[words].stdout
+    for words in (HEALTH, WATCH):
+        assert f"because of their names: {len(NO_NAMES)}, " in shown[words].stdout
+
+
+LIST: tuple[str, ...] = ("list", "--wrong")
+WATCH: tuple[str, ...] = ("watch", "--once")
+HEALTH: tuple[str, ...] = ("health",)
 
 
 def of_cli(stage: HttpStage, *words: str) -> Result:

@@ -526,6 +526,23 @@ def test_schedules_that_cannot_be_planned_are_told_and_stop_no_other_alert(
     assert of(stage)[1:] == [f"resolved: {name}"]
 
 
+@plants(ConditionCode.NAMES_UNUSABLE)
+def test_names_that_no_command_can_carry_are_reported_until_they_are_gone(
+    stage: AlertingStage,
+) -> None:
+    key = StreamKey(KEY.domain, KEY.app, "a*b")
+    stage.listing.up[key] = stage.clock.now
+    stage.minute()
+    stage.minutes(1)
+    name = "live streams whose names live-record cannot use"
+    assert of(stage) == [f"CRITICAL: {name}"]
+    del stage.listing.up[key]
+    stage.clock.pass_ms(60_000)
+    stage.minute()
+    stage.minutes(1)
+    assert of(stage)[1:] == [f"resolved: {name}"]
+
+
 @plants(ConditionCode.QUEUE_LATE)
 def test_commands_that_are_late_are_told(stage: AlertingStage) -> None:
     stage.live.answers(Command.START, *[Throttled("Throttling", "too many")] * 99)
