@@ -60,10 +60,7 @@ UNANSWERED = unknown(
 )
 BEYOND = unknown(
     "access.beyond",
-    N_(
-        "`doctor` reads only the first {count} of {subject}, and there are more. It has not checked"
-        " the rest"
-    ),
+    N_("`doctor` has checked only the first {count} of {subject}, and there are more"),
 )
 
 

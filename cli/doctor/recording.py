@@ -86,7 +86,7 @@ RECORDS_ITSELF = warning(
     "on-demand.automatic",
     N_(
         "{config} records automatically (OnDemand 0): rules, stops and `max_duration` do not apply"
-        " to it. Make it manual (OnDemand 7)"
+        " to its streams. Make it manual (OnDemand 7)"
     ),
 )
 PUSH_URL_DECIDES = warning(
@@ -114,8 +114,8 @@ OTHER_FORMATS = warning(
 SHARED_NAME = warning(
     "names.shared",
     N_(
-        "{config}: the object name of {formats} does not hold `{{StreamName}}`, so two streams may"
-        " write the same file"
+        "{config}: the object name of {formats} does not contain `{{StreamName}}`, so two streams"
+        " may write the same file"
     ),
 )
 UNSIGNED_NAME = warning(

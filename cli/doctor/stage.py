@@ -102,8 +102,8 @@ SELDOM_SYNCED = warning(
 NO_INFO = warning(
     "durable.info",
     N_(
-        "the store's user may not run INFO, so `doctor` cannot tell whether the store loses"
-        " records in a restart or evicts them"
+        "the store's user may not run INFO, so `doctor` cannot tell whether the store evicts"
+        " records or loses them in a restart"
     ),
 )
 NOT_ASKED = unknown("durable.unread", N_("the settings of the store could not be read"))
@@ -129,9 +129,8 @@ OBSERVES = warning(
 STANDBY = warning(
     "policy.standby",
     N_(
-        "the stage only observes and sends no commands. LIVE_RECORD_CALLBACK_HOST also names"
-        " {hosts}, so this stage is to replace another stage, and has to observe until it does."
-        " docs/disaster.md has the steps"
+        "the stage only observes and sends no commands. It is the standby of another stage"
+        " (LIVE_RECORD_CALLBACK_HOST also names {hosts}). docs/disaster.md shows how it takes over"
     ),
 )
 NEVER_RAN = warning(
@@ -258,10 +257,10 @@ COMMANDS_FORBIDDEN = fault(
 SMALL_QUOTA = warning(
     "quota.small",
     N_(
-        "{streams} streams that begin within one second take an estimated {needed} instances, and"
-        " the region is assumed to have {quota} (pass `--instances` if it has more). Streams whose"
-        " callbacks are refused are detected in the online list, up to 90 s later. Request a"
-        " higher quota at https://quotas.console.aliyun.com (product: Function Compute)"
+        "if {streams} streams begin within one second, this stage needs about {needed} instances."
+        " `doctor` assumes that the region allows {quota} (pass `--instances` if it allows more)."
+        " Streams whose callbacks are refused are detected in the online list, up to 90 s later."
+        " Request a higher quota at https://quotas.console.aliyun.com (product: Function Compute)"
     ),
 )
 NO_LIMIT = nothing("quota.none", N_("the policy sets no limit, so there is no burst to estimate"))

@@ -41,11 +41,11 @@ MEANS: dict[str, tuple[str, str]] = {
         "录制不受影响。但是 doctor 有一项内容无法读取，可能漏掉故障。",
     ),
     "health": (
-        "The stage reports these ([operate.md](operate.md#what-each-alarm-of-health-means)).",
+        "The stage reports a problem ([operate.md](operate.md#what-each-alarm-of-health-means)).",
         "环境自己报告的问题：见[值班手册](operate.zh-CN.md#健康检查的每一种告警)。",
     ),
     "identity": (
-        "If the store is emptied, nobody notices that stops and ends of recordings are lost.",
+        "If the store is emptied, stored stops and end times are lost, and nobody notices.",
         "存储一旦被清空，手动停止的保持期和录制的结束时间都会丢失，而且无人察觉。",
     ),
     "durable": (
@@ -53,7 +53,7 @@ MEANS: dict[str, tuple[str, str]] = {
         "已确认的请求可能丢失。",
     ),
     "policy": (
-        "The stage uses an older policy or a part of the newest one, or it sends no commands.",
+        "The stage uses an older policy or only a part of the newest, or sends no commands.",
         "环境使用较旧的策略，或只使用最新策略的一部分，或不发送任何命令。",
     ),
     "timer": (
@@ -70,7 +70,7 @@ MEANS: dict[str, tuple[str, str]] = {
         "录制不受影响。但是定时触发器或存储不可用时，监控服务可能不会告警。",
     ),
     "secrets": (
-        "Streams are found only in the online list, up to 90 s late.",
+        "Streams are found only in Live's list of online streams, up to 90 s late.",
         "只能靠在线流列表发现新的流，最多晚 90 秒。",
     ),
     "clock": (
@@ -134,7 +134,7 @@ MEANS: dict[str, tuple[str, str]] = {
         "文件可能互相覆盖，或得不到播放地址。",
     ),
     "delay": (
-        "live-record expects files and resumed recordings earlier or later than they come.",
+        "live-record expects files and resumed recordings too early or too late.",
         "live-record 预计的文件生成和恢复录制的时间与实际不符。",
     ),
     "bucket": (
@@ -147,12 +147,12 @@ MEANS: dict[str, tuple[str, str]] = {
         "没有内容丢失，但控制台只能播放 MP4 文件。",
     ),
     "fresh": (
-        "Live records the stream with the configuration that existed when its publish began.",
+        "Live records a stream with the configuration that existed when the publish began.",
         "该流仍按本次开播时的录制模板录制。",
     ),
     "recorded": (
-        "Seconds are being lost now.",
-        "此刻正在丢失内容。",
+        "Parts of live streams are being lost now.",
+        "直播流的部分内容此刻没有录制下来。",
     ),
     "stream-callback": (
         "A publish is found only in the online list, up to 90 s late.",
