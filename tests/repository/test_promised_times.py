@@ -61,9 +61,9 @@ RELIABILITY = (
     f"Live still records the stream after {SETTLED_WITHIN_S:g} s",
     f"the engine has no memory left for more than {full.FULL_S:g} s",
     f"has not been recorded for {incidents.TOLD_WITHIN_S:g} s",
-    f"Health has {incidents.HEALTH_TELLS_S:g} s instead of {incidents.TOLD_WITHIN_S:g} s",
+    f"for {incidents.TOLD_WITHIN_S:g} s. For health, this limit is {incidents.HEALTH_TELLS_S:g} s",
     f"then after 2, 4 and {MAX_CONFIRM_AGAIN_MS // MINUTE} minutes",
-    f"retries such a command at least every {MAX_OPERATOR_RETRY_MS // MINUTE} minutes",
+    f"retries a refused command at least every {MAX_OPERATOR_RETRY_MS // MINUTE} minutes",
 )
 
 
