@@ -79,8 +79,7 @@ PLAYLIST_QUERY: tuple[Field, ...] = (
     ),
     text(
         "occurrence",
-        "the id of a schedule's occurrence, if the period is to be that of the occurrence;"
-        " instead of `from` and `to`",
+        "the id of a schedule's occurrence, whose period is used instead of `from` and `to`",
         example="tuesdays@2030-01-01T19:00:00",
     ),
     _VALIDITY,

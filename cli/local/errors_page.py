@@ -38,7 +38,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "errors.md"
 
 
 _INTRODUCTION = """\
-`python -m cli.local.errors_page` writes this page from the code's own tables.
+`python -m cli.local.errors_page` writes this page from the code's tables.
 
 | you have | read |
 |---|---|
@@ -81,7 +81,7 @@ def _tree() -> Iterator[str]:
 def _statuses() -> Iterator[str]:
     yield from ("## Answers over HTTP", "")
     yield "Every error is `application/problem+json` (RFC 9457) with one of these statuses and"
-    yield "codes. If every fault of a `BadRequest` is a missing field, its code is `MissingParam`."
+    yield "codes. If every fault of a `BadRequest` is a missing field, the code is `MissingParam`."
     yield from ("If Live itself answers `InternalError`, the status is 500.", "")
     yield from ("| error | status | code | hint |", "|---|---|---|---|")
     for refused in RequestError.__subclasses__():
@@ -100,10 +100,10 @@ _ROOTS = (Exception, LiveRecordError, RequestError, LiveError)
 _ANSWERS = """\
 ## What an answer of ApsaraVideo Live means
 
-A person sent the command, and the stream is live. Each cell of a command begins with the
-[cause](#every-cause-in-both-languages) that the history gets. `*` stands for the rest of a code.
-If a 4xx or a 503 says when to retry (`x-acs-retry-after`), the command is sent again then, whatever
-the code, and after 30 s at the latest.
+In this table, a person sent the command, and the stream is live. Under each command, a cell begins
+with the [cause](#every-cause-in-both-languages) that the history gets. `*` stands for the rest of a
+code. If a 4xx or a 503 has the header `x-acs-retry-after`, the command is sent again at that time,
+but after 30 s at the latest.
 
 | in a cell | means |
 |---|---|
@@ -216,7 +216,7 @@ def _problem(answer: str, code: str) -> str:
 def _problems() -> Iterator[str]:
     yield from ("## Problems of a stage, in both languages", "")
     yield "`GET /v1/health` lists these problems under `problems`, and those of the next section."
-    yield from ("`live-record doctor` and `live-record watch` show the same.", "")
+    yield from ("`live-record doctor` and `live-record watch` do so, too.", "")
     yield from ("| code | English | 中文 |", "|---|---|---|")
     for code in sorted(catalogue(Language.ENGLISH).problems.keys() - engine_answers.PROBLEMS):
         yield _problem("", code).removeprefix("|  ")

@@ -730,9 +730,9 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
     status: Annotated[
         Literal["ready", "degraded", "not_ready"],
         doc(
-            "`degraded`: commands can be sent, but some streams that are wanted and live"
-            " are not recorded or may not be, or some streams cannot be handled, or some schedules"
-            " cannot be planned"
+            "`degraded`: commands can be sent, but some streams that are wanted and live are not"
+            " recorded or possibly not recorded, or some streams cannot be handled, or some"
+            " schedules cannot be planned"
         ),
     ]
     ready: Annotated[bool, doc("`true`: a command could be sent now")]

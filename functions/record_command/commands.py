@@ -99,7 +99,7 @@ STOP: tuple[Field, ...] = (
         _hold,
         {"anyOf": [{"const": "session"}, DURATION]},
         "how long policy must not start the stream again: a duration; or `session`, for the rest of"
-        " this publish. If left out, as LIVE_RECORD_HOLD says",
+        " this publish. If left out, LIVE_RECORD_HOLD applies",
         "12h",
     ),
     NOTE,

@@ -423,8 +423,9 @@ def _of_store(error: StoreUnavailable) -> StageProblem:
 QUERY: tuple[Field, ...] = (
     switch(
         "strict",
-        "`true`: the status is also 503 while streams that are wanted and live are not recorded,"
-        " or may not be, or some streams cannot be handled, or some schedules cannot be planned",
+        "`true`: the status is also 503 while some streams that are wanted and live are not"
+        " recorded or possibly not recorded, or some streams cannot be handled, or some schedules"
+        " cannot be planned",
     ),
 )
 

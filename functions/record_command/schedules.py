@@ -286,7 +286,7 @@ EXTEND: tuple[Field, ...] = (
 PAUSE: tuple[Field, ...] = (
     text(
         "note",
-        "the reason; the log and, while it is paused, the schedule show it",
+        "the reason; the log shows it, and so does the schedule while it is paused",
         example="stage closed",
     ),
 )

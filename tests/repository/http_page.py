@@ -86,7 +86,7 @@ OUTCOMES = {
     ),
     "unknown": (
         "202",
-        "Live's answer was lost; live-record checks the result, and repeats all but a restart",
+        "the answer was lost; live-record checks the result, and repeats all commands but restart",
     ),
 }
 
