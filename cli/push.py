@@ -47,7 +47,7 @@ def push(file: Path, to: str | None, stage: str, loop: bool) -> None:
 
     FILE is the FLV file; without it, a test picture of 4 s is pushed. TO is an rtmp:// URL, or a
     stream (`domain/app/stream`) of a stage on this machine; without it, the stream is
-    `live.example.com/app/room1`. A single argument that is no file is TO.
+    `live.example.com/app/room1`. If the only argument is not a file, it is TO.
     """
     file, to = _resolve_arguments(file, to)
     if to.startswith(RTMP):

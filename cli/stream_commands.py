@@ -257,7 +257,7 @@ def files(api: Api, stream: str, limit: int, push_arg: str, as_json: bool) -> No
 def list_streams(api: Api, is_wrong: bool, limit: int, as_json: bool, **filters: str | None) -> int:
     """List the streams that the stage knows.
 
-    Those whose recording is being lost come first.
+    Streams in a wrong state come first.
     """
     answer = (_list_wrong if is_wrong else Api.list_recordings)(api, limit, **filters)
     shown = output.wrong_first(answer["recordings"])[:limit]

@@ -58,8 +58,8 @@ def doctor(
     """Check what recording depends on, and print the fixes.
 
     The command changes nothing. The API token needs the scopes `read` and `control`. Exit codes: 0
-    if all is well, 3 if there is something to fix, 4 if `doctor` could not find that out. Of
-    several stages, the largest code counts.
+    if all is well, 3 if there is something to fix, 4 if something could not be checked. Of several
+    stages, the largest code counts.
     """
     sys.exit(
         max(
