@@ -437,7 +437,8 @@ def _change(
 ) -> StoredSchedule:
     """Apply `change` to the schedule, store it, and plan it as far as time allows. `may_be_new`:
     `change` needs no earlier schedule, so there may be none, or one that this release cannot read.
-    Raise WrongState if other writers keep coming first, or if there are too many schedules."""
+    Raise WrongState if other writers keep coming first, if there are too many schedules, or if the
+    changed schedule would have to be planned and this release cannot compute its occurrences."""
     store = request.invocation.app.store
     for _ in range(ATTEMPTS_NUMBER):
         before, text_ = _stored(request, name)
@@ -447,6 +448,8 @@ def _change(
             raise _unreadable(name)
         now = store.now()
         after = replace(change(before), planned_until=None, due_at=now, changed_at=now)
+        if not (after.is_deleted or after.schedule.is_paused):
+            _computed(after.schedule, ends_after=now, limit=1)  # else it could not be planned
         if may_be_new:
             _require_room(request, after, is_new=before is None)
         rules = after.rules_text

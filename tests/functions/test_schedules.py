@@ -544,6 +544,32 @@ def test_a_request_about_one_that_cannot_be_read_says_how_to_go_on(
     assert stage.ask(method, path, given, token="brand-token").status == 404
 
 
+@pytest.mark.parametrize("change", ["resume", "trigger", "skip", "extend"])
+def test_one_whose_dates_cannot_be_computed_is_changed_by_nothing_that_needs_them(
+    stage: Stage, change: str
+) -> None:
+    """A later release may know a time zone that this one lacks."""
+    put(stage)
+    stage.ask("POST", f"{TUESDAYS}/pause", {})
+    text = str(stage.store.get_schedule("tuesdays")).replace("Asia/Shanghai", "Mars/Olympus")
+    stage.store.put_schedule("tuesdays", text, 0, replaces=stage.store.get_schedule("tuesdays"))
+
+    got = stage.ask("POST", f"{TUESDAYS}/{change}", {"by": "1h"} if change == "extend" else {})
+
+    assert 400 <= got.status < 500
+    assert got.json["hint"]
+    assert stage.store.get_schedule("tuesdays") == text
+    assert stage.ask("DELETE", TUESDAYS).status == 200
+
+
+def test_one_whose_dates_cannot_be_computed_is_paused(stage: Stage) -> None:
+    put(stage)
+    text = str(stage.store.get_schedule("tuesdays")).replace("Asia/Shanghai", "Mars/Olympus")
+    stage.store.put_schedule("tuesdays", text, 0, replaces=stage.store.get_schedule("tuesdays"))
+
+    assert stage.ask("POST", f"{TUESDAYS}/pause", {}).json["paused"] is True
+
+
 def test_one_that_cannot_be_read_is_replaced_and_can_then_be_deleted(stage: Stage) -> None:
     stage.store.put_schedule("broken", "{}", 0, replaces=None)
     own = [f"{KEY.domain}/brand/a"]
