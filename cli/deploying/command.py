@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from cli import stage_registry, texts
+from cli import output, stage_registry, texts
 from cli.api import Api
 from cli.confirmation import agrees
 from cli.deploying import limits
@@ -34,6 +34,7 @@ from cli.errors import Failure, NoAnswer
 from cli.packaging import PACKAGES, Packaged, build, folder_of
 from cli.paths import ROOT, need_checkout
 from cli.policy_file import packed_policy, read_policy
+from cli.schedules import warn_of_unreadable
 from cli.variables import misspelt
 from emulator.fc.template import BadTemplate, environments
 from shared.config import example_faults
@@ -227,14 +228,20 @@ def _named(made: Packaged, now: datetime, environment: Mapping[str, str]) -> str
 
 
 def _refuse_during_event(stage: str) -> None:
-    """Raise a Failure if an occurrence of a schedule is under way or begins soon. A stage that does
-    not answer, or has no schedules, does not prevent the deploy."""
+    """Raise a Failure if an occurrence of a schedule is under way or begins soon. Schedules that
+    cannot be read do not prevent the deploy, which may be their cure, and are named. Nor does a
+    stage that does not answer, of which `_confirm` warns."""
     try:
-        rows = _api(stage).schedules()
-    except click.ClickException:
+        answer = _api(stage).schedule_list()
+    except NoAnswer:
         return
+    except click.ClickException as error:
+        sentence = _("it is unknown whether an occurrence of a schedule is under way: {error}")
+        _warn(sentence.format(error=error.format_message()))
+        return
+    warn_of_unreadable(answer)
     soon = time.time_ns() // 1_000_000 + EVENT_MS
-    upcoming = [one for row in rows for one in row["next"]]
+    upcoming = [one for row in answer["schedules"] for one in row["next"]]
     near = [one["id"] for one in upcoming if instant(one["begins_at"]) <= soon]
     if near:
         sentence = _(
@@ -266,7 +273,7 @@ def _confirm(question: str, stage: str, sure: bool) -> None:
     """Ask for confirmation, with a warning if the stage is recording."""
     warning = _activity_warning(stage)
     if warning:
-        _say(_("warning: {warning}").format(warning=warning))
+        _warn(warning)
     if not (sure or agrees(question)):
         raise click.Abort
 
@@ -284,12 +291,17 @@ def _activity_warning(stage: str) -> str:
     except click.ClickException as error:
         sentence = _("it is unknown whether {stage} is recording: {error}")
         return sentence.format(stage=stage, error=error.format_message())
-    counts = [f"{phases[phase]} {phase}" for phase in BUSY_PHASES if phases.get(phase)]
+    busy = [phase for phase in BUSY_PHASES if phases.get(phase)]
+    counts = [f"{phases[phase]} {output.phase_word(phase)}" for phase in busy]
     return (
-        _("{stage} is in use: {names}").format(stage=stage, names=", ".join(counts))
+        _("{stage} is in use: {names}").format(stage=stage, names=_(", ").join(counts))
         if counts
         else ""
     )
+
+
+def _warn(text: str) -> None:
+    _say(_("warning: {warning}").format(warning=text))
 
 
 def _say(text: str) -> None:

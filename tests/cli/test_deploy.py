@@ -643,6 +643,20 @@ def test_a_deploy_is_refused_shortly_before_an_occurrence_and_during_it(
     assert "begins within" not in meant.output
 
 
+def test_a_deploy_says_which_schedules_nobody_knows_the_occurrences_of(
+    says: Callable[..., Result], program: Program, tmp_path: Path
+) -> None:
+    with http_stage(tmp_path, STAGE_POLICY) as stage:
+        register("prod", Target(stage.url, TOKEN))
+        stage.app.store.put_schedule("later", "{}", 0, replaces=None)
+        known = says("deploy", "--stage", "prod", typed="n\n")
+        register("prod", Target(stage.url, "not-its-token"))
+        unknown = says("deploy", "--stage", "prod", typed="n\n")
+
+    assert "later: the stage cannot read this schedule" in known.output
+    assert "it is unknown whether an occurrence of a schedule is under way" in unknown.output
+
+
 def test_a_rollback_says_that_a_suspension_has_to_be_ended_first(
     says: Callable[..., Result], program: Program, tmp_path: Path
 ) -> None:
@@ -672,5 +686,8 @@ def test_a_deploy_of_a_stage_that_records_says_so(
         result = says("deploy", "--stage", "prod", typed="n\n")
 
     assert "prod is in use: 1 " in result.output
+    assert "1 recording" in result.output or "1 starting" in result.output
+    chinese = says("deploy", "--stage", "prod", "--lang", "zh", typed="n\n").output
+    assert "1 recording" not in chinese
     assert result.exit_code == 1
     assert program.calls == []
