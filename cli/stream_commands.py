@@ -17,7 +17,7 @@ import click
 from cli import bulk, output
 from cli.api import ALL_ROWS, STORE_EMPTIED, Api, Json
 from cli.confirmation import YES
-from cli.errors import NoAnswer, StageRefusal
+from cli.errors import NoAnswer, StageRefusal, clause_of
 from cli.exit_codes import AS_WANTED, NOT_AS_WANTED, NOT_ASKED
 from cli.option_rules import without_effect
 from cli.stage_command import api_of, asking, limited, of_stage, show, stage_options
@@ -358,8 +358,8 @@ def _refresh(target: Target, every: float, *, as_json: bool) -> None:
         if not _is_transient(failure):
             show(failure, as_json=as_json)
             sys.exit(NOT_ASKED)
-        retrying = _("{failure}; retrying in {seconds:g} s")
-        click.echo(retrying.format(failure=failure.message, seconds=every), err=True)
+        retrying = _("{failure}. The next attempt is in {seconds:g} s.")
+        click.echo(retrying.format(failure=clause_of(failure), seconds=every), err=True)
 
 
 def _print_overview(api: Api, *, as_json: bool) -> int:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from gettext import gettext as _
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import LocationParseError
 
 from cli.loopback import is_loopback
 from shared.retry import Deadline, while_again
@@ -43,9 +45,12 @@ def ask(
     """
 
     def send() -> requests.Response:
-        return requests.request(
-            method, url, auth=_bearer(token), timeout=timeout, allow_redirects=False, **more
-        )
+        try:
+            return requests.request(
+                method, url, auth=_bearer(token), timeout=timeout, allow_redirects=False, **more
+            )
+        except LocationParseError as error:  # requests lets it through if a label is too long
+            raise requests.exceptions.InvalidURL(str(error)) from None
 
     deadline = Deadline.after(BUSY_AT_MOST_S, clock=time.monotonic)
     return while_again(send, lambda answer: BUSY_MS if is_busy(answer) else None, deadline)
@@ -77,6 +82,21 @@ def hides_a_token(url: str) -> bool:
 
 def is_this_machine(url: str) -> bool:
     return is_loopback(urlsplit(url).hostname or "")
+
+
+def why_unanswered(error: Exception) -> str:
+    """Return why a request got no answer, to stand within a sentence. `error` is what `ask` raised:
+    its text, and the name of its class, are for programmers."""
+    if isinstance(error, requests.Timeout):
+        return _("no answer in time")
+    if isinstance(error, requests.exceptions.SSLError):
+        is_untrusted = "certificate" in str(error).lower()
+        return _("its certificate cannot be verified") if is_untrusted else _("it speaks no https")
+    if isinstance(error, UnicodeError | requests.exceptions.InvalidURL):
+        return _("no host can have this name")
+    if "NameResolutionError" in str(error):
+        return _("the host name is unknown")
+    return _("the connection fails")
 
 
 def callback_hosts(url: str, settings: Mapping[str, Any]) -> set[str]:

@@ -13,7 +13,7 @@ import click
 
 from cli import exit_codes, output, stage_registry, texts
 from cli.doctor.snapshot import DEFAULT_INSTANCES, StageRef
-from cli.errors import Failure
+from cli.errors import Failure, clause_of
 from cli.runtimes import DEFAULT_REGION
 from cli.stage_command import stage_options
 from cli.stage_registry import Target
@@ -113,7 +113,7 @@ def _findings(sources: Sources, target: Target, instances: int) -> Sequence[Find
     try:
         sources.account = account_at(target.live)
     except Failure as error:
-        sources.why = error.message
+        sources.why = clause_of(error)
     stage_ref = StageRef(target.url, target.options, target.live_option, instances, target.is_local)
     return examine(CHECKS, collect(sources, stage_ref, now_ms=_now_ms))
 

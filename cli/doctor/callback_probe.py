@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 
 from cli.doctor.snapshot import Callback, CallbackProbe
-from cli.web import PROBLEM, ask
+from cli.web import PROBLEM, ask, why_unanswered
 from shared.inbound.live_callbacks import sign
 
 NO_DOMAIN = "doctor.invalid"
@@ -77,7 +77,7 @@ def _probe(
     try:
         answer = ask(method, url, params=params, json=json, headers=headers, timeout=TIMEOUT_S)
     except (requests.RequestException, UnicodeError) as error:
-        return CallbackProbe(url, 0, ours=False, signed=bool(signature), why=type(error).__name__)
+        return CallbackProbe(url, 0, ours=False, signed=bool(signature), why=why_unanswered(error))
     return CallbackProbe(url, answer.status_code, ours=_is_ours(answer), signed=bool(signature))
 
 

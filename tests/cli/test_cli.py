@@ -246,7 +246,8 @@ def test_watch_outlasts_a_stage_that_does_not_answer_for_a_while(
     shown = run("watch", "--url", "http://127.0.0.1:9", "--token", "t", *options)
     once = run("watch", "--url", "http://127.0.0.1:9", "--token", "t", "--once")
 
-    assert shown.output.count("`live-record dev` starts a stage.") == 2
+    again = "`live-record dev` starts a stage. The next attempt is in 2 s.\n"
+    assert shown.output.count(again) == 2
     assert (len(waits), once.exit_code) == (2, NOT_ASKED)
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import requests
 from click.testing import CliRunner
 
 from cli.api import Api
 from cli.doctor import report
+from cli.doctor.callback_probe import probe_stream_callback
 from cli.doctor.finding import fault
+from cli.doctor.snapshot import Callback
 from cli.errors import Failure, NoAnswer
 from cli.main import main
 from cli.printable import printable
-from cli.web import PROBLEM, hides_a_token
+from cli.web import PROBLEM, hides_a_token, why_unanswered
 from tests.support.raw_server import Step, Wire, html_reply, json_reply, redirect
+from tests.support.self_signed import self_signed
 
 ROOM = "live.example.com/app/room1"
 STATUS = {
@@ -160,3 +165,35 @@ def test_a_refusal_of_the_stage_itself_is_not_sent_again(wire: Wire) -> None:
     with pytest.raises(Failure, match="once a second"):
         Api(f"http://{wire.endpoint}", "the-token").status(ROOM)
     assert len(wire.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://127.0.0.1:9/live", "the connection fails"),
+        ("http://no-such-host.invalid/live", "the host name is unknown"),
+        ("http://" + "a" * 70 + ".example.com/live", "no host can have this name"),
+    ],
+)
+def test_doctor_says_in_words_why_a_callback_url_gives_no_answer(url: str, why: str) -> None:
+    callback = Callback("push.example.com", url, signs=False)
+    assert probe_stream_callback(callback, 0).why == why
+
+
+def test_doctor_says_in_words_that_a_certificate_is_not_trusted(tmp_path: Path) -> None:
+    with closing(Wire(tls=self_signed(tmp_path))) as wire:
+        callback = Callback("push.example.com", f"https://{wire.endpoint}/live", signs=False)
+        assert probe_stream_callback(callback, 0).why == "its certificate cannot be verified"
+
+
+def test_an_answer_that_takes_too_long_is_called_so() -> None:
+    assert why_unanswered(requests.ReadTimeout("x")) == "no answer in time"
+    assert why_unanswered(requests.ConnectTimeout("x")) == "no answer in time"
+    assert why_unanswered(requests.exceptions.SSLError("wrong version")) == "it speaks no https"
+
+
+def test_an_address_that_no_host_can_have_ends_in_one_sentence() -> None:
+    words = ["status", ROOM, "--url", f"https://{'a' * 70}.example.com", "--token", "t"]
+    result = CliRunner().invoke(main, words)
+    assert (result.exit_code, type(result.exception)) == (4, SystemExit)
+    assert "cannot be reached" in result.stderr
