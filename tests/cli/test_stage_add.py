@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from cli.deploying.stage import Stage
 from cli.main import main
 from cli.paths import ROOT
 from cli.stage_add import OUTPUTS
 from cli.stage_registry import target_of
+from tests.support.certificate_chain import Issued
 from tests.support.redis_answers import certificate
 
 TEMPLATE = yaml.safe_load((ROOT / "deploy" / "account.ros.yaml").read_text(encoding="utf-8"))
@@ -179,6 +182,66 @@ def test_a_certificate_that_does_not_serve_the_domain_is_refused(
     result = deployer.adds()
     assert (result.exit_code, said in result.output) == (1, True), result.output
     assert not (deployer.folder / "prod.env").exists()
+
+
+ROOT_OF = Issued("Example Root")
+BETWEEN = Issued("Example CA", ROOT_OF)
+OWN = Issued("record.example.com", BETWEEN)
+OLD, FUTURE = (-9, -1), (1, 9)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ([OWN, BETWEEN, ROOT_OF], ""),
+        ([OWN], "has no complete chain: the certificate of Example CA is missing"),
+        ([OWN, BETWEEN], "has no complete chain: the certificate of Example Root is missing"),
+        ([OWN, ROOT_OF], "has no complete chain: the certificate of Example CA is missing"),
+        ([OWN, ROOT_OF, BETWEEN], "the certificate of Example CA is missing"),
+        ([OWN, Issued("Example CA", ROOT_OF)], "the certificate of Example CA is missing"),
+        ([Issued("record.example.com", BETWEEN, FUTURE), BETWEEN, ROOT_OF], "is valid only from "),
+        ([Issued("record.example.com", BETWEEN, OLD), BETWEEN, ROOT_OF], "expired on "),
+    ],
+)
+def test_the_certificate_has_its_chain_and_is_valid_now(
+    deployer: Deployer, files: list[Issued], said: str
+) -> None:
+    (deployer.folder / "fullchain.pem").write_bytes(b"".join(each.pem for each in files))
+    (deployer.folder / "key.pem").write_bytes(files[0].key_pem)
+    result = deployer.adds()
+    assert (result.exit_code, said in result.output) == (1 if said else 0, True), result.output
+
+
+@pytest.mark.parametrize(("days", "said"), [(OLD, "expired on"), (FUTURE, "is valid only from")])
+def test_every_certificate_of_the_chain_is_valid_now(
+    deployer: Deployer, days: tuple[int, int], said: str
+) -> None:
+    between = Issued("Example CA", ROOT_OF, days)
+    own = Issued("record.example.com", between)
+    (deployer.folder / "fullchain.pem").write_bytes(own.pem + between.pem + ROOT_OF.pem)
+    (deployer.folder / "key.pem").write_bytes(own.key_pem)
+    assert f"fullchain.pem: the certificate of Example CA {said}" in deployer.adds().output
+
+
+def test_the_root_that_every_client_has_need_not_be_in_the_file(deployer: Deployer) -> None:
+    _before, _label, rest = (
+        Path(DEFAULT_CA_BUNDLE_PATH).read_text(encoding="utf-8").partition("ISRG Root X1")
+    )
+    root = x509.load_pem_x509_certificate(rest.encode()).subject
+    between = Issued("Example CA", ROOT_OF)
+    between.certificate = _issued_by(root, between)
+    own = Issued("record.example.com", between)
+    (deployer.folder / "fullchain.pem").write_bytes(own.pem + between.pem)
+    (deployer.folder / "key.pem").write_bytes(own.key_pem)
+    assert deployer.adds().exit_code == 0
+
+
+def _issued_by(root: x509.Name, issued: Issued) -> x509.Certificate:
+    """Return the certificate with another issuer's name; only the root could sign it."""
+    had = issued.certificate
+    builder = x509.CertificateBuilder(root, had.subject, had.public_key(), had.serial_number)
+    dated = builder.not_valid_before(had.not_valid_before_utc)
+    return dated.not_valid_after(had.not_valid_after_utc).sign(issued.key, hashes.SHA256())
 
 
 def test_a_certificate_and_a_key_that_are_swapped_are_refused_at_once(deployer: Deployer) -> None:
