@@ -196,8 +196,8 @@ REMOVALS = (
     ),
     Removal(
         "a reported publish ends nothing unverified",
-        "A publish that only a callback has reported ends an intent once a poll has shown it. It "
-        "ends the intent at once if policy then makes a new one.",
+        "A publish that only a callback has reported ends an intent once a poll has shown it. If "
+        "policy makes a new intent for that publish, the old intent ends at once.",
         _publish_is_believed,
         Scenario("", before=(PUBLISH, START_STOP), script=REPLAYED),
     ),

@@ -169,7 +169,7 @@ OF_THE_STORE: Mapping[str, str] = {
     "the registration of a running reconcile": f"{link('MAX_WORKER_LEASE_MS', CONTRACT)},"
     f" {shown(MAX_WORKER_LEASE_MS)}; a registration that ends later is ignored",
     "when something last happened (reconcile, a wake-up call)": PASSED,
-    "when a record is due": "no limit of its own; each record is saved again after a step",
+    "when a record is due": "no limit; each record is saved again after the clock is set back",
     "when a line of history or a file was stored": "any distance; the line or file is kept "
     "longer by as much",
     "when a policy was stored": "any distance; nothing follows from it",
@@ -346,7 +346,7 @@ STATES: Mapping[ConfirmationState, tuple[StartSource, str]] = {
     ),
     ConfirmationState.AWAITING_REPORT: (
         StartSource.ACCEPTED,
-        "Live accepted a start. Its domain is known to send reports, so one is awaited.",
+        "Live accepted a start. The domain is known to send reports, so a report is awaited.",
     ),
     ConfirmationState.POLLED: (
         StartSource.ACCEPTED,

@@ -21,7 +21,7 @@ UNPROVED_MS = 130_000
 is due, and its answer decides. The timer that sends this start runs every minute."""
 REPORTED_AFTER_MS = 20_000
 """If a stream waits longer than this to be recorded, health and the log report it. If it waits
-longer to be stopped, health reports it. Every command takes some time."""
+longer to be stopped, health reports it."""
 _WITHOUT_EFFECT = frozenset(
     {
         *(Reason.NOT_FOUND, Reason.LISTED_NOT_FOUND, Reason.NOT_LIVE_YET),

@@ -306,7 +306,7 @@ def wanted_and_live_implies_under_way(record: StreamRecord) -> bool:
 
 
 def unproved_implies_check(record: StreamRecord) -> bool:
-    """If Live answered a start with TaskAlreadyStarted, and may only have held a paused recording,
+    """If Live answered a start with TaskAlreadyStarted, and perhaps held only a paused recording,
     a check or a command follows, unless Live has refused another start since."""
     confirmation, session, answer = record.confirmation, record.session, record.answer
     if confirmation is None or session is None or session.state is not SessionState.LIVE:
