@@ -1,6 +1,6 @@
 """The stage's answers, formatted as lines for people or as JSON for programs.
 
-The stream commands, policy, setup, doctor and probe call this module. It sends no request.
+Most commands that show answers of a stage call this module. It sends no request.
 """
 
 from __future__ import annotations

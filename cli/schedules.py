@@ -1,8 +1,9 @@
 """`live-record schedule`: manages what is recorded by the calendar, with a file of schedules or one
 schedule at a time.
 
-cli.main adds the group. The stage alone checks a schedule; the command compares a file with the
-stage's schedules.
+cli.main adds the group. The command compares a file with the stage's schedules. Before it stores
+them, it finds wrong fields with the stage's own code. The stage finds other faults, such as a
+domain that its policy does not name.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The commands check, deploy and rollback.
 
-cli.main adds them. They ask for confirmation and print; cli.deploying.release does the work.
+cli.main adds them. They find what cannot be deployed, ask for confirmation, and print.
+cli.deploying.release and cli.deploying.rollback change the stage.
 """
 
 from __future__ import annotations

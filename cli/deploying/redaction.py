@@ -35,9 +35,10 @@ _INDENT = re.compile(r"[\s+~-]*")
 
 
 class Redactor:
-    """A callable that takes a text and returns it without secrets. `environment` holds the secrets.
-    Other secret values, such as those that are deployed, are recognized by the name of a variable
-    in front of them."""
+    """A callable that takes a text and returns it without secrets. It knows the values of the
+    variables in `environment` whose names say that they hold a secret; it leaves very short values.
+    It recognizes other secrets, such as those deployed already, by the name of a variable in front
+    of them. It then hides the rest of the line, and the lines indented below."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         secrets = sorted(set(_secrets(environment)), key=len, reverse=True)

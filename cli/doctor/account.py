@@ -103,8 +103,9 @@ def _grant_inspector(identity: Identity | Unread) -> str:
 
 
 def grant_command(policy: str, whom: str) -> str:
-    """Return the aliyun command that grants a policy of deploy/ram to a user or role. `whom` names
-    it, as in `ToUser --UserName NAME`."""
+    """Return the aliyun commands, joined by `&&`, that create the RAM policy of
+    deploy/ram/`policy`.json and attach it to a user or role. `whom` names the user or role, as in
+    `ToUser --UserName NAME`."""
     name = f"live-record-{policy}"
     attach, _space, rest = whom.partition(" ")
     return (

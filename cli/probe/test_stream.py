@@ -75,7 +75,7 @@ class TestStream:
         return {"DomainName": self.domain, "AppName": self.app, "StreamName": self.stream}
 
     def command(self, command: str, **changes: str) -> str:
-        """Send a command, at the earliest COMMAND_INTERVAL_S after the last one. Return Live's
+        """Send a command, at the earliest COMMAND_INTERVAL_S after the previous one. Return Live's
         error code, or OK. `changes` replace parameters that name the stream, such as DomainName."""
         time.sleep(max(0.0, self._last_command_at + COMMAND_INTERVAL_S - time.monotonic()))
         self._last_command_at = time.monotonic()
@@ -104,13 +104,15 @@ class TestStream:
         self.was_recorded = False
 
     def publish(self) -> None:
-        """Publish, and wait until commands find the stream."""
+        """Publish, and wait until commands find the stream. Raise Unanswered as `publish_and_time`
+        does."""
         self.publish_and_time()
         if self.visible_after_s:
             time.sleep(self.visible_after_s + POLL_INTERVAL_S)
 
     def publish_and_time(self) -> float:
-        """Publish, wait until the stream is listed, and return how many seconds that took."""
+        """Publish, wait until the online list shows the stream, and return how many seconds that
+        took. Raise Unanswered if it took more than LISTING_TIMEOUT_S."""
         self.publisher.publish()
         self.is_live = True
         return self.wait_until(

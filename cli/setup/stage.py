@@ -42,7 +42,8 @@ PATHS: Mapping[Flow, str] = {
 
 
 class Unusable(Exception):
-    """A secret must not be configured in Live; the text explains what to do."""
+    """Setup cannot use a secret of the stage, because it is unset here, or because the stage does
+    not know it. The text says what to do."""
 
 
 @dataclass(slots=True)

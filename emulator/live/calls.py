@@ -76,7 +76,7 @@ class Calls:
         return delivery
 
     def note_command(self, call: Call, stream: Stream, session: Session | None) -> None:
-        """Note a duplicate: two starts without a stop between, or two stops without a start.
+        """Record a duplicate: two starts without a stop between, or two stops without a start.
 
         Call it for commands that Live accepted or whose effect existed already.
         """

@@ -900,7 +900,8 @@ class StartsView(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KnownStreamsView(Struct, frozen=True, forbid_unknown_fields=True):
-    """The streams of which the stage has a record and that fit a pattern of the schedule."""
+    """The streams of which the stage has a record and that fit a pattern of the schedule: their
+    number, and the first names."""
 
     count: Annotated[Count, doc("how many known streams fit the patterns, 500 at most")]
     streams: Annotated[Sequence[str], doc("the names of the first 20 of them")]

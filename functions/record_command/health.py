@@ -323,8 +323,9 @@ def tasks_are_done(facts: Facts) -> Iterator[StageProblem]:
 
 
 def receivers_take_events(facts: Facts) -> Iterator[StageProblem]:
-    """Report each webhook receiver that has accepted no event for RECEIVER_LATE_MS, and each to
-    which no more events are sent, because it was paused or has ended."""
+    """Report each webhook receiver that has accepted no event since an attempt failed more than
+    RECEIVER_LATE_MS ago. Also report each receiver to which no more events are sent, because it was
+    paused or has ended."""
     for name, endpoint in facts.endpoints.items():
         about: dict[str, str | int] = {"name": name, "why": endpoint.why}
         if not endpoint.is_open:

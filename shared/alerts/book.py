@@ -29,8 +29,8 @@ minute."""
 
 
 class Notice(Struct, frozen=True):
-    """When one rule of the policy first and last notified its robot (a bot in a group chat) of one
-    alert, and how often."""
+    """When one notification rule of the policy first and most recently notified its robot (a bot in
+    a group chat) of one alert, and how often."""
 
     first_at: int
     last_at: int
@@ -39,8 +39,8 @@ class Notice(Struct, frozen=True):
 
 class Alert(Struct, frozen=True, omit_defaults=True):
     """A condition (a lasting fault) that `notify` found at `raised_at`. `resolved_at` is when the
-    condition was over; None while it holds. `notices` holds, by the name of a rule, when this rule
-    reported the alert. The notice of a rule is removed once the rule has reported that the
+    condition was over; None while it holds. `notices` maps the name of each notification rule that
+    has reported the alert to its Notice. The Notice is removed once the rule has reported that the
     condition is over. `note` is what a person wrote on acknowledging the alert."""
 
     condition: Condition
@@ -103,7 +103,8 @@ class CallbackWatch(Struct, frozen=True):
 
 
 class CounterWatch(Struct, frozen=True):
-    """The last value of a counter, and the time at which it was last seen to rise."""
+    """The value of a counter when it was last read, and the time of the latest reading that showed
+    a rise."""
 
     count: int = 0
     since: int | None = None

@@ -71,7 +71,7 @@ def messages(
 def _without_ended_rules(
     alerts: Mapping[str, Alert], rules: Mapping[str, NotifyRule]
 ) -> Mapping[str, Alert]:
-    """Return the alerts without notices of rules that the policy no longer has."""
+    """Return the alerts without the Notices of notification rules that the policy no longer has."""
     return {
         name: replace(
             alert, notices={rule: at for rule, at in alert.notices.items() if rule in rules}
@@ -83,7 +83,8 @@ def _without_ended_rules(
 
 
 def _speaks_of(alert: Alert, rules: Sequence[NotifyRule], now: int) -> Mapping[str, Why]:
-    """Return the rules that report the alert now, each with the reason."""
+    """Return the names of the notification rules that report the alert now, each with the
+    reason."""
     found = ((rule.name, _why(alert, rule, now)) for rule in rules)
     return {name: why for name, why in found if why is not None}
 

@@ -165,9 +165,10 @@ class PolicyCache:
 
 
 class DomainCapabilities:
-    """Notes in the store when something last happened: Live reported a recording status or a file;
-    a heartbeat was answered; a forward, a wake-up call or a heartbeat was lost; or another stage
-    sent commands for the same streams. No method raises an error if the store does not answer."""
+    """Stores when each of these things happened most recently: Live reported a recording status or
+    a file; a heartbeat was answered; a forward, a wake-up call or a heartbeat was lost; or another
+    stage sent commands for the same streams. No method raises an error if the store does not
+    answer."""
 
     def __init__(self, timestamps: TimestampStore, *, clock: Callable[[], int], log: Log) -> None:
         self._timestamps = timestamps

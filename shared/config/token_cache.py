@@ -56,7 +56,7 @@ class TokenCache:
         self._asked = LastAsked(clock)
 
     def caller_of(self, bearer: str) -> Caller | None:
-        """Return the owner of the token with this text; None if no token has it. Raise
+        """Return the owner of the token with this text; None if there is no such token. Raise
         StoreUnavailable if only the store could have the token, and the store does not answer."""
         token = self._token_of(bearer)
         return token.caller if token else None
@@ -68,8 +68,8 @@ class TokenCache:
         return token
 
     def open_session(self, bearer: str) -> str | None:
-        """Return the cookie text of a new session for the token with this text; None if no token
-        has it. If the store has no key to sign sessions with, store a new one. Raise
+        """Return the cookie text of a new session for the token with this text; None if there is no
+        such token. If the store has no key to sign sessions with, store a new one. Raise
         StoreUnavailable if the store is needed and does not answer."""
         token = self._token_of(bearer)
         if token is None:
@@ -107,12 +107,12 @@ class TokenCache:
 
     def forget(self) -> None:
         """Make the next search in the store's tokens read them again, because this process has just
-        changed them."""
+        changed them. If the store does not answer, the tokens that were read before still count."""
         self._asked.forget("tokens")
 
     def _newest(self) -> Tokens:
-        """Return the store's tokens, at most ten seconds old; the last ones known while the store
-        is down."""
+        """Return the store's tokens, at most ten seconds old; while the store is down, those that
+        were read before it went down."""
         if self._asked.may_ask("tokens", FAILED_AGE_MS if self._failure else TOKENS_AGE_MS):
             try:
                 self._take(self._source.tokens())

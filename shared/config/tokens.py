@@ -69,12 +69,12 @@ class Tokens(Struct, frozen=True):
     tokens: tuple[Token, ...] = ()
 
     def caller_of(self, bearer: str) -> Caller | None:
-        """Return the owner of the token with this text; None if no token has it."""
+        """Return the owner of the token with this text; None if there is no such token."""
         token = self.token_of(bearer)
         return token.caller if token else None
 
     def token_of(self, bearer: str) -> Token | None:
-        """Return the token with this text; None if no token has it."""
+        """Return the token with this text; None if there is no such token."""
         digest = digest_of(bearer)
         found = [token for token in self.tokens if hmac.compare_digest(token.digest, digest)]
         return found[0] if found else None

@@ -84,8 +84,9 @@ def _each(pattern: str, otherwise: str) -> Callable[[str], tuple[str, ...]]:
 
 
 def callback_hosts(text: str) -> tuple[str, ...]:
-    """Return the hosts of the callback URLs. There is more than one only if this stage may take
-    over from another stage."""
+    """Parse the hosts of the callback URLs, separated by commas, each with its port if it has one.
+    There is more than one only if this stage may take over from another stage. Raise ValueError if
+    one is not a host, for example a whole URL."""
     found = tuple(part.strip() for part in text.split(",")) if text else ()
     if not all(re.fullmatch(_HOST, host) for host in found):
         raise ValueError("give only the host of the callback's URL, like `live.example.com:8443`")

@@ -339,8 +339,8 @@ class Recorder:
             return Crashed(key)
 
     def note_absence(self, key: StreamKey, occurrence: Occurrence) -> Steps[None]:
-        """Note in the ledger of `key`, a schedule's pattern, that no stream of the pattern was live
-        for this occurrence. A pattern has a ledger, but no stream record."""
+        """Record in the ledger of `key`, a schedule's pattern, that no stream of the pattern was
+        live for this occurrence. A pattern has a ledger, but no stream record."""
         keep_ms = self._settings_of(key).keep_ledger
         save = Save(0, StreamRecord(key), edges=(edge_of(occurrence),), keep_ledger_ms=keep_ms)
         yield from do(SaveOrClaim(save))

@@ -48,13 +48,13 @@ class Resync:
     def compare(
         self, domain: str, may_go_on: Callable[[], bool], *, only_awaited: bool = False
     ) -> Steps[int]:
-        """Handle each difference between a domain's online list and the records; return how many
-        were handled. If time runs out, the next run finds the rest.
+        """Handle each difference between a domain's online list and the records. Return how many
+        were handled; 0 if the list could not be read. If time runs out, the next run finds the
+        rest.
 
         First come the listed streams for which the records have no session, or only an ended one.
-        With `only_awaited`, of all other streams only those are handled that the list shows and
-        whose record leaves something undecided (`Watched.doubted`), because in a burst nothing else
-        is urgent.
+        With `only_awaited`, only those listed streams follow whose record leaves something
+        undecided (`Watched.doubted`). While many streams come up at once, nothing else is urgent.
         """
         snapshot = yield from do(ListOnline(domain))
         fed = 0
@@ -113,8 +113,8 @@ def _unknown(snapshot: OnlineSnapshot) -> Iterator[tuple[StreamKey, Polled]]:
 
 
 def _awaited(snapshot: OnlineSnapshot) -> Iterator[tuple[StreamKey, Polled]]:
-    """Yield each listed stream that has no record, or whose publish may be a replay until a poll
-    shows the stream."""
+    """Yield the listed streams for which the records have no session, or only an ended one. After
+    them, yield the listed streams whose record leaves something undecided."""
     yield from _unknown(snapshot)
     for watched in snapshot.watched:
         published = snapshot.online.get(watched.key)

@@ -49,7 +49,7 @@ plans those that are due once a minute."""
 
 
 def note_unplanned(timestamps: Timestamps) -> None:
-    """Note that a schedule could not be planned."""
+    """Record that a schedule could not be planned."""
     age_ms = timestamps.age_ms(_UNPLANNED)
     if age_ms is None or age_ms >= _PLANNED_AGAIN_MS:
         timestamps.touch(_UNPLANNED_SINCE)
@@ -68,9 +68,9 @@ class StepMarks:
         self._timestamps = timestamps
 
     def begin(self, step: str) -> None:
-        """Note that the step begins. Health compares this time with the step's last end, and so
+        """Record that the step begins. Health compares this time with the step's latest end, and so
         finds a step that never ends. In a new stage no step has ended yet. So the first DRAIN also
-        notes the present as the last end of the three steps DRAIN, RESYNC and REPLAY."""
+        records the present as the latest end of the three steps DRAIN, RESYNC and REPLAY."""
         self._timestamps.touch(began(step))
         if step == DRAIN and self._timestamps.age_ms(ended(step)) is None:
             for each in (DRAIN, RESYNC, REPLAY):

@@ -89,7 +89,7 @@ class BackfillTimer:
         self._timestamps.touch("burst")
 
     def note_resync(self) -> None:
-        """Note that a read of the lists begins now. The read may miss a stream that comes up
+        """Record that a read of the lists begins now. The read may miss a stream that comes up
         later."""
         self._timestamps.touch("resync")
 

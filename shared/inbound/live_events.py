@@ -85,8 +85,9 @@ def _timed(event: Event, at: int | None) -> Event:
 
 
 def _kept(content: str, streaming: Streaming) -> Meaning | None:
-    """Return the stream and event of the content, or None. Live keeps the query of an ingest
-    callback as JSON (docs/platform/live.md §7)."""
+    """Return the stream and event of the content. Return None if the content cannot be read, has no
+    event that is known, or is about a domain that the policy does not name. Live keeps the query of
+    an ingest callback as JSON (docs/platform/live.md §7)."""
     try:
         payload = json.loads(content)
         if isinstance(payload, dict) and "action" in payload:
@@ -98,8 +99,9 @@ def _kept(content: str, streaming: Streaming) -> Meaning | None:
 
 
 def of_remark(remark: Remark, streaming: Streaming) -> StreamKey | None:
-    """Return the stream that a remark names; None if it names none, or if the policy does not name
-    the stream's domain."""
+    """Return the stream that is named in Live's callback about an exception or a switch of
+    publishers. Return None if the callback names none, or if the policy does not name the stream's
+    domain."""
     domain = streaming(remark.domain) if remark.domain else None
     return StreamKey(domain, remark.app, remark.stream) if domain else None
 

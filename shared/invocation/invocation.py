@@ -238,9 +238,9 @@ class Invocation:
             raise
 
     def forwarded(self, kind: Kind, request: function_compute.Request) -> ForwardedCallback:
-        """Return the callback in the form in which `relay` and `onward` take it. It holds a
-        function that signs the callback for another host; None if Live did not sign it, or if the
-        stage has no key."""
+        """Return the callback in the form in which `relay` and `onward` take it. Its field `sign`
+        is a function that signs the callback for another host. This field is None if Live did not
+        sign the callback, or if the stage has no key."""
         from shared.inbound import live_callbacks
 
         key = next(iter(self.app.settings.record_keys), "")
@@ -277,9 +277,10 @@ class Invocation:
 
     def resync(self, *, only_awaited: bool = False) -> int:
         """Compare the online list of every domain of the policy with the records; return how many
-        differences were handled. With `only_awaited`, handle only listed streams whose record has
-        no session or an ended one, or leaves something undecided (`Watched.doubted`). The commands
-        that follow from this are sent later, with everything else that is due."""
+        differences were handled. With `only_awaited`, handle only listed streams of two kinds:
+        those for which the records have no session, or only an ended one; and those whose record
+        leaves something undecided (`Watched.doubted`). The commands that follow from this are sent
+        later, with everything else that is due."""
         self.app.policies.forget()
         self._backfill_timer.note_resync()
         compare, domains = self.app.resync.compare, self.app.policy.domains
@@ -348,7 +349,7 @@ class Invocation:
         self._wake_one()
 
     def read_lists_soon(self) -> None:
-        """Note a burst, so that a reconcile reads the online lists within a second or two. The
+        """Record a burst, so that a reconcile reads the online lists within a second or two. The
         lists show which of the streams that wait for a poll are live."""
         self._backfill_timer.note_burst()
 
@@ -413,8 +414,8 @@ class Invocation:
         return done
 
     def note_size(self) -> None:
-        """Note how full the store is, so that health can say when the store will be full. Ignore a
-        store that does not answer."""
+        """Record how full the store is, so that health can say when the store will be full. Ignore
+        a store that does not answer."""
         with suppress(StoreUnavailable):
             self.app.store.note_size()
 
@@ -516,14 +517,14 @@ class Invocation:
         self._note_unplanned()
 
     def _note_unplanned(self) -> None:
-        """Note once that there are schedules that cannot be planned."""
+        """Record that there are schedules that cannot be planned. Only the first call does so."""
         if not self._has_noted_unplanned:
             self._has_noted_unplanned = True
             note_unplanned(self.app.store)
 
     def _note_unusable(self, domain: str, keys: Sequence[StreamKey]) -> None:
-        """Note the streams that no command can name, for health, the list and the alerts. Leave out
-        those that neither a rule nor an occurrence under way would record."""
+        """Record the streams that no command can name, for health, the list and the alerts. Leave
+        out those that neither a rule nor an occurrence under way would record."""
         now = self.app.store.now()
         wanted = [key for key in keys if self._would_record(key, now)]
         with suppress(StoreUnavailable):

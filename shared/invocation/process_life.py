@@ -54,13 +54,17 @@ class ProcessLife:
         self.is_over = False
 
     def accepted(self) -> None:
-        """Note that Live accepted the credentials."""
+        """Remember that Live accepted the credentials."""
         self._has_worked = True
 
     def refused(self, code: str) -> bool:
-        """Note that Live refused a request with this code. Return True if the process must end,
-        because its credentials have expired; but return True only once, so that the end is logged
-        once."""
+        """Handle the error code with which Live refused a request. Return True if the process must
+        end, because the code says that its credentials have expired. Only one call returns True, so
+        that the caller logs the end once.
+
+        Return False for a process that is younger than OLD_S and whose credentials never worked:
+        its successor would get no better ones.
+        """
         is_old = self._monotonic() - self._began >= OLD_S
         if self.is_over or not code.startswith(EXPIRED) or not (self._has_worked or is_old):
             return False
@@ -72,8 +76,8 @@ class ProcessLife:
             self._is_busy = True
 
     def end_call(self) -> None:
-        """Note that the call was answered. End the process soon if its credentials have
-        expired."""
+        """Remember that the call was answered. If the credentials have expired, end the process
+        soon."""
         with self._lock:
             self._is_busy = False
             self._answered_at = self._monotonic()

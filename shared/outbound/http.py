@@ -1,7 +1,8 @@
 """Makes short HTTP calls to anyone but Live, with a time limit.
 
-The wake-up call, the relay, on_demand, webhooks, robots and the heartbeat use this module. It
-repeats only a request that a kept connection could not deliver.
+The wake-up call, the relay, on_demand, webhooks, robots and the heartbeat use this module. It sends
+a request again only if a kept connection ended before the answer came. So such a request may arrive
+twice.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Connections:
     def call(self, outgoing: Outgoing, *, patience: float, may_reach: MayReach) -> int:
         """Make the call on a kept connection, or else on a new one; return the status. Raise
         Unanswered if no readable answer came within about `patience` seconds. If the kept
-        connection has ended, send the request again on a new one."""
+        connection ends before the answer comes, send the request again on a new one."""
         from ssl import SSLError
 
         address, deadline = urlsplit(outgoing.url), CallDeadline(patience)

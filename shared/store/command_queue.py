@@ -1,6 +1,8 @@
-"""Orders commands in SQLite: due records, slots of the rate limits, quotas.
+"""Decides in SQLite which stream is handled next, and when its command may be sent. A stream waits
+until it is due, for a slot of the rate limit, and for quota.
 
-Only `sqlite.py` calls this module, inside its transactions. Redis does the same in the Lua scripts.
+Only `sqlite.py` and its modules `record_rows` and `task_rows` call this module, inside the
+transactions. Redis does the same in the Lua scripts.
 """
 
 from __future__ import annotations

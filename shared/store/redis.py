@@ -211,9 +211,10 @@ class RedisStore:
         return bool(self._run(scripts.IS_AMONG_FIRST, self._keys("signed"), *arguments))
 
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
-        """Return True, and note the time, if one more worker of this name should be woken. That is
-        so if nobody was woken within `ms`, and either no worker is registered, or fewer than `most`
-        are registered and the next slot for commands is free now."""
+        """Return True if one more worker of this name should be woken, and store that one was woken
+        now. No worker should be woken if one was woken within `ms`. Otherwise, one should be if
+        none is registered, or if fewer than `most` are registered and the next slot for commands is
+        free now."""
         keys = self._keys(f"limit:{COMMANDS}", f"workers:{name}", "timestamps")
         return bool(
             self._run(scripts.MAY_WAKE_ONE, keys, f"woken {name}", most, ms, MAX_WORKER_LEASE_MS)
@@ -275,8 +276,8 @@ class RedisStore:
         self, until: int, *, after: tuple[int, StreamKey] | None, limit: int
     ) -> Sequence[WrongRow]:
         """Return up to `limit` streams that have been wanted, live and not recorded at least since
-        `until`, the longest first. Begin after `after`: the `since` and the stream of the last row
-        before."""
+        `until`, the longest first. Begin after the row `after`, given by its `since` and its
+        stream; None for the first page."""
         behind = (after[0], name_of(after[1])) if after else (-1, "")
         found: list[tuple[int, str]] = []
         passed = 0
@@ -504,8 +505,8 @@ class RedisStore:
         return [_judged(file_of(member, at, row), judged) for member, at, (row, judged) in rows]
 
     def _kept(self, key: StreamKey, uris: Sequence[str]) -> Sequence[tuple[str | None, str | None]]:
-        """Return, for each name, the stored details and the verdict of the file; None if it is not
-        stored."""
+        """Return, for each name of a file, its stored details and its verdict, with None in place
+        of what is not stored."""
         named = [own_uri_of(key, uri) for uri in uris] + [uri_of(key.domain, uri) for uri in uris]
         known, judged = self._asked(
             [("HMGET", of, *named) for of in self._keys("uris", "verdicts")]
@@ -578,8 +579,8 @@ class RedisStore:
         return self._tasks(of, ids)
 
     def open_of_kind(self, kind: str, *, limit: int) -> Sequence[Task]:
-        """Return up to `limit` open tasks of a kind. Those due last come first, because they were
-        tried most often."""
+        """Return up to `limit` open tasks of a kind; the task with the latest due time comes first.
+        Each failed attempt delays a task further, so the first ones were tried most often."""
         due, rows = self._keys("tasks_due", "tasks")
         range_ = (f"[{kind}\0", f"({kind}\1")
         first = max(int(self._do("ZLEXCOUNT", due, *range_)) - limit, 0)

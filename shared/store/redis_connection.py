@@ -163,7 +163,7 @@ class RedisConnection:
         return answers
 
     def note_save(self) -> None:
-        """Note that this thread's last command was a save. `replicated` then asks over the
+        """Remember that this thread's last command was a save. `replicated` then asks over the
         connection of that command."""
         self._of_thread.saved = self._of_thread.kept
 

@@ -267,9 +267,10 @@ class SqliteStore:
 
     @_even_if_full
     def may_wake_one(self, name: str, most: int, ms: int) -> bool:
-        """Return True, and note the time, if one more worker of this name should be woken. That is
-        so if nobody was woken within `ms`, and either no worker is registered, or fewer than `most`
-        are registered and the next slot for commands is free now."""
+        """Return True if one more worker of this name should be woken, and store that one was woken
+        now. No worker should be woken if one was woken within `ms`. Otherwise, one should be if
+        none is registered, or if fewer than `most` are registered and the next slot for commands is
+        free now."""
         woken = f"woken {name}"
         with self._writing() as db:
             now = self._clock()
@@ -373,8 +374,8 @@ class SqliteStore:
         self, until: int, *, after: tuple[int, StreamKey] | None, limit: int
     ) -> Sequence[WrongRow]:
         """Return up to `limit` streams that have been wanted, live and not recorded at least since
-        `until`, the longest first. Begin after `after`: the `since` and the stream of the last row
-        before."""
+        `until`, the longest first. Begin after the row `after`, given by its `since` and its
+        stream; None for the first page."""
         since, key = after or (-1, StreamKey("", "", ""))
         with self._reading() as db:
             rows = db.execute(
@@ -582,8 +583,8 @@ class SqliteStore:
             return task_rows.dead_page(db, after, limit)
 
     def open_of_kind(self, kind: str, *, limit: int) -> Sequence[Task]:
-        """Return up to `limit` open tasks of a kind. Those due last come first, because they were
-        tried most often."""
+        """Return up to `limit` open tasks of a kind; the task with the latest due time comes first.
+        Each failed attempt delays a task further, so the first ones were tried most often."""
         with self._reading() as db:
             return task_rows.open_of_kind(db, kind, limit)
 

@@ -188,7 +188,7 @@ def open_page(db: sqlite3.Connection, after: str, limit: int) -> Sequence[Placed
 
 
 def open_of_kind(db: sqlite3.Connection, kind: str, limit: int) -> Sequence[Task]:
-    """Return up to `limit` open tasks of a kind. Those due last come first."""
+    """Return up to `limit` open tasks of a kind; the task with the latest due time comes first."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM task WHERE kind=? ORDER BY due_at DESC, id DESC LIMIT ?",  # noqa: S608 - as above
         (kind, limit),

@@ -181,7 +181,8 @@ Steps = Generator[Request, Answer, Result]
 
 
 class Media(Struct, frozen=True):
-    """The contents of a playable file: its duration, and findings that are no fault."""
+    """What was found out about a playable file: its duration, and findings (`notes`) that are no
+    fault."""
 
     duration_ms: int
     notes: tuple[Evidence, ...] = ()

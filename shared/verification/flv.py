@@ -90,7 +90,8 @@ class _Tags:
         self.first_key: int | None = None
 
     def add(self, kind: int, timestamp: int, body: bytes) -> None:
-        """Note what a tag shows: its kind, its time in ms, and the first two bytes of its body."""
+        """Remember what a tag shows: its kind, its time in ms, and the first two bytes of its
+        body."""
         track = self.tracks.get(kind)
         if track is None or not body:
             return
@@ -148,8 +149,9 @@ def judge_flv(file: Ranges) -> Steps[Media]:
 
 
 def _walk(head: bytes, begin: int, size: int, tags: _Tags) -> Evidence | None:
-    """Note the tags that begin in the head. Return where the file breaks off; None if it does not.
-    A decoder may find the next tag after a broken one, but what lies between is lost."""
+    """Add to `tags` the tags that begin in the head. Return where the file breaks off; None if it
+    does not break off in the head. A decoder may find the next tag after a broken one, but what
+    lies between is lost."""
     at = begin
     while at < len(head):
         header = head[at : at + _TAG_HEADER_BYTES]

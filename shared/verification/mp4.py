@@ -45,8 +45,8 @@ Boxes = dict[bytes, list[Box]]
 
 
 def judge_mp4(file: Ranges) -> Steps[Media]:
-    """Return the duration of an MP4 file, with findings that are no fault (`Media`). Raise
-    Concluded if the file is faulty, or if it cannot be judged."""
+    """Return the duration of an MP4 file, which is that of its longest track. Raise Concluded if
+    the file is faulty, or if it cannot be judged."""
     start = yield from file.read(0, _HEADER_BYTES)
     if start[4:8] not in _BEGINNINGS:
         raise Concluded(FileOutcome.UNPLAYABLE, EvidenceCode.NOT_THIS_FORMAT)

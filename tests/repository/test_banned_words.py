@@ -75,6 +75,19 @@ def test_no_message_uses_a_private_word(tree: str) -> None:
     assert sorted(found) == []
 
 
+@pytest.mark.parametrize("tree", SPOKEN)
+def test_no_docstring_begins_with_note(tree: str) -> None:
+    """A reader takes "Note that" as said to him. Write "Record that" or "Remember that"."""
+    found = [
+        f"{file.relative_to(ROOT)}: {node.value.value!r}"
+        for file in sorted((ROOT / tree).rglob("*.py"))
+        for node in nodes(file)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if re.match(r"Notes? |Noted ", str(node.value.value))
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize("catalogue", CATALOGUES, ids=lambda file: file.name)
 def test_no_sentence_of_the_history_uses_a_private_word(catalogue: Path) -> None:
     assert banned_in(catalogue.read_text(encoding="utf-8")) == []

@@ -15,6 +15,6 @@ _CHINESE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=`)|(?<=`) (?=[^\x00-\x7f])")
 
 
 def quoted(text: str) -> str:
-    """Return the text with curly quotation marks in place of the backticks, in English and in
-    Chinese. Straight ones would be confused with those in quoted code."""
+    """Return the text with curly quotation marks (“…”) in place of the backticks. They are the same
+    in English and in Chinese. Straight ones would be confused with those in quoted code."""
     return MARK.sub(r"“\1”", _CHINESE_SPACE.sub("", text))

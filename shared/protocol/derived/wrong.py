@@ -81,7 +81,7 @@ def may_have_started(record: StreamRecord) -> bool:
 
 
 def stopping_since(record: StreamRecord) -> int | None:
-    """Return the time since which a stop is pending or on the wire; None if there is none. A
+    """Return the time since which a stop is pending or on the wire; None if no stop is. A
     `cancel_delay` does not count: it is sent after the stop, and until it is sent, only the file
     comes later."""
     busy = (record.flight, record.pending)

@@ -391,7 +391,7 @@ def doubt_pause(transition: Transition) -> bool:
 
 
 def spend_repeat(transition: Transition) -> None:
-    """Note that the session has used its one check of a recording that may be paused: Live has
+    """Record that the session has used its one check of a recording that may be paused: Live has
     accepted the restart that made this check. The answer to another command may have allowed a
     further check since the restart was enqueued."""
     confirmation = transition.record.confirmation

@@ -164,7 +164,7 @@ def _set_end(transition: Transition, asked: StartAsked | ExtendAsked) -> None:
 def _note_end(
     transition: Transition, asked: StartAsked | ExtendAsked, before: Mapping[str, int]
 ) -> None:
-    """Note in the history the new end, the end before it, and who set it."""
+    """Record in the history the new end, the end before it, and who set it."""
     if _has_end(asked):
         end = _end_of(transition.record.intent, "end")
         note = noted(asked.note) if isinstance(asked, ExtendAsked) else {}  # a start noted its own
@@ -180,9 +180,9 @@ def _end_of(intent: Intent, name: str) -> Mapping[str, int]:
 
 
 def count_from_first_start(transition: Transition, at: int) -> None:
-    """Note that the intent's first start was accepted at `at`, in ms since the epoch. The intent's
-    duration counts from then on. So the intent's end is now a fixed time, which reconnects do not
-    move.
+    """Record that the intent's first start was accepted at `at`, in ms since the epoch. The
+    intent's duration counts from then on. So the intent's end is now a fixed time, which reconnects
+    do not move.
 
     The intent also counts as claimed, so that its end sends a stop. Otherwise no stop would follow
     if Live has accepted only a start from before this intent.
@@ -195,7 +195,7 @@ def count_from_first_start(transition: Transition, at: int) -> None:
 
 
 def bind(transition: Transition) -> None:
-    """Note that a start of the intent was accepted in the present session."""
+    """Record that a start of the intent was accepted in the present session."""
     session = transition.record.intent.session or transition.record.session_number
     transition.change_intent(session=session)
     count_acceptance(transition)

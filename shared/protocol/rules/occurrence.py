@@ -71,7 +71,7 @@ def take_over(transition: Transition, occurrence: Occurrence) -> None:
 
 
 def end_own(transition: Transition) -> None:
-    """Note that the occurrence that made the intent, if any, no longer asks for a recording."""
+    """Record that the occurrence that made the intent, if any, no longer asks for a recording."""
     intent = transition.record.intent
     if intent.requester is Requester.SCHEDULE:
         end(transition, intent.occurrence)
@@ -85,7 +85,7 @@ def end(transition: Transition, occurrence: str) -> None:
 
 
 def end_all(transition: Transition) -> str:
-    """Note that no occurrence that has begun asks for a recording any more, because a person has
+    """Record that no occurrence that has begun asks for a recording any more, because a person has
     stopped the stream or set an end. Return the id of the occurrence that wanted the recording; ""
     if none did."""
     intent = transition.record.intent

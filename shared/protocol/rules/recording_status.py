@@ -139,7 +139,8 @@ def _confirm_by_file(transition: Transition, stop: int) -> None:
 
 
 def file_failed(transition: Transition, event: FileFailed) -> None:
-    """Note the failed file. The recording goes on, so the session has not failed."""
+    """Record in the history that the file failed. The recording goes on, so the session has not
+    failed."""
     about = {"event": event.event, "code": event.code, "message": event.message, "uri": event.uri}
     transition.add_entry(Reason.FILE_FAILED, **about)
 

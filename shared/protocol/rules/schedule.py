@@ -40,8 +40,9 @@ def plan(transition: Transition, event: OccurrencesPlanned) -> None:
     """Replace the planned occurrences of the schedule. Occurrences that have begun or were skipped
     stay as they are, so that planning may be repeated at any time. There are two exceptions.
 
-    A skipped occurrence that is planned again is no longer skipped, if it begins well ahead. An
-    occurrence that was cancelled before it began, and has begun all the same, ends.
+    A skipped occurrence is no longer skipped if it is planned again and begins more than
+    SKIP_STANDS_MS from now. An occurrence ends if a change of the schedule removed it before it
+    began (`event.cancelled`), but it has begun because the change was not known here yet.
     """
     now = transition.now
     _end_cancelled(transition, event)
@@ -66,8 +67,8 @@ def _end_cancelled(transition: Transition, event: OccurrencesPlanned) -> None:
 
 
 def _take_back_skips(transition: Transition, event: OccurrencesPlanned) -> None:
-    """Forget that an occurrence was skipped, if it begins well ahead and is planned again: people
-    have removed its excluded date."""
+    """If a skipped occurrence is planned again, people have removed its excluded date. Forget that
+    it was skipped, unless it begins within SKIP_STANDS_MS."""
     earliest = transition.now + SKIP_STANDS_MS
     ahead = {one.id for one in event.occurrences if one.begins_at > earliest}
     begun = transition.record.begun
@@ -212,7 +213,7 @@ def _begin(
 
 
 def _bar(transition: Transition, occurrence: Occurrence, reason: Reason) -> None:
-    """Note that an occurrence is over at its beginning. A missed one stays for a day, so that
+    """Record that an occurrence is over at its beginning. A missed one stays for a day, so that
     people are notified, even if its own limit has long passed."""
     barred = replace(occurrence, is_over=True, barred_by=reason)
     if reason is Reason.SCHEDULE_MISSED:

@@ -271,7 +271,7 @@ def unpublished(transition: Transition, event: Unpublished) -> None:
 
 
 def mark_refused(transition: Transition) -> None:
-    """Note that Live answered a start with StreamNotFound. If the session was live, it is ending
+    """Record that Live answered a start with StreamNotFound. If the session was live, it is ending
     from now on, and polls decide whether the stream is there."""
     transition.change_session(start_not_found=True, last_start_not_found=True)
     session = transition.record.session

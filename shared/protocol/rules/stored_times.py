@@ -59,8 +59,8 @@ def time_in_doubt(_record: StreamRecord, _settings: StreamSettings) -> int:
 
 
 def retry_pause(record: StreamRecord, settings: StreamSettings) -> int:
-    """Return the longest pause before the next attempt; after a restart whose answer was lost, the
-    merge delay if that is longer."""
+    """Return the longest pause that may come before the next attempt. After a restart whose answer
+    was lost, this is at least the merge delay."""
     pending = record.pending
     if pending is None:
         return 0
@@ -75,8 +75,8 @@ def merge_delay(_record: StreamRecord, settings: StreamSettings) -> int:
 
 
 def check_pause(_record: StreamRecord, settings: StreamSettings) -> int:
-    """Return the longer of: the longest pause before a check; the time until a stop in doubt can no
-    longer land, plus the merge delay."""
+    """Return the longest pause that may come before a check. It is at least the time until a stop
+    in doubt can no longer land, plus the merge delay."""
     return max(MAX_CONFIRM_AGAIN_MS, settings.merge_delay + MAX_SLOT_WAIT_MS + IN_DOUBT_MS)
 
 

@@ -86,7 +86,7 @@ class Transition:
         self.change(pending=pending)
 
     def observe(self, command: Command, reason: Reason) -> None:
-        """Note in the history a command that is not sent because the stage only observes. Also
+        """Record in the history a command that is not sent because the stage only observes. Also
         remember a stop, or a start after the session's first, so that it is sent when the stage
         acts again. The first start needs no such note, because it follows from the record."""
         self.add_entry(Reason.OBSERVED, command=command.value, reason=reason.value)

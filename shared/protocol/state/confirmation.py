@@ -114,7 +114,7 @@ def with_state(stored: Confirmation) -> Confirmation:
 
 
 class SessionFailure(Struct, frozen=True, omit_defaults=True):
-    """Why this session is not recorded although the intent wants it."""
+    """Why this session is not recorded, although the intent wants it recorded."""
 
     session: int
     reason: Reason
@@ -149,13 +149,13 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
         return self.at > confirmation.at and (self.time is None or self.time + 1000 > known_at)
 
     def is_newer(self, time: int | None) -> bool:
-        """Return True if this report is newer than another one of the time `time`. Return False if
-        the other one has no time (None).
+        """Return True if this report is newer than another report, whose time is `time`. Return
+        False if `time` is None.
 
         If this report has no time, the result depends on what it says. If it says that Live does
-        not record, the time of its receipt counts; if it came late, this costs one needless start.
-        If it says that Live records, it never counts as newer, because a wrong confirmation would
-        end every check.
+        not record, the time of its receipt counts, less TOGETHER_MS; if it came late, this costs
+        one needless start. If it says that Live records, it never counts as newer, because a wrong
+        confirmation would end every check.
         """
         if time is None:
             return False
