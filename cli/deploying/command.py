@@ -165,7 +165,8 @@ def _checked_stage(name: str, policy: Path, instances: int) -> Stage:
     runtime = runtime_of(os.environ)
     codes = {each.variable: folder_of(each, runtime) for each in PACKAGES}
     stage = stage_named(name, os.environ, codes=codes)
-    need_own_variables(name, os.environ)
+    for each in need_own_variables(name, os.environ):
+        _warn(each)
     others = limits.other_shares(stage)
     for each in limits.unknown(others):
         _say(_("warning: {each}").format(each=each))
@@ -200,6 +201,7 @@ def rollback(stage: str, sure: bool) -> None:
     """Roll a stage back to its previous release."""
     need_checkout("rollback")
     target_stage = stage_named(stage, os.environ)
+    need_own_variables(stage, os.environ)
     s = Serverless(target_stage)
     with only_one(stage):
         plan = plan_rollback(s, target_stage.functions())

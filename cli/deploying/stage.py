@@ -170,10 +170,11 @@ def stage_named(
     return Stage(name, template, {**environment, **ours})
 
 
-def need_own_variables(name: str, environment: Mapping[str, str]) -> None:
+def need_own_variables(name: str, environment: Mapping[str, str]) -> list[str]:
     """Raise a Failure if the variables are those of another stage: the deployed stage would work
     with the other's Redis, secrets and domain. They contain the name of their stage as
-    LIVE_RECORD_STAGE, if `live-record stage add` has written them."""
+    LIVE_RECORD_STAGE, if `live-record stage add` has written them. Return a warning if they do not
+    contain it, because an earlier release has."""
     loaded = environment.get("LIVE_RECORD_STAGE", "").strip()
     if loaded not in ("", name):
         sentence = _(
@@ -181,6 +182,12 @@ def need_own_variables(name: str, environment: Mapping[str, str]) -> None:
             " a new shell, and load `{name}.env` there: `set -a; . ./{name}.env; set +a`."
         )
         raise Failure(sentence.format(loaded=loaded, name=name))
+    sentence = _(
+        "the variables in the environment do not say whose they are, so they may be those of"
+        " another stage. Add the line `LIVE_RECORD_STAGE={name}` to {name}.env, and load the file"
+        " again."
+    )
+    return [] if loaded else [sentence.format(name=name)]
 
 
 def runtime_of(environment: Mapping[str, str]) -> str:

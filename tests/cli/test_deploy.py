@@ -470,6 +470,25 @@ def test_a_policy_with_mistakes_is_refused_with_all_of_them(
     assert "x" in result.output
 
 
+def test_variables_that_name_no_stage_are_said_to_be_unchecked(
+    says: Callable[..., Result], program: Program
+) -> None:
+    line = "Add the line `LIVE_RECORD_STAGE=prod` to prod.env"
+    words = ("deploy", "--stage", "prod", "--dry-run")
+
+    assert line in says(*words).stderr
+    assert line not in says(*words, LIVE_RECORD_STAGE="prod").stderr
+
+
+def test_a_rollback_with_the_variables_of_another_stage_is_refused(
+    says: Callable[..., Result], program: Program
+) -> None:
+    result = says("rollback", "--stage", "staging", "--yes", LIVE_RECORD_STAGE="prod")
+
+    assert result.exit_code == 1
+    assert "are those of the stage prod, not of staging" in result.output
+
+
 @pytest.mark.parametrize("stage", ["staging", "dev"])
 def test_the_variables_of_another_stage_are_refused(
     says: Callable[..., Result], program: Program, stage: str
