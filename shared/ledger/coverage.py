@@ -83,8 +83,12 @@ class Coverage(Struct, frozen=True):
 
     @property
     def ratio(self) -> float | None:
-        """Return the part of `due_ms` that is not missing, from 0 to 1; None if nothing was due."""
-        return None if self.due_ms == 0 else 1 - self.missing_ms / self.due_ms
+        """Return the part of `due_ms` that is not missing, from 0 to 1; None if nothing was due.
+        Where something is missing and nothing was recorded, the start's latency is missing, too."""
+        if self.due_ms == 0:
+            return None
+        is_nothing = self.missing_ms and not self.covered_ms
+        return 0.0 if is_nothing else 1 - self.missing_ms / self.due_ms
 
 
 def listed_period(

@@ -18,11 +18,11 @@ from shared.protocol.derived.phase import is_unmanaged
 from shared.protocol.derived.wrong import shows_recording, wrong_since
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import HistoryEntry, Reason
-from shared.protocol.state.confirmation import StartSource
+from shared.protocol.state.confirmation import FAILED, STOPPED, StartSource
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.occurrence import Occurrence
 from shared.protocol.state.recording import StreamRecord
-from shared.protocol.state.session import Session, SessionState
+from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
 
 
 class EdgeKind(str, Enum):
@@ -183,6 +183,7 @@ def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[E
     elif (was and not is_) or reopened:
         at = not_recorded_at(before, after, now)
         yield Edge(EdgeKind.NOT_RECORDED, at)
+        yield from _late_report(before, after, now)
         if after.awaits_proof:  # this late note explains all that is missing since
             yield Edge(EdgeKind.CAUSE, at, Reason.UNCONFIRMED)
     if (is_ and not was) or reopened:
@@ -190,6 +191,19 @@ def _recorded(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[E
         if _may_have_gone_on(before, after):  # the last cause that is noted counts
             yield Edge(EdgeKind.CAUSE, at, Reason.UNPROVED)
         yield Edge(EdgeKind.RECORDED, at)
+
+
+def _late_report(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[Edge]:
+    """Yield the cause of what was lost until Live reported that it no longer records, if it did so
+    late. At the report, a command may be on the wire already, so no other cause is noted."""
+    report = after.last_report
+    if report is None or report.recording or report == before.last_report:
+        return
+    if now - report.when > TOGETHER_MS and report.what != STOPPED:
+        reason, code = Reason.PAUSED, report.what
+        if report.what == FAILED:
+            reason, code = Reason.RECORD_ERROR, report.code
+        yield Edge(EdgeKind.CAUSE, report.when, reason, code.replace(" ", ""))
 
 
 def _begins_anew(before: StreamRecord, after: StreamRecord) -> bool:

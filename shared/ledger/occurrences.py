@@ -19,13 +19,15 @@ from shared.ledger.spans import Span, common, merged
 
 class OccurrencePart(Struct, frozen=True):
     """The coverage of one occurrence. `span` is the time that belongs to it; `due_ms` is how long
-    the stream was live and wanted in that time, and `missing_ms` how much of this was not recorded.
+    the stream was live and wanted in that time, `missing_ms` how much of this was not recorded, and
+    `covered_ms` how much was.
     """
 
     occurrence: str
     span: Span
     due_ms: int
     missing_ms: int
+    covered_ms: int
 
     @property
     def schedule(self) -> str:
@@ -33,7 +35,8 @@ class OccurrencePart(Struct, frozen=True):
 
     @property
     def ratio(self) -> float:
-        return 1 - self.missing_ms / self.due_ms
+        is_nothing = self.missing_ms and not self.covered_ms  # nor is the start's latency recorded
+        return 0.0 if is_nothing else 1 - self.missing_ms / self.due_ms
 
 
 def occurrence_parts(
@@ -43,13 +46,14 @@ def occurrence_parts(
     each (`occurrence_spans`). Where two spans overlap, the time belongs to the earlier occurrence.
     Leave out the occurrences during which the stream was never both live and wanted."""
     due, gaps = common(found.live, found.wanted), [gap.span for gap in found.gaps]
-    taken_until = 0
+    covered, taken_until = common(due, found.recorded), 0
     for name, span in sorted(spans, key=lambda each: each[1]):
         own = Span(max(span.start, taken_until), max(span.stop, taken_until))
         taken_until = own.stop
         due_ms = _ms_within(due, own)
         if due_ms:
-            yield OccurrencePart(name, own, due_ms, _ms_within(gaps, own))
+            covered_ms = _ms_within(covered, own)
+            yield OccurrencePart(name, own, due_ms, _ms_within(gaps, own), covered_ms)
 
 
 def occurrence_spans(edges: Sequence[Edge], now: int) -> Mapping[str, Span]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from shared.ledger.coverage import FILE_LATE_MS, START_GRACE_MS, listed_period, spans_between
@@ -17,6 +18,7 @@ from shared.protocol import (
     OccurrencesPlanned,
     Published,
     Reason,
+    RecordFailed,
     Reported,
     StopAsked,
     StreamKey,
@@ -158,6 +160,15 @@ def test_what_is_missing_of_an_occurrence_is_counted_apart() -> None:
     assert (part.occurrence, part.schedule) == ("show@1", "show")
     assert (part.due_ms, part.missing_ms, covered.due_ms) == (11 * MINUTE, MINUTE, 30 * MINUTE)
     assert list(occurrence_parts(account.covers(NOON + 25 * MINUTE), spans.items())) == []
+
+
+def test_of_a_show_of_which_nothing_was_recorded_not_a_part_counts_as_recorded() -> None:
+    account = scheduled(8)
+    account.passes(3 * MINUTE).publish().passes(17 * MINUTE)  # no start is ever answered
+    spans = occurrence_spans(account.edges, account.now)
+    (part,) = occurrence_parts(account.covers(), spans.items())
+    assert (part.covered_ms, part.ratio) == (0, 0.0)
+    assert part.missing_ms < part.due_ms  # by the latency of the start
 
 
 def test_an_occurrence_that_was_extended_asks_until_its_new_end() -> None:
@@ -471,6 +482,31 @@ def test_a_start_that_waits_after_a_recording_is_queued() -> None:
     account.lane_is_free = False
     account.passes(4 * SECOND).seen(NOON).passes(20 * SECOND)
     assert gaps(account) == [(60, 24, Reason.QUEUED)]
+
+
+@pytest.mark.parametrize(
+    ("report", "reason"),
+    [
+        (RecordFailed("BucketNotFound", "none", NOON + MINUTE), Reason.RECORD_ERROR),
+        (Reported(recording=False, what="record_paused", time=NOON + MINUTE), Reason.PAUSED),
+    ],
+)
+def test_a_report_that_came_late_is_the_reason_of_what_was_lost_until_it_came(
+    report: Event, reason: Reason
+) -> None:
+    """Its callback was lost and replayed. The stream was live all the time."""
+    account = live()
+    account.answer().confirm().passes(MINUTE)
+    account.now += 90 * SECOND
+    account.happens(report)
+    assert gaps(account) == [(60, 90, reason)]
+
+
+def test_nothing_of_what_was_never_recorded_counts_as_recorded() -> None:
+    account = live()
+    account.passes(MINUTE).goes_off()
+    covered = account.covers()
+    assert (covered.covered_ms, covered.latency_ms, covered.ratio) == (0, START_GRACE_MS, 0.0)
 
 
 def test_only_the_stretch_that_was_asked_for_counts() -> None:
