@@ -47,7 +47,15 @@ ADDRESS_CHECKS = ("stream-callback", "record-callback", "on-demand-callback")
 ELSEWHERE, WRONG_PATH, OPEN_TOKEN, WRONG_TOKEN = (
     {check: fault(f"{check}.{name}", text) for check in ADDRESS_CHECKS}
     for name, text in (
-        ("elsewhere", N_("{callbacks} go to {host}, not to this stage")),
+        (
+            "elsewhere",
+            N_(
+                "{callbacks} go to {host}, not to this stage. Of two stages that act for one"
+                " domain, each undoes what the other does: if a stage that acts is there, let this"
+                " one only observe (`live-record policy mode observe`). Otherwise, take the"
+                " callbacks over"
+            ),
+        ),
         (
             "path",
             N_(

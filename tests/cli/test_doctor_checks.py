@@ -1613,3 +1613,18 @@ def test_a_stream_with_a_configuration_of_its_own_is_sure_of_it() -> None:
     own = replace(CONFIGURATION, app="class1", stream="room1")
     snapshot = domain(recordings=[*_two_that_cover_a_stream(), own])
     assert found(snapshot, "recording") == []
+
+
+@pytest.mark.parametrize("check", ["stream-callback", "record-callback"])
+def test_a_domain_whose_callbacks_go_to_another_stage_may_have_two_that_act(check: str) -> None:
+    """Each has a store of its own, so neither sees the other's records."""
+    url = "https://other.example.com/live/stream/x"
+    snapshot = domain(
+        stream_callbacks={PUSH: replace(TELLS_STREAM, url=url)},
+        record_callback=replace(TELLS_RECORD, url=url),
+    )
+    (finding,) = found(snapshot, check)
+    assert "go to other.example.com, not to this stage" in finding.text
+    assert "if a stage that acts is there, let this one only observe" in finding.text
+    assert "`live-record policy mode observe`" in finding.text
+    assert finding.fix == f"{SETUP.partition(' --stage')[0]} --take-over --stage prod"

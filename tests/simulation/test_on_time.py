@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 import pytest
 
+from shared.engine.recorder import SOON_MS
 from shared.protocol import StartAsked, StopAsked
 from shared.protocol.policy import OnInterruption
+from tests.repository.rooms import ROOT
 from tests.simulation.plan import DOMAIN, INGEST, NOON, SECOND, Deed, Do, Plan
 from tests.simulation.simulation import Simulation
 from tests.simulation.world import Config, Stream, Switches
@@ -17,6 +20,9 @@ from tests.simulation.world.switches import SecondPublisher, WhenPaused
 pytestmark = pytest.mark.slow
 
 POLICY = json.dumps({"domain": [{"streaming": DOMAIN, "ingest": [INGEST]}], "rule": []})
+PAGE = ROOT / "docs" / "policy.md"
+MINUTE_MS = 60_000
+COLD_START_MS = 5_000
 MERGE_DELAY_MS = 180_000
 ROOM, OTHER = range(2)
 SEEDS = range(8)
@@ -123,3 +129,20 @@ def test_an_end_that_was_reported_is_known_once_two_polls_have_seen_it(seed: int
 
     (stop,) = arrivals(simulation, "stop")
     assert 5_000 <= stop - (NOON + 70 * SECOND) < 17_000
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_recording_ends_as_soon_after_its_end_as_the_page_on_the_policy_says(seed: int) -> None:
+    """The runs of the timer begin once a minute, and each waits for what is due within SOON_MS."""
+    simulation = played(
+        seed,
+        Switches(),
+        at(5, Do.PUBLISH),
+        at(10, Do.ASK, ask=StartAsked("ann", max_duration=90 * SECOND)),
+    )
+
+    (accepted,), (stop, *_) = arrivals(simulation, "start"), arrivals(simulation, "stop")
+    after_the_end = stop - accepted - 90 * SECOND
+    (longest,) = re.findall(r"up to (\d+) s after the end", PAGE.read_text(encoding="utf-8"))
+    assert int(longest) * SECOND == MINUTE_MS - SOON_MS
+    assert 0 <= after_the_end < MINUTE_MS - SOON_MS + COLD_START_MS
