@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from gettext import gettext as _
+from gettext import ngettext
 from typing import Any
 
 import click
@@ -50,16 +51,20 @@ def refuse_without_effect(option: str, *others: str) -> None:
         raise click.UsageError(sentence.format(option=option, names=_listed(found)))
 
 
-def only_with(option: str, needed: str) -> Decorator:
-    """Return a decorator by which a command refuses `option` if `needed` is not passed."""
+def only_with(option: str, *needed: str) -> Decorator:
+    """Return a decorator by which a command refuses `option` if none of `needed` is passed."""
 
     def check() -> None:
-        if _passed(option) and not _passed(needed):
-            sentence = _(
-                "`{option}` has an effect only with `{needed}`. Pass `{needed}`, too, or leave out"
-                " `{option}`."
+        if _passed(option) and not _passed(*needed):
+            sentence = ngettext(
+                "`{option}` has an effect only with {needed}. Pass {needed}, too, or leave out"
+                " `{option}`.",
+                "`{option}` has an effect only with {needed}. Pass one of them, or leave out"
+                " `{option}`.",
+                len(needed),
             )
-            raise click.UsageError(sentence.format(option=option, needed=needed))
+            either = _(" or ").join(f"`{name}`" for name in needed)
+            raise click.UsageError(sentence.format(option=option, needed=either))
 
     return _checked_by(check)
 

@@ -243,7 +243,9 @@ def set_mode(api: Api, mode: str, as_json: bool) -> None:
     if as_json:
         output.as_json({"mode": mode, "version": answer["version"]})
         return
-    click.echo(_("The mode will be `{mode}` within 10 s.").format(mode=mode))
+    is_new = mode != before["policy"].get("mode", Mode.ACT.value)
+    sentence = _("The mode will be `{mode}` within 10 s.")
+    click.echo((sentence if is_new else _("The mode is `{mode}` already.")).format(mode=mode))
 
 
 @policy.command("suspend")
@@ -283,11 +285,14 @@ def resume(api: Api, as_json: bool) -> None:
 
     The rules also start streams that came up during the suspension and are still live.
     """
+    was_suspended = "suspended" in api.policy()["policy"]
     answer = api.resume_policy()
     if as_json:
         output.as_json(answer)
-        return
-    click.echo(_("The rules start recordings again within 10 s."))
+    elif was_suspended:
+        click.echo(_("The rules start recordings again within 10 s."))
+    else:
+        click.echo(_("The policy was not suspended."))
 
 
 def _stream_key(policy: Policy, stream: str) -> StreamKey:

@@ -175,6 +175,8 @@ class _Changes:
 
 
 def _changes(api: Api, wanted: Mapping[str, Json], *, prune: bool) -> _Changes:
+    if not wanted:
+        click.echo(_("The file names no schedule."), err=True)
     answer = api.schedule_list()
     warn_of_unreadable(answer, written_again=wanted)
     before = {row["id"]: as_of_file(row) for row in answer["schedules"]}

@@ -19,7 +19,7 @@ from cli.api import ALL_ROWS, STORE_EMPTIED, Api, Json
 from cli.confirmation import YES
 from cli.errors import NoAnswer, StageRefusal, clause_of
 from cli.exit_codes import AS_WANTED, NOT_AS_WANTED, NOT_ASKED
-from cli.option_rules import without_effect
+from cli.option_rules import only_with, without_effect
 from cli.stage_command import api_of, asking, limited, of_stage, show, stage_options
 from cli.stage_registry import Target
 from cli.stream_names import Stream, nearest
@@ -76,6 +76,7 @@ _note = click.option("--note", help="free text to store in the stream's history"
 )
 @_note
 @YES
+@only_with("--soon", "--until", "--max-duration")
 @of_stage(changes=True)
 def start(api: Api, stream: str, is_sure: bool, as_json: bool, **body: str | bool | None) -> int:
     """Record STREAM until you stop it or its time ends.

@@ -19,6 +19,7 @@ from cli.moments import Moment
 from cli.option_rules import exclusive, without_effect
 from cli.report import page, text
 from cli.stage_command import of_stage
+from cli.stream_commands import suggest_for_nothing
 from cli.stream_names import Stream
 
 _WHOLE = 100.0
@@ -98,6 +99,10 @@ def report(
     else:
         for line in text.lines(found["streams"]):
             click.echo(line)
+    if stream and not any(map(text.is_shown, found["streams"])):
+        line = _("{stream} was neither live and wanted nor recorded in this period.")
+        click.echo(line.format(stream=stream), err=True)
+        suggest_for_nothing(api, stream)
     is_short = any(_is_short(row, target, max_gap) for row in found["streams"])
     return exit_codes.NOT_AS_WANTED if is_short else exit_codes.AS_WANTED
 

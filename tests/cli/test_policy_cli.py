@@ -545,6 +545,7 @@ def test_a_policy_stays_suspended_until_it_is_resumed(tmp_path: Path, file: Path
         assert (shown["who"], shown["note"]) == ("dev", "rehearsal")
         assert "start recordings again" in run("resume", *at).output
         assert "suspended" not in json.loads(run("show", *at, "--json").output)["policy"]
+        assert "was not suspended" in run("resume", *at).output
         before = json.loads(run("resume", *at, "--json").output)["version"]
         assert json.loads(run("resume", *at, "--json").output)["version"] == before
         assert run("suspend", "--for", "8d", *at).exit_code == 1
@@ -573,3 +574,11 @@ def test_the_policy_is_for_those_who_may_control(here: Stage) -> None:
     headers = {"Authorization": "Bearer nobody-s-token"}
 
     assert here.call("GET", f"{here.stack.fc}/v1/policy", headers=headers).status_code == 401
+
+
+def test_a_mode_that_is_in_force_already_is_called_so(tmp_path: Path) -> None:
+    with http_stage(tmp_path, POLICY) as running:
+        at = ("--url", running.url, "--token", TOKEN)
+        assert "The mode is `act` already." in run("mode", "act", *at).output
+        assert "The mode will be `observe` within 10 s." in run("mode", "observe", *at).output
+        assert "The mode is `observe` already." in run("mode", "observe", *at).output

@@ -331,3 +331,11 @@ def test_a_day_on_which_the_clocks_change_ends_at_its_own_midnight() -> None:
         days = peaks([(noon, noon + timedelta(days=2))])
     starts = [day.at.astimezone(timezone.utc).strftime("%d %H:%M") for day in days]
     assert starts == ["24 12:00", "24 22:00", "25 23:00"]
+
+
+def test_a_stream_of_which_nothing_is_known_is_called_so(stage: HttpStage) -> None:
+    """Its name may be mistyped; a report for cron would be content with it for ever."""
+    was_live(stage, "room1")
+    mistyped = report(stage, "live.example.com/app/rooom1")
+    assert "live.example.com/app/rooom1 was neither live and wanted nor recorded" in mistyped.stderr
+    assert report(stage, "live.example.com/app/room1").stderr.count("\n") == 1

@@ -444,3 +444,15 @@ def test_a_pattern_is_shown_with_the_streams_that_it_fits(stage: HttpStage, file
     assert lines(run(stage, "diff", file)) == ["Nothing changes."]
     assert "  fits 2 streams now: cam1, cam2" in lines(run(stage, "show", "cameras"))
     assert lines(run(stage, "list"))[0].endswith("  1 pattern")
+
+
+@pytest.mark.parametrize("command", ["apply", "diff", "import"])
+def test_a_file_without_a_schedule_is_called_so(
+    stage: HttpStage, tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "none"
+    calendar = ("BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", "END:VCALENDAR", "")
+    file.write_text("\r\n".join(calendar) if command == "import" else "", encoding="utf-8")
+    result = run(stage, command, file)
+    assert "The file names no schedule." in result.stderr
+    assert result.exit_code == 0

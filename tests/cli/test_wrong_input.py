@@ -257,3 +257,10 @@ def test_a_probe_needs_the_bucket_and_its_endpoint(folder: Path) -> None:
     for option in ("--bucket", "--endpoint"):
         words = ("probe", "--stage", "dev", option, "x")
         assert fault(*words) == "Error: Pass `--bucket` and `--endpoint` together."
+
+
+def test_soon_is_refused_without_an_end(folder: Path) -> None:
+    assert fault("start", "a/b/c", "--stage", "dev", "--soon") == (
+        "Error: `--soon` has an effect only with `--until` or `--max-duration`. Pass one of them,"
+        " or leave out `--soon`."
+    )
