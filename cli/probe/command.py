@@ -41,6 +41,22 @@ from shared.protocol.policy import OnPublish
 EMULATOR_PATIENCE_S, ACCOUNT_PATIENCE_S = 5.0, 30.0
 """Defaults of --patience."""
 NAME = "live-record-probe"
+_LAST_PORT = 65_535
+
+
+class Listening(click.ParamType[tuple[str, int]]):
+    """The type of an option that names a host and a port."""
+
+    name = "text"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        host, _colon, port = str(value).rpartition(":")
+        if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+            sentence = _("{value} is no address. Write it as HOST:PORT, such as 127.0.0.1:8080.")
+            self.fail(sentence.format(value=value), param, ctx)
+        return host, int(port)
 
 
 @click.command()
@@ -58,7 +74,11 @@ NAME = "live-record-probe"
     "--receive", help="public URL that reaches `--listen`; experiments with callbacks need it"
 )
 @click.option(
-    "--listen", default="127.0.0.1:0", show_default=True, help="HOST:PORT to receive callbacks on"
+    "--listen",
+    type=Listening(),
+    default="127.0.0.1:0",
+    show_default=True,
+    help="HOST:PORT to receive callbacks on",
 )
 @click.option(
     "--load",
@@ -77,7 +97,7 @@ NAME = "live-record-probe"
 )
 @click.option(
     "--patience",
-    type=float,
+    type=click.FloatRange(0, min_open=True),
     help="seconds to wait for an expected event; by default 30, or 5 with an emulator",
 )
 @click.option(
@@ -103,6 +123,9 @@ def probe(
     """
     if bool(options["bucket"]) != bool(options["endpoint"]):
         raise click.UsageError(_("Pass `--bucket` and `--endpoint` together."))
+    if not out.absolute().parent.is_dir():
+        sentence = _("There is no folder {folder}. Make it, or write the report elsewhere.")
+        raise click.BadParameter(sentence.format(folder=out.parent), param_hint="--out")
     if set(options["only"]) & set(LOAD_EXPERIMENTS) and not options["load"]:
         raise click.UsageError(
             _(
@@ -158,10 +181,10 @@ def _run(
                 observations, report, "it needs --receive, a URL that points to --listen"
             )
         elif observations:
-            host, _, port = options["listen"].rpartition(":")
+            host, port = options["listen"]
             try:
                 with (
-                    receiving(host, int(port), options["receive"] or "") as receiver,
+                    receiving(host, port, options["receive"] or "") as receiver,
                     observing(test_stream, receiver, target, backup) as observed,
                 ):
                     run_experiments(observed, observations, report, say)

@@ -264,3 +264,15 @@ def test_soon_is_refused_without_an_end(folder: Path) -> None:
         "Error: `--soon` has an effect only with `--until` or `--max-duration`. Pass one of them,"
         " or leave out `--soon`."
     )
+
+
+@pytest.mark.parametrize("listen", ["nowhere", "127.0.0.1", ":80", "127.0.0.1:99999", "h:x"])
+def test_where_a_probe_listens_is_checked_before_the_experiments(folder: Path, listen: str) -> None:
+    words = ("probe", "--stage", "dev", "--listen", listen)
+    assert fault(*words).endswith("Write it as HOST:PORT, such as 127.0.0.1:8080.")
+
+
+def test_a_probe_that_nobody_would_wait_for_or_could_write_down_is_refused(folder: Path) -> None:
+    assert "is not in the range" in fault("probe", "--stage", "dev", "--patience", "0")
+    said = fault("probe", "--stage", "dev", "--out", "nowhere/report.json")
+    assert said.endswith("There is no folder nowhere. Make it, or write the report elsewhere.")
