@@ -70,7 +70,7 @@ MEANS: dict[str, tuple[str, str]] = {
         "录制不受影响。但是定时触发器或存储不可用时，监控服务可能不会告警。",
     ),
     "secrets": (
-        "Streams are found only in Live's list of online streams, up to 90 s late.",
+        "Streams are found only in Live's list of online streams (online list), up to 90 s late.",
         "只能靠在线流列表发现新的流，最多晚 90 秒。",
     ),
     "clock": (
