@@ -5,7 +5,7 @@ Its timer calls this module every minute. It sends nothing to Live, and nothing 
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 
 from functions.notify import evaluating, letters, messaging
 from functions.notify.telling import Telling
@@ -14,8 +14,11 @@ from shared.errors import Fault
 from shared.inbound.function_compute import Response, TimerEvent, TriggerEvent
 from shared.inbound.request_errors import BadRequest
 from shared.invocation import serve
+from shared.invocation.app import App
 from shared.invocation.invocation import Invocation
 from shared.outbound.http import Connections
+from shared.outbox.unset_receivers import note, unset
+from shared.store.store_errors import StoreUnavailable
 
 BUDGET_S = 66.0
 """s that one run works at most. The next minute's run has begun by then."""
@@ -33,6 +36,7 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
     if not isinstance(trigger, TimerEvent):
         raise BadRequest([Fault("event", "this function accepts only its timer's events")])
     invocation.app.store.touch(began(NOTIFY))
+    _note_unset(invocation.app)
     with closing(Connections()) as connections, (workers := invocation.app.workers()):
         telling = Telling(invocation, connections)
         telling.start(workers)
@@ -41,3 +45,17 @@ def respond(invocation: Invocation, trigger: TriggerEvent) -> Response:
         dropped = letters.drop(invocation)
     done = {"messages": planned, "sent": sent, "dropped_letters": dropped}
     return Response(200, {**done, "webhooks": telling.result()})
+
+
+def _note_unset(app: App) -> None:
+    """Record the robots and secrets that the policy names and the settings lack."""
+    settings, policy = app.settings, app.policy
+    sinks = [rule.sink for rule in policy.notify]
+    robots = [robot.name for robot in settings.robots]
+    secrets = [name for hook in policy.webhooks for name in hook.secrets]
+    found = [
+        *unset("LIVE_RECORD_ROBOTS", sinks, robots),
+        *unset("LIVE_RECORD_WEBHOOK_SECRETS", secrets, settings.webhook_secrets),
+    ]
+    with suppress(StoreUnavailable):  # a full store takes no note, but messages go on
+        note(app.store, "notify", found)

@@ -59,6 +59,7 @@ from shared.outbox.deliver_file import DeliverFile
 from shared.outbox.endpoint import endpoint_of, note_of
 from shared.outbox.message import MessageBody, message_task
 from shared.outbox.task import DROPPED, NewTask, OutboxState, Task, TaskKind
+from shared.outbox.unset_receivers import noted as noted_unset
 from shared.outbox.verify_file import VerifyFile
 from shared.protocol.derived.phase import Phase
 from shared.protocol.derived.wrong import REPORTED_AFTER_MS
@@ -449,6 +450,7 @@ def _facts(app: App, watch: CallbackWatch, outbox: OutboxState, now: int) -> Sta
         closed_receivers=list(_closed_receivers(app)),
         failing_targets=list(_failing_targets(app)),
         unplanned_ms=unplanned_ms(ages),
+        unset_receivers=noted_unset(store),
         unusable=sum(found.count for found in unusable),
         unusable_ms=max((max(now - found.since, 0) for found in unusable), default=0),
     )

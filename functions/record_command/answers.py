@@ -732,7 +732,7 @@ class HealthView(Struct, frozen=True, forbid_unknown_fields=True):
         doc(
             "`degraded`: commands can be sent, but some streams that are wanted and live are not"
             " recorded or possibly not recorded, or some streams cannot be handled, or some"
-            " schedules cannot be planned"
+            " schedules cannot be planned, or the policy names receivers that the settings lack"
         ),
     ]
     ready: Annotated[bool, doc("`true`: a command could be sent now")]

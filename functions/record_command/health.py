@@ -59,6 +59,7 @@ from shared.inbound.catalogue.details import about_in
 from shared.inbound.function_compute import Response
 from shared.inbound.request_fields import Field, switch
 from shared.invocation.app import App
+from shared.outbox import unset_receivers
 from shared.outbox.endpoint import Endpoint, endpoint_of, note_of
 from shared.outbox.task import DROPPED, OutboxState
 from shared.protocol import HistoryEntry, Phase, Reason, StreamKey, StreamRecord
@@ -105,11 +106,13 @@ FULL_SOON_MS = 7 * DAY_MS
 DEGRADING = (
     "names_unusable",
     "not_recorded",
+    "receivers_unset",
     "recording_unknown",
     "schedules_unplanned",
     "streams_quarantined",
 )
-"""Problems by which recordings are or may be lost although commands can be sent."""
+"""Problems by which recordings, messages or copies are or may be lost although commands can be
+sent."""
 
 
 class StageProblem(Struct, frozen=True):
@@ -171,6 +174,7 @@ class Facts(Struct, frozen=True):
     not_recorded: NotRecordedView | None
     losses: Sequence[Loss]
     unusable: Sequence[UnusableNames]
+    unset: Sequence[str]
     unshown: Unshown | None
     not_stopped: NotStopped | None
     outbox: OutboxState
@@ -336,6 +340,12 @@ def receivers_take_events(facts: Facts) -> Iterator[StageProblem]:
                 yield StageProblem("webhook_failing", {**about, "ago": written(age)}, age)
 
 
+def receivers_are_set(facts: Facts) -> Iterator[StageProblem]:
+    """Report robots, secrets and access keys that the policy names and the settings lack."""
+    if facts.unset:
+        yield StageProblem("receivers_unset", {"names": ", ".join(facts.unset)})
+
+
 def policy_is_read(facts: Facts) -> Iterator[StageProblem]:
     """Report a stored policy that this release cannot read."""
     if facts.app.policies.is_refused:
@@ -408,6 +418,7 @@ CHECKS: tuple[Check, ...] = (
     streams_are_handled,
     tasks_are_done,
     receivers_take_events,
+    receivers_are_set,
     policy_is_read,
     schedules_are_planned,
     wake_ups_arrive,
@@ -426,7 +437,7 @@ QUERY: tuple[Field, ...] = (
         "strict",
         "`true`: the status is also 503 while some streams that are wanted and live are not"
         " recorded or possibly not recorded, or some streams cannot be handled, or some schedules"
-        " cannot be planned",
+        " cannot be planned, or the policy names receivers that the settings lack",
     ),
 )
 
@@ -470,6 +481,7 @@ def facts_of(app: App, write: WriteResult, language: Language) -> Facts:
         size=store.size(),
         not_recorded=not_recorded,
         losses=losses,
+        unset=unset_receivers.noted(store),
         unusable=list(noted(store, (each.streaming for each in app.policy.domains), ages)),
         unshown=_unshown(app),
         not_stopped=_not_stopped(app, language) if phases.get(Phase.STOPPING) else None,

@@ -34,6 +34,7 @@ SEVERITIES: Final[Mapping[ConditionCode, AlertSeverity]] = {
     ConditionCode.STORE_NEARLY_FULL: AlertSeverity.WARNING,
     ConditionCode.STORE_EMPTIED: AlertSeverity.CRITICAL,
     ConditionCode.WEBHOOK_CLOSED: AlertSeverity.WARNING,
+    ConditionCode.RECEIVERS_UNSET: AlertSeverity.WARNING,
     ConditionCode.COPIES_FAIL: AlertSeverity.WARNING,
     ConditionCode.TASKS_LATE: AlertSeverity.WARNING,
     ConditionCode.TASKS_DEAD: AlertSeverity.WARNING,

@@ -226,8 +226,9 @@ class StageFacts(Struct, frozen=True):
     stream that no callback reported. `unplanned_ms`: for how long at least one schedule could not
     be planned, that is, its occurrences could not be computed and stored; None if all can be.
     `unusable`: how many live streams a rule should record, but cannot because of their names;
-    `unusable_ms`: for how long. All times are in ms. For each other time, None means that the event
-    never happened."""
+    `unusable_ms`: for how long. `unset_receivers`: the robots, secrets and access keys that the
+    policy names and the settings lack. All times are in ms. For each other time, None means that
+    the event never happened."""
 
     now: int
     queue_oldest_ms: int
@@ -244,6 +245,7 @@ class StageFacts(Struct, frozen=True):
     closed_receivers: Sequence[ClosedReceiver] = ()
     failing_targets: Sequence[FailingTarget] = ()
     unplanned_ms: int | None = None
+    unset_receivers: Sequence[str] = ()
     unusable: int = 0
     unusable_ms: int = 0
 
@@ -331,6 +333,12 @@ def receivers_take_events(facts: StageFacts) -> Iterator[Condition]:
         yield of_stage(ConditionCode.WEBHOOK_CLOSED, one.since, {"why": one.why}, subject=one.name)
 
 
+def receivers_are_set(facts: StageFacts) -> Iterator[Condition]:
+    if facts.unset_receivers:
+        about = {"names": ", ".join(facts.unset_receivers)}
+        yield of_stage(ConditionCode.RECEIVERS_UNSET, facts.now, about)
+
+
 def targets_take_copies(facts: StageFacts) -> Iterator[Condition]:
     for one in facts.failing_targets:
         if facts.now - one.since >= COPIES_FAIL_MS:
@@ -348,6 +356,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     store_is_ours,
     tasks_are_done,
     receivers_take_events,
+    receivers_are_set,
     targets_take_copies,
 )
 """The checks of the stage."""

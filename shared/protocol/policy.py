@@ -207,6 +207,7 @@ class ConditionCode(str, Enum):
     STORE_NEARLY_FULL = "store_nearly_full"
     STORE_EMPTIED = "store_emptied"
     WEBHOOK_CLOSED = "webhook_closed"
+    RECEIVERS_UNSET = "receivers_unset"
     COPIES_FAIL = "copies_fail"
     TASKS_LATE = "tasks_late"
     TASKS_DEAD = "tasks_dead"

@@ -175,6 +175,7 @@ def test_a_stage_that_is_well_has_no_condition() -> None:
         ),
         ({"tasks_dropped": 1, "dropped_ms_ago": 9}, "tasks_dropped", NOON - 9),
         ({"unplanned_ms": 9}, "schedules_unplanned", NOON - 9),
+        ({"unset_receivers": ("ops (LIVE_RECORD_ROBOTS)",)}, "receivers_unset", NOON),
         ({"unusable": 2, "unusable_ms": 9}, "names_unusable", NOON - 9),
     ],
 )

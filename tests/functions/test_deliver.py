@@ -36,6 +36,7 @@ from shared.outbox.deliver_file import PART_BYTES, deliver_next
 from shared.outbox.event import EventBody, EventType
 from shared.outbox.settlement import Next, Settlement, settlement
 from shared.outbox.task import Task, TaskKind
+from shared.outbox.unset_receivers import noted
 from shared.protocol import FileLeft
 from shared.protocol.file import FileCopy, FileVerdict
 from shared.protocol.policy import CopyRule, Domain, Match, NotifyRule, Policy, Webhook
@@ -532,6 +533,8 @@ def test_a_target_that_the_environment_does_not_allow_gets_nothing(
     assert copy is not None
     assert why in copy.why
     assert delivering.s3.proxy.operations == []
+    lacking = ["other (LIVE_RECORD_DELIVER_CREDENTIALS)"] if "credentials" in changes else []
+    assert noted(delivering.stage.app.store) == lacking
 
 
 @pytest.mark.parametrize(

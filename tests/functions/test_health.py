@@ -23,6 +23,7 @@ from shared.inbound.catalogue import Language, catalogue
 from shared.outbox.endpoint import Endpoint, endpoint_note, endpoint_of, note_of
 from shared.outbox.settlement import Next, Settlement
 from shared.outbox.task import OUTBOX_MAX_BYTES, NewTask, TaskKind
+from shared.outbox.unset_receivers import note as note_unset
 from shared.protocol import (
     Command,
     FileLeft,
@@ -298,6 +299,29 @@ def test_a_list_names_them_and_says_why(make_stage: MakeStage) -> None:
     assert of_other == []
 
 
+def receivers_unset(make_stage: MakeStage) -> Stage:
+    stage = make_stage()
+    note_unset(stage.store, "notify", ["ops (LIVE_RECORD_ROBOTS)"])
+    return stage
+
+
+def test_receivers_that_the_settings_lack_degrade_the_stage_until_they_are_there(
+    make_stage: MakeStage,
+) -> None:
+    stage = receivers_unset(make_stage)
+    note_unset(stage.store, "deliver", ["s3 (LIVE_RECORD_DELIVER_CREDENTIALS)"])
+    got = health(stage)
+
+    assert (got.status, got.json["status"], codes(got)) == (200, "degraded", ["receivers_unset"])
+    (problem,) = got.json["problems"]
+    named = "ops (LIVE_RECORD_ROBOTS), s3 (LIVE_RECORD_DELIVER_CREDENTIALS)"
+    assert named in problem["text"]
+
+    for function in ("notify", "deliver"):
+        note_unset(stage.store, function, [])
+    assert (health(stage).json["status"], codes(health(stage))) == ("ready", [])
+
+
 def not_recorded(make_stage: MakeStage) -> Stage:
     stage = make_stage()
     beside = ReconcilingStage(stage.folder, stage.clock)
@@ -557,6 +581,7 @@ CASES: dict[str, Case] = {
     "replay_stuck": replay_stuck,
     "online_list_unreadable": online_list_unreadable,
     "names_unusable": names_unusable,
+    "receivers_unset": receivers_unset,
     "not_recorded": not_recorded,
     "recording_unknown": recording_unknown,
     "starts_unreported": starts_unreported,

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
 
-from functions import notify
+from functions import notify, record_command
 from functions.notify.evaluating import evaluate
 from shared.alerts.book import book_from_text
 from shared.inbound.function_compute import TimerEvent
@@ -541,6 +541,30 @@ def test_names_that_no_command_can_carry_are_reported_until_they_are_gone(
     stage.minute()
     stage.minutes(1)
     assert of(stage)[1:] == [f"resolved: {name}"]
+
+
+@plants(ConditionCode.RECEIVERS_UNSET)
+def test_a_robot_that_the_settings_lack_is_reported_by_those_that_they_have(
+    at: Alerting,
+) -> None:
+    with at(OPS + '[[notify]]\nsink = "gone"\n') as stage:
+        stage.minute()
+        stage.tell()
+        name = "receivers that the settings lack"
+        assert of(stage) == [f"WARNING: {name}"]
+        (problem,) = [each for each in problems(stage) if each["code"] == "receivers_unset"]
+        assert problem["text"].endswith(": gone (LIVE_RECORD_ROBOTS)")
+
+        robots = (*stage.app.settings.robots, replace(stage.app.settings.robots[0], name="gone"))
+        stage.app = replace(stage.app, settings=replace(stage.app.settings, robots=robots))
+        stage.minutes(1)
+        assert f"resolved: {name}" in of(stage)
+        assert not [each for each in problems(stage) if each["code"] == "receivers_unset"]
+
+
+def problems(stage: AlertingStage) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = stage.call(record_command, "GET", "/v1/health").json["problems"]
+    return found
 
 
 @plants(ConditionCode.QUEUE_LATE)
