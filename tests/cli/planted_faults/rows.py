@@ -59,16 +59,16 @@ def _no_one_to_ask(ground: Ground) -> None:
     ground.record_notify(OnDemandUrl=None)
 
 
-def _configure_stream(*apps: str) -> Plant:
-    """Return what adds a recording configuration for one stream's name to each application."""
+STREAM_OF_ALL = {"DomainName": LIVE, "AppName": "*", "StreamName": "room1"}
 
-    def plant(ground: Ground) -> None:
-        params = {**OSS_CONFIG, "OssBucket": "dev-bucket", "RecordFormat": formats()}
-        for app in apps:
-            names = {"AppName": app, "StreamName": "room1"}
-            ground.account.ask("AddLiveAppRecordConfig", **{**params, **names})
 
-    return plant
+def _configure_stream_of_all(ground: Ground) -> None:
+    params = {**OSS_CONFIG, "OssBucket": "dev-bucket", "RecordFormat": formats()}
+    ground.account.ask("AddLiveAppRecordConfig", **{**params, **STREAM_OF_ALL})
+
+
+def _let_applications_decide(ground: Ground) -> None:
+    ground.account.ask("DeleteLiveAppRecordConfig", **STREAM_OF_ALL)
 
 
 def _both_storages(ground: Ground) -> None:
@@ -537,7 +537,7 @@ def keys(access_key: str, secret: str) -> Plant:
 VENDOR: dict[str, Row] = {
     "3.1 no configuration": Row("recording.rule", _delete_config),
     "two of which Live may use either": Row(
-        "recording.two", _configure_stream("*"), _configure_stream("app", "classroom")
+        "recording.two", _configure_stream_of_all, _let_applications_decide
     ),
     "3.1 OnDemand is not manual": Row("on-demand.automatic", config(OnDemand=0)),
     "3.1 no format of the stream": Row("formats.none", _only_transcoded),
