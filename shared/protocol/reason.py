@@ -96,6 +96,7 @@ class Reason(OpenEnum):
     REASSERT_EARLY = "reassert_early"
     STREAM_RETURNED = "stream_returned"
     UNCONFIRMED = "unconfirmed"
+    END_UNREPORTED = "end_unreported"
     UNPROVED = "unproved"
     OBSERVED = "observed"
     RESTART_OBSERVED = "restart_observed"

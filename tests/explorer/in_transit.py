@@ -9,7 +9,7 @@ from shared.protocol.command_errors import LiveError
 from tests.explorer import live_model as truth
 from tests.explorer import promises
 from tests.explorer.move_context import Ground, Step
-from tests.explorer.world import NOW, UNCLEAR, Fault, Instance, Request, Task, World
+from tests.explorer.world import NOW, UNCLEAR, Fault, Instance, Live, Request, Task, World
 
 IN_DOUBT_MS = 59_000
 """ms after its slot in which a request may still land."""
@@ -77,7 +77,7 @@ class Wire(Ground):
         just = starts and live.listed is not None and NOW - live.event_at <= UNSEEN
         if just and (left := self.spend(rest, Fault.NOT_YET)) is not None:
             yield self._answered(rest._replace(faults=left), one, truth.NOT_LIVE)
-        vain = starts and live.listed is not None and live.task is Task.NONE
+        vain = _may_be_swallowed(live, request.command)
         if vain and (left := self.spend(rest, Fault.MUTE)) is not None:
             yield self._answered(rest._replace(faults=left), one, truth.ACCEPTED)
 
@@ -89,3 +89,12 @@ class Wire(Ground):
             rest = world._replace(wire=world.wire[:place] + world.wire[place + 1 :])
             after, _ = self._land(rest, request)
             yield ("lands late", request), after
+
+
+def _may_be_swallowed(live: Live, command: Command) -> bool:
+    """Return True if Live could carry the command out, and so may accept it in vain."""
+    if live.listed is None:
+        return False
+    if command is Command.START:
+        return live.task is Task.NONE
+    return command is Command.STOP and live.task is Task.RUNS

@@ -115,9 +115,12 @@ def _cut(live: Live, merge_delay: int) -> Live:
     return live._replace(task=Task.CUT, until=NOW + merge_delay)
 
 
-def foreign_start(live: Live) -> Live:
-    """Somebody else starts a recording by hand."""
-    return live._replace(task=Task.RUNS, until=0, ours=False)
+def foreign_start(live: Live) -> tuple[Live, str | None]:
+    """Somebody else starts a recording by hand, unless one runs."""
+    if live.task is Task.RUNS:
+        return live, None
+    begun = live._replace(task=Task.RUNS, until=0, ours=False, event_at=NOW)
+    return begun, "record_started"
 
 
 def expire(live: Live) -> Live:

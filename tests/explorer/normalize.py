@@ -101,6 +101,7 @@ def bare(record: StreamRecord, settings: StreamSettings) -> StreamRecord:
         session=record.session and _bare_session(record.session, record.intent),
         confirmation=record.confirmation and _bare_started(record, record.confirmation, settings),
         failure=record.failure and replace(record.failure, at=NOW, lost_since=None),
+        stop_check=record.stop_check if settings.status_known else None,
         last_report=record.last_report
         and _bare_evidence(record.last_report, record.stopped_at, old),
         interrupted_at=_not_before(old, record.interrupted_at),

@@ -53,7 +53,7 @@ class Clock(Ground):
         elif script_step is ScriptStep.REPLAYED_END:
             world = self.posted(world, Unpublished(at))
         else:
-            live, says = truth.foreign_start(live), "record_started"
+            live, says = truth.foreign_start(live)
         return self.reports(world._replace(live=live, quiet=False), says)
 
     def passes(self, world: World) -> Iterator[Step]:

@@ -41,6 +41,10 @@ KNOWN_BY = 90_000
 """ms after which a live stream must be known, whatever was lost."""
 
 
+SOON = 1_000
+"""ms in which a report of Live is handled, unless it is lost or late."""
+
+
 __all__ = ["Broken", "Change", "at_rest", "at_the_end", "handled", "landed"]
 
 
@@ -243,6 +247,9 @@ def landed(
     memory: Memory, record: StreamRecord, request: Request, live: Live, after: Live
 ) -> Memory:
     """Judge a request that reached Live."""
+    others = live.task is Task.RUNS and not live.ours and live.event_at < NOW - SOON
+    if others and request.command is Command.STOP and request.reason is Reason.END_UNREPORTED:
+        raise Broken("a stop that was sent again ended what somebody else records")
     if request.command is Command.RESTART:
         memory = _landed_restart(memory, request)
     if request.reason in (Reason.REASSERT, Reason.REASSERT_EARLY):

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from shared.engine import recorder
 from shared.protocol import Flight, StreamRecord
-from shared.protocol.rules import command_result
+from shared.protocol.rules import command_result, stop_check
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules.claim import claim as _real_claim
 from shared.protocol.rules.transition import Transition
@@ -17,6 +17,7 @@ from tests.explorer.removal import Patch, Removal
 from tests.explorer.scenario import Scenario
 from tests.explorer.scenarios import (
     END_REPLAYED,
+    FOREIGN,
     LIVE,
     PAUSED,
     RECORDED,
@@ -104,6 +105,14 @@ def _doubtful_stop_is_none() -> Patches:
     return ((recorder, "claim", claim), (command_result, "doubt", doubt))
 
 
+def _stop_is_believed() -> Patches:
+    return ((stop_check, "check", lambda _: None),)
+
+
+def _others_are_not_spared() -> Patches:
+    return ((stop_check, "recording_reported", lambda *_, **__: None),)
+
+
 _RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}
 REMOVALS = (
     Removal(
@@ -161,6 +170,27 @@ REMOVALS = (
             settings=STATUS,
             switches=PAUSED,
             **_one(Fault.LATE),
+        ),
+    ),
+    Removal(
+        "an unreported end is checked",
+        "If Live has reported a recording, accepts the stop and does not report the end, the stop "
+        "goes out again.",
+        _stop_is_believed,
+        Scenario("", (STOP,), before=RECORDED, settings=STATUS, **_one(Fault.MUTE)),
+    ),
+    Removal(
+        "a stop that goes out again spares what others record",
+        "If Live reports a recording again after it has accepted the stop, the stop does not go "
+        "out again: somebody else may have begun this recording.",
+        _others_are_not_spared,
+        Scenario(
+            "",
+            (STOP,),
+            before=RECORDED,
+            script=(FOREIGN,),
+            settings=STATUS,
+            **_one(Fault.LOSE),
         ),
     ),
 )

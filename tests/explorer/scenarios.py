@@ -250,6 +250,22 @@ PAIRS = _named(
         "started elsewhere", script=(PUBLISH, FOREIGN, UNPUBLISH), settings=STATUS, faults=ALL
     ),
     Scenario(
+        "stop, reported",
+        (STOP,),
+        before=RECORDED,
+        settings=STATUS,
+        faults=ALL | {Fault.MUTE},
+    ),
+    Scenario(
+        "stop, reported, started elsewhere",
+        (STOP,),
+        before=RECORDED,
+        script=(FOREIGN,),
+        settings=STATUS,
+        faults=frozenset({Fault.LOSE, Fault.LATE, Fault.TWICE, Fault.KILL}),
+        budget=1,
+    ),
+    Scenario(
         "list first",
         script=(PUBLISH,),
         skew=-2000,

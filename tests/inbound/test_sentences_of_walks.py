@@ -335,6 +335,11 @@ WHY: Mapping[Reason, Present] = {
     Reason.UNCONFIRMED: lambda record, _now, _settings: (
         record.confirmation is not None and not record.confirmation.is_confirmed
     ),
+    Reason.END_UNREPORTED: lambda record, _now, _settings: (
+        not (record.intent.wanted or record.is_off)
+        and record.last_report is not None
+        and record.last_report.what != "record_paused"
+    ),
     Reason.UNMANAGED: lambda record, now, settings: (
         not record.intent.wanted and reported(recording=True)(record, now, settings)
     ),

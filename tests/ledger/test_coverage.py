@@ -292,7 +292,7 @@ def test_a_rule_that_is_changed_wants_a_live_stream_from_then_on() -> None:
 def test_so_it_does_where_a_schedule_wanted_the_stream_before() -> None:
     account = scheduled(9)
     account.publish().answer().confirm().passes(12 * MINUTE)
-    account.answer().passes(MINUTE)
+    account.answer().pauses().passes(MINUTE)
     account.settings = BY_RULE
     asked_at = account.now
     account.seen(NOON + 9 * MINUTE).answer().confirm().passes(MINUTE)

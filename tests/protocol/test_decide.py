@@ -226,7 +226,7 @@ def test_an_explicit_stop_is_always_sent() -> None:
 
 
 def test_a_stop_holds_for_twelve_hours_against_policy() -> None:
-    story = recording(by_rule()).stop().answer()
+    story = recording(by_rule()).stop().answer().pauses()
     story.passes(11 * HOUR_MS).publish()
     assert story.sent == ["start", "stop"]
 
@@ -240,7 +240,7 @@ def test_only_an_explicit_start_ends_a_hold() -> None:
 
 
 def test_a_stop_can_hold_for_its_session_alone() -> None:
-    story = recording(by_rule()).happens(StopAsked("ann", hold_session=True)).answer()
+    story = recording(by_rule()).happens(StopAsked("ann", hold_session=True)).answer().pauses()
     assert story.seen(NOON).sent == ["start", "stop"]
 
     assert story.passes(MINUTE).publish().sent == ["start", "stop", "start"]
@@ -354,7 +354,7 @@ def test_the_ceiling_of_the_stage_cuts_what_was_asked() -> None:
 
 def test_when_the_time_is_over_policy_is_held_for_the_session_and_a_reconnect() -> None:
     story = Story(by_rule(max_duration=HOUR_MS)).publish().answer().confirm()
-    story.passes(HOUR_MS).answer()
+    story.passes(HOUR_MS).answer().pauses()
     story.passes(MINUTE).publish()
     assert story.sent == ["start", "stop"]
 
@@ -735,7 +735,7 @@ def test_a_cancel_delay_without_a_clear_answer_goes_out_again() -> None:
 
 
 def test_a_rejected_cancel_delay_is_not_repeated() -> None:
-    story = recording().stop().answer().happens(CancelDelayAsked("ann"))
+    story = recording().stop().answer().pauses().happens(CancelDelayAsked("ann"))
 
     assert story.answer(InvalidCommand("MalformedParam")).passes(HOUR_MS).sent[-1] == "cancel_delay"
 
@@ -1271,7 +1271,7 @@ def test_what_live_said_later_stands_against_what_it_said_earlier() -> None:
 
 
 def test_a_report_of_before_our_stop_is_no_recording_that_somebody_else_began() -> None:
-    story = recording().passes(MINUTE).stop().answer().passes(10 * MINUTE)
+    story = recording().passes(MINUTE).stop().answer().pauses().passes(10 * MINUTE)
     story.happens(started_at(NOON + SECOND))
 
     assert story.phase is Phase.IDLE

@@ -293,7 +293,7 @@ def test_a_late_report_after_a_finalized_stop_makes_nothing_that_a_restart_could
 
 def test_a_report_of_a_minute_later_is_of_another_recording() -> None:
     story = recording().happens(StopAsked("ann", finalize=True)).answer().answer()
-    story.passes(MINUTE + SECOND).happens(RUNS)
+    story.pauses().passes(MINUTE + SECOND).happens(RUNS)
 
     assert story.phase is Phase.UNMANAGED
 

@@ -14,6 +14,7 @@ from shared.protocol.state.confirmation import (
     LastReport,
     SessionFailure,
     StartSource,
+    StopCheck,
 )
 from shared.protocol.state.intent import IdempotencyKey, Intent, Requester
 from shared.protocol.state.invariants import ALWAYS, WHILE_ACTING, WHILE_OBSERVING, broken
@@ -141,6 +142,7 @@ BREAKS: dict[str, StreamRecord] = {
         BUSY,
         confirmation=Confirmation(1, NOON, StartSource.ALREADY, ConfirmationState.CONFIRMED, NOON),
     ),
+    "checked_stop_implies_unwanted": replace(BUSY, stop_check=StopCheck(check_at=NOON)),
     "wanted_and_live_implies_under_way": replace(BUSY, confirmation=None),
     "unproved_implies_check": replace(
         BUSY, confirmation=Confirmation(1, NOON, StartSource.ADOPTED)

@@ -428,7 +428,7 @@ def test_a_stop_is_never_derived_from_unwanted_and_recording() -> None:
 
 
 def test_a_stop_is_not_derived_for_what_was_stopped_and_runs_again_either() -> None:
-    story = recording().stop().answer().passes(5 * MINUTE).happens(RUNS).passes(HOUR_MS)
+    story = recording().stop().answer().pauses().passes(5 * MINUTE).happens(RUNS).passes(HOUR_MS)
 
     assert (story.phase, story.sent) == (Phase.UNMANAGED, ["start", "stop"])
 

@@ -283,7 +283,7 @@ def test_occurrences_near_each_other_are_one_recording() -> None:
 
 def test_occurrences_far_from_each_other_are_two() -> None:
     follower = after(STRICT, 4 * MINUTE)
-    story = to(on_air(STRICT, follower), STRICT.ends_at).answer()
+    story = to(on_air(STRICT, follower), STRICT.ends_at).answer().pauses()
 
     assert to(story, follower.begins_at).sent == ["start", "stop", "start"]
 
@@ -309,7 +309,7 @@ def test_overlapping_occurrences_end_with_the_last() -> None:
 
 
 def test_a_stop_during_an_occurrence_bars_that_one_and_not_the_next() -> None:
-    story = on_air(SHOW, NEXT).passes(HOUR_MS).stop().answer()
+    story = on_air(SHOW, NEXT).passes(HOUR_MS).stop().answer().pauses()
     assert story.sent == ["start", "stop"]
 
     to(story, SHOW.until)

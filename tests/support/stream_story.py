@@ -105,6 +105,10 @@ class Story:
         """Let Live report that it records."""
         return self.happens(Reported("record_started", recording=True))
 
+    def pauses(self) -> Story:
+        """Let Live report that it has paused the recording, as it does after a stop."""
+        return self.happens(Reported("record_paused", recording=False))
+
     def passes(self, ms: int) -> Story:
         """Let time pass, and let reconcile come each time something is due."""
         end = self.now + ms

@@ -5,6 +5,7 @@ The store orders its queue by these results. They depend on the record alone.
 
 from __future__ import annotations
 
+from shared.protocol.reason import Reason
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
@@ -46,6 +47,8 @@ def due_at(record: StreamRecord) -> int | None:
         times.append(query_online)
     if record.intent.wanted:
         times += _due_of_intent(record)
+    if record.stop_check and record.stop_check.check_at is not None:
+        times.append(record.stop_check.check_at)
     if record.forget_at is not None:
         times.append(record.forget_at)
     if record.planned:
@@ -95,13 +98,15 @@ _LAST_NUMBER = max(PRIORITY_OF.values()) + 1
 def command_priority(record: StreamRecord) -> int:
     """Return the rank of a due record; if slots are short, the lowest rank goes first. First come
     records with a command that ends a recording (and its costs), and most records without a
-    command. Then come restarts, and then starts. Last come two kinds of records without a command:
-    those that are only to be forgotten, and those whose stream only a callback has reported, which
-    waits for a poll; many such callbacks may be forged."""
+    command. Then come restarts, and then starts. Last come stops that Live has accepted before, and
+    two kinds of records without a command: those that are only to be forgotten, and those whose
+    stream only a callback has reported, which waits for a poll; many such callbacks may be forged.
+    """
     if record.forget_at is not None:
         return _LAST_NUMBER
     if record.pending:
-        return PRIORITY_OF[record.pending.command]
+        was_accepted = record.pending.reason is Reason.END_UNREPORTED
+        return _LAST_NUMBER if was_accepted else PRIORITY_OF[record.pending.command]
     return _LAST_NUMBER if _is_only_polled(record) else 0
 
 

@@ -33,8 +33,10 @@ def explain(
     if stands is Phase.UNMANAGED:
         is_unsent = record.intent.unsent_stop
         return _UNSENT_STOP if is_unsent else HistoryEntry(Reason.UNMANAGED)
-    if stands is Phase.STOPPING:
+    if stands is Phase.STOPPING and (record.flight or record.pending):
         return _on_its_way(record)
+    if _is_end_missing(record, now):
+        return HistoryEntry(Reason.END_UNREPORTED)
     if is_unmanaged(record):
         return HistoryEntry(Reason.MAY_HAVE_ENDED)
     return (
@@ -42,6 +44,12 @@ def explain(
         if record.intent.wanted
         else _not_wanted(record, now, settings)
     )
+
+
+def _is_end_missing(record: StreamRecord, now: int) -> bool:
+    """Return True if Live has accepted a stop and has shown no end for some time."""
+    check = record.stop_check
+    return check is not None and record.awaits_end and now - check.since >= SILENT_MS
 
 
 def cause_of_delay(

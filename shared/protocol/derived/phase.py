@@ -25,7 +25,7 @@ class Phase(str, Enum):
 def phase(record: StreamRecord) -> Phase:
     if record.intent.wanted:
         return _phase_wanted(record)
-    if _is_being_ended(record):
+    if _is_being_ended(record) or record.is_stop_in_vain:
         return Phase.STOPPING
     if is_unmanaged(record) and not record.may_have_ended:
         return Phase.UNMANAGED

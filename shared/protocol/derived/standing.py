@@ -16,7 +16,7 @@ from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.due_times import next_poll
 from shared.protocol.derived.explain import cause_of_delay, explain
 from shared.protocol.derived.phase import Phase, phase
-from shared.protocol.derived.wrong import may_have_started, wrong_since
+from shared.protocol.derived.wrong import may_have_started, stopping_since, wrong_since
 from shared.protocol.durations import written
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import HistoryEntry, Reason
@@ -153,14 +153,16 @@ def _wrong(
 
 
 def _next_attempt_at(record: StreamRecord) -> int | None:
-    """Return when the pending command is sent, or else when the start is checked or the session
-    polled. None if a command is on the wire, or if it waits for room under a cap, which nobody can
-    predict."""
+    """Return when the pending command is sent, or else when the start or stop is checked or the
+    session polled. None if a command is on the wire, or if it waits for room under a cap, which
+    nobody can predict."""
     pending, confirmation, session = record.pending, record.confirmation, record.session
     if record.flight is not None:
         return None
     if pending is not None:
         return None if pending.over_quota else pending.not_before
+    if record.awaits_end and record.stop_check is not None:
+        return record.stop_check.check_at
     if not record.intent.wanted or session is None:
         return None
     if session.state is SessionState.ENDING:
@@ -173,6 +175,8 @@ def _attempts(record: StreamRecord) -> int:
     command, confirmation = record.flight or record.pending, record.confirmation
     if command is None and confirmation is not None and record.awaits_proof:
         return confirmation.accepted_again
+    if command is None and record.stop_check is not None and record.awaits_end:
+        return record.stop_check.accepted - 1
     return command.attempts if command else 0
 
 
@@ -184,6 +188,8 @@ def _since(record: StreamRecord, stands: Phase) -> int | None:
         return report.at
     if stands is Phase.FAILED and record.failure is not None:
         return record.failure.at
+    if stands is Phase.STOPPING and record.is_stop_in_vain:
+        return stopping_since(record)
     if stands in (Phase.QUEUED, Phase.STARTING, Phase.STOPPING) and command is not None:
         return command.since
     return _idle_since(record)

@@ -81,11 +81,13 @@ def may_have_started(record: StreamRecord) -> bool:
 
 
 def stopping_since(record: StreamRecord) -> int | None:
-    """Return the time since which a stop is pending or on the wire; None if no stop is. A
-    `cancel_delay` does not count: it is sent after the stop, and until it is sent, only the file
-    comes later."""
+    """Return the time since which a stop is pending or on the wire, or Live has accepted stop after
+    stop and reported no end; None if there is no such time. A `cancel_delay` does not count: it is
+    sent after the stop, and until it is sent, only the file comes later."""
     busy = (record.flight, record.pending)
     stops = [one.since for one in busy if one and one.command is Command.STOP]
+    if record.stop_check and record.is_stop_in_vain:
+        stops.append(record.stop_check.since)
     return min(stops, default=None)
 
 

@@ -24,7 +24,7 @@ from shared.protocol.command_errors import (
 from shared.protocol.derived.wrong import lost_by
 from shared.protocol.events import Accepted, CommandSettled
 from shared.protocol.reason import Reason
-from shared.protocol.rules import command_retry
+from shared.protocol.rules import command_retry, stop_check
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
 from shared.protocol.rules import session as session_rules
@@ -250,6 +250,10 @@ def _stop(transition: Transition, flight: Flight, answer: Accepted | LiveError) 
     if transition.record.intent.wanted:
         return
     transition.change(last_report=LastReport(recording=False, what=STOPPED, at=transition.now))
+    if isinstance(answer, Accepted):
+        stop_check.accepted(transition)
+    else:
+        transition.change(stop_check=None)
     if isinstance(answer, StreamNotLive):
         _stop_missed(transition, flight)
     if transition.record.intent.finalize:

@@ -40,6 +40,7 @@ from shared.protocol.rules import (
     retention,
     schedule,
     state_import,
+    stop_check,
 )
 from shared.protocol.rules import confirmation as confirmation_rules
 from shared.protocol.rules import intent as intent_rules
@@ -200,3 +201,4 @@ def _check(transition: Transition, event: TimePassed) -> None:
         transition.change_session(polls=session.polls + 1)
         transition.query_online = True
     confirmation_rules.check(transition, may_query_online=event.may_query_online)
+    stop_check.check(transition)

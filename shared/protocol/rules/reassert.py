@@ -34,6 +34,8 @@ def end_doubts(transition: Transition) -> None:
     against = ENDS if transition.record.intent.wanted else STARTS
     if any(doubt.command in against and not transition.is_unmanaged(doubt) for doubt in over):
         wanted = transition.record.intent.wanted
+        if not wanted:
+            transition.await_end()
         transition.enqueue(Command.START if wanted else Command.STOP, Reason.REASSERT)
     elif any(doubt.command in STARTS for doubt in over):
         _ask_after_failure(transition)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from shared.protocol.events import FileFailed, FileLeft, RecordFailed, Remarked, Reported
 from shared.protocol.reason import Reason
 from shared.protocol.rules import confirmation as confirmation_rules
+from shared.protocol.rules import stop_check
 from shared.protocol.rules.transition import Transition
 from shared.protocol.state.command import IN_DOUBT_MS
 from shared.protocol.state.confirmation import FAILED, STOPPED, LastReport
@@ -30,6 +31,7 @@ def reported(transition: Transition, event: Reported) -> None:
         _runs(transition, what, time)
     else:
         transition.add_entry(Reason.PAUSED, what=what)
+        stop_check.end_shown(transition)
         confirmation_rules.paused(transition)
         _start_early(transition, time)
 
@@ -48,10 +50,13 @@ def _runs(transition: Transition, what: str, time: int | None) -> None:
     if transition.record.intent.wanted:
         _confirm(transition, what, time)
     elif _may_be_ours(transition, time):
+        transition.await_end()
         transition.enqueue(Command.STOP, Reason.REASSERT_EARLY)
     elif transition.record.last_report and transition.record.last_report.what == STOPPED:
+        stop_check.recording_reported(transition, is_late=True)
         transition.add_entry(Reason.REPORTED_LATE, what=what)
     else:
+        stop_check.recording_reported(transition, is_late=False)
         transition.add_entry(Reason.UNMANAGED, what=what)
 
 
@@ -115,6 +120,7 @@ def file_left(transition: Transition, event: FileLeft) -> None:
     if _is_of_this_start(transition, event.stop):
         transition.change(restart_doubted=False)
         _confirm_by_file(transition, event.stop)
+    stop_check.file_left(transition, event.start, event.stop)
     _start_early(transition, event.stop)
 
 

@@ -242,6 +242,7 @@ def _send_again(transition: Transition) -> None:
 def _repeat_missed_stop(transition: Transition) -> None:
     if not transition.record.intent.wanted and _stop_missed(transition):
         transition.change(stop_not_found_at=None)
+        transition.await_end()
         transition.enqueue(Command.STOP, Reason.STREAM_RETURNED)
 
 
@@ -324,6 +325,7 @@ def _missed(transition: Transition, asked_at: int) -> None:
 
 def _end(transition: Transition) -> None:
     transition.change_session(state=SessionState.ENDED, off_since=transition.now)
+    transition.change(stop_check=None)  # the recording has ended with its stream
     transition.add_entry(Reason.WENT_OFF)
     pending = transition.record.pending
     if pending and pending.command in STARTS:

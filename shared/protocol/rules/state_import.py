@@ -40,7 +40,7 @@ def take_over(transition: Transition, imported: StateImported) -> None:
     mapped = _mapped(transition, imported)
     claimed = mapped.claimed or (mapped.wanted and transition.record.is_on_wire(Command.START))
     intent = replace(mapped, generation=ours.generation + 1, claimed=claimed)
-    transition.change(intent=intent, pending=None, confirmation=None, failure=None)
+    transition.change(intent=intent, pending=None, confirmation=None, failure=None, stop_check=None)
     if imported.is_of_policy and _same_session(transition, imported):
         transition.change(policy_session=transition.record.session_number)
     transition.add_entry(Reason.IMPORTED, who=imported.who)

@@ -10,6 +10,7 @@ from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.command import Doubt, PendingCommand
+from shared.protocol.state.confirmation import StopCheck
 from shared.protocol.state.intent import Intent
 from shared.protocol.state.recording import StreamRecord
 from shared.protocol.stream import STARTS, Command
@@ -56,9 +57,20 @@ class Transition:
 
     def new_intent(self, **fields: Any) -> None:  # noqa: ANN401 - as change
         """Replace the intent by one of the next generation. Drop the pending command, the
-        confirmation and the failure, which belong to the old intent."""
+        confirmation and the failure, which belong to the old intent. If the new intent is to end a
+        recording, its end is awaited."""
         intent = Intent(generation=self.record.intent.generation + 1, made_at=self.now, **fields)
+        if intent.wanted:
+            self.change(stop_check=None)
+        elif self.record.may_be_recorded:
+            self.await_end()
         self.change(intent=intent, pending=None, confirmation=None, failure=None)
+
+    def await_end(self) -> None:
+        """Note that a stop may have a recording to end. Something must then show the end."""
+        check = self.record.stop_check or StopCheck()
+        reported = check.reported or self.record.shows_recording
+        self.change(stop_check=replace(check, reported=reported))
 
     def enqueue(  # noqa: PLR0913 - all that a pending command consists of
         self,

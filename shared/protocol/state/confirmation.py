@@ -167,6 +167,33 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
         return time is not None and (self.what, self.time) == (what, time)
 
 
+MAX_ACCEPTED_STOPS = 3
+"""If Live has accepted so many stops and reported no end, it counts as recording on. Fewer prove
+little: the report of the first may be lost, and the second may find the recording paused."""
+
+
+class StopCheck(Struct, frozen=True, omit_defaults=True):
+    """A recording that the intent is to end, and of which nothing shows yet that it has ended.
+
+    `reported`: Live has reported this recording, and so will report its end. `accepted`: how many
+    stops Live has accepted so far, the first of them at `since`, the last at `at` and in the
+    session `session`. `check_at`: when the stop is sent again if nothing has shown the end by then;
+    None if that is not planned."""
+
+    reported: bool = False
+    accepted: int = 0
+    session: int = 0
+    since: int = 0
+    at: int = 0
+    check_at: int | None = None
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Return True once Live, which had reported the recording, has accepted
+        MAX_ACCEPTED_STOPS."""
+        return self.reported and self.accepted >= MAX_ACCEPTED_STOPS
+
+
 FAILED = "record_error"
 STOPPED = "stop"
 """The `what` of a LastReport that is our own accepted stop."""

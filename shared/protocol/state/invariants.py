@@ -299,6 +299,14 @@ def check_fits_state(record: StreamRecord) -> bool:
     return confirmation is None or confirmation.is_lasting == (confirmation.check_at is None)
 
 
+def checked_stop_implies_unwanted(record: StreamRecord) -> bool:
+    """An accepted stop is checked only while no recording is wanted and the session has not
+    ended."""
+    if record.stop_check is None or record.stop_check.check_at is None:
+        return True
+    return not (record.intent.wanted or record.is_off)
+
+
 def wanted_and_live_implies_under_way(record: StreamRecord) -> bool:
     """If a stream is wanted and live, its start was accepted or has failed, or a command is pending
     or in flight."""
@@ -369,6 +377,7 @@ ALWAYS: tuple[Invariant, ...] = (
     failure_implies_wanted,
     failure_excludes_confirmation,
     check_fits_state,
+    checked_stop_implies_unwanted,
 )
 WHILE_ACTING: tuple[Invariant, ...] = (
     wanted_and_live_implies_under_way,

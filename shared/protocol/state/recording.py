@@ -12,7 +12,13 @@ from shared.protocol.state.command import (
     Flight,
     PendingCommand,
 )
-from shared.protocol.state.confirmation import Confirmation, LastReport, SessionFailure
+from shared.protocol.state.confirmation import (
+    Confirmation,
+    LastReport,
+    SessionFailure,
+    StartSource,
+    StopCheck,
+)
 from shared.protocol.state.intent import IdempotencyKey, Intent
 from shared.protocol.state.occurrence import Occurrence
 from shared.protocol.state.session import TOGETHER_MS, Session, SessionState
@@ -32,6 +38,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     policy_session: int | None = None  # the last session for which policy made an intent
     confirmation: Confirmation | None = None
     failure: SessionFailure | None = None
+    stop_check: StopCheck | None = None
     last_report: LastReport | None = None
     answer: Answer | None = None
     interrupted_at: int | None = None
@@ -61,7 +68,8 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         """Return True if nobody wants a recording, no command is pending, in flight or in doubt,
         and the session is not ending. The stream may be live."""
         under_way = self.pending is not None or self.flight is not None or bool(self.doubts)
-        return not (self.intent.wanted or under_way or self.may_have_ended)
+        is_checked = self.stop_check is not None and self.stop_check.check_at is not None
+        return not (self.intent.wanted or under_way or is_checked or self.may_have_ended)
 
     @property
     def session_number(self) -> int:
@@ -206,6 +214,43 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         stops = (self.pending, self.flight, *self.doubts)
         is_stop_open = any(one is not None and one.command is Command.STOP for one in stops)
         return self.intent.claimed or self.is_on_wire(Command.START) or is_stop_open
+
+    @property
+    def may_be_recorded(self) -> bool:
+        """Return True if a stop may have a recording to end: Live's last report shows one, or one
+        that we began may run on and no report of a pause contradicts it."""
+        report, confirmation = self.last_report, self.confirmation
+        if report is not None and report.recording:
+            return True
+        if report is None or confirmation is None or self.awaits_start:
+            return self.may_run_on
+        return self.may_run_on and not report.may_be_after(confirmation)
+
+    @property
+    def shows_recording(self) -> bool:
+        """Return True if Live's last report shows a recording, and no report of a later start has
+        yet to come."""
+        report, confirmation = self.last_report, self.confirmation
+        if report is None or not report.recording:
+            return False
+        if confirmation is None or confirmation.source is not StartSource.ACCEPTED:
+            return True
+        return confirmation.is_confirmed or not self.is_started
+
+    @property
+    def awaits_end(self) -> bool:
+        """Return True if Live has accepted a stop in this session, which has not ended, and nothing
+        has shown since that the recording has ended."""
+        check = self.stop_check
+        if check is None or not check.accepted or self.is_off:
+            return False
+        return check.session == self.session_number
+
+    @property
+    def is_stop_in_vain(self) -> bool:
+        """Return True if Live has accepted stop after stop of a recording that it had reported, and
+        nothing has shown the end."""
+        return self.stop_check is not None and self.stop_check.is_in_vain and self.awaits_end
 
     @property
     def is_held(self) -> bool:
