@@ -156,6 +156,7 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "planned": ("Occurrence", "occurrence"),
     "begun": ("Occurrence", "occurrence"),
     "failure": ("SessionFailure", "confirmation"),
+    "stop_check": ("StopCheck", "confirmation"),
     "last_report": ("LastReport", "confirmation"),
     "answer": ("Answer", "command"),
     "asked": ("IdempotencyKey", "intent"),
@@ -323,7 +324,8 @@ PHASES: Mapping[Phase, str] = {
     Phase.QUEUED: "A start waits for its slot, or for room under a cap.",
     Phase.STARTING: "A start is on the wire, will be retried, or was accepted and not proved yet.",
     Phase.RECORDING: "Live has shown in this session that it records, and nothing says otherwise.",
-    Phase.STOPPING: "A stop or cancel_delay is pending or on the wire.",
+    Phase.STOPPING: "A stop or cancel_delay is pending or on the wire, or Live has accepted three "
+    "stops and reported no end.",
     Phase.FAILED: "The stream is wanted, and Live refuses to record this session.",
     Phase.UNMANAGED: "Live records the stream, and nobody asked live-record to manage this "
     "recording.",
