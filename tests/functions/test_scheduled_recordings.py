@@ -69,6 +69,7 @@ def test_a_stop_during_an_occurrence_bars_that_one_and_not_the_next(stage: Stage
     stage.report("record_started", KEY)
 
     stage.ask("POST", f"/v1/recordings/{KEY}/stop")
+    stage.report("record_paused", KEY)
     stage.at(SHOW + 2 * MINUTE_MS).at(SHOW + 30 * MINUTE_MS)
     assert stage.sent == ["start", "stop"]
     assert stage.ask("GET", f"/v1/recordings/{KEY}")["phase"] != "recording"
