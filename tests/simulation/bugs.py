@@ -313,7 +313,7 @@ def _stack_trace() -> tuple[Patch, ...]:
 
 
 def _paths_unchecked() -> tuple[Patch, ...]:
-    return ((live_callbacks, "path_token", lambda *_: None),)
+    return ((live_callbacks, "verify_path_token", lambda *_: None),)
 
 
 def _recordings_unproved() -> tuple[Patch, ...]:
