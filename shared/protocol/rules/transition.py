@@ -67,7 +67,7 @@ class Transition:
         self.change(intent=intent, pending=None, confirmation=None, failure=None)
 
     def await_end(self) -> None:
-        """Note that a stop may have a recording to end. Something must then show the end."""
+        """Expect something to show the end of a recording that a stop may have to end."""
         check = self.record.stop_check or StopCheck()
         reported = check.reported or self.record.shows_recording
         self.change(stop_check=replace(check, reported=reported))

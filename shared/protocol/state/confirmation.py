@@ -167,7 +167,7 @@ class LastReport(Struct, frozen=True, omit_defaults=True):
         return time is not None and (self.what, self.time) == (what, time)
 
 
-MAX_ACCEPTED_STOPS = 3
+MAX_ACCEPTED_CALLS = 3
 """If Live has accepted so many stops and reported no end, it counts as recording on. Fewer prove
 little: the report of the first may be lost, and the second may find the recording paused."""
 
@@ -190,8 +190,8 @@ class StopCheck(Struct, frozen=True, omit_defaults=True):
     @property
     def is_in_vain(self) -> bool:
         """Return True once Live, which had reported the recording, has accepted
-        MAX_ACCEPTED_STOPS."""
-        return self.reported and self.accepted >= MAX_ACCEPTED_STOPS
+        MAX_ACCEPTED_CALLS."""
+        return self.reported and self.accepted >= MAX_ACCEPTED_CALLS
 
 
 FAILED = "record_error"
