@@ -36,7 +36,7 @@ def alerts() -> None:
     default="open",
     type=click.Choice(["open", "resolved"]),
     show_default=True,
-    help="`open` lists the alerts that hold now, `resolved` those that ended within a day",
+    help="`open` lists the alerts that hold now, `resolved` those that ended in the last 24 h",
 )
 @of_stage(changes=False)
 def list_alerts(api: Api, state: str, as_json: bool) -> None:

@@ -152,7 +152,7 @@ class Api:
 
     def alerts(self, state: str) -> Json:
         """Return each robot's answer to its last message, and the alerts: those that hold now if
-        `state` is "open", those that ended within a day if it is "resolved"."""
+        `state` is "open", those that ended in the last 24 h if it is "resolved"."""
         return self._call("GET", "/v1/alerts", "alerts", "sinks", query={"state": state})
 
     def acknowledge(self, alert: str, note: str) -> Json:

@@ -260,7 +260,7 @@ def unusable_line(row: Json) -> str:
 
 
 def beside_lines(answer: Json) -> Sequence[str]:
-    """Return the lines about streams that are in no phase: those whose name no command can carry,
+    """Return the lines about streams that are in no phase: those whose name no command can contain,
     and those whose record cannot be read."""
     unusable = map(unusable_line, answer["unusable"])
     return [*unusable, *map(unreadable_line, answer["unreadable"])]

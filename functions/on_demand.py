@@ -81,7 +81,8 @@ def _say(invocation: Invocation, request: Request) -> OnDemandAnswer:
 
 
 def _stream(invocation: Invocation, request: Request) -> StreamKey | None:
-    """Return the stream; None if its domain is not the policy's, or if no command can name it."""
+    """Return the stream; None if its domain is not the policy's, or if no command can contain its
+    name."""
     try:
         ask = live_callbacks.parse_on_demand(request.query)
     except UnusableName as error:

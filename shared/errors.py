@@ -14,7 +14,7 @@
     | · TooManyRequests          429; too many sign-ins to the console
     + UnverifiedCallback         a callback is not proved genuine: 401, nothing changes
     + MalformedCallback          a genuine callback makes no sense: 400
-    | · UnusableName             the callback is about a stream that no command can name
+    | · UnusableName             no command can contain the name of the callback's stream
     + LiveError                  ApsaraVideo Live refused a command, or gave no clear answer
     | · AlreadyStarted           Live records the stream already
     | · StreamNotLive            Live knows no such live stream

@@ -160,7 +160,10 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
     help="TOML file of the account to emulate; by default the development account",
 )
 @click.option(
-    "--clock-file", type=_PATH, help="file that shares the development clock with other programs"
+    "--clock-file",
+    type=_PATH,
+    help="file that holds how far the emulator's clock is ahead of real time; programs that use the"
+    " same file have the same clock",
 )
 def emulator_live(
     *,

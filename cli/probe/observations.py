@@ -190,8 +190,8 @@ def remarks_carry_signature(observed: ObservedStream) -> Answer:
     if not isinstance(publisher, EmulatorPublisher):
         raise Unanswered(
             N_(
-                "`probe` cannot make Live send an exception callback. See whether one that Live"
-                " has sent has the header ALI-LIVE-SIGNATURE"
+                "`probe` cannot make Live send an exception callback. If Live has sent you one,"
+                " check whether it has the header ALI-LIVE-SIGNATURE"
             )
         )
     _publish_observed(observed)

@@ -93,8 +93,8 @@ def rehearse(
     """Rehearse a recording, and print GO or NO-GO.
 
     The command pushes a test picture to a throw-away stream in the domain and application of
-    STREAM. It has this stream recorded, interrupted, resumed and stopped, and then deletes the
-    stream's files. Exit codes: 0 for GO, 3 for NO-GO, 4 for neither.
+    STREAM. It starts a recording of this stream, interrupts and resumes the push, and stops the
+    recording. Then it deletes the stream's files. Exit codes: 0 for GO, 3 for NO-GO, 4 for neither.
     """
     if bool(stream) == bool(schedule_id):
         raise click.UsageError(_("Name either a STREAM or a schedule with `--schedule`."))

@@ -47,8 +47,8 @@ _WHOLE = 100.0
     "--target",
     type=click.FloatRange(0, _WHOLE),
     help=(
-        "least percentage to record of the time in which a stream is wanted and live; by default"
-        " the `coverage_target` of its schedule or rule, or 100"
+        "required coverage, as a percentage of the time in which a stream is both wanted and live;"
+        " by default the `coverage_target` of its schedule or rule, or 100"
     ),
 )
 @click.option(

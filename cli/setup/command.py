@@ -58,7 +58,7 @@ _OF_CONFIGURATIONS = ("--manual", "--bucket", "--endpoint", "--format")
     "--act",
     is_flag=True,
     help=(
-        "make a stage act that has only observed; a configuration that records automatically"
+        "switch the stage from observing to acting; a configuration that records automatically"
         " becomes manual once the stage records all live streams that the configuration covers"
     ),
 )

@@ -68,8 +68,8 @@ _ALERTS: tuple[Field, ...] = (
     choice(
         "state",
         views.AlertState,
-        "`open`: alerts that hold now, critical ones first; `resolved`: alerts that ended within a"
-        " day. If left out, `open`",
+        "`open`: alerts that hold now, critical ones first; `resolved`: alerts that ended in the"
+        " last 24 h. If left out, `open`",
     ),
 )
 _ACKNOWLEDGE: tuple[Field, ...] = (

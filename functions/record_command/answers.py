@@ -266,7 +266,7 @@ class RecordingsView(Struct, frozen=True, forbid_unknown_fields=True):
         Sequence[UnusableView],
         doc(
             "live streams that a rule should record, and that cannot be recorded, because no"
-            " command can carry their names; at most 50 of each domain, and only on the first"
+            " command can contain their names; at most 50 of each domain, and only on the first"
             " page"
         ),
     ]

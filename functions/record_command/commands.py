@@ -84,7 +84,8 @@ END_OF_EXTEND = OneOf(("until", "max_duration"), is_required=True)
 
 
 _LONGER_HOLD = (
-    "ask for a shorter time, change the rule, or deploy the stage with a larger LIVE_RECORD_KEEP"
+    "ask for a shorter time, change the policy so that no rule records the stream, or deploy the"
+    " stage with a larger LIVE_RECORD_KEEP"
 )
 
 

@@ -274,7 +274,7 @@ def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
 
 
 def names_are_usable(facts: Facts) -> Iterator[StageProblem]:
-    """Report live streams that a rule should record, but whose names no command can carry."""
+    """Report live streams that a rule should record, but whose names no command can contain."""
     if facts.unusable:
         count = sum(found.count for found in facts.unusable)
         since = min(found.since for found in facts.unusable)

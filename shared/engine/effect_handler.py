@@ -102,7 +102,7 @@ class EffectHandler:
         whose slot is near: one more worker would find a slot soon, too. `report` gets the error of
         a request; `report_broken` the invariants that a decision violated; `report_crash` the
         exception from handling a stream; `log_decided` the history of each stored save;
-        `note_unusable` the streams of a domain's online list that no command can name.
+        `note_unusable` the streams of a domain's online list whose names no command can contain.
         """
         self._store = store
         self._live = live

@@ -1,4 +1,4 @@
-"""Live streams that a rule or a schedule should record, but whose names no command can carry.
+"""Live streams that a rule or a schedule should record, but whose names no command can contain.
 
 Reconcile notes them each time it reads an online list; health, the alerts and the list of streams
 read the notes. This module decides nothing about a stream.

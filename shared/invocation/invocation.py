@@ -523,8 +523,8 @@ class Invocation:
             note_unplanned(self.app.store)
 
     def _note_unusable(self, domain: str, keys: Sequence[StreamKey]) -> None:
-        """Record the streams that no command can name, for health, the list and the alerts. Leave
-        out those that neither a rule nor an occurrence under way would record."""
+        """Record the streams whose names no command can contain, for health, the list and the
+        alerts. Leave out those that neither a rule nor an occurrence under way would record."""
         now = self.app.store.now()
         wanted = [key for key in keys if self._would_record(key, now)]
         with suppress(StoreUnavailable):

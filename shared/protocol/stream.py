@@ -57,7 +57,7 @@ def name_fault(name: str) -> str:
     """Return why `name` cannot be the name of an application or stream; "" if it can.
 
     Live's own rules are UNCONFIRMED (docs/platform/live.md §2.2). So a name is anything that a
-    command to Live and a request to live-record can carry: every recorded stream can then be
+    command to Live and a request to live-record can contain: every recorded stream can then be
     stopped.
     """
     fault = next((fault for is_wrong, fault in _FAULTS if is_wrong(name)), "")

@@ -88,9 +88,9 @@ class StoredSchedule(Struct, frozen=True, omit_defaults=True):
     time are in the records of its streams; None if none are yet. `leaving`: streams from whose
     records its occurrences must still be removed. `is_deleted`: its occurrences are to be removed
     from all records; then this document is deleted, too. `rules`: the temporary rules that follow
-    from its patterns. There is one for each occurrence that has begun, until its limit, and one for
-    the next occurrence. `cancelled`: the ids of occurrences that a recent change removed from the
-    calendar before they began.
+    from its patterns. There is one for each occurrence that has begun, until its `until`, and one
+    for the next occurrence. `cancelled`: the ids of occurrences that a recent change removed from
+    the calendar before they began.
     """
 
     schedule: Schedule
@@ -162,8 +162,8 @@ def rules_of(
     """Return the temporary rules of a schedule with patterns, as of `now`. `upcoming` are the
     occurrences that its calendar has now.
 
-    Once an occurrence has begun, its rule stays until the occurrence's limit, even if the schedule
-    was changed or deleted. But if the occurrence had been cancelled before it began, its rule is
+    Once an occurrence has begun, its rule stays until `Occurrence.until`, even if the schedule was
+    changed or deleted. But if the occurrence had been cancelled before it began, its rule is
     removed. If an occurrence was skipped, its rule stays for SETTLED_AFTER_MS after the change, so
     that every instance learns of the skip. New rules come from the occurrences that are under way
     or about to begin, and from the next one.
@@ -227,7 +227,7 @@ def one_of_each_application(streams: Iterable[str]) -> Sequence[StreamKey]:
 def rules_due_at(stored: StoredSchedule, now: int) -> int | None:
     """Return the earliest time at which a rule whose occurrence has begun must be handled; None if
     no occurrence has begun. A rule must be handled at the end of its occurrence. After the
-    occurrence has been judged (`is_judged`), the rule must be handled at the occurrence's limit."""
+    occurrence has been judged (`is_judged`), the rule must be handled at `Occurrence.until`."""
     times = (
         rule.occurrence.until if rule.is_judged else rule.occurrence.ends_at
         for rule in stored.rules

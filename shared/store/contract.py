@@ -262,7 +262,9 @@ class PolicyCopy(Struct, frozen=True):
 
 class InForce(Struct, frozen=True):
     """The rules that every instance applies. `policy` is the newest policy, None if there is none.
-    `temporary` maps each schedule with patterns to its temporary rules, as JSON."""
+    `temporary` contains the rules of schedules that name their streams by pattern: such a rule
+    records the streams during one occurrence. Each key is the id of a schedule; its value is the
+    JSON of the schedule's rules."""
 
     policy: PolicyCopy | None
     temporary: Mapping[str, str]

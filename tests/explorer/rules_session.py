@@ -196,8 +196,9 @@ REMOVALS = (
     ),
     Removal(
         "a reported publish ends nothing unverified",
-        "A publish that only a callback has reported ends an intent once a poll has shown it. If "
-        "policy makes a new intent for that publish, the old intent ends at once.",
+        "If only a callback has reported a publish, an intent ends because of it only after a poll "
+        "has shown the publish. But if policy makes a new intent for that publish, the old intent "
+        "ends at once.",
         _publish_is_believed,
         Scenario("", before=(PUBLISH, START_STOP), script=REPLAYED),
     ),

@@ -52,15 +52,15 @@ REMOVALS = (
     ),
     Removal(
         "a jump ends no pause",
-        "If a pause began, and less than the merge delay later the store's clock may have jumped "
-        "forward, the recording may still be paused after the jump.",
+        "If the store's clock may have jumped forward less than the merge delay after a pause "
+        "began, the recording may still be paused after the jump.",
         _pause_ends_at_a_jump,
         RETURNS_JUMPS,
     ),
     Removal(
         "no time stays ahead",
-        "If the store's clock is set back, each stored time that lies too far ahead is moved to "
-        "the latest time that is possible for it.",
+        "After the store's clock is set back, a stored time may lie too far ahead. It is then set "
+        "to the latest time that is possible for it.",
         _times_stay_ahead,
         SET_BACK,
     ),

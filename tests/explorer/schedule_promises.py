@@ -46,7 +46,7 @@ def handled(memory: Memory, old: StreamRecord, new: StreamRecord, event: object)
 
 
 def _forgetting(memory: Memory, old: StreamRecord) -> Memory:
-    """Forget occurrences whose limit has passed: they cannot begin any more. Keep the one that a
+    """Forget occurrences whose `until` has passed: they cannot begin any more. Keep the one that a
     stop in force has ended: it is barred even if it is planned again."""
     passed = {one.id for one in old.begun if one.until <= NOW}
     if not passed:

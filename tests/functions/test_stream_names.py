@@ -1,5 +1,5 @@
-"""What Live calls a stream can be recorded, asked about, stopped and listed; what no command can
-name is never recorded, and the stage says so: one rule at every door."""
+"""What Live calls a stream can be recorded, asked about, stopped and listed. A stream whose
+name no command can contain is never recorded, and the stage says so: one rule at every door."""
 
 from __future__ import annotations
 

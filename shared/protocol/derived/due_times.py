@@ -15,8 +15,9 @@ POLL_AFTER_MS = (5_000, 15_000, 30_000)
 """When an ending session is polled, counted from the time at which it became ending
 (`off_since`)."""
 POLL_AGAIN_MS = 60_000
-"""How often an ending session is polled after the polls of POLL_AFTER_MS. If a list
-still shows an older publish after this time, the list counts as right."""
+"""How often an ending session is polled after the polls of POLL_AFTER_MS. If a session has been
+ending for this long and a list still shows an earlier publish, the list counts as right: the
+session's own publish never happened."""
 
 
 def next_poll(session: Session) -> int | None:

@@ -31,9 +31,10 @@ from shared.protocol.state.occurrence import (
 )
 
 SKIP_STANDS_MS = 5 * 60_000
-"""A newer plan undoes a skip only if the occurrence begins more than this time from now. A planning
-run that read the schedule before the skip may plan the occurrence again; a later run corrects that
-within three minutes."""
+"""If a skipped occurrence begins within this time, it stays skipped, even if it is planned again:
+the planning run may have read the schedule before the skip. If it begins later and is planned
+again, it is no longer skipped. If that is wrong, a later planning run corrects it within three
+minutes."""
 
 
 def plan(transition: Transition, event: OccurrencesPlanned) -> None:
@@ -175,9 +176,9 @@ def keep_up(transition: Transition) -> None:
 
 
 def pass_time(transition: Transition) -> None:
-    """Begin each planned occurrence that is due, and drop each begun one whose limit has passed. If
-    the occurrence that made the intent has reached its end, extend the intent to an occurrence that
-    follows soon, hand it over, or let it end with the show."""
+    """Begin each planned occurrence that is due, and drop each begun one that has reached its
+    `stays_until`. If the occurrence that made the intent has reached its end, extend the intent to
+    an occurrence that follows soon, hand it over, or let it end with the show."""
     now, planned = transition.now, transition.record.planned
     for occurrence in planned:
         if occurrence.begins_at > now:
@@ -214,7 +215,7 @@ def _begin(
 
 def _bar(transition: Transition, occurrence: Occurrence, reason: Reason) -> None:
     """Record that an occurrence is over at its beginning. A missed one stays for a day, so that
-    people are notified, even if its own limit has long passed."""
+    people are notified, even if its `until` has long passed."""
     barred = replace(occurrence, is_over=True, barred_by=reason)
     if reason is Reason.SCHEDULE_MISSED:
         barred = replace(barred, missed_until=transition.now + MISSED_SHOWN_MS)

@@ -57,8 +57,8 @@ class Transition:
 
     def new_intent(self, **fields: Any) -> None:  # noqa: ANN401 - as change
         """Replace the intent by one of the next generation. Drop the pending command, the
-        confirmation and the failure, which belong to the old intent. If the new intent is to end a
-        recording, its end is awaited."""
+        confirmation and the failure, which belong to the old intent. If the new intent wants a
+        recording to end, await the recording's end."""
         intent = Intent(generation=self.record.intent.generation + 1, made_at=self.now, **fields)
         if intent.wanted:
             self.change(stop_check=None)

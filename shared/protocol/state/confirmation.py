@@ -173,7 +173,8 @@ little: the report of the first may be lost, and the second may find the recordi
 
 
 class StopCheck(Struct, frozen=True, omit_defaults=True):
-    """A recording that the intent is to end, and of which nothing shows yet that it has ended.
+    """The check of a recording that the intent wants to end. Nothing shows yet that the recording
+    has ended.
 
     `reported`: Live has reported this recording, and so will report its end. `accepted`: how many
     stops Live has accepted so far, the first of them at `since`, the last at `at` and in the

@@ -53,7 +53,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
     forget_at: int | None = None  # if nothing happens until then; None unless it is at rest
     absence_polled_at: int | None = None  # when it was last polled before being forgotten
     planned: tuple[Occurrence, ...] = ()  # of schedules, to come; the next one first
-    begun: tuple[Occurrence, ...] = ()  # begun or skipped; each stays until its limit has passed
+    begun: tuple[Occurrence, ...] = ()  # begun or skipped; each stays until `stays_until`
 
     @property
     def is_blank(self) -> bool:
