@@ -131,6 +131,7 @@ class Reason(OpenEnum):
     RESTART_UNKNOWN = "restart_unknown"
     # what Live reports of the recording
     CONFIRMED = "confirmed"
+    CONFIRMED_UNPROVED = "confirmed_unproved"
     CONFIRMED_BY_FILE = "confirmed_by_file"
     PAUSED = "paused"
     INTERRUPTED = "interrupted"

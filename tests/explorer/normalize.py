@@ -179,14 +179,23 @@ def _bare_started(
 ) -> Confirmation:
     """Return the confirmation with the times that still matter. `at` matters for its check, and to
     tell its files from older ones. `since` matters for a publish that is reported later than the
-    list shows it, and for a pause that may last."""
+    list shows it, and for a pause that may last; `sent_at` for such a pause; `older_until` if
+    reports come."""
     needed = settings.status_known or confirmation.check_at is not None
     at = confirmation.at if needed else NOW
     may_learn = record.session is not None and record.session.time is None
     may_be_paused = NOW - record.paused_since < settings.merge_delay
     counts = may_learn or may_be_paused
     since = confirmation.since if counts else max(confirmation.since, at)
-    return replace(confirmation, at=at, since=max(since, NOW - OLD), unshown_since=None, sent_at=0)
+    older_until = confirmation.older_until if settings.status_known else 0
+    return replace(
+        confirmation,
+        at=at,
+        since=max(since, NOW - OLD),
+        unshown_since=None,
+        sent_at=confirmation.sent_at if may_be_paused else 0,
+        older_until=older_until if older_until > NOW else 0,
+    )
 
 
 def _bare_evidence(last_report: LastReport, stopped_at: int | None, old: int) -> LastReport:

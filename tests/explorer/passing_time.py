@@ -52,6 +52,8 @@ class Clock(Ground):
             world = self.posted(world, Published(at, script_step in DOUBTED))
         elif script_step is ScriptStep.REPLAYED_END:
             world = self.posted(world, Unpublished(at))
+        elif script_step is ScriptStep.LATE_REPORT:
+            says = "record_started"
         else:
             live, says = truth.foreign_start(live)
         return self.reports(world._replace(live=live, quiet=False), says)
@@ -65,6 +67,8 @@ class Clock(Ground):
             return
         if not (world.mail or world.instances or world.unreadable):
             promises.at_rest(record, world.live, world.memory, self.scenario.settings)
+            if self.scenario.says_so:
+                promises.says_so(record, world.live)
         behind = self._left_behind(world)
         if behind is None:
             return

@@ -45,7 +45,7 @@ SOON = 1_000
 """ms in which a report of Live is handled, unless it is lost or late."""
 
 
-__all__ = ["Broken", "Change", "at_rest", "at_the_end", "handled", "landed"]
+__all__ = ["Broken", "Change", "at_rest", "at_the_end", "handled", "landed", "says_so"]
 
 
 class Change(NamedTuple):
@@ -301,6 +301,14 @@ def at_rest(record: StreamRecord, live: Live, memory: Memory, settings: StreamSe
     checked = record.confirmation is not None and record.confirmation.check_at is not None
     if wanted and paused and doubted and not checked and live.listed is not None:
         raise Broken("Live reported that it paused what is wanted, and nothing is done about it")
+
+
+def says_so(record: StreamRecord, live: Live) -> None:
+    """Raise Broken if, at rest, Live records a wanted session that goes on, and the record denies
+    that."""
+    is_recorded = record.intent.wanted and record.is_live and live.task is Task.RUNS
+    if is_recorded and phase(record) is Phase.WAITING:
+        raise Broken("Live records what is wanted, and the record denies it")
 
 
 def _stands(confirmation: Confirmation | None) -> bool:

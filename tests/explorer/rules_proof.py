@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_scenario
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,6 +23,8 @@ from tests.explorer.scenarios import (
     PAUSED,
     RECORDED,
     RETURNS,
+    RETURNS_PAUSED_LATE,
+    RETURNS_REPORTED_LATE,
     RETURNS_SILENTLY,
     START,
     STATUS,
@@ -113,6 +116,14 @@ def _others_are_not_spared() -> Patches:
     return ((stop_check, "recording_reported", lambda *_, **__: None),)
 
 
+def _reports_are_never_older() -> Patches:
+    return ((confirmation_rules, "_older_until", lambda _record, **_: 0),)
+
+
+def _pauses_are_never_late() -> Patches:
+    return ((confirmation_rules, "LATE_PAUSE_MS", 0),)
+
+
 _RETURNING: dict[str, Any] = {"before": RECORDED, "script": RETURNS}
 REMOVALS = (
     Removal(
@@ -121,6 +132,20 @@ REMOVALS = (
         "shows that it records.",
         _accepted_is_enough,
         Scenario("", (START,), before=LIVE, settings=STATUS, **_one(Fault.MUTE)),
+    ),
+    Removal(
+        "a report may be older",
+        "If Live accepts a start soon after an earlier one, or after a stop, a report without a "
+        "time may be about the earlier recording, and one more start goes out after a minute.",
+        _reports_are_never_older,
+        replace_scenario(RETURNS_REPORTED_LATE, name=""),
+    ),
+    Removal(
+        "a pause may be older",
+        "If Live reports a pause without a time soon after an interruption, and has accepted a "
+        "start since, one more start goes out at once.",
+        _pauses_are_never_late,
+        replace_scenario(RETURNS_PAUSED_LATE, name=""),
     ),
     Removal(
         "adopted is unproved",

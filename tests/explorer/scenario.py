@@ -13,12 +13,14 @@ from tests.explorer.world import Fault
 
 
 class ScriptStep(str, Enum):
-    """What the stream truly does, and what somebody with a captured signature reports of it."""
+    """What the stream truly does, what is reported of it late, and what somebody with a captured
+    signature reports of it."""
 
     PUBLISH = "publish"
     SILENT_PUBLISH = "publish that no callback tells of"
     UNPUBLISH = "unpublish"
     FOREIGN_START = "foreign start"
+    LATE_REPORT = "late report that an earlier recording began"
     REPLAYED_PUBLISH = "replayed publish"
     DOUBTED_PUBLISH = "publish whose signature is an old one"
     DOUBTED_REPLAY = "replayed publish whose signature is an old one"
@@ -46,6 +48,7 @@ class Scenario:
     gap: int = 6_000  # ms from one publish to the next
     skew: int = 0  # the list's PublishTime, counted from the callback's time
     goes_on: bool = False  # Live never pauses it: a restart of our own splits a file for nothing
+    says_so: bool = False  # at rest, the record does not deny that Live records what is wanted
     limit: int = 400_000  # states; more is a mistake in the scenario
 
     @property

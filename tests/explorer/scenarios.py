@@ -100,6 +100,26 @@ PAUSED = Switches(already_while_paused=True)
 RESUMES = Switches(resumes=True)
 CANCEL_ENDS = Switches(cancel_ends=True)
 STATUS = StreamSettings(status_known=True)
+STATUS_SHORT = StreamSettings(status_known=True, merge_delay=15_000)
+RETURNS_REPORTED_LATE = Scenario(
+    "returns, a late report",
+    before=RECORDED,
+    aged=False,
+    gap=16_000,
+    script=(*RETURNS, ScriptStep.LATE_REPORT),
+    settings=STATUS_SHORT,
+    faults=frozenset({Fault.MUTE}),
+    budget=1,
+)
+RETURNS_PAUSED_LATE = Scenario(
+    "returns, a late pause",
+    before=RECORDED,
+    script=RETURNS,
+    settings=STATUS,
+    faults=frozenset({Fault.LATE}),
+    budget=1,
+    says_so=True,
+)
 
 
 def recording(
@@ -422,6 +442,8 @@ SINGLES = _named(
         switches=PAUSED,
         faults=frozenset({Fault.LOSE, Fault.MUTE, Fault.LOST_ANSWER}),
     ),
+    RETURNS_REPORTED_LATE,
+    RETURNS_PAUSED_LATE,
     Scenario(
         "listed later, goes on",
         before=RECORDED,

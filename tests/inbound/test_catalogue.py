@@ -157,9 +157,24 @@ RETURNED = StreamRecord(
     last_report=LastReport(recording=True, what="record_resumed", at=NOON - 500),
     interrupted_at=NOON - 3_000,
 )
-BEFORE = (*(StreamRecord(KEY),) * 9, StreamRecord(KEY, UNSEEN), LOOKED_INTO, RETURNED)
+RESTARTED = replace(
+    RETURNED,
+    intent=replace(RETURNED.intent, first_accepted_at=NOON - 60_000, until=NOON + 3_600_000),
+    confirmation=Confirmation(
+        1,
+        NOON - 1_000,
+        StartSource.ACCEPTED,
+        ConfirmationState.POLLED,
+        NOON + 59_000,
+        sent_at=NOON - 1_500,
+        older_until=NOON + 240_000,
+    ),
+    last_report=None,
+)
+BEFORE = (*(StreamRecord(KEY),) * 9, StreamRecord(KEY, UNSEEN), LOOKED_INTO, RETURNED, RESTARTED)
 """Streams never heard of, one whose session was forgotten under policy's intent, one whose intent
-ends with its session, and one that is recorded again after a drop."""
+ends with its session, one that is recorded again after a drop, and one whose start was accepted
+soon after an earlier one."""
 STEPS = (0, 500, 2_000, 6_000, 11_000, 61_000, 3_600_000, 13 * 3_600_000, 25 * 3_600_000)
 
 

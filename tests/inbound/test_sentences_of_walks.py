@@ -276,6 +276,13 @@ HISTORY: Mapping[Reason, Callable[[Said], bool]] = {
     Reason.CONFIRMED: lambda said: (
         isinstance(said.event, Reported) and said.event.recording and said.before.intent.wanted
     ),
+    Reason.CONFIRMED_UNPROVED: lambda said: (
+        isinstance(said.event, Reported)
+        and said.event.recording
+        and said.event.time is None
+        and said.after.confirmation is not None
+        and said.after.confirmation.check_at is not None
+    ),
     Reason.CONFIRMED_BY_FILE: of(FileLeft),
     Reason.PAUSED: lambda said: isinstance(said.event, Reported) and not said.event.recording,
     Reason.UNMANAGED: lambda said: (
@@ -329,6 +336,11 @@ WHY: Mapping[Reason, Present] = {
     ),
     Reason.SENT: lambda record, _now, _settings: record.flight is not None,
     Reason.CONFIRMED: reported(recording=True),
+    Reason.CONFIRMED_UNPROVED: lambda record, now, settings: (
+        reported(recording=True)(record, now, settings)
+        and record.confirmation is not None
+        and record.confirmation.check_at is not None
+    ),
     Reason.CONFIRMED_BY_FILE: lambda record, _now, _settings: record.is_recorded,
     Reason.PAUSED: reported(recording=False),
     Reason.INTERRUPTED: lambda record, _now, _settings: record.last_interruption > 0,

@@ -45,12 +45,14 @@ from shared.protocol.command_errors import (
 )
 from shared.protocol.derived.due_times import counts_against_quota, queue_priority
 from shared.protocol.derived.explain import explain
+from shared.protocol.events import Accepted
 from shared.protocol.state.command import PendingCommand
 from shared.protocol.state.intent import IdempotencyKey, Intent
 from shared.protocol.state.session import SessionState
 from tests.conftest import KEY, NOON, owing, saving
 from tests.support.stream_story import (
     FINALIZES,
+    OK,
     RECORDS,
     SECOND,
     STOPS,
@@ -1248,13 +1250,107 @@ def test_a_pause_without_a_time_just_after_an_accepted_start_is_taken_as_late() 
 @pytest.mark.parametrize(
     ("event", "after"),
     [
-        (PAUSES, 6 * SECOND),
+        (PAUSES, 40 * SECOND),
         (Reported("record_paused", recording=False, time=NOON + MINUTE + 4 * SECOND), 2 * SECOND),
     ],
     ids=["later", "dated"],
 )
 def test_another_pause_after_an_accepted_start_counts(event: Reported, after: int) -> None:
     assert returned().passes(after).happens(event).phase is Phase.WAITING
+
+
+def test_a_pause_without_a_time_that_may_be_of_before_the_start_is_asked_about_at_once() -> None:
+    # drops ── back, start, resumed ── 12 s later the report of the pause, without a time: now
+    story = returned().passes(12 * SECOND).happens(PAUSES)
+    assert (story.phase, story.reasons[-1]) == (Phase.STARTING, Reason.PAUSE_DOUBTED)
+    assert story.sent == ["start"] * 3
+
+    assert story.answer(AGAIN).phase is Phase.RECORDING
+    story.passes(3 * MINUTE)  # one more start asks Live, once no pause can last
+    assert story.sent == ["start"] * 4
+    assert story.answer(AGAIN).passes(HOUR_MS).sent == ["start"] * 4
+    assert story.phase is Phase.RECORDING
+
+
+def test_a_file_of_a_pause_that_was_doubted_does_not_prove_that_live_records() -> None:
+    # back, start, resumed ── somebody stops it: paused ── its file ── no pause can last: one start
+    story = returned().happens(PAUSES).passes(3 * MINUTE - SECOND)
+    story.happens(FileLeft("a.mp4", NOON, NOON + MINUTE + 2 * SECOND))
+
+    assert story.passes(SECOND).sent == ["start"] * 3
+
+
+def test_a_true_pause_soon_after_a_reconnect_is_ended_by_the_start_that_asks() -> None:
+    story = returned().passes(12 * SECOND).happens(PAUSES).answer()
+    assert story.phase is Phase.STARTING
+
+    assert story.happens(Reported("record_resumed", recording=True)).phase is Phase.RECORDING
+
+
+def test_a_stage_that_observes_asks_nothing_about_a_pause() -> None:
+    story = returned().passes(12 * SECOND)
+    story.settings = replace(KNOWN, observe=True)
+
+    assert story.happens(PAUSES).passes(SECOND).seen(NOON + MINUTE + SECOND).phase is Phase.WAITING
+
+
+def swallowed() -> Story:
+    """Return a story of a stream that has dropped and come back. Live has accepted the start, and
+    a report without a time comes that may be about the recording before."""
+    story = accepted(KNOWN).passes(20 * SECOND).goes_off().passes(SECOND).publish().answer()
+    return story.passes(3 * SECOND).happens(STARTED)
+
+
+def test_a_report_that_may_be_of_the_recording_before_is_proved_by_one_start() -> None:
+    story = swallowed()
+    assert story.phase is Phase.RECORDING
+    assert story.passes(56 * SECOND).sent == ["start"] * 2
+
+    assert story.passes(SECOND).sent == ["start"] * 3
+    assert story.answer(AGAIN).passes(HOUR_MS).sent == ["start"] * 3
+    assert story.phase is Phase.RECORDING
+
+
+def test_a_start_that_was_not_carried_out_is_found_within_a_minute() -> None:
+    story = swallowed().passes(57 * SECOND)  # Live has accepted the start, and has done nothing
+
+    assert story.answer().phase is Phase.STARTING
+    assert story.happens(STARTED).phase is Phase.RECORDING
+
+
+def test_it_is_proved_too_if_the_report_came_before_the_answer() -> None:
+    story = accepted(KNOWN).passes(20 * SECOND).unpublish().passes(SECOND).publish()
+    story.happens(STARTED).answer()
+
+    assert story.passes(61 * SECOND).sent == ["start"] * 3
+
+
+@pytest.mark.parametrize("answered", [AGAIN, OK], ids=["already", "accepted"])
+def test_a_start_soon_after_a_stop_is_proved_as_well(answered: Accepted | LiveError) -> None:
+    story = recording(KNOWN).passes(HOUR_MS).stop().answer().happens(PAUSES).passes(4 * MINUTE)
+    story.start().answer().happens(STARTED)
+
+    assert story.passes(MINUTE).sent == ["start", "stop", "start", "start"]
+    assert "restart" not in story.answer(answered).passes(HOUR_MS).sent
+
+
+def test_a_first_start_and_the_return_of_a_long_recording_need_no_proof() -> None:
+    assert recording(KNOWN).passes(HOUR_MS).sent == ["start"]
+    story = recording(KNOWN).passes(5 * MINUTE).unpublish().publish().answer().happens(STARTED)
+
+    assert story.passes(HOUR_MS).sent == ["start"] * 2
+
+
+def test_a_report_with_a_time_of_after_the_start_needs_no_proof() -> None:
+    story = swallowed().happens(started_at(NOON + 36 * SECOND)).happens(STARTED)
+
+    assert story.passes(HOUR_MS).sent == ["start"] * 2
+
+
+def test_a_pause_after_a_report_that_is_not_proved_yet_counts() -> None:
+    story = swallowed().passes(50 * SECOND).happens(PAUSES)
+
+    assert story.phase is Phase.WAITING
 
 
 def test_a_pause_just_after_the_first_start_counts() -> None:
@@ -1547,7 +1643,8 @@ def test_a_start_that_a_stage_observed_in_a_recorded_session_is_sent_once_it_act
 
     assert acts(story).sent == ["start", "start"]
     assert story.answer().confirm().phase is Phase.RECORDING
-    assert story.passes(HOUR_MS).sent == ["start", "start"]
+    story.passes(MINUTE).answer(AGAIN).passes(HOUR_MS)
+    assert story.sent == ["start", "start", "start"]  # the last one proves the report
 
 
 def test_a_start_that_a_stage_observed_is_not_sent_if_the_list_shows_that_the_publish_went_on() -> (

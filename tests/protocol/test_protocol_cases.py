@@ -148,6 +148,7 @@ def test_a_new_session_whose_start_a_lost_restart_replaced_is_started_at_once() 
 
 def test_once_more_at_the_end_of_a_doubt() -> None:
     story = recording().stop().answer(InDoubt()).start().answer()
+    story.happens(Reported("record_started", recording=True, time=NOON))
 
     assert story.passes(MINUTE - 1).sent == ["start", "stop", "start"]
     assert story.passes(1).sent == ["start", "stop", "start", "start"]
@@ -462,10 +463,10 @@ def test_a_pending_restart_suppresses_a_start() -> None:
 
 
 def test_a_cancel_delay_is_bound_to_its_generation() -> None:
-    story = recording().stop().answer().happens(CancelDelayAsked("ann")).start()
-    story.answer(SLOWLY).answer().confirm().passes(HOUR_MS)
+    story = recording().stop().answer().passes(SECOND).happens(CancelDelayAsked("ann")).start()
+    story.answer(SLOWLY).answer().confirm().passes(MINUTE).answer(ALREADY).passes(HOUR_MS)
 
-    assert story.sent == ["start", "stop", "cancel_delay", "start"]
+    assert story.sent == ["start", "stop", "cancel_delay", "start", "start"]
 
 
 def test_finalize_asks_for_the_file_once_its_stop_is_over() -> None:

@@ -6,7 +6,13 @@ from __future__ import annotations
 import pytest
 
 from shared.protocol import Command, FileLeft, Phase, Reason, Reported, StopAsked, StreamSettings
-from shared.protocol.command_errors import InDoubt, LiveError, StreamNotLive, UnknownRejection
+from shared.protocol.command_errors import (
+    AlreadyStarted,
+    InDoubt,
+    LiveError,
+    StreamNotLive,
+    UnknownRejection,
+)
 from shared.protocol.derived.due_times import command_priority
 from shared.protocol.derived.explain import explain
 from shared.protocol.derived.standing import standing
@@ -133,9 +139,10 @@ def test_a_second_report_of_a_recording_may_be_of_what_somebody_else_records() -
 
 
 def test_a_new_start_ends_the_check() -> None:
-    story = swallowed().passes(SECOND).start().answer().confirm().passes(HOUR_MS)
+    story = swallowed().passes(SECOND).start().answer().confirm()
+    story.passes(MINUTE).answer(AlreadyStarted("TaskAlreadyStarted")).passes(HOUR_MS)
 
-    assert story.sent == ["start", "stop", "start"]
+    assert story.sent == ["start", "stop", "start", "start"]  # the last one proves the report
 
 
 def test_a_second_stop_of_what_is_paused_awaits_nothing() -> None:

@@ -381,6 +381,13 @@ STATES: Mapping[ConfirmationState, tuple[StartSource, str]] = {
         StartSource.ADOPTED,
         "A report says that Live records. The report may be older than the pause, or replayed.",
     ),
+    ConfirmationState.CONFIRMED_UNPROVED: (
+        StartSource.ACCEPTED,
+        (
+            "A report without a time says that Live records. The report may be about a recording "
+            "before this start."
+        ),
+    ),
     ConfirmationState.CONFIRMED: (StartSource.ACCEPTED, "Live reported that it records."),
 }
 
@@ -413,7 +420,8 @@ def confirmations() -> Iterator[str]:
 
 def _confirmed_as(state: ConfirmationState, source: StartSource) -> StreamRecord:
     check_at = _NOW_MS if state in CHECKS else None
-    confirmation = Confirmation(1, _BEGAN_MS, source, state, check_at)
+    older_until = _NOW_MS + 1 if state is ConfirmationState.CONFIRMED_UNPROVED else 0
+    confirmation = Confirmation(1, _BEGAN_MS, source, state, check_at, older_until=older_until)
     return replace(SITUATIONS["live"], confirmation=confirmation, stopped_at=_NOW_MS - 60_000)
 
 

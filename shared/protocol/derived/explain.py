@@ -115,7 +115,8 @@ def _recording(record: StreamRecord, confirmation: Confirmation) -> HistoryEntry
         return HistoryEntry(Reason(confirmation.source.value), {"command": Command.START.value})
     if report is None or not report.recording:
         return HistoryEntry(Reason.CONFIRMED_BY_FILE)
-    return HistoryEntry(Reason.CONFIRMED, {"what": report.what})
+    confirmed = Reason.CONFIRMED_UNPROVED if record.is_unproved else Reason.CONFIRMED
+    return HistoryEntry(confirmed, {"what": report.what})
 
 
 def _unproved(record: StreamRecord, confirmation: Confirmation, now: int) -> HistoryEntry:

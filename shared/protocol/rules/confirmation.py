@@ -22,6 +22,7 @@ from shared.protocol.state.confirmation import (
     StartSource,
 )
 from shared.protocol.state.confirmation import ConfirmationState as State
+from shared.protocol.state.recording import StreamRecord
 from shared.protocol.state.session import TOGETHER_MS, SessionState
 from shared.protocol.stream import Command
 
@@ -38,6 +39,11 @@ this."""
 MAX_RETRY_CALLS = 2
 """How often an accepted start is sent again because Live reported an error within
 CONFIRM_AGAIN_MS."""
+LATE_REPORT_MS = 300_000
+"""How late a report of a recording may come. A stage refuses a signature that is older."""
+LATE_PAUSE_MS = 40_000
+"""For this long after an interruption or a stop, its pause may be reported. Live tries to deliver a
+callback for some 35 s (docs/platform/live.md §2)."""
 POLL_MS = 5_000
 """How long a restart, which splits the file, waits for the poll that may make it needless. If the
 poll fails, the restart is sent after this time."""
@@ -74,6 +80,9 @@ CHECKS: Mapping[State, Check] = {
     ),
     State.WAITING_OUT_PAUSE: Check(None, Command.START, Reason.UNPROVED, State.UNCONFIRMED),
     State.CONFIRMED_UNDATED: Check(None, Command.START, Reason.UNPROVED, State.CONFIRMED),
+    State.CONFIRMED_UNPROVED: Check(
+        CONFIRM_AGAIN_MS, Command.START, Reason.UNPROVED, State.CONFIRMED
+    ),
 }
 """A state not listed here lasts until a report comes or a start is accepted."""
 _REPEATS = (
@@ -120,6 +129,8 @@ def begin(
         sent_at=sent_at,
     )
     if source is StartSource.ACCEPTED:
+        older_until = _older_until(record, is_repeat=is_repeat)
+        confirmation = replace(confirmation, older_until=older_until)
         confirmation = _accepted_again(confirmation, before if is_repeat else None)
     transition.change(failure=None)
     _enter(transition, confirmation, _first_state(transition, confirmation, before))
@@ -128,6 +139,18 @@ def begin(
         confirm(transition, report.time)
     elif report and report.what == FAILED and began_now and report.at > sent_at:
         fail(transition, report.code or FAILED, report.message)  # it came before the answer
+
+
+def _older_until(record: StreamRecord, *, is_repeat: bool) -> int:
+    """Return until when a report without a time may be about a recording that began before the
+    start that Live has just accepted; 0 if there was none. `is_repeat`: the start before this one
+    began none."""
+    before = record.confirmation
+    if is_repeat and before is not None:
+        return before.older_until
+    begun_at = 0 if before is None else before.begun_at or before.at
+    latest = max(begun_at, record.stopped_at or 0)
+    return latest and latest + LATE_REPORT_MS
 
 
 def _accepted_again(confirmation: Confirmation, before: Confirmation | None) -> Confirmation:
@@ -216,7 +239,8 @@ def confirm(transition: Transition, time: int | None) -> bool:
 
     If Live answered that start with TaskAlreadyStarted while a pause was possible, the report may
     be late or replayed, and the recording may be paused. So one more start is sent as soon as any
-    pause must be over. Its answer shows whether Live records.
+    pause must be over. Its answer shows whether Live records. If Live accepted that start, and the
+    report may be about an earlier recording, one more start is sent after CONFIRM_AGAIN_MS.
     """
     confirmation = transition.record.confirmation if transition.record.is_started else None
     if confirmation is None:
@@ -226,6 +250,10 @@ def confirm(transition: Transition, time: int | None) -> bool:
     if confirmation.source is StartSource.ADOPTED:
         spent = replace(confirmation, repeated=True)
         _enter(transition, spent, State.CONFIRMED_UNDATED)
+    elif confirmation.state is not State.CONFIRMED and confirmation.may_be_older(
+        time, transition.now
+    ):
+        _enter(transition, confirmation, State.CONFIRMED_UNPROVED)
     else:
         _enter(transition, confirmation, State.CONFIRMED)
     return True
@@ -363,31 +391,44 @@ def paused(transition: Transition) -> None:
         return
     if confirmation.state is State.CONFIRMED_UNDATED and not confirmation.repeated:
         _enter(transition, confirmation, State.MAY_BE_PAUSED)
-    elif confirmation.state is State.CONFIRMED_UNDATED or (
+    elif confirmation.state in (State.CONFIRMED_UNDATED, State.CONFIRMED_UNPROVED) or (
         confirmation.is_lasting and transition.record.denied_at is not None
     ):
         _enter(transition, confirmation, State.WAITING_OUT_PAUSE)
 
 
 def doubt_pause(transition: Transition) -> bool:
-    """Return True if Live's report of a pause is most likely about the interruption before the last
-    start. The report gives no time. It counts as such a report if it came just after Live had
-    accepted this start and reported a recording.
+    """Return True if Live's report of a pause may be about the interruption before the last start
+    that Live has accepted. The report gives no time.
 
-    In case the report is about a new pause, also plan a start for the time when any pause must be
-    over.
+    It is most likely about that interruption if it came just after Live had accepted this start and
+    reported a recording. In case it is about a new pause, also plan a start for the time when any
+    pause must be over. If it came later, treat it as an interruption, and enqueue a start. The
+    answer to this start shows whether Live records.
     """
     # interruption, paused ── an accepted start ── resumed ── the report of the pause comes: now
     record, confirmation = transition.record, transition.record.confirmation
-    if confirmation is None or not (record.is_recorded and confirmation.is_confirmed):
+    if confirmation is None or not record.is_recorded:
         return False
     is_resumed = 0 <= confirmation.sent_at - record.paused_since < CONFIRM_MS
-    is_accepted = confirmation.source is StartSource.ACCEPTED
-    if not (is_resumed and is_accepted) or transition.now - confirmation.at > TOGETHER_MS:
+    is_accepted = confirmation.source is StartSource.ACCEPTED and confirmation.is_confirmed
+    if is_resumed and is_accepted and transition.now - confirmation.at <= TOGETHER_MS:
+        transition.change(interrupted_latest_at=transition.now)
+        _enter(transition, replace(confirmation, repeated=True), State.CONFIRMED_UNDATED)
+        return True
+    if transition.settings.observe or not _may_be_late_pause(transition, confirmation):
         return False
-    transition.change(interrupted_latest_at=transition.now)
-    _enter(transition, replace(confirmation, repeated=True), State.CONFIRMED_UNDATED)
+    transition.change(interrupted_at=transition.now)
+    transition.enqueue(Command.START, Reason.UNPROVED)
     return True
+
+
+def _may_be_late_pause(transition: Transition, confirmation: Confirmation) -> bool:
+    """Return True if a report of a pause may still come from before Live began to record this
+    session."""
+    paused_since = transition.record.paused_since
+    has_begun_since = (confirmation.begun_at or 0) >= paused_since
+    return has_begun_since and transition.now - paused_since < LATE_PAUSE_MS
 
 
 def spend_repeat(transition: Transition) -> None:

@@ -80,7 +80,8 @@ def _settle_restart(transition: Transition, time: int | None) -> None:
 
 def _confirm(transition: Transition, what: str, time: int | None) -> None:
     is_believed = confirmation_rules.confirm(transition, time)
-    transition.add_entry(Reason.CONFIRMED if is_believed else Reason.REPORTED_LATE, what=what)
+    confirmed = Reason.CONFIRMED_UNPROVED if transition.record.is_unproved else Reason.CONFIRMED
+    transition.add_entry(confirmed if is_believed else Reason.REPORTED_LATE, what=what)
 
 
 def _start_early(transition: Transition, time: int | None) -> None:
@@ -139,7 +140,7 @@ def _confirm_by_file(transition: Transition, stop: int) -> None:
     """Take a file that ended after the start as proof of the start, unless a pause was reported or
     the stream went away: then it may belong to the recording that ended."""
     record = transition.record
-    is_denied = record.is_started and record.denied_at is not None
+    is_denied = record.is_started and (record.denied_at is not None or record.is_pause_doubted)
     if not is_denied and confirmation_rules.confirm(transition, stop) and record.is_started:
         transition.add_entry(Reason.CONFIRMED_BY_FILE)
 

@@ -16,7 +16,7 @@ from shared.protocol.continuity import Continuity
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import Reason
 from shared.protocol.rules.command_retry import longest_delay_before
-from shared.protocol.rules.confirmation import MAX_CONFIRM_AGAIN_MS
+from shared.protocol.rules.confirmation import LATE_REPORT_MS, MAX_CONFIRM_AGAIN_MS
 from shared.protocol.state.command import IN_DOUBT_MS, MAX_SLOT_WAIT_MS
 from shared.protocol.state.intent import Intent
 from shared.protocol.state.occurrence import MISSED_SHOWN_MS, in_order
@@ -80,6 +80,12 @@ def check_pause(_record: StreamRecord, settings: StreamSettings) -> int:
     return max(MAX_CONFIRM_AGAIN_MS, settings.merge_delay + MAX_SLOT_WAIT_MS + IN_DOUBT_MS)
 
 
+def late_report(_record: StreamRecord, _settings: StreamSettings) -> int:
+    """Return the longest wait for a slot, plus the time in doubt, plus the time by which a report
+    may be late."""
+    return MAX_SLOT_WAIT_MS + IN_DOUBT_MS + LATE_REPORT_MS
+
+
 def clock_difference(_record: StreamRecord, _settings: StreamSettings) -> int:
     """Return the longest wait for a slot, plus the difference of Live's clock and the store's."""
     return MAX_SLOT_WAIT_MS + TOGETHER_MS
@@ -137,6 +143,7 @@ STORED_TIMES: tuple[StoredTime, ...] = (
     StoredTime("confirmation", "check_at", check_pause),
     StoredTime("confirmation", "since", clock_difference),
     StoredTime("confirmation", "sent_at", slot_wait),
+    StoredTime("confirmation", "older_until", late_report),
     StoredTime("confirmation", "begun_at", none_ahead),
     StoredTime("confirmation", "unshown_since", none_ahead),
     StoredTime("failure", "at", none_ahead),

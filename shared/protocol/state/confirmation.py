@@ -38,6 +38,7 @@ class ConfirmationState(str, Enum):
     MAY_GO_ON_POLLED = "may_go_on_polled"
     WAITING_OUT_PAUSE = "waiting_out_pause"
     CONFIRMED_UNDATED = "confirmed_undated"
+    CONFIRMED_UNPROVED = "confirmed_unproved"
     CONFIRMED = "confirmed"
 
 
@@ -66,11 +67,16 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
     sent_at: int = 0  # when the command that Live answered was sent; not stored by release 0.2
     accepted_again: int = 0  # starts in a row that Live accepted since, as if nothing ran
     unsent: Reason | None = None  # of a later start, not sent because the stage only observed
+    older_until: int = 0  # until then, a report without a time may be about an earlier recording
 
     @property
     def is_confirmed(self) -> bool:
         """Return True if a report or a file has shown that Live records."""
-        return self.state in (State.CONFIRMED, State.CONFIRMED_UNDATED)
+        return self.state in (
+            State.CONFIRMED,
+            State.CONFIRMED_UNDATED,
+            State.CONFIRMED_UNPROVED,
+        )
 
     @property
     def is_shown(self) -> bool:
@@ -87,6 +93,11 @@ class Confirmation(Struct, frozen=True, omit_defaults=True):
         """Return True if Live's report of the time `time` may be about this start. A report without
         a time (None) always may."""
         return time is None or time >= self.since
+
+    def may_be_older(self, time: int | None, now: int) -> bool:
+        """Return True if Live's report of the time `time`, received at `now`, may be about a
+        recording that began before this start: the report gives no time (None)."""
+        return time is None and now < self.older_until
 
     def covers(self, time: int) -> bool:
         """Return True if Live accepted this start, and the start was sent clearly later than

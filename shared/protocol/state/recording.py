@@ -14,6 +14,7 @@ from shared.protocol.state.command import (
 )
 from shared.protocol.state.confirmation import (
     Confirmation,
+    ConfirmationState,
     LastReport,
     SessionFailure,
     StartSource,
@@ -138,6 +139,24 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         if (self.interrupted_at or 0) > shown_at:
             denials.append(self.interrupted_at or 0)
         return max(denials, default=None)
+
+    @property
+    def is_pause_doubted(self) -> bool:
+        """Return True if Live has reported a pause that is most likely older than the accepted
+        start of this session. A start will show whether it is."""
+        confirmation = self.confirmation
+        if confirmation is None or confirmation.source is not StartSource.ACCEPTED:
+            return False
+        return confirmation.state is ConfirmationState.CONFIRMED_UNDATED
+
+    @property
+    def is_unproved(self) -> bool:
+        """Return True if Live has reported a recording of this session, but the report may be about
+        an earlier recording. A start will show whether it is."""
+        confirmation = self.confirmation
+        if confirmation is None or not self.is_started:
+            return False
+        return confirmation.state is ConfirmationState.CONFIRMED_UNPROVED
 
     @property
     def is_recorded(self) -> bool:
