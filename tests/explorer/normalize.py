@@ -179,21 +179,22 @@ def _bare_started(
 ) -> Confirmation:
     """Return the confirmation with the times that still matter. `at` matters for its check, and to
     tell its files from older ones. `since` matters for a publish that is reported later than the
-    list shows it, and for a pause that may last; `sent_at` for such a pause; `older_until` if
-    reports come."""
+    list shows it, and for a pause that may last. If reports come, `sent_at` matters for such a
+    pause, and `older_until` for a recording that was reported late."""
     needed = settings.status_known or confirmation.check_at is not None
     at = confirmation.at if needed else NOW
     may_learn = record.session is not None and record.session.time is None
     may_be_paused = NOW - record.paused_since < settings.merge_delay
     counts = may_learn or may_be_paused
     since = confirmation.since if counts else max(confirmation.since, at)
-    older_until = confirmation.older_until if settings.status_known else 0
+    reports = settings.status_known
+    older_until = confirmation.older_until if reports else 0
     return replace(
         confirmation,
         at=at,
         since=max(since, NOW - OLD),
         unshown_since=None,
-        sent_at=confirmation.sent_at if may_be_paused else 0,
+        sent_at=confirmation.sent_at if reports and may_be_paused else 0,
         older_until=older_until if older_until > NOW else 0,
     )
 
