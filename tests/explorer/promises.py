@@ -25,7 +25,7 @@ from shared.protocol import (
 )
 from shared.protocol.command_errors import AlreadyStarted
 from shared.protocol.policy import OnInterruption
-from shared.protocol.state.confirmation import Confirmation, ConfirmationState
+from shared.protocol.state.confirmation import Confirmation, ConfirmationState, StartSource
 from shared.protocol.state.intent import Requester
 from shared.protocol.state.session import SessionState
 from tests.explorer import schedule_promises
@@ -298,7 +298,7 @@ def at_rest(record: StreamRecord, live: Live, memory: Memory, settings: StreamSe
     doubts = {one.command for one in record.doubts}
     doubted = doubts & {Command.STOP, Command.CANCEL_DELAY} and Command.RESTART not in doubts
     paused = last_report.what == "record_paused" and live.task is not Task.RUNS
-    checked = record.confirmation is not None and record.confirmation.check_at is not None
+    checked = _is_checked(record.confirmation)
     if wanted and paused and doubted and not checked and live.listed is not None:
         raise Broken("Live reported that it paused what is wanted, and nothing is done about it")
 
@@ -309,6 +309,15 @@ def says_so(record: StreamRecord, live: Live) -> None:
     is_recorded = record.intent.wanted and record.is_live and live.task is Task.RUNS
     if is_recorded and phase(record) is Phase.WAITING:
         raise Broken("Live records what is wanted, and the record denies it")
+
+
+def _is_checked(confirmation: Confirmation | None) -> bool:
+    """Return True if a check of the start is planned that does not only wait for the time when a
+    pause, reported since Live accepted the start, must be over."""
+    if confirmation is None or confirmation.check_at is None:
+        return False
+    waits = confirmation.state is ConfirmationState.WAITING_OUT_PAUSE
+    return not (waits and confirmation.source is StartSource.ACCEPTED)
 
 
 def _stands(confirmation: Confirmation | None) -> bool:
