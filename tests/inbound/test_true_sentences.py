@@ -52,7 +52,8 @@ def refuted() -> Story:
 
 def stopped_for_an_hour() -> Story:
     """Return a story of a stream that a rule records, and that a person stopped for an hour."""
-    return recording(BY_RULE).happens(StopAsked("ann", hold=60 * MINUTE)).answer()
+    story = recording(BY_RULE).happens(StopAsked("ann", hold=60 * MINUTE)).answer()
+    return story.happens(PAUSED)
 
 
 def republished_in_the_hold() -> Story:
@@ -278,7 +279,7 @@ WHY: dict[str, tuple[Story, Reason, str]] = {
         HOLD_IS_OVER,
     ),
     "the stop no longer holds, and no rule records": (
-        recording().happens(StopAsked("ann", hold=MINUTE)).answer().passes(MINUTE),
+        recording().happens(StopAsked("ann", hold=MINUTE)).answer().happens(PAUSED).passes(MINUTE),
         Reason.ASKED_STOP,
         "ann asked for it to be stopped",
     ),
