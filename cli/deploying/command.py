@@ -165,13 +165,14 @@ def _checked_stage(name: str, policy: Path, instances: int) -> Stage:
     runtime = runtime_of(os.environ)
     codes = {each.variable: folder_of(each, runtime) for each in PACKAGES}
     stage = stage_named(name, os.environ, codes=codes)
-    for each in need_own_variables(name, os.environ):
-        _warn(each)
+    whose = need_own_variables(name, os.environ)
     others = limits.other_shares(stage)
     for each in limits.unknown(others):
         _say(_("warning: {each}").format(each=each))
     found = [*stage.faults(packed_policy(policy)), *limits.faults(stage, others, instances)]
     _fail_on([*misspelt(os.environ), *found], _("the stage {name}").format(name=name))
+    for each in whose:
+        _warn(each)
     return stage
 
 

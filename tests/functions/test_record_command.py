@@ -260,6 +260,7 @@ def test_a_stop_says_all_the_time_that_a_rule_may_wait_for_the_next_publish(stag
     path = f"/v1/recordings/{key.url_path}"
     stage.happens(Published(NOON), key)
     answers = [stage.ask("POST", f"{path}/stop", {"hold": "1h"}).json]
+    stage.happens(Reported("record_paused", recording=False), key)
     for minutes in (1, 60):
         stage.clock.pass_ms(minutes * 60_000)
         answers.append(stage.ask("GET", path).json)
