@@ -45,9 +45,10 @@ def wrong_since(record: StreamRecord) -> int | None:
 def is_unreported(record: StreamRecord) -> bool:
     """Return True if the stage has sent nothing in this wanted session, because it only observes,
     and Live has reported nothing about the session. Live may record the stream automatically. In a
-    stage that acts, a start is pending or was sent, so this is False."""
+    stage that acts, a start is pending or was sent, so this is False. It is also False if the
+    session may have ended."""
     session, answer, report = record.session, record.answer, record.last_report
-    if session is None or not record.lacks_start:
+    if session is None or session.state is not SessionState.LIVE or not record.lacks_start:
         return False
     under_way = record.flight is not None or bool(record.doubts)
     last_sent_at = max(answer.at if answer is not None else 0, record.stopped_at or 0)
