@@ -145,9 +145,6 @@ NOT_AS_WANTED_PHASES = ("failed", "stopping")
 
 OBSERVED = "observed"
 """The reason of a stream whose stop or start a stage that only observes has not sent."""
-OBSERVED_UNREPORTED = "observed_unreported"
-"""The reason of a stream in a stage that only observes, if Live has not reported yet whether it
-records the session."""
 
 
 def is_as_wanted(row: Json) -> bool:
@@ -326,7 +323,7 @@ def reason_sentence(status: Json, rejected: Json | None) -> str:
         "stopping": _("{stream} is being stopped: {reason}"),
     }
     sentence = sentences.get(status["phase"], _("{stream} is not recorded: {reason}"))
-    if is_uncertain(status) or status["reason"]["code"] == OBSERVED_UNREPORTED:
+    if is_uncertain(status):
         sentence = _("Whether {stream} is recorded is unknown: {reason}")
     more = _rejected_callback(rejected) if rejected else ""
     return sentence.format(stream=status["stream"], reason=status["reason"]["text"]) + more

@@ -40,7 +40,7 @@ from cli.doctor.stage import NOT_RECORDED as NOT_RECORDED_CODE
 from cli.doctor.stage import UNKNOWN_RECORDING as UNKNOWN_CODE
 from cli.doctor.stage import UNREPORTED as UNREPORTED_CODE
 from cli.doctor.stage import is_only_unreadable, is_writable, stops_writes
-from cli.output import OBSERVED_UNREPORTED, is_uncertain
+from cli.output import is_uncertain
 from cli.texts import N_, detail
 from shared.protocol import StreamKey
 from shared.protocol.durations import instant, written
@@ -216,14 +216,6 @@ UNANSWERED = unknown(
     N_(
         "Live has reported that it records these streams, but the answer to each start was lost or"
         " unclear: {streams}. The stage sends the start again until the answer is clear"
-    ),
-)
-UNREPORTED = unknown(
-    "recorded.unreported",
-    N_(
-        "the stage only observes, and Live has not reported whether it records these streams:"
-        " {streams}. The files that Live reports will show what it recorded: `live-record files`"
-        " lists them"
     ),
 )
 UNSHOWN = warning(
@@ -699,8 +691,6 @@ def _uncertain(snapshot: Snapshot, known: Sequence[_Wanted]) -> Iterator[Finding
         yield UNDECIDED.found(streams=_lost(undecided))
     if unanswered := [each for each in known if _is_unanswered(each.row)]:
         yield UNANSWERED.found(streams=_lost(unanswered))
-    if unreported := [each for each in known if each.row["reason"]["code"] == OBSERVED_UNREPORTED]:
-        yield UNREPORTED.found(streams=_lost(unreported))
     if undated := [each for each in known if each.row["reason"]["code"] == AGE_UNKNOWN]:
         yield UNDATED.found(streams=_lost(undated))
     if later := [each for each in known if _is_published_later(snapshot, each)]:
@@ -746,8 +736,8 @@ PUBLISH_VARIES_MS = 10_000
 
 
 def _is_unrecorded(row: Json) -> bool:
-    not_lost = (*ENDED_ON_PURPOSE, STORE_EMPTIED, OBSERVED_UNREPORTED)
-    is_counted = row["reason"]["code"] not in not_lost and not _is_undecided(row)
+    ended_or_forgotten = (*ENDED_ON_PURPOSE, STORE_EMPTIED)
+    is_counted = row["reason"]["code"] not in ended_or_forgotten and not _is_undecided(row)
     is_lost = is_counted and not _is_unwanted(row) and not _is_unanswered(row)
     return row["phase"] in NOT_RECORDED_PHASES and is_lost
 

@@ -480,13 +480,11 @@ class Steps:
 
     def _fix_of(self, code: str) -> str:
         """Return the fix for a stream whose status has this reason."""
-        observed = _(
-            "If another stage records these streams, rehearse with that stage. Otherwise take"
-            ' `mode = "observe"` out of the policy, and apply the policy.'
-        )
         fixes = {
-            Reason.OBSERVED: observed,
-            Reason.OBSERVED_UNREPORTED: observed,
+            Reason.OBSERVED: _(
+                "If another stage records these streams, rehearse with that stage. Otherwise take"
+                ' `mode = "observe"` out of the policy, and apply the policy.'
+            ),
             Reason.THROTTLED: _("Find out what else sends commands in this account, or try later."),
             Reason.NO_QUOTA: _("Raise `max_concurrent` of the rule, or of the stage."),
             Reason.OPERATOR_ACTION_NEEDED: _(

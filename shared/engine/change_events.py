@@ -17,7 +17,7 @@ from shared.outbox.event import EventBody, EventType, event_task
 from shared.outbox.task import NewTask
 from shared.protocol import Event, FileLeft, HistoryEntry, Reason, StreamRecord, StreamSettings
 from shared.protocol.derived.phase import Phase, phase
-from shared.protocol.derived.wrong import missing_since
+from shared.protocol.derived.wrong import wrong_since
 from shared.store.contract import Loaded
 
 MAX_SAVE_EVENTS = 16
@@ -99,7 +99,7 @@ def _of_edges(
             case EdgeKind.OFF:
                 yield EventBody(EventType.SESSION_ENDED, edge.at, {"session": number})
             case EdgeKind.CAUSE if edge.reason is not None:
-                since = missing_since(after)
+                since = wrong_since(after)
                 is_start = edge.reason is Reason.QUEUED
                 if since is None or (is_start and edge.at - since < START_GRACE_MS):
                     continue  # every start begins so, or the edge is of a start noted late
@@ -144,7 +144,7 @@ def _of_recording(before: StreamRecord, after: StreamRecord, now: int) -> Iterat
 
 def _of_gap(before: StreamRecord, after: StreamRecord, now: int) -> Iterator[EventBody]:
     """Yield the end of a gap: the stream is recorded now, or need not be recorded any more."""
-    since, still = missing_since(before), missing_since(after)
+    since, still = wrong_since(before), wrong_since(after)
     if since is None or since > now - START_GRACE_MS:
         return
     if still is None or still > now:

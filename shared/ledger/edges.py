@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from shared.protocol.derived.explain import cause_of_delay
 from shared.protocol.derived.phase import is_unmanaged
-from shared.protocol.derived.wrong import missing_since, shows_recording
+from shared.protocol.derived.wrong import shows_recording, wrong_since
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import HistoryEntry, Reason
 from shared.protocol.state.confirmation import FAILED, STOPPED, StartSource
@@ -164,7 +164,7 @@ def is_taken_as_recorded(record: StreamRecord, now: int) -> bool:
         return True
     if not record.awaits_proof:
         return is_unmanaged(record)
-    since = missing_since(record)
+    since = wrong_since(record)
     return since is None or since > now
 
 
@@ -284,7 +284,7 @@ def _cause(
 
 
 def _obstacle(record: StreamRecord, now: int, settings: StreamSettings) -> HistoryEntry | None:
-    since = missing_since(record)
+    since = wrong_since(record)
     if since is None or since > now:  # an accepted start or an ending session is still undecided
         return None
     return cause_of_delay(record, now, settings)

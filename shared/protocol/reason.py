@@ -99,7 +99,6 @@ class Reason(OpenEnum):
     END_UNREPORTED = "end_unreported"
     UNPROVED = "unproved"
     OBSERVED = "observed"
-    OBSERVED_UNREPORTED = "observed_unreported"
     RESTART_OBSERVED = "restart_observed"
     # what Live answered
     ACCEPTED = "accepted"

@@ -458,13 +458,6 @@ MORE: tuple[tuple[str, Severity, str, str, Change], ...] = (
     (
         "recorded",
         UNKNOWN,
-        "the stage only observes, and Live has not reported whether it records these streams",
-        "",
-        lambda: replace(domain(online=ONLINE), listed=listed("observed_unreported", "waiting")),
-    ),
-    (
-        "recorded",
-        UNKNOWN,
         "Start or stop each",
         "",
         lambda: replace(domain(online=ONLINE), health={**HEALTH, "problems": [EMPTIED]}),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from cli.output import is_as_wanted, reason_sentence
+from cli.output import is_as_wanted
 from functions.record_command.ask_results import MAX_WAITING, WAITING
 from shared import retry
 from shared.engine.effects import Send, Steps
@@ -37,7 +37,7 @@ from shared.protocol.command_errors import (
     UnknownRejection,
 )
 from shared.protocol.durations import rfc3339
-from shared.protocol.events import Accepted, OccurrencesPlanned, SettingsChanged, TimePassed
+from shared.protocol.events import Accepted, OccurrencesPlanned, TimePassed
 from shared.protocol.state.occurrence import Occurrence
 from shared.store.contract import Save
 from shared.store.store_errors import StoreUnavailable
@@ -1235,91 +1235,6 @@ def test_a_stop_that_a_stage_which_only_observes_does_not_send_is_not_called_don
         assert answer["reason"]["code"] == "observed"
         assert answer["reason"]["text"].startswith("stop would have been sent")
     assert not is_as_wanted(recording.status().json)
-
-
-@pytest.fixture
-def observing(tmp_path: Path, clock: Clock) -> Iterator[Stage]:
-    """Of a stream that somebody wants and that came up two minutes ago."""
-    stage = Stage(tmp_path, clock, LIVE_RECORD_MODE="observe")
-    stage.happens(Published(NOON))
-    stage.start()
-    clock.pass_ms(120_000)
-    yield stage
-    stage.store.close()
-
-
-def lost(stage: Stage) -> tuple[object, int, object]:
-    """Return what the status, the list and health say is lost."""
-    listed = stage.ask("GET", "/v1/recordings", query={"wrong": "true"}).json["recordings"]
-    health = stage.ask("GET", "/v1/health", token="").json
-    return stage.status().json["wrong"], len(listed), health["not_recorded"]
-
-
-def test_a_stage_that_observes_does_not_call_a_stream_lost_of_which_live_has_reported_nothing(
-    observing: Stage,
-) -> None:
-    """Live may record it automatically."""
-    status = observing.status().json
-
-    assert observing.live.sent == []
-    assert lost(observing) == (None, 0, None)
-    assert status["reason"]["code"] == "observed_unreported"
-    assert "only observes, and Live has not reported" in status["reason"]["text"]
-    assert reason_sentence(status, None).startswith(f"Whether {KEY} is recorded is unknown: ")
-
-
-@pytest.mark.parametrize("what", ["record_paused", "record_stopped"])
-def test_a_stage_that_observes_calls_a_stream_lost_once_live_reports_a_pause(
-    observing: Stage, what: str
-) -> None:
-    observing.happens(Reported(what, recording=False))
-    wrong, listed, health = lost(observing)
-
-    assert (wrong is None, listed, health is None) == (False, 1, False)
-    assert observing.status().json["reason"]["code"] == "observed"
-
-
-def test_a_report_about_the_session_before_tells_nothing_of_this_one(observing: Stage) -> None:
-    observing.happens(Reported("record_paused", recording=False))
-    observing.happens(Unpublished(observing.clock.now))
-    observing.clock.pass_ms(60_000)
-    observing.happens(Published(observing.clock.now))
-    observing.clock.pass_ms(60_000)
-
-    assert lost(observing) == (None, 0, None)
-
-
-def test_a_stage_that_observes_shows_a_recording_that_live_reports(observing: Stage) -> None:
-    observing.happens(Reported("record_started", recording=True))
-
-    assert lost(observing) == (None, 0, None)
-
-
-def test_a_stage_that_acts_again_counts_what_is_lost_from_the_publish(
-    observing: Stage, stage: Stage
-) -> None:
-    assert lost(observing)[0] is None
-    stage.live.answers(START, *[Throttled("Throttling.User")] * 99)
-    stage.happens(SettingsChanged())
-    _, listed, health = lost(stage)
-
-    assert stage.live.sent
-    assert stage.status().json["wrong"]["since"] == rfc3339(NOON)
-    assert (listed, health is None) == (1, False)
-
-
-def test_a_start_that_was_sent_before_the_stage_observed_still_counts(
-    stage: Stage, tmp_path: Path
-) -> None:
-    stage.live.answers(START, *[Throttled("Throttling.User")] * 99)
-    stage.happens(Published(NOON))
-    stage.start()
-    observing = Stage(tmp_path, stage.clock, LIVE_RECORD_MODE="observe")
-    observing.happens(SettingsChanged())
-    wrong, listed, _ = lost(observing)
-    observing.store.close()
-
-    assert (wrong is None, listed) == (False, 1)
 
 
 def test_a_restart_that_a_stage_only_observes_is_refused_since_nobody_sends_it_later(

@@ -92,7 +92,6 @@ ELSEWHERE = {
     Reason.NEVER_RECORDED,  # test_retention
     Reason.INTERRUPTED,  # explain
     Reason.RECORDED_UNCHECKED,  # test_standing
-    Reason.OBSERVED_UNREPORTED,  # likewise
     Reason.NOT_LIVE_UNCHECKED,
     Reason.RECORDED_AGE_UNKNOWN,
     Reason.UNPUBLISHED_REFUTED,  # test_true_sentences

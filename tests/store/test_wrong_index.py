@@ -23,7 +23,7 @@ HOUR_MS = 3_600_000
 def lost(name: str, since: int = NOON) -> StreamRecord:
     intent = Intent(1, wanted=True, requester=Requester.PERSON, made_at=since - HOUR_MS)
     key = StreamKey("live.example.com", "app", name)
-    return StreamRecord(key, intent, session=Session(1, since, since, start_not_found=True))
+    return StreamRecord(key, intent, session=Session(1, since, since))
 
 
 def found(store: Store, until: int = NOON + HOUR_MS, limit: int = 9) -> list[tuple[int, str]]:
@@ -71,13 +71,6 @@ def test_it_leaves_the_index_once_it_is_recorded_or_unwanted(store: Store) -> No
 
     store.save_or_claim(saving(lost("room1"), version=version_of(store)))
     store.save_or_claim(saving(replace(lost("room1"), intent=Intent(2)), version=version_of(store)))
-    assert found(store) == []
-
-
-def test_a_stream_for_which_a_stage_that_observes_sent_nothing_has_no_row(store: Store) -> None:
-    unsent = replace(lost("a"), session=Session(1, NOON, NOON))
-    store.save_or_claim(saving(unsent))
-
     assert found(store) == []
 
 

@@ -16,12 +16,7 @@ from shared.protocol.continuity import UNBROKEN, Continuity
 from shared.protocol.derived.due_times import next_poll
 from shared.protocol.derived.explain import cause_of_delay, explain
 from shared.protocol.derived.phase import Phase, phase
-from shared.protocol.derived.wrong import (
-    is_unreported,
-    may_have_started,
-    stopping_since,
-    wrong_since,
-)
+from shared.protocol.derived.wrong import may_have_started, stopping_since, wrong_since
 from shared.protocol.durations import written
 from shared.protocol.events import StreamSettings
 from shared.protocol.reason import HistoryEntry, Reason
@@ -84,7 +79,7 @@ def standing(
     was last read; None for never."""
     stands, shown_at = phase(record), _shown_at(record)
     live, live_at = _liveness(record, listed_at)
-    reason = _if_unreported(record, explain(record, now, settings, continuity))
+    reason = explain(record, now, settings, continuity)
     is_datable = shown_at is None or shown_at <= now + AHEAD_MS
     if not is_datable:
         reason = HistoryEntry(Reason.RECORDED_AGE_UNKNOWN)
@@ -102,13 +97,6 @@ def standing(
         attempts=_attempts(record),
         reason=reason,
     )
-
-
-def _if_unreported(record: StreamRecord, reason: HistoryEntry) -> HistoryEntry:
-    """Return the cause. If it is that a stage which only observes sent no start, and Live has
-    reported nothing about the session, return that nobody knows whether the stream is recorded."""
-    is_unknown = reason.code is Reason.OBSERVED and is_unreported(record)
-    return HistoryEntry(Reason.OBSERVED_UNREPORTED) if is_unknown else reason
 
 
 def _with_its_age(

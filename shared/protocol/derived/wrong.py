@@ -37,29 +37,7 @@ _WITHOUT_EFFECT = frozenset(
 def wrong_since(record: StreamRecord) -> int | None:
     """Return the time from which the stream counts as wrong, that is, as wanted and live but not
     recorded. The time may be in the future: the stream counts as wrong from then on, unless the
-    record changes before. Return None if the stream does not count as wrong, or if nobody knows
-    whether it is recorded, because the stage only observes (`is_unreported`)."""
-    return None if is_unreported(record) else missing_since(record)
-
-
-def is_unreported(record: StreamRecord) -> bool:
-    """Return True if the stage has sent nothing in this wanted session, because it only observes,
-    and Live has reported nothing about the session. Live may record the stream automatically. In a
-    stage that acts, a start is pending or was sent, so this is False. It is also False if the
-    session may have ended."""
-    session, answer, report = record.session, record.answer, record.last_report
-    if session is None or session.state is not SessionState.LIVE or not record.lacks_start:
-        return False
-    under_way = record.flight is not None or bool(record.doubts)
-    last_sent_at = max(answer.at if answer is not None else 0, record.stopped_at or 0)
-    is_reported = report is not None and report.when >= session.began
-    return not under_way and last_sent_at < session.opened_at and not is_reported
-
-
-def missing_since(record: StreamRecord) -> int | None:
-    """Return what `wrong_since` returns, but count a session also while a stage that only observes
-    does not know whether Live records it. The report of what is missing counts so until Live
-    reports the file."""
+    record changes before. Return None if the stream does not count as wrong."""
     session, may_count = record.session, record.intent.wanted and not record.is_off
     if session is None or not may_count or record.is_recorded or shows_recording(record):
         return None
@@ -115,8 +93,8 @@ def stopping_since(record: StreamRecord) -> int | None:
 
 def lost_by(record: StreamRecord, now: int) -> int:
     """Return the time from which the recording of a stream counts as lost, given that it was found
-    at `now` not to be recorded: `now`, or `missing_since` if that is earlier."""
-    since = missing_since(record)
+    at `now` not to be recorded: `now`, or `wrong_since` if that is earlier."""
+    since = wrong_since(record)
     return now if since is None else min(since, now)
 
 

@@ -737,8 +737,6 @@ NEVER_CURED = {
     "role.asked": "needs two who ask within one second; to ask again cures it",
     "recorded.unanswered": "needs a report of a start that was not answered; tests/cli/"
     "test_answers_agree.py has one, and the stage's next start cures it",
-    "recorded.unreported": "needs a stage that observes; Live's next report cures it, and"
-    " tests/cli/test_doctor_checks.py has what is said",
     "recorded.undated": "needs a clock that is set back; the incident clock_set_back has one",
     "access.beyond": "needs a list of more pages than doctor reads",
     **dict.fromkeys(
