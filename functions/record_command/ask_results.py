@@ -111,8 +111,7 @@ def response_of(
     if handled.refused is not None:
         hint = RESTART_LATER if handled.refused is Reason.RESTART_OBSERVED else ""
         raise WrongState(in_words(HistoryEntry(handled.refused), request.language), hint=hint)
-    is_new_name = _is_new_name(request, handled.before)
-    result = replace(_became(asked, handled), replicated=replicated, is_new_name=is_new_name)
+    result = replace(_became(asked, handled), replicated=replicated)
     applied: dict[str, str] = {}
     seconds = request.headers.get(PREFER)
     if seconds is not None and (waited := _awaited(request, result, min(seconds, MAX_WAIT_S))):
@@ -120,6 +119,8 @@ def response_of(
     error = _error(result)
     if error is not None:
         raise error
+    if isinstance(result.answer, StreamNotLive):
+        result = replace(result, is_new_name=_is_new_name(request, handled.before))
     outcome = outcome_of(result)
     headers = {**applied, **_retry_after(result, outcome)}
     return Response(
@@ -273,8 +274,7 @@ def outcome_of(result: AskResult) -> Outcome:
     if record.intent.unsent_stop:  # it is sent once the stage acts
         return Outcome.WAITING
     if not record.intent.wanted:
-        never_known = isinstance(answer, StreamNotLive) and result.is_new_name
-        return Outcome.NEVER_KNOWN if never_known else Outcome.ALREADY_STOPPED
+        return Outcome.NEVER_KNOWN if result.is_new_name else Outcome.ALREADY_STOPPED
     waits = phase(record) in (Phase.WAITING, Phase.FAILED)
     return Outcome.WAITING if waits else Outcome.ALREADY_RECORDING
 
