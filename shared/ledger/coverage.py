@@ -83,12 +83,15 @@ class Coverage(Struct, frozen=True):
 
     @property
     def ratio(self) -> float | None:
-        """Return the part of `due_ms` that is not missing, from 0 to 1; None if nothing was due.
-        Where something is missing and nothing was recorded, the start's latency is missing, too."""
-        if self.due_ms == 0:
-            return None
-        is_nothing = self.missing_ms and not self.covered_ms
-        return 0.0 if is_nothing else 1 - self.missing_ms / self.due_ms
+        """Return the part of `due_ms` that is not missing (`ratio_of`); None if nothing was due."""
+        return ratio_of(self.due_ms, self.missing_ms, self.covered_ms) if self.due_ms else None
+
+
+def ratio_of(due_ms: int, missing_ms: int, covered_ms: int) -> float:
+    """Return the part of `due_ms`, which is not 0, that is not missing, from 0 to 1. If something
+    is missing and nothing was recorded (`covered_ms`), return 0, because the latency of the start
+    was then not recorded either."""
+    return 0.0 if missing_ms and not covered_ms else 1 - missing_ms / due_ms
 
 
 def listed_period(

@@ -12,7 +12,7 @@ from operator import attrgetter, itemgetter
 
 from msgspec import Struct
 
-from shared.ledger.coverage import TOLERANCE_MS, Coverage, spans_between
+from shared.ledger.coverage import TOLERANCE_MS, Coverage, ratio_of, spans_between
 from shared.ledger.edges import Edge, EdgeKind, occurrence_of, schedule_of
 from shared.ledger.spans import Span, common, merged
 
@@ -35,8 +35,7 @@ class OccurrencePart(Struct, frozen=True):
 
     @property
     def ratio(self) -> float:
-        is_nothing = self.missing_ms and not self.covered_ms  # nor is the start's latency recorded
-        return 0.0 if is_nothing else 1 - self.missing_ms / self.due_ms
+        return ratio_of(self.due_ms, self.missing_ms, self.covered_ms)
 
 
 def occurrence_parts(
