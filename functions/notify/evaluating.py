@@ -51,7 +51,7 @@ from shared.engine.counters import CallbackResult, OccurrenceResult
 from shared.engine.schedule_planner import live_keys
 from shared.engine.step_marks import unplanned_ms
 from shared.engine.timer_watch import TIMERS
-from shared.engine.unusable_names import noted
+from shared.engine.unusable_names import noted, totals
 from shared.invocation.app import App
 from shared.invocation.invocation import Invocation
 from shared.outbound.robots import cut
@@ -433,7 +433,7 @@ def _facts(app: App, watch: CallbackWatch, outbox: OutboxState, now: int) -> Sta
     is_emptied = bool(expected) and state.store_id is None
     domains = (each.streaming for each in app.policy.domains)
     observes = mode_of(app.settings, app.policy) is Mode.OBSERVE
-    unusable = [] if observes else list(noted(store, domains, ages))
+    unusable, unusable_ms = totals([] if observes else list(noted(store, domains, ages)), now)
     return StageFacts(
         now=now,
         queue_oldest_ms=store.queue().oldest,
@@ -451,8 +451,8 @@ def _facts(app: App, watch: CallbackWatch, outbox: OutboxState, now: int) -> Sta
         failing_targets=list(_failing_targets(app)),
         unplanned_ms=unplanned_ms(ages),
         unset_receivers=noted_unset(store),
-        unusable=sum(found.count for found in unusable),
-        unusable_ms=max((max(now - found.since, 0) for found in unusable), default=0),
+        unusable=unusable,
+        unusable_ms=unusable_ms,
     )
 
 

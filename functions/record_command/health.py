@@ -53,7 +53,7 @@ from shared.engine.step_marks import (
     list_read,
     unplanned_ms,
 )
-from shared.engine.unusable_names import UnusableNames, noted
+from shared.engine.unusable_names import UnusableNames, noted, totals
 from shared.inbound.catalogue import Language, ProblemWords, problem_words, text
 from shared.inbound.catalogue.details import about_in
 from shared.inbound.function_compute import Response
@@ -276,9 +276,7 @@ def streams_are_recorded(facts: Facts) -> Iterator[StageProblem]:
 def names_are_usable(facts: Facts) -> Iterator[StageProblem]:
     """Report live streams that a rule should record, but whose names no command can contain."""
     if facts.unusable:
-        count = sum(found.count for found in facts.unusable)
-        since = min(found.since for found in facts.unusable)
-        age = max(facts.app.store.now() - since, 0)
+        count, age = totals(facts.unusable, facts.app.store.now())
         yield StageProblem("names_unusable", {"count": count, "oldest": written(age)}, age)
 
 
@@ -508,30 +506,24 @@ def _not_recorded(app: App, language: Language) -> tuple[NotRecordedView | None,
     count = counted.count - (len(records) - len(lost))
     if count <= 0 or not lost:
         return None, ()
-    unknown = [record for record in lost if may_have_started(record)]
-    certain = [record for record in lost if not may_have_started(record)]
+    certain, unknown = list[StreamRecord](), list[StreamRecord]()
+    for record in lost:
+        (unknown if may_have_started(record) else certain).append(record)
     beyond = count - len(lost)  # not examined; they count as the certain ones, if there are any
-    losses = [
-        _loss(app, code, found, more, language)
-        for code, found, more in (
-            ("not_recorded", certain, beyond),
-            ("recording_unknown", unknown, 0 if certain else beyond),
-        )
-        if found
-    ]
-    whole = _loss(app, "", lost, beyond, language)
-    reason = ReasonView(_most_common(app, lost, "start").code, whole.cause)
-    return NotRecordedView(whole.count, whole.oldest_ms, reason, len(unknown)), losses
+    of_codes = {"not_recorded": certain, "recording_unknown": unknown}
+    losses = [_loss(app, code, found, language) for code, found in of_codes.items() if found]
+    losses[0] = replace(losses[0], count=losses[0].count + beyond)
+    cause = _most_common(app, lost, "start")
+    oldest_ms = max(loss.oldest_ms for loss in losses)
+    reason = ReasonView(cause.code, text(cause, language))
+    return NotRecordedView(count, oldest_ms, reason, len(unknown)), losses
 
 
-def _loss(
-    app: App, code: str, found: Sequence[StreamRecord], more: int, language: Language
-) -> Loss:
-    """Return what health says of the records `found`, the longest lost first, and of `more` streams
-    that were not read."""
+def _loss(app: App, code: str, found: Sequence[StreamRecord], language: Language) -> Loss:
+    """Return what health says of the records `found`, the longest lost first."""
     oldest_ms = max(app.store.now() - (wrong_since(found[0]) or 0), 0)
     cause = text(_most_common(app, found, "start"), language)
-    return Loss(code, len(found) + more, oldest_ms, cause)
+    return Loss(code, len(found), oldest_ms, cause)
 
 
 def _unshown(app: App) -> Unshown | None:

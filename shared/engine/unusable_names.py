@@ -67,6 +67,13 @@ def noted(notes: Notes, domains: Iterable[str], ages: Mapping[str, int]) -> Iter
             yield found
 
 
+def totals(found: Sequence[UnusableNames], now: int) -> tuple[int, int]:
+    """Return how many such streams the domains have together, and since how many ms before `now`
+    there have been some; 0 and 0 if there are none."""
+    oldest_ms = max((now - each.since for each in found), default=0)
+    return sum(each.count for each in found), max(oldest_ms, 0)
+
+
 def _noted(notes: Notes, domain: str, ages: Mapping[str, int]) -> UnusableNames | None:
     noted_ms = ages.get(_name(domain))
     if noted_ms is None or noted_ms > ages.get(list_read(domain), noted_ms) + TOGETHER_MS:
