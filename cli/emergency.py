@@ -18,7 +18,7 @@ from cli.account import Account, Declined, account_at
 from cli.confirmation import agrees
 from cli.errors import Failure
 from cli.exit_codes import FAILED
-from cli.option_rules import only_with, without_effect
+from cli.option_rules import need_both, only_with, without_effect
 from cli.printable import printable
 from cli.refusals import refusal
 from cli.setup.apply import restore
@@ -100,8 +100,7 @@ def emergency(
     The change takes effect from each stream's next publish on. A stream that is live now keeps the
     configuration with which it began. You need your access key, but no stage and no store.
     """
-    if bool(bucket) != bool(endpoint):
-        raise click.UsageError(_("Pass `--bucket` and `--endpoint` together."))
+    need_both(bucket, endpoint)
     account = account_at(live or "")
     name = f"emergency-{application.domain}-{quote(application.app, safe='')}"
     backup = load_backup(name, account.live)

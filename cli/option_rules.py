@@ -51,6 +51,12 @@ def refuse_without_effect(option: str, *others: str) -> None:
         raise click.UsageError(sentence.format(option=option, names=_listed(found)))
 
 
+def need_both(bucket: str, endpoint: str) -> None:
+    """Raise a usage error if a bucket was passed without its endpoint, or the other way round."""
+    if bool(bucket) != bool(endpoint):
+        raise click.UsageError(_("Pass `--bucket` and `--endpoint` together."))
+
+
 def only_with(option: str, *needed: str) -> Decorator:
     """Return a decorator by which a command refuses `option` if none of `needed` is passed."""
 

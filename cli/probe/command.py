@@ -21,6 +21,7 @@ from cli import output, stage_registry
 from cli.account import LIVE_URL, Declined, account_at
 from cli.api import Api
 from cli.errors import Failure
+from cli.option_rules import need_both
 from cli.policy_file import served
 from cli.probe.experiments import EXPERIMENTS
 from cli.probe.load import LOAD_EXPERIMENTS
@@ -121,8 +122,7 @@ def probe(
 
     The command uses one test stream. It writes a report that names no domain, stream or key.
     """
-    if bool(options["bucket"]) != bool(options["endpoint"]):
-        raise click.UsageError(_("Pass `--bucket` and `--endpoint` together."))
+    need_both(options["bucket"], options["endpoint"])
     if not out.absolute().parent.is_dir():
         sentence = _("There is no folder {folder}. Make it, or write the report elsewhere.")
         raise click.BadParameter(sentence.format(folder=out.parent), param_hint="--out")

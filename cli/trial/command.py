@@ -22,7 +22,7 @@ from cli.account import Account, Declined, account_at, words_of
 from cli.confirmation import agrees
 from cli.ending_signals import ending_signals
 from cli.errors import Failure
-from cli.option_rules import without_effect
+from cli.option_rules import need_both, without_effect
 from cli.setup.backup import Backup, load_backup
 from cli.setup.configurations import ConfigTarget
 from cli.trial import recording_config
@@ -105,8 +105,7 @@ def try_(
     online list instead of receiving callbacks. Ctrl-C also stops the recordings that this command
     has started.
     """
-    if bool(bucket) != bool(endpoint):
-        raise click.UsageError(_("Pass `--bucket` and `--endpoint` together."))
+    need_both(bucket, endpoint)
     account = account_at(live or "")
     trial = Trial(account, domain, patterns, load_backup(f"{WHO}-{domain}", account.live))
     found = recording_config.configurations(account, domain)
