@@ -69,7 +69,7 @@ class Transition:
     def await_end(self) -> None:
         """Expect something to show the end of a recording that a stop may have to end."""
         check = self.record.stop_check or StopCheck()
-        reported = check.reported or self.record.shows_recording
+        reported = check.reported or self.record.has_report_of_recording
         self.change(stop_check=replace(check, reported=reported))
 
     def enqueue(  # noqa: PLR0913 - all that a pending command consists of

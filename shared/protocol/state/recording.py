@@ -246,7 +246,7 @@ class StreamRecord(Struct, frozen=True, omit_defaults=True):
         return self.may_run_on and not report.may_be_after(confirmation)
 
     @property
-    def shows_recording(self) -> bool:
+    def has_report_of_recording(self) -> bool:
         """Return True if Live's last report shows a recording, and no report of a later start has
         yet to come."""
         report, confirmation = self.last_report, self.confirmation
